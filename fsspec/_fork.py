@@ -1,0 +1,203 @@
+"""What a fork means to this package.
+
+Owns the *generation*: an integer that every forked child advances once, before
+any other code of the child runs.  Whatever holds resources of the operating
+system remembers the generation it was made in, and comparing the two is the whole
+check on use.  Where the hooks of ``os.register_at_fork`` do not run (a C library
+forked) `check` compares process ids and catches up; the few entries that cross
+to another thread call it.
+
+Owns also the registries of what wants to hear of a fork:
+
+* modules, through `at_fork`, in the order in which they were added;
+* objects, through `register`: held weakly and by identity (filesystems are equal
+  by token, and have no hash before they are constructed), told in the child by
+  their method ``_after_fork_in_child``.
+
+An exception in a hook is logged and the next hook runs: nobody could catch it.
+This module holds the only call of ``os.register_at_fork`` in the package.  Hooks
+run on the thread that forks; in the child it is the only one.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+generation: int = 0
+"""How many forks lie between the process that imported fsspec and this one."""
+
+pid: int = os.getpid()
+"""The process that `generation` belongs to."""
+
+owner_pids: list[int] = [pid]
+"""Process ids by generation, for messages."""
+
+
+
+class _Hooks(NamedTuple):
+    before: Callable[[], None] | None
+    parent: Callable[[], None] | None
+    child: Callable[[], None] | None
+
+
+_modules: list[_Hooks] = []
+_objects: dict[int, weakref.ref[Any]] = {}
+_immortal: list[Any] = []  # see keep()
+
+
+def at_fork(
+    *,
+    before: Callable[[], None] | None = None,
+    parent: Callable[[], None] | None = None,
+    child: Callable[[], None] | None = None,
+) -> None:
+    """Have functions of a module called around each fork.
+
+    Parameters
+    ----------
+    before, parent
+        run in the process that forks; ``before`` in the reverse order of addition.
+    child
+        runs in the child, after `generation` has been advanced.
+    """
+    _modules.append(_Hooks(before, parent, child))
+
+
+def register(obj: Any) -> None:
+    """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
+    key = id(obj)
+
+    def forget(ref: weakref.ref[Any], key: int = key, objects: Any = _objects) -> None:
+        if objects.get(key) is ref:
+            del objects[key]
+
+    _objects[key] = weakref.ref(obj, forget)
+
+
+def registered() -> list[Any]:
+    """The live registered objects, oldest first."""
+    return [obj for ref in list(_objects.values()) if (obj := ref()) is not None]
+
+
+def keep(obj: Any) -> None:
+    """Never collect ``obj``, nor what it refers to, not even as the interpreter ends.
+
+    For what belongs to the parent: transports, tasks in flight, sessions.  A module
+    global would not do, for modules are cleared at exit and what they held is then
+    finalized; a reference that nothing accounts for is beyond that.
+    """
+    try:
+        import ctypes  # loaded already where a loop was started: see _io_thread
+    except ImportError:  # built without it: the interpreter drops its hooks last of all
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=lambda kept=obj: None)  # type: ignore[misc]
+        return
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
+    _immortal.append(obj)
+
+
+def opted_in() -> bool:
+    """Whether inherited handles are to work in a child by themselves."""
+    text = os.environ.get("FSSPEC_FORK_RESET")
+    if text is not None:
+        return text.strip().lower() not in ("", "0", "false", "no", "off", "null", '""')
+    from fsspec import config  # not at the top: it is read when asked for, and may be replaced
+
+    section = config.conf.get("fork")
+    if not isinstance(section, dict):
+        return False
+    value = section.get("reset")
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "0", "false", "no", "off")
+    return bool(value)
+
+
+def owner_only(func: F) -> F:
+    """Make a finalizer do nothing outside the process that made its object.
+
+    The object carries ``_generation``; where it is missing, construction did not get
+    that far and the finalizer is left to cope, as it must anyhow.
+    """
+
+    @wraps(func)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "_generation", generation) != generation:
+            return None
+        return func(self, *args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize:
+    """``weakref.finalize`` that is inert in processes forked later."""
+    made_in = generation
+
+    def run() -> None:
+        if made_in == generation and pid == os.getpid():
+            func(*args, **kwargs)
+
+    return weakref.finalize(obj, run)
+
+
+def owner_pid(of_generation: int) -> int:
+    """The process id that went with a generation."""
+    try:
+        return owner_pids[of_generation]
+    except IndexError:
+        return -1
+
+
+def check() -> None:
+    """Catch up with a fork whose hooks did not run."""
+    if os.getpid() != pid:
+        _in_child()
+
+
+def _log(what: str) -> None:
+    import logging
+
+    logging.getLogger("fsspec").exception("fork: %s failed", what)
+
+
+def _run(hook: Callable[[], None] | None) -> None:
+    if hook is None:
+        return
+    try:
+        hook()
+    except Exception:  # a hook of the fork itself has no caller that could handle it
+        _log(f"hook {getattr(hook, '__qualname__', hook)!r}")
+
+
+def _before() -> None:
+    for hooks in reversed(_modules):
+        _run(hooks.before)
+
+
+def _in_parent() -> None:
+    for hooks in _modules:
+        _run(hooks.parent)
+
+
+def _in_child() -> None:
+    global generation, pid
+    pid = os.getpid()
+    generation += 1
+    owner_pids.append(pid)
+    for hooks in _modules:
+        _run(hooks.child)
+    for obj in registered():
+        try:
+            hook = type(obj)._after_fork_in_child
+            hook(obj)
+        except Exception:  # see _run
+            _log(f"hook of {type(obj).__qualname__}")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
