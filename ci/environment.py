@@ -1,0 +1,149 @@
+"""The virtual environments that the programs of this folder work in.
+
+An environment is made once and kept under the top of the tree; a key of all that decides its
+contents (interpreter, requirements, what the tree itself asks for) is written into it at the
+end, so that one that is out of date, or was interrupted half made, is made anew.
+
+    python3 ci/environment.py test      # prints the path of the environment's interpreter
+
+Progress and pip's complaints go to stderr.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+REQUIREMENTS = TOP / "ci" / "requirements"
+PIP_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONNOUSERSITE": "1"}
+
+
+class InstallError(RuntimeError):
+    """pip could not install what an environment needs; its output has been shown."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def lines_of(file: Path) -> list[str]:
+    """The requirements of a file, without comments."""
+    lines = (line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def pip(python: Path, *arguments: str, check: bool = True) -> bool:
+    """Run pip quietly; its output is shown where it fails and ``check`` is set."""
+    # PYTHONPATH would show pip packages that the environment does not have.
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | PIP_ENVIRONMENT
+    done = subprocess.run(
+        [str(python), "-m", "pip", *arguments],
+        cwd=TOP, env=environ, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )
+    if check and done.returncode:
+        say(done.stdout)
+        raise InstallError(f"pip {arguments[0]} ended with {done.returncode}")
+    return done.returncode == 0
+
+
+def install_optional(python: Path, wanted: Sequence[str]) -> list[str]:
+    """Install what has a wheel for this Python; return what has none."""
+    rules = ("install", "-q", "--only-binary", ":all:")
+    if not wanted or pip(python, *rules, *wanted, check=False):
+        return []
+    return [package for package in wanted if not pip(python, *rules, package, check=False)]
+
+
+def tree_arguments(editable: bool) -> list[str]:
+    # In the compatible mode an editable install is one line in a .pth file; the other
+    # modes run an import hook in every interpreter that starts.
+    return ["--config-settings", "editable_mode=compat", "-e", str(TOP)] if editable else [str(TOP)]
+
+
+def reinstall_tree(python: Path) -> None:
+    """Install a copy of the tree as it is now, replacing the one there."""
+    shutil.rmtree(TOP / "build" / "lib", ignore_errors=True)  # or deleted modules would live on
+    pip(python, "install", "-q", "--no-deps", "--force-reinstall", *tree_arguments(editable=False))
+
+
+def ensure(
+    name: str,
+    required: Sequence[str],
+    *,
+    optional: Sequence[str] = (),
+    tree: str | None = None,
+    python: str | None = None,
+) -> Path:
+    """The interpreter of an environment that holds ``required``, made if need be.
+
+    Parameters
+    ----------
+    name
+        the environment is the folder ``.venv-NAME`` of the tree.
+    required, optional
+        requirements; an optional one without a wheel for this Python is left out.
+    tree
+        "editable", "copy" (as it is now, at each call) or None for without the tree.
+    python
+        the interpreter to make it with; the one that runs this by default.
+    """
+    base = python or sys.executable
+    identity = subprocess.run(
+        [base, "-c", "import sys, platform; print(sys.version, platform.machine(), sys.base_prefix)"],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    setup = (TOP / "setup.py").read_text(encoding="utf-8") + (TOP / "fsspec/_version.py").read_text(
+        encoding="utf-8") if tree else ""
+    parts = [identity, str(TOP), *required, "optional", *optional, str(tree), setup]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    folder = TOP / f".venv-{name}"
+    stamp = folder / "key"
+    interpreter = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if stamp.is_file() and stamp.read_text() == key and interpreter.exists():
+        if tree == "copy":
+            reinstall_tree(interpreter)
+        return interpreter
+
+    say(f"making {folder.name} ({len(required) + len(optional)} packages and what they need) ...")
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([base, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
+    if tree:
+        shutil.rmtree(TOP / "build" / "lib", ignore_errors=True)
+        required = [*tree_arguments(tree == "editable"), *required]
+    pip(interpreter, "install", "-q", *required)
+    missing = install_optional(interpreter, optional)
+    if missing:
+        say(f"without {', '.join(missing)}: no wheel for this Python")
+    stamp.write_text(key)
+    return interpreter
+
+
+def ensure_test() -> Path:
+    """The environment of the tests, the checks and the documentation."""
+    required = lines_of(REQUIREMENTS / "test.txt")
+    if os.environ.get("FSSPEC_TEST_TORCH", "1" if os.environ.get("CI") == "true" else "0") == "1":
+        required.append("torch==2.13.0")
+    return ensure("test", required, optional=lines_of(REQUIREMENTS / "optional.txt"), tree="editable")
+
+
+def main(arguments: Sequence[str]) -> int:
+    if list(arguments) != ["test"]:
+        say("usage: python3 ci/environment.py test")
+        return 2
+    try:
+        print(ensure_test())
+    except InstallError as error:
+        say(f"ci/environment: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
