@@ -39,7 +39,6 @@ owner_pids: list[int] = [pid]
 """Process ids by generation, for messages."""
 
 
-
 class _Hooks(NamedTuple):
     before: Callable[[], None] | None
     parent: Callable[[], None] | None

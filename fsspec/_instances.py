@@ -1,0 +1,324 @@
+"""Making, remembering and reviving filesystem instances.
+
+Owns the metaclass `_Cached`, which gives the same instance for the same arguments,
+and what happens to instances when a process forks.
+
+An instance has a *token*, a digest of its class and arguments that is the same in a
+parent and its children.  Blocking classes have an instance a thread, awaitable ones an
+instance a process.
+
+In a forked child each live instance that holds connections is made *stale*: given a
+subclass of its class, empty but for attribute access.  The first touch gives it back
+its class and revives it, which is what unpickling does: it is constructed again from
+the arguments it was made with, in place.  Where the program did not opt in, the
+touch raises `ForkError`.  Nothing that an instance held in the parent is finalized in
+the child: its state is kept for good.
+
+Any thread may make or touch instances; staleness begins only in the fork handler.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+from fsspec import _fork, config
+from fsspec.exceptions import ForkError
+from fsspec.utils import tokenize
+
+_PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
+_REMEMBERED_KEYS = 512  # by class: argument sets whose token is known without computing it
+
+
+class _Cached(type):
+    """Metaclass of filesystems: equal arguments give the same instance."""
+
+    _cache: Any
+    _latest: str | None
+    _pid: int
+    _instantiation_lock: threading.RLock  # type: ignore[valid-type]
+
+    def __init__(cls, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        weak = config.conf.get("weakref_instance_cache")
+        cls._cache = weakref.WeakValueDictionary() if weak else {}
+        cls._latest = None
+        cls._pid = _fork.pid
+        _prepare(cls)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if config.conf:
+            kwargs = config.apply_config(cls, kwargs)
+        skip = kwargs.pop("skip_instance_cache", False)
+        token = _token(cls, args, kwargs)
+        if skip or not cls.cachable:  # type: ignore[attr-defined]
+            return _construct(cls, token, args, kwargs)
+        found = cls._cache.get(token)
+        if found is None:
+            if not cls.async_impl:  # type: ignore[attr-defined]
+                found = _construct(cls, token, args, kwargs)  # nobody else has this thread's token
+                cls._cache[token] = found
+            else:
+                with _lock_of(cls):
+                    found = cls._cache.get(token)
+                    if found is None:
+                        found = _construct(cls, token, args, kwargs)
+                        cls._cache[token] = found
+        cls._latest = token
+        return found
+
+    def _check_instance_cache(cls, token: str) -> Any:
+        """The remembered instance with this token, made the newest; None where there is none."""
+        found = cls._cache.get(token)
+        if found is not None:
+            cls._latest = token
+        return found
+
+
+def _prepare(cls: Any) -> None:
+    cls._instantiation_lock = threading.RLock()
+    cls._lock_generation = _fork.generation
+    cls._tokens = {}
+
+
+def _lock_of(cls: Any) -> Any:
+    if "_instantiation_lock" not in cls.__dict__ or cls._lock_generation != _fork.generation:
+        # another thread of the parent may have held it
+        cls._instantiation_lock = threading.RLock()
+        cls._lock_generation = _fork.generation
+    return cls._instantiation_lock
+
+
+def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    if cls._extra_tokenize_attributes or cls._strip_tokenize_options:
+        return _digest(cls, args, kwargs)
+    key: Any = (None if cls.async_impl else threading.get_ident(), args, tuple(kwargs.items()))
+    types: list[type] = [type(value) for value in args]
+    types += [type(value) for value in kwargs.values()]
+    if not _PLAIN.issuperset(types):
+        return _digest(cls, args, kwargs)
+    key = (*key, *types) if types else key
+    known = cls.__dict__["_tokens"] if "_tokens" in cls.__dict__ else {}
+    token = known.get(key)
+    if token is None:
+        if len(known) >= _REMEMBERED_KEYS:
+            known.clear()
+        token = known[key] = _digest(cls, args, kwargs)
+    return token
+
+
+def _digest(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    extra = tuple(getattr(cls, name, None) for name in cls._extra_tokenize_attributes)
+    owner = () if cls.async_impl else (threading.get_ident(),)
+    named = {k: kwargs[k] for k in sorted(kwargs) if k not in cls._strip_tokenize_options}
+    return tokenize(cls, *owner, *args, *extra, **named)
+
+
+def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    obj = type.__call__(cls, *args, **kwargs)
+    obj._fs_token_ = token
+    obj.storage_args = args
+    stripped = cls._strip_tokenize_options
+    if stripped and any(k in kwargs for k in stripped):
+        obj._unlisted_options = {k: v for k, v in kwargs.items() if k in stripped}
+        kwargs = {k: v for k, v in kwargs.items() if k not in stripped}
+    obj.storage_options = kwargs
+    if cls._fork_sensitive:
+        _fork.register(obj)
+    return obj
+
+
+def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An instance from what `AbstractFileSystem.__reduce__` wrote."""
+    return cls(*args, **kwargs)
+
+
+# in a child ----------------------------------------------------------------------
+_HARMLESS = frozenset(
+    "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker async_impl"
+    " asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current _pid"
+    " mirror_sync_methods _fork_sensitive _after_fork_in_child _revive cachable blocksize".split()
+)
+"""What can be asked of an inherited instance without using it."""
+
+_stale_classes: dict[type, type] = {}
+_touching: dict[int, tuple[int, Any]] = {}  # id of an instance being revived: thread, lock
+_table_lock = threading.Lock()
+_reset_in_generation = -1
+_uncached: list[tuple[Any, str, Any]] = []  # (class, token, instance) left out of the caches
+
+
+class _Stale:
+    """Attribute access of an inherited instance until it is first used."""
+
+    _real_class: Any
+
+    def __getattribute__(self, name: str) -> Any:
+        real = type(self)._real_class  # type: ignore[attr-defined]
+        if name == "__class__":
+            return real
+        if name.startswith("__") and name.endswith("__"):
+            if name in ("__reduce__", "__reduce_ex__"):
+                return _reducer(self, real)
+            return object.__getattribute__(self, name)
+        if name in _HARMLESS:
+            return object.__getattribute__(self, name)
+        busy = _touching.get(id(self))
+        if busy is not None and busy[0] == threading.get_ident():
+            return real.__getattribute__(self, name)
+        touch(self)
+        return getattr(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        busy = _touching.get(id(self))
+        if name not in ("_loop", "_pid") and (busy is None or busy[0] != threading.get_ident()) and _allowed():
+            touch(self)
+        object.__setattr__(self, name, value)
+
+
+def _reducer(fs: Any, real: Any) -> Any:
+    state = object.__getattribute__(fs, "__dict__")
+
+    def reduce(*protocol: Any) -> Any:
+        return make_instance, (real, state.get("storage_args", ()), state.get("storage_options", {}))
+
+    return reduce
+
+
+def _stale_class(cls: Any) -> Any:
+    made = _stale_classes.get(cls)
+    if made is None:
+        body = {
+            "_real_class": cls,
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__,
+            "__getattribute__": _Stale.__getattribute__,
+            "__setattr__": _Stale.__setattr__,
+        }
+        # not through the metaclass: this is no class of its own, and has no cache
+        made = _stale_classes[cls] = type.__new__(type(cls), cls.__name__, (cls,), body)
+    return made
+
+
+def is_stale(fs: Any) -> bool:
+    """Whether ``fs`` was inherited and has not been touched since."""
+    return "_real_class" in type(fs).__dict__
+
+
+def make_stale(fs: Any) -> None:
+    """The hook of an instance in a forked child."""
+    if not is_stale(fs):
+        fs.__class__ = _stale_class(type(fs))
+
+
+def _allowed() -> bool:
+    return _reset_in_generation == _fork.generation or _fork.opted_in()
+
+
+def touch(fs: Any, by_hand: bool = False) -> None:
+    """Give an inherited instance its class back and what it needs in this process.
+
+    Raises
+    ------
+    ForkError
+        nothing allows it: neither the variable nor a reset by hand.
+    """
+    me = threading.get_ident()
+    with _table_lock:
+        entry = _touching.get(id(fs))
+        if entry is None:
+            if not is_stale(fs):
+                return
+            entry = _touching[id(fs)] = (me, threading.Lock())
+            entry[1].acquire()
+            mine = True
+        else:
+            mine = False
+    if not mine:
+        if entry[0] != me:
+            with entry[1]:  # until the other thread is done
+                pass
+        return
+    try:
+        real = type(fs)._real_class
+        state = object.__getattribute__(fs, "__dict__")
+        if state.get("_pid") == os.getpid():
+            pass  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
+        elif by_hand or _allowed():
+            revive(fs, real)
+        else:
+            raise ForkError(_named(fs, real), state.get("_pid") or _fork.owner_pid(_fork.generation - 1))
+        object.__setattr__(fs, "__class__", real)
+    finally:
+        with _table_lock:
+            del _touching[id(fs)]
+        entry[1].release()
+
+
+def _named(fs: Any, real: Any) -> str:
+    protocol = real.protocol if isinstance(real.protocol, str) else real.protocol[0]
+    return f"{real.__name__} instance (protocol {protocol!r})"
+
+
+def revive(fs: Any, real: Any) -> None:
+    """Construct ``fs`` again in place, keeping what is still true of it."""
+    state = object.__getattribute__(fs, "__dict__")
+    before = dict(state)
+    _fork.keep(before)
+    try:
+        real._revive(fs, before)
+    except BaseException:
+        state.clear()
+        state.update(before)
+        raise
+
+
+def reconstruct(fs: Any, before: dict[str, Any]) -> None:
+    """What `AbstractFileSystem._revive` does by default; ``before`` is the inherited state."""
+    real = fs.__class__
+    args = before.get("storage_args", ())
+    options = {**before.get("storage_options", {}), **before.get("_unlisted_options", {})}
+    if options.get("loop") is not None and not options.get("asynchronous"):
+        options["loop"] = None  # its thread is not in this process
+    state = object.__getattribute__(fs, "__dict__")
+    state.clear()
+    real.__init__(fs, *args, **options)
+    carried = ("_fs_token_", "storage_args", "storage_options", "_unlisted_options", "dircache", *real._fork_keeps)
+    state.update((name, before[name]) for name in carried if name in before)
+
+
+def reset_inherited() -> bool:
+    """Let all inherited instances revive; whether there are any that would not have."""
+    global _reset_in_generation
+    if _fork.generation == 0 or _reset_in_generation == _fork.generation:
+        return False
+    _reset_in_generation = _fork.generation
+    for cls, token, fs in _uncached:
+        cls._cache.setdefault(token, fs)
+    _uncached.clear()
+    return any(is_stale(fs) for fs in _fork.registered())
+
+
+def _in_child() -> None:
+    global _table_lock
+    _table_lock = threading.Lock()
+    _touching.clear()
+    _uncached.clear()
+    inherited = _fork.registered()
+    if not inherited:
+        return
+    _fork.keep([list(object.__getattribute__(fs, "__dict__").values()) for fs in inherited])
+    if _fork.opted_in():
+        return
+    for fs in inherited:
+        cls = type(fs).__dict__.get("_real_class", type(fs))
+        token = object.__getattribute__(fs, "__dict__").get("_fs_token_")
+        if cls._cache.get(token) is fs:
+            del cls._cache[token]
+            _uncached.append((cls, token, fs))
+
+
+_fork.at_fork(child=_in_child)

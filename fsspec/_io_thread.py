@@ -1,0 +1,399 @@
+"""The event loop that fsspec owns, its thread, and what a fork does to loops.
+
+Here lives everything that knows the inside of asyncio's selector loop.  Three kinds
+of loop can be inherited by a forked child:
+
+ours (`IOLoop`)
+    made on a selector of ours, so that each descriptor it knows is known here.  The
+    child *abandons* it: every such descriptor is covered with one that is dead (an
+    epoll instance is shared by a fork, and closing an inherited transport would
+    unregister the parent's socket), the loop answers that it is closed, and all it
+    held is kept referenced, beyond the end of the interpreter too, so that no
+    ``finally`` of the parent's tasks runs here.
+somebody else's selector loop that our instances may live on (zarr's, ``asyncio.run``)
+    keeps working in the child: its epoll and wake-up pair are *unshared*, as
+    libevent's ``event_reinit`` does, and HTTP client connections on it are covered.
+any other (uvloop)
+    cannot be reached; what is ours on it is kept referenced.
+
+Before a fork of a process that opted in, our loops are brought to *rest* between two
+callbacks and their threads joined, within a bound, so that the process forks without
+a lock of a C library held on our behalf; after it the parent runs the same loops on.
+
+Loops run on their own thread; everything else here runs on the forking thread, or on
+the one that asks for the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import select
+import selectors
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from fsspec import _fork
+
+REST_BOUND = 0.25
+"""Seconds that a fork may be held up to bring the loops to rest."""
+
+loop: list[asyncio.AbstractEventLoop | None] = [None]
+iothread: list[threading.Thread | None] = [None]
+"""The loop and thread in use.  Programs read these, and put None there to have new ones."""
+
+_io_threads: list[IOThread] = []
+_resting: list[IOThread] = []
+_fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
+_foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_foreign_at_fork: list[asyncio.AbstractEventLoop] = []
+
+try:  # what _fork.keep needs, loaded where no fork is waiting for it
+    import ctypes  # noqa: F401
+except ImportError:
+    pass
+
+
+class IOLoop(asyncio.SelectorEventLoop):
+    """A selector loop that remembers the sockets made for it."""
+
+    def __init__(self) -> None:
+        super().__init__(selectors.DefaultSelector())
+        self.generation = _fork.generation
+        self._connecting: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        # between connecting and being wrapped in a transport nobody else knows it
+        self._connecting.add(sock)
+        await super().sock_connect(sock, address)
+
+
+class _Abandoned:
+    """What a loop becomes in a child where it can never run: closed, silent, deaf.
+
+    Finalizers of backends ask ``is_running`` and ``is_closed`` and take the way of a
+    loop that is gone; what they schedule all the same is dropped.  Mixed in front of
+    the loop's own class, see `_abandoned_class`.
+    """
+
+    def is_running(self) -> bool:
+        return False
+
+    def is_closed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        pass
+
+    def call_exception_handler(self, context: Any) -> None:
+        pass
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        return _dropped(self)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
+        handle.cancel()
+        return handle
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        raise RuntimeError(_GONE)
+
+    def create_task(self, coro: Any, **kwargs: Any) -> Any:
+        coro.close()
+        raise RuntimeError(_GONE)
+
+    def run_forever(self) -> None:
+        raise RuntimeError(_GONE)
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        pass
+
+    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return _dropped(self)
+
+    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return _dropped(self)
+
+    def _remove_reader(self, fd: Any) -> bool:
+        return False
+
+    def _remove_writer(self, fd: Any) -> bool:
+        return False
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+_GONE = "this event loop belongs to the process that this one was forked from"
+
+
+@functools.lru_cache(maxsize=None)
+def _abandoned_class(cls: type) -> type:
+    return type("AbandonedLoop", (_Abandoned, cls), {})
+
+
+def is_abandoned(loop: Any) -> bool:
+    """Whether ``loop`` was inherited and can never run in this process."""
+    return isinstance(loop, _Abandoned)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _dropped(loop: Any) -> asyncio.Handle:
+    handle = asyncio.Handle(_nothing, (), loop)
+    handle.cancel()
+    return handle
+
+
+class IOThread:
+    """A loop and the thread that runs it, which may be replaced around a fork."""
+
+    def __init__(self, name: str = "fsspecIO") -> None:
+        self.name = name
+        self.loop = IOLoop()
+        self._lock = threading.Lock()
+        self.thread = self._start()
+        _io_threads.append(self)
+
+    def _start(self) -> threading.Thread:
+        self._woken = self._ended = False
+        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        thread.start()
+        return thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        while True:
+            self.loop.run_forever()
+            with self._lock:
+                if not self._woken:
+                    self._ended = True  # at rest, or stopped by a program
+                    return
+                self._woken = False
+
+    def rest(self, deadline: float) -> bool:
+        """Ask to stop between two callbacks, and wait for that until ``deadline``.
+
+        Returns
+        -------
+        bool
+            Whether it was asked, so that `wake` has to follow.
+        """
+        loop = self.loop
+        if loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
+            return False
+        loop.call_soon_threadsafe(loop.stop)
+        if _join(self.thread, deadline):
+            self._drain(deadline)
+        return True
+
+    def _drain(self, deadline: float) -> None:
+        """Let go of the threads that resolve names; the loop makes others when it needs them."""
+        executor = self.loop._default_executor  # type: ignore[attr-defined]
+        if executor is None:
+            return
+        self.loop._default_executor = None  # type: ignore[attr-defined]
+        executor.shutdown(wait=False)  # what is queued is still worked off
+        for helper in list(executor._threads):
+            if not _join(helper, deadline):
+                break
+
+    def wake(self) -> None:
+        """Run on, on a new thread if the old one ended."""
+        previous = self.thread
+        with self._lock:
+            if not self._ended:
+                self._woken = True  # the bound had passed: it goes on by itself
+                return
+        previous.join()
+        self.thread = self._start()
+        if iothread[0] is previous:
+            iothread[0] = self.thread
+
+
+def _join(thread: threading.Thread, deadline: float) -> bool:
+    thread.join(max(0.0, deadline - time.monotonic()))
+    if thread.is_alive():
+        return False
+    if sys.version_info >= (3, 12) and thread.native_id is not None:
+        # the interpreter counts the kernel's threads, and one is gone a moment after its join
+        task = f"/proc/self/task/{thread.native_id}"
+        while os.path.exists(task) and time.monotonic() < deadline:
+            time.sleep(0.00005)
+    return True
+
+
+def note_foreign(other: asyncio.AbstractEventLoop) -> None:
+    """Remember that instances of ours live on somebody else's loop."""
+    if not isinstance(other, IOLoop):
+        with suppress(TypeError):
+            _foreign.add(other)
+
+
+def _running() -> Iterable[asyncio.AbstractEventLoop]:
+    """The asyncio loops that some thread runs at this moment, read off their frames."""
+    code = asyncio.BaseEventLoop.run_forever.__code__
+    for frame in sys._current_frames().values():
+        depth = 0
+        current: Any = frame
+        while current is not None and depth < 200:
+            if current.f_code is code:
+                yield current.f_locals["self"]
+                break
+            current = current.f_back
+            depth += 1
+
+
+# around a fork -----------------------------------------------------------------
+def _before() -> None:
+    _fork_lock.acquire()
+    found = {id(other): other for other in list(_foreign) if not other.is_closed()}
+    if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
+        found.update((id(other), other) for other in _running() if not isinstance(other, IOLoop))
+    _foreign_at_fork[:] = found.values()
+    if _io_threads and _fork.opted_in():
+        deadline = time.monotonic() + REST_BOUND
+        _resting[:] = [io for io in _io_threads if io.rest(deadline)]
+
+
+def _in_parent() -> None:
+    _foreign_at_fork.clear()
+    for io in _resting:
+        io.wake()
+    _resting.clear()
+    _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
+    _fork_lock.release()
+
+
+def _in_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.RLock()
+    inherited, foreign = [io.loop for io in _io_threads], list(_foreign_at_fork)
+    _io_threads.clear()
+    _resting.clear()
+    _foreign_at_fork.clear()
+    if loop[0] is None or isinstance(loop[0], IOLoop):
+        loop[0] = iothread[0] = None
+    if not inherited and not foreign:
+        return
+    with _Dead() as dead:
+        for ours in inherited:
+            abandon(ours, dead, everything=True)
+        for other in foreign:
+            if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
+                _fork.keep(other)
+            elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
+                unshare(other, dead)
+            else:
+                abandon(other, dead, everything=False)
+
+
+class _Dead:
+    """A descriptor that reaches nobody, to cover inherited ones with."""
+
+    def __enter__(self) -> _Dead:
+        self._socket, peer = socket.socketpair()
+        self._socket.setblocking(False)
+        peer.close()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._socket.close()
+
+    def cover(self, fd: int) -> None:
+        if fd >= 0:
+            with suppress(OSError):
+                os.dup2(self._socket.fileno(), fd, inheritable=False)
+
+
+def _http_client(transport: Any) -> bool:
+    """Whether a transport of somebody else's loop may be one of our instances'."""
+    return type(transport.get_protocol()).__module__.startswith(("aiohttp.client", "asyncio.sslproto"))
+
+
+def _release(sock: socket.socket | None) -> None:
+    """Close this process's descriptor of a socket whose object may be closed again later."""
+    if sock is not None:
+        fd = sock.detach()
+        if fd >= 0:
+            os.close(fd)
+
+
+def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
+    """Cut off a loop that can never run here from all that the parent uses.
+
+    Parameters
+    ----------
+    everything
+        the loop is ours: no descriptor of it stays.  Otherwise those stay that are
+        neither asyncio's own nor of an HTTP client.
+    """
+    _fork.keep([other, asyncio.all_tasks(other), list(other._ready)])
+    released = {other._ssock.fileno(), other._csock.fileno()}
+    for transport in list(other._transports.values()):
+        if everything or _http_client(transport):
+            released.add(transport._sock_fd)
+            _release(transport._sock)
+    if everything:
+        for sock in list(other._connecting):
+            released.add(sock.fileno())
+            _release(sock)
+        for key in list((other._selector.get_map() or {}).values()):
+            if key.fd not in released:
+                dead.cover(key.fd)  # without an object of which we know: the number stays taken
+    _release(other._ssock)
+    _release(other._csock)
+    epoll = getattr(other._selector, "_selector", None)
+    if epoll is not None and hasattr(epoll, "close"):
+        epoll.close()
+    here = other._thread_id == threading.get_ident()
+    other.__class__ = _abandoned_class(type(other))
+    if here:
+        # forked from one of its own callbacks, which will return into the loop: its run ends there
+        other._stopping = True
+        for position in range(len(other._ready)):
+            other._ready[position] = _dropped(other)
+        asyncio._set_running_loop(None)
+
+
+def unshare(other: Any, dead: _Dead) -> None:
+    """Give a loop that the child may go on with descriptors of its own."""
+    clients = [t for t in list(other._transports.values()) if _http_client(t)]
+    _fork.keep(clients)
+    for transport in clients:
+        dead.cover(transport._sock_fd)
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        for fresh, old in ((mine, other._ssock), (theirs, other._csock)):
+            os.dup2(fresh.fileno(), old.fileno(), inheritable=False)
+            os.set_blocking(old.fileno(), False)
+    old_epoll = getattr(other._selector, "_selector", None)
+    if not hasattr(select, "epoll") or not isinstance(old_epoll, select.epoll):
+        return  # kqueue is not inherited; poll and select share nothing
+    with select.epoll() as epoll:
+        for key in list((other._selector.get_map() or {}).values()):
+            mask = (select.EPOLLIN if key.events & selectors.EVENT_READ else 0) | (
+                select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
+            )
+            with suppress(OSError):
+                epoll.register(key.fd, mask)
+        os.dup2(epoll.fileno(), old_epoll.fileno(), inheritable=False)
+
+
+_fork.at_fork(before=_before, parent=_in_parent, child=_in_child)
