@@ -121,7 +121,7 @@ extras = {
         "tqdm",
         "urllib3",
         "zarr<3.2.0",
-        "zstandard",
+        "zstandard; python_version < '3.14'",
         *pytest,
     ],
     "tqdm": ["tqdm"],

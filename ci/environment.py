@@ -4,7 +4,7 @@ An environment is made once and kept under the top of the tree; a key of all tha
 contents (interpreter, requirements, what the tree itself asks for) is written into it at the
 end, so that one that is out of date, or was interrupted half made, is made anew.
 
-    python3 ci/environment.py test      # prints the path of the environment's interpreter
+    python3 ci/environment.py demo      # prints the path of the environment's interpreter
 
 Progress and pip's complaints go to stderr.
 """
@@ -133,12 +133,21 @@ def ensure_test() -> Path:
     return ensure("test", required, optional=lines_of(REQUIREMENTS / "optional.txt"), tree="editable")
 
 
+def ensure_demo() -> Path:
+    """The environment of the demonstration, with a copy of the tree as it is now."""
+    required = lines_of(REQUIREMENTS / "demo.txt")
+    if os.environ.get("FSSPEC_DEMO_TORCH") == "1":
+        required.append("torch==2.13.0")
+    return ensure("demo", required, tree="copy")
+
+
 def main(arguments: Sequence[str]) -> int:
-    if list(arguments) != ["test"]:
-        say("usage: python3 ci/environment.py test")
+    known = {"demo": ensure_demo, "test": ensure_test}
+    if len(arguments) != 1 or arguments[0] not in known:
+        say(f"usage: python3 ci/environment.py {'|'.join(known)}")
         return 2
     try:
-        print(ensure_test())
+        print(known[arguments[0]]())
     except InstallError as error:
         say(f"ci/environment: {error}")
         return 1

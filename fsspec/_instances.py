@@ -94,13 +94,13 @@ def _lock_of(cls: Any) -> Any:
 def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if cls._extra_tokenize_attributes or cls._strip_tokenize_options:
         return _digest(cls, args, kwargs)
-    key: Any = (None if cls.async_impl else threading.get_ident(), args, tuple(kwargs.items()))
+    owner = None if cls.async_impl else threading.get_ident()
     types: list[type] = [type(value) for value in args]
     types += [type(value) for value in kwargs.values()]
     if not _PLAIN.issuperset(types):
         return _digest(cls, args, kwargs)
-    key = (*key, *types) if types else key
-    known = cls.__dict__["_tokens"] if "_tokens" in cls.__dict__ else {}
+    key = (owner, args, *kwargs.items(), *types)
+    known = cls.__dict__.get("_tokens", {})
     token = known.get(key)
     if token is None:
         if len(known) >= _REMEMBERED_KEYS:
@@ -137,8 +137,8 @@ def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 # in a child ----------------------------------------------------------------------
 _HARMLESS = frozenset(
-    "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker async_impl"
-    " asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current _pid"
+    "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
+    " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current _pid"
     " mirror_sync_methods _fork_sensitive _after_fork_in_child _revive cachable blocksize".split()
 )
 """What can be asked of an inherited instance without using it."""
@@ -276,6 +276,9 @@ def revive(fs: Any, real: Any) -> None:
         raise
 
 
+_CARRIED = ("_fs_token_", "storage_args", "storage_options", "_unlisted_options", "dircache")
+
+
 def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     """What `AbstractFileSystem._revive` does by default; ``before`` is the inherited state."""
     real = fs.__class__
@@ -286,8 +289,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     state = object.__getattribute__(fs, "__dict__")
     state.clear()
     real.__init__(fs, *args, **options)
-    carried = ("_fs_token_", "storage_args", "storage_options", "_unlisted_options", "dircache", *real._fork_keeps)
-    state.update((name, before[name]) for name in carried if name in before)
+    state.update((name, before[name]) for name in (*_CARRIED, *real._fork_keeps) if name in before)
 
 
 def reset_inherited() -> bool:
@@ -299,15 +301,14 @@ def reset_inherited() -> bool:
     for cls, token, fs in _uncached:
         cls._cache.setdefault(token, fs)
     _uncached.clear()
-    return any(is_stale(fs) for fs in _fork.registered())
+    return any(is_stale(obj) for obj in _fork.registered())
 
 
 def _in_child() -> None:
     global _table_lock
     _table_lock = threading.Lock()
     _touching.clear()
-    _uncached.clear()
-    inherited = _fork.registered()
+    inherited = [obj for obj in _fork.registered() if isinstance(type(obj), _Cached)]
     if not inherited:
         return
     _fork.keep([list(object.__getattribute__(fs, "__dict__").values()) for fs in inherited])

@@ -177,7 +177,7 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)
     if asyncio._get_running_loop() is loop:
-        raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself for ever")
+        raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
     coro = func(*args, **kwargs)
     if timeout:
         coro = asyncio.wait_for(coro, timeout)
@@ -264,7 +264,9 @@ def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any
     return wrapper
 
 
-def async_gen_wrapper(func: Callable[..., AsyncIterator[Any]], obj: Any = None) -> Callable[..., Iterator[Any]]:
+def async_gen_wrapper(
+    func: Callable[..., AsyncIterator[Any]], obj: Any = None
+) -> Callable[..., Iterator[Any]]:
     """The blocking form of an async generator method; see `sync_wrapper`."""
 
     @wraps(func)
@@ -334,7 +336,7 @@ def mirror_class(cls: type, base: type) -> None:
             continue
         method = getattr(cls, name, None)
         if (present is default or is_twin) and _is_awaitable_method(method):
-            if not is_twin or getattr(present, "__wrapped__", None) is not method:
+            if not is_twin or present.__wrapped__ is not method:  # type: ignore[union-attr]
                 setattr(cls, plain, _twin(name, method))  # type: ignore[arg-type]
 
 
