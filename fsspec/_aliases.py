@@ -1,0 +1,71 @@
+"""Second names of filesystem methods, for users of other libraries' words.
+
+Each only passes on, so that a backend which overrides the first name changes both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Aliases:
+    """The part of `AbstractFileSystem` that renames other parts."""
+
+    if TYPE_CHECKING:
+        copy: Callable[..., None]
+        du: Callable[..., Any]
+        get: Callable[..., Any]
+        info: Callable[..., dict[str, Any]]
+        ls: Callable[..., list[Any]]
+        makedirs: Callable[..., None]
+        mkdir: Callable[..., None]
+        mv: Callable[..., None]
+        put: Callable[..., Any]
+        rm: Callable[..., None]
+
+    def listdir(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """Another name of `ls`."""
+        return self.ls(path, detail=detail, **kwargs)
+
+    def stat(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """Another name of `info`."""
+        return self.info(path, **kwargs)
+
+    def disk_usage(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """Another name of `du`."""
+        return self.du(path, total=total, maxdepth=maxdepth, **kwargs)
+
+    def makedir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Another name of `mkdir`."""
+        return self.mkdir(path, create_parents=create_parents, **kwargs)
+
+    def mkdirs(self, path: str, exist_ok: bool = False) -> None:
+        """Another name of `makedirs`."""
+        return self.makedirs(path, exist_ok=exist_ok)
+
+    def cp(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+        """Another name of `copy`."""
+        return self.copy(path1, path2, **kwargs)
+
+    def move(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+        """Another name of `mv`."""
+        return self.mv(path1, path2, **kwargs)
+
+    def rename(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+        """Another name of `mv`."""
+        return self.mv(path1, path2, **kwargs)
+
+    def delete(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Another name of `rm`."""
+        return self.rm(path, recursive=recursive, maxdepth=maxdepth)
+
+    def upload(self, lpath: Any, rpath: Any, recursive: bool = False, **kwargs: Any) -> Any:
+        """Another name of `put`."""
+        return self.put(lpath, rpath, recursive=recursive, **kwargs)
+
+    def download(self, rpath: Any, lpath: Any, recursive: bool = False, **kwargs: Any) -> Any:
+        """Another name of `get`."""
+        return self.get(rpath, lpath, recursive=recursive, **kwargs)

@@ -1,0 +1,75 @@
+"""Paths and patterns as the paths they stand for.
+
+All patterns and folders given are asked for in one batch, and what is below the
+matches of patterns in a second one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fsspec._plans import Plan, batch, call
+from fsspec._plans.globbing import has_magic
+from fsspec._plans.listing import check_depth, overridden
+from fsspec.utils import stringify_path
+
+
+def expand_path(
+    fs: Any,
+    path: Any,
+    recursive: bool = False,
+    maxdepth: int | None = None,
+    assume_literal: bool = False,
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
+    check_depth(maxdepth)
+    given = stringify_path(path)
+    paths = [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
+    patterns = [p for p in paths if not assume_literal and has_magic(p)]
+    literal = [p for p in paths if assume_literal or not has_magic(p)]
+    out: set[str] = set()
+    calls = []
+    if patterns:
+        # with entries at hand, files among the matches need no further request
+        details = {} if overridden(fs, "glob") else {"detail": True}
+        calls += [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
+    if recursive:
+        calls += [call("find", p, maxdepth=maxdepth, withdirs=True, detail=False, **kwargs) for p in literal]
+    answers = (yield batch(calls, batch_size=batch_size)) if calls else []
+    matches = answers[: len(patterns)]
+    out.update(*answers)
+    if recursive and (maxdepth is None or maxdepth > 1):
+        folders = _folders(matches, covered=maxdepth is None)
+        below = None if maxdepth is None else maxdepth - 1
+        calls = [call("find", p, maxdepth=below, withdirs=True, detail=False, **kwargs) for p in folders]
+        if calls:
+            out.update(*(yield batch(calls, batch_size=batch_size)))
+    left = [p for p in dict.fromkeys(literal) if p not in out]
+    if left and recursive:
+        there = yield batch([call("exists", p) for p in left], batch_size=batch_size)
+        left = [p for p, exists in zip(left, there) if exists]
+    out.update(left)
+    if not out:
+        raise FileNotFoundError(path)
+    return sorted(out)
+
+
+def _folders(matches: list[Any], covered: bool) -> list[str]:
+    """The matches that may have something below them.
+
+    With ``covered``, those below others are left out: the others' trees contain theirs.
+    """
+    folders: set[str] = set()
+    for found in matches:
+        if isinstance(found, dict):
+            folders.update(p for p, entry in found.items() if entry.get("type") != "file")
+        else:
+            folders.update(found)
+    chosen: list[str] = []
+    for path in sorted(folders, key=lambda p: p.rstrip("/") + "/"):
+        if not (covered and chosen and path.startswith(chosen[-1].rstrip("/") + "/")):
+            chosen.append(path)
+    return chosen

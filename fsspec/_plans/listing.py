@@ -1,0 +1,208 @@
+"""Walking, finding and measuring trees.
+
+A folder is listed once, with ``ls(path, detail=True)``.  What cannot change any more is
+asked for together: `find` lists a whole level of the tree in one batch, `walk` the
+folders that its caller has let stand under one folder.
+
+A listing may contain the folder it is of, and a file lists as itself; folders may
+be named with a slash at their end.  Entries keep the names they were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fsspec._plans import Plan, batch, call, emit
+
+Entry = dict[str, Any]
+
+_OWN = frozenset({"fsspec.spec", "fsspec.asyn"})
+
+
+def overridden(fs: Any, name: str) -> bool:
+    """Whether a backend has its own form of the operation ``name``."""
+    method = getattr(fs, f"_{name}" if fs.async_impl else name)
+    return getattr(method, "__module__", None) not in _OWN
+
+
+def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """A listing of ``path`` as folders in it and everything else, by name.
+
+    What is listed under the path's own name goes to the second by the name ``""``.
+    """
+    folders: dict[str, Entry] = {}
+    others: dict[str, Entry] = {}
+    for entry in entries:
+        full = entry["name"].rstrip("/")
+        if full == path:
+            others[""] = entry
+        elif entry["type"] == "directory":
+            folders[full.rpartition("/")[2]] = entry
+        else:
+            others[full.rpartition("/")[2]] = entry
+    return folders, others
+
+
+def check_depth(maxdepth: int | None) -> None:
+    """Refuse a depth that would descend nowhere."""
+    if maxdepth is not None and maxdepth < 1:
+        raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
+
+
+# -- walk ----------------------------------------------------------------------
+
+
+def walk(
+    fs: Any,
+    path: str,
+    maxdepth: int | None = None,
+    topdown: bool = True,
+    on_error: str | Callable[[OSError], Any] = "omit",
+    *,
+    detail: bool = False,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """Emit ``(folder, folders in it, files in it)``; see ``AbstractFileSystem.walk``."""
+    check_depth(maxdepth)
+    path = fs._strip_protocol(path)
+
+    def listings(folders: list[str]) -> batch:
+        calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
+        return batch(calls, return_exceptions=True, batch_size=batch_size)
+
+    # a blocking filesystem is asked for one folder at a time: asking for more would be
+    # no faster, and wasted where the caller stops
+    together = bool(fs.async_impl)
+    (top,) = yield listings([path])
+    # folders whose turn is still to come: path, listing (None if not asked for), depth
+    # and, from the bottom up, what is to be emitted once those below it are done
+    turns: list[tuple[str, Any, int, Any]] = [(path, top, 1, None)]
+    while turns:
+        folder, listing, depth, ready = turns.pop()
+        if ready is not None:
+            yield emit(ready)
+            continue
+        if listing is None:
+            (listing,) = yield listings([folder])
+        if isinstance(listing, Exception):
+            if not isinstance(listing, OSError) or on_error == "raise":
+                raise listing
+            if callable(on_error):
+                on_error(listing)
+            continue
+        folders, others = split(folder, listing)
+        below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
+        item = (folder, folders, others) if detail else (folder, list(folders), list(others))
+        descend = maxdepth is None or depth < maxdepth
+        if topdown:
+            yield emit(item)
+            if descend:  # the caller may have changed the folders
+                below = {name: below.get(name, f"{folder}/{name}") for name in item[1]}
+        else:
+            turns.append((folder, None, depth, item))
+        if descend and below:
+            wanted = list(below.values())
+            found = (yield listings(wanted)) if together else [None] * len(wanted)
+            turns += [(f, entries, depth + 1, None) for f, entries in zip(reversed(wanted), reversed(found))]
+
+
+# -- find ----------------------------------------------------------------------
+
+
+def find(
+    fs: Any,
+    path: str,
+    maxdepth: int | None = None,
+    withdirs: bool = False,
+    detail: bool = False,
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """Everything below a path; see ``AbstractFileSystem.find``."""
+    check_depth(maxdepth)
+    path = fs._strip_protocol(path)
+    found: dict[str, Entry] = {}
+    top: Any = None  # the entry of the path itself, or why there is none; None if not asked for
+    ask_top = [call("info", path)] if withdirs and path not in ("", fs.root_marker) else []
+
+    def add(folders: dict[str, Entry], others: dict[str, Entry]) -> None:
+        if withdirs:
+            found.update((entry["name"], entry) for entry in folders.values())
+        found.update((entry["name"], entry) for entry in others.values())
+
+    if overridden(fs, "walk"):
+        if ask_top:
+            (top,) = yield batch(ask_top, return_exceptions=True)
+        for _, folders, others in (yield call("walk", path, maxdepth, detail=True, **kwargs)):
+            add(folders, others)
+    else:
+        level = [path]
+        depth = 0
+        while level and (maxdepth is None or depth < maxdepth):
+            calls = [call("ls", folder, detail=True, **kwargs) for folder in level]
+            answers = yield batch(calls + ask_top, return_exceptions=True, batch_size=batch_size)
+            if ask_top:
+                ask_top = []
+                top = answers.pop()
+            below: list[str] = []
+            for folder, listing in zip(level, answers):
+                if _is_listing(listing):
+                    folders, others = split(folder, listing)
+                    add(folders, others)
+                    below += [entry["name"].rstrip("/") for entry in folders.values()]
+            level = below
+            depth += 1
+    if top is not None and _is_listing(top):
+        if top["type"] == "directory" or not found:
+            found[path] = top
+    elif not found and top is None:  # perhaps a file whose listing is empty, as some backends have it
+        found.update((yield from _file_alone(path, detail)))
+    names = sorted(found)
+    return {name: found[name] for name in names} if detail else names
+
+
+def _is_listing(answer: Any) -> bool:
+    """Whether an answer is one; false for an error that leaves a folder out."""
+    if isinstance(answer, Exception):
+        if not isinstance(answer, OSError):
+            raise answer
+        return False
+    return True
+
+
+def _file_alone(path: str, detail: bool) -> Plan:
+    if not detail:
+        return {path: {}} if (yield call("isfile", path)) else {}
+    try:
+        entry = yield call("info", path)
+    except OSError:
+        return {}
+    return {path: entry} if entry["type"] == "file" else {}
+
+
+# -- du ------------------------------------------------------------------------
+
+
+def du(
+    fs: Any,
+    path: str,
+    total: bool = True,
+    maxdepth: int | None = None,
+    withdirs: bool = False,
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """The bytes of what `find` finds; see ``AbstractFileSystem.du``."""
+    found = yield call("find", path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
+    if not isinstance(found, dict):  # a backend whose find knows no details
+        found = {name: {} for name in found}
+    unknown = [name for name, entry in found.items() if "size" not in entry]
+    if unknown:
+        calls = (call("info", name) for name in unknown)
+        found.update(zip(unknown, (yield batch(calls, batch_size=batch_size))))
+    sizes = {name: entry["size"] for name, entry in found.items()}
+    return sum(size or 0 for size in sizes.values()) if total else sizes

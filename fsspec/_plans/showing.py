@@ -1,0 +1,102 @@
+"""Trees as text.
+
+One listing for each folder that is drawn, and with sizes one more for each folder at
+the lowest level; those of one level are one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fsspec._plans import Plan, batch, call
+
+Entry = dict[str, Any]
+
+_UNITS = ("kb", "Mb", "Gb", "Tb", "Pb")
+
+
+def tree(
+    fs: Any,
+    path: str,
+    recursion_limit: int,
+    max_display: int | None,
+    display_size: bool,
+    prefix: str,
+    is_last: bool,
+    first: bool,
+    indent_size: int,
+) -> Plan:
+    """The drawing of a folder; see ``AbstractFileSystem.tree``."""
+    listings: dict[str, list[Entry]] = {}
+    level = [path] if recursion_limit else []
+    depth = 0
+    while level:
+        found = yield batch(call("ls", folder, detail=True) for folder in level)
+        below: list[str] = []
+        for folder, entries in zip(level, found):
+            listings[folder] = entries = sorted(entries, key=_order)
+            below += [e["name"] for e in entries[:max_display] if _is_folder(e)]
+        depth += 1
+        if depth > recursion_limit > 0 or (depth == recursion_limit and not display_size):
+            break  # of the folders below the lowest level only the numbers are shown
+        level = below
+
+    def lines(folder: str, depth: int, start: str) -> Iterator[str]:
+        entries = listings[folder]
+        shown = entries[:max_display]
+        hidden = len(entries) - len(shown)
+        for position, entry in enumerate(shown, 1):
+            last = position == len(shown) and not hidden
+            measure = _measure(entry, listings) if display_size else ""
+            yield start + _arm(last, indent_size) + _name(entry) + measure
+            if _is_folder(entry) and depth != recursion_limit:
+                yield from lines(entry["name"], depth + 1, start + _trunk(last, indent_size))
+        if hidden:
+            yield f"{start}{_arm(True, indent_size)}{hidden} more item(s) not displayed."
+
+    drawn = [path] if first and path else []
+    if recursion_limit:
+        drawn += lines(path, 1, prefix)
+    return "\n".join(drawn)
+
+
+def _is_folder(entry: Entry) -> bool:
+    return entry.get("type") == "directory"
+
+
+def _name(entry: Entry) -> str:
+    return entry["name"].rstrip("/").rsplit("/", 1)[-1]
+
+
+def _order(entry: Entry) -> tuple[bool, str]:
+    return not _is_folder(entry), entry.get("name", "")
+
+
+def _arm(last: bool, columns: int) -> str:
+    return ("└" if last else "├") + "─" * (columns - 2) + " "
+
+
+def _trunk(last: bool, columns: int) -> str:
+    return (" " if last else "│") + " " * (columns - 1)
+
+
+def _measure(entry: Entry, listings: dict[str, list[Entry]]) -> str:
+    if entry.get("type") == "file":
+        return f" ({_amount(entry.get('size'))})"
+    if not _is_folder(entry):
+        return ""
+    inside = listings[entry["name"]]
+    folders = sum(map(_is_folder, inside))
+    counts = [(len(inside) - folders, "file"), (folders, "subfolder")]
+    words = [f"{n} {what}" + ("s" if n > 1 else "") for n, what in counts if n]
+    return f" ({', '.join(words) or 'empty folder'})"
+
+
+def _amount(size: int | None) -> str:
+    if size is None:
+        return "unknown size"
+    for power, unit in reversed(list(enumerate(_UNITS, 1))):
+        if size >= 0.9 * 1024**power:
+            return f"{size / 1024**power:.2f} {unit}"
+    return f"{size}B"

@@ -1,0 +1,929 @@
+"""What a filesystem is.
+
+Owns `AbstractFileSystem`, the contract that every backend fulfils and every door
+relies on.  A backend has to bring little: `ls`, `_open`, and what it can of `cp_file`,
+`_rm`, `mkdir`.  Everything else follows from those.
+
+What always holds:
+
+* paths inside the package have no protocol and no slash at their end; `_strip_protocol`
+  makes them so, and each public method begins with it where the backend will not;
+* an algorithm over many paths (walk, find, glob, copy, ...) is a plan of `_plans`; the
+  methods here only start it with the blocking driver.  The awaitable twin in `asyn`
+  starts the same plan with the other driver;
+* a listing entry is a dict with at least ``name``, ``size`` (None where unknown) and
+  ``type`` (``"file"``, ``"directory"``, or what else the backend knows).
+
+An instance may be used by any thread unless its backend says otherwise.  Instances and
+their equality belong to `_instances` and `_identity`; methods that only rename others
+are in `_aliases`, and those that read and write whole contents in `_contents`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fsspec import _plans
+from fsspec._aliases import Aliases
+from fsspec._buffered import AbstractBufferedFile, reopen
+from fsspec._contents import Contents
+from fsspec._identity import Identity
+from fsspec._instances import _Cached, make_instance
+from fsspec._plans import bulk, expanding, globbing, listing, showing, transfers
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.compression import compr
+from fsspec.dircache import DirCache
+from fsspec.exceptions import ForkError
+from fsspec.transaction import Transaction
+from fsspec.utils import infer_compression, stringify_path, tokenize
+
+if TYPE_CHECKING:
+    import logging
+
+    from fsspec.mapping import FSMap
+
+    logger: logging.Logger
+
+__all__ = [
+    "AbstractBufferedFile",
+    "AbstractFileSystem",
+    "DEFAULT_CALLBACK",
+    "FORK_AVAILABLE",
+    "_Cached",
+    "make_instance",
+    "reopen",
+]
+
+FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
+"""Whether this platform can fork."""
+
+Entry = dict[str, Any]
+
+_TEXT_OPTIONS = ("encoding", "errors", "newline")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "logger":  # logging is not loaded by the import of fsspec
+        import logging
+
+        globals()["logger"] = logging.getLogger("fsspec")
+        return globals()["logger"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
+    """The interface of every filesystem, and its behaviour where a backend has no better one.
+
+    Making the same class with the same arguments twice gives one instance, unless
+    ``skip_instance_cache=True`` is among them.
+
+    Parameters
+    ----------
+    *args, **storage_options
+        what the backend needs (credentials, hosts, ...). Among them every class knows
+
+        ``use_listings_cache``, ``listings_expiry_time``, ``max_paths``
+            see `fsspec.dircache.DirCache`
+        ``skip_instance_cache``
+            make an instance that no other call will get
+        ``asynchronous``, ``loop``
+            for awaitable backends, see `fsspec.asyn.AsyncFileSystem`
+    """
+
+    cachable: bool = True
+    """Whether instances are remembered and given out again."""
+    _cached: bool = False
+    """Whether the base class has set this instance up."""
+    blocksize: int = 2**22
+    """Bytes copied at a time where a whole file is moved through memory."""
+    sep: str = "/"
+    protocol: ClassVar[str | tuple[str, ...]] = "abstract"
+    _latest: ClassVar[str | None] = None
+    async_impl: bool = False
+    """Whether the operations of the backend are awaitable."""
+    mirror_sync_methods: bool = False
+    """Whether awaitable methods get blocking twins when an instance is made."""
+    root_marker: str = ""
+    """How the root itself is written."""
+    transaction_type: type[Transaction] = Transaction
+    _extra_tokenize_attributes: tuple[str, ...] = ()
+    """Names of class attributes that make instances differ."""
+    _strip_tokenize_options: tuple[str, ...] = ()
+    """Names of options that do not make instances differ."""
+
+    _fs_token_: str
+    storage_args: tuple[Any, ...]
+    storage_options: dict[str, Any]
+    dircache: DirCache
+    _intrans: bool
+    _transaction: Transaction | None
+    _invalidated_caches_in_transaction: list[str | None]
+
+    def __init__(self, *args: Any, **storage_options: Any) -> None:
+        if self._cached:  # the metaclass or a subclass constructs what is set up already
+            return
+        self._cached = True
+        self._intrans = False
+        self._transaction = None
+        self._invalidated_caches_in_transaction = []
+        self.dircache = DirCache(**storage_options)
+        for gone in ("add_docs", "add_aliases"):
+            if storage_options.get(gone):
+                import warnings
+
+                warnings.warn(f"the option {gone} has no effect any more", FutureWarning, stacklevel=3)
+
+    # -- paths -----------------------------------------------------------------
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        """The path as this class uses it: no protocol, no slash at the end.
+
+        A list gives a list. Subclasses may also drop hosts, fragments and so on.
+        """
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = stringify_path(path)
+        for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
+            if path.startswith(protocol):
+                rest = path[len(protocol):]
+                if rest.startswith("://"):
+                    path = rest[3:]
+                    break
+                if rest.startswith("::"):
+                    path = rest[2:]
+                    break
+        return path.rstrip("/") or cls.root_marker
+
+    def unstrip_protocol(self, name: str) -> str:
+        """The full URL of a path: the first protocol of the class and the path."""
+        protocols = (self.protocol,) if isinstance(self.protocol, str) else self.protocol
+        for protocol in protocols:
+            if name.startswith(f"{protocol}://"):
+                return name
+        return f"{protocols[0]}://{name}"
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        """The options that a URL itself carries (host, user, ...), for the constructor."""
+        return {}
+
+    @classmethod
+    def _parent(cls, path: str) -> str:
+        """The folder that a path lies in; the root is its own parent."""
+        path = cls._strip_protocol(path)
+        head, slash, _ = path.rpartition("/")
+        if not slash:
+            return cls.root_marker
+        return cls.root_marker + (head.lstrip(cls.root_marker) if cls.root_marker else head)
+
+    @property
+    def fsid(self) -> str:
+        """What identifies the store behind the instance, beyond this process.
+
+        Raises
+        ------
+        NotImplementedError
+            where the backend has no such identity.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
+
+    # -- listings --------------------------------------------------------------
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What a folder holds.
+
+        Parameters
+        ----------
+        path
+            a folder, or a file, which lists as itself
+        detail
+            entries if true, else only their names
+        **kwargs
+            for the backend; many know ``refresh=True``, which disregards the
+            remembered listing
+
+        Returns
+        -------
+        list
+            entries (``name``, ``size``, ``type`` and what the backend adds), or full
+            paths, in any order. One request, or one a page of the store.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is nothing of that name
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot list")
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget what is remembered of listings.
+
+        The base class remembers none; inside a transaction it notes the path, which is
+        invalidated again when the transaction ends. Backends that override this call it.
+
+        Parameters
+        ----------
+        path
+            the folder to forget, everything if None
+        """
+        if self._intrans:
+            self._invalidated_caches_in_transaction.append(path)
+
+    def _ls_from_cache(self, path: str) -> list[Entry] | None:
+        """The remembered listing of a path, or its entry in that of its parent.
+
+        Returns
+        -------
+        list or None
+            None where neither listing is remembered
+
+        Raises
+        ------
+        FileNotFoundError
+            where the listing of the parent is remembered and lacks the path
+        """
+        parent = self._parent(path)
+        try:
+            return self.dircache[path.rstrip("/")]
+        except KeyError:
+            pass
+        try:
+            siblings = self.dircache[parent]
+        except KeyError:
+            return None
+        found = [
+            entry
+            for entry in siblings
+            if entry["name"] == path
+            or (entry["name"] == path.rstrip("/") and entry["type"] == "directory")
+        ]
+        if not found:
+            raise FileNotFoundError(path)
+        return found
+
+    def walk(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        topdown: bool = True,
+        on_error: str | Callable[[OSError], Any] = "omit",
+        **kwargs: Any,
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """Go through a tree, folder by folder.
+
+        One listing a folder, made when its turn comes, so that what is not looked at
+        costs nothing.
+
+        Parameters
+        ----------
+        path
+            where to begin
+        maxdepth
+            how many levels to descend; None for all
+        topdown
+            a folder before what is below it; the caller may then remove names from the
+            second member in place, and those folders are left out
+        on_error
+            ``"omit"`` leaves out a folder that cannot be listed, ``"raise"`` raises,
+            and a callable is given the exception
+        **kwargs
+            for `ls`; with ``detail=True`` the second and third member map names to entries
+
+        Yields
+        ------
+        (str, list of str, list of str)
+            the folder, the names of folders in it, the names of everything else
+        """
+        plan = listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)
+        return _plans.stream(self, plan)
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Everything below a path.
+
+        Parameters
+        ----------
+        path
+            a folder, or a file, which finds itself
+        maxdepth
+            how many levels to descend; None for all
+        withdirs
+            whether folders count, that at the path included
+        detail
+            return entries by path
+        **kwargs
+            for `ls`
+
+        Returns
+        -------
+        list of str or dict
+            sorted by path; empty where there is nothing. One listing a folder.
+        """
+        return _plans.drive(self, listing.find(self, path, maxdepth, withdirs, detail, **kwargs))
+
+    def du(
+        self,
+        path: str,
+        total: bool = True,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """The bytes that files below a path take up.
+
+        Parameters
+        ----------
+        path
+            a folder or a file
+        total
+            one sum, else a size for each path
+        maxdepth
+            how many levels to descend; None for all
+        withdirs
+            whether folders count, with the size their entries give
+        **kwargs
+            for `find`
+
+        Returns
+        -------
+        int or dict
+            in the sum a size that is not known counts as nothing
+        """
+        return _plans.drive(self, listing.du(self, path, total, maxdepth, withdirs, **kwargs))
+
+    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """The paths that match a pattern.
+
+        ``*`` stands for any characters of one name, ``?`` for one, ``[abc]``, ``[a-c]``,
+        ``[!a]`` for one of a set. A name that is ``**`` stands for any number of folders,
+        none included. A pattern with a slash at its end matches only folders.
+
+        Only folders that can lead to a match are listed.
+
+        Parameters
+        ----------
+        path
+            the pattern
+        maxdepth
+            how many levels ``**``, with what follows it, may reach
+        **kwargs
+            ``detail=True`` returns entries by path; the rest is for the listings
+
+        Returns
+        -------
+        list of str or dict
+            sorted by path; empty where nothing matches
+
+        Raises
+        ------
+        ValueError
+            if ``**`` is only part of a name, or ``maxdepth`` less than 1
+        """
+        return _plans.drive(self, globbing.glob(self, path, maxdepth, **kwargs))
+
+    def expand_path(
+        self,
+        path: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        assume_literal: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Paths and patterns as the paths they stand for.
+
+        Parameters
+        ----------
+        path
+            one path, or several
+        recursive
+            add everything below the folders among them
+        maxdepth
+            how many levels; the matches of a pattern are the first
+        assume_literal
+            there are no patterns; wildcards are part of names
+        **kwargs
+            for `glob` and `find`
+
+        Returns
+        -------
+        list of str
+            sorted, each once. Without patterns and ``recursive`` nothing is asked of the
+            store, and what does not exist stays in.
+
+        Raises
+        ------
+        FileNotFoundError
+            if nothing at all is left
+        """
+        plan = expanding.expand_path(self, path, recursive, maxdepth, assume_literal, **kwargs)
+        return _plans.drive(self, plan)
+
+    def tree(
+        self,
+        path: str = "/",
+        recursion_limit: int = 2,
+        max_display: int | None = 25,
+        display_size: bool = False,
+        prefix: str = "",
+        is_last: bool = True,
+        first: bool = True,
+        indent_size: int = 4,
+    ) -> str:
+        """A drawing of a tree in text.
+
+        Parameters
+        ----------
+        path
+            its root
+        recursion_limit
+            how many levels to draw
+        max_display
+            how many entries of a folder to draw; None for all
+        display_size
+            add the sizes of files and the numbers of entries of folders
+        prefix
+            what each line but the first begins with
+        is_last
+            has no effect on the root
+        first
+            whether to begin with the root itself
+        indent_size
+            columns a level
+        """
+        plan = showing.tree(
+            self, path, recursion_limit, max_display, display_size, prefix, is_last, first, indent_size
+        )
+        return _plans.drive(self, plan)
+
+    # -- one path --------------------------------------------------------------
+
+    def info(self, path: str, **kwargs: Any) -> Entry:
+        """The entry of one path.
+
+        The base class looks in the listing of the parent, then lists the path itself:
+        one or two requests.
+
+        Returns
+        -------
+        dict
+            ``name``, ``size``, ``type`` and what the backend adds
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is nothing of that name
+        """
+        path = self._strip_protocol(path)
+        siblings = self.ls(self._parent(path), detail=True, **kwargs)
+        for entry in siblings:
+            if entry["name"].rstrip("/") == path:
+                return entry
+        inside = self.ls(path, detail=True, **kwargs)
+        plain = path.rstrip("/")
+        for entry in inside:
+            if entry["name"].rstrip("/") == plain:
+                entry.setdefault("size", None)
+                return entry
+        if inside or path == self.root_marker:
+            return {"name": path, "size": 0, "type": "directory"}
+        raise FileNotFoundError(path)
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """Whether there is anything at a path; False where that cannot be found out."""
+        try:
+            self.info(path, **kwargs)
+        except ForkError:
+            raise
+        except Exception:  # backends raise their client library's own errors, which share no base
+            return False
+        return True
+
+    def lexists(self, path: str, **kwargs: Any) -> bool:
+        """Like `exists`, but true of a link that leads nowhere, where the backend has links."""
+        return self.exists(path)
+
+    def isdir(self, path: str) -> bool:
+        """Whether a path is a folder; False where it is not there."""
+        try:
+            return self.info(path)["type"] == "directory"
+        except OSError:
+            return False
+
+    def isfile(self, path: str) -> bool:
+        """Whether a path is a file; False where it is not there."""
+        try:
+            return self.info(path)["type"] == "file"
+        except ForkError:
+            raise
+        except Exception:  # see exists
+            return False
+
+    def size(self, path: str) -> int | None:
+        """The bytes of a file, None where the backend cannot know."""
+        return self.info(path).get("size", None)
+
+    def sizes(self, paths: list[str]) -> list[int | None]:
+        """The bytes of several files, in their order."""
+        return _plans.drive(self, bulk.sizes(self, paths))
+
+    def checksum(self, path: str) -> int:
+        """A number that changes when a file's entry does.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such file
+        """
+        return int(tokenize(self.info(path)), 16)
+
+    def ukey(self, path: str) -> str:
+        """A hexadecimal digest that changes when a file does, for caches.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such file
+        """
+        from hashlib import sha256
+
+        return sha256(str(self.info(path)).encode()).hexdigest()
+
+    def created(self, path: str) -> Any:
+        """When a file was made, a `datetime.datetime`, where the backend knows."""
+        raise NotImplementedError(f"{type(self).__name__} does not know when files were made")
+
+    def modified(self, path: str) -> Any:
+        """When a file was last changed, a `datetime.datetime`, where the backend knows."""
+        raise NotImplementedError(f"{type(self).__name__} does not know when files were changed")
+
+    def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
+        """A URL that lets anybody who has it read a file.
+
+        Parameters
+        ----------
+        path
+            the file
+        expiration
+            seconds for which it is good
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot sign URLs")
+
+    # -- making and removing ---------------------------------------------------
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Make a folder.
+
+        Stores without folders do nothing.
+
+        Parameters
+        ----------
+        path
+            the folder
+        create_parents
+            also those that lead to it
+
+        Raises
+        ------
+        FileExistsError
+            if there is something at the path
+        """
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a folder and those that lead to it.
+
+        Raises
+        ------
+        FileExistsError
+            if the folder exists and ``exist_ok`` is false
+        """
+
+    def rmdir(self, path: str) -> None:
+        """Remove a folder, which has to be empty."""
+
+    def rm_file(self, path: str) -> None:
+        """Remove one file.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such file
+        """
+        self._rm(path)
+
+    def _rm(self, path: str) -> None:
+        """Remove one file or empty folder; what a backend brings for `rm`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot remove")
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Remove files.
+
+        Parameters
+        ----------
+        path
+            paths or patterns, one or several
+        recursive
+            also folders, with everything in them
+        maxdepth
+            how many levels of them; None for all
+
+        Raises
+        ------
+        FileNotFoundError
+            where nothing matches
+        """
+        _plans.drive(self, bulk.rm(self, path, recursive, maxdepth))
+
+    # -- moving ----------------------------------------------------------------
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy one file within the filesystem; what a backend brings for `copy`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot copy")
+
+    def copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        on_error: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy files within the filesystem.
+
+        Parameters
+        ----------
+        path1
+            what to copy: paths or patterns, one or several
+        path2
+            where to: a file, or a folder if it exists as one, ends in a slash, or takes
+            several; a list pairs with that of ``path1``
+        recursive
+            also folders, with everything in them
+        maxdepth
+            how many levels of them; None for all
+        on_error
+            ``"raise"``, or ``"ignore"`` for sources that are not there; the latter is
+            the default with ``recursive``
+        **kwargs
+            for `cp_file`
+        """
+        _plans.drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, **kwargs))
+
+    def mv(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Move files within the filesystem: copied, then removed.
+
+        Parameters
+        ----------
+        path1, path2, recursive, maxdepth
+            see `copy`; a path moved onto itself stays
+        """
+        _plans.drive(self, transfers.mv(self, path1, path2, recursive, maxdepth, **kwargs))
+
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Download files.
+
+        Parameters
+        ----------
+        rpath
+            what to fetch: paths or patterns, one or several
+        lpath
+            where to on this machine, by the rules of `copy`
+        recursive
+            also folders, with everything in them
+        callback
+            is told the number of files and each that is done
+        maxdepth
+            how many levels; None for all
+        **kwargs
+            for `get_file`
+
+        Raises
+        ------
+        ValueError
+            if a name in the store would leave the target folder
+        """
+        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, **kwargs)
+        return _plans.drive(self, plan)
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Upload files.
+
+        Parameters
+        ----------
+        lpath
+            what to send, on this machine: paths or patterns, one or several
+        rpath
+            where to, by the rules of `copy`
+        recursive
+            also folders, with everything in them
+        callback
+            is told the number of files and each that is done
+        maxdepth
+            how many levels; None for all
+        **kwargs
+            for `put_file`
+        """
+        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, **kwargs)
+        return _plans.drive(self, plan)
+
+    # -- opening ---------------------------------------------------------------
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A binary file object; what a backend brings for `open`.
+
+        Parameters
+        ----------
+        autocommit
+            if false, what is written appears only when ``commit`` of the file is called
+        """
+        return AbstractBufferedFile(
+            self,
+            path,
+            mode,
+            block_size,  # type: ignore[arg-type]
+            autocommit,
+            cache_options=cache_options,
+            **kwargs,
+        )
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A file object for a path.
+
+        Inside a transaction what is written appears when the transaction ends.
+
+        Parameters
+        ----------
+        path
+            the file
+        mode
+            as for the built-in; without ``b`` the file is text
+        block_size
+            bytes to fetch or send at a time; the backend's own if None
+        cache_options
+            for the cache of a file that is read
+        compression
+            a name of `fsspec.compression`, ``"infer"`` for that which the name's
+            extension tells, None for none
+        **kwargs
+            ``encoding``, ``errors``, ``newline`` for text; ``autocommit``; the rest is
+            for the backend
+
+        Raises
+        ------
+        FileNotFoundError
+            when a file to read is not there
+        ValueError
+            for a compression that is not known
+        """
+        path = self._strip_protocol(path)
+        if "b" not in mode:
+            import io
+
+            text = {name: kwargs.pop(name) for name in _TEXT_OPTIONS if name in kwargs}
+            binary = self.open(
+                path,
+                mode.replace("t", "") + "b",
+                block_size=block_size,
+                cache_options=cache_options,
+                compression=compression,
+                **kwargs,
+            )
+            return io.TextIOWrapper(binary, **text)
+        codec = None
+        if compression is not None:
+            codec = _codec(path, compression)
+        autocommit = kwargs.pop("autocommit", not self._intrans)
+        file = self._open(
+            path,
+            mode=mode,
+            block_size=block_size,
+            autocommit=autocommit,
+            cache_options=cache_options,
+            **kwargs,
+        )
+        if not autocommit and "r" not in mode:
+            self.transaction.files.append(file)
+        if codec is not None:
+            return codec(file, mode=mode[0])
+        return file
+
+    # -- transactions ----------------------------------------------------------
+
+    @property
+    def transaction(self) -> Transaction:
+        """A context in which files that are written appear together, at its end.
+
+        If it is left by an exception, none of them appears.
+        """
+        if self._transaction is None:
+            self._transaction = self.transaction_type(self)
+        return self._transaction
+
+    def start_transaction(self) -> Transaction:
+        """Begin a transaction without a context; see `end_transaction`."""
+        self._intrans = True
+        self._transaction = self.transaction_type(self)
+        return self.transaction
+
+    def end_transaction(self) -> None:
+        """Let the files written in the transaction appear."""
+        self.transaction.complete()
+        self._transaction = None
+        # what others listed meanwhile does not show those files
+        stale, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
+        for path in stale:
+            self.invalidate_cache(path)
+
+    # -- other views -----------------------------------------------------------
+
+    def get_mapper(
+        self,
+        root: str = "",
+        check: bool = False,
+        create: bool = False,
+        missing_exceptions: tuple[type[BaseException], ...] | None = None,
+    ) -> FSMap:
+        """The files below a path as a mutable mapping from relative path to bytes.
+
+        Parameters
+        ----------
+        root
+            the path
+        check
+            try whether it can be written
+        create
+            make it if it is not there
+        missing_exceptions
+            the errors that mean a key is missing
+        """
+        from fsspec.mapping import FSMap
+
+        return FSMap(root, self, check=check, create=create, missing_exceptions=missing_exceptions)
+
+    def _isfilestore(self) -> bool:
+        """Kept for pyarrow, which asked this of filesystems before it had its own."""
+        return False
+
+    def _get_pyarrow_filesystem(self) -> AbstractFileSystem:
+        """The instance itself: pyarrow takes these filesystems as they are."""
+        return self
+
+
+def _codec(path: str, compression: str) -> Callable[..., Any] | None:
+    name: str | None = compression
+    if name == "infer":
+        name = infer_compression(path)
+    if name is None:
+        return None
+    if name not in compr:
+        known = ", ".join(sorted(key for key in compr if key))
+        raise ValueError(f"the compression {name!r} is not known (for {path!r}); there are: {known}")
+    return compr[name]
