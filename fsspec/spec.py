@@ -148,12 +148,12 @@ class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
         path = stringify_path(path)
         for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
             if path.startswith(protocol):
-                rest = path[len(protocol):]
-                if rest.startswith("://"):
-                    path = rest[3:]
+                end = len(protocol)
+                if path.startswith("://", end):
+                    path = path[end + 3:]
                     break
-                if rest.startswith("::"):
-                    path = rest[2:]
+                if path.startswith("::", end):
+                    path = path[end + 2:]
                     break
         return path.rstrip("/") or cls.root_marker
 

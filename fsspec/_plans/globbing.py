@@ -1,9 +1,10 @@
 """Finding the paths that match a pattern.
 
 A pattern is read as *steps*, one a level of the tree: a literal name, a pattern for one
-name, or ``**`` for any number of levels.  A *state* is a set of steps that may come next,
-so that a folder is listed only if some match can lie below it, and a level's listings
-are one batch.  Steps that are literal from the start are the root, which is not searched.
+name, or ``**`` for any number of levels.  A *state* is the set of steps that may come next
+at some folder, so that only folders below which some match can lie are listed, and the
+listings of a level are one batch.  Steps that are literal from the start are the root,
+which is not searched.  Patterns and states hold nothing of a filesystem and are kept.
 
 A backend with a ``find`` of its own (one flat listing, say) is asked through that, for
 everything below the root to the depth that the pattern can reach, and what it finds is
@@ -13,7 +14,8 @@ matched by the same steps.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
@@ -21,7 +23,6 @@ from fsspec._plans.listing import check_depth, overridden
 from fsspec.utils import glob_translate, stringify_path
 
 Entry = dict[str, Any]
-State = frozenset[int]
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -31,19 +32,67 @@ def has_magic(path: str) -> bool:
     return _WILD.search(path) is not None
 
 
+class State:
+    """Where in a pattern a folder is: the steps that may come next.
+
+    Attributes
+    ----------
+    steps
+        their positions; that after the last means that the folder itself matches
+    ends
+        whether it does
+    deeper
+        whether anything below can match
+    """
+
+    __slots__ = ("_answers", "_tests", "advance", "deeper", "ends", "steps")
+
+    def __init__(self, pattern: Pattern, steps: frozenset[int]) -> None:
+        self.steps = steps
+        self.ends = pattern.end in steps
+        self.deeper = any(step < pattern.end for step in steps)
+        self.advance = partial(pattern.advance, self)
+        self._tests = [(step, test) for step in steps if step < pattern.end and (test := pattern.tests[step])]
+        self._answers: dict[tuple[int, ...], Answer] = {}
+
+    def after(self) -> Callable[[str], Answer]:
+        """A function from a name to the state one name further.
+
+        It also says whether such a folder matches and whether such a file does.
+        """
+        if not self._tests:
+            always = self.advance(())
+            return lambda name: always
+        if len(self._tests) == 1:
+            ((step, only),) = self._tests
+            hit, miss = self.advance((step,)), self.advance(())
+            return lambda name: hit if only(name) else miss
+        return self._by_tests
+
+    def _by_tests(self, name: str) -> Answer:
+        passed = tuple([step for step, test in self._tests if test(name)])
+        answer = self._answers.get(passed)
+        if answer is None:
+            answer = self._answers[passed] = self.advance(passed)
+        return answer
+
+
+Answer = tuple[State, bool, bool]
+
+
 class Pattern:
     """A pattern as a root and steps below it.
 
     Attributes
     ----------
     root
-        the literal beginning, up to and with the slash before the first pattern
-    steps
-        for each name below: the name itself, or a compiled expression, or None for ``**``
-    only_folders
-        whether the pattern ends in a slash
+        the literal beginning, up to and with the slash before the first wildcard
     prefix
         what the first name below the root begins with
+    tests
+        for each level below, what a name has to pass; None for ``**``
+    start
+        the state of the root
     """
 
     def __init__(self, text: str, only_folders: bool) -> None:
@@ -52,69 +101,41 @@ class Pattern:
         self.root = text[: text.rfind("/", 0, wild.start()) + 1]
         self.prefix = text[len(self.root):wild.start()]
         self.only_folders = only_folders
-        self.steps: list[str | re.Pattern[str] | None] = []
-        names = text[len(self.root):].split("/")
-        for name in names:
+        self.tests: list[Callable[[str], Any] | None] = []
+        for name in text[len(self.root):].split("/"):
             if name == "**":
-                self.steps.append(None)
+                self.tests.append(None)
             elif "**" in name:
                 raise ValueError(f"invalid pattern {text!r}: '**' has to be a whole name between slashes")
-            elif has_magic(name):
-                self.steps.append(re.compile(glob_translate(name)))
             else:
-                self.steps.append(name)
-        self.end = len(self.steps)
-        self.open_ended = None in self.steps
+                self.tests.append(re.compile(glob_translate(name)).match if has_magic(name) else name.__eq__)
+        self.end = len(self.tests)
+        self._states: dict[frozenset[int], State] = {}
+        self.start = self._state({0})
 
     def depth(self, maxdepth: int | None) -> int | None:
         """How many levels below the root a match may lie; None for any."""
-        if not self.open_ended:
+        if None not in self.tests:
             return self.end
-        return None if maxdepth is None else self.steps.index(None) + maxdepth
+        return None if maxdepth is None else self.tests.index(None) + maxdepth
 
-    def start(self) -> State:
-        """The state of the root."""
-        return self._closed({0})
-
-    def _closed(self, steps: set[int]) -> State:
-        """Add what may come next where ``**`` stands for no level at all."""
-        for step in sorted(steps):
-            while step < self.end and self.steps[step] is None:
+    def _state(self, steps: set[int]) -> State:
+        for step in sorted(steps):  # ``**`` may stand for no level at all
+            while step < self.end and self.tests[step] is None:
                 step += 1
                 steps.add(step)
-        return frozenset(steps)
+        frozen = frozenset(steps)
+        if frozen not in self._states:
+            self._states[frozen] = State(self, frozen)
+        return self._states[frozen]
 
-    def after(self, state: State, name: str) -> State:
-        """The state below a folder in ``state``, one name further."""
-        reached: set[int] = set()
-        for step in state:
-            if step == self.end:
-                continue
-            wanted = self.steps[step]
-            if wanted is None:
-                reached.add(step)
-            elif wanted == name if isinstance(wanted, str) else wanted.match(name):
-                reached.add(step + 1)
-        return self._closed(reached) if reached else frozenset()
-
-    def accepts(self, state: State, folder: bool, through: State) -> bool:
-        """Whether what has come to ``state`` matches.
-
-        A ``**`` at the end that stands for nothing matches the folder before it, but not
-        a file; ``through`` is the state of the folder that the path lies in.
-        """
-        if self.end not in state:
-            return False
-        if folder:
-            return True
-        if self.only_folders:
-            return False
-        last = self.steps[-1]
-        return last is not None or self.end - 1 in through
-
-    def deeper(self, state: State) -> bool:
-        """Whether anything below can match."""
-        return any(step < self.end for step in state)
+    def advance(self, above: State, passed: Iterable[int]) -> Answer:
+        """The answer for a name that passes the tests of those steps of ``above``."""
+        stay = (step for step in above.steps if step < self.end and self.tests[step] is None)
+        state = self._state({*stay, *(step + 1 for step in passed)})
+        # a ``**`` at the end that stands for nothing leaves a folder, never a file
+        of_file = self.tests[-1] is not None or self.end - 1 in above.steps
+        return state, state.ends, state.ends and of_file and not self.only_folders
 
 
 @lru_cache(256)
@@ -168,26 +189,29 @@ def _by_find(fs: Any, pattern: Pattern, maxdepth: int | None, withdirs: bool, kw
     depth = pattern.depth(maxdepth)
     found = yield call("find", pattern.root, maxdepth=depth, withdirs=withdirs, detail=True, **kwargs)
     top = pattern.root.rstrip("/")
+    skip = len(pattern.root)
     matching: dict[str, Entry] = {}
-    states: dict[str, State] = {"": pattern.start()}  # by folder relative to the root
+    states = {"": pattern.start}  # by folder relative to the root
 
-    def state_of(relative: str) -> State:
-        state = states.get(relative)
+    def state_of(folder: str) -> State:
+        state = states.get(folder)
         if state is None:
-            head, _, name = relative.rpartition("/")
-            state = states[relative] = pattern.after(state_of(head), name)
+            above, _, name = folder.rpartition("/")
+            state = states[folder] = state_of(above).after()(name)[0]
         return state
 
+    current, after = "", pattern.start.after()
     for name, entry in found.items():
         plain = name.rstrip("/")
-        folder = entry.get("type") == "directory"
+        is_folder = entry.get("type") == "directory"
         if plain.startswith(pattern.root):
-            head, _, last = plain[len(pattern.root):].rpartition("/")
-            through = state_of(head)
-            state = pattern.after(through, last)
-            if pattern.accepts(state, folder, through):
+            folder, _, last = plain[skip:].rpartition("/")
+            if folder != current:
+                current, after = folder, state_of(folder).after()
+            _, of_folder, of_file = after(last)
+            if of_folder if is_folder else of_file:
                 matching[name] = entry
-        elif plain == top and folder and pattern.end in states[""]:
+        elif plain == top and is_folder and pattern.start.ends:
             matching[name] = entry
     return matching
 
@@ -201,16 +225,13 @@ def _by_steps(
     kwargs: dict[str, Any],
 ) -> Plan:
     root = fs._strip_protocol(pattern.root)
-    start = pattern.start()
     matching: dict[str, Entry] = {}
     # the folders of a level with the beginning of the names in them, and their state
-    level: list[tuple[str, str, State]] = [(root, pattern.root, start)]
+    level: list[tuple[str, str, State]] = [(root, pattern.root, pattern.start)]
     deepest = pattern.depth(maxdepth)
     depth = 0
-    if pattern.end in start and withdirs and root not in ("", fs.root_marker):
-        extra = [call("info", root)]
-    else:
-        extra = []
+    root_may_match = pattern.start.ends and withdirs and root not in ("", fs.root_marker)
+    extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
         calls = [call("ls", folder, detail=True, **kwargs) for folder, _, _ in level]
         answers = yield batch(calls + extra, return_exceptions=True, batch_size=batch_size)
@@ -222,19 +243,20 @@ def _by_steps(
         below: list[tuple[str, str, State]] = []
         for (_, beginning, through), answer in zip(level, answers):
             skip = len(beginning)
+            after = through.after()
             for entry in _unless_missing(answer) or ():
                 name = entry["name"]
                 plain = name.rstrip("/")
-                last = plain[skip:]
-                if not last or not plain.startswith(beginning):
+                if len(plain) <= skip or not plain.startswith(beginning):
+                    continue  # the folder itself, or a file asked for as a folder
+                state, of_folder, of_file = after(plain[skip:])
+                if entry["type"] != "directory":
+                    if of_file:
+                        matching[name] = entry
                     continue
-                state = pattern.after(through, last)
-                if not state:
-                    continue
-                folder = entry["type"] == "directory"
-                if pattern.accepts(state, folder, through) and (withdirs or not folder):
+                if of_folder and withdirs:
                     matching[name] = entry
-                if folder and pattern.deeper(state):
+                if state.deeper:
                     below.append((plain, plain + "/", state))
         level = below
         depth += 1

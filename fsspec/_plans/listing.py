@@ -128,16 +128,12 @@ def find(
     top: Any = None  # the entry of the path itself, or why there is none; None if not asked for
     ask_top = [call("info", path)] if withdirs and path not in ("", fs.root_marker) else []
 
-    def add(folders: dict[str, Entry], others: dict[str, Entry]) -> None:
-        if withdirs:
-            found.update((entry["name"], entry) for entry in folders.values())
-        found.update((entry["name"], entry) for entry in others.values())
-
     if overridden(fs, "walk"):
         if ask_top:
             (top,) = yield batch(ask_top, return_exceptions=True)
         for _, folders, others in (yield call("walk", path, maxdepth, detail=True, **kwargs)):
-            add(folders, others)
+            wanted = (folders, others) if withdirs else (others,)
+            found.update((entry["name"], entry) for named in wanted for entry in named.values())
     else:
         level = [path]
         depth = 0
@@ -149,10 +145,15 @@ def find(
                 top = answers.pop()
             below: list[str] = []
             for folder, listing in zip(level, answers):
-                if _is_listing(listing):
-                    folders, others = split(folder, listing)
-                    add(folders, others)
-                    below += [entry["name"].rstrip("/") for entry in folders.values()]
+                if not _is_listing(listing):
+                    continue
+                for entry in listing:
+                    name = entry["name"]
+                    if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
+                        below.append(plain)
+                        if not withdirs:
+                            continue
+                    found[name] = entry
             level = below
             depth += 1
     if top is not None and _is_listing(top):

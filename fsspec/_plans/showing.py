@@ -29,7 +29,8 @@ def tree(
 ) -> Plan:
     """The drawing of a folder; see ``AbstractFileSystem.tree``."""
     listings: dict[str, list[Entry]] = {}
-    level = [path] if recursion_limit else []
+    lowest = max(recursion_limit, 1) if recursion_limit else 0
+    level = [path] if lowest else []
     depth = 0
     while level:
         found = yield batch(call("ls", folder, detail=True) for folder in level)
@@ -38,7 +39,7 @@ def tree(
             listings[folder] = entries = sorted(entries, key=_order)
             below += [e["name"] for e in entries[:max_display] if _is_folder(e)]
         depth += 1
-        if depth > recursion_limit > 0 or (depth == recursion_limit and not display_size):
+        if depth > lowest or (depth == lowest and not display_size):
             break  # of the folders below the lowest level only the numbers are shown
         level = below
 
@@ -50,13 +51,13 @@ def tree(
             last = position == len(shown) and not hidden
             measure = _measure(entry, listings) if display_size else ""
             yield start + _arm(last, indent_size) + _name(entry) + measure
-            if _is_folder(entry) and depth != recursion_limit:
+            if _is_folder(entry) and depth < lowest:
                 yield from lines(entry["name"], depth + 1, start + _trunk(last, indent_size))
         if hidden:
             yield f"{start}{_arm(True, indent_size)}{hidden} more item(s) not displayed."
 
     drawn = [path] if first and path else []
-    if recursion_limit:
+    if lowest:
         drawn += lines(path, 1, prefix)
     return "\n".join(drawn)
 
