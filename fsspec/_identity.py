@@ -1,9 +1,9 @@
-"""Which filesystem instances are the same, and how they travel.
+"""Which filesystem instances are the same, how they travel, and that they are inherited.
 
 An instance is its class and arguments: two with the same token are equal, and a
 pickle, a dict or a JSON text holds the class and the arguments, never connections or
-listings.  Where the receiving process has made such an instance already, it gets that.  In a forked child an instance
-whose class asks for it becomes stale; see `_instances`.
+listings.  Where the receiving process has made such an instance already, it gets that.
+In a forked child an instance whose class asks for it becomes stale; see `_instances`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Identity:
 
     if TYPE_CHECKING:
         _cache: Any
-        _latest: str | None
+        _latest: ClassVar[str | None]
         _fs_token_: str
         storage_args: tuple[Any, ...]
         storage_options: dict[str, Any]

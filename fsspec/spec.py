@@ -15,24 +15,26 @@ What always holds:
   ``type`` (``"file"``, ``"directory"``, or what else the backend knows).
 
 An instance may be used by any thread unless its backend says otherwise.  Instances and
-their equality belong to `_instances` and `_identity`; methods that only rename others
-are in `_aliases`, and those that read and write whole contents in `_contents`.
+their equality belong to `_instances` and `_identity`.  Of the methods, those over many
+paths are in `_trees` and `_moving`, those that read and write whole contents in
+`_contents`, and those that only rename others in `_aliases`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec import _plans
 from fsspec._aliases import Aliases
 from fsspec._buffered import AbstractBufferedFile, reopen
 from fsspec._contents import Contents
 from fsspec._identity import Identity
 from fsspec._instances import _Cached, make_instance
-from fsspec._plans import bulk, expanding, globbing, listing, showing, transfers
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec._moving import Moving
+from fsspec._plans import bulk, drive
+from fsspec._trees import Trees
+from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.compression import compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
@@ -73,7 +75,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
+class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_Cached):
     """The interface of every filesystem, and its behaviour where a backend has no better one.
 
     Making the same class with the same arguments twice gives one instance, unless
@@ -264,206 +266,6 @@ class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
             raise FileNotFoundError(path)
         return found
 
-    def walk(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        topdown: bool = True,
-        on_error: str | Callable[[OSError], Any] = "omit",
-        **kwargs: Any,
-    ) -> Iterator[tuple[str, Any, Any]]:
-        """Go through a tree, folder by folder.
-
-        One listing a folder, made when its turn comes, so that what is not looked at
-        costs nothing.
-
-        Parameters
-        ----------
-        path
-            where to begin
-        maxdepth
-            how many levels to descend; None for all
-        topdown
-            a folder before what is below it; the caller may then remove names from the
-            second member in place, and those folders are left out
-        on_error
-            ``"omit"`` leaves out a folder that cannot be listed, ``"raise"`` raises,
-            and a callable is given the exception
-        **kwargs
-            for `ls`; with ``detail=True`` the second and third member map names to entries
-
-        Yields
-        ------
-        (str, list of str, list of str)
-            the folder, the names of folders in it, the names of everything else
-        """
-        plan = listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)
-        return _plans.stream(self, plan)
-
-    def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Everything below a path.
-
-        Parameters
-        ----------
-        path
-            a folder, or a file, which finds itself
-        maxdepth
-            how many levels to descend; None for all
-        withdirs
-            whether folders count, that at the path included
-        detail
-            return entries by path
-        **kwargs
-            for `ls`
-
-        Returns
-        -------
-        list of str or dict
-            sorted by path; empty where there is nothing. One listing a folder.
-        """
-        return _plans.drive(self, listing.find(self, path, maxdepth, withdirs, detail, **kwargs))
-
-    def du(
-        self,
-        path: str,
-        total: bool = True,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """The bytes that files below a path take up.
-
-        Parameters
-        ----------
-        path
-            a folder or a file
-        total
-            one sum, else a size for each path
-        maxdepth
-            how many levels to descend; None for all
-        withdirs
-            whether folders count, with the size their entries give
-        **kwargs
-            for `find`
-
-        Returns
-        -------
-        int or dict
-            in the sum a size that is not known counts as nothing
-        """
-        return _plans.drive(self, listing.du(self, path, total, maxdepth, withdirs, **kwargs))
-
-    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        """The paths that match a pattern.
-
-        ``*`` stands for any characters of one name, ``?`` for one, ``[abc]``, ``[a-c]``,
-        ``[!a]`` for one of a set. A name that is ``**`` stands for any number of folders,
-        none included. A pattern with a slash at its end matches only folders.
-
-        Only folders that can lead to a match are listed.
-
-        Parameters
-        ----------
-        path
-            the pattern
-        maxdepth
-            how many levels ``**``, with what follows it, may reach
-        **kwargs
-            ``detail=True`` returns entries by path; the rest is for the listings
-
-        Returns
-        -------
-        list of str or dict
-            sorted by path; empty where nothing matches
-
-        Raises
-        ------
-        ValueError
-            if ``**`` is only part of a name, or ``maxdepth`` less than 1
-        """
-        return _plans.drive(self, globbing.glob(self, path, maxdepth, **kwargs))
-
-    def expand_path(
-        self,
-        path: Any,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        assume_literal: bool = False,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Paths and patterns as the paths they stand for.
-
-        Parameters
-        ----------
-        path
-            one path, or several
-        recursive
-            add everything below the folders among them
-        maxdepth
-            how many levels; the matches of a pattern are the first
-        assume_literal
-            there are no patterns; wildcards are part of names
-        **kwargs
-            for `glob` and `find`
-
-        Returns
-        -------
-        list of str
-            sorted, each once. Without patterns and ``recursive`` nothing is asked of the
-            store, and what does not exist stays in.
-
-        Raises
-        ------
-        FileNotFoundError
-            if nothing at all is left
-        """
-        plan = expanding.expand_path(self, path, recursive, maxdepth, assume_literal, **kwargs)
-        return _plans.drive(self, plan)
-
-    def tree(
-        self,
-        path: str = "/",
-        recursion_limit: int = 2,
-        max_display: int | None = 25,
-        display_size: bool = False,
-        prefix: str = "",
-        is_last: bool = True,
-        first: bool = True,
-        indent_size: int = 4,
-    ) -> str:
-        """A drawing of a tree in text.
-
-        Parameters
-        ----------
-        path
-            its root
-        recursion_limit
-            how many levels to draw
-        max_display
-            how many entries of a folder to draw; None for all
-        display_size
-            add the sizes of files and the numbers of entries of folders
-        prefix
-            what each line but the first begins with
-        is_last
-            has no effect on the root
-        first
-            whether to begin with the root itself
-        indent_size
-            columns a level
-        """
-        plan = showing.tree(
-            self, path, recursion_limit, max_display, display_size, prefix, is_last, first, indent_size
-        )
-        return _plans.drive(self, plan)
-
     # -- one path --------------------------------------------------------------
 
     def info(self, path: str, **kwargs: Any) -> Entry:
@@ -533,7 +335,7 @@ class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
 
     def sizes(self, paths: list[str]) -> list[int | None]:
         """The bytes of several files, in their order."""
-        return _plans.drive(self, bulk.sizes(self, paths))
+        return drive(self, bulk.sizes(self, paths))
 
     def checksum(self, path: str) -> int:
         """A number that changes when a file's entry does.
@@ -622,141 +424,6 @@ class AbstractFileSystem(Identity, Contents, Aliases, metaclass=_Cached):
     def _rm(self, path: str) -> None:
         """Remove one file or empty folder; what a backend brings for `rm`."""
         raise NotImplementedError(f"{type(self).__name__} cannot remove")
-
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
-        """Remove files.
-
-        Parameters
-        ----------
-        path
-            paths or patterns, one or several
-        recursive
-            also folders, with everything in them
-        maxdepth
-            how many levels of them; None for all
-
-        Raises
-        ------
-        FileNotFoundError
-            where nothing matches
-        """
-        _plans.drive(self, bulk.rm(self, path, recursive, maxdepth))
-
-    # -- moving ----------------------------------------------------------------
-
-    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy one file within the filesystem; what a backend brings for `copy`."""
-        raise NotImplementedError(f"{type(self).__name__} cannot copy")
-
-    def copy(
-        self,
-        path1: Any,
-        path2: Any,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        on_error: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Copy files within the filesystem.
-
-        Parameters
-        ----------
-        path1
-            what to copy: paths or patterns, one or several
-        path2
-            where to: a file, or a folder if it exists as one, ends in a slash, or takes
-            several; a list pairs with that of ``path1``
-        recursive
-            also folders, with everything in them
-        maxdepth
-            how many levels of them; None for all
-        on_error
-            ``"raise"``, or ``"ignore"`` for sources that are not there; the latter is
-            the default with ``recursive``
-        **kwargs
-            for `cp_file`
-        """
-        _plans.drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, **kwargs))
-
-    def mv(
-        self,
-        path1: Any,
-        path2: Any,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Move files within the filesystem: copied, then removed.
-
-        Parameters
-        ----------
-        path1, path2, recursive, maxdepth
-            see `copy`; a path moved onto itself stays
-        """
-        _plans.drive(self, transfers.mv(self, path1, path2, recursive, maxdepth, **kwargs))
-
-    def get(
-        self,
-        rpath: Any,
-        lpath: Any,
-        recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Download files.
-
-        Parameters
-        ----------
-        rpath
-            what to fetch: paths or patterns, one or several
-        lpath
-            where to on this machine, by the rules of `copy`
-        recursive
-            also folders, with everything in them
-        callback
-            is told the number of files and each that is done
-        maxdepth
-            how many levels; None for all
-        **kwargs
-            for `get_file`
-
-        Raises
-        ------
-        ValueError
-            if a name in the store would leave the target folder
-        """
-        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, **kwargs)
-        return _plans.drive(self, plan)
-
-    def put(
-        self,
-        lpath: Any,
-        rpath: Any,
-        recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Upload files.
-
-        Parameters
-        ----------
-        lpath
-            what to send, on this machine: paths or patterns, one or several
-        rpath
-            where to, by the rules of `copy`
-        recursive
-            also folders, with everything in them
-        callback
-            is told the number of files and each that is done
-        maxdepth
-            how many levels; None for all
-        **kwargs
-            for `put_file`
-        """
-        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, **kwargs)
-        return _plans.drive(self, plan)
 
     # -- opening ---------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from fsspec._plans import Plan, batch, call, emit
 
 Entry = dict[str, Any]
 
-_OWN = frozenset({"fsspec.spec", "fsspec.asyn"})
+_OWN = frozenset({"fsspec._trees", "fsspec.spec", "fsspec.asyn"})
 
 
 def overridden(fs: Any, name: str) -> bool:
