@@ -208,7 +208,7 @@ def demonstrate(report: Report) -> list[Told]:
         with running("s3") as s3, running("http", folder) as http:
             report.bar(0.02, "writing 16 MiB as array, object, small objects and file")
             write_data(s3, Path(folder))
-            report.line(f"An S3 server and an HTTP server on loopback hold {data.TOTAL_BYTES:,} bytes of data.")
+            report.line(f"An S3 server and an HTTP server on loopback hold {data.TOTAL_BYTES:,} bytes.")
             steps = len(parts) * len(WAYS)
             for title, method, opted_in in parts:
                 report.head(title)

@@ -128,7 +128,7 @@ def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[
     from torch.utils.data import DataLoader
 
     loader = DataLoader(
-        Chunks(way_name, handle),  # type: ignore[arg-type]  # a map-style dataset is a protocol
+        Chunks(way_name, handle),
         batch_size=None, num_workers=WORKERS, multiprocessing_context=method,
         worker_init_fn=Limit(limit), timeout=limit,
     )
@@ -186,5 +186,9 @@ def run(way_name: str, method: str, s3: str, http: str, limit: float, own_limit:
     return 0
 
 
+def main(way: str, method: str, s3: str, http: str, worker_limit: str, limit: str) -> int:
+    return run(way, method, s3, http, float(worker_limit), float(limit))
+
+
 if __name__ == "__main__":
-    sys.exit(run(*sys.argv[1:5], *map(float, sys.argv[5:])))
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""What a case is, and the table of all cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Timed = Callable[[], Any]
+
+
+@dataclass
+class Bench:
+    """What the driver made for the cases, and what a case counts.
+
+    Attributes
+    ----------
+    folder
+        where the local tree is.
+    site
+        the HTTP server's address.
+    full
+        the larger sizes were asked for.
+    counted
+        set by a case's `count`, after the first run of what it timed: "requests", "bytes".
+    """
+
+    folder: str
+    site: str
+    full: bool
+    counted: dict[str, int] = field(default_factory=dict)
+    count: Callable[[], dict[str, int]] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of work.
+
+    ``work`` and ``limit`` build what the work needs and return the function that is timed; the
+    one by whichever fsspec is installed, the other as the limit does it.  A function that
+    returns a float has timed itself.  ``ops`` is how often the function does the work, so that
+    the figure is for one.  ``aim`` is what ours/upstream should be at most.
+    """
+
+    name: str
+    text: str
+    aim: float
+    work: Callable[[Bench], Timed]
+    limit: Callable[[Bench], Timed]
+    ops: int = 1
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(name: str, text: str, aim: float, *, limit: Callable[[Bench], Timed], ops: int = 1) -> Callable[
+        [Callable[[Bench], Timed]], Callable[[Bench], Timed]]:
+    """Enter the decorated function into the table as the ``work`` of a case."""
+
+    def enter(work: Callable[[Bench], Timed]) -> Callable[[Bench], Timed]:
+        CASES[name] = Case(name, text, aim, work, limit, ops)
+        return work
+
+    return enter
+
+
+def load() -> dict[str, Case]:
+    """All cases, in the order of the report."""
+    from . import cases_core, cases_trees, cases_files, cases_http, cases_caches  # noqa: F401  # they enter
+
+    return CASES

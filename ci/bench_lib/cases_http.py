@@ -1,0 +1,184 @@
+"""HTTP on loopback; the limit is aiohttp as it is, on a loop in a thread."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .case import Bench, Timed, case
+from .loops import LoopThread, pooled
+from .server import BIG, BIG_FULL, counts
+
+RANDOM = 64
+PART = 65536
+
+
+def counted(bench: Bench) -> None:
+    counts(bench.site)  # from here on
+    bench.count = lambda: counts(bench.site)
+
+
+def aiohttp_limit(work: Callable[[Any, Bench], Awaitable[Any]]) -> Callable[[Bench], Timed]:
+    """A limit that runs ``work(session, bench)`` on a session that is kept."""
+
+    def limit(bench: Bench) -> Timed:
+        import aiohttp
+
+        thread = LoopThread()
+
+        async def start() -> aiohttp.ClientSession:
+            return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=128))
+
+        session = thread.run(start())
+        counted(bench)
+
+        async def run() -> None:
+            await work(session, bench)
+
+        return lambda: thread.run(run())
+
+    return limit
+
+
+def fresh(bench: Bench) -> Any:
+    import fsspec
+
+    fs = fsspec.filesystem("http", skip_instance_cache=True)
+    counted(bench)
+    return fs
+
+
+# -- one large file --------------------------------------------------------------------------
+
+def big(bench: Bench) -> str:
+    return f"{bench.site}/bigger" if bench.full else f"{bench.site}/big"
+
+
+async def stream(session: Any, bench: Bench) -> None:
+    total = 0
+    async with session.get(big(bench)) as answer:
+        async for part in answer.content.iter_chunked(2**20):
+            total += len(part)
+    assert total == (BIG_FULL if bench.full else BIG)
+
+
+def sequential(bench: Bench, **options: Any) -> Timed:
+    fs = fresh(bench)
+
+    def timed() -> None:
+        total = 0
+        with fs.open(big(bench), "rb", **options) as file:
+            while part := file.read(2**20):
+                total += len(part)
+        assert total == (BIG_FULL if bench.full else BIG)
+
+    return timed
+
+
+@case("http-sequential", "HTTP sequential, default cache", 0.25, limit=aiohttp_limit(stream))
+def http_sequential(bench: Bench) -> Timed:
+    return sequential(bench)
+
+
+@case("http-readahead", "HTTP sequential, readahead", 0.6, limit=aiohttp_limit(stream))
+def http_readahead(bench: Bench) -> Timed:
+    return sequential(bench, cache_type="readahead")
+
+
+@case("http-blockcache", "HTTP sequential, blockcache", 0.3, limit=aiohttp_limit(stream))
+def http_blockcache(bench: Bench) -> Timed:
+    return sequential(bench, cache_type="blockcache")
+
+
+def starts() -> list[int]:
+    generator = random.Random(3)
+    return [generator.randrange(BIG - PART) for _ in range(RANDOM)]
+
+
+async def ranges(session: Any, bench: Bench) -> None:
+    for start in starts():
+        wanted = {"Range": f"bytes={start}-{start + PART - 1}"}
+        async with session.get(f"{bench.site}/big", headers=wanted) as answer:
+            assert len(await answer.read()) == PART
+
+
+@case("http-random", "HTTP random reads of 64 kB, default cache", 0.2,
+      limit=aiohttp_limit(ranges), ops=RANDOM)
+def http_random(bench: Bench) -> Timed:
+    fs = fresh(bench)
+
+    def timed() -> None:
+        with fs.open(f"{bench.site}/big", "rb") as file:
+            for start in starts():
+                file.seek(start)
+                assert len(file.read(PART)) == PART
+
+    return timed
+
+
+# -- small files -----------------------------------------------------------------------------
+
+def many(bench: Bench) -> list[str]:
+    return [f"{bench.site}/small/{n}" for n in range(2000 if bench.full else 500)]
+
+
+async def get(session: Any, url: str) -> bytes:
+    async with session.get(url) as answer:
+        return await answer.read()
+
+
+async def get_many(session: Any, bench: Bench) -> None:
+    await pooled(lambda url: get(session, url), many(bench))
+
+
+@case("http-cat", "HTTP cat of many small files", 0.95, limit=aiohttp_limit(get_many))
+def http_cat(bench: Bench) -> Timed:
+    fs = fresh(bench)
+    return lambda: fs.cat(many(bench))
+
+
+def one_by_one(method: str) -> Callable[[Bench], Timed]:
+    """A limit: fifty requests, each waited for from the calling thread, as a sync call is."""
+
+    def limit(bench: Bench) -> Timed:
+        import aiohttp
+
+        thread = LoopThread()
+
+        async def start() -> aiohttp.ClientSession:
+            return aiohttp.ClientSession()
+
+        async def ask(url: str) -> None:
+            async with session.request(method, url) as answer:
+                await answer.read()
+
+        session = thread.run(start())
+        counted(bench)
+        return lambda: [thread.run(ask(url)) for url in many(bench)[:50]]
+
+    return limit
+
+
+@case("http-cat-file", "HTTP cat_file", 0.7, limit=one_by_one("GET"), ops=50)
+def http_cat_file(bench: Bench) -> Timed:
+    fs = fresh(bench)
+    return lambda: [fs.cat_file(url) for url in many(bench)[:50]]
+
+
+@case("http-info", "HTTP info", 0.6, limit=one_by_one("HEAD"), ops=50)
+def http_info(bench: Bench) -> Timed:
+    fs = fresh(bench)
+    return lambda: [fs.info(url) for url in many(bench)[:50]]
+
+
+@case("http-open", "HTTP open and read", 0.5, limit=one_by_one("GET"), ops=50)
+def http_open(bench: Bench) -> Timed:
+    fs = fresh(bench)
+
+    def timed() -> None:
+        for url in many(bench)[:50]:
+            with fs.open(url, "rb") as file:
+                file.read()
+
+    return timed
