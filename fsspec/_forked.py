@@ -1,0 +1,123 @@
+"""Running something in a forked child and learning all about it.
+
+The child's stderr is caught in a file; where the child does not end in time its stacks
+are dumped there and it is killed.  `fsspec.forkcheck` and the tests are made of this.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fraction of one
+SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
+
+
+@dataclass
+class Report:
+    """What came of a child."""
+
+    code: int | None = None
+    stderr: str = ""
+    said: Any = None
+    seconds: float = 0.0
+
+    def problem(self, killed: bool = False) -> str:
+        """Why the child is not as it should be; empty where it is."""
+        if self.code is None:
+            return f"hung\n{self.stderr}"
+        if killed:
+            return "" if self.code == -signal.SIGKILL else f"ended with {self.code}, not by the kill"
+        if self.code != 0:
+            return f"exit code {self.code}: {self.said}\n{self.stderr}"
+        if self.stderr.strip():
+            return f"noise: {self.stderr}"
+        if self.seconds > SLOW:
+            return f"took {self.seconds:.1f} s"
+        if self.said != "done":
+            return str(self.said)
+        return ""
+
+
+class Channel:
+    """Where a child leaves its word and its noise, whichever process it is."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="fsspec-fork-")
+        self.word = os.path.join(self.folder, "word")
+        self.noise = os.path.join(self.folder, "noise")
+
+    def enter(self) -> None:
+        """In the child: stderr goes to the file from now on."""
+        fd = os.open(self.noise, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(fd, 2)
+        os.close(fd)
+        faulthandler.enable(file=2, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+
+    def say(self, word: Any) -> None:
+        with open(self.word, "w", encoding="utf8") as f:
+            json.dump(word, f)
+
+    def read(self, report: Report) -> Report:
+        with suppress(FileNotFoundError):
+            with open(self.noise, encoding="utf8", errors="replace") as f:
+                report.stderr = f.read()
+        with suppress(FileNotFoundError, ValueError):
+            with open(self.word, encoding="utf8") as f:
+                report.said = json.load(f)
+        for path in (self.word, self.noise):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        os.rmdir(self.folder)
+        return report
+
+
+def wait(pid: int, channel: Channel, begun: float) -> Report:
+    report = Report()
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        report.seconds = time.monotonic() - begun
+        if done:
+            report.code = os.waitstatus_to_exitcode(status)
+            return channel.read(report)
+        if report.seconds > LIMIT:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+                time.sleep(0.3)
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return channel.read(report)
+        time.sleep(0.002)
+
+
+def speak(channel: Channel, body: Callable[[], Any]) -> None:
+    """Run ``body`` in the child; SystemExit passes, as it would in a program."""
+    channel.enter()
+    try:
+        said = body()
+    except Exception:  # the parent prints it
+        channel.say(traceback.format_exc())
+        os._exit(3)
+    channel.say("done" if said is None else said)
+
+
+def by_fork(body: Callable[[], Any]) -> Report:
+    """os.fork, the child ending by sys.exit: atexit handlers, then the interpreter's end."""
+    channel, begun = Channel(), time.monotonic()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return wait(pid, channel, begun)
+    speak(channel, body)
+    sys.exit(0)
