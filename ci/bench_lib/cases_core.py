@@ -151,10 +151,10 @@ def bulk_limit(items: int, latency: float, workers: int) -> Any:
     return limit
 
 
-def bulk(bench: Bench, items: int, latency: float, batch_size: int | None) -> Timed:
+def bulk(bench: Bench, items: int, latency: float) -> Timed:
     from .backends import Toy
 
-    fs = Toy("flat", latency, batch_size=batch_size)
+    fs = Toy("flat", latency)
     names = [f"flat/{n}" for n in range(items)]
     bench.count = lambda: {"requests": fs.requests}
     return lambda: fs.cat(names)
@@ -162,9 +162,9 @@ def bulk(bench: Bench, items: int, latency: float, batch_size: int | None) -> Ti
 
 @case("cat-bulk", "cat of 5,000, without latency", 0.3, limit=bulk_limit(5000, 0, 128))
 def cat_bulk(bench: Bench) -> Timed:
-    return bulk(bench, 5000, 0, None)
+    return bulk(bench, 5000, 0)
 
 
-@case("cat-bulk-latency", "cat of 500 at 5 ms, 48 at a time", 0.6, limit=bulk_limit(500, 0.005, 48))
+@case("cat-bulk-latency", "cat of 5,000 at 5 ms", 0.6, limit=bulk_limit(5000, 0.005, 1280))
 def cat_bulk_latency(bench: Bench) -> Timed:
-    return bulk(bench, 500, 0.005, 48)
+    return bulk(bench, 5000, 0.005)
