@@ -50,14 +50,14 @@ class Contents:
             empty where the part lies past the end, or ends before it starts
         """
         with self.open(path, "rb", **kwargs) as f:
-            begin = start or 0
+            begin, moved = start or 0, False
             if begin < 0 or (end is not None and end < 0):
-                size = _size(f)
+                size, moved = _size(f), True
                 begin = max(0, size + begin) if begin < 0 else begin
-                end = size + end if end is not None and end < 0 else end
+                end = max(0, size + end) if end is not None and end < 0 else end
             if end is not None and end <= begin:
                 return b""
-            if begin:
+            if begin or moved:
                 f.seek(begin)
             return f.read() if end is None else f.read(end - begin)
 

@@ -1,0 +1,78 @@
+"""expand_path: paths and patterns as what they stand for."""
+
+import pathlib
+
+import pytest
+
+from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+
+FILES = dict.fromkeys(["r/top1", "r/top2", "r/box/in1", "r/box/in2", "r/box/cell/core"], b".")
+BOX = ["r/box", "r/box/cell", "r/box/cell/core", "r/box/in1", "r/box/in2"]
+
+
+@pytest.fixture(params=[ShelfFileSystem, AsyncShelfFileSystem])
+def fs(request):
+    return request.param(FILES)
+
+
+def test_plain_paths_cost_nothing(fs):
+    assert fs.expand_path("r/top1") == ["r/top1"]
+    assert fs.expand_path(["r/top2", "r/nope", "r/top1"]) == ["r/nope", "r/top1", "r/top2"]
+    assert fs.expand_path("r/box/") == ["r/box"]
+    assert fs.expand_path(pathlib.PurePosixPath("r/top1")) == ["r/top1"]
+    assert fs.asked == []
+
+
+@pytest.mark.parametrize("pattern, depth, expected", [
+    ("r/top1", None, ["r/top1"]),
+    ("r/box", None, BOX),
+    ("r/box", 1, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
+    ("r/bo*", None, BOX),
+    ("r/bo*", 1, ["r/box"]),
+    ("r/bo*", 2, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
+    ("r/*", None, [*BOX, "r/top1", "r/top2"]),
+    ("r/**", None, ["r", *BOX, "r/top1", "r/top2"]),
+    ("r/**", 1, ["r", "r/box", "r/top1", "r/top2"]),
+    ("r/box/**", 2, BOX),
+])
+def test_recursive(fs, pattern, depth, expected):
+    assert fs.expand_path(pattern, recursive=True, maxdepth=depth) == expected
+    assert fs.expand_path([pattern], recursive=True, maxdepth=depth) == expected
+
+
+def test_patterns(fs):
+    assert fs.expand_path("r/to?1") == ["r/top1"]
+    assert fs.expand_path(["r/to*", "r/top1", "r/box"]) == ["r/box", "r/top1", "r/top2"]
+
+
+def test_literal_wildcards(fs):
+    assert fs.expand_path("r/a[1]*", assume_literal=True) == ["r/a[1]*"]
+    assert fs.expand_path(["r/a[1]*"], assume_literal=True) == ["r/a[1]*"]
+    assert fs.asked == []
+
+
+def test_what_is_not_there(fs):
+    assert fs.expand_path(["r/nope", "r/top1"], recursive=True) == ["r/top1"]
+    for path, recursive in [("r/nope", True), ("r/nope*", False), ([], False)]:
+        with pytest.raises(FileNotFoundError):
+            fs.expand_path(path, recursive=recursive)
+    with pytest.raises(FileNotFoundError, match="r/nope"):
+        fs.expand_path("r/nope", recursive=True)
+
+
+def test_files_among_matches_are_not_asked_for_again(fs):
+    fs.expand_path("r/*", recursive=True)
+    assert sorted(fs.asked.count(path) for path in set(fs.asked)) in ([1, 1, 1], [1, 1, 2])
+    assert not any(path.startswith("r/top") for path in fs.asked)
+
+
+def test_folders_below_others_are_not_asked_for_again():
+    fs = ShelfFileSystem(FILES)
+    fs.expand_path("r/box/**", recursive=True)
+    assert fs.asked.count("r/box/cell") <= 2
+
+
+def test_awaitable_paths_are_expanded_together():
+    fs = AsyncShelfFileSystem(FILES)
+    fs.expand_path(["r", "r/box"], recursive=True)
+    assert fs.most_at_once >= 2

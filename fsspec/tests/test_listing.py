@@ -1,0 +1,261 @@
+"""walk, find and du, over blocking and awaitable backends."""
+
+import pytest
+
+from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+
+FILES = {
+    "r/one": b"1",
+    "r/two.txt": b"22",
+    "r/sub/three": b"333",
+    "r/sub/deep/four.txt": b"4444",
+    "r/other/five": b"55555",
+    "r/empty/": b"",
+}
+ALL = ["r/one", "r/other/five", "r/sub/deep/four.txt", "r/sub/three", "r/two.txt"]
+FOLDERS = ["r", "r/empty", "r/other", "r/sub", "r/sub/deep"]
+
+
+@pytest.fixture(params=[ShelfFileSystem, AsyncShelfFileSystem])
+def fs(request):
+    return request.param(FILES)
+
+
+def test_walk_is_depth_first_in_the_order_of_listings(fs):
+    assert list(fs.walk("r")) == [
+        ("r", ["sub", "other", "empty"], ["one", "two.txt"]),
+        ("r/sub", ["deep"], ["three"]),
+        ("r/sub/deep", [], ["four.txt"]),
+        ("r/other", [], ["five"]),
+        ("r/empty", [], []),
+    ]
+
+
+def test_walk_from_the_bottom_up(fs):
+    assert [folder for folder, _, _ in fs.walk("r", topdown=False)] == [
+        "r/sub/deep", "r/sub", "r/other", "r/empty", "r",
+    ]
+
+
+def test_walk_with_details(fs):
+    folder, folders, files = next(iter(fs.walk("r", detail=True)))
+    assert folders["sub"] == {"name": "r/sub", "size": 0, "type": "directory"}
+    assert files["two.txt"]["size"] == 2
+
+
+def test_walk_leaves_out_what_its_caller_removes(fs):
+    seen = []
+    for folder, folders, _ in fs.walk("r"):
+        seen.append(folder)
+        folders[:] = [name for name in folders if name != "sub"]
+    assert seen == ["r", "r/other", "r/empty"]
+    assert not [path for path in fs.asked if path.startswith("r/sub")]
+
+
+def test_walk_with_details_leaves_out_what_its_caller_removes(fs):
+    seen = []
+    for folder, folders, _ in fs.walk("r", detail=True):
+        seen.append(folder)
+        folders.pop("sub", None)
+    assert seen == ["r", "r/other", "r/empty"]
+
+
+def test_walk_follows_names_that_its_caller_adds(fs):
+    seen = []
+    for folder, folders, _ in fs.walk("r"):
+        seen.append(folder)
+        if folder == "r":
+            folders[:] = ["sub/deep"]
+    assert seen == ["r", "r/sub/deep"]
+
+
+@pytest.mark.parametrize("depth, count", [(1, 1), (2, 4), (3, 5), (9, 5)])
+def test_walk_to_a_depth(fs, depth, count):
+    assert len(list(fs.walk("r", maxdepth=depth))) == count
+    assert len(fs.asked) == count
+
+
+@pytest.mark.parametrize("method", ["walk", "find", "glob", "expand_path"])
+def test_a_depth_below_one_is_refused(fs, method):
+    with pytest.raises(ValueError, match="maxdepth"):
+        list(getattr(fs, method)("r/*", maxdepth=0))
+
+
+def test_walk_asks_only_for_what_is_looked_at():
+    fs = ShelfFileSystem(FILES)
+    walk = fs.walk("r")
+    next(walk)
+    assert fs.asked == ["r"]
+    next(walk)
+    assert fs.asked == ["r", "r/sub"]
+
+
+def test_walk_of_a_file(fs):
+    assert list(fs.walk("r/one")) == [("r/one", [], [""])]
+
+
+def test_walk_of_nothing(fs):
+    assert list(fs.walk("r/nope")) == []
+    with pytest.raises(FileNotFoundError):
+        list(fs.walk("r/nope", on_error="raise"))
+
+
+class Guarded(ShelfFileSystem):
+    """Some folders cannot be listed."""
+
+    error: Exception = PermissionError("locked")
+
+    def ls(self, path, detail=True, **kwargs):
+        if path in ("r/sub/deep", "r/other"):
+            raise self.error
+        return super().ls(path, detail, **kwargs)
+
+
+def test_errors_are_heeded_at_every_level():
+    fs = Guarded(FILES)
+    assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/sub", "r/empty"]
+    told = []
+    list(fs.walk("r", on_error=told.append))
+    assert told == [Guarded.error] * 2
+    with pytest.raises(PermissionError):
+        list(fs.walk("r", on_error="raise"))
+    assert fs.find("r") == ["r/one", "r/sub/three", "r/two.txt"]
+
+
+def test_other_errors_are_not_hidden():
+    fs = Guarded(FILES)
+    fs.error = ValueError("broken")
+    for work in (lambda: list(fs.walk("r")), lambda: fs.find("r"), lambda: fs.glob("r/*/*")):
+        with pytest.raises(ValueError, match="broken"):
+            work()
+
+
+def test_find(fs):
+    assert fs.find("r") == ALL
+    assert fs.find("r", withdirs=True) == sorted(ALL + FOLDERS)
+    assert fs.find("r", maxdepth=1) == ["r/one", "r/two.txt"]
+    assert fs.find("r", maxdepth=1, withdirs=True) == [
+        "r", "r/empty", "r/one", "r/other", "r/sub", "r/two.txt",
+    ]
+    assert fs.find("r/one") == ["r/one"]
+    assert fs.find("r/one", withdirs=True) == ["r/one"]
+    assert fs.find("r/nope") == []
+    assert fs.find("r/nope", withdirs=True) == []
+    assert fs.find("") == ALL
+    assert fs.find("", withdirs=True) == sorted(ALL + FOLDERS)
+
+
+def test_find_with_details(fs):
+    found = fs.find("r/sub", detail=True, withdirs=True)
+    assert list(found) == ["r/sub", "r/sub/deep", "r/sub/deep/four.txt", "r/sub/three"]
+    assert found["r/sub"]["type"] == "directory"
+    assert found["r/sub/three"] == {"name": "r/sub/three", "size": 3, "type": "file"}
+
+
+def test_find_lists_each_folder_once(fs):
+    fs.find("r")
+    assert sorted(fs.asked) == sorted(FOLDERS)
+
+
+def test_awaitable_levels_are_listed_together():
+    fs = AsyncShelfFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
+    assert len(fs.find("r")) == 20
+    assert fs.most_at_once == 20
+
+
+def test_awaitable_walk_lists_the_folders_of_a_folder_together():
+    fs = AsyncShelfFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
+    assert len(list(fs.walk("r"))) == 26
+    assert fs.most_at_once == 5
+    assert len(fs.asked) == 26
+
+
+class Marked(ShelfFileSystem):
+    """Folders contain themselves and end in a slash, as in object stores."""
+
+    def ls(self, path, detail=True, **kwargs):
+        entries = super().ls(path, True, **kwargs)
+        for entry in entries:
+            if entry["type"] == "directory":
+                entry["name"] += "/"
+        if path and path not in self.files:
+            entries.append({"name": f"{path}/", "size": 0, "type": "directory"})
+        return entries if detail else [entry["name"] for entry in entries]
+
+
+def test_a_folder_that_contains_itself_is_not_walked_again():
+    fs = Marked(FILES)
+    assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/sub", "r/sub/deep", "r/other", "r/empty"]
+    assert [path for path in fs.find("r") if not path.endswith("/")] == ALL
+
+
+class Silent(ShelfFileSystem):
+    """The listing of a file is empty."""
+
+    def ls(self, path, detail=True, **kwargs):
+        return [] if path in self.files else super().ls(path, detail, **kwargs)
+
+
+def test_a_file_whose_listing_is_empty_finds_itself():
+    fs = Silent(FILES)
+    assert fs.find("r/one") == ["r/one"]
+    assert fs.find("r/one", detail=True) == {"r/one": {"name": "r/one", "size": 1, "type": "file"}}
+    assert fs.find("r/one", withdirs=True) == ["r/one"]
+    assert fs.du("r/one") == 1
+
+
+class Walker(ShelfFileSystem):
+    """A backend with a walk of its own."""
+
+    def walk(self, path, maxdepth=None, topdown=True, on_error="omit", **kwargs):
+        assert kwargs.pop("detail")
+        yield path, {"d": {"name": "w/d", "type": "directory"}}, {"f": {"name": "w/f", "type": "file"}}
+
+
+def test_find_uses_the_backends_own_walk():
+    fs = Walker(FILES)
+    assert fs.find("w") == ["w/f"]
+    assert fs.find("w", withdirs=True) == ["w/d", "w/f"]
+    assert fs.asked == ["", "w"]  # for the entry of the folder itself
+
+
+def test_options_reach_the_listings():
+    class Fresh(ShelfFileSystem):
+        def ls(self, path, detail=True, refresh=False, **kwargs):
+            assert refresh
+            return super().ls(path, detail)
+
+    fs = Fresh(FILES)
+    assert fs.find("r", refresh=True) == ALL
+    assert len(list(fs.walk("r", refresh=True))) == 5
+    assert fs.glob("r/*.txt", refresh=True) == ["r/two.txt"]
+    assert fs.du("r", refresh=True) == 15
+
+
+def test_du(fs):
+    assert fs.du("r") == 15
+    assert fs.du("r", maxdepth=1) == 3
+    assert fs.du("r/one") == 1
+    assert fs.du("r/nope") == 0
+    assert fs.du("r/sub", total=False) == {"r/sub/deep/four.txt": 4, "r/sub/three": 3}
+    assert fs.du("r/sub", total=False, withdirs=True) == {
+        "r/sub": 0, "r/sub/deep": 0, "r/sub/deep/four.txt": 4, "r/sub/three": 3,
+    }
+    assert fs.disk_usage("r", maxdepth=1) == 3
+
+
+def test_du_asks_for_no_more_than_listings(fs):
+    fs.du("r")
+    assert sorted(fs.asked) == sorted(FOLDERS)
+
+
+def test_du_counts_what_it_does_not_know_as_nothing():
+    class Vague(ShelfFileSystem):
+        def find(self, path, maxdepth=None, withdirs=False, detail=False, **kwargs):
+            return ["r/one", "r/two.txt"]
+
+        def info(self, path, **kwargs):
+            return {"name": path, "type": "file", "size": None if path == "r/one" else 2}
+
+    assert Vague().du("r") == 2
+    assert Vague().du("r", total=False) == {"r/one": None, "r/two.txt": 2}

@@ -1,0 +1,534 @@
+"""The contract of a filesystem, over a backend that brings the least it can."""
+
+import gc
+import io
+import os
+import pathlib
+import pickle
+import threading
+
+import pytest
+
+from fsspec.callbacks import Callback
+from fsspec.exceptions import ForkError
+from fsspec.spec import DEFAULT_CALLBACK, FORK_AVAILABLE, AbstractFileSystem, make_instance
+from fsspec.tests.shelf import ShelfFileSystem
+
+FILES = {
+    "r/one": b"1", "r/digits": b"0123456789", "r/lines": b"alpha\nbeta\ngamma\n", "r/sub/two": b"22",
+    "r/empty/": b"",
+}
+
+
+@pytest.fixture
+def fs():
+    return ShelfFileSystem(FILES)
+
+
+class Remembered(ShelfFileSystem):
+    """A backend whose instances are remembered."""
+
+    protocol = ("mind", "memo")
+    cachable = True
+
+
+@pytest.fixture
+def remembered():
+    yield Remembered
+    Remembered.clear_instance_cache()
+
+
+# -- paths ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path, plain, parent", [
+    ("shelf://a/b/", "a/b", "a"),
+    ("shelf::a", "a", ""),
+    ("a/b/c", "a/b/c", "a/b"),
+    ("/a/b", "/a/b", "/a"),
+    ("/a", "/a", ""),
+    ("a", "a", ""),
+    ("a//b", "a//b", "a/"),
+    ("shelf:a/b", "shelf:a/b", "shelf:a"),
+    ("/", "", ""),
+    ("shelf://", "", ""),
+    ("", "", ""),
+    (pathlib.PurePosixPath("/x/y"), "/x/y", "/x"),
+])
+def test_paths(path, plain, parent):
+    assert ShelfFileSystem._strip_protocol(path) == plain
+    assert ShelfFileSystem._parent(path) == parent
+
+
+def test_paths_of_a_class_with_a_root_marker():
+    class Rooted(AbstractFileSystem):
+        protocol = ("one", "two")
+        root_marker = "/"
+
+    assert Rooted._strip_protocol("two://") == "/"
+    assert Rooted._strip_protocol(["one:///a/", "two:///b"]) == ["/a", "/b"]
+    assert Rooted._parent("/a/b") == "/a"
+    assert Rooted._parent("/a") == Rooted._parent("a") == "/"
+    fs = Rooted(skip_instance_cache=True)
+    assert fs.unstrip_protocol("/a") == "one:///a"
+    assert fs.unstrip_protocol("two:///a") == "two:///a"
+
+
+def test_urls_carry_no_options_by_default():
+    assert ShelfFileSystem._get_kwargs_from_urls("shelf://user@host/x") == {}
+
+
+# -- one path ------------------------------------------------------------------
+
+
+def test_info(fs):
+    assert fs.info("shelf://r/one") == {"name": "r/one", "size": 1, "type": "file"}
+    assert fs.info("r/sub/") == {"name": "r/sub", "size": 0, "type": "directory"}
+    assert fs.info("") == {"name": "", "size": 0, "type": "directory"}
+    assert fs.stat("r/one") == fs.info("r/one")
+    with pytest.raises(FileNotFoundError, match="r/nope"):
+        fs.info("r/nope")
+
+
+def test_what_there_is(fs):
+    assert [fs.exists(p) for p in ("r/one", "r", "r/nope")] == [True, True, False]
+    assert [fs.isdir(p) for p in ("r/one", "r", "r/nope")] == [False, True, False]
+    assert [fs.isfile(p) for p in ("r/one", "r", "r/nope")] == [True, False, False]
+    assert fs.lexists("r/one")
+    assert fs.size("r/digits") == 10
+    assert fs.sizes(["r/digits", "r/one"]) == [10, 1]
+
+
+class Broken(AbstractFileSystem):
+    """A backend that raises what it is given."""
+
+    error: BaseException
+
+    def info(self, path, **kwargs):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [PermissionError(), ValueError(), type("ClientError", (Exception,), {})()])
+def test_what_cannot_be_found_out_is_not_there(error):
+    fs = Broken(skip_instance_cache=True)
+    fs.error = error
+    assert not fs.exists("x") and not fs.isfile("x") and not fs.lexists("x")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ForkError("an instance", 1)])
+def test_some_errors_are_never_an_answer(error):
+    fs = Broken(skip_instance_cache=True)
+    fs.error = error
+    for ask in (fs.exists, fs.isfile, fs.isdir, fs.lexists):
+        with pytest.raises(type(error)):
+            ask("x")
+
+
+def test_keys_change_with_the_file(fs):
+    before = fs.ukey("r/one"), fs.checksum("r/one")
+    assert before == (fs.ukey("r/one"), fs.checksum("r/one"))
+    fs.files["r/one"] = b"longer"
+    assert fs.ukey("r/one") != before[0] and fs.checksum("r/one") != before[1]
+    with pytest.raises(FileNotFoundError):
+        fs.ukey("r/nope")
+
+
+@pytest.mark.parametrize("name, args", [
+    ("ls", ["a"]), ("_rm", ["a"]), ("rm_file", ["a"]), ("cp_file", ["a", "b"]), ("created", ["a"]),
+    ("modified", ["a"]), ("sign", ["a"]),
+])
+def test_what_a_backend_has_to_bring(name, args):
+    with pytest.raises(NotImplementedError, match="AbstractFileSystem"):
+        getattr(AbstractFileSystem(), name)(*args)
+    with pytest.raises(NotImplementedError):
+        AbstractFileSystem().fsid
+
+
+def test_folders_are_nothing_by_default():
+    fs = AbstractFileSystem()
+    assert [fs.mkdir("a"), fs.makedir("a"), fs.makedirs("a"), fs.mkdirs("a"), fs.rmdir("a")] == [None] * 5
+
+
+def test_listings_that_are_remembered(fs):
+    inside = [{"name": "d/f", "size": 1, "type": "file"}, {"name": "d/s", "size": 0, "type": "directory"}]
+    fs.dircache["d"] = inside
+    assert fs._ls_from_cache("d") == fs._ls_from_cache("d/") == inside
+    assert fs._ls_from_cache("d/f") == inside[:1]
+    assert fs._ls_from_cache("d/s") == inside[1:]
+    assert fs._ls_from_cache("elsewhere") is None
+    with pytest.raises(FileNotFoundError):
+        fs._ls_from_cache("d/nope")
+
+
+# -- contents ------------------------------------------------------------------
+
+
+BOUNDS = [None, -100, -10, -3, -1, 0, 1, 3, 9, 10, 100]
+
+
+@pytest.mark.parametrize("start", BOUNDS)
+@pytest.mark.parametrize("end", BOUNDS)
+def test_parts_are_slices(fs, start, end):
+    assert fs.cat_file("r/digits", start, end) == b"0123456789"[start:end]
+    assert fs.read_bytes("r/digits", start=start, end=end) == b"0123456789"[start:end]
+
+
+def test_reading(fs):
+    assert fs.head("r/digits", 3) == b"012"
+    assert fs.tail("r/digits", 3) == b"789"
+    assert fs.tail("r/digits", 30) == b"0123456789"
+    assert fs.read_text("r/lines") == "alpha\nbeta\ngamma\n"
+    assert fs.cat("r/one") == b"1"
+    assert fs.cat(["r/one", "r/sub/two"]) == {"r/one": b"1", "r/sub/two": b"22"}
+    assert fs.cat_ranges(["r/digits"] * 2, [0, 5], 7) == [b"0123456", b"56"]
+
+
+@pytest.mark.parametrize("offset, length, delimiter, block", [
+    (0, 10, None, b"alpha\nbeta"),
+    (0, 10, b"\n", b"alpha\nbeta\n"),
+    (3, 5, b"\n", b"beta\n"),
+    (12, None, b"\n", b""),
+    (12, None, None, b"amma\n"),
+    (0, None, None, b"alpha\nbeta\ngamma\n"),
+    (17, 5, None, b""),
+    (90, 5, None, b""),
+    (0, 100, b"\n", b"alpha\nbeta\ngamma\n"),
+])
+def test_blocks(fs, offset, length, delimiter, block):
+    assert fs.read_block("r/lines", offset, length, delimiter) == block
+
+
+def test_writing(fs):
+    fs.pipe_file("r/new", b"abc")
+    fs.write_bytes("r/new2", b"d")
+    assert fs.write_text("r/new3", "é\n", encoding="utf8", newline="\r\n") == 2
+    assert fs.cat_file("r/new3") == "é\r\n".encode()
+    with pytest.raises(FileExistsError, match="r/new"):
+        fs.pipe_file("r/new", b"x", mode="create")
+    fs.pipe_file("r/other", b"x", mode="create")
+    assert fs.cat(["r/new", "r/new2", "r/other"]) == {"r/new": b"abc", "r/new2": b"d", "r/other": b"x"}
+    fs.pipe({"r/p1": b"1", "r/p2": b"2"})
+    assert fs.cat("r/p2") == b"2"
+
+
+def test_touch(fs):
+    fs.touch("r/digits")
+    assert fs.cat("r/digits") == b""
+    fs.touch("r/fresh", truncate=False)
+    assert fs.cat("r/fresh") == b""
+    with pytest.raises(NotImplementedError, match="r/one"):
+        fs.touch("r/one", truncate=False)
+
+
+# -- opening -------------------------------------------------------------------
+
+
+def test_text(fs):
+    with fs.open("r/new", "w", encoding="utf-16", newline="\r\n") as f:
+        f.write("ä\n")
+    with fs.open("shelf://r/new", "rt", encoding="utf-16", newline="") as f:
+        assert isinstance(f, io.TextIOWrapper)
+        assert f.read() == "ä\r\n"
+
+
+def test_compression(fs):
+    with fs.open("r/new.gz", "wb", compression="infer") as f:
+        f.write(b"payload" * 9)
+    assert fs.cat("r/new.gz") != b"payload" * 9
+    with fs.open("r/new.gz", compression="gzip") as f:
+        assert f.read() == b"payload" * 9
+    with fs.open("r/one", compression="infer") as f:
+        assert f.read() == b"1"
+
+
+def test_a_compression_that_is_not_known(fs):
+    with pytest.raises(ValueError, match="nonsense"):
+        fs.open("r/fresh", "wb", compression="nonsense")
+    assert not fs.exists("r/fresh")
+
+
+def test_options_of_opening_reach_the_backend():
+    class Curious(ShelfFileSystem):
+        def _open(self, path, mode="rb", **kwargs):
+            self.given = {"mode": mode, **kwargs}
+            return io.BytesIO(b"x")
+
+    fs = Curious()
+    fs.open("r/one", "r", block_size=5, extra=1, encoding="utf8")
+    assert fs.given == {
+        "mode": "rb", "block_size": 5, "autocommit": True, "cache_options": None, "extra": 1,
+    }
+
+
+# -- transactions --------------------------------------------------------------
+
+
+def test_a_transaction_commits_at_its_end(fs):
+    with fs.transaction as transaction:
+        assert transaction is fs.transaction
+        with fs.open("r/new", "wb") as f:
+            f.write(b"x")
+        with fs.open("r/text", "w") as f:
+            f.write("y")
+        assert fs.cat("r/one") == b"1"
+        with fs.open("r/now", "wb", autocommit=True) as f:
+            f.write(b"z")
+        assert [fs.exists(p) for p in ("r/new", "r/text", "r/now")] == [False, False, True]
+    assert fs.cat(["r/new", "r/text"]) == {"r/new": b"x", "r/text": b"y"}
+    assert not fs._intrans and fs._transaction is None
+
+
+def test_a_transaction_that_fails_leaves_nothing(fs):
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            fs.pipe("r/new", b"x")
+            1 / 0
+    assert not fs.exists("r/new")
+    fs.pipe("r/new", b"y")
+    assert fs.cat("r/new") == b"y"
+
+
+def test_a_transaction_by_hand_forgets_what_was_listed(fs):
+    told = []
+    fs.start_transaction()
+    fs.pipe("r/new", b"x")
+    fs.invalidate_cache("r")
+    assert not fs.exists("r/new")
+    assert fs._invalidated_caches_in_transaction == ["r"]
+    fs.invalidate_cache = told.append
+    fs.end_transaction()
+    assert fs.cat("r/new") == b"x"
+    assert told == ["r"] and fs._invalidated_caches_in_transaction == []
+
+
+# -- from and to this machine --------------------------------------------------
+
+
+class Counter(Callback):
+    """What a callback is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def relative_update(self, inc=1):
+        self.told.append(inc)
+        super().relative_update(inc)
+
+
+class Small(ShelfFileSystem):
+    """A backend that copies four bytes at a time."""
+
+    blocksize = 4
+
+    def _open(self, path, mode="rb", **kwargs):
+        f = super()._open(path, mode, **kwargs)
+        return f if mode != "rb" else Sized(f.getvalue())
+
+
+class Sized(io.BytesIO):
+    """A file object that knows its size."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.size = len(data)
+
+
+def test_get_file(tmp_path):
+    fs, callback = Small(FILES), Counter()
+    fs.get_file("r/digits", tmp_path / "new" / "x", callback=callback)
+    assert (tmp_path / "new" / "x").read_bytes() == b"0123456789"
+    assert (callback.size, callback.value, callback.told) == (10, 10, [4, 4, 2])
+    assert os.listdir(tmp_path / "new") == ["x"]
+
+
+def test_get_file_to_a_file_object(fs):
+    for give in ("lpath", "outfile"):
+        target = io.BytesIO()
+        fs.get_file("r/digits", **{give: target})
+        assert target.getvalue() == b"0123456789"
+    with pytest.raises(TypeError, match="r/digits"):
+        fs.get_file("r/digits")
+
+
+def test_get_file_of_a_folder(fs, tmp_path):
+    fs.get_file("r/sub", tmp_path / "made")
+    assert (tmp_path / "made").is_dir()
+
+
+def test_a_download_that_fails_leaves_what_was_there(tmp_path):
+    class Torn(Small):
+        def _open(self, path, mode="rb", **kwargs):
+            f = super()._open(path, mode, **kwargs)
+            f.size = 20  # more than will come
+            return f
+
+    fs = Torn(FILES)
+    (tmp_path / "old").write_bytes(b"old")
+    for name in ("old", "new"):
+        with pytest.raises(OSError, match="10 of 20"):
+            fs.get_file("r/digits", tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("r/nope", tmp_path / "folder" / "x")
+    assert os.listdir(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_a_download_keeps_permissions_and_links(fs, tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    fs.get_file("r/digits", link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"0123456789"
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices on this platform")
+def test_a_download_to_a_device(fs):
+    fs.get_file("r/digits", "/dev/null")
+    assert not os.path.isfile("/dev/null")
+
+
+def test_put_file(tmp_path):
+    (tmp_path / "x").write_bytes(b"0123456789")
+    fs, callback = Small(), Counter()
+    fs.put_file(tmp_path / "x", "r/x", callback=callback)
+    assert fs.cat("r/x") == b"0123456789"
+    assert (callback.size, callback.value, callback.told) == (10, 10, [4, 4, 2])
+    with pytest.raises(FileExistsError, match="r/x"):
+        fs.put_file(tmp_path / "x", "r/x", mode="create")
+    with pytest.raises(FileNotFoundError):
+        fs.put_file(tmp_path / "nope", "r/y")
+    assert not fs.exists("r/y")
+
+
+# -- instances -----------------------------------------------------------------
+
+
+def test_equal_arguments_give_one_instance(remembered):
+    a, b = remembered(k=1), remembered(k=2)
+    assert remembered(k=1) is a is not b
+    assert a != b and a != 1 and len({a, b, remembered(k=1)}) == 2
+    assert remembered.current() is a
+    assert a._fs_token == a.__dask_tokenize__()
+    skipped = remembered(k=1, skip_instance_cache=True)
+    assert skipped is not a and skipped == a
+    remembered.clear_instance_cache()
+    assert remembered(k=1) is not a
+    assert remembered.current().storage_options == {"k": 1}
+
+
+def test_current_makes_an_instance_where_there_is_none(remembered):
+    assert remembered.current() is remembered()
+
+
+def test_pickles(remembered):
+    a = remembered(k=1)
+    assert pickle.loads(pickle.dumps(a)) is a
+    data = pickle.dumps(a)
+    remembered.clear_instance_cache()
+    assert pickle.loads(data) is remembered(k=1)
+    assert make_instance(remembered, (), {"k": 1}) is remembered(k=1)
+
+
+def test_dicts_and_json(remembered):
+    a = remembered(k=1, password="secret")
+    assert a.to_dict() == {
+        "cls": f"{__name__}:Remembered", "protocol": "mind", "args": [], "k": 1, "password": "secret",
+    }
+    assert "secret" not in str(a.to_dict(include_password=False)) + a.to_json(include_password=False)
+    assert AbstractFileSystem.from_dict(a.to_dict()) is a
+    assert AbstractFileSystem.from_json(a.to_json()) is a
+    with pytest.raises(ValueError, match="nonsense"):
+        AbstractFileSystem.from_dict({"protocol": "nonsense"})
+
+
+def test_the_base_sets_an_instance_up_once():
+    class Twice(AbstractFileSystem):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            cache = self.dircache
+            super().__init__(use_listings_cache=False)
+            assert self.dircache is cache
+
+    assert Twice(skip_instance_cache=True)._cached
+
+
+def test_options_of_old_are_warned_of():
+    with pytest.warns(FutureWarning, match="add_docs"):
+        AbstractFileSystem(add_docs=True, skip_instance_cache=True)
+
+
+def test_an_instance_nobody_remembers_is_collected():
+    ids = []
+    thread = threading.Thread(target=lambda: ids.append(id(ShelfFileSystem())))
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert not [o for o in gc.get_objects() if type(o) is ShelfFileSystem and id(o) in ids]
+
+
+# -- the rest ------------------------------------------------------------------
+
+
+def test_aliases_use_what_a_backend_overrides():
+    class Loud(ShelfFileSystem):
+        def __getattribute__(self, name):
+            if name in ("copy", "mv", "rm", "get", "put", "du", "info", "ls", "mkdir", "makedirs", "pipe_file"):
+                return lambda *args, **kwargs: name
+            return super().__getattribute__(name)
+
+    fs = Loud()
+    pairs = {
+        "cp": "copy", "move": "mv", "rename": "mv", "delete": "rm", "download": "get", "upload": "put",
+        "disk_usage": "du", "stat": "info", "listdir": "ls", "makedir": "mkdir", "mkdirs": "makedirs",
+    }
+    assert {alias: getattr(fs, alias)("a", "b") if alias in ("cp", "move", "rename", "download", "upload")
+            else getattr(fs, alias)("a") for alias in pairs} == pairs
+
+
+def test_moving_and_removing(fs):
+    fs.copy("r/one", "r/copied")
+    fs.mv("r/digits", "r/moved")
+    fs.rm("r/one")
+    assert fs.find("r") == ["r/copied", "r/lines", "r/moved", "r/sub/two"]
+
+
+def test_mapper(fs):
+    mapper = fs.get_mapper("r")
+    assert mapper["sub/two"] == b"22"
+    assert sorted(mapper) == ["digits", "lines", "one", "sub/two"]
+
+
+def test_tree(fs):
+    assert fs.tree("r").splitlines() == [
+        "r", "├── empty", "├── sub", "│   └── two", "├── digits", "├── lines", "└── one",
+    ]
+    assert fs.tree("r", display_size=True, recursion_limit=1, indent_size=2, max_display=3).splitlines() == [
+        "r", "├ empty (empty folder)", "├ sub (1 file)", "├ digits (10B)", "└ 2 more item(s) not displayed.",
+    ]
+    assert fs.tree("r", recursion_limit=0) == "r"
+    assert fs.tree("r/sub", prefix="> ", first=False) == "> └── two"
+
+
+def test_tree_amounts():
+    class Wide(ShelfFileSystem):
+        sizes = {"a": 921, "b": 922, "c": 2**20, "d": 3 * 2**30, "e": None}
+
+        def ls(self, path, detail=True, **kwargs):
+            return [{"name": n, "size": size, "type": "file"} for n, size in self.sizes.items()]
+
+    amounts = [line.split("(")[1].rstrip(")") for line in Wide().tree("", display_size=True).splitlines()]
+    assert amounts == ["921B", "0.90 kb", "1.00 Mb", "3.00 Gb", "unknown size"]
+
+
+def test_names_of_the_module():
+    import fsspec.spec
+
+    assert FORK_AVAILABLE == hasattr(os, "fork")
+    assert isinstance(DEFAULT_CALLBACK, Callback)
+    assert fsspec.spec.logger.name == "fsspec"
+    with pytest.raises(AttributeError):
+        fsspec.spec.nonsense
