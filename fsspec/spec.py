@@ -544,9 +544,12 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
         """Let the files written in the transaction appear."""
         self.transaction.complete()
         self._transaction = None
-        # what others listed meanwhile does not show those files
-        stale, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
-        for path in stale:
+        self._forget_changed()
+
+    def _forget_changed(self) -> None:
+        """Invalidate what a transaction changed: it was listed before its files appeared."""
+        changed, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
+        for path in changed:
             self.invalidate_cache(path)
 
     # -- other views -----------------------------------------------------------

@@ -68,7 +68,8 @@ class ShelfFileSystem(AbstractFileSystem):
         entries = children(self.files, path)
         return entries if detail else [entry["name"] for entry in entries]
 
-    def _open(self, path, mode="rb", block_size=None, autocommit=True, cache_options=None, **kwargs):  # type: ignore
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, autocommit: bool = True,
+              cache_options: Any = None, **kwargs: Any) -> Any:
         if mode != "rb":
             return Writer(self, path, autocommit)
         if path not in self.files:

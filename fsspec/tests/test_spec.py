@@ -301,6 +301,34 @@ def test_a_transaction_by_hand_forgets_what_was_listed(fs):
     assert told == ["r"] and fs._invalidated_caches_in_transaction == []
 
 
+def test_a_transaction_in_itself_is_one(fs):
+    with fs.transaction:
+        fs.pipe_file("r/outer", b"1")
+        with fs.transaction:
+            fs.pipe_file("r/inner", b"2")
+        assert not fs.exists("r/inner")
+        with pytest.raises(ZeroDivisionError):
+            with fs.transaction:
+                fs.pipe_file("r/failed", b"3")
+                1 / 0
+    assert fs.cat_file("r/outer") + fs.cat_file("r/inner") == b"12"
+    assert not fs.exists("r/failed") and not fs._intrans
+
+
+def test_a_commit_that_fails_drops_what_is_left(fs):
+    with pytest.raises(OSError, match="no commit"):
+        with fs.transaction:
+            for name in ("first", "second", "third"):
+                fs.pipe_file(f"r/{name}", b"x")
+            fs.transaction.files[1].commit = _no_commit
+    assert [fs.exists(f"r/{name}") for name in ("first", "second", "third")] == [True, False, False]
+    assert not fs._intrans and fs._transaction is None
+
+
+def _no_commit():
+    raise OSError("no commit")
+
+
 # -- from and to this machine --------------------------------------------------
 
 
@@ -476,7 +504,7 @@ def test_an_instance_nobody_remembers_is_collected():
 def test_aliases_use_what_a_backend_overrides():
     class Loud(ShelfFileSystem):
         def __getattribute__(self, name):
-            if name in ("copy", "mv", "rm", "get", "put", "du", "info", "ls", "mkdir", "makedirs", "pipe_file"):
+            if name in ("copy", "mv", "rm", "get", "put", "du", "info", "ls", "mkdir", "makedirs"):
                 return lambda *args, **kwargs: name
             return super().__getattribute__(name)
 

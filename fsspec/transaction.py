@@ -1,0 +1,150 @@
+"""Files that appear together or not at all.
+
+Owns the set of files written while a filesystem is in a transaction.  Each of them was
+opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` lets it
+appear and its ``discard`` drops it.  A commit that fails discards what is left, so that
+only a failure between two commits leaves part of the files.
+
+A transaction belongs to the filesystem instance and the process that began it.  Begun
+again inside itself it is the same transaction; an inner part that fails takes back its
+own files only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
+    from types import TracebackType
+
+    from fsspec.spec import AbstractFileSystem
+
+    logger: logging.Logger
+
+__all__ = ["DaskTransaction", "FileActor", "Transaction"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "logger":  # logging is not loaded by the import of fsspec
+        import logging
+
+        globals()["logger"] = logging.getLogger("fsspec")
+        return globals()["logger"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class Transaction:
+    """The files written in one transaction.
+
+    Made by `AbstractFileSystem.transaction`; use that as a context.
+
+    Parameters
+    ----------
+    fs
+        the filesystem
+    """
+
+    def __init__(self, fs: AbstractFileSystem, **kwargs: Any) -> None:
+        self.fs: AbstractFileSystem | None = fs
+        self.files: Any = deque()
+        self._inner: list[int] = []  # how many files there were when each inner part began
+
+    def __enter__(self) -> Transaction:
+        if self.fs is not None and self.fs._intrans and self.fs._transaction is self:
+            self._inner.append(len(self.files))
+        else:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if self._inner:
+            before = self._inner.pop()
+            while exc_type is not None and len(self.files) > before:
+                self.files.pop().discard()
+            return
+        self.complete(commit=exc_type is None)
+
+    def start(self) -> None:
+        """Begin, with no files."""
+        assert self.fs is not None, "a transaction that has ended cannot begin again"
+        self.files = deque()
+        self.fs._intrans = True
+
+    def complete(self, commit: bool = True) -> None:
+        """End the transaction.
+
+        Parameters
+        ----------
+        commit
+            let the files appear, in the order in which they were opened; else drop them
+
+        Raises
+        ------
+        Exception
+            what the ``commit`` of a file raised; it and those after it are dropped
+        """
+        try:
+            while self.files:
+                if commit:
+                    self.files[0].commit()
+                    self.files.popleft()
+                else:
+                    self.files.popleft().discard()
+        finally:
+            while self.files:
+                self.files.popleft().discard()
+            self._end()
+
+    def _end(self) -> None:
+        fs, self.fs = self.fs, None
+        if fs is not None:
+            fs._intrans = False
+            fs._transaction = None
+            fs._forget_changed()
+
+
+class FileActor:
+    """The files of a transaction that several workers write to."""
+
+    def __init__(self) -> None:
+        self.files: list[Any] = []
+
+    def append(self, f: Any) -> None:
+        """Add a file that was opened with ``autocommit=False``."""
+        self.files.append(f)
+
+    def commit(self) -> None:
+        """Let the files appear."""
+        for f in self.files:
+            f.commit()
+        self.files.clear()
+
+    def discard(self) -> None:
+        """Drop the files."""
+        for f in self.files:
+            f.discard()
+        self.files.clear()
+
+
+class DaskTransaction(Transaction):
+    """A transaction whose files are held by an actor of the current dask client."""
+
+    def __init__(self, fs: AbstractFileSystem) -> None:
+        import distributed
+
+        super().__init__(fs)
+        self.files = distributed.default_client().submit(FileActor, actor=True).result()
+
+    def complete(self, commit: bool = True) -> None:
+        """End the transaction; see `Transaction.complete`."""
+        try:
+            (self.files.commit() if commit else self.files.discard()).result()
+        finally:
+            self._end()
