@@ -270,7 +270,12 @@ class Site:
         return await self.send_body(request, response, view, fault, seen)
 
     async def send_body(
-        self, request: web.Request, response: web.StreamResponse, view: memoryview, fault: Fault, seen: Request
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        view: memoryview,
+        fault: Fault,
+        seen: Request,
     ) -> web.StreamResponse:
         ends = [n for n in (fault.truncate, fault.drop_after) if n is not None]
         stop = min([len(view), *ends])
@@ -391,7 +396,8 @@ class _InThread:
         self.thread.start()
 
     def ask(self, name: str, *args: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(getattr(self.commands, name)(*args), self.loop).result(START_LIMIT)
+        asked = asyncio.run_coroutine_threadsafe(getattr(self.commands, name)(*args), self.loop)
+        return asked.result(START_LIMIT)
 
     def end(self) -> None:
         self.ask("stop")

@@ -1,0 +1,173 @@
+"""What URLs, headers and pages of HTTP say, without asking anybody.
+
+Shared by the awaitable and the blocking HTTP filesystem.  Nothing here does I/O or
+needs a package beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+ex = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
+"""A link of a page."""
+ex2 = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+)""")
+"""Anything in a text that looks like a URL."""
+magic_check = re.compile("([*[])")
+"""Wildcards of a URL: a question mark begins the query, and is none."""
+
+NOT_PAGES = ("application/octet-stream", "application/zip", "application/gzip", "application/pdf",
+             "application/x-tar", "application/x-hdf", "audio/", "font/", "image/", "video/")  # fmt: skip
+"""How media types begin that hold no links; their bodies are not read in search of any."""
+
+
+def has_magic(s: str) -> bool:
+    """Whether a URL has wildcards."""
+    return magic_check.search(s) is not None
+
+
+def literal_question_marks(pattern: str) -> str:
+    """A glob pattern in which each ``?`` outside brackets stands for itself."""
+    return re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], pattern)
+
+
+def shown(url: Any) -> str:
+    """A URL as messages may show it: without credentials, nor the values of its query."""
+    text = str(url)
+    if "@" not in text and "?" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # not a URL; still no reason to show what may be a secret
+        return text.partition("?")[0]
+    if not parts.scheme or not parts.netloc:
+        return text
+    words = parts.query.split("&") if parts.query else []
+    query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
+
+
+def parent(url: str) -> str:
+    """The URL up to its last slash; empty where no host would be left."""
+    head = url.rpartition("/")[0]
+    return head if head.partition("://")[2] else ""
+
+
+# headers -------------------------------------------------------------------------
+def range_value(start: int, end: int | None) -> str:
+    """The value of a ``Range`` header for the bytes from ``start`` up to ``end``."""
+    return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+
+
+def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
+    """A copy of the options of a request with further headers, the caller's own going first.
+
+    Parameters
+    ----------
+    headers
+        names with ``_`` for ``-``.
+    """
+    own = dict(options.get("headers") or {})
+    present = {name.lower() for name in own}
+    for name, value in headers.items():
+        name = name.replace("_", "-")
+        if name.lower() not in present:
+            own[name] = value
+    return {**options, "headers": own}
+
+
+def ranged(options: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """A copy of the options of a request that asks for a range of the plain bytes."""
+    copy = with_headers(options, Accept_Encoding="identity")
+    copy["headers"] = {k: v for k, v in copy["headers"].items() if k.lower() != "range"}
+    copy["headers"]["Range"] = value
+    return copy
+
+
+def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
+    """First byte, byte after the last, and total size of a ``Content-Range``; None where unknown."""
+    match = re.match(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(?:(\d+)|\*)", headers.get("Content-Range", ""))
+    if match is None:
+        return None, None, None
+    first, last, total = (None if text is None else int(text) for text in match.groups())
+    return first, None if last is None else last + 1, total
+
+
+def is_plain(headers: Mapping[str, str]) -> bool:
+    """Whether a body is the file itself, not a compressed form of it."""
+    return headers.get("Content-Encoding", "").lower() in ("", "identity")
+
+
+def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
+    """What headers tell of a file.
+
+    Returns
+    -------
+    dict
+        ``size`` in bytes, None where the server does not say or would send something
+        compressed; ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``,
+        ``Content-MD5``, ``Digest``, ``Last-Modified`` where given.
+    """
+    info: dict[str, Any] = {"size": None}
+    length = headers.get("Content-Length", "")
+    if not is_plain(headers):
+        pass
+    elif status != 206 and length.isdigit():
+        info["size"] = int(length)
+    elif "Content-Range" in headers:
+        info["size"] = content_range(headers)[2]
+    if headers.get("Accept-Ranges", "").lower() == "none":
+        info["partial"] = False
+    if "Content-Type" in headers:
+        info["mimetype"] = headers["Content-Type"].partition(";")[0]
+    info.update((name, headers[name]) for name in checksums(headers))
+    return info
+
+
+def checksums(headers: Mapping[str, str]) -> Iterable[str]:
+    """The names of those headers by which a change of the file shows."""
+    return [n for n in ("ETag", "Content-MD5", "Digest", "Last-Modified") if headers.get(n)]
+
+
+# pages ---------------------------------------------------------------------------
+def may_have_links(headers: Mapping[str, str]) -> bool:
+    """Whether the body is worth reading in search of links."""
+    return not headers.get("Content-Type", "").lower().startswith(NOT_PAGES)
+
+
+def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) -> list[str]:
+    """The URLs below ``url`` that a page at ``url`` links to, each once, in order.
+
+    Parameters
+    ----------
+    simple
+        also take what merely looks like a URL.
+    same_scheme
+        leave out links to https on a page of http and the other way round.
+    """
+    import html  # not needed where nothing is listed
+
+    base = url.partition("#")[0].partition("?")[0].rstrip("/") + "/"
+    found = [html.unescape(m["url"]) for m in ex.finditer(text)]
+    if simple:
+        found += [m["url"] for m in ex2.finditer(text)]
+    out: dict[str, None] = {}
+    for link in found:
+        try:
+            full = urljoin(base, link.strip()).partition("#")[0]
+        except ValueError:  # a page may hold anything
+            continue
+        if not same_scheme and full.partition("://")[2].startswith(base.partition("://")[2]):
+            out[full] = None
+        elif full.startswith(base):
+            out[full] = None
+    return [full for full in out if full.partition("?")[0].rstrip("/") + "/" != base]
+
+
+def entries(urls: Iterable[str]) -> list[dict[str, Any]]:
+    """Listing entries for links: a slash at the end is all that tells a folder."""
+    return [
+        {"name": url, "size": None, "type": "directory" if url.endswith("/") else "file"} for url in urls
+    ]

@@ -1,0 +1,638 @@
+"""The awaitable HTTP filesystem against a real server; see `fsspec.tests.servers.http`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+aiohttp = pytest.importorskip("aiohttp")
+
+import fsspec  # noqa: E402  # after the check for aiohttp
+from fsspec.callbacks import Callback  # noqa: E402
+from fsspec.implementations.http import (  # noqa: E402
+    AsyncStreamFile,
+    HTTPFile,
+    HTTPFileSystem,
+    HTTPStatusError,
+    HTTPStreamFile,
+    IncompleteResponse,
+)
+from fsspec.tests.servers.fixtures import _http_process, _https_process, http_server, https_server  # noqa: E402, F401
+
+DATA = bytes(range(256)) * 16384  # 4 MiB, so that a whole number of periods is not a whole read
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))  # 4 MiB, each four bytes their own position
+
+
+@pytest.fixture
+def fs():
+    return HTTPFileSystem(skip_instance_cache=True)
+
+
+@pytest.fixture
+def url(http_server):  # noqa: F811
+    http_server.files["/big.bin"] = BIG
+    http_server.files["/small.txt"] = b"alpha\nbeta\ngamma\n"
+    http_server.files["/empty"] = b""
+    return http_server.url
+
+
+def asked(server):
+    return [(r.method, r.range) for r in server.requests]
+
+
+# -- information ---------------------------------------------------------------
+
+
+def test_info_is_one_head(http_server, fs, url):  # noqa: F811
+    info = fs.info(url + "/small.txt")
+    assert info["size"] == 17
+    assert info["type"] == "file"
+    assert info["name"] == info["url"] == url + "/small.txt"
+    assert info["mimetype"] == "text/plain"
+    assert asked(http_server) == [("HEAD", None)]
+
+
+def test_info_without_head(http_server, fs, url):  # noqa: F811
+    http_server.fault("/small.txt", no_head=True)
+    assert fs.info(url + "/small.txt")["size"] == 17
+
+
+def test_info_of_redirect(http_server, fs, url):  # noqa: F811
+    http_server.fault("/old", redirect="/small.txt")
+    info = fs.info(url + "/old")
+    assert (info["name"], info["url"], info["size"]) == (url + "/old", url + "/small.txt", 17)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
+def test_forbidden(http_server, fs, url, status, what):  # noqa: F811
+    http_server.fault("/big.bin", status=status)
+    with pytest.raises(PermissionError) as caught:
+        getattr(fs, what)(url + "/big.bin")
+    assert isinstance(caught.value, aiohttp.ClientResponseError)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
+def test_server_fails(http_server, fs, url, what):  # noqa: F811
+    http_server.fault("/big.bin", status=500)
+    with pytest.raises(HTTPStatusError) as caught:
+        getattr(fs, what)(url + "/big.bin")
+    assert isinstance(caught.value, OSError)
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize("what", ["info", "cat_file", "open", "size"])
+def test_missing(fs, url, what):
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        getattr(fs, what)(url + "/nothing")
+
+
+def test_errors_hide_secrets_and_pickle(http_server, fs, url):  # noqa: F811
+    secret = url.replace("//", "//me:hidden@") + "/big.bin?token=hidden&n=1"
+    http_server.fault("/big.bin", status=403)
+    with pytest.raises(PermissionError) as caught:
+        fs.cat_file(secret)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert "hidden" not in str(error)
+        assert "/big.bin?token=..." in str(error)
+        assert error.status == 403
+    with pytest.raises(FileNotFoundError) as missing:
+        fs.cat_file(secret.replace("big", "no"))
+    assert "hidden" not in str(missing.value)
+
+
+def test_exists(http_server, fs, url):  # noqa: F811
+    assert fs.exists(url + "/small.txt")
+    assert not fs.exists(url + "/nothing")
+    http_server.fault("/small.txt", status=500)
+    assert not fs.exists(url + "/small.txt")
+    with pytest.raises(OSError, match="500"):
+        fs.exists(url + "/small.txt", strict=True)
+    assert not fs.exists(url + "/nothing", strict=True)
+
+
+# -- contents ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "start, end", [(0, 10), (5, 20), (-4, None), (None, -5), (-9, -3), (100, None), (3, 3), (9, 2), (50, 60), (-90, 3)]
+)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_cat_file_slices(http_server, fs, url, start, end, ignored):  # noqa: F811
+    if ignored:
+        http_server.fault("/small.txt", ignore_range=True)
+    assert fs.cat_file(url + "/small.txt", start, end) == b"alpha\nbeta\ngamma\n"[start:end]
+
+
+def test_part_of_what_ignores_ranges_is_not_read_on(http_server, fs, url):  # noqa: F811
+    http_server.files["/huge"] = bytes(64 * 2**20)
+    http_server.fault("/huge", ignore_range=True)
+    assert fs.cat_file(url + "/huge", 10, 20) == bytes(10)
+    assert http_server.requests[-1].sent < 48 * 2**20
+
+
+def test_headers_of_the_caller_stay(fs, url):
+    headers = {"X-A": "1"}
+    fs.cat_file(url + "/small.txt", 1, 3, headers=headers)
+    fs.pipe_file(url + "/up", b"x", headers=headers)
+    fs.info(url + "/small.txt", headers=headers)
+    assert headers == {"X-A": "1"}
+
+
+@pytest.mark.parametrize("fault", ["truncate", "drop_after"])
+def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa: F811
+    http_server.fault("/big.bin", **{fault: 100_000})
+    target = tmp_path / "got"
+    for read in (
+        lambda: fs.cat_file(url + "/big.bin"),
+        lambda: fs.cat_file(url + "/big.bin", 10, 3_000_000),
+        lambda: fs.get_file(url + "/big.bin", str(target)),
+        lambda: fs.open(url + "/big.bin", block_size=0).read(),
+        lambda: fs.open(url + "/big.bin").read(),
+    ):
+        with pytest.raises((IncompleteResponse, aiohttp.ClientError, ConnectionError)):
+            read()
+    assert os.listdir(tmp_path) == []
+
+
+def test_longer_than_it_says(http_server, fs, url):  # noqa: F811
+    http_server.fault("/small.txt", content_length=10**6)
+    with pytest.raises(OSError, match="ended early"):
+        fs.cat_file(url + "/small.txt")
+
+
+def test_another_range_is_an_error(http_server, fs, url):  # noqa: F811
+    http_server.fault("/big.bin", wrong_range=4)
+    with pytest.raises(OSError, match="from byte"):
+        fs.cat_file(url + "/big.bin", 100, 200)
+
+
+def test_get_file(http_server, fs, url, tmp_path):  # noqa: F811
+    seen = Callback()
+    fs.get_file(url + "/big.bin", str(tmp_path / "x"), callback=seen)
+    assert (tmp_path / "x").read_bytes() == BIG
+    assert (seen.size, seen.value) == (len(BIG), len(BIG))
+    assert asked(http_server) == [("GET", None)]
+    out = io.BytesIO()
+    fs.get_file(url + "/small.txt", out)
+    assert out.getvalue() == b"alpha\nbeta\ngamma\n"
+
+
+def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path):  # noqa: F811
+    target = tmp_path / "x"
+    target.write_bytes(b"before")
+    http_server.fault("/big.bin", drop_after=10)
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        fs.get_file(url + "/big.bin", str(target))
+    assert target.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_uploads(http_server, fs, url, tmp_path):  # noqa: F811
+    fs.pipe_file(url + "/a", b"piped")
+    local = tmp_path / "l"
+    local.write_bytes(b"put" * 1000)
+    seen = Callback()
+    fs.put_file(str(local), url + "/b", method="put", chunk_size=1000, callback=seen)
+    fs.put_file(io.BytesIO(b"from memory"), url + "/c")
+    assert http_server.files["/a"] == b"piped"
+    assert http_server.files["/b"] == b"put" * 1000
+    assert http_server.files["/c"] == b"from memory"
+    assert [r.method for r in http_server.requests] == ["PUT", "PUT", "POST"]
+    assert http_server.requests[1].headers["Content-Length"] == "3000"
+    assert (seen.size, seen.value) == (3000, 3000)
+    for write in (fs.pipe_file, fs.put_file):
+        with pytest.raises(NotImplementedError):
+            write(str(local), url + "/b", mode="create")
+
+
+# -- listing -------------------------------------------------------------------
+
+PAGE = """<html><a href="x.txt">x</a> <a href="./y.txt">y</a> <a href="sub/">s</a> <a href="../up">u</a>
+<a href="?C=N;O=D">sort</a> <a href="#top">t</a> <a href="mailto:me@here">m</a> <a href="">e</a> <a href="/dir/">d</a>
+<a href="/dir/abs.txt?a=1&amp;b=2">a</a> <a href="//other.invalid/z">z</a> {url}/dir/seen.txt {url}/else.txt</html>"""
+
+
+def test_ls(http_server, fs, url):  # noqa: F811
+    http_server.files["/dir/"] = PAGE.replace("{url}", url).encode()
+    names = [url + "/dir/" + n for n in ("abs.txt?a=1&b=2", "seen.txt", "sub/", "x.txt", "y.txt")]
+    assert fs.ls(url + "/dir/", detail=False) == names
+    assert {e["name"]: e["type"] for e in fs.ls(url + "/dir/")} == {
+        n: "directory" if n.endswith("/") else "file" for n in names
+    }
+    assert fs.isdir(url + "/dir/")
+    assert fs.glob(url + "/dir/*.txt") == [n for n in names if n.endswith(".txt")]
+    assert fs.glob(url + "/dir/abs.txt?a=*") == names[:1]
+
+
+def test_listings_cache_gives_either_form(http_server, url):  # noqa: F811
+    http_server.files["/dir/"] = b'<a href="a">a</a>'
+    fs = HTTPFileSystem(use_listings_cache=True, skip_instance_cache=True)
+    assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a"]
+    assert fs.ls(url + "/dir/", detail=True) == [{"name": url + "/dir/a", "size": None, "type": "file"}]
+    assert len(http_server.requests) == 1
+
+
+def test_binary_files_are_not_read_for_links(http_server, fs, url):  # noqa: F811
+    http_server.files["/huge"] = bytes(64 * 2**20)
+    assert not fs.isdir(url + "/huge")
+    assert http_server.requests[-1].sent < 48 * 2**20
+
+
+# -- files ---------------------------------------------------------------------
+
+
+def test_open_and_read_small_file_is_one_request(http_server, fs, url):  # noqa: F811
+    with fs.open(url + "/small.txt") as f:
+        assert isinstance(f, HTTPFile)
+        assert f.size == 17
+        assert f.read() == b"alpha\nbeta\ngamma\n"
+    assert len(http_server.requests) == 1
+
+
+@pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "all", "first"])
+@pytest.mark.parametrize("block_size", [None, 1000, 2**20])
+def test_reading_all_ways(fs, url, cache_type, block_size):
+    if block_size == 1000 and cache_type == "blockcache":
+        pytest.skip("thousands of requests")
+    with fs.open(url + "/big.bin", cache_type=cache_type, block_size=block_size) as f:
+        assert f.read(10) == BIG[:10]
+        assert f.read(10) == BIG[10:20]
+        assert f.seek(1_000_001) == 1_000_001
+        for _ in range(6):
+            at = f.tell()
+            assert f.read(70_000) == BIG[at:at + 70_000]
+        f.seek(-5, 1)
+        assert f.read(10) == BIG[f.tell() - 10:f.tell()]
+        f.seek(2_000_000)
+        f.seek(100, 1)
+        assert f.read(5) == BIG[2_000_100:2_000_105]
+        f.seek(-7, 2)
+        assert f.read() == BIG[-7:]
+        assert f.read() == f.read(5) == b""
+        f.seek(0)
+        assert f.read() == BIG
+
+
+def test_sequential_reading_is_one_stream(http_server, fs, url):  # noqa: F811
+    with fs.open(url + "/big.bin") as f:
+        got = b"".join(iter(lambda: f.read(50_000), b""))
+    assert got == BIG
+    assert len(http_server.requests) <= 3
+    assert sum(r.sent for r in http_server.requests) == len(BIG)
+
+
+def test_random_reading_fetches_what_is_asked(http_server, fs, url):  # noqa: F811
+    with fs.open(url + "/big.bin") as f:
+        http_server.clear()
+        places = [3_000_000, 500_000, 2_000_000, 100_000, 1_500_000]
+        for at in places:
+            f.seek(at)
+            assert f.read(2**16) == BIG[at:at + 2**16]
+    assert sum(r.sent for r in http_server.requests) == 2**16 * len(places)
+    assert len({r.connection for r in http_server.requests}) == 1
+
+
+def test_stream_ahead_that_breaks_is_replaced(http_server, fs, url):  # noqa: F811
+    with fs.open(url + "/big.bin") as f:
+        http_server.fault("/big.bin", drop_after=300_000, times=1)
+        got = b"".join(iter(lambda: f.read(64_000), b""))
+    assert got == BIG
+
+
+def test_many_files_read_in_turns(fs, url):
+    files = [fs.open(url + "/big.bin", block_size=2**20) for _ in range(60)]
+    for _ in range(3):
+        for f in files:
+            at = f.tell()
+            assert f.read(100_000) == BIG[at:at + 100_000]
+    for f in files:
+        f.close()
+
+
+def test_server_without_ranges(http_server, fs, url):  # noqa: F811
+    http_server.fault("/big.bin", ignore_range=True)
+    with fs.open(url + "/big.bin") as f:
+        assert b"".join(iter(lambda: f.read(300_000), b"")) == BIG
+    with fs.open(url + "/big.bin", block_size=1000) as f:
+        f.seek(1000)
+        with pytest.raises(ValueError, match="block_size=0"):
+            f.read(10)
+
+
+@pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
+def test_streamed_file(http_server, fs, url, fault):  # noqa: F811
+    http_server.fault("/small.txt", **fault)
+    with fs.open(url + "/small.txt") as f:
+        assert isinstance(f, HTTPStreamFile)
+        assert f.read(3) == b"alp"
+        assert f.tell() == f.seek(3) == f.seek(0, 1) == 3
+        with pytest.raises(ValueError, match="no way"):
+            f.seek(10)
+        assert f.readline() == b"ha\n"
+        assert list(f) == [b"beta\n", b"gamma\n"]
+        assert f.read() == b""
+    with pytest.raises(ValueError, match="closed"):
+        f.read()
+    with fs.open(url + "/small.txt", "rt") as f:
+        assert f.read() == "alpha\nbeta\ngamma\n"
+
+
+def test_compressed_on_the_way(http_server, fs, url):  # noqa: F811
+    http_server.fault("/small.txt", gzip=True, ignore_range=True)
+    assert fs.info(url + "/small.txt")["size"] is None
+    with fs.open(url + "/small.txt") as f:
+        assert f.read() == b"alpha\nbeta\ngamma\n"
+
+
+def test_empty_file(fs, url):
+    with fs.open(url + "/empty") as f:
+        assert f.read() == b""
+    assert fs.cat_file(url + "/empty", 0, 10) == b""
+
+
+def test_pickled_file_goes_on(fs, url):
+    with fs.open(url + "/big.bin") as f:
+        f.read(10)
+        with pickle.loads(pickle.dumps(f)) as g:
+            assert g.read(5) == f.read(5) == BIG[10:15]
+
+
+def test_slow_body(http_server, fs, url):  # noqa: F811
+    http_server.fault("/big.bin", delay=0.05, delay_body=0.1)
+    with fs.open(url + "/big.bin") as f:
+        assert b"".join(iter(lambda: f.read(400_000), b"")) == BIG
+
+
+def test_silent_server_is_a_timeout(http_server, url):  # noqa: F811
+    fs = HTTPFileSystem(timeout=aiohttp.ClientTimeout(total=0.2), skip_instance_cache=True)
+    http_server.fault("/big.bin", delay=5)
+    with pytest.raises(TimeoutError):
+        fs.cat_file(url + "/big.bin")
+
+
+def test_awaited(url):
+    async def main():
+        fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+        session = await fs.set_session()
+        assert await fs.set_session() is session
+        f = await fs.open_async(url + "/small.txt")
+        assert isinstance(f, AsyncStreamFile)
+        assert f.size == 17
+        assert [await f.read(5), f.tell(), await f.read()] == [b"alpha", 5, b"\nbeta\ngamma\n"]
+        await f.close()
+        await session.close()
+        assert await fs._cat_file(url + "/small.txt") == b"alpha\nbeta\ngamma\n"  # by a session made anew
+        await fs._session.close()
+
+    asyncio.run(main())
+
+
+def test_client_of_the_user(url):
+    made = []
+
+    async def get_client(**kwargs):
+        kwargs.pop("loop")
+        made.append(aiohttp.ClientSession(**kwargs))
+        return made[-1]
+
+    fs = HTTPFileSystem(get_client=get_client, client_kwargs={"headers": {"X-B": "2"}}, skip_instance_cache=True)
+    fs.cat_file(url + "/small.txt")
+    fs.cat_file(url + "/small.txt")
+    assert len(made) == 1
+    HTTPFileSystem.close_session(fs.loop, fs._session)
+    assert made[0].closed
+
+
+def test_https(https_server):  # noqa: F811
+    https_server.files["/a"] = BIG
+    fs = HTTPFileSystem(ssl=https_server.ssl_context(), skip_instance_cache=True)
+    with fs.open(https_server.url + "/a") as f:
+        assert b"".join(iter(lambda: f.read(300_000), b"")) == BIG
+
+
+# -- forks ---------------------------------------------------------------------
+
+HEAD = """
+import gc, os, sys, warnings
+import fsspec
+from fsspec._forked import by_fork
+from fsspec.exceptions import ForkError
+from fsspec.implementations.http import HTTPFileSystem
+
+url = sys.argv[1]
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))
+fs = HTTPFileSystem()
+
+def read_on(f):
+    at = f.tell()
+    data = f.read(64_000)
+    assert data == BIG[at:at + 64_000], at
+    return data
+
+def well(report):
+    problem = report.problem()
+    assert not problem, problem
+"""
+
+
+def run(script, *args, opted_in=True, **env):
+    """Run a script that forks, under a watchdog; it has to end well and in silence."""
+    environment = {**os.environ, **env}
+    environment.pop("FSSPEC_FORK_RESET", None)
+    if opted_in:
+        environment["FSSPEC_FORK_RESET"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "default::DeprecationWarning", "-X", "faulthandler", "-c",
+         HEAD + textwrap.dedent(script), *args],
+        env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+
+
+@needs_fork
+def test_fork_with_a_stream_under_way(http_server, url):  # noqa: F811
+    run(
+        """
+        f = fs.open(url + "/big.bin")
+        for _ in range(5):
+            read_on(f)
+        assert f._ahead.stream is not None
+
+        def child():
+            at = f.tell()
+            assert at == 5 * 64_000
+            while read_on(f):
+                pass
+            assert fs.cat_file(url + "/big.bin", 10, 20) == BIG[10:20]
+            assert fsspec.filesystem("http") is fs
+            with fs.open(url + "/big.bin") as g:
+                assert g.read() == BIG
+
+        for _ in range(2):
+            well(by_fork(child))
+        stream = f._ahead.stream
+        read_on(f)
+        for _ in range(20):
+            read_on(f)
+        assert stream is f._ahead.stream
+        while read_on(f):
+            pass
+        assert fs.cat_file(url + "/big.bin", 10, 20) == BIG[10:20]
+        """,
+        url,
+    )
+    parent = [r.connection for r in http_server.requests if r.range == f"bytes={64_000 * 1 + 1536}-{len(BIG) - 1}"]
+    assert len(parent) == 1  # one stream in all, which no child broke
+    assert all(not c.reset or c.number not in parent for c in http_server.connections)
+
+
+@needs_fork
+@pytest.mark.parametrize("ending", ["pass", "del f, g; gc.collect()", "f.close(); g.close()", "os._exit(0)", "sys.exit(0)"])
+@pytest.mark.parametrize("opted_in", [False, True])
+def test_child_that_only_ends_harms_nobody(https_server, ending, opted_in):  # noqa: F811
+    https_server.files["/big.bin"] = BIG
+    out = run(
+        f"""
+        f = fs.open(url + "/big.bin")
+        g = fs.open(url + "/big.bin", block_size=0)
+        g.read(10)
+        for _ in range(5):
+            read_on(f)
+        fs.cat_file(url + "/big.bin", 0, 10)
+
+        def child():
+            global f, g
+            {ending}
+
+        pid = os.fork()
+        if not pid:
+            child()
+            sys.exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        print(sys.stdin.readline() if False else "forked", flush=True)
+        while read_on(f):
+            pass
+        assert g.read() == BIG[10:]
+        assert fs.cat_file(url + "/big.bin", 0, 10) == BIG[:10]
+        os._exit(0)  # so that no alert on record is the parent's
+        """,
+        https_server.url,
+        opted_in=opted_in,
+        SSL_CERT_FILE=https_server.ca_file,
+    )
+    assert out == "forked\n"
+    assert [c.close_notify for c in https_server.connections] == [0] * len(https_server.connections)
+    assert len(https_server.connections) <= 3
+
+
+@needs_fork
+def test_streamed_file_is_the_parents(http_server, url):  # noqa: F811
+    http_server.fault("/big.bin", ignore_range=True, chunked=True)
+    run(
+        """
+        f = fs.open(url + "/big.bin")
+        assert type(f).__name__ == "HTTPStreamFile"
+        read_on(f)
+
+        def child():
+            try:
+                f.read(10)
+            except ForkError as error:
+                assert "fork-safe" in str(error), error
+            else:
+                raise AssertionError
+            f.close()
+            assert fs.cat_file(url + "/small.txt") == b"alpha\\nbeta\\ngamma\\n"
+
+        well(by_fork(child))
+        while read_on(f):
+            pass
+        """,
+        url,
+    )
+
+
+@needs_fork
+def test_not_opted_in_refuses(url):
+    run(
+        """
+        f = fs.open(url + "/big.bin", block_size=2**16)
+        read_on(f)
+
+        def child():
+            for use in (lambda: fs.cat_file(url + "/big.bin"), lambda: f.seek(10**6) and f.read(10)):
+                try:
+                    use()
+                except ForkError as error:
+                    assert "fork-safe" in str(error), error
+                else:
+                    raise AssertionError
+            assert HTTPFileSystem().cat_file(url + "/big.bin", 0, 4) == BIG[:4]
+
+        well(by_fork(child))
+        read_on(f)
+        """,
+        url,
+        opted_in=False,
+    )
+
+
+@needs_fork
+def test_children_of_children(url):
+    run(
+        """
+        f = fs.open(url + "/big.bin")
+        read_on(f), read_on(f), read_on(f)
+
+        def child(depth=0):
+            read_on(f), read_on(f)
+            if depth < 3:
+                well(by_fork(lambda: child(depth + 1)))
+            read_on(f)
+
+        well(by_fork(child))
+        while read_on(f):
+            pass
+        """,
+        url,
+    )
+
+
+@needs_fork
+def test_upload_in_flight_is_not_repeated(http_server, url):  # noqa: F811
+    http_server.fault("/up", delay=1.0)
+    run(
+        """
+        import threading, time
+        t = threading.Thread(target=fs.pipe_file, args=(url + "/up", b"x" * 10))
+        t.start()
+        time.sleep(0.3)
+        well(by_fork(lambda: None))
+        t.join()
+        """,
+        url,
+    )
+    assert [r.method for r in http_server.requests] == ["PUT"]
+    assert http_server.files["/up"] == b"x" * 10
+
+
+def test_nothing_is_said_at_the_end(url):
+    script = f"""
+    fs.cat_file({url!r} + "/small.txt")
+    f = fs.open({url!r} + "/big.bin")
+    f.read(100_000), f.read(100_000), f.read(100_000)
+    """
+    run(script, url)

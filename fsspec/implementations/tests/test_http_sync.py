@@ -1,0 +1,177 @@
+"""The blocking HTTP filesystem against a real server; see `fsspec.tests.servers.http`."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+requests = pytest.importorskip("requests")
+pytest.importorskip("aiohttp")  # the server's
+
+import fsspec  # noqa: E402  # after the checks
+from fsspec.implementations import http_sync  # noqa: E402
+from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range  # noqa: E402
+from fsspec.tests.servers.fixtures import _http_process, http_server  # noqa: E402, F401
+
+http_sync.unregister()  # the import put it in the place of the awaitable one
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))
+
+
+@pytest.fixture
+def fs():
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    yield fs
+    fs.session.close()
+
+
+@pytest.fixture
+def url(http_server):  # noqa: F811
+    http_server.files["/big.bin"] = BIG
+    http_server.files["/small.txt"] = b"alpha\nbeta\ngamma\n"
+    return http_server.url
+
+
+def test_registration():
+    try:
+        http_sync.register()
+        assert fsspec.get_filesystem_class("https") is HTTPFileSystem
+    finally:
+        http_sync.unregister()
+    assert fsspec.get_filesystem_class("https").__module__ == "fsspec.implementations.http"
+    assert fsspec.get_filesystem_class("sync-https") is HTTPFileSystem
+
+
+def test_info(http_server, fs, url):  # noqa: F811
+    info = fs.info(url + "/small.txt")
+    assert (info["name"], info["size"], info["type"]) == (url + "/small.txt", 17, "file")
+    assert [r.method for r in http_server.requests] == ["HEAD"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
+def test_forbidden(http_server, fs, url, status, what):  # noqa: F811
+    http_server.fault("/big.bin", status=status)
+    with pytest.raises(PermissionError) as caught:
+        getattr(fs, what)(url + "/big.bin")
+    assert isinstance(caught.value, requests.HTTPError)
+
+
+@pytest.mark.parametrize("what", ["info", "cat_file", "open"])
+def test_missing(fs, url, what):
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        getattr(fs, what)(url + "/nothing?secret=...")
+
+
+@pytest.mark.parametrize(
+    "start, end", [(0, 10), (5, 20), (-4, None), (None, -5), (-9, -3), (100, None), (3, 3), (9, 2), (50, 60)]
+)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_cat_file_slices(http_server, fs, url, start, end, ignored):  # noqa: F811
+    if ignored:
+        http_server.fault("/small.txt", ignore_range=True)
+    assert fs.cat_file(url + "/small.txt", start, end) == b"alpha\nbeta\ngamma\n"[start:end]
+
+
+def test_get_range(fs, url):
+    assert get_range(fs.session, url + "/small.txt", 2, 5) == b"pha"
+
+
+@pytest.mark.parametrize("fault", ["truncate", "drop_after"])
+def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa: F811
+    http_server.fault("/big.bin", **{fault: 100_000})
+    with pytest.raises(OSError):
+        fs.cat_file(url + "/big.bin")
+    with pytest.raises(OSError):
+        fs.get_file(url + "/big.bin", str(tmp_path / "x"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_transfers(http_server, fs, url, tmp_path):  # noqa: F811
+    target = tmp_path / "x"
+    fs.get_file(url + "/big.bin", str(target))
+    assert target.read_bytes() == BIG
+    fs.put_file(str(target), url + "/up", method="put")
+    fs.put_file(io.BytesIO(b"abc"), url + "/up2")
+    assert http_server.files["/up"] == BIG
+    assert http_server.files["/up2"] == b"abc"
+
+
+def test_ls_and_glob(http_server, fs, url):  # noqa: F811
+    http_server.files["/dir/"] = b'<a href="a.txt">a</a><a href="b/">b</a>'
+    assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a.txt", url + "/dir/b/"]
+    assert fs.glob(url + "/dir/*.txt") == [url + "/dir/a.txt"]
+
+
+def test_reading(fs, url):
+    with fs.open(url + "/big.bin", block_size=2**16) as f:
+        assert isinstance(f, HTTPFile)
+        assert f.read(10) == BIG[:10]
+        f.seek(1_000_000)
+        assert f.read(100_000) == BIG[1_000_000:1_100_000]
+        g = pickle.loads(pickle.dumps(f))
+        assert g.read(4) == BIG[1_100_000:1_100_004]
+        f.seek(0)
+        assert f.read() == BIG
+
+
+def test_streamed_file(http_server, fs, url):  # noqa: F811
+    http_server.fault("/small.txt", chunked=True, ignore_range=True)
+    with fs.open(url + "/small.txt") as f:
+        assert isinstance(f, HTTPStreamFile)
+        assert [f.read(3), f.tell(), f.readline()] == [b"alp", 3, b"ha\n"]
+        with pytest.raises(ValueError, match="no way"):
+            f.seek(0)
+        assert list(f) == [b"beta\n", b"gamma\n"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_fork(http_server, url):  # noqa: F811
+    script = """
+    import os, sys
+    from fsspec._forked import by_fork
+    from fsspec.exceptions import ForkError
+    from fsspec.implementations.http_sync import HTTPFileSystem
+
+    url = sys.argv[1]
+    fs = HTTPFileSystem()
+    f = fs.open(url + "/big.bin", block_size=2**16)
+    g = fs.open(url + "/big.bin", block_size=0)
+    first = f.read(100), g.read(100)
+    sockets = lambda: len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+
+    def child():
+        session = fs.session
+        f.seek(200_000)
+        assert len(f.read(100)) == 100
+        assert fs.cat_file(url + "/small.txt")
+        try:
+            g.read(10)
+        except ForkError:
+            pass
+        else:
+            raise AssertionError
+        g.close()
+
+    report = by_fork(child)
+    assert not report.problem(), report.problem()
+    f.seek(300_000)
+    f.read(100)
+    assert len(g.read()) == 2**22 - 100
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "default::DeprecationWarning", "-c", textwrap.dedent(script), url],
+        env={**os.environ, "FSSPEC_FORK_RESET": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    used = {r.connection for r in http_server.requests if r.path == "/big.bin"}
+    assert len(used) == 3  # two of the parent, one of the child
