@@ -5,7 +5,8 @@ opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` let
 appear and its ``discard`` drops it.  A commit that fails discards what is left, so that
 only a failure between two commits leaves part of the files.
 
-A transaction belongs to the filesystem instance and the process that began it.  Begun
+A transaction belongs to the filesystem instance and the process that began it: its end in
+a forked child neither commits nor discards anything, for the files are the parent's.  Begun
 again inside itself it is the same transaction; an inner part that fails takes back its
 own files only.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Any
+
+from fsspec import _fork
 
 if TYPE_CHECKING:
     import logging
@@ -50,6 +53,7 @@ class Transaction:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = deque()
         self._inner: list[int] = []  # how many files there were when each inner part began
+        self._generation = _fork.generation
 
     def __enter__(self) -> Transaction:
         if self.fs is not None and self.fs._intrans and self.fs._transaction is self:
@@ -66,7 +70,8 @@ class Transaction:
     ) -> None:
         if self._inner:
             before = self._inner.pop()
-            while exc_type is not None and len(self.files) > before:
+            mine = self._generation == _fork.generation
+            while exc_type is not None and mine and len(self.files) > before:
                 self.files.pop().discard()
             return
         self.complete(commit=exc_type is None)
@@ -75,6 +80,7 @@ class Transaction:
         """Begin, with no files."""
         assert self.fs is not None, "a transaction that has ended cannot begin again"
         self.files = deque()
+        self._generation = _fork.generation
         self.fs._intrans = True
 
     def complete(self, commit: bool = True) -> None:
@@ -90,6 +96,9 @@ class Transaction:
         Exception
             what the ``commit`` of a file raised; it and those after it are dropped
         """
+        if self._generation != _fork.generation:
+            self._abandon()
+            return
         try:
             while self.files:
                 if commit:
@@ -101,6 +110,11 @@ class Transaction:
             while self.files:
                 self.files.popleft().discard()
             self._end()
+
+    def _abandon(self) -> None:
+        _fork.keep(self.files)  # a file that is collected might still send what it holds
+        self.files = deque()
+        self._end()
 
     def _end(self) -> None:
         fs, self.fs = self.fs, None
@@ -144,6 +158,9 @@ class DaskTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `Transaction.complete`."""
+        if self._generation != _fork.generation:
+            self._abandon()
+            return
         try:
             (self.files.commit() if commit else self.files.discard()).result()
         finally:
