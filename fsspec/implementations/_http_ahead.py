@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from fsspec.caching import BytesCache
 from fsspec.implementations._http_requests import (
     BodyStream,
     check_range,
+    joined,
     logger,
     patient,
     raise_for_status,
@@ -37,8 +39,8 @@ LITTLE = 2**14
 """Bytes asked for at least, where less is wanted."""
 GAP = 2**16
 """Bytes that are rather read over than asked for anew."""
-GULP = 2**19
-"""Bytes taken from a stream at least, so that the reader seldom crosses to the loop."""
+GULP = 2**20
+"""Bytes taken from a stream at a time, so that the reader seldom crosses to the loop."""
 STREAMS = 24
 """Responses that the files of one filesystem may hold open to read ahead."""
 
@@ -66,8 +68,8 @@ class Ahead:
         self._patience = 1
         self.stream: BodyStream | None = None
 
-    async def fetch(self, start: int, end: int, run: int | None = None) -> bytes:
-        """The bytes from ``start`` up to ``end``, fewer only where the file ends.
+    async def fetch(self, start: int, end: int, run: int | None = None) -> list[bytes]:
+        """The bytes from ``start`` up to ``end`` in pieces, fewer only where the file ends.
 
         Parameters
         ----------
@@ -82,39 +84,39 @@ class Ahead:
         # taken out while it is used: fetches of other threads make requests of their own
         stream, self.stream = self.stream, None
         if stream is not None and not stream.inherited:
-            data = await self._continued(stream, start, end - start, most)
-            if data is not None:
-                return data
+            parts = await self._continued(stream, start, end - start, most)
+            if parts is not None:
+                return parts
         if run >= self._patience:
             size = self._file.size
             if (size is None or size - start > max(end - start, GULP)) and await self._room():
                 return await self._begun(start, end, most)
             if most is None and size is not None:
                 end = min(size, end + min(self._file.blocksize, GULP, (end - start) << min(run, 6)))
-        return await self.exactly(start, end)
+        return [await self.exactly(start, end)]
 
-    async def _continued(self, stream: BodyStream, start: int, least: int, most: int | None) -> bytes | None:
+    async def _continued(
+        self, stream: BodyStream, start: int, least: int, most: int | None
+    ) -> list[bytes] | None:
         """Bytes of a stream that is under way; None if they are not to be had from it."""
         if 0 <= start - stream.position <= GAP and not stream.done:
             try:
                 await stream.skip(start - stream.position)
-                data = await stream.take(least if most else max(least, self._gulp(start)), most)
+                # the longer it is read, the more at a time
+                wanted = max(least, min(GULP, stream.delivered)) if most is None else least
+                parts = await stream.parts(wanted, most)
             except _BROKEN as error:
                 logger.debug("reading ahead in %s broke off: %s", shown(self._file.url), error)
             else:
                 size = self._file.size
-                if len(data) >= least or size is not None and stream.position >= size:
+                if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
                     self._keep(stream)
-                    return data
+                    return parts
         elif stream.delivered < GULP:
             self._patience = min(8, self._patience * 2)
         stream.close()
         self._streams.discard(stream)
         return None
-
-    def _gulp(self, start: int) -> int:
-        size = self._file.size
-        return GULP if size is None else min(GULP, size - start)
 
     def _keep(self, stream: BodyStream) -> None:
         if stream.done or self.stream is not None:
@@ -148,16 +150,16 @@ class Ahead:
             raise
         return response
 
-    async def _begun(self, start: int, end: int, most: int | None) -> bytes:
+    async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
         response = await self._request(start, self._file.size)
         if response.status == 416:
             response.close()
-            return b""
+            return []
         if response.status == 206:
             check_range(response, self._file.url, start, self._file.size)
         stream = BodyStream(response, self._file.url, start)
-        data = await self._continued(stream, start, end - start, most)
-        return data if data is not None else await self.exactly(start, end)
+        parts = await self._continued(stream, start, end - start, most)
+        return parts if parts is not None else [await self.exactly(start, end)]
 
     async def exactly(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, by one request for them."""
@@ -177,17 +179,17 @@ class Ahead:
             return head
         session = await self._file._session_here()
         options = self._file.kwargs
-        if head or size is not None:
+        if size is not None:
             options = ranged(options, range_value(len(head), size))
-        response = await session.get(self._file._request_url(), **options)
-        async with response:
-            if "Range" not in (options.get("headers") or {}):
-                raise_for_status(response, self._file.url)
-            elif response.status != 200:
-                tail = await read_part(response, self._file.url, len(head), size)
-                return b"".join((head, tail)) if head else tail
+        async with session.get(self._file._request_url(), **options) as response:
+            if size is not None and response.status == 416:
+                return head
+            raise_for_status(response, self._file.url)
             stream = BodyStream(response, self._file.url)
-            return await (stream.take(-1) if size is None else stream.take(size, size))
+            if response.status != 206:
+                return await (stream.rest() if size is None else stream.take(size, size))
+            check_range(response, self._file.url, len(head), size)
+            return await stream.rest(head)
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""
@@ -205,7 +207,7 @@ class Ahead:
 
 
 class AheadCache(BytesCache):
-    """The last block that was fetched, and behind it whatever `Ahead` brings.
+    """The bytes around the last read, in the pieces in which `Ahead` brings them.
 
     Parameters
     ----------
@@ -213,21 +215,25 @@ class AheadCache(BytesCache):
         ``fetcher(start, end, run)``: as `Ahead.fetch`.
     """
 
-    def __init__(self, blocksize: int, fetcher: Callable[..., bytes], size: int, trim: bool = True) -> None:
+    def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int, trim: bool = True) -> None:
         super().__init__(blocksize, fetcher, size, trim)
-        self.cache: bytes = b""
-        self.start: int | None = None
-        self.end: int | None = None
+        self.start = self.end = 0
+        self._pieces: deque[bytes] = deque()  # those from start to end, none empty
         self._last: int | None = None
         self._run = 0
 
+    def __len__(self) -> int:
+        return self.end - self.start
+
     def put(self, start: int, data: bytes) -> None:
         """Keep bytes that came by another way."""
-        self.cache, self.start, self.end = data, start, start + len(data)
+        self._pieces.clear()
+        self._pieces.append(data)
+        self.start, self.end = start, start + len(data)
 
     def head(self) -> bytes:
         """What is kept of the beginning of the file."""
-        return self.cache if self.start == 0 else b""
+        return joined(list(self._pieces)) if self.start == 0 else b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start = start or 0
@@ -236,21 +242,42 @@ class AheadCache(BytesCache):
             return b""
         self._run = self._run + 1 if start == self._last else 0
         self._last = end
-        if self.start is not None and self.end is not None and self.start <= start <= self.end:
-            at = start - self.start
-            if end <= self.end:
-                self.hit_count += 1
-                return self.cache[at:at + end - start]
-            kept = self.cache[at:]
-        else:
-            kept = b""
-        self.miss_count += 1
-        need = start + len(kept)
-        wanted = min(self.size, max(end, min(end + self.blocksize, need + LITTLE)))
-        if self._run:
+        pieces = self._pieces
+        if not self.start <= start <= self.end:
+            pieces.clear()
+            self.start = self.end = start
+        elif end <= self.end:
+            self.hit_count += 1
+        if end > self.end:
+            self.miss_count += 1
+            # kept from where this read begins, so that going back within it costs nothing
+            while pieces and self.start + len(pieces[0]) <= start:
+                self.start += len(pieces.popleft())
             wanted = end
-        block = self.fetcher(need, wanted, self._run)
-        self.total_requested_bytes += len(block)
-        # from where this read began, so that going back within it costs nothing
-        self.put(start, kept + block if kept else block)
-        return self.cache[:end - start]
+            if not self._run:
+                wanted = min(self.size, max(end, min(end + self.blocksize, self.end + LITTLE)))
+            for piece in self.fetcher(self.end, wanted, self._run):
+                if piece:
+                    pieces.append(piece)
+                    self.end += len(piece)
+                    self.total_requested_bytes += len(piece)
+        at, count = start - self.start, end - start
+        if pieces and at + count <= len(pieces[0]):
+            return pieces[0][at:at + count]
+        return _cut(pieces, at, count)
+
+
+def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
+    """``count`` bytes from ``at`` on of what the pieces are together."""
+    found: list[Any] = []
+    for piece in pieces:
+        if at >= len(piece):
+            at -= len(piece)
+            continue
+        part = memoryview(piece)[at:at + count]
+        found.append(part)
+        at = 0
+        count -= len(part)
+        if not count:
+            break
+    return b"".join(found)

@@ -21,7 +21,7 @@ from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.exceptions import ForkError
 from fsspec.implementations._http_ahead import LITTLE, Ahead, AheadCache
-from fsspec.implementations._http_requests import BodyStream, patient, raise_for_status
+from fsspec.implementations._http_requests import ALL, BodyStream, joined, patient, raise_for_status
 from fsspec.implementations._http_words import shown
 from fsspec.spec import AbstractBufferedFile
 
@@ -179,12 +179,12 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         ValueError
             the server ignores ranges, and ``start`` is not 0.
         """
-        return await self._ahead.fetch(start, end)
+        return joined(await self._ahead.fetch(start, end))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return sync(self.loop, self._ahead.fetch, start, end)
+        return joined(sync(self.loop, self._ahead.fetch, start, end))
 
-    def _fetch_more(self, start: int, end: int, run: int) -> bytes:
+    def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
         return sync(self.loop, self._ahead.fetch, start, end, run)
 
     def close(self) -> None:
@@ -278,7 +278,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         """
         self._check_open()
         if num is None or num < 0:
-            self._left += self._take(-1, None)
+            self._left += self._take(ALL, None)
             return self._give(len(self._left))
         lacking = num - len(self._left)
         if lacking > 0:
@@ -370,7 +370,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         stream = self._stream
         if stream is None:
             stream = self._stream = await self._begin()
-        data = await (stream.take(-1) if num is None or num < 0 else stream.take(num, num))
+        data = await (stream.rest() if num is None or num < 0 else stream.take(num, num))
         self.loc += len(data)
         return data
 

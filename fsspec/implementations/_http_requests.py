@@ -12,8 +12,9 @@ thread, and by a forked child without effect on anybody.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +27,9 @@ logger = logging.getLogger("fsspec.http")
 
 BUFFER = 2**18
 """Bytes from which on the server is made to wait; up to twice as many are held."""
+ALL = 2**63
+"""More bytes than there are."""
+_LARGE = 2**20  # bytes from which on it pays to be careful about copies
 
 
 # errors --------------------------------------------------------------------------
@@ -88,10 +92,17 @@ def _broken(url: Any, error: object) -> IncompleteResponse:
     return IncompleteResponse(f"the response for {shown(url)} ended early: {error}")
 
 
+def joined(parts: list[bytes]) -> bytes:
+    """The parts in one piece, without a copy where there is one only."""
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 # bodies --------------------------------------------------------------------------
 async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
     """The whole body."""
     try:
+        if (response.content_length or 0) > _LARGE:
+            return await BodyStream(response, url).rest()
         return await response.read()
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
@@ -140,7 +151,9 @@ class BodyStream:
         whether the end was reached.
     """
 
-    __slots__ = ("__weakref__", "_generation", "_loop", "delivered", "done", "position", "response", "url")
+    __slots__ = (
+        "__weakref__", "_generation", "_loop", "_over", "delivered", "done", "position", "response", "url"
+    )  # fmt: skip
 
     def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
         self._generation = _fork.generation
@@ -150,6 +163,7 @@ class BodyStream:
         self.position = position
         self.delivered = 0
         self.done = False
+        self._over = b""  # what came with the last part and was too much
         _fork.register(self)
 
     @property
@@ -157,39 +171,59 @@ class BodyStream:
         """Whether the response belongs to the process that this one was forked from."""
         return self._generation != _fork.generation
 
-    async def take(self, least: int, most: int | None = None) -> bytes:
-        """At least ``least`` bytes, fewer only at the end; beyond that what is there, up to ``most``.
+    async def parts(self, least: int, most: int | None = None) -> list[bytes]:
+        """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came.
 
         Raises
         ------
         IncompleteResponse
             the body ended before the server said it would.
         """
-        content = self.response.content
         parts: list[bytes] = []
+        await self._pour(parts.append, least, most)
+        return parts
+
+    async def take(self, least: int, most: int | None = None) -> bytes:
+        """As `parts`, in one piece."""
+        if least <= _LARGE:
+            return joined(await self.parts(least, most))
+        # what has been copied is freed at once, so that the memory is used again
+        into = io.BytesIO()
+        await self._pour(into.write, least, most)
+        return into.getvalue()
+
+    async def rest(self, head: bytes = b"") -> bytes:
+        """``head`` and all that is still to come."""
+        into = io.BytesIO()
+        into.write(head)
+        await self._pour(into.write, ALL, None)
+        return into.getvalue()
+
+    async def _pour(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
+        content = self.response.content
+        part, self._over = self._over, b""
         got = 0
         try:
-            while got < least or least < 0:
-                part = await (content.readany() if most is None else content.read(most - got))
-                if not part:
-                    self.done = content.at_eof()
-                    if self.done:
-                        break
-                    continue
-                parts.append(part)
-                got += len(part)
+            while True:
+                if most is not None and got + len(part) > most:
+                    part, self._over = part[: most - got], part[most - got:]
+                if part:
+                    sink(part)
+                    got += len(part)
+                if got >= least or content.at_eof():
+                    break
+                part = (await content.readchunk())[0]  # what came in as it is; read would make a copy
         except aiohttp.ClientPayloadError as error:
             raise _broken(self.url, error) from error
-        if content.at_eof():
-            self.done = True
-        self.position += got
-        self.delivered += got
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        finally:
+            self.position += got
+            self.delivered += got
+        self.done = not self._over and content.at_eof()
 
     async def skip(self, count: int) -> None:
         """Pass over ``count`` bytes."""
         while count > 0 and not self.done:
-            count -= len(await self.take(1, count))
+            count -= sum(map(len, await self.parts(1, count)))
 
     def close(self) -> None:
         """Give the connection up, from any thread; nothing in a forked child."""
