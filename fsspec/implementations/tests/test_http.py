@@ -23,12 +23,6 @@ from fsspec.implementations.http import (  # noqa: E402
     HTTPStreamFile,
     IncompleteResponse,
 )
-from fsspec.tests.servers.fixtures import (  # noqa: E402
-    _http_process,  # noqa: F401
-    _https_process,  # noqa: F401
-    http_server,  # noqa: F401
-    https_server,  # noqa: F401
-)
 
 DATA = bytes(range(256)) * 16384  # 4 MiB, so that a whole number of periods is not a whole read
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))  # 4 MiB, each four bytes their own position
@@ -40,7 +34,7 @@ def fs():
 
 
 @pytest.fixture
-def url(http_server):  # noqa: F811
+def url(http_server):
     http_server.files["/big.bin"] = BIG
     http_server.files["/small.txt"] = b"alpha\nbeta\ngamma\n"
     http_server.files["/empty"] = b""
@@ -54,7 +48,7 @@ def asked(server):
 # -- information ---------------------------------------------------------------
 
 
-def test_info_is_one_head(http_server, fs, url):  # noqa: F811
+def test_info_is_one_head(http_server, fs, url):
     info = fs.info(url + "/small.txt")
     assert info["size"] == 17
     assert info["type"] == "file"
@@ -63,12 +57,12 @@ def test_info_is_one_head(http_server, fs, url):  # noqa: F811
     assert asked(http_server) == [("HEAD", None)]
 
 
-def test_info_without_head(http_server, fs, url):  # noqa: F811
+def test_info_without_head(http_server, fs, url):
     http_server.fault("/small.txt", no_head=True)
     assert fs.info(url + "/small.txt")["size"] == 17
 
 
-def test_info_of_redirect(http_server, fs, url):  # noqa: F811
+def test_info_of_redirect(http_server, fs, url):
     http_server.fault("/old", redirect="/small.txt")
     info = fs.info(url + "/old")
     assert (info["name"], info["url"], info["size"]) == (url + "/old", url + "/small.txt", 17)
@@ -76,7 +70,7 @@ def test_info_of_redirect(http_server, fs, url):  # noqa: F811
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_forbidden(http_server, fs, url, status, what):  # noqa: F811
+def test_forbidden(http_server, fs, url, status, what):
     http_server.fault("/big.bin", status=status)
     with pytest.raises(PermissionError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -85,7 +79,7 @@ def test_forbidden(http_server, fs, url, status, what):  # noqa: F811
 
 
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_server_fails(http_server, fs, url, what):  # noqa: F811
+def test_server_fails(http_server, fs, url, what):
     http_server.fault("/big.bin", status=500)
     with pytest.raises(HTTPStatusError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -99,7 +93,7 @@ def test_missing(fs, url, what):
         getattr(fs, what)(url + "/nothing")
 
 
-def test_errors_hide_secrets_and_pickle(http_server, fs, url):  # noqa: F811
+def test_errors_hide_secrets_and_pickle(http_server, fs, url):
     secret = url.replace("//", "//me:hidden@") + "/big.bin?token=hidden&n=1"
     http_server.fault("/big.bin", status=403)
     with pytest.raises(PermissionError) as caught:
@@ -113,7 +107,7 @@ def test_errors_hide_secrets_and_pickle(http_server, fs, url):  # noqa: F811
     assert "hidden" not in str(missing.value)
 
 
-def test_exists(http_server, fs, url):  # noqa: F811
+def test_exists(http_server, fs, url):
     assert fs.exists(url + "/small.txt")
     assert not fs.exists(url + "/nothing")
     http_server.fault("/small.txt", status=500)
@@ -131,13 +125,13 @@ def test_exists(http_server, fs, url):  # noqa: F811
     [(0, 10), (5, 20), (-4, None), (None, -5), (-9, -3), (100, None), (3, 3), (9, 2), (50, 60), (-90, 3)],
 )
 @pytest.mark.parametrize("ignored", [False, True])
-def test_cat_file_slices(http_server, fs, url, start, end, ignored):  # noqa: F811
+def test_cat_file_slices(http_server, fs, url, start, end, ignored):
     if ignored:
         http_server.fault("/small.txt", ignore_range=True)
     assert fs.cat_file(url + "/small.txt", start, end) == b"alpha\nbeta\ngamma\n"[start:end]
 
 
-def test_part_of_what_ignores_ranges_is_not_read_on(http_server, fs, url):  # noqa: F811
+def test_part_of_what_ignores_ranges_is_not_read_on(http_server, fs, url):
     http_server.files["/huge"] = bytes(64 * 2**20)
     http_server.fault("/huge", ignore_range=True)
     assert fs.cat_file(url + "/huge", 10, 20) == bytes(10)
@@ -153,7 +147,7 @@ def test_headers_of_the_caller_stay(fs, url):
 
 
 @pytest.mark.parametrize("fault", ["truncate", "drop_after"])
-def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa: F811
+def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):
     http_server.fault("/big.bin", **{fault: 100_000})
     target = tmp_path / "got"
     for read in (
@@ -168,19 +162,19 @@ def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa:
     assert os.listdir(tmp_path) == []
 
 
-def test_longer_than_it_says(http_server, fs, url):  # noqa: F811
+def test_longer_than_it_says(http_server, fs, url):
     http_server.fault("/small.txt", content_length=10**6)
     with pytest.raises(OSError, match="ended early"):
         fs.cat_file(url + "/small.txt")
 
 
-def test_another_range_is_an_error(http_server, fs, url):  # noqa: F811
+def test_another_range_is_an_error(http_server, fs, url):
     http_server.fault("/big.bin", wrong_range=4)
     with pytest.raises(OSError, match="from byte"):
         fs.cat_file(url + "/big.bin", 100, 200)
 
 
-def test_get_file(http_server, fs, url, tmp_path):  # noqa: F811
+def test_get_file(http_server, fs, url, tmp_path):
     seen = Callback()
     fs.get_file(url + "/big.bin", str(tmp_path / "x"), callback=seen)
     assert (tmp_path / "x").read_bytes() == BIG
@@ -191,7 +185,7 @@ def test_get_file(http_server, fs, url, tmp_path):  # noqa: F811
     assert out.getvalue() == b"alpha\nbeta\ngamma\n"
 
 
-def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path):  # noqa: F811
+def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path):
     target = tmp_path / "x"
     target.write_bytes(b"before")
     http_server.fault("/big.bin", drop_after=10)
@@ -201,7 +195,7 @@ def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path): 
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_uploads(http_server, fs, url, tmp_path):  # noqa: F811
+def test_uploads(http_server, fs, url, tmp_path):
     fs.pipe_file(url + "/a", b"piped")
     local = tmp_path / "l"
     local.write_bytes(b"put" * 1000)
@@ -227,7 +221,7 @@ PAGE = """<html><a href="x.txt">x</a> <a href="./y.txt">y</a> <a href="sub/">s</
 {url}/dir/seen.txt {url}/else.txt</html>"""
 
 
-def test_ls(http_server, fs, url):  # noqa: F811
+def test_ls(http_server, fs, url):
     http_server.files["/dir/"] = PAGE.replace("{url}", url).encode()
     names = [url + "/dir/" + n for n in ("abs.txt?a=1&b=2", "seen.txt", "sub/", "x.txt", "y.txt")]
     assert fs.ls(url + "/dir/", detail=False) == names
@@ -239,7 +233,7 @@ def test_ls(http_server, fs, url):  # noqa: F811
     assert fs.glob(url + "/dir/abs.txt?a=*") == names[:1]
 
 
-def test_listings_cache_gives_either_form(http_server, url):  # noqa: F811
+def test_listings_cache_gives_either_form(http_server, url):
     http_server.files["/dir/"] = b'<a href="a">a</a>'
     fs = HTTPFileSystem(use_listings_cache=True, skip_instance_cache=True)
     assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a"]
@@ -247,7 +241,7 @@ def test_listings_cache_gives_either_form(http_server, url):  # noqa: F811
     assert len(http_server.requests) == 1
 
 
-def test_binary_files_are_not_read_for_links(http_server, fs, url):  # noqa: F811
+def test_binary_files_are_not_read_for_links(http_server, fs, url):
     http_server.files["/huge"] = bytes(64 * 2**20)
     assert not fs.isdir(url + "/huge")
     assert http_server.requests[-1].sent < 48 * 2**20
@@ -256,7 +250,7 @@ def test_binary_files_are_not_read_for_links(http_server, fs, url):  # noqa: F81
 # -- files ---------------------------------------------------------------------
 
 
-def test_open_and_read_small_file_is_one_request(http_server, fs, url):  # noqa: F811
+def test_open_and_read_small_file_is_one_request(http_server, fs, url):
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPFile)
         assert f.size == 17
@@ -288,7 +282,7 @@ def test_reading_all_ways(fs, url, cache_type, block_size):
         assert f.read() == BIG
 
 
-def test_sequential_reading_is_one_stream(http_server, fs, url):  # noqa: F811
+def test_sequential_reading_is_one_stream(http_server, fs, url):
     with fs.open(url + "/big.bin") as f:
         got = b"".join(iter(lambda: f.read(50_000), b""))
     assert got == BIG
@@ -296,7 +290,7 @@ def test_sequential_reading_is_one_stream(http_server, fs, url):  # noqa: F811
     assert sum(r.sent for r in http_server.requests) == len(BIG)
 
 
-def test_random_reading_fetches_what_is_asked(http_server, fs, url):  # noqa: F811
+def test_random_reading_fetches_what_is_asked(http_server, fs, url):
     with fs.open(url + "/big.bin") as f:
         http_server.clear()
         places = [3_000_000, 500_000, 2_000_000, 100_000, 1_500_000]
@@ -307,7 +301,7 @@ def test_random_reading_fetches_what_is_asked(http_server, fs, url):  # noqa: F8
     assert len({r.connection for r in http_server.requests}) == 1
 
 
-def test_stream_ahead_that_breaks_is_replaced(http_server, fs, url):  # noqa: F811
+def test_stream_ahead_that_breaks_is_replaced(http_server, fs, url):
     with fs.open(url + "/big.bin") as f:
         http_server.fault("/big.bin", drop_after=300_000, times=1)
         got = b"".join(iter(lambda: f.read(64_000), b""))
@@ -324,7 +318,7 @@ def test_many_files_read_in_turns(fs, url):
         f.close()
 
 
-def test_server_without_ranges(http_server, fs, url):  # noqa: F811
+def test_server_without_ranges(http_server, fs, url):
     http_server.fault("/big.bin", ignore_range=True)
     with fs.open(url + "/big.bin") as f:
         assert b"".join(iter(lambda: f.read(300_000), b"")) == BIG
@@ -335,7 +329,7 @@ def test_server_without_ranges(http_server, fs, url):  # noqa: F811
 
 
 @pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
-def test_streamed_file(http_server, fs, url, fault):  # noqa: F811
+def test_streamed_file(http_server, fs, url, fault):
     http_server.fault("/small.txt", **fault)
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPStreamFile)
@@ -352,7 +346,7 @@ def test_streamed_file(http_server, fs, url, fault):  # noqa: F811
         assert f.read() == "alpha\nbeta\ngamma\n"
 
 
-def test_compressed_on_the_way(http_server, fs, url):  # noqa: F811
+def test_compressed_on_the_way(http_server, fs, url):
     http_server.fault("/small.txt", gzip=True, ignore_range=True)
     assert fs.info(url + "/small.txt")["size"] is None
     with fs.open(url + "/small.txt") as f:
@@ -372,13 +366,13 @@ def test_pickled_file_goes_on(fs, url):
             assert g.read(5) == f.read(5) == BIG[10:15]
 
 
-def test_slow_body(http_server, fs, url):  # noqa: F811
+def test_slow_body(http_server, fs, url):
     http_server.fault("/big.bin", delay=0.05, delay_body=0.1)
     with fs.open(url + "/big.bin") as f:
         assert b"".join(iter(lambda: f.read(400_000), b"")) == BIG
 
 
-def test_silent_server_is_a_timeout(http_server, url):  # noqa: F811
+def test_silent_server_is_a_timeout(http_server, url):
     fs = HTTPFileSystem(timeout=aiohttp.ClientTimeout(total=0.2), skip_instance_cache=True)
     http_server.fault("/big.bin", delay=5)
     with pytest.raises(TimeoutError):
@@ -419,7 +413,7 @@ def test_client_of_the_user(url):
     assert made[0].closed
 
 
-def test_https(https_server):  # noqa: F811
+def test_https(https_server):
     https_server.files["/a"] = BIG
     fs = HTTPFileSystem(ssl=https_server.ssl_context(), skip_instance_cache=True)
     with fs.open(https_server.url + "/a") as f:
@@ -458,8 +452,7 @@ def run(script, *args, opted_in=True, **env):
     if opted_in:
         environment["FSSPEC_FORK_RESET"] = "1"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "default::DeprecationWarning", "-X", "faulthandler", "-c",
-         HEAD + textwrap.dedent(script), *args],
+        [sys.executable, "-W", "error", "-X", "faulthandler", "-c", HEAD + textwrap.dedent(script), *args],
         env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -470,7 +463,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 
 
 @needs_fork
-def test_fork_with_a_stream_under_way(http_server, url):  # noqa: F811
+def test_fork_with_a_stream_under_way(http_server, url):
     run(
         """
         f = fs.open(url + "/big.bin")
@@ -512,7 +505,7 @@ def test_fork_with_a_stream_under_way(http_server, url):  # noqa: F811
     "ending", ["pass", "del f, g; gc.collect()", "f.close(); g.close()", "os._exit(0)", "sys.exit(0)"]
 )
 @pytest.mark.parametrize("opted_in", [False, True])
-def test_child_that_only_ends_harms_nobody(https_server, ending, opted_in):  # noqa: F811
+def test_child_that_only_ends_harms_nobody(https_server, ending, opted_in):
     https_server.files["/big.bin"] = BIG
     out = run(
         f"""
@@ -549,7 +542,7 @@ def test_child_that_only_ends_harms_nobody(https_server, ending, opted_in):  # n
 
 
 @needs_fork
-def test_streamed_file_is_the_parents(http_server, url):  # noqa: F811
+def test_streamed_file_is_the_parents(http_server, url):
     http_server.fault("/big.bin", ignore_range=True, chunked=True)
     run(
         """
@@ -622,7 +615,7 @@ def test_children_of_children(url):
 
 
 @needs_fork
-def test_upload_in_flight_is_not_repeated(http_server, url):  # noqa: F811
+def test_upload_in_flight_is_not_repeated(http_server, url):
     http_server.fault("/up", delay=1.0)
     run(
         """

@@ -17,7 +17,6 @@ pytest.importorskip("aiohttp")  # the server's
 import fsspec  # noqa: E402  # after the checks
 from fsspec.implementations import http_sync  # noqa: E402
 from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range  # noqa: E402
-from fsspec.tests.servers.fixtures import _http_process, http_server  # noqa: E402, F401
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 
@@ -32,7 +31,7 @@ def fs():
 
 
 @pytest.fixture
-def url(http_server):  # noqa: F811
+def url(http_server):
     http_server.files["/big.bin"] = BIG
     http_server.files["/small.txt"] = b"alpha\nbeta\ngamma\n"
     return http_server.url
@@ -48,7 +47,7 @@ def test_registration():
     assert fsspec.get_filesystem_class("sync-https") is HTTPFileSystem
 
 
-def test_info(http_server, fs, url):  # noqa: F811
+def test_info(http_server, fs, url):
     info = fs.info(url + "/small.txt")
     assert (info["name"], info["size"], info["type"]) == (url + "/small.txt", 17, "file")
     assert [r.method for r in http_server.requests] == ["HEAD"]
@@ -56,7 +55,7 @@ def test_info(http_server, fs, url):  # noqa: F811
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_forbidden(http_server, fs, url, status, what):  # noqa: F811
+def test_forbidden(http_server, fs, url, status, what):
     http_server.fault("/big.bin", status=status)
     with pytest.raises(PermissionError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -73,7 +72,7 @@ def test_missing(fs, url, what):
     "start, end", [(0, 10), (5, 20), (-4, None), (None, -5), (-9, -3), (100, None), (3, 3), (9, 2), (50, 60)]
 )
 @pytest.mark.parametrize("ignored", [False, True])
-def test_cat_file_slices(http_server, fs, url, start, end, ignored):  # noqa: F811
+def test_cat_file_slices(http_server, fs, url, start, end, ignored):
     if ignored:
         http_server.fault("/small.txt", ignore_range=True)
     assert fs.cat_file(url + "/small.txt", start, end) == b"alpha\nbeta\ngamma\n"[start:end]
@@ -84,7 +83,7 @@ def test_get_range(fs, url):
 
 
 @pytest.mark.parametrize("fault", ["truncate", "drop_after"])
-def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa: F811
+def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):
     http_server.fault("/big.bin", **{fault: 100_000})
     with pytest.raises(OSError):
         fs.cat_file(url + "/big.bin")
@@ -93,7 +92,7 @@ def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):  # noqa:
     assert os.listdir(tmp_path) == []
 
 
-def test_transfers(http_server, fs, url, tmp_path):  # noqa: F811
+def test_transfers(http_server, fs, url, tmp_path):
     target = tmp_path / "x"
     fs.get_file(url + "/big.bin", str(target))
     assert target.read_bytes() == BIG
@@ -103,7 +102,7 @@ def test_transfers(http_server, fs, url, tmp_path):  # noqa: F811
     assert http_server.files["/up2"] == b"abc"
 
 
-def test_ls_and_glob(http_server, fs, url):  # noqa: F811
+def test_ls_and_glob(http_server, fs, url):
     http_server.files["/dir/"] = b'<a href="a.txt">a</a><a href="b/">b</a>'
     assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a.txt", url + "/dir/b/"]
     assert fs.glob(url + "/dir/*.txt") == [url + "/dir/a.txt"]
@@ -121,7 +120,7 @@ def test_reading(fs, url):
         assert f.read() == BIG
 
 
-def test_streamed_file(http_server, fs, url):  # noqa: F811
+def test_streamed_file(http_server, fs, url):
     http_server.fault("/small.txt", chunked=True, ignore_range=True)
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPStreamFile)
@@ -132,7 +131,7 @@ def test_streamed_file(http_server, fs, url):  # noqa: F811
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
-def test_fork(http_server, url):  # noqa: F811
+def test_fork(http_server, url):
     script = """
     import os, sys
     from fsspec._forked import by_fork
@@ -166,7 +165,7 @@ def test_fork(http_server, url):  # noqa: F811
     assert len(g.read()) == 2**22 - 100
     """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "default::DeprecationWarning", "-c", textwrap.dedent(script), url],
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), url],
         env={**os.environ, "FSSPEC_FORK_RESET": "1"},
         capture_output=True,
         text=True,

@@ -1,35 +1,49 @@
-"""Pytest fixtures of the servers; import those that a test module uses."""
+"""Pytest fixtures of the servers, for a ``conftest`` to import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fsspec.tests.servers.http import HTTPServer
+if TYPE_CHECKING:
+    from fsspec.tests.servers.http import HTTPServer
+
+__all__ = ["http_process", "http_server", "https_process", "https_server"]
 
 
-@pytest.fixture(scope="session")
-def _http_process() -> Iterator[HTTPServer]:
-    with HTTPServer() as server:
+def _serve(tls: bool) -> Iterator[HTTPServer]:
+    pytest.importorskip("aiohttp")
+    if tls:
+        pytest.importorskip("trustme")
+    from fsspec.tests.servers.http import HTTPServer
+
+    with HTTPServer(tls=tls) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def _https_process() -> Iterator[HTTPServer]:
-    with HTTPServer(tls=True) as server:
-        yield server
+def http_process() -> Iterator[HTTPServer]:
+    """An HTTP server in a process of its own, for all tests of a worker."""
+    yield from _serve(tls=False)
+
+
+@pytest.fixture(scope="session")
+def https_process() -> Iterator[HTTPServer]:
+    """An HTTPS server in a process of its own, for all tests of a worker."""
+    yield from _serve(tls=True)
 
 
 @pytest.fixture
-def http_server(_http_process: HTTPServer) -> Iterator[HTTPServer]:
-    """An empty HTTP server in a process of its own."""
-    _http_process.clear(everything=True)
-    yield _http_process
+def http_server(http_process: HTTPServer) -> HTTPServer:
+    """An HTTP server, empty and with nothing on record."""
+    http_process.clear(everything=True)
+    return http_process
 
 
 @pytest.fixture
-def https_server(_https_process: HTTPServer) -> Iterator[HTTPServer]:
-    """An empty HTTPS server in a process of its own."""
-    _https_process.clear(everything=True)
-    yield _https_process
+def https_server(https_process: HTTPServer) -> HTTPServer:
+    """An HTTPS server, empty and with nothing on record."""
+    https_process.clear(everything=True)
+    return https_process
