@@ -72,19 +72,23 @@ class Told:
             code = event["code"]
             self.wrong.append("a child that only exits " + ("hung" if code is None else f"ended with {code}"))
 
+    def blame(self, said: dict[int, str]) -> None:
+        """Add what is wrong with workers; once, where it is the same for several."""
+        for text in dict.fromkeys(said.values()):
+            names = ", ".join(str(worker) for worker in sorted(said) if said[worker] == text)
+            self.wrong.append(f"worker {names} {text[:400]}")
+
     def judge(self) -> None:
         """Add to ``wrong`` what the workers did not do as they should."""
         if self.opted_in:
-            for worker, error in sorted(self.refusals.items()):
-                self.wrong.append(f"worker {worker} failed: {error[0]}: {error[1]}")
+            self.blame({w: f"failed: {e[0]}: {e[1]}" for w, e in self.refusals.items()})
             expected = WORKERS * data.TOTAL_BYTES
             if self.bytes != expected and not self.refusals:
                 self.wrong.append(f"{self.bytes:,} bytes were verified, not {expected:,}")
         else:
-            for worker in range(WORKERS):
-                error = self.refusals.get(worker, ["nothing", "it was not refused", False])
-                if error[0] != "ForkError" or "fork-safe" not in error[1] or not error[2]:
-                    self.wrong.append(f"worker {worker} should meet ForkError, met {error[0]}: {error[1]}")
+            met = {w: self.refusals.get(w, ["nothing", "it was not refused", False]) for w in range(WORKERS)}
+            self.blame({w: f"should meet ForkError, met {e[0]}: {e[1]}" for w, e in met.items()
+                        if e[0] != "ForkError" or "fork-safe" not in e[1] or not e[2]})
         if not self.parent and not any("parent" in text for text in self.wrong):
             self.wrong.append("the parent did not come to read again")
 
@@ -147,7 +151,7 @@ def play(report: Report, told: Told, s3: str, http: str, share: tuple[float, flo
         told.judge()
         noise.seek(0)
         said = noise.read().decode(errors="replace")
-    if said and not TORCH:
+    if said:
         told.wrong.append("something was written to standard error")
     if told.wrong:
         told.wrong.extend(said.splitlines()[-60:])  # the stacks, where something hung

@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from multiprocessing import connection
 from typing import Any
@@ -127,6 +128,7 @@ def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[
     """What the workers of a DataLoader read, as it comes in; each worker's first error only."""
     from torch.utils.data import DataLoader
 
+    warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # 4 on 2 cores: on purpose
     loader = DataLoader(
         Chunks(way_name, handle),
         batch_size=None, num_workers=WORKERS, multiprocessing_context=method,
@@ -172,7 +174,10 @@ def run(way_name: str, method: str, s3: str, http: str, limit: float, own_limit:
         tell("read", **{**outcome, "at": outcome["at"] - begin})
 
     if method == "fork":
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 and newer warn of threads; those of zarr and PyTorch are not fsspec's
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             limited(8)
             sys.exit(0)  # on purpose by way of the interpreter's own end
