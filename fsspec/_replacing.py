@@ -8,7 +8,6 @@ file or the new one, never a part.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
             yield f
         return
     folder, name = os.path.split(target)
-    partial = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.part")
+    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.part")
     try:
         f = open(partial, "xb")
     except PermissionError:

@@ -26,7 +26,8 @@ class Trees:
         """Go through a tree, folder by folder.
 
         One listing a folder, made when its turn comes, so that what is not looked at
-        costs nothing.
+        costs nothing. Awaitable filesystems are asked for several at once, some of them
+        ahead of their turn.
 
         Parameters
         ----------

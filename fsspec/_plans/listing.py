@@ -2,7 +2,9 @@
 
 A folder is listed once, with ``ls(path, detail=True)``.  What cannot change any more is
 asked for together: `find` lists a whole level of the tree in one batch, `walk` the
-folders that its caller has let stand under one folder.
+folders that its caller has let stand under one folder, and some ahead.  Where the
+filesystem blocks, `walk` asks for one at a time: more would be no faster, and wasted where
+the caller stops.
 
 A listing may contain the folder it is of, and a file lists as itself; folders may
 be named with a slash at their end.  Entries keep the names they were given.
@@ -10,8 +12,9 @@ be named with a slash at their end.  Entries keep the names they were given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
 
 from fsspec._plans import Plan, batch, call, emit
 
@@ -53,6 +56,15 @@ def check_depth(maxdepth: int | None) -> None:
 # -- walk ----------------------------------------------------------------------
 
 
+class _Turn(NamedTuple):
+    """A folder whose turn in a walk is still to come."""
+
+    path: str
+    depth: int
+    listing: Any = None  # entries, or the error in their place; None while not asked for
+    item: Any = None  # what to emit after what is below, from the bottom up
+
+
 def walk(
     fs: Any,
     path: str,
@@ -72,40 +84,65 @@ def walk(
         calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
         return batch(calls, return_exceptions=True, batch_size=batch_size)
 
-    # a blocking filesystem is asked for one folder at a time: asking for more would be
-    # no faster, and wasted where the caller stops
-    together = bool(fs.async_impl)
-    (top,) = yield listings([path])
-    # folders whose turn is still to come: path, listing (None if not asked for), depth
-    # and, from the bottom up, what is to be emitted once those below it are done
-    turns: list[tuple[str, Any, int, Any]] = [(path, top, 1, None)]
+    turns = [_Turn(path, 1)]  # the next one last
+    ahead: dict[str, Any] = {}  # listings that were asked for before their turn
+    emitted = 0
+    pruned = False
     while turns:
-        folder, listing, depth, ready = turns.pop()
-        if ready is not None:
-            yield emit(ready)
+        folder, depth, listing, item = turns.pop()
+        if item is not None:
+            yield emit(item)
             continue
         if listing is None:
             (listing,) = yield listings([folder])
         if isinstance(listing, Exception):
-            if not isinstance(listing, OSError) or on_error == "raise":
-                raise listing
-            if callable(on_error):
-                on_error(listing)
+            _heed(listing, on_error)
             continue
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))
-        descend = maxdepth is None or depth < maxdepth
         if topdown:
             yield emit(item)
-            if descend:  # the caller may have changed the folders
-                below = {name: below.get(name, f"{folder}/{name}") for name in item[1]}
+            emitted += 1
+            # the caller may have changed which folders are to be looked at
+            pruned = pruned or len(item[1]) < len(below)
+            below = {name: below.get(name, f"{folder}/{name}") for name in item[1]}
         else:
-            turns.append((folder, None, depth, item))
-        if descend and below:
-            wanted = list(below.values())
-            found = (yield listings(wanted)) if together else [None] * len(wanted)
-            turns += [(f, entries, depth + 1, None) for f, entries in zip(reversed(wanted), reversed(found))]
+            turns.append(_Turn(folder, depth, item=item))
+        if not below or depth == maxdepth:
+            continue
+        wanted = [*below.values()]
+        if fs.async_impl and not ahead.keys() >= set(wanted):
+            # one round trip for all of these, and for some that come later. What a caller
+            # might still leave out is asked for only while it never did, and never for
+            # more folders than it has seen.
+            asked = [p for p in wanted if p not in ahead]
+            limit = (0 if pruned else emitted) if topdown else None
+            known = [(t.path, t.depth, t.listing) for t in reversed(turns) if t.listing is not None]
+            known[:0] = [(p, depth + 1, ahead[p]) for p in wanted if p in ahead]
+            asked += islice(_coming(known, ahead, maxdepth), limit)
+            ahead.update(zip(asked, (yield listings(asked))))
+        turns += [_Turn(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
+
+
+def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: int | None) -> Iterator[str]:
+    """The folders below known ones that are not asked for yet, in the order of a walk."""
+    for path, depth, listing in known:
+        if not isinstance(listing, list) or depth == maxdepth:
+            continue
+        for entry in listing:
+            if entry["type"] == "directory" and (below := entry["name"].rstrip("/")) != path:
+                if below in ahead:
+                    yield from _coming([(below, depth + 1, ahead[below])], ahead, maxdepth)
+                else:
+                    yield below
+
+
+def _heed(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
+    if not isinstance(error, OSError) or on_error == "raise":
+        raise error
+    if callable(on_error):
+        on_error(error)
 
 
 # -- find ----------------------------------------------------------------------

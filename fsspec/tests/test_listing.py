@@ -163,11 +163,31 @@ def test_awaitable_levels_are_listed_together():
     assert fs.most_at_once == 20
 
 
-def test_awaitable_walk_lists_the_folders_of_a_folder_together():
+def test_awaitable_walk_asks_ahead_but_not_twice():
     fs = AsyncShelfFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
-    assert len(list(fs.walk("r"))) == 26
-    assert fs.most_at_once == 5
-    assert len(fs.asked) == 26
+    folders = [folder for folder, _, _ in fs.walk("r")]
+    assert folders == [folder for folder, _, _ in ShelfFileSystem(fs.files).walk("r")]
+    assert sorted(fs.asked) == sorted(folders)
+    assert fs.most_at_once >= 5
+
+
+def test_awaitable_walk_asks_ahead_for_no_more_than_its_caller_has_seen():
+    fs = AsyncShelfFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
+    walk = fs.walk("r")
+    for seen in range(1, 30):
+        next(walk)
+        # those seen, the other folders in the same folders, and as many again
+        assert len(fs.asked) <= 2 * seen + 4 * 3
+
+
+def test_awaitable_walk_stops_asking_ahead_where_folders_are_left_out():
+    fs = AsyncShelfFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
+    seen = []
+    for folder, folders, _ in fs.walk("r"):
+        seen.append(folder)
+        if folder != "r":
+            folders.clear()
+    assert sorted(fs.asked) == sorted(seen)
 
 
 class Marked(ShelfFileSystem):
