@@ -136,6 +136,7 @@ class RequestsSessionShim:
             for options about which the browser decides, or that need more than it gives.
         """
         from js import XMLHttpRequest  # type: ignore[import-not-found]
+        from pyodide.ffi import JsException, to_js  # type: ignore[import-not-found]
 
         refused = {"cookies": cookies, "files": files, "proxies": proxies, "hooks": hooks, "cert": cert}
         if any(refused.values()):
@@ -156,11 +157,9 @@ class RequestsSessionShim:
                 req.setRequestHeader(name, value)
         try:
             req.responseType = "arraybuffer"
-        except Exception:  # whatever the page's thread throws, which may not set it
+        except JsException:  # only workers may set it
             req.overrideMimeType("text/plain; charset=x-user-defined")
         if isinstance(data, (bytes, bytearray, memoryview)):
-            from pyodide.ffi import to_js  # type: ignore[import-not-found]
-
             data = to_js(data)
         req.send(data)
         return ResponseProxy(req, stream=bool(stream))

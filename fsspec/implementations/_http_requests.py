@@ -78,7 +78,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
         return
     if status in (404, 410):
         raise FileNotFoundError(shown(url))
-    kind = HTTPPermissionError if status in (401, 403) else HTTPStatusError
+    kind: Any = HTTPPermissionError if status in (401, 403) else HTTPStatusError
     raise kind(
         response.request_info,
         response.history,

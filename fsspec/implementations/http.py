@@ -314,7 +314,11 @@ class HTTPFileSystem(AsyncFileSystem):
         target = self.encode_url(url)
         try:
             info = await _file_info(target, session, "head", **options)
-        except (FileNotFoundError, aiohttp.ClientResponseError) as error:
+        except aiohttp.InvalidURL as error:
+            raise FileNotFoundError(shown(url)) from error
+        except aiohttp.ClientConnectorError:
+            raise  # nobody is there to ask again
+        except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", shown(url), type(error))
         if info.get("size") is None:
             info = await _file_info(target, session, "get", **options)
