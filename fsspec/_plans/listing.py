@@ -125,7 +125,9 @@ def walk(
         turns += [_Turn(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
 
 
-def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: int | None) -> Iterator[str]:
+def _coming(
+    known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: int | None
+) -> Iterator[str]:
     """The folders below known ones that are not asked for yet, in the order of a walk."""
     for path, depth, listing in known:
         if not isinstance(listing, list) or depth == maxdepth:
