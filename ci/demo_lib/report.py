@@ -6,6 +6,7 @@ colours); elsewhere the same lines, plain.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -18,6 +19,8 @@ class Report:
     """Writes to standard output, keeping the bar on the last line."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # lines are drawn where the encoding has them
         self.tty = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self.colours = self.tty and "NO_COLOR" not in os.environ
         self._bar_shown = False
