@@ -1,0 +1,224 @@
+"""Which class serves which protocol.
+
+`known_implementations` says where a class is to be imported from; `registry` holds those
+that have been.  Packages add their own by `register_implementation`, or by an entry point
+of the group ``fsspec.specs``; entry points are looked for when a protocol is asked for that
+this package does not serve itself, not at import.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+__all__ = ["registry", "get_filesystem_class", "default"]
+
+default = "file"
+_registry: dict[str, Any] = {}
+registry = types.MappingProxyType(_registry)
+
+s3_msg = "the protocol s3 needs the package s3fs: pip install 's3fs>=2026.6.0'"
+
+
+_OURS = "fsspec.implementations."
+
+
+def _ours(module_and_class: str, *packages: str, extra: str = "") -> dict[str, str]:
+    entry = {"class": _OURS + module_and_class}
+    if packages:
+        names = " and ".join(packages)
+        how = f"pip install 'fsspec[{extra}]'" if extra else f"pip install {' '.join(packages)}"
+        entry["err"] = f"{module_and_class.rpartition('.')[2]} needs {names}: {how}"
+    return entry
+
+
+def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
+    name = package or fqp.partition(".")[0]
+    return {"class": fqp, "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {name}{note}"}
+
+
+known_implementations: dict[str, dict[str, str]] = {
+    "abfs": _theirs("adlfs.AzureBlobFileSystem"),
+    "adl": _theirs(
+        "adlfs.AzureDatalakeFileSystem", note=" (Data Lake Gen1 has been switched off; adlfs serves az:// and abfs://)"
+    ),
+    "arrow_hdfs": _ours("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
+    "async_wrapper": _ours("asyn_wrapper.AsyncFileSystemWrapper"),
+    "asynclocal": _theirs("morefs.asyn_local.AsyncLocalFileSystem", "morefs[asynclocalfs]"),
+    "asyncwrapper": _ours("asyn_wrapper.AsyncFileSystemWrapper"),
+    "az": _theirs("adlfs.AzureBlobFileSystem"),
+    "blockcache": _ours("cached.CachingFileSystem"),
+    "box": _theirs("boxfs.BoxFileSystem"),
+    "cached": _ours("cached.CachingFileSystem"),
+    "dask": _ours("dask.DaskWorkerFileSystem", "dask", "distributed", extra="dask"),
+    "data": _ours("data.DataFileSystem"),
+    "dbfs": _ours("dbfs.DatabricksFileSystem", "requests"),
+    "dir": _ours("dirfs.DirFileSystem"),
+    "dropbox": _theirs("dropboxdrivefs.DropboxDriveFileSystem", note=" dropbox requests"),
+    "dvc": _theirs("dvc.api.DVCFileSystem"),
+    "file": _ours("local.LocalFileSystem"),
+    "filecache": _ours("cached.WholeFileCacheFileSystem"),
+    "ftp": _ours("ftp.FTPFileSystem"),
+    "gcs": _theirs("gcsfs.GCSFileSystem"),
+    "gdrive": _theirs("gdrive_fsspec.GoogleDriveFileSystem", note=" (formerly gdrive_fs)"),
+    "generic": {"class": "fsspec.generic.GenericFileSystem"},
+    "gist": _ours("gist.GistFileSystem", "requests", extra="github"),
+    "git": _ours("git.GitFileSystem", "pygit2", extra="git"),
+    "github": _ours("github.GithubFileSystem", "requests", extra="github"),
+    "gs": _theirs("gcsfs.GCSFileSystem"),
+    "hdfs": _ours("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
+    "hf": _theirs("huggingface_hub.HfFileSystem"),
+    "http": _ours("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
+    "https": _ours("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
+    "jlab": _ours("jupyter.JupyterFileSystem", "requests"),
+    "jupyter": _ours("jupyter.JupyterFileSystem", "requests"),
+    "lakefs": _theirs("lakefs_spec.LakeFSFileSystem", "lakefs-spec"),
+    "libarchive": _ours("libarchive.LibArchiveFileSystem", "libarchive-c", extra="libarchive"),
+    "local": _ours("local.LocalFileSystem"),
+    "memory": _ours("memory.MemoryFileSystem"),
+    "oci": _theirs("ocifs.OCIFileSystem"),
+    "ocilake": _theirs("ocifs.OCIFileSystem"),
+    "oss": _theirs("ossfs.OSSFileSystem"),
+    "pyscript": _theirs("pyscript_fsspec_client.client.PyscriptFileSystem", note=" (within a pyscript context only)"),
+    "reference": _ours("reference.ReferenceFileSystem"),
+    "root": _theirs("fsspec_xrootd.XRootDFileSystem", "fsspec-xrootd", " (root:// is the protocol of xrootd)"),
+    "s3": {"class": "s3fs.S3FileSystem", "err": s3_msg},
+    "s3a": {"class": "s3fs.S3FileSystem", "err": s3_msg},
+    "sftp": _ours("sftp.SFTPFileSystem", "paramiko", extra="sftp"),
+    "simplecache": _ours("cached.SimpleCacheFileSystem"),
+    "smb": _ours("smb.SMBFileSystem", "smbprotocol", extra="smb"),
+    "ssh": _ours("sftp.SFTPFileSystem", "paramiko", extra="ssh"),
+    "tar": _ours("tar.TarFileSystem"),
+    "tos": _theirs("tosfs.TosFileSystem"),
+    "tosfs": _theirs("tosfs.TosFileSystem"),
+    "wandb": _theirs("wandbfs.WandbFS"),
+    "webdav": _theirs("webdav4.fsspec.WebdavFileSystem"),
+    "webhdfs": _ours("webhdfs.WebHDFS", "requests"),
+    "zip": _ours("zip.ZipFileSystem"),
+}
+"""By protocol: "class", where to import it from; "err", what to do where that fails."""
+
+assert list(known_implementations) == sorted(known_implementations)
+
+_entries_read = False
+
+
+def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: str | None = None) -> None:
+    """Have a class serve a protocol.
+
+    Parameters
+    ----------
+    name
+        the protocol.
+    cls
+        the class, or where to import it from: "package.module.Class" or
+        "package.module:Class".
+    clobber
+        replace another class that serves the protocol; otherwise that is a ValueError.
+    errtxt
+        what to tell users where the import fails.
+    """
+    if isinstance(cls, str):
+        entry = known_implementations.get(name)
+        if entry is not None and entry["class"] != cls and not clobber:
+            raise ValueError(f"the protocol {name!r} is served by {entry['class']}; clobber=True replaces it")
+        if entry is None or entry["class"] != cls:
+            _registry.pop(name, None)
+            advice = errtxt or f"{cls} cannot be imported, which serves the protocol {name!r}"
+            known_implementations[name] = {"class": cls, "err": advice}
+        return
+    present = _registry.get(name)
+    if present is not None and present is not cls and not clobber:
+        raise ValueError(f"the protocol {name!r} is served by {present.__name__}; clobber=True replaces it")
+    _registry[name] = cls
+
+
+def process_entries() -> None:
+    """Register what installed packages announce under the entry point group ``fsspec.specs``."""
+    global _entries_read
+    _entries_read = True
+    from importlib import metadata
+
+    found: Any = metadata.entry_points()
+    for point in found.select(group="fsspec.specs"):
+        advice = f"the entry point {point.name!r} names {point.value}, which cannot be imported"
+        register_implementation(point.name, point.value.replace(":", "."), errtxt=advice, clobber=True)
+
+
+def available_protocols() -> list[str]:
+    """The protocols that are known, whether or not what they need is installed."""
+    if not _entries_read:
+        process_entries()
+    return list({**known_implementations, **_registry})
+
+
+def _import_class(fqp: str) -> Any:
+    """The class at "package.module.Class" or "package.module:Class"."""
+    from importlib import import_module
+
+    separator = ":" if ":" in fqp else "."
+    module, _, names = fqp.rpartition(separator)
+    found: Any = import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    if not isinstance(found, type):
+        raise TypeError(f"{fqp} is not a class")
+    return found
+
+
+def get_filesystem_class(protocol: str | None) -> Any:
+    """The class that serves a protocol, imported if need be.
+
+    Raises
+    ------
+    ValueError
+        the protocol is not known.
+    ImportError
+        what it needs is not installed; the message says what to install.
+    """
+    name = protocol or default
+    cls = _registry.get(name)
+    if cls is not None:
+        return cls
+    entry = known_implementations.get(name)
+    if not _entries_read and (entry is None or not entry["class"].startswith("fsspec.")):
+        process_entries()
+        if name in _registry:
+            return _registry[name]
+        entry = known_implementations.get(name)
+    if entry is None:
+        raise ValueError(
+            f"Protocol not known: {name!r}. If a package serves it, install it, or announce its class with"
+            " fsspec.register_implementation"
+        )
+    try:
+        cls = _import_class(entry["class"])
+    except ImportError as error:
+        advice = entry.get("err")
+        if advice is None:
+            raise
+        kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
+        raise kind(f"{advice} ({error})", name=error.name) from error
+    register_implementation(name, cls, clobber=True)
+    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
+        cls.protocol = name
+    return cls
+
+
+def filesystem(protocol: str, **storage_options: Any) -> Any:
+    """A filesystem for a protocol.
+
+    Parameters
+    ----------
+    protocol
+        "file", "memory", "s3", ...
+    **storage_options
+        for the class that serves it; the same options give the same instance.
+    """
+    if protocol == "arrow_hdfs":
+        import warnings
+
+        warnings.warn(
+            "the protocol arrow_hdfs is an old name of hdfs, which takes its place", DeprecationWarning, stacklevel=2
+        )
+    return get_filesystem_class(protocol)(**storage_options)
