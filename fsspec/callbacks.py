@@ -1,177 +1,229 @@
-"""Telling callers how far a transfer has come.
+"""Telling a program how far a transfer is.
 
-A transfer calls `set_size` once, then `relative_update` or `absolute_update` as it
-proceeds; a transfer of many files gives each a child, by `branched`.
+A callback counts: it has a ``size`` (None while that is unknown) and a ``value``, in
+bytes for one file and in files for many.  Whoever transfers calls `Callback.set_size`,
+`relative_update` and `absolute_update`; of many files each is told to a callback of its
+own, which `Callback.branched` makes.  What a program sees of it is up to the ``hooks`` or
+to a subclass.
+
+Callbacks of awaitable filesystems are called on the thread of the event loop, one at a
+time; nothing here locks.  Where nobody wants to know, `DEFAULT_CALLBACK` is passed,
+which does as little as possible.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
+
+__all__ = ["Callback", "DEFAULT_CALLBACK", "DotPrinterCallback", "NoOpCallback", "TqdmCallback"]
+
+T = TypeVar("T")
+Hook = Callable[..., Any]
 
 
 class Callback:
-    """Counts, and runs hooks whenever the count changes.
+    """Counts what was done, and calls hooks with each change.
+
+    Usable as a context, whose end closes it.
 
     Parameters
     ----------
     size
-        how many units make the whole, if known.
+        the whole, None while unknown
     value
-        how many are done.
+        what is done already
     hooks
-        functions by name, called with the size, the value, and keywords.
+        functions by name, called as ``hook(size, value, **kwargs)``
     **kwargs
-        keywords for every call of a hook.
+        passed to each hook
     """
 
+    size: int | None
+    value: int
+
     def __init__(
-        self,
-        size: int | None = None,
-        value: int = 0,
-        hooks: dict[str, Callable[..., Any]] | None = None,
-        **kwargs: Any,
+        self, size: int | None = None, value: int = 0, hooks: dict[str, Hook] | None = None, **kwargs: Any
     ) -> None:
         self.size = size
         self.value = value
         self.hooks = hooks or {}
         self.kw = kwargs
 
-    def __enter__(self) -> Callback:
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *exc_args: Any) -> None:
         self.close()
 
     def close(self) -> None:
-        """The transfer ended."""
+        """Called when what is counted has ended, well or not."""
 
     def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Callback:
-        """The callback for one file of a transfer of many."""
+        """The callback for one of many transfers, from ``path_1`` to ``path_2``.
+
+        Parameters
+        ----------
+        **kwargs
+            what else that transfer is called with; passed to `branch`, which may put a
+            ``callback`` among it
+        """
         self.branch(path_1, path_2, kwargs)
         return self.as_callback(kwargs.get("callback"))
 
-    def branch_coro(self, fn: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Give each call of a transferring coroutine function a child of this callback."""
+    def branch_coro(self, fn: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+        """``fn(path_1, path_2, ..., callback=...)`` with the callback that `branched` makes.
+
+        That is closed when the awaitable function has ended.
+        """
 
         @wraps(fn)
-        async def transfer(path1: str, path2: str, **kwargs: Any) -> Any:
-            with self.branched(path1, path2, **kwargs) as child:
-                return await fn(path1, path2, callback=child, **kwargs)
+        async def with_branch(path_1: str, path_2: str, **kwargs: Any) -> T:
+            with self.branched(path_1, path_2, **kwargs) as child:
+                return await fn(path_1, path_2, callback=child, **kwargs)
 
-        return transfer
+        return with_branch
+
+    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> Any:
+        """Put a ``callback`` for one of many transfers into ``kwargs``; the base class puts none."""
+        return None
 
     def set_size(self, size: int | None) -> None:
-        """Say how many units make the whole."""
+        """Say how much there is in all."""
         self.size = size
         self.call()
 
     def absolute_update(self, value: int) -> None:
-        """``value`` units are done."""
+        """Say how much is done."""
         self.value = value
         self.call()
 
     def relative_update(self, inc: int = 1) -> None:
-        """``inc`` more units are done."""
+        """Say how much was done since the last update."""
         self.value += inc
         self.call()
 
     def call(self, hook_name: str | None = None, **kwargs: Any) -> Any:
-        """Run one hook and return what it returns, or run them all."""
-        keywords = {**self.kw, **kwargs}
-        if hook_name:
+        """Call the hooks.
+
+        Parameters
+        ----------
+        hook_name
+            call that one only, if it is there, and return what it returns
+        **kwargs
+            for the hooks, and over those given when the callback was made
+        """
+        if not self.hooks:
+            return None
+        passed = {**self.kw, **kwargs}
+        if hook_name is not None:
             hook = self.hooks.get(hook_name)
-            return None if hook is None else hook(self.size, self.value, **keywords)
+            return None if hook is None else hook(self.size, self.value, **passed)
         for hook in list(self.hooks.values()):
-            hook(self.size, self.value, **keywords)
+            hook(self.size, self.value, **passed)
         return None
 
-    def wrap(self, iterable: Iterable[Any]) -> Iterator[Any]:
-        """The items of ``iterable``, counted as they are drawn."""
+    def wrap(self, iterable: Iterable[T]) -> Iterator[T]:
+        """The items of an iterable, each counted as it is given out."""
         for item in iterable:
             self.relative_update()
             yield item
 
-    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
-        """Put a child into ``kwargs["callback"]`` for one transfer; here there is none.
-
-        Subclasses override it to follow single files.
-        """
-
     def no_op(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
+        """Take anything and do nothing."""
 
-    def __getattr__(self, item: str) -> Any:
-        # a transfer may announce more than a callback cares for
-        if item.startswith("__"):
-            raise AttributeError(item)
+    def __getattr__(self, name: str) -> Any:
+        """Other names that a transfer calls are hooks that this callback does not have."""
+        if name.startswith("__"):  # protocols of the language must see that they are not there
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.no_op
 
     @classmethod
     def as_callback(cls, maybe_callback: Callback | None = None) -> Callback:
-        """``maybe_callback``, or the one that does nothing."""
+        """The given callback; for None, `DEFAULT_CALLBACK`."""
         return DEFAULT_CALLBACK if maybe_callback is None else maybe_callback
 
 
 class NoOpCallback(Callback):
-    """Counts and tells nobody."""
+    """Counts and tells nobody, hooks or not."""
 
     def call(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
         return None
 
 
 class DotPrinterCallback(Callback):
-    """Prints a character for each update: ``#`` for a file that is done, ``.`` within one."""
+    """Prints a character for each update, and a dot for each of those of its branches.
+
+    Parameters
+    ----------
+    chr_to_print
+        what is printed
+    """
 
     def __init__(self, chr_to_print: str = "#", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
         self.chr = chr_to_print
+        super().__init__(**kwargs)
 
     def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
+        """Give the transfer a callback that prints dots."""
         kwargs["callback"] = DotPrinterCallback(".")
 
-    def call(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def call(self, **kwargs: Any) -> None:
+        """Print."""
         print(self.chr, end="")
 
 
 class TqdmCallback(Callback):
-    """Shows a progress bar of the package tqdm.
+    """Shows a progress bar of tqdm.
+
+    The bar appears with the first update, and goes with `close` or the end of a context.
 
     Parameters
     ----------
     tqdm_kwargs
-        for the bar; ``total`` is the size.
-    **kwargs
-        ``tqdm_cls`` is the class of the bar; the rest as for `Callback`.
+        arguments of the bar, such as ``desc`` and ``unit``
+    *args, **kwargs
+        as for `Callback`, and ``tqdm_cls``: what makes the bar, instead of
+        ``tqdm.tqdm``; called as ``tqdm_cls(total=size, **tqdm_kwargs)``
+
+    Raises
+    ------
+    ImportError
+        if tqdm is not installed
     """
 
     def __init__(self, tqdm_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
-        made_of = kwargs.pop("tqdm_cls", None)
-        if made_of is None:
+        make_bar = kwargs.pop("tqdm_cls", None)
+        if make_bar is None:
             try:
-                from tqdm import tqdm as made_of
-            except ImportError as error:
-                raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from error
-        self._tqdm_cls = made_of
+                import tqdm
+            except ImportError as e:
+                raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
+            make_bar = tqdm.tqdm
+        self._make_bar = make_bar
         self._tqdm_kwargs = tqdm_kwargs or {}
         self.tqdm: Any = None
         super().__init__(*args, **kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> None:
+        """Bring the bar up to date."""
         if self.tqdm is None:
-            self.tqdm = self._tqdm_cls(total=self.size, **self._tqdm_kwargs)
+            self.tqdm = self._make_bar(total=self.size, **self._tqdm_kwargs)
         self.tqdm.total = self.size
         self.tqdm.update(self.value - self.tqdm.n)
 
     def close(self) -> None:
+        """Let the bar go."""
         if self.tqdm is not None:
             self.tqdm.close()
             self.tqdm = None
 
     def __del__(self) -> None:
-        if self.__dict__.get("tqdm") is not None:
+        if self.__dict__.get("tqdm") is not None:  # the bar's line would stay as it is
             self.close()
 
 
 DEFAULT_CALLBACK = _DEFAULT_CALLBACK = NoOpCallback()
+"""What is passed where nobody wants to know; shared, so never ask it for its counts."""

@@ -1,81 +1,140 @@
-"""Compressed files: a codec by name, a name by extension.
+"""Compressed files: a codec by name, a name by the extension of a file.
 
-`compr` maps a name to a function that wraps an open binary file.  Codecs are imported
-when they are first used; those of packages that are not installed are not listed.
+`compr` maps a name to a function that wraps an open binary file.  A codec is imported
+when a file is first opened with it, so that knowing its name costs nothing.  Those that
+need a package are known whether it is installed or not: opening a file then says which
+package is missing, instead of handing out the compressed bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import IO, Any
+import sys
+from collections.abc import Callable, Iterable
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.utils import compressions
 
-__all__ = ["SnappyFile", "available_compressions", "compr", "noop_file", "register_compression"]
+if TYPE_CHECKING:
+    from fsspec._snappy import SnappyFile
+
+__all__ = [
+    "SnappyFile",
+    "available_compressions",
+    "compr",
+    "noop_file",
+    "register_compression",
+    "unzip",
+    "zstandard_file",
+]
+
+Codec = Callable[..., Any]
 
 
 def noop_file(file: Any, mode: str, **kwargs: Any) -> Any:
-    """The file itself: no compression."""
+    """The file itself."""
     return file
 
 
-compr: dict[str | None, Callable[..., Any]] = {None: noop_file}
+compr: dict[str | None, Codec] = {None: noop_file}
+"""Called as ``codec(file, mode=mode, **options)``, with an open binary file."""
+
+_needs: dict[Codec, tuple[str, ...]] = {}
+"""For codecs that need a package: modules, any of which will do."""
 
 
 def register_compression(
-    name: str, callback: Callable[..., Any], extensions: str | list[str], force: bool = False
+    name: str, callback: Codec, extensions: str | Iterable[str], force: bool = False
 ) -> None:
     """Add a codec.
 
     Parameters
     ----------
     name
-        what users call it.
+        what it is called in ``compression=name``
     callback
-        called with an open binary file and ``mode``, "rb" or "wb"; returns a file.
+        called with an open binary file and ``mode`` ("rb" or "wb"); returns a file
     extensions
-        of file names, without the dot, that it is inferred from.
+        without their dot: names of files that end so are taken to be compressed with it
     force
-        replace what is there under the name or an extension.
+        replace what has the name or an extension already
+
+    Raises
+    ------
+    ValueError
+        if the name or an extension is taken
     """
     endings = [extensions] if isinstance(extensions, str) else list(extensions)
-    if name in compr and not force:
-        raise ValueError(f"there is a compression {name!r} already; force=True replaces it")
-    for ending in endings:
-        if ending in compressions and not force:
-            raise ValueError(f"the extension {ending!r} stands for {compressions[ending]!r} already")
+    if not force:
+        if name in compr:
+            raise ValueError(f"there is a compression {name!r} already; force=True replaces it")
+        for ending in endings:
+            if ending in compressions:
+                taken = compressions[ending]
+                raise ValueError(f"the extension {ending!r} means {taken!r} already; force=True changes that")
     compr[name] = callback
     compressions.update((ending, name) for ending in endings)
 
 
 def available_compressions() -> list[str | None]:
-    """The names of the codecs that can be used here; None stands for no compression."""
-    return list(compr)
+    """The names of the codecs that work here; the first, None, stands for no compression."""
+    return [name for name, codec in compr.items() if _usable(codec)]
+
+
+def _usable(codec: Codec) -> bool:
+    try:
+        modules = _needs.get(codec)
+    except TypeError:  # no hash: not one of ours
+        return True
+    return modules is None or any(map(_installed, modules))
+
+
+def _installed(module: str) -> bool:
+    from importlib.util import find_spec  # slow to import
+
+    try:
+        return module in sys.modules or find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is in
+        return False
+
+
+def _missing(name: str, packages: str, error: ImportError) -> ImportError:
+    return ImportError(f"the compression {name!r} needs the package {packages}: {error}")
 
 
 def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kwargs: Any) -> Any:
-    """One member of a zip archive, as a file.
+    """A member of a zip archive, as a file.
 
     Parameters
     ----------
+    infile
+        the archive; left open
     filename
-        the member; by default the first one, or "file" when writing.
+        the member; when reading, by default the first, and when writing "file"
+
+    Raises
+    ------
+    FileNotFoundError
+        if the archive is to be read and has no members
+    KeyError
+        if it has none of that name
     """
     import zipfile
 
     if "r" in mode:
         archive = zipfile.ZipFile(infile)
-        names = archive.namelist()
-        if filename is None and not names:
-            raise FileNotFoundError("the zip archive has no members to read")
-        return archive.open(filename or names[0], mode="r", **kwargs)
+        if filename is None:
+            names = archive.namelist()
+            if not names:
+                raise FileNotFoundError("the zip archive has no members to read")
+            filename = names[0]
+        return archive.open(filename, mode="r", **kwargs)
     archive = zipfile.ZipFile(infile, mode="w")
     member = archive.open(filename or "file", mode="w", **kwargs)
-    end_member = member.close
+    close_member = member.close
 
     def close() -> None:
-        end_member()
-        archive.close()
+        close_member()
+        archive.close()  # writes the directory, without which there is no archive
 
     member.close = close  # type: ignore[method-assign]
     return member
@@ -96,61 +155,71 @@ def _bz2(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
 def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
     import lzma
 
-    return lzma.LZMAFile(f, mode=mode, **kwargs)  # type: ignore[arg-type]
+    return lzma.LZMAFile(f, mode=mode, **kwargs)
 
 
 def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
-    import lz4.frame
-
+    try:
+        import lz4.frame
+    except ImportError as e:
+        raise _missing("lz4", "lz4", e) from e
     return lz4.frame.open(f, mode=mode, **kwargs)
-
-
-def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
-    """A file in the zstandard format, by the standard library or one of two packages."""
-    for name in ("compression.zstd", "backports.zstd"):
-        if _installed(name):
-            from importlib import import_module
-
-            return import_module(name).ZstdFile(infile, mode=mode)
-    import zstandard
-
-    if "r" in mode:
-        return zstandard.ZstdDecompressor().stream_reader(infile)
-    return zstandard.ZstdCompressor(level=10).stream_writer(infile)
 
 
 def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
     from fsspec._snappy import SnappyFile
 
-    return SnappyFile(f, mode, **kwargs)
-
-
-def _installed(name: str) -> bool:
-    from importlib.util import find_spec
-
     try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+        return SnappyFile(f, mode, **kwargs)
+    except ImportError as e:
+        raise _missing("snappy", "python-snappy", e) from e
 
 
-register_compression("zip", unzip, "zip")
-register_compression("gzip", _gzip, "gz")
-register_compression("bz2", _bz2, "bz2")
-register_compression("lzma", _lzma, "lzma")
-register_compression("xz", _lzma, "xz")
-if _installed("snappy"):
-    register_compression("snappy", _snappy, [])
-if _installed("lz4"):
-    register_compression("lz4", _lz4, "lz4")
-if any(map(_installed, ("compression.zstd", "backports.zstd", "zstandard"))):
-    register_compression("zstd", zstandard_file, "zst")
+def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
+    """A file in the zstandard format.
+
+    By the standard library (from Python 3.14), or else the package backports.zstd or
+    zstandard.
+
+    Raises
+    ------
+    ImportError
+        if there is none of them
+    """
+    from importlib import import_module
+
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            zstd = import_module(name)
+        except ImportError:
+            continue
+        return zstd.ZstdFile(infile, mode=mode)
+    try:
+        import zstandard
+    except ImportError as e:
+        raise _missing("zstd", "zstandard or backports.zstd", e) from e
+    if "r" in mode:
+        # a file may be several frames one after the other, as parallel compressors write it
+        return zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)
+    return zstandard.ZstdCompressor(level=10).stream_writer(infile)
 
 
 def __getattr__(name: str) -> Any:
-    # it is made of a class of a room further down
-    if name == "SnappyFile":
+    if name == "SnappyFile":  # made of a class that is loaded after this module
         from fsspec._snappy import SnappyFile
 
         return SnappyFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+register_compression("zip", unzip, "zip")
+register_compression("bz2", _bz2, "bz2")
+register_compression("gzip", _gzip, "gz")
+register_compression("lzma", _lzma, "lzma")
+register_compression("xz", _lzma, "xz")
+register_compression("snappy", _snappy, [])
+register_compression("lz4", _lz4, "lz4")
+register_compression("zstd", zstandard_file, "zst")
+_needs[_snappy] = ("snappy",)
+_needs[_lz4] = ("lz4",)
+_needs[zstandard_file] = ("compression.zstd", "backports.zstd", "zstandard")

@@ -1,72 +1,108 @@
-"""Defaults of filesystems from files, variables and the `conf` dictionary.
+"""Defaults of filesystems, from files, variables and the `conf` dictionary.
 
-`conf` maps a protocol to keyword arguments; it is read whenever an instance is made, so
-that a program may change it.  A few keys of it steer fsspec itself: "fork",
-"gather_batch_size", "nofiles_gather_batch_size", "open_expand",
-"weakref_instance_cache".  Filled once at import: files first, then variables.
+`conf` maps a protocol to keyword arguments.  It is read whenever an instance is made, so
+that a program may change it at any time.  A few of its keys steer fsspec itself:
+``fork`` (``{"reset": true}``, also the variable FSSPEC_FORK_RESET), ``open_expand``,
+``gather_batch_size``, ``nofiles_gather_batch_size`` and ``weakref_instance_cache``.
+
+It is filled once, as this module is imported: files first, then variables.  Files that
+hold no configuration cost nothing but the listing of their folder.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
 
-conf: dict[str, dict[str, Any]] = {}
-default_conf_dir = os.path.join(os.path.expanduser("~"), ".config/fsspec")
-conf_dir = os.environ.get("FSSPEC_CONFIG_DIR", default_conf_dir)
+__all__ = ["apply_config", "conf", "conf_dir", "default_conf_dir", "set_conf_env", "set_conf_files"]
 
-_PREFIX = "FSSPEC_"
-_NOT_A_PROTOCOL = {"FSSPEC_CONFIG_DIR"}
+default_conf_dir: str = os.path.join(os.path.expanduser("~"), ".config/fsspec")
+conf_dir: str = os.environ.get("FSSPEC_CONFIG_DIR", default_conf_dir)
+conf: dict[str, Any] = {}
+
+_PREFIX = "FSSPEC"
+_OWN_NAMES = frozenset({"FSSPEC_CONFIG_DIR"})
+"""Variables that are read by name and configure no protocol."""
 
 
-def _merge(into: MutableMapping[str, Any], protocol: str, options: Mapping[str, Any]) -> None:
-    into.setdefault(protocol, {}).update(options)
+def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.environ) -> None:
+    """Add to ``conf_dict`` what variables say.
 
+    ``FSSPEC_<PROTOCOL>`` holds a JSON object of keyword arguments, and
+    ``FSSPEC_<PROTOCOL>_<ARGUMENT>`` one of them, as JSON or else as text; the latter
+    wins.  Protocols and arguments become lower case.  A variable that begins like these
+    and cannot be understood is skipped with a warning, which does not show its value.
 
-def set_conf_env(conf_dict: dict[str, dict[str, Any]], envdict: Mapping[str, str] = os.environ) -> None:
-    """Add what environment variables say to ``conf_dict``.
-
-    ``FSSPEC_<PROTOCOL>`` holds a JSON object of keyword arguments;
-    ``FSSPEC_<PROTOCOL>_<ARGUMENT>`` one argument, as JSON or else as text, and wins over
-    the former.  A variable that cannot be understood causes a warning and is skipped.
+    Parameters
+    ----------
+    conf_dict
+        changed in place; what it holds already stays where no variable says otherwise
+    envdict
+        names and values of variables
     """
-    names = [name for name in envdict if name.startswith(_PREFIX) and name not in _NOT_A_PROTOCOL]
+    names = [name for name in envdict if name.startswith(_PREFIX) and name not in _OWN_NAMES]
     if not names:
         return
+    import json  # only where something is configured
+
+    single: list[tuple[str, str, Any]] = []
+    for name in names:
+        start, _, rest = name.partition("_")
+        protocol, has_argument, argument = rest.lower().partition("_")
+        if start != _PREFIX:
+            continue  # a longer word
+        if not protocol or (has_argument and not argument):
+            _skipped(name, "it names no protocol or no argument")
+        elif has_argument:
+            single.append((protocol, argument, _parsed(envdict[name])))
+        else:
+            try:
+                options = json.loads(envdict[name])
+            except ValueError:
+                _skipped(name, "it is not JSON")
+                continue
+            if isinstance(options, dict):
+                conf_dict.setdefault(protocol, {}).update(options)
+            else:
+                _skipped(name, "it is not a JSON object")
+    for protocol, argument, value in single:
+        conf_dict.setdefault(protocol, {})[argument] = value
+
+
+def _parsed(text: str) -> Any:
     import json
 
-    single = []
-    for name in names:
-        protocol, has_argument, argument = name[len(_PREFIX) :].lower().partition("_")
-        if has_argument and protocol and argument:
-            single.append((protocol, argument, envdict[name]))
-            continue
-        try:
-            options = json.loads(envdict[name])
-        except ValueError:
-            options = None
-        if has_argument or not protocol or not isinstance(options, dict):
-            warnings.warn(
-                f"the variable {name} is ignored: FSSPEC_<PROTOCOL> needs a JSON object,"
-                " FSSPEC_<PROTOCOL>_<ARGUMENT> a value",
-                stacklevel=2,
-            )
-            continue
-        _merge(conf_dict, protocol, options)
-    for protocol, argument, text in single:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        _merge(conf_dict, protocol, {argument: value})
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
-def set_conf_files(cdir: str, conf_dict: dict[str, dict[str, Any]]) -> None:
-    """Add what the ``.json`` and ``.ini`` files of a folder say, in the order of their names.
+def _skipped(name: str, why: str) -> None:
+    import warnings
 
-    Sections and keys are protocols; values of an ``.ini`` file stay text.
+    warnings.warn(
+        f"the variable {name} is ignored, for {why}: FSSPEC_<PROTOCOL> holds a JSON object, "
+        "FSSPEC_<PROTOCOL>_<ARGUMENT> one value",
+        stacklevel=3,
+    )
+
+
+def set_conf_files(cdir: str, conf_dict: dict[str, Any]) -> None:
+    """Add to ``conf_dict`` what the files of a folder say.
+
+    Files are read in the order of their names and later ones win: ``.json``, an object
+    that maps protocols to keyword arguments (and the keys that steer fsspec to their
+    values), and ``.ini``, a section a protocol, whose values stay text.  Other files are
+    not looked at, and a folder that is not there says nothing.
+
+    Raises
+    ------
+    ValueError
+        if a file is not in its format (``json.JSONDecodeError``), or not an object
+    configparser.Error
+        likewise
     """
     try:
         names = sorted(os.listdir(cdir))
@@ -75,28 +111,50 @@ def set_conf_files(cdir: str, conf_dict: dict[str, dict[str, Any]]) -> None:
     for name in names:
         path = os.path.join(cdir, name)
         if name.endswith(".json"):
-            import json
-
-            with open(path, encoding="utf8") as f:
-                found = json.load(f)
+            found = _read_json(path)
         elif name.endswith(".ini"):
-            import configparser
-
-            parser = configparser.ConfigParser()
-            parser.read(path, encoding="utf8")
-            found = {section: dict(parser[section]) for section in parser.sections()}
+            found = _read_ini(path)
         else:
             continue
-        for protocol, options in found.items():
-            _merge(conf_dict, protocol, options)
+        for key, value in found.items():
+            if isinstance(value, dict) and isinstance(conf_dict.setdefault(key, {}), dict):
+                conf_dict[key].update(value)
+            else:
+                conf_dict[key] = value
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    import json
+
+    with open(path, encoding="utf-8") as f:
+        found = json.load(f)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds a {type(found).__name__}, not an object of options by protocol")
+    return found
+
+
+def _read_ini(path: str) -> dict[str, Any]:
+    import configparser
+
+    parser = configparser.ConfigParser()
+    with open(path, encoding="utf-8") as f:
+        parser.read_file(f)
+    return {section: dict(parser[section]) for section in parser.sections()}
 
 
 def apply_config(
-    cls: Any, kwargs: dict[str, Any], conf_dict: Mapping[str, Mapping[str, Any]] | None = None
+    cls: Any, kwargs: dict[str, Any], conf_dict: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Keyword arguments for ``cls``: configured for its protocols, then those given.
+    """The keyword arguments that an instance of ``cls`` is made with.
 
-    Of several protocols later ones win.  ``kwargs`` is not changed.
+    Parameters
+    ----------
+    cls
+        a filesystem class; of its protocols later ones win
+    kwargs
+        what the caller gave, which wins over everything; not changed
+    conf_dict
+        instead of `conf`
     """
     configured = conf if conf_dict is None else conf_dict
     protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol

@@ -1,34 +1,43 @@
-"""Remembered listings of folders.
+"""Listings that a filesystem remembers.
 
-Maps a path to its entries.  An entry may grow stale by age, and the cache may be
-bounded, the listing least recently asked for going first.  It never outlives the
-instance that it serves, and a forked child keeps what was listed.
+Maps a path to the entries in it.  Only what is fresh is there: a listing older than the
+expiry time is neither found, counted nor iterated over.  Where the number of listings is
+bounded, the one that was least recently asked for goes first.
+
+Any thread may use it.  There is no lock, since one would have to be replaced in a forked
+child: each step is one operation of a dict, and what another thread removed in between
+is simply not there.  A child keeps what its parent listed.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+__all__ = ["DirCache"]
 
-class DirCache(MutableMapping[str, list[dict[str, Any]]]):
+_MISSING: Any = object()
+
+
+class DirCache(MutableMapping[str, Any]):
     """Listings by path.
 
     Parameters
     ----------
     use_listings_cache
-        False keeps nothing.
+        False remembers nothing
     listings_expiry_time
-        seconds for which a listing counts; None for ever.
+        seconds for which a listing counts; None for ever
     max_paths
-        how many listings are kept; None for any number.
+        how many listings are kept; None for any number
     **kwargs
-        ignored, so that the options of a filesystem can be passed on.
-    """
+        ignored, so that all options of a filesystem can be passed on
 
-    __slots__ = ("_entries", "listings_expiry_time", "max_paths", "use_listings_cache")
+    Notes
+    -----
+    Pickled it is empty: the settings travel, listings do not.
+    """
 
     def __init__(
         self,
@@ -38,50 +47,62 @@ class DirCache(MutableMapping[str, list[dict[str, Any]]]):
         **kwargs: Any,
     ) -> None:
         self.use_listings_cache = use_listings_cache
-        self.listings_expiry_time = None if listings_expiry_time is None else float(listings_expiry_time)
+        self.listings_expiry_time = listings_expiry_time
         self.max_paths = max_paths
-        self._entries: OrderedDict[str, tuple[float, list[dict[str, Any]]]] = OrderedDict()
+        self._listings: dict[str, Any] = {}  # the least recently used first, where that matters
+        self._until: dict[str, float] = {}  # where listings expire: the monotonic time
 
-    def _fresh(self, path: str) -> list[dict[str, Any]] | None:
-        found = self._entries.get(path)
-        if found is None:
-            return None
-        if self.listings_expiry_time is not None and time.monotonic() - found[0] > self.listings_expiry_time:
-            del self._entries[path]
-            return None
-        return found[1]
+    def _expired(self, path: str) -> bool:
+        return bool(self.listings_expiry_time) and self._until.get(path, 0.0) <= time.monotonic()
 
-    def __getitem__(self, path: str) -> list[dict[str, Any]]:
-        found = self._fresh(path)
-        if found is None:
+    def _drop(self, path: str) -> None:
+        self._until.pop(path, None)
+        self._listings.pop(path, None)
+
+    def __getitem__(self, path: str) -> Any:
+        listing = self._listings[path]
+        if self.listings_expiry_time and self._expired(path):
+            self._drop(path)
             raise KeyError(path)
-        if self.max_paths is not None:
-            self._entries.move_to_end(path)
-        return found
+        if self.max_paths and self._listings.pop(path, _MISSING) is not _MISSING:
+            self._listings[path] = listing
+        return listing
 
     def __contains__(self, path: object) -> bool:
-        return self._fresh(path) is not None  # type: ignore[arg-type]
+        if path not in self._listings:
+            return False
+        if self.listings_expiry_time and self._expired(path):
+            self._drop(path)
+            return False
+        return True
 
-    def __setitem__(self, path: str, listing: list[dict[str, Any]]) -> None:
+    def __setitem__(self, path: str, listing: Any) -> None:
         if not self.use_listings_cache:
             return
-        self._entries[path] = (time.monotonic() if self.listings_expiry_time is not None else 0.0, listing)
-        if self.max_paths is not None:
-            self._entries.move_to_end(path)
-            while len(self._entries) > self.max_paths:
-                self._entries.popitem(last=False)
+        if self.listings_expiry_time:
+            self._until[path] = time.monotonic() + self.listings_expiry_time
+        if self.max_paths:
+            self._listings.pop(path, None)
+        self._listings[path] = listing
+        if self.max_paths and len(self._listings) > self.max_paths:
+            for oldest in list(self._listings)[: len(self._listings) - self.max_paths]:
+                self._drop(oldest)
 
     def __delitem__(self, path: str) -> None:
-        del self._entries[path]
+        self._until.pop(path, None)
+        del self._listings[path]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([path for path in list(self._entries) if self._fresh(path) is not None])
+        """The paths whose listings are fresh; changes meanwhile are no error."""
+        return (path for path in list(self._listings) if not self._expired(path))
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(1 for _ in self) if self.listings_expiry_time else len(self._listings)
 
     def clear(self) -> None:
-        self._entries.clear()
+        """Forget every listing."""
+        self._listings.clear()
+        self._until.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DirCache, (self.use_listings_cache, self.listings_expiry_time, self.max_paths)
+        return type(self), (self.use_listings_cache, self.listings_expiry_time, self.max_paths)
