@@ -120,9 +120,18 @@ def counted(figures: Figures) -> str:
 
 def row(case: Case, figures: Figures) -> list[str]:
     found = ratio(figures["ours"], figures["upstream"])
-    mark = "" if found is None else "ok" if found <= case.aim else "above 1" if found > 1 else "above aim"
-    return [case.name, case.text, *(duration(figures[side]) for side in SIDES), number(found),
-            number(case.aim), mark, number(ratio(figures["upstream"], figures["limit"])), counted(figures)]
+    aim, compared, shown = case.aim, found, number(case.aim)
+    if case.limit_aim is not None:
+        aim, compared = case.limit_aim, ratio(figures["ours"], figures["limit"])
+        shown = f"limit x {case.limit_aim:g}"
+    if aim is None or compared is None:
+        mark = ""
+    elif compared <= aim:
+        mark = "ok"
+    else:
+        mark = "above 1" if case.limit_aim is None and compared > 1 else "above aim"
+    return [case.name, case.text, *(duration(figures[side]) for side in SIDES), number(found), shown, mark,
+            number(ratio(figures["upstream"], figures["limit"])), counted(figures)]
 
 
 def table(cases: Sequence[Case], figures: dict[str, Figures]) -> str:

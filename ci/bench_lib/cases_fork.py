@@ -1,0 +1,111 @@
+"""What a fork costs, and how soon a child has its first byte.
+
+Both times go from just before ``os.fork`` to a moment in the child, by the clock that all
+processes of a machine share.  Our side is opted in; upstream, which refuses what is inherited,
+makes a new instance in the child.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .case import Bench, Timed, case
+from .loops import LoopThread
+
+
+def timed_fork(in_child: Callable[[], Any]) -> Timed:
+    """Seconds from the fork until ``in_child`` has returned in the child."""
+
+    def timed() -> float:
+        reading, writing = os.pipe()
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                in_child()
+                os.write(writing, struct.pack("d", time.monotonic()))
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            told = pipe.read()
+        _, code = os.waitpid(pid, 0)
+        if code or not told:
+            raise RuntimeError(f"the child ended with {os.waitstatus_to_exitcode(code)}")
+        return struct.unpack("d", told)[0] - began
+
+    return timed
+
+
+def nothing() -> None:
+    pass
+
+
+# -- the fork itself -------------------------------------------------------------------------
+
+def live(count: int) -> Callable[[Bench], Timed]:
+    def work(bench: Bench) -> Timed:
+        os.environ["FSSPEC_FORK_RESET"] = "1"
+        from .backends import Numbered
+
+        instances = [Numbered(number) for number in range(count)]
+        instances[0].cat_file("a")  # the loop runs
+        timed = timed_fork(nothing)
+        return lambda: timed() if instances else 0.0
+
+    return work
+
+
+def bare(count: int) -> Callable[[Bench], Timed]:
+    def limit(bench: Bench) -> Timed:
+        thread = LoopThread()
+        objects = [{"number": number} for number in range(count)]
+        timed = timed_fork(nothing)
+        return lambda: timed() if objects and thread else 0.0
+
+    return limit
+
+
+case("fork-10", "a fork with 10 live instances", None, limit=bare(10))(live(10))
+case("fork-1000", "a fork with 1,000 live instances", None, limit=bare(1000))(live(1000))
+
+
+# -- the first byte --------------------------------------------------------------------------
+
+def bare_first_byte(bench: Bench) -> Timed:
+    """A new loop and aiohttp session in the child."""
+    import asyncio
+
+    import aiohttp
+
+    async def get() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{bench.site}/small/1") as answer:
+                assert len(await answer.read()) == 2000
+
+    return timed_fork(lambda: asyncio.run(get()))
+
+
+@case("fork-first-byte", "from fork to first byte, inherited HTTP", None, limit=bare_first_byte,
+      limit_aim=1.5)
+def first_byte(bench: Bench) -> Timed:
+    os.environ["FSSPEC_FORK_RESET"] = "1"
+    import fsspec
+    from fsspec import exceptions
+
+    url = f"{bench.site}/small/1"
+    inherited = fsspec.filesystem("http")
+    inherited.cat_file(url)
+    safe = hasattr(exceptions, "ForkError")
+
+    def read() -> None:
+        fs = inherited if safe else fsspec.filesystem("http", skip_instance_cache=True)
+        assert len(fs.cat_file(url)) == 2000
+
+    return timed_fork(read)
