@@ -23,6 +23,7 @@ import aiohttp
 
 from fsspec.caching import BytesCache
 from fsspec.implementations._http_requests import (
+    Body,
     BodyStream,
     check_range,
     joined,
@@ -185,11 +186,11 @@ class Ahead:
             if size is not None and response.status == 416:
                 return head
             raise_for_status(response, self._file.url)
-            stream = BodyStream(response, self._file.url)
+            body = Body(response, self._file.url)
             if response.status != 206:
-                return await (stream.rest() if size is None else stream.take(size, size))
+                return await (body.rest() if size is None else body.take(size, size))
             check_range(response, self._file.url, len(head), size)
-            return await stream.rest(head)
+            return await body.rest(head)
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""

@@ -5,8 +5,8 @@ a body that ends before the server said it would is an error, a range that a ser
 not honour is never taken for the one that was asked for, and the options that a caller
 passed are not changed.
 
-Everything runs on the loop of the session.  A `BodyStream` may be dropped from any
-thread, and by a forked child without effect on anybody.
+Everything runs on the loop of the session.  A `BodyStream` may be closed or dropped by
+any thread, and by a forked child without effect on anybody.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
     """The whole body."""
     try:
         if (response.content_length or 0) > _LARGE:
-            return await BodyStream(response, url).rest()
+            return await Body(response, url).rest()
         return await response.read()
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
@@ -123,7 +123,7 @@ async def read_part(response: aiohttp.ClientResponse, url: Any, start: int, end:
         return data if end is None or len(data) <= end - start else data[: end - start]
     if end is None:
         return (await read_body(response, url))[start:]
-    return (await BodyStream(response, url).take(end, end))[start:end]
+    return (await Body(response, url).take(end, end))[start:end]
 
 
 def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> None:
@@ -140,36 +140,26 @@ def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int
         raise IncompleteResponse(f"the server sent {shown(url)} up to byte {stop}, not {wanted}")
 
 
-class BodyStream:
-    """A response read from its beginning to its end, held back while nobody reads.
+class Body:
+    """The body of a response, read in order.
 
     Attributes
     ----------
     position
         where the next byte to be taken lies in the file.
     done
-        whether the end was reached.
+        whether the end was reached, or the response broke.
     """
 
-    __slots__ = (
-        "__weakref__", "_generation", "_loop", "_over", "delivered", "done", "position", "response", "url"
-    )  # fmt: skip
+    __slots__ = ("_over", "delivered", "done", "position", "response", "url")
 
     def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
-        self._generation = _fork.generation
-        self._loop = asyncio.get_running_loop()
         self.response = response
         self.url = url
         self.position = position
         self.delivered = 0
         self.done = False
         self._over = b""  # what came with the last part and was too much
-        _fork.register(self)
-
-    @property
-    def inherited(self) -> bool:
-        """Whether the response belongs to the process that this one was forked from."""
-        return self._generation != _fork.generation
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
         """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came.
@@ -213,8 +203,12 @@ class BodyStream:
                 if got >= least or content.at_eof():
                     break
                 part = (await content.readchunk())[0]  # what came in as it is; read would make a copy
-        except aiohttp.ClientPayloadError as error:
-            raise _broken(self.url, error) from error
+        except BaseException as error:
+            self.response.close()
+            self.done = True
+            if isinstance(error, aiohttp.ClientPayloadError):
+                raise _broken(self.url, error) from error
+            raise
         finally:
             self.position += got
             self.delivered += got
@@ -225,20 +219,43 @@ class BodyStream:
         while count > 0 and not self.done:
             count -= sum(map(len, await self.parts(1, count)))
 
+
+class BodyStream(Body):
+    """A response that outlives its request, held back while nobody reads.
+
+    Its connection is given up by `close`, at its end, or when nobody has it any more. In
+    a forked child it is the parent's: kept, and never touched.
+    """
+
+    __slots__ = ("__weakref__", "_finalizer", "_generation")
+
+    def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
+        super().__init__(response, url, position)
+        self._generation = _fork.generation
+        # it refers to the response, which so is never collected before it was closed
+        self._finalizer = _fork.finalize(self, _let_go, asyncio.get_running_loop(), response)
+        _fork.register(self)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether the response belongs to the process that this one was forked from."""
+        return self._generation != _fork.generation
+
     def close(self) -> None:
         """Give the connection up, from any thread; nothing in a forked child."""
-        if self.inherited or self.done and self.response.closed:
-            return
-        with suppress(RuntimeError):  # the loop is closed: its transports are as well
-            self._loop.call_soon_threadsafe(self.response.close)
+        if not self.inherited:
+            self._finalizer()
 
     def _after_fork_in_child(self) -> None:
         _fork.keep(self.response)
 
-    @_fork.owner_only
-    def __del__(self) -> None:
-        if not self.done:
-            self.close()
+
+def _let_go(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -> None:
+    if asyncio._get_running_loop() is loop:
+        response.close()
+    elif not response.closed:
+        with suppress(RuntimeError):  # the loop is closed: its transports are as well
+            loop.call_soon_threadsafe(response.close)
 
 
 # requests ------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http_ahead import FIRST
 from fsspec.implementations._http_file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http_requests import (
+    Body,
     BodyStream,
     HTTPPermissionError,
     HTTPStatusError,
@@ -548,8 +549,8 @@ def _only_overwriting(mode: str) -> None:
 
 
 async def _save(response: Any, url: str, local: Any, chunk_size: int, callback: Callback) -> None:
-    stream = BodyStream(response, url)
-    while chunk := await stream.take(1, chunk_size):
+    body = Body(response, url)
+    while chunk := await body.take(1, chunk_size):
         local.write(chunk)
         callback.relative_update(len(chunk))
 
