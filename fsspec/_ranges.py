@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import IO, Any
 
-DEFAULT_BLOCK_SIZE = 5 * 2**20
+DEFAULT_BLOCK_SIZE: int = 5 * 2**20
+_NO_END = float("inf")
 
 # names that programs look up; slices of bytes need no help from C here
 HAS_CPYTHON_API = True
@@ -27,10 +31,10 @@ def PyBytes_FromStringAndSize(address: int, size: int) -> bytes:
 
 
 def _fast_slice(data: Any, start: int, end: int) -> bytes:
-    """``bytes(data[start:end])``, copied once; the range must lie within the data."""
+    """``bytes(data[start:end])``, copied once; the range has to lie within the data."""
     if not 0 <= start <= end <= len(data):
         raise ValueError(f"the range {start}-{end} does not lie within {len(data)} bytes")
-    return bytes(memoryview(data)[start:end])
+    return data[start:end] if type(data) is bytes else bytes(memoryview(data)[start:end])
 
 
 def merge_offset_ranges(
@@ -46,49 +50,83 @@ def merge_offset_ranges(
     Parameters
     ----------
     paths, starts, ends
-        one range each; a single start or end serves for all.  A start of None is the
-        beginning of the file, an end of None is its end.
+        a range each; a single start or end serves for all. A start of None is the
+        beginning of the file, an end of None its end.
     max_gap
-        the most bytes between two ranges that are joined.
+        bytes that may lie between two ranges that are joined
     max_block
-        the most bytes of a joined range; ranges that are longer by themselves stay.
+        bytes that a joined range may have; None for any number. A range that lies
+        within another is joined with it in any case, as is one to the end of the file
+        with one that reaches into it.
     sort
-        order by path and start first; otherwise only neighbours are joined.
+        order by path and start; else only neighbours are joined
 
     Returns
     -------
     tuple of list
-        paths, starts and ends of the joined ranges.
+        paths, starts and ends of the joined ranges
+
+    Raises
+    ------
+    TypeError
+        if the paths are no list
+    ValueError
+        if there are not as many starts or ends as paths
     """
     if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    count = len(paths)
-    firsts = starts if isinstance(starts, list) else [starts] * count
-    lasts = ends if isinstance(ends, list) else [ends] * count
-    if len(firsts) != count or len(lasts) != count:
-        raise ValueError(f"{count} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed")
-    infinity = float("inf")
-    ranges = [
-        (path, start or 0, infinity if end is None else end) for path, start, end in zip(paths, firsts, lasts)
-    ]
-    if sort:
-        ranges = sorted(set(ranges))
-    out: list[tuple[str, int, float]] = []
-    for path, start, end in ranges:
-        if out:
-            last_path, last_start, last_end = out[-1]
-            joined = max(last_end, end)
-            near = last_path == path and last_start <= start <= last_end + max_gap
-            inside = end <= last_end
-            if near and (inside or max_block is None or joined - last_start <= max_block):
-                out[-1] = (path, last_start, joined)
+        raise TypeError(f"a list of paths is needed, not a {type(paths).__name__}")
+    firsts = starts if isinstance(starts, (list, tuple)) else [starts] * len(paths)
+    lasts = ends if isinstance(ends, (list, tuple)) else [ends] * len(paths)
+    if not len(firsts) == len(lasts) == len(paths):
+        raise ValueError(f"{len(paths)} paths, but {len(firsts)} starts and {len(lasts)} ends")
+    out_paths: list[str] = []
+    out_starts: list[int] = []
+    out_ends: list[int | None] = []
+    limit = _NO_END if max_block is None else max_block
+    for path, ranges in _by_path(paths, firsts, lasts, sort):
+        for start, end in _joined(ranges, max_gap, limit):
+            out_paths.append(path)
+            out_starts.append(start)
+            out_ends.append(None if end == _NO_END else end)
+    return out_paths, out_starts, out_ends
+
+
+def _by_path(
+    paths: Sequence[str], starts: Sequence[int | None], ends: Sequence[int | None], sort: bool
+) -> Iterable[tuple[str, list[Any]]]:
+    """The ranges of each path in order, or else of each run of the same path."""
+    ranges = zip((start or 0 for start in starts), (_NO_END if end is None else end for end in ends))
+    if not sort:
+        runs: list[tuple[str, list[Any]]] = []
+        for path, pair in zip(paths, ranges):
+            if not runs or runs[-1][0] != path:
+                runs.append((path, []))
+            runs[-1][1].append(pair)
+        return runs
+    groups: dict[str, list[Any]] = {}
+    for path, pair in zip(paths, ranges):
+        group = groups.get(path)
+        if group is None:
+            groups[path] = [pair]
+        else:
+            group.append(pair)
+    for group in groups.values():
+        group.sort()
+    return sorted(groups.items(), key=itemgetter(0))
+
+
+def _joined(ranges: list[Any], max_gap: int, limit: float) -> Iterator[Any]:
+    first, last = ranges[0]
+    for start, end in islice(ranges, 1, None):
+        if first <= start <= last + max_gap:
+            if end <= last:
                 continue
-        out.append((path, start, end))
-    return (
-        [path for path, _, _ in out],
-        [start for _, start, _ in out],
-        [None if end == infinity else int(end) for _, _, end in out],
-    )
+            if end - first <= limit or (end == _NO_END and start < last):
+                last = end
+                continue
+        yield first, last
+        first, last = start, end
+    yield first, last
 
 
 def file_size(filelike: IO[bytes]) -> int:

@@ -212,14 +212,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-register_compression("zip", unzip, "zip")
-register_compression("bz2", _bz2, "bz2")
-register_compression("gzip", _gzip, "gz")
-register_compression("lzma", _lzma, "lzma")
-register_compression("xz", _lzma, "xz")
-register_compression("snappy", _snappy, [])
-register_compression("lz4", _lz4, "lz4")
-register_compression("zstd", zstandard_file, "zst")
+# their extensions are in the table already: see fsspec.utils
+compr.update(
+    zip=unzip, bz2=_bz2, gzip=_gzip, lzma=_lzma, xz=_lzma, snappy=_snappy, lz4=_lz4, zstd=zstandard_file
+)
 _needs[_snappy] = ("snappy",)
 _needs[_lz4] = ("lz4",)
 _needs[zstandard_file] = ("compression.zstd", "backports.zstd", "zstandard")

@@ -1,22 +1,23 @@
 """Small tools that backends and programs import from here.
 
-A face: path lists live in `fsspec._paths`, URLs in `fsspec._urls`, byte ranges and blocks
-in `fsspec._ranges`.  What is left here has no better place.
+A face: lists of paths are in `fsspec._paths`, patterns in `fsspec._glob`, URLs in
+`fsspec._urls`, ranges and blocks of bytes in `fsspec._ranges`.  What is left here is about
+objects: what tells them apart, and what they are.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from fsspec._glob import glob_translate
 from fsspec._paths import (
     build_name_function,
     check_contained,
     common_prefix,
-    glob_translate,
     other_paths,
     stringify_path,
 )
@@ -41,6 +42,15 @@ from fsspec._urls import (
     infer_storage_options,
     update_storage_options,
 )
+
+try:
+    from _md5 import md5  # type: ignore[import-not-found]  # hashlib would load OpenSSL
+except ImportError:  # Python can be built without it
+    from hashlib import md5
+
+if TYPE_CHECKING:
+    import logging
+    import os
 
 __all__ = [
     "DEFAULT_BLOCK_SIZE",
@@ -78,20 +88,65 @@ __all__ = [
 ]
 
 
+C = TypeVar("C")
+
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
+"""Types whose representation is the same in every process."""
+
+
 def tokenize(*args: Any, **kwargs: Any) -> str:
-    """A digest of arguments: equal for arguments of equal representation.
+    """A digest of arguments: equal where their representations are, whatever the order of keywords.
+
+    What knows a token of its own (``__dask_tokenize__``, as filesystems do) counts by that, and
+    a set by its members in order. An object whose representation shows nothing but its address
+    counts by its identity: then the token is that of this object, in this process and its
+    forked children, for as long as it lives.
 
     Returns
     -------
     str
-        32 hexadecimal digits, the same in every process.
+        32 hexadecimal digits
     """
-    from hashlib import md5
-
+    if not _PLAIN.issuperset(map(type, args)):
+        args = tuple(map(_for_token, args))
     if kwargs:
+        if len(kwargs) > 1:
+            kwargs = dict(sorted(kwargs.items(), key=itemgetter(0)))
+        if not _PLAIN.issuperset(map(type, kwargs.values())):
+            kwargs = _for_token(kwargs)
         args += (kwargs,)
-    text = str(args).encode("utf8", "surrogatepass")
-    return md5(text, usedforsecurity=False).hexdigest()
+    return md5(str(args).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+class _Shown:
+    """Something whose representation is given."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _for_token(value: Any) -> Any:
+    """A stand-in whose representation is the same wherever the value is."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is list:
+        return [_for_token(each) for each in value]
+    if kind is tuple:
+        return tuple([_for_token(each) for each in value])
+    if kind is dict:
+        return {_for_token(name): _for_token(each) for name, each in value.items()}
+    if kind is set or kind is frozenset:
+        return _Shown(f"{kind.__name__}({sorted(repr(_for_token(each)) for each in value)})")
+    token = getattr(kind, "__dask_tokenize__", None)
+    if token is not None:
+        return _Shown(f"{kind.__module__}.{kind.__qualname__}:{token(value)!r}")
+    return value
 
 
 def make_instance(cls: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any]) -> Any:
@@ -109,27 +164,27 @@ def is_exception(obj: Any) -> bool:
     return isinstance(obj, BaseException)
 
 
-@contextlib.contextmanager
+@contextmanager
 def nullcontext(obj: Any) -> Iterator[Any]:
     """A context around ``obj`` whose end changes nothing."""
     yield obj
 
 
-def mirror_from(origin_name: str, methods: Iterable[str]) -> Callable[[type], type]:
-    """Class decorator: give a class attributes of an object that its instances hold.
+def mirror_from(origin_name: str, methods: Iterable[str]) -> Callable[[type[C]], type[C]]:
+    """Class decorator: attributes of an object that each instance holds are also the instance's.
 
     Parameters
     ----------
     origin_name
-        the attribute of the instance that holds the object.
+        the attribute of an instance that holds the object
     methods
-        names that are looked up on it.
+        names of what is looked up on it, each time
     """
 
     def looked_up(name: str) -> property:
         return property(lambda self: getattr(getattr(self, origin_name), name))
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: type[C]) -> type[C]:
         for name in methods:
             setattr(cls, name, looked_up(name))
         return cls
@@ -138,12 +193,11 @@ def mirror_from(origin_name: str, methods: Iterable[str]) -> Callable[[type], ty
 
 
 def get_package_version_without_import(name: str) -> str | None:
-    """The version of an installed package; None where it is not there."""
-    module = sys.modules.get(name)
-    known = getattr(module, "__version__", None)
+    """The version of a package, whether it has been imported or not; None where there is none."""
+    known = getattr(sys.modules.get(name), "__version__", None)
     if isinstance(known, str):
         return known
-    from importlib import metadata
+    from importlib import metadata  # slow to import
 
     try:
         return metadata.version(name)
@@ -152,18 +206,28 @@ def get_package_version_without_import(name: str) -> str | None:
 
 
 def setup_logging(
-    logger: Any = None, logger_name: str | None = None, level: str = "DEBUG", clear: bool = True
-) -> Any:
-    """Have a logger write to stderr.
+    logger: logging.Logger | None = None,
+    logger_name: str | None = None,
+    level: int | str = "DEBUG",
+    clear: bool = True,
+) -> logging.Logger:
+    """Have a logger write to stderr, with times and names.
 
     Parameters
     ----------
     logger, logger_name
-        one of the two.
+        which one; one of the two is needed
+    level
+        what is written at the least
     clear
-        drop the handlers it has.
+        drop the handlers that it has
+
+    Raises
+    ------
+    ValueError
+        if neither a logger nor a name is given
     """
-    import logging
+    import logging  # not loaded by the import of fsspec
 
     if logger is None:
         if not logger_name:
@@ -172,24 +236,38 @@ def setup_logging(
     if clear:
         logger.handlers.clear()
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(funcName)s -- %(message)s"))
+    line = "%(asctime)s - %(name)s - %(levelname)s - %(funcName)s -- %(message)s"
+    handler.setFormatter(logging.Formatter(line))
     logger.addHandler(handler)
     logger.setLevel(level)
     return logger
 
 
-@contextlib.contextmanager
-def atomic_write(path: str, mode: str = "wb") -> Iterator[IO[Any]]:
-    """A file that takes the place of ``path`` when the context ends well, and else is gone."""
-    import tempfile
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+    """A local file that takes the place of ``path`` when the context ends well.
 
-    folder = os.path.dirname(path) or os.curdir
-    fd, name = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + "-")
-    try:
-        with open(fd, mode) as f:
+    After an exception ``path`` is as it was before.
+
+    Parameters
+    ----------
+    mode
+        "wb", or "w" for text in UTF-8
+
+    Raises
+    ------
+    ValueError
+        for any other mode
+    """
+    from fsspec._replacing import replacing  # only needed where files are written
+
+    if mode not in ("w", "wb", "wt"):
+        raise ValueError(f"atomic_write replaces the whole of {path}: its mode is 'wb' or 'w', not {mode!r}")
+    with replacing(path) as f:
+        if mode == "wb":
             yield f
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+        else:
+            import io
+
+            with io.TextIOWrapper(f, encoding="utf-8") as text:
+                yield text
