@@ -1,0 +1,131 @@
+"""What every read cache is: something between a file object and the requests it makes.
+
+A cache serves ``_fetch(start, end)`` from bytes that it keeps and asks ``fetcher`` for
+the others.  What always holds:
+
+* positions count from the beginning of the file, ``end`` is exclusive, and nothing past
+  ``size`` is asked for;
+* what comes back from ``fetcher`` shorter than asked for is an error, and nothing of it
+  is kept: a block is whole or it is not there;
+* the bytes handed out are copied once, on the way out.
+
+A cache belongs to one file object and, like it, to one thread at a time.  In a forked
+child it goes on with the blocks it holds: they are memory of the child's own.  Those that
+own more than memory (threads, mappings) replace that on first use there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+Fetcher = Callable[[int, int], bytes]
+"""Maps ``(start, end)`` to those bytes of the file."""
+
+MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
+"""Maps many ``(start, end)`` to their bytes, in the same order."""
+
+
+class Held(NamedTuple):
+    """Bytes that a cache keeps, where it keeps them."""
+
+    block: Any
+    """bytes, or something else with ``find`` and slices that are bytes."""
+    at: int
+    """where in the block the position asked for lies."""
+    stop: int
+    """up to where the block is filled."""
+
+
+class ShortFetch(OSError, EOFError):
+    """Fewer bytes came back than the file should have there."""
+
+
+class BaseCache:
+    """Keeps nothing: each read is a request for exactly its bytes.
+
+    Parameters
+    ----------
+    blocksize
+        bytes; what a cache fetches at least, or in addition, is for it to say.
+    fetcher
+        called with start and end, returns the bytes between.
+    size
+        of the file, in bytes; None where it is unknown.
+    """
+
+    name: ClassVar[str] = "none"
+
+    def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
+        self.blocksize = blocksize
+        self.nblocks = 0
+        self.fetcher = fetcher
+        self.size = size
+        self._reset_stats()
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        """The bytes from ``start`` up to ``stop``, fewer only where the file ends before.
+
+        None is the beginning of the file, or its end.
+        """
+        start, stop = self._bounds(start, stop)
+        if start >= stop:
+            return b""
+        return self._ask(start, stop)
+
+    def _held(self, position: int) -> Held | None:
+        """What is kept from a position on, not copied; None if nothing is, or it is unknown.
+
+        For whoever searches in a file: no request is made.
+        """
+        return None
+
+    def _bounds(self, start: int | None, stop: int | None) -> tuple[int, int]:
+        if start is None:
+            start = 0
+        size = self.size
+        if stop is None or (size is not None and stop > size):
+            stop = size
+        return start, stop
+
+    def _ask(self, start: int, stop: int) -> bytes:
+        data = self.fetcher(start, stop)
+        if len(data) < stop - start:
+            raise self._short(start, stop, len(data))
+        return data
+
+    def _short(self, start: int, stop: int, got: int) -> ShortFetch:
+        path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
+        where = "" if path is None else f" of {path!r}"
+        return ShortFetch(
+            f"bytes {start}-{stop}{where} came back as {got} instead of {stop - start}: the file became shorter"
+            f" than the {self.size} bytes it had when it was opened, or the transfer broke off; open it again"
+        )
+
+    def _reset_stats(self) -> None:
+        """Count from zero again."""
+        self.hit_count = 0
+        self.miss_count = 0
+        self.total_requested_bytes = 0
+
+    def _log_stats(self) -> str:
+        """The counts, to be appended to a line of a log; empty where nothing was counted."""
+        if self.hit_count == self.miss_count == 0:
+            return ""
+        return (
+            f" , {self.name}: {self.hit_count} hits, {self.miss_count} misses,"
+            f" {self.total_requested_bytes} total requested bytes"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} of {self.size} bytes, block size {self.blocksize}, block count {self.nblocks}:"
+            f" {self.hit_count} hits, {self.miss_count} misses, {self.total_requested_bytes} bytes requested>"
+        )
+
+
+def spliced(head: Any, data: bytes, count: int) -> bytes:
+    """``head`` and then ``count`` bytes of ``data``, copied once."""
+    if not head:
+        return data[:count]
+    return b"".join((head, memoryview(data)[:count]))

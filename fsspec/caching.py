@@ -1,0 +1,450 @@
+"""Caches for reading: what is asked for besides what is wanted, and what is kept.
+
+Owns the caches that keep one stretch of a file, or the parts that were told to them,
+and the table of all caches by name, `caches`.  Those that keep blocks of equal size are
+in `_caches_block`, and what holds for all of them is said in `_caches_base`.
+
+Nothing here starts a thread, opens a file or imports anything heavy before a cache that
+needs it is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fsspec import _fork
+from fsspec._caches_base import BaseCache, Fetcher, Held, MultiFetcher, ShortFetch, spliced
+from fsspec._caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
+
+if TYPE_CHECKING:
+    import logging
+
+    from fsspec.prefetcher import BackgroundPrefetcher
+
+    logger: logging.Logger
+
+__all__ = [
+    "AdaptiveReadaheadCache",
+    "AllBytes",
+    "BackgroundBlockCache",
+    "BaseCache",
+    "BlockCache",
+    "BytesCache",
+    "Fetcher",
+    "FirstChunkCache",
+    "KnownPartsOfAFile",
+    "MMapCache",
+    "MultiFetcher",
+    "ReadAheadCache",
+    "UpdatableLRU",
+    "caches",
+    "register_cache",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "logger":  # logging is not loaded by the import of fsspec
+        import logging
+
+        globals()["logger"] = logging.getLogger("fsspec.caching")
+        return globals()["logger"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class ReadAheadCache(BaseCache):
+    """Fetches one block more than is wanted and keeps what came last.
+
+    Good for reading in order; a read that goes back before what is kept starts anew.
+    """
+
+    name: ClassVar[str] = "readahead"
+
+    def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
+        super().__init__(blocksize, fetcher, size)
+        self.cache: bytes = b""
+        self.start = 0
+        self.end = 0
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
+        if start >= end:
+            return b""
+        if self.start <= start and end <= self.end:
+            self.hit_count += 1
+            return self.cache[start - self.start : end - self.start]
+        self.miss_count += 1
+        head: Any = b""
+        begin = start
+        if self.start <= start < self.end:
+            head = memoryview(self.cache)[start - self.start :]
+            begin = self.end
+        data = self._ask(begin, min(self.size, end + self.blocksize))
+        self.total_requested_bytes += len(data)
+        self.cache, self.start, self.end = data, begin, begin + len(data)
+        return spliced(head, data, end - begin)
+
+    def _held(self, position: int) -> Held | None:
+        at = position - self.start
+        return Held(self.cache, at, len(self.cache)) if 0 <= at < len(self.cache) else None
+
+
+class FirstChunkCache(BaseCache):
+    """Keeps the first block of the file only, where formats have their header."""
+
+    name: ClassVar[str] = "first"
+
+    def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
+        if size is not None and blocksize > size:
+            blocksize = size
+        super().__init__(blocksize, fetcher, size)
+        self.cache: bytes | None = None
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
+        if start >= end:
+            return b""
+        if start >= self.blocksize:
+            self.miss_count += 1
+            self.total_requested_bytes += end - start
+            return self._ask(start, end)
+        if self.cache is None:
+            self.miss_count += 1
+            data = self._ask(0, max(end, self.blocksize))
+            self.total_requested_bytes += len(data)
+            self.cache = data[: self.blocksize]
+            return data[start:end]
+        self.hit_count += 1
+        if end <= self.blocksize:
+            return self.cache[start:end]
+        self.total_requested_bytes += end - self.blocksize
+        rest = self._ask(self.blocksize, end)
+        return spliced(memoryview(self.cache)[start:], rest, end - self.blocksize)
+
+    def _held(self, position: int) -> Held | None:
+        if self.cache is None or not 0 <= position < len(self.cache):
+            return None
+        return Held(self.cache, position, len(self.cache))
+
+
+class BytesCache(BaseCache):
+    """Keeps one stretch of the file, which grows at either end as reads touch it.
+
+    A read at the end fetches one block ahead; one that begins more than a block away
+    from what is kept replaces it.
+
+    Parameters
+    ----------
+    trim
+        let go of what lies behind as the stretch grows beyond two blocks: from the
+        current read, and from one block before its end, everything is kept.
+    """
+
+    name: ClassVar[str] = "bytes"
+
+    def __init__(self, blocksize: int, fetcher: Fetcher, size: int, trim: bool = True) -> None:
+        super().__init__(blocksize, fetcher, size)
+        self.cache: bytes = b""
+        self.start: int | None = None
+        self.end: int | None = None
+        self.trim = trim
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
+        if start >= end:
+            return b""
+        left, right = self.start, self.end
+        if left is None or right is None:
+            left = right = start
+        elif left <= start and end <= right:
+            self.hit_count += 1
+            return self.cache[start - left : end - left]
+        self.miss_count += 1
+        if start < left and end <= right and right - end <= self.blocksize:
+            self._keep(b"".join((self._more(start, left), self.cache)), start)
+            return self.cache[: end - start]
+        kept = self.cache
+        if not kept or not left <= start <= right + self.blocksize:
+            kept, left, right = b"", start, start
+        ahead = min(self.size, end + self.blocksize)
+        more = self._more(right, ahead)
+        keep = left
+        if self.trim and ahead - left >= 2 * (self.blocksize + 1):
+            keep = max(left, min(start, end - self.blocksize))
+        self._keep(_between(kept, left, more, right, keep, right + len(more)), keep)
+        return _between(kept, left, more, right, start, end)
+
+    def _more(self, start: int, end: int) -> bytes:
+        data = self._ask(start, end)
+        self.total_requested_bytes += len(data)
+        return data
+
+    def _keep(self, data: bytes, start: int) -> None:
+        self.cache, self.start, self.end = data, start, start + len(data)
+
+    def _held(self, position: int) -> Held | None:
+        if self.start is None:
+            return None
+        at = position - self.start
+        return Held(self.cache, at, len(self.cache)) if 0 <= at < len(self.cache) else None
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+
+def _between(kept: bytes, left: int, more: bytes, right: int, start: int, end: int) -> bytes:
+    """Bytes ``start`` to ``end`` of ``kept``, which begins at ``left``, and ``more``, at ``right``."""
+    if start >= right:
+        return more[start - right : end - right]
+    return b"".join((memoryview(kept)[start - left :], memoryview(more)[: end - right]))
+
+
+class AllBytes(BaseCache):
+    """Keeps the whole file, fetched as the cache is made unless it is given.
+
+    Parameters
+    ----------
+    data
+        the content of the file; then the other arguments are not needed.
+    """
+
+    name: ClassVar[str] = "all"
+
+    def __init__(
+        self,
+        blocksize: int | None = None,
+        fetcher: Fetcher | None = None,
+        size: int | None = None,
+        data: bytes | None = None,
+    ) -> None:
+        super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]
+        if data is None:
+            if fetcher is None:
+                raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
+            self.miss_count += 1
+            data = self._ask(0, self.size) if size else b""
+            self.total_requested_bytes += len(data)
+        self.data = data
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        self.hit_count += 1
+        return self.data[start:stop]
+
+    def _held(self, position: int) -> Held | None:
+        return Held(self.data, position, len(self.data)) if 0 <= position < len(self.data) else None
+
+
+class KnownPartsOfAFile(BaseCache):
+    """Serves parts of a file that were fetched beforehand, and makes no request.
+
+    Parameters
+    ----------
+    data
+        bytes by their ``(start, end)``; parts that touch are joined.  The mapping stays
+        the caller's.
+    strict
+        raise for a read that goes on past a known part.  Otherwise what is not known of
+        it is filled with zeros: for readers that were told which parts they will want and
+        read over the gaps between them.
+    """
+
+    name: ClassVar[str] = "parts"
+
+    def __init__(
+        self,
+        blocksize: int,
+        fetcher: Fetcher,
+        size: int,
+        data: dict[tuple[int, int], bytes] | None = None,
+        strict: bool = False,
+        **_: Any,
+    ) -> None:
+        self.strict = strict
+        self.data: dict[tuple[int, int], bytes] = _joined(data or {})
+        self._file_size = size
+        super().__init__(blocksize, fetcher, size)
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """How many bytes are known."""
+        return sum(map(len, self.data.values()))
+
+    @size.setter
+    def size(self, value: int) -> None:
+        pass  # it follows from the parts
+
+    @property
+    def nblocks(self) -> int:  # type: ignore[override]
+        """How many parts there are, after joining."""
+        return len(self.data)
+
+    @nblocks.setter
+    def nblocks(self, value: int) -> None:
+        pass  # see size
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        start = start or 0
+        size = self._file_size
+        if stop is None or (size is not None and stop > size):
+            stop = size if size is not None else max((right for _, right in self.data), default=0)
+        if start >= stop:
+            return b""
+        self.total_requested_bytes += stop - start
+        for (left, right), part in self.data.items():
+            if left <= start < right:
+                break
+        else:
+            self.miss_count += 1
+            raise self._unknown(start, stop)
+        if stop <= right:
+            self.hit_count += 1
+            return part[start - left : stop - left]
+        if self.strict:
+            self.miss_count += 1
+            raise self._unknown(start, stop)
+        self.hit_count += 1
+        return self._filled(start, stop)
+
+    def _filled(self, start: int, stop: int) -> bytes:
+        out = bytearray(stop - start)
+        for (left, right), part in self.data.items():
+            first, last = max(left, start), min(right, stop)
+            if first < last:
+                out[first - start : last - start] = memoryview(part)[first - left : last - left]
+        return bytes(out)
+
+    def _unknown(self, start: int, stop: int) -> ValueError:
+        path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
+        of = "" if path is None else f" of {path!r}"
+        return ValueError(
+            f"bytes {start}-{stop}{of} are not among the parts that were fetched: {list(self.data)};"
+            " open the file with another cache_type to read them"
+        )
+
+    def _held(self, position: int) -> Held | None:
+        for (left, right), part in self.data.items():
+            if left <= position < right:
+                return Held(part, position - left, right - left)
+        return None
+
+
+def _joined(data: dict[tuple[int, int], bytes]) -> dict[tuple[int, int], bytes]:
+    """Parts in order, those that touch as one."""
+    out: dict[tuple[int, int], bytes] = {}
+    run: list[bytes] = []
+    first = last = 0
+    for (start, stop), part in sorted(data.items(), key=lambda item: item[0]):
+        if run and start == last:
+            run.append(part)
+        else:
+            if run:
+                out[first, last] = b"".join(run)
+            run, first = [part], start
+        last = stop
+    if run:
+        out[first, last] = run[0] if len(run) == 1 else b"".join(run)
+    return out
+
+
+class AdaptiveReadaheadCache(BaseCache):
+    """Fetches ahead in the background, the more the longer the file is read in order.
+
+    Parameters
+    ----------
+    concurrency
+        how many requests may be under way at once.
+    max_prefetch_size
+        bytes that may be fetched ahead at most; by default as `fsspec.prefetcher` says.
+    """
+
+    name: ClassVar[str] = "adaptive"
+
+    def __init__(
+        self,
+        blocksize: int,
+        fetcher: Fetcher,
+        size: int,
+        concurrency: int = 4,
+        max_prefetch_size: int | None = None,
+    ) -> None:
+        super().__init__(blocksize, fetcher, size)
+        self.concurrency = concurrency
+        self.max_prefetch_size = max_prefetch_size
+        self._prefetcher: BackgroundPrefetcher | None = self._make()
+
+    def _make(self) -> BackgroundPrefetcher:
+        from fsspec.prefetcher import BackgroundPrefetcher, in_thread
+
+        return BackgroundPrefetcher(
+            in_thread(self.fetcher), self.size, self.concurrency, max_prefetch_size=self.max_prefetch_size
+        )
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
+        if start >= end:
+            return b""
+        if self._prefetcher is None:
+            self._prefetcher = self._make()
+        self.miss_count += 1
+        data = self._prefetcher.fetch(start, end)
+        self.total_requested_bytes += len(data)
+        if len(data) < end - start:
+            raise self._short(start, end, len(data))
+        return data
+
+    def close(self) -> None:
+        """Stop fetching ahead; a later read begins anew."""
+        prefetcher, self._prefetcher = self._prefetcher, None
+        if prefetcher is not None:
+            prefetcher.close()
+
+    @_fork.owner_only
+    def __del__(self) -> None:
+        prefetcher = self.__dict__.get("_prefetcher")
+        if prefetcher is not None:
+            prefetcher.abandon()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_prefetcher": None}
+
+
+caches: dict[str | None, type[BaseCache]] = {None: BaseCache}
+"""The caches by the names that ``cache_type`` may have."""
+
+
+def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:
+    """Let ``cache_type`` name a cache.
+
+    Parameters
+    ----------
+    cls
+        a `BaseCache` with a ``name``.
+    clobber
+        take the place of another class of that name.
+
+    Raises
+    ------
+    ValueError
+        if the name is taken.
+    """
+    name = cls.name
+    if not clobber and name in caches:
+        raise ValueError(f"Cache with name {name!r} is already known: {caches[name]}")
+    caches[name] = cls
+
+
+for _cls in (
+    BaseCache,
+    MMapCache,
+    BytesCache,
+    ReadAheadCache,
+    BlockCache,
+    FirstChunkCache,
+    AllBytes,
+    KnownPartsOfAFile,
+    BackgroundBlockCache,
+    AdaptiveReadaheadCache,
+):
+    _cls.__module__ = __name__  # where they are imported, and pickled, from
+    register_cache(_cls)
+UpdatableLRU.__module__ = __name__
+del _cls
