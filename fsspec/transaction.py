@@ -5,10 +5,10 @@ opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` let
 appear and its ``discard`` drops it.  A commit that fails discards what is left, so that
 only a failure between two commits leaves part of the files.
 
-A transaction belongs to the filesystem instance and the process that began it: its end in
-a forked child neither commits nor discards anything, for the files are the parent's.  Begun
-again inside itself it is the same transaction; an inner part that fails takes back its
-own files only.
+A transaction belongs to the filesystem instance and the process that began it.  A forked
+child is outside of it from the start: what the child writes does not wait, and the end of
+the context that it inherited neither commits nor discards anything.  Begun again inside
+itself it is the same transaction; an inner part that fails takes back its own files only.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Transaction:
         self.files: Any = deque()
         self._inner: list[int] = []  # how many files there were when each inner part began
         self._generation = _fork.generation
+        _fork.register(self)
 
     def __enter__(self) -> Transaction:
         if self.fs is not None and self.fs._intrans and self.fs._transaction is self:
@@ -70,8 +71,7 @@ class Transaction:
     ) -> None:
         if self._inner:
             before = self._inner.pop()
-            mine = self._generation == _fork.generation
-            while exc_type is not None and mine and len(self.files) > before:
+            while exc_type is not None and not self._is_inherited() and len(self.files) > before:
                 self.files.pop().discard()
             return
         self.complete(commit=exc_type is None)
@@ -94,27 +94,41 @@ class Transaction:
         Raises
         ------
         Exception
-            what the ``commit`` of a file raised; it and those after it are dropped
+            what the ``commit`` of a file raised; it and those after it are dropped. Or
+            else the first that a ``discard`` raised, after all were tried.
         """
-        if self._generation != _fork.generation:
-            self._abandon()
+        if self._is_inherited():
             return
-        try:
-            while self.files:
-                if commit:
-                    self.files[0].commit()
-                    self.files.popleft()
-                else:
-                    self.files.popleft().discard()
-        finally:
-            while self.files:
-                self.files.popleft().discard()
-            self._end()
-
-    def _abandon(self) -> None:
-        _fork.keep(self.files)  # a file that is collected might still send what it holds
-        self.files = deque()
+        failed: BaseException | None = None
+        while self.files:
+            f = self.files.popleft()
+            try:
+                if commit and failed is None:
+                    f.commit()
+                    continue
+            except BaseException as error:  # raised below, when the rest is gone
+                failed = error
+            try:
+                f.discard()
+            except BaseException as error:
+                failed = failed or error
         self._end()
+        if failed is not None:
+            raise failed
+
+    def _is_inherited(self) -> bool:
+        _fork.check()
+        return self._generation != _fork.generation
+
+    def _after_fork_in_child(self) -> None:
+        if self.files:
+            _fork.keep(self.files)  # a file that is collected might still send what it holds
+            self.files = deque()
+        fs, self.fs = self.fs, None
+        if fs is not None:  # not by its attributes: to touch an inherited instance is to use it
+            state = object.__getattribute__(fs, "__dict__")
+            if state.get("_transaction") is self:
+                state.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
 
     def _end(self) -> None:
         fs, self.fs = self.fs, None
@@ -158,8 +172,7 @@ class DaskTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `Transaction.complete`."""
-        if self._generation != _fork.generation:
-            self._abandon()
+        if self._is_inherited():
             return
         try:
             (self.files.commit() if commit else self.files.discard()).result()

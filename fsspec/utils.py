@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._glob import glob_translate
@@ -111,7 +110,7 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
         args = tuple(map(_for_token, args))
     if kwargs:
         if len(kwargs) > 1:
-            kwargs = dict(sorted(kwargs.items(), key=itemgetter(0)))
+            kwargs = {name: kwargs[name] for name in sorted(kwargs)}
         if not _PLAIN.issuperset(map(type, kwargs.values())):
             kwargs = _for_token(kwargs)
         args += (kwargs,)
