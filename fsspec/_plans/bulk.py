@@ -1,0 +1,133 @@
+"""Reading, writing and removing many files at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec._plans import Plan, batch, call
+from fsspec.utils import merge_offset_ranges, stringify_path
+
+
+def cat(
+    fs: Any,
+    path: Any,
+    recursive: bool = False,
+    on_error: str = "raise",
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """The bytes of files; see ``AbstractFileSystem.cat``."""
+    given = stringify_path(path)
+    paths = yield call("expand_path", given, recursive=recursive)
+    single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
+    if single and on_error == "raise":
+        return (yield call("cat_file", paths[0], **kwargs))
+    folders: set[str] = set()
+    if recursive:
+        entries = yield batch([call("isdir", p) for p in paths], batch_size=batch_size)
+        folders = {p for p, is_folder in zip(paths, entries) if is_folder}
+    files = [p for p in paths if p not in folders]
+    contents = yield batch(
+        (call("cat_file", p, **kwargs) for p in files),
+        return_exceptions=on_error != "raise",
+        batch_size=batch_size,
+    )
+    if on_error == "omit":
+        return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
+    if single and not folders:
+        return contents[0]
+    return dict(zip(files, contents))
+
+
+def cat_ranges(
+    fs: Any,
+    paths: list[str],
+    starts: Any,
+    ends: Any,
+    max_gap: int | None = None,
+    on_error: str = "return",
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """The bytes of ranges; see ``AbstractFileSystem.cat_ranges``."""
+    if not isinstance(paths, list):
+        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+    firsts = starts if isinstance(starts, list) else [starts] * len(paths)
+    lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+    if not len(paths) == len(firsts) == len(lasts):
+        raise ValueError(f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed")
+    mergeable = max_gap is not None and not any((n or 0) < 0 for n in (*firsts, *lasts))
+    asked: Any = (paths, firsts, lasts)
+    if mergeable:
+        asked = merge_offset_ranges(paths, firsts, lasts, max_gap=max_gap or 0)
+    answers = yield batch(
+        (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(*asked)),
+        return_exceptions=on_error != "raise",
+        batch_size=batch_size,
+    )
+    if not mergeable:
+        return answers
+    return _cut_out(paths, firsts, lasts, asked, answers)
+
+
+def _cut_out(paths: list[str], starts: Any, ends: Any, merged: Any, answers: list[Any]) -> list[Any]:
+    """The ranges that were asked for, out of the larger ones that were read."""
+    import bisect
+
+    where: dict[str, tuple[list[int], list[Any]]] = {}
+    for path, start, answer in zip(merged[0], merged[1], answers):
+        begins, parts = where.setdefault(path, ([], []))
+        begins.append(start)
+        parts.append(answer)
+    out = []
+    for path, start, end in zip(paths, starts, ends):
+        begins, parts = where[path]
+        at = bisect.bisect_right(begins, start or 0) - 1
+        part, begin = parts[at], begins[at]
+        if isinstance(part, BaseException):
+            out.append(part)
+        else:
+            out.append(part[(start or 0) - begin : None if end is None else max(end, start or 0) - begin])
+    return out
+
+
+def pipe(fs: Any, path: Any, value: Any = None, *, batch_size: int | None = None, **kwargs: Any) -> Plan:
+    """Write whole files; see ``AbstractFileSystem.pipe``."""
+    if isinstance(path, str):
+        return (yield call("pipe_file", fs._strip_protocol(path), value, **kwargs))
+    if not isinstance(path, Mapping):
+        raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
+    calls = (call("pipe_file", fs._strip_protocol(p), data, **kwargs) for p, data in path.items())
+    yield batch(calls, batch_size=batch_size)
+    return None
+
+
+def rm(
+    fs: Any,
+    path: Any,
+    recursive: bool = False,
+    maxdepth: int | None = None,
+    *,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
+    paths = yield call("expand_path", path, recursive=recursive, maxdepth=maxdepth)
+    # what is deepest goes first, so that a folder is empty when its turn comes
+    if fs.async_impl and recursive:
+        levels: dict[int, list[str]] = {}
+        for p in paths:
+            levels.setdefault(p.count("/"), []).append(p)
+        for depth in sorted(levels, reverse=True):
+            yield batch((call("rm_file", p, **kwargs) for p in levels[depth]), batch_size=batch_size)
+        return None
+    yield batch((call("rm_file", p, **kwargs) for p in reversed(paths)), batch_size=batch_size)
+    return None
+
+
+def sizes(fs: Any, paths: list[str], *, batch_size: int | None = None) -> Plan:
+    """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
+    return (yield batch((call("size", p) for p in paths), batch_size=batch_size))

@@ -1,0 +1,441 @@
+"""Filesystems whose operations are awaitable, and their blocking face.
+
+`AsyncFileSystem` gives each algorithm of the package its awaiting driver; a backend
+brings the primitives (``_info``, ``_ls``, ``_cat_file``, ``_pipe_file``, ...).  Blocking
+twins of the async methods are made once a class; they run on the loop that `get_loop`
+gives, or on that of the instance.
+
+Async methods belong to the loop they are awaited on; an instance made with
+``asynchronous=True`` is only ever awaited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fsspec._buffered import Steps, closing, flushing, writable_now
+from fsspec._paths import trailing_sep
+from fsspec._plans import bulk, expanding, globbing, listing, transfers
+from fsspec._plans.awaiting import drive, stream
+from fsspec._plans.awaiting import get_batch_size as _get_batch_size
+from fsspec._plans.awaiting import run_coros_in_chunks as _run_coros_in_chunks
+from fsspec._sync import (
+    FSSpecCoroutineCancel,
+    _dump_running_tasks,
+    async_gen_wrapper,
+    async_methods,
+    get_lock,
+    get_loop,
+    get_running_loop,
+    instance_loop,
+    iothread,
+    loop,
+    mirror_class,
+    mirror_sync_methods,
+    note_instance,
+    private,
+    reset_after_fork,
+    reset_instance_loop,
+    reset_lock,
+    running_async,
+    sync,
+    sync_teardown,
+    sync_wrapper,
+)
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.exceptions import ForkError, FSTimeoutError
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+try:
+    from resource import error as ResourceError
+except ImportError:  # Windows
+    ResourceError = OSError  # type: ignore[misc]
+
+__all__ = [
+    "AbstractAsyncStreamedFile",
+    "AsyncFileSystem",
+    "FSSpecCoroutineCancel",
+    "FSTimeoutError",
+    "ResourceError",
+    "_dump_running_tasks",
+    "_get_batch_size",
+    "_run_coros_in_chunks",
+    "async_gen_wrapper",
+    "async_methods",
+    "drive",
+    "get_lock",
+    "get_loop",
+    "get_running_loop",
+    "iothread",
+    "loop",
+    "mirror_sync_methods",
+    "private",
+    "reset_after_fork",
+    "reset_lock",
+    "running_async",
+    "stream",
+    "sync",
+    "sync_teardown",
+    "sync_wrapper",
+    "trailing_sep",
+]
+
+
+class AsyncFileSystem(AbstractFileSystem):
+    """Base of awaitable filesystems.
+
+    Parameters
+    ----------
+    asynchronous
+        the instance is awaited on a loop of the program's; it has no blocking methods
+        that work.
+    loop
+        the running loop for its blocking methods; by default the one that fsspec owns.
+    batch_size
+        how many operations of a bulk call may be under way; by default as configured.
+    *args, **kwargs
+        as for `AbstractFileSystem`.
+
+    In a forked child an inherited instance revives on first use, or refuses; see the
+    fork guide, and `reset_loop`.
+    """
+
+    async_impl = True
+    mirror_sync_methods = True
+    disable_throttling = False
+    _fork_sensitive = True
+
+    def __init__(
+        self,
+        *args: Any,
+        asynchronous: bool = False,
+        loop: Any = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.asynchronous = asynchronous
+        self._pid = os.getpid()
+        self._loop = loop if loop is not None or asynchronous else get_loop()
+        self.batch_size = batch_size
+        note_instance(self)
+        super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _adopt_texts(cls)
+        mirror_class(cls, AbstractFileSystem)
+
+    @property
+    def loop(self) -> Any:
+        """The event loop of blocking calls.
+
+        Raises
+        ------
+        ForkError
+            in a forked child, where nothing lets the instance revive.
+        """
+        return instance_loop(self)
+
+    def reset_loop(self, loop: Any = None) -> None:
+        """Make an instance that was inherited through a fork usable in this process.
+
+        It is constructed again, in place, whatever the configuration says; listings are
+        kept.  In the process that made it only ``loop`` has an effect.
+
+        Parameters
+        ----------
+        loop
+            the loop to use from now on; by default fsspec's own, new in this process.
+        """
+        reset_instance_loop(self, loop)
+
+    # one path ------------------------------------------------------------------------
+    async def _rm_file(self, path: str, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot remove")
+
+    async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot copy")
+
+    async def _mv_file(self, path1: str, path2: str) -> None:
+        """Move one file: copied, then removed."""
+        await self._cp_file(path1, path2)
+        await self._rm_file(path1)
+
+    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot write")
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        raise NotImplementedError(f"{type(self).__name__} cannot read")
+
+    async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot upload")
+
+    async def _get_file(self, rpath: str, lpath: str, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot download")
+
+    async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        raise NotImplementedError(f"{type(self).__name__} has no entries")
+
+    async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        raise NotImplementedError(f"{type(self).__name__} cannot list")
+
+    async def _mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        pass  # stores without folders have nothing to do
+
+    async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        pass  # as above
+
+    async def _exists(self, path: str, **kwargs: Any) -> bool:
+        try:
+            await self._info(path, **kwargs)
+        except ForkError:
+            raise
+        except Exception:  # backends raise their client library's own errors, which share no base
+            return False
+        return True
+
+    async def _isfile(self, path: str) -> bool:
+        try:
+            return (await self._info(path))["type"] == "file"
+        except ForkError:
+            raise
+        except Exception:  # as in _exists
+            return False
+
+    async def _isdir(self, path: str) -> bool:
+        try:
+            return (await self._info(path))["type"] == "directory"
+        except OSError:
+            return False
+
+    async def _size(self, path: str) -> int | None:
+        return (await self._info(path)).get("size", None)
+
+    async def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
+        """The value of an HTTP ``Range`` header for a slice of a file.
+
+        Costs a request for the size where ``start`` is negative and ``end`` is given, or
+        ``end`` is negative.
+        """
+        if start is not None and start < 0:
+            if end is None:
+                return f"bytes={start}"
+            size = await self._size(url)
+            start = max(0, (size or 0) + start)
+        if end is not None and end < 0:
+            size = await self._size(url)
+            end = max(0, (size or 0) + end)
+        last = "" if end is None else end - 1
+        return f"bytes={start or 0}-{last}"
+
+    # trees ---------------------------------------------------------------------------
+    async def _walk(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        topdown: bool = True,
+        on_error: Any = "omit",
+        **kwargs: Any,
+    ) -> AsyncIterator[Any]:
+        async for item in stream(self, listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)):
+            yield item
+
+    async def _find(
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
+    ) -> Any:
+        return await drive(self, listing.find(self, path, maxdepth, withdirs, **kwargs))
+
+    async def _du(
+        self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any
+    ) -> Any:
+        return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
+
+    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
+
+    async def _expand_path(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, assume_literal: bool = False
+    ) -> list[str]:
+        return await drive(self, expanding.expand_path(self, path, recursive, maxdepth, assume_literal))
+
+    # many files ----------------------------------------------------------------------
+    async def _sizes(self, paths: list[str], batch_size: int | None = None) -> list[int | None]:
+        return await drive(self, bulk.sizes(self, paths, batch_size=batch_size))
+
+    async def _cat(
+        self,
+        path: Any,
+        recursive: bool = False,
+        on_error: str = "raise",
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        return await drive(self, bulk.cat(self, path, recursive, on_error, batch_size=batch_size, **kwargs))
+
+    async def _cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        batch_size: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        plan = bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, batch_size=batch_size, **kwargs)
+        return await drive(self, plan)
+
+    async def _pipe(self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any) -> None:
+        await drive(self, bulk.pipe(self, path, value, batch_size=batch_size, **kwargs))
+
+    async def _rm(
+        self,
+        path: Any,
+        recursive: bool = False,
+        batch_size: int | None = None,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        await drive(self, bulk.rm(self, path, recursive, maxdepth, batch_size=batch_size, **kwargs))
+
+    async def _copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        on_error: str | None = None,
+        maxdepth: int | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        plan = transfers.copy(
+            self, path1, path2, recursive, maxdepth, on_error, batch_size=batch_size, **kwargs
+        )
+        await drive(self, plan)
+
+    async def _get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        await drive(self, transfers.get(self, rpath, lpath, recursive, callback, maxdepth, **kwargs))
+
+    async def _put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        batch_size: int | None = None,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        plan = transfers.put(
+            self, lpath, rpath, recursive, callback, maxdepth, batch_size=batch_size, **kwargs
+        )
+        await drive(self, plan)
+
+    # opening -------------------------------------------------------------------------
+    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        """A file whose methods are awaited, where the backend has such files.
+
+        Raises
+        ------
+        ValueError
+            for text, or a compression: there is neither.
+        """
+        if "b" not in mode or kwargs.get("compression"):
+            raise ValueError(f"{path!r}: only plain binary files can be opened to be awaited")
+        raise NotImplementedError(f"{type(self).__name__} has no files that are awaited")
+
+
+def _adopt_texts(cls: type) -> None:
+    """Give async methods without a text of their own that of the blocking method."""
+    for name, method in list(vars(cls).items()):
+        if private.match(name) and callable(method) and getattr(method, "__doc__", "") is None:
+            blocking = getattr(AbstractFileSystem, name[1:], None)
+            if blocking is not None:
+                method.__doc__ = blocking.__doc__
+
+
+_adopt_texts(AsyncFileSystem)
+mirror_class(AsyncFileSystem, AbstractFileSystem)
+
+
+async def _follow(file: Any, steps: Steps) -> None:
+    """Take the steps of a file, awaiting each."""
+    try:
+        name, kwargs = next(steps)
+        while True:
+            try:
+                answer = await getattr(file, name)(**kwargs)
+            except BaseException as error:  # it is the steps that decide what follows
+                name, kwargs = steps.throw(error)
+            else:
+                name, kwargs = steps.send(answer)
+    except StopIteration:
+        return
+
+
+class AbstractAsyncStreamedFile(AbstractBufferedFile):
+    """A file that is read or written in order, by awaiting.
+
+    A backend brings the coroutines `_fetch_range`, or `_initiate_upload` and
+    `_upload_chunk`; the rules of `AbstractBufferedFile` hold, that on forks too.
+    """
+
+    async def read(self, length: int | None = -1) -> bytes:  # type: ignore[override]
+        """Up to ``length`` bytes from the position on; all there are if negative or None."""
+        length = -1 if length is None else int(length)
+        self._check_readable()
+        if length < 0:
+            length = (self.size or 0) - self.loc
+        if length <= 0:
+            return b""
+        out = await self._fetch_range(self.loc, self.loc + length)  # type: ignore[misc]
+        self.loc += len(out)
+        return out
+
+    async def write(self, data: Any) -> int:  # type: ignore[override]
+        """Add bytes at the end; a part is sent whenever a block is full."""
+        writable_now(self)
+        count = self.buffer.write(data)
+        self.loc += count
+        if self.buffer.tell() >= self.blocksize:
+            await self.flush()
+        return count
+
+    async def flush(self, force: bool = False) -> None:  # type: ignore[override]
+        """Send what is buffered, if it makes a part; see `AbstractBufferedFile.flush`."""
+        await _follow(self, flushing(self, force))
+
+    async def close(self) -> None:  # type: ignore[override]
+        """Send what is left and end the upload, or let go of the cache."""
+        await _follow(self, closing(self))
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        pass  # there is nobody to await its closing
+
+    async def _fetch_range(self, start: int, end: int) -> bytes:  # type: ignore[override]
+        """The bytes of a range; what a backend brings for reading."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be read")
+
+    async def _initiate_upload(self) -> None:  # type: ignore[override]
+        """Begin an upload; what a backend does before the first part."""
+
+    async def _upload_chunk(self, final: bool = False) -> Any:  # type: ignore[override]
+        """Send ``self.buffer`` as a part; see `AbstractBufferedFile._upload_chunk`."""
