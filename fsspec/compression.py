@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from io import BufferedReader
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.utils import compressions
@@ -200,7 +201,8 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
         raise _missing("zstd", "zstandard or backports.zstd", e) from e
     if "r" in mode:
         # a file may be several frames one after the other, as parallel compressors write it
-        return zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)
+        frames = zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)
+        return BufferedReader(frames)  # which has lines
     return zstandard.ZstdCompressor(level=10).stream_writer(infile)
 
 
