@@ -119,3 +119,8 @@ def build_name_function(max_int: float) -> Callable[[int], str]:
     """
     width = len(str(int(max_int)))
     return lambda number: str(number).zfill(width)
+
+
+def trailing_sep(path: str) -> bool:
+    """Whether a path ends in a slash: what it names is meant to be a folder."""
+    return path.endswith("/")

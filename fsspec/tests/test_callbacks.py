@@ -1,0 +1,179 @@
+"""Telling a program how far a transfer is."""
+
+import asyncio
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from fsspec.callbacks import (
+    DEFAULT_CALLBACK,
+    Callback,
+    DotPrinterCallback,
+    NoOpCallback,
+    TqdmCallback,
+)
+
+
+@pytest.fixture
+def told():
+    """What a hook was told, and a callback that has it."""
+    seen = []
+    return seen, Callback(hooks={"hook": lambda size, value, **kw: seen.append((size, value, kw))}, extra=1)
+
+
+def test_each_change_is_told_to_the_hooks(told):
+    seen, callback = told
+    callback.set_size(10)
+    callback.relative_update(3)
+    callback.relative_update()
+    callback.absolute_update(7)
+    callback.call(more=2)
+    assert [(size, value) for size, value, _ in seen] == [(10, 0), (10, 3), (10, 4), (10, 7), (10, 7)]
+    assert seen[0][2] == {"extra": 1} and seen[-1][2] == {"extra": 1, "more": 2}
+
+
+def test_one_hook_can_be_called_by_name():
+    callback = Callback(hooks={"a": lambda size, value, **kw: (size, value, kw)}, x=1)
+    assert callback.call("a", y=2) == (None, 0, {"x": 1, "y": 2})
+    assert callback.call("b") is None and callback.call() is None
+
+
+def test_items_that_are_wrapped_are_counted():
+    callback = Callback()
+    assert [(item, callback.value) for item in callback.wrap("abc")] == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_a_branch_is_what_the_subclass_puts_there():
+    class Branching(Callback):
+        def branch(self, path_1, path_2, kwargs):
+            kwargs["callback"] = Callback(path=path_1 + path_2, **kwargs)
+
+    child = Branching().branched("a", "b", n=1)
+    assert child.kw == {"path": "ab", "n": 1}
+    assert Callback().branched("a", "b") is DEFAULT_CALLBACK
+
+
+def test_an_awaitable_transfer_gets_a_branch_that_is_closed_at_its_end():
+    closed = []
+
+    class Child(Callback):
+        def close(self):
+            closed.append(self)
+
+    class Branching(Callback):
+        def branch(self, path_1, path_2, kwargs):
+            kwargs["callback"] = Child()
+
+        def branched(self, path_1, path_2, **kwargs):
+            self.branch(path_1, path_2, kwargs)
+            return kwargs["callback"]
+
+    async def transfer(path_1, path_2, callback=None, extra=None):
+        assert not closed
+        return path_1, path_2, callback, extra
+
+    made = Branching().branch_coro(transfer)
+    assert made.__name__ == "transfer"
+    path_1, path_2, child, extra = asyncio.run(made("a", "b", extra=5))
+    assert (path_1, path_2, extra) == ("a", "b", 5) and closed == [child]
+
+
+def test_the_end_of_a_context_closes_even_after_an_error():
+    closed = []
+
+    class Closing(Callback):
+        def close(self):
+            closed.append(1)
+
+    with pytest.raises(KeyError), Closing() as callback:
+        assert type(callback) is Closing
+        raise KeyError
+    assert closed == [1]
+
+
+def test_other_names_take_anything():
+    callback = Callback()
+    assert callback.began_a_part(1, part=2) is None
+
+
+def test_names_of_the_language_are_not_invented():
+    callback = Callback(size=3)
+    assert not hasattr(callback, "__array__")
+    assert copy.deepcopy(callback).size == 3
+    assert pickle.loads(pickle.dumps(callback)).size == 3
+
+
+def test_none_stands_for_the_shared_callback_that_tells_nobody():
+    assert Callback.as_callback(None) is Callback.as_callback() is DEFAULT_CALLBACK
+    callback = Callback()
+    assert Callback.as_callback(callback) is callback
+    quiet = NoOpCallback(hooks={"a": lambda *args, **kw: 1 / 0})
+    quiet.set_size(5)
+    quiet.relative_update(2)
+    assert (quiet.size, quiet.value, quiet.call("a")) == (5, 2, None)
+
+
+def test_dots_are_printed_for_branches(capsys):
+    callback = DotPrinterCallback()
+    callback.set_size(2)
+    callback.branched("a", "b").relative_update()
+    callback.relative_update()
+    assert capsys.readouterr().out == "#.#"
+
+
+class Bar:
+    def __init__(self, total=None, **kwargs):
+        self.total, self.n, self.kwargs, self.closed = total, 0, kwargs, 0
+        bars.append(self)
+
+    def update(self, n):
+        self.n += n
+
+    def close(self):
+        self.closed += 1
+
+
+bars: list[Bar] = []
+
+
+def test_a_bar_follows_the_counts():
+    callback = TqdmCallback({"desc": "d"}, tqdm_cls=Bar)
+    callback.set_size(5)
+    bar = bars.pop()
+    assert (bar.total, bar.n, bar.kwargs) == (5, 0, {"desc": "d"})
+    callback.relative_update(2)
+    callback.absolute_update(4)
+    callback.set_size(9)
+    assert (bar.total, bar.n, bars) == (9, 4, [])
+    callback.close()
+    callback.close()
+    assert bar.closed == 1
+
+
+def test_a_bar_goes_with_its_callback():
+    callback = TqdmCallback(tqdm_cls=Bar)
+    callback.set_size(1)
+    bar = bars.pop()
+    del callback
+    assert bar.closed == 1
+
+
+def test_the_bar_is_one_of_tqdm(capsys):
+    tqdm = pytest.importorskip("tqdm")
+    with TqdmCallback({"disable": True}) as callback:
+        callback.set_size(5)
+        assert type(callback.tqdm) is tqdm.tqdm
+
+
+def test_without_tqdm_the_error_names_it():
+    code = (
+        "import sys; sys.modules['tqdm'] = None\n"
+        "from fsspec.callbacks import TqdmCallback\n"
+        "try: TqdmCallback()\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "pip install tqdm" in done.stdout and not done.stderr

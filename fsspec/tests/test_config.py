@@ -1,0 +1,168 @@
+"""Configuration from files, variables and the dictionary."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from fsspec import config
+
+
+class One:
+    protocol = "one"
+
+
+class Many:
+    protocol = ("first", "second")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(**files):
+        for name, text in files.items():
+            stem, _, kind = name.rpartition("_")
+            (tmp_path / f"{stem}.{kind}").write_text(text if isinstance(text, str) else json.dumps(text))
+        return str(tmp_path)
+
+    return write
+
+
+def from_env(**variables):
+    found = {}
+    config.set_conf_env(found, variables)
+    return found
+
+
+def from_files(folder, **already):
+    config.set_conf_files(folder, already)
+    return already
+
+
+def run(code, folder, **variables):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("FSSPEC")}
+    env.update(variables, FSSPEC_CONFIG_DIR=folder)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert not done.stderr
+    return done.stdout.strip()
+
+
+# variables
+
+
+def test_a_variable_for_a_protocol_holds_an_object():
+    assert from_env(FSSPEC_S3='{"anon": true, "Key": 1}', PATH="/bin") == {"s3": {"anon": True, "Key": 1}}
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [("5", 5), ("true", True), ("null", None), ("[1, 2]", [1, 2]), ("yes", "yes"), ("{bad", "{bad")],
+)
+def test_a_variable_for_an_argument_holds_json_or_text(text, value):
+    assert from_env(FSSPEC_S3_CLIENT_NAME=text) == {"s3": {"client_name": value}}
+
+
+def test_a_variable_for_an_argument_wins_whatever_the_order():
+    assert from_env(FSSPEC_S3_A="1", FSSPEC_S3='{"a": 2, "b": 3}') == {"s3": {"a": 1, "b": 3}}
+
+
+def test_variables_add_to_what_is_there():
+    found = {"s3": {"old": 1}}
+    config.set_conf_env(found, {"FSSPEC_S3": '{"new": 2}'})
+    assert found == {"s3": {"old": 1, "new": 2}}
+
+
+@pytest.mark.parametrize("name", ["FSSPEC", "FSSPEC_", "FSSPEC__X", "FSSPEC_S3_"])
+def test_a_variable_without_a_protocol_or_argument_is_skipped_with_a_warning(name):
+    with pytest.warns(UserWarning, match=name):
+        assert from_env(**{name: "1"}) == {}
+
+
+@pytest.mark.parametrize("text", ["not json", "[1]", '"text"', "5"])
+def test_a_protocol_without_an_object_is_skipped_and_its_value_not_shown(text):
+    with pytest.warns(UserWarning, match="FSSPEC_S3") as caught:
+        assert from_env(FSSPEC_S3=text) == {}
+    assert len(caught) == 1 and "not json" not in str(caught[0].message)
+
+
+def test_the_folder_of_the_configuration_and_longer_words_configure_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_env(FSSPEC_CONFIG_DIR="/etc", FSSPECIAL="1", fsspec_s3="{}") == {}
+
+
+def test_the_fork_variable_is_an_ordinary_one():
+    assert from_env(FSSPEC_FORK_RESET="1") == {"fork": {"reset": 1}}
+    assert from_env(FSSPEC_FORK='{"reset": true}') == {"fork": {"reset": True}}
+
+
+# files
+
+
+def test_files_are_read_in_order_and_later_ones_win(write):
+    folder = write(
+        a_json={"f": {"x": 1, "y": 1}},
+        b_ini="[f]\nx=2\n[g]\nq = text\n",
+        c_txt="junk",
+        d_json={"f": {"z": 3}},
+    )
+    assert from_files(folder) == {"f": {"x": "2", "y": 1, "z": 3}, "g": {"q": "text"}}
+
+
+def test_files_add_to_what_is_there(write):
+    assert from_files(write(a_json={"f": {"x": 1}}), f={"x": 0, "k": 9}) == {"f": {"x": 1, "k": 9}}
+
+
+def test_a_key_that_steers_fsspec_has_a_plain_value(write):
+    folder = write(a_json={"open_expand": True, "gather_batch_size": 7}, b_json={"gather_batch_size": 8})
+    assert from_files(folder) == {"open_expand": True, "gather_batch_size": 8}
+
+
+def test_a_folder_that_is_not_there_says_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert from_files(str(tmp_path / "none")) == from_files(str(tmp_path / "file")) == {}
+
+
+def test_a_broken_file_is_an_error(write):
+    with pytest.raises(json.JSONDecodeError):
+        from_files(write(a_json="broken"))
+
+
+def test_a_file_without_an_object_is_an_error_that_names_it(write):
+    with pytest.raises(ValueError, match="a.json"):
+        from_files(write(a_json=[1]))
+
+
+# what instances get
+
+
+def test_arguments_win_over_configuration_and_are_not_changed():
+    given = {"a": 1}
+    assert config.apply_config(One, given, {"one": {"a": 0, "b": 2}, "other": {"c": 3}}) == {"a": 1, "b": 2}
+    assert given == {"a": 1}
+
+
+def test_of_several_protocols_later_ones_win():
+    configured = {"second": {"c": 2}, "first": {"b": 1, "c": 1}}
+    assert config.apply_config(Many, {}, configured) == {"b": 1, "c": 2}
+
+
+def test_without_a_dictionary_the_one_of_the_module_counts(monkeypatch):
+    monkeypatch.setitem(config.conf, "one", {"a": 1})
+    assert config.apply_config(One, {}) == {"a": 1}
+
+
+def test_a_process_starts_with_files_and_then_variables(write):
+    folder = write(a_json={"memory": {"k": 1, "l": 1}})
+    code = "import json, fsspec.config as c; print(json.dumps([c.conf, c.conf_dir]))"
+    conf, used = json.loads(run(code, folder, FSSPEC_MEMORY_K="2"))
+    assert conf == {"memory": {"k": 2, "l": 1}} and used == folder
+
+
+def test_parsers_are_loaded_only_where_something_is_configured(tmp_path):
+    code = "import sys, fsspec.config as c; print(c.conf, {'json', 'configparser'} & {*sys.modules})"
+    assert run(code, str(tmp_path)) == "{} set()"
