@@ -1,0 +1,282 @@
+"""How users come in: `open`, `open_files`, `url_to_fs` and their kin.
+
+URLs are taken apart in `fsspec._chain`, files that are not open yet live in
+`fsspec._openfile`; here are names of files: patterns, masks, and many at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fsspec import config
+from fsspec._chain import _OPENING, _nested, _un_chain, split_protocol, strip_protocol, url_to_fs
+from fsspec._openfile import OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression
+from fsspec._plans.globbing import has_magic
+from fsspec.caching import BytesCache, caches
+from fsspec.compression import compr
+from fsspec.registry import filesystem, get_filesystem_class
+from fsspec.utils import build_name_function, stringify_path
+
+__all__ = [
+    "BytesCache",
+    "DEFAULT_EXPAND",
+    "OpenFile",
+    "OpenFiles",
+    "PickleableTextIOWrapper",
+    "_un_chain",
+    "caches",
+    "compr",
+    "expand_paths_if_needed",
+    "filesystem",
+    "get_compression",
+    "get_filesystem_class",
+    "get_fs_token_paths",
+    "open",
+    "open_files",
+    "open_local",
+    "split_protocol",
+    "stringify_path",
+    "strip_protocol",
+    "url_to_fs",
+]
+
+logger = logging.getLogger("fsspec")
+
+DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
+"""Whether `open` expands patterns where it is not told."""
+
+
+def open_files(
+    urlpath: Any,
+    mode: str = "rb",
+    compression: str | None = None,
+    encoding: str = "utf8",
+    errors: str | None = None,
+    name_function: Callable[[int], str] | None = None,
+    num: int = 1,
+    protocol: str | None = None,
+    newline: str | None = None,
+    auto_mkdir: bool = True,
+    expand: bool = True,
+    **kwargs: Any,
+) -> OpenFiles:
+    """Files to be opened, by URLs or patterns.
+
+    Parameters
+    ----------
+    urlpath
+        a URL or several, of one filesystem.
+    mode
+        as for the built-in ``open``.
+    compression
+        a name of `fsspec.available_compressions`, "infer", or None.
+    encoding, errors, newline
+        for text.
+    name_function
+        writing ``num`` files to a pattern: the name for each number.
+    num
+        how many files to write.
+    protocol
+        takes the place of the URL's.
+    auto_mkdir
+        make the folders of files to be written.
+    expand
+        whether ``*`` in names is a pattern.
+    **kwargs
+        options of the filesystem.
+    """
+    options = dict(kwargs)
+    if "r" not in mode and (protocol or split_protocol(_first(urlpath))[0] or "file") in ("file", "local"):
+        options.setdefault("auto_mkdir", auto_mkdir)
+    fs, _, paths = get_fs_token_paths(
+        urlpath,
+        mode,
+        num=num,
+        name_function=name_function,
+        storage_options=options,
+        protocol=protocol,
+        expand=expand,
+    )
+    if "r" not in mode and auto_mkdir and "auto_mkdir" not in options:
+        for parent in dict.fromkeys(fs._parent(path) for path in paths):
+            fs.makedirs(parent, exist_ok=True)
+    how = {
+        "mode": mode,
+        "compression": compression,
+        "encoding": encoding,
+        "errors": errors,
+        "newline": newline,
+    }
+    return OpenFiles([OpenFile(fs, path, **how) for path in paths], mode=mode, fs=fs)  # type: ignore[arg-type]
+
+
+def open(
+    urlpath: Any,
+    mode: str = "rb",
+    compression: str | None = None,
+    encoding: str = "utf8",
+    errors: str | None = None,
+    protocol: str | None = None,
+    newline: str | None = None,
+    expand: bool | None = None,
+    **kwargs: Any,
+) -> OpenFile:
+    """A file to be opened; see `open_files`.
+
+    Examples
+    --------
+    >>> with fsspec.open("memory://a.csv", "wt") as f:  # doctest: +SKIP
+    ...     f.write("x,y")
+
+    Raises
+    ------
+    FileNotFoundError
+        ``expand`` is true and the pattern matches nothing.
+    """
+    found = open_files(
+        [urlpath],
+        mode,
+        compression,
+        encoding,
+        errors,
+        protocol=protocol,
+        newline=newline,
+        expand=DEFAULT_EXPAND if expand is None else expand,
+        **kwargs,
+    )
+    if not found:
+        raise FileNotFoundError(urlpath)
+    return found[0]
+
+
+def open_local(url: Any, mode: str = "rb", **storage_options: Any) -> Any:
+    """Paths of local files with the content of URLs, which are fetched if need be.
+
+    Parameters
+    ----------
+    url
+        a URL, a pattern or a list; the outermost filesystem is local, or keeps whole files
+        locally (``simplecache::``, ``filecache::``).
+
+    Returns
+    -------
+    str or list of str
+        one path for one URL, a list for a pattern or a list.
+    """
+    if "r" not in mode:
+        raise ValueError("local copies are for reading: mode has to be 'rb'")
+    found = open_files(url, mode, **storage_options)
+    if found and not getattr(found[0].fs, "local_file", False):
+        raise ValueError(
+            "open_local needs a filesystem that has local files (its attribute local_file); put simplecache:: before"
+            " the URL"
+        )
+    with found as files:
+        paths = [f.name for f in files]
+    text = stringify_path(url)
+    if isinstance(text, str) and not has_magic(text):
+        return paths[0]
+    return paths
+
+
+def _first(urlpath: Any) -> Any:
+    text = stringify_path(urlpath)
+    if isinstance(text, (list, tuple, set)):
+        return stringify_path(next(iter(text))) if text else ""
+    return text
+
+
+def get_fs_token_paths(
+    urlpath: Any,
+    mode: str = "rb",
+    num: int = 1,
+    name_function: Callable[[int], str] | None = None,
+    storage_options: dict[str, Any] | None = None,
+    protocol: str | None = None,
+    expand: bool = True,
+) -> tuple[Any, str, list[str]]:
+    """The filesystem of URLs, its token, and their paths with patterns expanded.
+
+    Parameters
+    ----------
+    urlpath
+        a URL, or several of one filesystem.
+    num, name_function
+        writing: how many files a pattern stands for, and the name for each number.
+
+    Raises
+    ------
+    ValueError
+        there are no URLs, or they are of several filesystems.
+    """
+    several = isinstance(urlpath, (list, tuple, set))
+    urls = [stringify_path(u) for u in urlpath] if several else [stringify_path(urlpath)]
+    if not urls:
+        raise ValueError("the list of URLs is empty")
+    options = {**(storage_options or {}), **({"protocol": protocol} if protocol else {})}
+    for name in _OPENING:
+        if name != "auto_mkdir":
+            options.pop(name, None)
+    chains = [_un_chain(url, options) for url in urls]
+    if len({chain[0][1] for chain in chains}) > 1:
+        names = sorted({chain[0][1] for chain in chains})
+        raise ValueError(f"Protocol mismatch: the URLs of one call have one protocol, not {', '.join(names)}")
+    fs = filesystem(chains[0][0][1], **_nested(chains[0]))
+    paths = [chain[0][0] for chain in chains]
+    writing = "w" in mode or "x" in mode
+    if several:
+        if expand:
+            paths = expand_paths_if_needed(paths, mode, num, fs, name_function)
+    elif writing and expand:
+        paths = _expand_paths(paths[0], name_function, num)
+    elif "*" in paths[0] or (expand and has_magic(paths[0])):
+        found = fs.glob(paths[0], detail=True)
+        paths = sorted(p for p, entry in found.items() if entry["type"] != "directory")
+    return fs, fs._fs_token, paths
+
+
+def _expand_paths(path: Any, name_function: Callable[[int], str] | None, num: int) -> list[str]:
+    """The paths of ``num`` files to write to a folder, or to a path with one ``*``."""
+    if isinstance(path, str):
+        if path.count("*") > 1:
+            raise ValueError(f"a path to write several files to has one *, not {path.count('*')}: {path!r}")
+        name = name_function or build_name_function(num - 1)
+        mask = path if "*" in path else f"{path.rstrip('/')}/*.part"
+        names = [name(i) for i in range(num)]
+        if names != sorted(names):
+            logger.warning("the names that the name_function gives are not in order, and nor will be the files")
+        return [mask.replace("*", n) for n in names]
+    if isinstance(path, (tuple, list)):
+        assert len(path) == num, f"{len(path)} paths for {num} files"
+        return list(path)
+    raise ValueError(f"a path, or a list of them, is needed to write to, not {type(path).__name__}")
+
+
+def expand_paths_if_needed(
+    paths: list[str],
+    mode: str,
+    num: int,
+    fs: Any,
+    name_function: Callable[[int], str] | None,
+) -> list[str]:
+    """Paths with their patterns expanded: to what is there, or to be written.
+
+    Parameters
+    ----------
+    num
+        writing: how many files there are to be in all.
+    """
+    writing = "w" in mode or "x" in mode
+    if writing and sum("*" in path for path in paths) > 1:
+        raise ValueError("of the paths to write to only one can be a mask, with a *")
+    out: list[str] = []
+    for path in paths:
+        if "*" not in path:
+            out.append(path)
+        elif writing:
+            out.extend(_expand_paths(path, name_function, max(num - len(paths) + 1, 1)))
+        else:
+            out.extend(fs.glob(path))
+    return out

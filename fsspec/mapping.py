@@ -1,0 +1,199 @@
+"""The files below a path as a mutable mapping from relative path to bytes."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any
+
+from fsspec._chain import url_to_fs
+
+logger = logging.getLogger("fsspec.mapping")
+
+_NOTHING = object()
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+def maybe_convert(value: Any) -> Any:
+    """What has the buffer interface, or is an array, as bytes."""
+    if isinstance(value, bytes):
+        return value
+    if hasattr(value, "__array__") and not isinstance(value, (bytearray, memoryview)):
+        if hasattr(value, "dtype") and value.dtype.kind in "Mm":
+            value = value.view("int64")
+        return bytes(memoryview(value))
+    try:
+        return bytes(memoryview(value))
+    except TypeError:
+        return value
+
+
+class FSMap(MutableMapping[str, bytes]):
+    """A mapping over a filesystem.
+
+    Parameters
+    ----------
+    root
+        the path below which the keys lie.
+    fs
+        the filesystem.
+    check
+        try whether it can be written to.
+    create
+        make the path if it is not there.
+    missing_exceptions
+        the errors that mean that there is no such key.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        fs: Any,
+        check: bool = False,
+        create: bool = False,
+        missing_exceptions: tuple[type[BaseException], ...] | None = None,
+    ) -> None:
+        self.fs = fs
+        self.root = fs._strip_protocol(root)
+        self._root_key_to_str = fs._strip_protocol(posixpath.join(root, "x"))[:-1]
+        self.missing_exceptions = _MISSING if missing_exceptions is None else missing_exceptions
+        self.check = check
+        self.create = create
+        if create and not fs.exists(root):
+            fs.mkdir(root)
+        if check:
+            if not fs.exists(root):
+                raise ValueError(f"the path {root!r} of the mapping is not there; create=True makes it")
+            probe = posixpath.join(root, "a")
+            fs.touch(probe)
+            fs.rm(probe)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {type(self.fs).__name__} at {self.root!r}>"
+
+    @cached_property
+    def dirfs(self) -> Any:
+        """The filesystem seen from `root`."""
+        from fsspec.registry import filesystem
+
+        return filesystem("dir", path=self._root_key_to_str, fs=self.fs)
+
+    def _key_to_str(self, key: Any) -> str:
+        """The full path of a key."""
+        if not isinstance(key, str):
+            if not isinstance(key, tuple):
+                raise TypeError(f"a key is a relative path, not {type(key).__name__}")
+            key = str(key) if len(key) != 1 else str(key[0])
+        return f"{self._root_key_to_str}{key}".rstrip("/")
+
+    def _str_to_key(self, path: str) -> str:
+        return path[len(self.root) :].lstrip("/")
+
+    def __getitem__(self, key: str, default: Any = _NOTHING) -> bytes:
+        try:
+            return self.fs.cat(self._key_to_str(key))
+        except self.missing_exceptions as error:
+            if default is not _NOTHING:
+                return default
+            raise KeyError(key) from error
+
+    def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:
+        """The bytes of several keys, fetched together.
+
+        Parameters
+        ----------
+        on_error
+            for a key that cannot be read: "raise", "omit" it, or "return" the exception.
+            A missing key is a KeyError.
+        """
+        paths = {key: self._key_to_str(key) for key in keys}
+        if not paths:
+            return {}
+        found = self.fs.cat(list(paths.values()), on_error="return")
+        out: dict[str, Any] = {}
+        for key, path in paths.items():
+            value = found.get(path, _NOTHING) if isinstance(found, dict) else found
+            if value is _NOTHING:
+                value = FileNotFoundError(path)
+            if isinstance(value, BaseException):
+                if isinstance(value, self.missing_exceptions):
+                    value = KeyError(key)
+                if on_error == "raise":
+                    raise value
+                if on_error == "omit":
+                    continue
+            out[key] = value
+        return out
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        path = self._key_to_str(key)
+        self.fs.mkdirs(self.fs._parent(path), exist_ok=True)
+        self.fs.pipe_file(path, maybe_convert(value))
+
+    def setitems(self, values_dict: Mapping[str, Any]) -> None:
+        """Write several keys together."""
+        self.fs.pipe({self._key_to_str(key): maybe_convert(value) for key, value in values_dict.items()})
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            self.fs.rm(self._key_to_str(key))
+        except Exception as error:  # of a store, whose errors for what is missing share no base
+            raise KeyError(key) from error
+
+    def delitems(self, keys: Iterable[str]) -> None:
+        """Remove several keys together."""
+        self.fs.rm([self._key_to_str(key) for key in keys])
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._str_to_key(path) for path in self.fs.find(self.root))
+
+    def __len__(self) -> int:
+        return len(self.fs.find(self.root))
+
+    def __contains__(self, key: object) -> bool:
+        return self.fs.isfile(self._key_to_str(key))
+
+    def pop(self, key: str, default: Any = _NOTHING) -> Any:
+        """Remove a key and return its bytes."""
+        found = self.__getitem__(key, default)
+        try:
+            del self[key]
+        except KeyError:
+            pass
+        return found
+
+    def clear(self) -> None:
+        """Remove all keys, and the root with them."""
+        try:
+            self.fs.rm(self.root, True)
+            self.fs.mkdir(self.root)
+        except self.missing_exceptions:
+            pass  # nothing was there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FSMap, (self.root, self.fs, False, False, self.missing_exceptions)
+
+
+def get_mapper(
+    url: str = "",
+    check: bool = False,
+    create: bool = False,
+    missing_exceptions: tuple[type[BaseException], ...] | None = None,
+    alternate_root: str | None = None,
+    **kwargs: Any,
+) -> FSMap:
+    """A mapping over what a URL names; see `FSMap`.
+
+    Parameters
+    ----------
+    alternate_root
+        a path in place of the URL's, where the URL's is only good for finding the
+        filesystem.
+    **kwargs
+        options of the filesystem.
+    """
+    fs, path = url_to_fs(url, **kwargs)
+    root = path if alternate_root is None else alternate_root
+    return FSMap(root, fs, check, create, missing_exceptions=missing_exceptions)
