@@ -372,10 +372,12 @@ class AdaptiveReadaheadCache(BaseCache):
         self._prefetcher: BackgroundPrefetcher | None = self._make()
 
     def _make(self) -> BackgroundPrefetcher:
+        # neither loads before such a cache is made; always fsspec's loop, since reads block
+        from fsspec._sync import get_loop
         from fsspec.prefetcher import BackgroundPrefetcher, in_thread
 
         return BackgroundPrefetcher(
-            in_thread(self.fetcher), self.size, self.concurrency, max_prefetch_size=self.max_prefetch_size
+            in_thread(self.fetcher), self.size, self.concurrency, self.max_prefetch_size, loop=get_loop()
         )
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
