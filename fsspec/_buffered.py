@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fsspec import _fork
+from fsspec._inherited_files import inherited
 from fsspec.caching import BaseCache, caches
-from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -79,8 +79,8 @@ def closing(file: Any) -> Steps:
         return
     try:
         if file.mode == "rb":
-            cache, file.cache = file.cache, None
-            release = getattr(cache, "close", None)
+            release = getattr(getattr(file, "cache", None), "close", None)
+            file.cache = None
             if release is not None:
                 release()
             return
@@ -185,7 +185,9 @@ class AbstractBufferedFile(io.IOBase):
         self.path = path
         self.fs: Any = fs
         self.mode = mode
-        self.blocksize: Any = self.DEFAULT_BLOCK_SIZE if block_size in ("default", None) else block_size
+        self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number, as third parties give it
+        if block_size not in ("default", None):
+            self.blocksize = block_size
         self.loc = 0
         self.autocommit = autocommit
         self.start = None
@@ -196,7 +198,7 @@ class AbstractBufferedFile(io.IOBase):
             import warnings
 
             warnings.warn(
-                "'trim' among the arguments of a file is deprecated, give cache_options={'trim': ...} instead",
+                "'trim' as an argument of a file is deprecated, use cache_options={'trim': ...} instead",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -222,7 +224,7 @@ class AbstractBufferedFile(io.IOBase):
     # what it is
 
     @property
-    def closed(self) -> bool:  # type: ignore[override]
+    def closed(self) -> bool:
         """Whether it was closed; an object whose construction failed counts as closed."""
         return getattr(self, "_closed", True)
 
@@ -297,9 +299,8 @@ class AbstractBufferedFile(io.IOBase):
         if self.mode != "rb":
             raise RuntimeError(f"{self.path!r} is open for writing: only files that are read can be pickled")
         cache = "none" if self.cache is None else self.cache.name
-        return reopen, (
-            self.fs, self.path, self.mode, self.blocksize, self.loc, self.size, self.autocommit, cache, self.kwargs,
-        )
+        how = self.mode, self.blocksize, self.loc, self.size, self.autocommit, cache, self.kwargs
+        return reopen, (self.fs, self.path, *how)
 
     def __enter__(self: _Self) -> _Self:
         if self.closed:
@@ -405,7 +406,8 @@ class AbstractBufferedFile(io.IOBase):
             how many bytes to read at a time while looking for it, by default a block.
         """
         self._check_readable()
-        held = self.cache._held(self.loc) if isinstance(self.cache, BaseCache) else None
+        cache = getattr(self, "cache", None)  # streams have none
+        held = cache._held(self.loc) if isinstance(cache, BaseCache) else None
         if held is not None:
             block, at, stop = held
             found = block.find(char, at, stop)
@@ -430,7 +432,7 @@ class AbstractBufferedFile(io.IOBase):
                 self.loc = begin + len(text)
                 return bytes(text)
 
-    def readline(self, size: int | None = -1) -> bytes:  # type: ignore[override]
+    def readline(self, size: int | None = -1) -> bytes:
         """The next line with its end, or what there is of it; empty at the end of the file."""
         line = self.readuntil()
         if size is not None and 0 <= size < len(line):
@@ -438,7 +440,7 @@ class AbstractBufferedFile(io.IOBase):
             line = line[:size]
         return line
 
-    def readlines(self, hint: int | None = -1) -> list[bytes]:  # type: ignore[override]
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
         """All lines that are left, at least ``hint`` bytes of them if that is positive."""
         if hint is not None and hint > 0:
             return super().readlines(hint)
@@ -462,7 +464,7 @@ class AbstractBufferedFile(io.IOBase):
 
     # writing
 
-    def write(self, data: Any) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         """Add bytes to the buffer; what is in it is uploaded once it holds a block.
 
         Returns
@@ -528,50 +530,6 @@ class AbstractBufferedFile(io.IOBase):
         self._closed = True
 
 
-# Files that are being written, in a forked child
-
-_ADVICE = "A file that is being written belongs to the process that opened it; open the file anew in this process"
-
-
-def _refused(name: str) -> Callable[..., Any]:
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise ForkError(f"{self!r}", _fork.owner_pid(self._generation), advice=_ADVICE)
-
-    refuse.__name__ = refuse.__qualname__ = name
-    return refuse
-
-
-def _dropped(self: Any, *args: Any, **kwargs: Any) -> None:
-    self.buffer = None
-
-
-def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
-    async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return func(self, *args, **kwargs)
-
-    return awaited
-
-
-_inherited: dict[type, type] = {}
-
-
-def inherited(cls: type) -> type:
-    """The class that files of ``cls`` have in a child if they were being written at the fork."""
-    found = _inherited.get(cls)
-    if found is None:
-        members: dict[str, Any] = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-        for name in ("write", "writelines", "flush", "commit", "_initiate_upload", "_upload_chunk"):
-            members[name] = _refused(name)
-        for name in ("close", "discard", "__exit__", "__aexit__", "__del__"):
-            members[name] = _dropped
-        for name, member in members.items():
-            code = getattr(getattr(cls, name, None), "__code__", None)
-            if code is not None and code.co_flags & 0x80:  # a coroutine function
-                members[name] = _awaited(member)
-        found = _inherited[cls] = type(cls.__name__, (cls,), members)
-    return found
-
-
 def reopen(
     fs: AbstractFileSystem,
     path: str,
@@ -585,7 +543,13 @@ def reopen(
 ) -> Any:
     """The file that a pickle was made of: opened again and at its position."""
     file = fs.open(
-        path, mode=mode, block_size=blocksize, autocommit=autocommit, cache_type=cache_type, size=size, **kwargs
+        path,
+        mode=mode,
+        block_size=blocksize,
+        autocommit=autocommit,
+        cache_type=cache_type,
+        size=size,
+        **kwargs,
     )
     if loc > 0:
         file.seek(loc)

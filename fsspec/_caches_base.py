@@ -98,8 +98,9 @@ class BaseCache:
         path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
         where = "" if path is None else f" of {path!r}"
         return ShortFetch(
-            f"bytes {start}-{stop}{where} came back as {got} instead of {stop - start}: the file became shorter"
-            f" than the {self.size} bytes it had when it was opened, or the transfer broke off; open it again"
+            f"bytes {start}-{stop}{where} came back as {got} instead of {stop - start}: the file became"
+            f" shorter than the {self.size} bytes it had when it was opened, or the transfer broke off;"
+            " open it again"
         )
 
     def _reset_stats(self) -> None:
@@ -119,8 +120,9 @@ class BaseCache:
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} of {self.size} bytes, block size {self.blocksize}, block count {self.nblocks}:"
-            f" {self.hit_count} hits, {self.miss_count} misses, {self.total_requested_bytes} bytes requested>"
+            f"<{type(self).__name__} of {self.size} bytes, block size {self.blocksize},"
+            f" block count {self.nblocks}: {self.hit_count} hits, {self.miss_count} misses,"
+            f" {self.total_requested_bytes} bytes requested>"
         )
 
 

@@ -222,7 +222,10 @@ class BackgroundBlockCache(BlockCache):
             following = (end - 1) // self.blocksize + 1
             if self._ahead is None and following < self.nblocks and not self._blocks.is_key_cached(following):
                 # a bound method: whoever replaces _fetch_block sees the background's calls too
-                self._ahead = _Ahead(following, self._fetch_block)
+                try:
+                    self._ahead = _Ahead(following, self._fetch_block)
+                except RuntimeError:  # no thread can be started, the interpreter is ending
+                    self._closed = True
         return out
 
     def _collect(self) -> None:
@@ -307,6 +310,11 @@ class MMapCache(BaseCache):
         if os.fstat(self._file.fileno()).st_size < self.size:
             self._file.truncate(self.size)
         return mmap.mmap(self._file.fileno(), self.size)
+
+    def __del__(self) -> None:
+        file = self.__dict__.get("_file")
+        if file is not None:
+            file.close()
 
     def _make_private(self) -> None:
         """In a child: the parent's blocks can still be read, what is written stays here."""

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec import _fork
-from fsspec._caches_base import BaseCache, Fetcher, Held, MultiFetcher, ShortFetch, spliced
+from fsspec._caches_base import BaseCache, Fetcher, Held, MultiFetcher, spliced
 from fsspec._caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ class AllBytes(BaseCache):
             if fetcher is None:
                 raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
             self.miss_count += 1
-            data = self._ask(0, self.size) if size else b""
+            data = fetcher(0, None) if size is None else self._ask(0, size)  # type: ignore[arg-type]
             self.total_requested_bytes += len(data)
         self.data = data
 
@@ -264,7 +263,7 @@ class KnownPartsOfAFile(BaseCache):
         super().__init__(blocksize, fetcher, size)
 
     @property
-    def size(self) -> int:  # type: ignore[override]
+    def size(self) -> int:
         """How many bytes are known."""
         return sum(map(len, self.data.values()))
 
@@ -273,7 +272,7 @@ class KnownPartsOfAFile(BaseCache):
         pass  # it follows from the parts
 
     @property
-    def nblocks(self) -> int:  # type: ignore[override]
+    def nblocks(self) -> int:
         """How many parts there are, after joining."""
         return len(self.data)
 
@@ -328,18 +327,21 @@ class KnownPartsOfAFile(BaseCache):
 
 
 def _joined(data: dict[tuple[int, int], bytes]) -> dict[tuple[int, int], bytes]:
-    """Parts in order, those that touch as one."""
+    """Parts in order, those that touch as one; a part ends where its bytes do."""
     out: dict[tuple[int, int], bytes] = {}
     run: list[bytes] = []
     first = last = 0
     for (start, stop), part in sorted(data.items(), key=lambda item: item[0]):
-        if run and start == last:
+        part = part[: stop - start]
+        if run and start <= last:
+            part = part[last - start :]  # empty if all of it is there already
+            start = last
             run.append(part)
         else:
             if run:
                 out[first, last] = b"".join(run)
             run, first = [part], start
-        last = stop
+        last = start + len(part)
     if run:
         out[first, last] = run[0] if len(run) == 1 else b"".join(run)
     return out
@@ -377,7 +379,7 @@ class AdaptiveReadaheadCache(BaseCache):
         from fsspec.prefetcher import BackgroundPrefetcher, in_thread
 
         return BackgroundPrefetcher(
-            in_thread(self.fetcher), self.size, self.concurrency, self.max_prefetch_size, loop=get_loop()
+            in_thread(self._ask), self.size, self.concurrency, self.max_prefetch_size, loop=get_loop()
         )
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -389,21 +391,16 @@ class AdaptiveReadaheadCache(BaseCache):
         self.miss_count += 1
         data = self._prefetcher.fetch(start, end)
         self.total_requested_bytes += len(data)
-        if len(data) < end - start:
-            raise self._short(start, end, len(data))
         return data
 
     def close(self) -> None:
-        """Stop fetching ahead; a later read begins anew."""
-        prefetcher, self._prefetcher = self._prefetcher, None
-        if prefetcher is not None:
-            prefetcher.close()
-
-    @_fork.owner_only
-    def __del__(self) -> None:
-        prefetcher = self.__dict__.get("_prefetcher")
+        """Stop fetching ahead, not waiting for what is under way; a later read begins anew."""
+        prefetcher, self._prefetcher = self.__dict__.get("_prefetcher"), None
         if prefetcher is not None:
             prefetcher.abandon()
+
+    def __del__(self) -> None:
+        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_prefetcher": None}

@@ -23,6 +23,7 @@ parent's.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -250,8 +251,8 @@ class PrefetchProducer:
         data = await self.fetcher(block.start, block.size, split_factor=split)
         if len(data) < block.size:
             raise ShortFetch(
-                f"bytes {block.start}-{block.end} came back as {len(data)} instead of {block.size}: the file became"
-                f" shorter than the {self.size} bytes it had, or the transfer broke off; open it again"
+                f"bytes {block.start}-{block.end} came back as {len(data)} instead of {block.size}: the file"
+                f" became shorter than the {self.size} bytes it had, or the transfer broke off; open it again"
             )
         block.data = data if len(data) == block.size else data[: block.size]
 
@@ -338,22 +339,23 @@ class PrefetchConsumer:
         """Let go of the bytes at hand."""
         self._current_block = None
 
-    def at_hand(self, size: int) -> bytes | None:
-        """The next bytes if they lie in the block at hand, None otherwise. On any thread."""
-        block, offset = self._current_block, self.offset
-        if block is None or block.data is None or not block.start <= offset <= offset + size <= block.end:
+    def at_hand(self, start: int, end: int) -> bytes | None:
+        """Bytes that lie in the block at hand, None if not all do. On any thread."""
+        block = self._current_block
+        if block is None or block.data is None or not block.start <= start <= end <= block.end:
             return None
-        self._count(size)
-        self.offset = offset + size
-        return block.data[offset - block.start : offset - block.start + size]
+        if start == self.offset:
+            self._count(end - start)
+        self.offset = end
+        return block.data[start - block.start : end - block.start]
 
     async def consume(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer only at the end of the file."""
         producer = self.orchestrator.producer
         assert producer is not None
-        data = self.at_hand(size)
+        begin, end = self.offset, min(self.offset + size, producer.size)
+        data = self.at_hand(begin, end)
         if data is None:
-            begin, end = self.offset, min(self.offset + size, producer.size)
             self._count(end - begin)
             missing = end - max(begin, producer.current_offset)
             if missing > 0:
@@ -391,10 +393,10 @@ class PrefetchConsumer:
             self._current_block = block
             while self.queue and self.queue[0].end <= min(end, block.end):
                 self.queue.popleft()
-            part = block.data[position - block.start : end - block.start] if not parts and end <= block.end else None
-            if part is not None:
-                return part
-            parts.append(memoryview(block.data)[position - block.start : end - block.start])
+            first, last = position - block.start, end - block.start
+            if not parts and end <= block.end:
+                return block.data[first:last]
+            parts.append(memoryview(block.data)[first:last])
             position = min(end, block.end)
             if position == end:
                 break
@@ -470,7 +472,9 @@ class BackgroundPrefetcher:
         """Go on with the blocks that have come; fetches under way stay with the parent."""
         producer, consumer = self.producer, self.consumer
         assert producer is not None
-        _fork.keep((producer, consumer, self._async_lock))  # collecting its tasks would run their ends here
+        tasks = [*producer._active_tasks, producer._producer_task]
+        if any(tasks):
+            _fork.keep(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
         self._begin(producer.fetcher, consumer.offset)
         assert self.producer is not None
@@ -490,8 +494,8 @@ class BackgroundPrefetcher:
     def closed_error(self) -> RuntimeError:
         """What a read raises once it is closed."""
         return RuntimeError(
-            "the file has been closed: nothing can be read from a prefetcher that was closed, and a read that is"
-            " under way ends with it"
+            "the file has been closed: nothing can be read from a prefetcher that was closed, and a read"
+            " that is under way ends with it"
         )
 
     def set_error(self, e: BaseException) -> None:
@@ -517,7 +521,10 @@ class BackgroundPrefetcher:
             error, self._error = self._error, None
             if error is not None:
                 raise error
-            if consumer.offset < start < producer.current_offset:
+            block = consumer._current_block
+            if block is not None and block.data is not None and block.start <= start < consumer.offset:
+                consumer.offset = start  # what follows in the queue goes on from this block
+            elif consumer.offset < start < producer.current_offset:
                 await consumer.skip(start - consumer.offset)
             elif start != consumer.offset:
                 await producer.restart(start)
@@ -547,8 +554,8 @@ class BackgroundPrefetcher:
         start, end = self._range(start, end)
         if start >= end:
             return b""
-        if start == self.consumer.offset and self._error is None:
-            data = self.consumer.at_hand(end - start)
+        if self._error is None:
+            data = self.consumer.at_hand(start, end)
             if data is not None:
                 if self.producer is not None and self.producer.wanting():
                     self.loop.call_soon_threadsafe(self.producer.start)
@@ -582,7 +589,7 @@ class BackgroundPrefetcher:
         self.is_stopped = True
         if self._generation != _fork.generation or self.producer is None:
             return
-        if not self._busy() or self.loop.is_closed():
+        if not self._busy() or self.loop.is_closed() or sys.is_finalizing():
             self.queue.clear()
             return
         from fsspec._sync import sync_teardown
@@ -599,7 +606,7 @@ class BackgroundPrefetcher:
             return
         self.is_stopped = True
         producer = self.producer
-        if self._generation != _fork.generation or producer is None or not self._busy() or self.loop.is_closed():
+        if self._generation != _fork.generation or producer is None or self.loop.is_closed():
             return
         for task in [*producer._active_tasks, producer._producer_task]:
             if task is not None:

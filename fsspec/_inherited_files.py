@@ -1,0 +1,76 @@
+"""Files that were being written as the process forked, in the child.
+
+Such a file belongs to the process that opened it: in the child its buffer is a copy, and
+its upload the parent's. Nothing that the child does may reach the store, least of all by
+the ``commit``, ``discard`` or ``close`` that a backend brings. Therefore the file is given
+the class that `inherited` makes of its own, as the fork returns in the child: writing
+raises there, and ending it in any way only lets go of the copy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from fsspec import _fork
+from fsspec.exceptions import ForkError
+
+_ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
+
+
+def _leaving() -> bool:
+    """Whether this happens because a file is closed or collected: compressors then write their end."""
+    frame = sys._getframe(2)
+    for _ in range(4):
+        if frame.f_code.co_name in ("close", "__exit__", "__del__"):
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if name in ("write", "flush") and _leaving():
+            return len(args[0]) if args else None
+        raise ForkError(f"{self!r}", _fork.owner_pid(self._generation), advice=_ADVICE)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    return refuse
+
+
+def _dropped(self: Any, *args: Any, **kwargs: Any) -> None:
+    self.buffer = None
+
+
+def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
+    async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return func(self, *args, **kwargs)
+
+    return awaited
+
+
+_inherited: dict[type, type] = {}
+
+
+def inherited(cls: type) -> type:
+    """The class that files of ``cls`` have in a child if they were being written at the fork."""
+    if "_inherited" in cls.__dict__:  # a child's child
+        return cls
+    found = _inherited.get(cls)
+    if found is None:
+        members: dict[str, Any] = {"_inherited": True}
+        for name in ("__module__", "__qualname__", "__doc__"):
+            members[name] = getattr(cls, name)
+        for name in ("write", "writelines", "flush", "commit", "_initiate_upload", "_upload_chunk"):
+            members[name] = _refused(name)
+        for name in ("close", "discard", "__exit__", "__aexit__", "__del__"):
+            members[name] = _dropped
+        for name, member in members.items():
+            code = getattr(getattr(cls, name, None), "__code__", None)
+            if code is not None and code.co_flags & 0x80:  # a coroutine function
+                members[name] = _awaited(member)
+        found = _inherited[cls] = type(cls.__name__, (cls,), members)
+    return found
