@@ -1,0 +1,66 @@
+"""``data:`` URLs, which carry their content."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from fsspec.spec import AbstractFileSystem
+
+
+class DataFileSystem(AbstractFileSystem):
+    """Reads what is written in a ``data:`` URL."""
+
+    protocol = "data"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        return path[len("data:") :] if path.startswith("data:") else path
+
+    @staticmethod
+    def _parts(path: str) -> tuple[str, str]:
+        head, comma, content = path.removeprefix("data:").partition(",")
+        if not comma:
+            raise ValueError("a data URL has a comma between its type and its content")
+        return head, content
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        head, content = self._parts(path)
+        data = base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)
+        return data[start:end]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        head, content = self._parts(path)
+        mime = head.partition(";")[0] or None
+        return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if "r" not in mode:
+            raise ValueError("data URLs can only be read")
+        return io.BytesIO(self.cat_file(path))
+
+    @staticmethod
+    def encode(data: bytes, mime: str | None = None) -> str:
+        """A ``data:`` URL for bytes.
+
+        Parameters
+        ----------
+        mime
+            their type, such as "text/csv".
+        """
+        return f"data:{mime or ''};base64,{base64.b64encode(data).decode()}"

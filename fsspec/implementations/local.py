@@ -1,0 +1,634 @@
+"""Files of this machine.
+
+Paths are absolute, with forward slashes.  Listings come from `os.scandir` as it gives
+them; a file is stat'ed only where its details are asked for.
+
+Forks: a reader keeps its own position and reads with ``pread``, so that parent and child
+never move each other's; what a writer has buffered belongs to the process that opened it,
+and a child throws its copy away.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import os.path as osp
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+
+from fsspec import _fork
+from fsspec._paths import trailing_sep
+from fsspec.callbacks import Callback
+from fsspec.compression import compr
+from fsspec.exceptions import ForkError
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import isfilelike, stringify_path
+
+__all__ = ["AbstractFileSystem", "LocalFileOpener", "LocalFileSystem", "make_path_posix", "trailing_sep"]
+
+logger = logging.getLogger("fsspec.local")
+
+_BLOCK = 2**20
+_WINDOWS = os.name == "nt"
+
+
+def make_path_posix(path: Any) -> Any:
+    """An absolute path with forward slashes, of a path of this machine.
+
+    ``~`` is the user's folder; lists and other collections give such.
+    """
+    if not isinstance(path, str):
+        if isinstance(path, (list, set, tuple)):
+            return type(path)(map(make_path_posix, path))
+        path = stringify_path(path)
+        if not isinstance(path, str):
+            raise TypeError(f"a path is needed, not {path!r}")
+    if _WINDOWS:
+        path = osp.abspath(osp.expanduser(path)) if not path.startswith("\\\\") else path
+        return path.replace("\\", "/")
+    if path.startswith("/"):
+        return path
+    if path.startswith("~"):
+        return osp.expanduser(path)
+    while path.startswith("./"):
+        path = path[2:]
+    here = os.getcwd()
+    return here if path in ("", ".") else f"{here.rstrip('/')}/{path}"
+
+
+class LocalFileSystem(AbstractFileSystem):
+    """The filesystem of this machine.
+
+    Parameters
+    ----------
+    auto_mkdir
+        make the folder of a file that is written.
+    """
+
+    root_marker = "/"
+    protocol = ("file", "local")
+    local_file = True
+
+    def __init__(self, auto_mkdir: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.auto_mkdir = auto_mkdir
+
+    @property
+    def fsid(self) -> str:
+        """ "local" on every machine."""
+        return "local"
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = stringify_path(path)
+        for prefix in ("file:", "local:"):
+            if path.startswith(prefix):
+                path = path[len(prefix) :]
+                path = path[2:] if path.startswith("//") else path
+                break
+        path = make_path_posix(path)
+        if not _WINDOWS:
+            return path.rstrip("/") or cls.root_marker
+        drive, rest = osp.splitdrive(path)
+        return drive + (rest.rstrip("/") or "/")
+
+    def unstrip_protocol(self, name: str) -> str:
+        """A ``file://`` URL."""
+        return f"file://{self._strip_protocol(name)}"
+
+    @classmethod
+    def _parent(cls, path: str) -> str:
+        path = cls._strip_protocol(path)
+        head = path.rpartition("/")[0]
+        if _WINDOWS and head.endswith(":"):
+            return head + "/"
+        return head or cls.root_marker
+
+    # entries -------------------------------------------------------------------------
+    def ls(self, path: str, detail: bool = False, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        try:
+            scan = os.scandir(path)
+        except NotADirectoryError:
+            return [self.info(path)] if detail else [path]
+        base = path.rstrip("/") + "/"
+        with scan:
+            if not detail:
+                return [base + item.name for item in scan]
+            return [self._entry(base + item.name, item) for item in scan]
+
+    def _entry(self, path: str, item: Any = None) -> dict[str, Any]:
+        """The entry of a path, or of what `os.scandir` gave for it."""
+        found = os.stat(path, follow_symlinks=False) if item is None else item.stat(follow_symlinks=False)
+        is_link = stat.S_ISLNK(found.st_mode)
+        target = None
+        size = found.st_size
+        mode = found.st_mode
+        if is_link:
+            target = os.readlink(path)
+            try:
+                behind = os.stat(path)
+                size, mode = behind.st_size, behind.st_mode
+            except OSError:
+                size = 0
+        kind = "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+        entry = {
+            "name": path,
+            "size": size,
+            "type": kind,
+            "created": found.st_ctime,
+            "islink": is_link,
+        }
+        for field in ("mode", "uid", "gid", "mtime", "ino", "nlink"):
+            entry[field] = getattr(found, f"st_{field}")
+        if is_link:
+            entry["destination"] = os.fsencode(target or "")
+        return entry
+
+    def info(self, path: Any, **kwargs: Any) -> dict[str, Any]:
+        if isinstance(path, os.DirEntry):
+            return self._entry(self._strip_protocol(path.path), path)
+        return self._entry(self._strip_protocol(path))
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        if maxdepth is not None or kwargs or type(self) is not LocalFileSystem:
+            return super().find(path, maxdepth=maxdepth, withdirs=withdirs, detail=detail, **kwargs)
+        path = self._strip_protocol(path)
+        out: dict[str, Any] = {}
+        todo = [path]
+        while todo:
+            folder = todo.pop()
+            try:
+                scan = os.scandir(folder)
+            except NotADirectoryError:
+                if folder == path:
+                    out[folder] = self._entry(folder) if detail else None
+                continue
+            except OSError:
+                continue
+            base = folder.rstrip("/") + "/"
+            with scan:
+                for item in scan:
+                    name = base + item.name
+                    if item.is_dir():
+                        if item.is_dir(follow_symlinks=False):
+                            todo.append(name)
+                        else:
+                            self._follow_link(name, todo)
+                        if withdirs:
+                            out[name] = self._entry(name, item) if detail else None
+                    else:
+                        out[name] = self._entry(name, item) if detail else None
+        if withdirs and path not in out and osp.isdir(path):
+            out[path] = self._entry(path) if detail else None
+        names = sorted(out)
+        return {name: out[name] for name in names} if detail else names
+
+    @staticmethod
+    def _follow_link(name: str, todo: list[str]) -> None:
+        """A link to a folder is a folder, unless it leads up to where it lies."""
+        real = osp.realpath(name)
+        if not (name + "/").startswith(real + "/"):
+            todo.append(name)
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        return osp.exists(self._strip_protocol(path))
+
+    def lexists(self, path: str, **kwargs: Any) -> bool:
+        return osp.lexists(self._strip_protocol(path))
+
+    def isfile(self, path: str) -> bool:
+        return osp.isfile(self._strip_protocol(path))
+
+    def isdir(self, path: str) -> bool:
+        return osp.isdir(self._strip_protocol(path))
+
+    def islink(self, path: str) -> bool:
+        """Whether a path is a symbolic link."""
+        return osp.islink(self._strip_protocol(path))
+
+    def created(self, path: str) -> datetime:
+        return datetime.fromtimestamp(self.info(path)["created"], tz=timezone.utc)
+
+    def modified(self, path: str) -> datetime:
+        return datetime.fromtimestamp(self.info(path)["mtime"], tz=timezone.utc)
+
+    def _isfilestore(self) -> bool:
+        return True
+
+    # folders -------------------------------------------------------------------------
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if self.exists(path):
+            raise FileExistsError(path)
+        if create_parents:
+            self.makedirs(path, exist_ok=True)
+        else:
+            os.mkdir(path, **kwargs)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        os.makedirs(self._strip_protocol(path), exist_ok=exist_ok)
+
+    def rmdir(self, path: str) -> None:
+        os.rmdir(self._strip_protocol(path))
+
+    # whole files ---------------------------------------------------------------------
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        if kwargs:
+            return super().cat_file(path, start, end, **kwargs)
+        with open(self._strip_protocol(path), "rb", buffering=0) as f:
+            if start is None and end is None:
+                return f.read()
+            first, last, _ = slice(start, end).indices(os.fstat(f.fileno()).st_size)
+            if last <= first:
+                return b""
+            f.seek(first)
+            return f.read(last - first)
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        if self.auto_mkdir:
+            self.makedirs(self._parent(path2), exist_ok=True)
+        if self.isfile(path1):
+            shutil.copyfile(path1, path2)
+        elif self.isdir(path1):
+            self.mkdirs(path2, exist_ok=True)
+        else:
+            raise FileNotFoundError(path1)
+
+    def get_file(self, path1: str, path2: Any, callback: Any = None, **kwargs: Any) -> None:
+        if isfilelike(path2):
+            with open(self._strip_protocol(path1), "rb") as f:
+                shutil.copyfileobj(f, path2)
+            return
+        self._told(self.cp_file, path1, path2, callback, **kwargs)
+
+    def put_file(self, path1: str, path2: str, callback: Any = None, **kwargs: Any) -> None:
+        mode = kwargs.pop("mode", "overwrite")
+        if mode == "create" and self.exists(path2):
+            raise FileExistsError(path2)
+        self._told(self.cp_file, path1, path2, callback, **kwargs)
+
+    def _told(self, copy: Any, path1: str, path2: str, callback: Any, **kwargs: Any) -> None:
+        copy(path1, path2, **kwargs)
+        callback = Callback.as_callback(callback)
+        source = self._strip_protocol(path1)
+        size = osp.getsize(source) if osp.isfile(source) else 0
+        callback.set_size(size)
+        callback.absolute_update(size)
+
+    def mv(self, path: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:  # type: ignore[override]
+        shutil.move(self._strip_protocol(path), self._strip_protocol(path2))
+
+    def link(self, src: str, dst: str, **kwargs: Any) -> None:
+        """Make ``dst`` another name of the file ``src``."""
+        os.link(self._strip_protocol(src), self._strip_protocol(dst), **kwargs)
+
+    def symlink(self, src: str, dst: str, **kwargs: Any) -> None:
+        """Make ``dst`` a symbolic link to ``src``."""
+        os.symlink(self._strip_protocol(src), self._strip_protocol(dst), **kwargs)
+
+    def rm_file(self, path: str) -> None:
+        os.remove(self._strip_protocol(path))
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        given = path if isinstance(path, list) else [path]
+        paths: list[str] = []
+        for p in given:
+            stripped = self._strip_protocol(p)
+            paths += self.expand_path(stripped) if any(c in stripped for c in "*?[") else [stripped]
+        for p in paths:
+            if self.isdir(p) and not self.islink(p):
+                if not recursive:
+                    raise ValueError(f"{p!r} is a folder: recursive=True removes it with all that is in it")
+                if osp.abspath(p) == os.getcwd():
+                    raise ValueError(f"{p!r} is the current folder of this process and is not removed")
+                shutil.rmtree(p)
+            else:
+                os.remove(p)
+
+    def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if self.auto_mkdir:
+            self.makedirs(self._parent(path), exist_ok=True)
+        if self.exists(path):
+            os.utime(path, None)
+        else:
+            open(path, "ab").close()
+        if truncate:
+            os.truncate(path, 0)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change the permissions of a file."""
+        os.chmod(self._strip_protocol(path), mode)
+
+    # opening -------------------------------------------------------------------------
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
+        path = self._strip_protocol(path)
+        if self.auto_mkdir and "w" in mode:
+            self.makedirs(self._parent(path), exist_ok=True)
+        return LocalFileOpener(path, mode, fs=self, **kwargs)
+
+
+class _Raw(io.RawIOBase):
+    """A plain file by its descriptor, with a position of its own.
+
+    Reading and writing say where (``pread``, ``pwrite``), so that processes that share
+    the descriptor after a fork do not move each other.  In a child nothing is written.
+    """
+
+    def __init__(self, fd: int, mode: str) -> None:
+        self._fd = fd
+        self._mode = mode
+        self._generation = _fork.generation
+        self._at = os.fstat(fd).st_size if "a" in mode else 0
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readable(self) -> bool:
+        return "r" in self._mode or "+" in self._mode
+
+    def writable(self) -> bool:
+        return self._mode != "rb"
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self._fd, [buffer], self._at)
+        self._at += count
+        return count
+
+    def readall(self) -> bytes:
+        left = os.fstat(self._fd).st_size - self._at
+        out = os.pread(self._fd, max(left, 0) + 1, self._at)
+        self._at += len(out)
+        return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
+
+    def write(self, data: Any) -> int:
+        if self._generation != _fork.generation:
+            return len(data)  # the parent's bytes, in a child's copy of its buffer
+        if "a" in self._mode:
+            count = os.write(self._fd, data)  # wherever the end is
+        else:
+            count = os.pwrite(self._fd, data, self._at)
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = 0 if whence == 0 else self._at if whence == 1 else os.fstat(self._fd).st_size
+        if base + offset < 0:
+            raise ValueError(f"cannot seek to {base + offset}, before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        size = self._at if size is None else size
+        os.ftruncate(self._fd, size)
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                super().close()
+            finally:
+                os.close(self._fd)
+
+
+def _file(path: str, mode: str) -> Any:
+    """An open binary file; positions are its own where it is a plain one."""
+    flags = {"r": os.O_RDONLY, "w": os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND}
+    flags["x"] = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    kind = mode.replace("b", "").replace("+", "").replace("t", "")
+    if kind not in flags or not hasattr(os, "preadv"):
+        return open(path, mode)
+    how = flags[kind]
+    if "+" in mode:
+        how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
+    fd = os.open(path, how | os.O_CLOEXEC, 0o666)
+    try:
+        found = os.fstat(fd)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(21, os.strerror(21), path)
+        if not stat.S_ISREG(found.st_mode):
+            return os.fdopen(fd, mode)
+        raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
+    except BaseException:
+        os.close(fd)
+        raise
+    size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
+    if "+" in mode:
+        return io.BufferedRandom(raw, size)
+    return io.BufferedReader(raw, size) if kind == "r" else io.BufferedWriter(raw, size)
+
+
+class LocalFileOpener(io.IOBase):
+    """A file of this machine.
+
+    Parameters
+    ----------
+    path, mode
+        as for the built-in ``open``, binary.
+    autocommit
+        False: it is written under another name, and takes its own by ``commit``.
+    fs
+        the filesystem that opened it.
+    compression
+        a name, "infer" or None; for reading.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        mode: str,
+        autocommit: bool = True,
+        fs: Any = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        from fsspec._openfile import get_compression
+
+        self.path = path
+        self.mode = mode
+        self.fs = fs
+        self.f: Any = None
+        self.temp: str | None = None
+        self.autocommit = autocommit
+        self.compression = get_compression(path, compression)
+        self.blocksize = io.DEFAULT_BUFFER_SIZE
+        self._generation = _fork.generation
+        self._open()
+
+    def _open(self) -> None:
+        if self.f is not None and not self.f.closed:
+            return
+        if self.autocommit or "w" not in self.mode:
+            self.f = _file(self.path, self.mode)
+            if self.compression:
+                self.f = compr[self.compression](self.f, mode=self.mode)
+        else:
+            folder = osp.dirname(self.path)
+            fd, self.temp = tempfile.mkstemp(dir=folder if osp.isdir(folder) else None)
+            os.close(fd)
+            self.f = _file(self.temp, self.mode)
+        if "w" not in self.mode and hasattr(self.f, "fileno"):
+            with suppress(OSError):
+                self.size = os.fstat(self.f.fileno()).st_size
+
+    def _mine(self, what: str) -> None:
+        if self._generation != _fork.generation:
+            raise ForkError(
+                f"{self!r}, open for writing,",
+                _fork.owner_pid(self._generation),
+                advice=f"Only the process that opened it may {what}; in this one, open the file anew",
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """The bytes of a range, for caches; the position does not move."""
+        self._open()
+        if hasattr(os, "pread") and not self.compression:
+            return os.pread(self.f.fileno(), end - start, start)
+        self.f.seek(start)
+        return self.f.read(end - start)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if "r" not in self.mode:
+            raise ValueError(f"{self!r} is being written and cannot be pickled")
+        at = 0 if self.closed else self.f.tell()
+        return _reopened, (self.path, self.mode, self.fs, self.compression, at)
+
+    def seekable(self, *args: Any, **kwargs: Any) -> bool:
+        return self.f.seekable(*args, **kwargs)
+
+    def readable(self) -> bool:
+        return "r" in self.mode or "+" in self.mode
+
+    def writable(self) -> bool:
+        return "r" not in self.mode or "+" in self.mode
+
+    def fileno(self) -> int:
+        return self.f.fileno()
+
+    def seek(self, *args: Any, **kwargs: Any) -> int:
+        return self.f.seek(*args, **kwargs)
+
+    def tell(self, *args: Any, **kwargs: Any) -> int:
+        return self.f.tell(*args, **kwargs)
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        return self.f.read(*args, **kwargs)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a writable buffer; the number of bytes put there."""
+        return self.f.readinto(buffer)
+
+    def readline(self, *args: Any, **kwargs: Any) -> bytes:
+        return self.f.readline(*args, **kwargs)
+
+    def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
+        return self.f.readlines(*args, **kwargs)
+
+    def write(self, *args: Any, **kwargs: Any) -> int:
+        self._mine("write")
+        return self.f.write(*args, **kwargs)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._mine("truncate")
+        return self.f.truncate(size)
+
+    def flush(self) -> None:
+        if self.f is not None and not self.f.closed and self.writable() and not self._inherited_writer():
+            self.f.flush()
+
+    def _inherited_writer(self) -> bool:
+        return self._generation != _fork.generation and self.writable()
+
+    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+        return iter(self.f)
+
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        """Whether the handle can no longer be used."""
+        return self.f is None or self.f.closed
+
+    def close(self) -> None:
+        if self.f is not None:
+            self.f.close()
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self.f.name if hasattr(self.f, "name") else (self.temp or self.path)
+
+    def commit(self) -> None:
+        """Give what was written its name."""
+        if self.autocommit:
+            raise RuntimeError(f"{self!r} was opened with autocommit and has its name already")
+        self._mine("commit")
+        assert self.temp is not None
+        with suppress(FileNotFoundError):
+            os.chmod(self.temp, stat.S_IMODE(os.stat(self.path).st_mode))
+        if not osp.exists(self.path):
+            os.chmod(self.temp, get_umask())
+        try:
+            os.replace(self.temp, self.path)
+        except OSError as error:
+            if error.errno != 18:  # another device
+                raise
+            shutil.move(self.temp, self.path)
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        if self.autocommit:
+            raise RuntimeError(f"{self!r} was opened with autocommit and cannot be discarded")
+        if self.temp is not None and self._generation == _fork.generation:
+            with suppress(FileNotFoundError):
+                os.unlink(self.temp)
+
+    def __enter__(self) -> LocalFileOpener:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "f":
+            raise AttributeError(name)
+        return getattr(self.f, name)
+
+
+def _reopened(path: str, mode: str, fs: Any, compression: str | None, at: int) -> LocalFileOpener:
+    """A reader from its pickled form, at the position that it had."""
+    f = LocalFileOpener(path, mode, fs=fs, compression=compression)
+    if at:
+        f.seek(at)
+    return f
+
+
+def get_umask(mask: int = 0o666) -> int:
+    """``mask`` less what this process's umask takes from new files."""
+    current = os.umask(0)
+    os.umask(current)
+    return mask & ~current

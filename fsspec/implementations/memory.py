@@ -1,0 +1,471 @@
+"""Files in the memory of this process.
+
+One store serves all instances, unless one asks for its own.  Beside the files, by path,
+lies a tree of folders, so that a listing costs what it lists; programs may change `store`
+and `pseudo_dirs` from outside, and the tree follows.
+
+A forked child has a copy of everything, as of all memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from io import BytesIO
+from typing import Any
+
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import stringify_path
+
+logger = logging.getLogger("fsspec.memoryfs")
+
+
+class _Tree:
+    """Names of files and folders by the folder that they lie in."""
+
+    def __init__(self) -> None:
+        self.children: dict[str, dict[str, None]] = {"": {}}
+
+    def add(self, path: str) -> None:
+        while path:
+            parent = path.rpartition("/")[0]
+            siblings = self.children.setdefault(parent, {})
+            if path in siblings:
+                return
+            siblings[path] = None
+            path = parent
+
+    def remove(self, path: str, still_there: Callable[[str], bool]) -> None:
+        """Take away a path, and the folders that nothing holds any more."""
+        while path and not self.children.get(path) and not still_there(path):
+            self.children.pop(path, None)
+            parent = path.rpartition("/")[0]
+            self.children.get(parent, {}).pop(path, None)
+            path = parent
+
+
+class _Store(dict):
+    """Files by path; whatever changes it keeps the tree right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tree = _Tree()
+        self.folders: list[str] = []
+
+    def _held(self, path: str) -> bool:
+        return path in self or path in self.folders
+
+    def __setitem__(self, path: str, f: Any) -> None:
+        if path not in self:
+            self.tree.add(path)
+        super().__setitem__(path, f)
+
+    def __delitem__(self, path: str) -> None:
+        super().__delitem__(path)
+        self.tree.remove(path, self._held)
+
+    def pop(self, path: str, *default: Any) -> Any:  # type: ignore[override]
+        if path not in self:
+            return super().pop(path, *default)
+        f = self[path]
+        del self[path]
+        return f
+
+    def popitem(self) -> Any:
+        path = next(reversed(self))
+        return path, self.pop(path)
+
+    def clear(self) -> None:
+        super().clear()
+        self.rebuild()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for path, f in dict(*args, **kwargs).items():
+            self[path] = f
+
+    def setdefault(self, path: str, default: Any = None) -> Any:
+        if path not in self:
+            self[path] = default
+        return self[path]
+
+    def rebuild(self) -> None:
+        self.tree = _Tree()
+        for path in [*self, *self.folders]:
+            self.tree.add(path)
+
+
+class _Folders(list):
+    """Explicit folders; whatever changes it keeps the tree right."""
+
+    def __init__(self, store: _Store, items: Iterable[str] = ("",)) -> None:
+        super().__init__(items)
+        self.store = store
+        store.folders = self
+
+    def append(self, path: str) -> None:
+        super().append(path)
+        self.store.tree.add(path)
+
+    def remove(self, path: str) -> None:
+        super().remove(path)
+        self.store.tree.remove(path, self.store._held)
+
+    def __contains__(self, path: object) -> bool:
+        return super().__contains__(path)
+
+    def _changed(name: str) -> Any:  # type: ignore[misc]
+        def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+            out = getattr(list, name)(self, *args, **kwargs)
+            self.store.rebuild()
+            return out
+
+        return change
+
+    __setitem__ = _changed("__setitem__")
+    __delitem__ = _changed("__delitem__")
+    __iadd__ = _changed("__iadd__")
+    extend = _changed("extend")
+    insert = _changed("insert")
+    pop = _changed("pop")
+    clear = _changed("clear")
+
+
+class MemoryFileSystem(AbstractFileSystem):
+    """A filesystem in memory.
+
+    Parameters
+    ----------
+    global_store
+        share the files of all such instances; False gives this one its own.
+    """
+
+    store: dict[str, Any] = _Store()
+    pseudo_dirs: list[str] = _Folders(store)  # type: ignore[arg-type]
+    protocol = "memory"
+    root_marker = "/"
+
+    def __init__(self, *args: Any, global_store: bool = True, **kwargs: Any) -> None:
+        self.global_store = global_store
+        if not global_store and "store" not in self.__dict__:
+            store = _Store()
+            self.store = store
+            self.pseudo_dirs = _Folders(store)
+        super().__init__(*args, **kwargs)
+
+    @property
+    def _fs_token(self) -> str:
+        token = super()._fs_token
+        return token if self.global_store else f"{token[:-8]}{id(self.store) & 0xFFFFFFFF:08x}"
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = stringify_path(path)
+        if path.startswith("memory://"):
+            path = path[len("memory://") :]
+        elif "::" in path or "://" in path:
+            return path.rstrip("/")
+        path = path.lstrip("/").rstrip("/")
+        return "/" + path if path else ""
+
+    # entries -------------------------------------------------------------------------
+    def _tree(self) -> dict[str, dict[str, None]]:
+        store = self.store
+        if not isinstance(store, _Store):  # a program put a plain dict in its place
+            fresh = _Store()
+            fresh.folders = self.pseudo_dirs
+            dict.update(fresh, store)
+            fresh.rebuild()
+            return fresh.tree.children
+        return store.tree.children
+
+    def _is_folder(self, path: str) -> bool:
+        return path == "" or path in self.pseudo_dirs or bool(self._tree().get(path))
+
+    @staticmethod
+    def _folder(path: str) -> dict[str, Any]:
+        return {"name": path, "size": 0, "type": "directory"}
+
+    @staticmethod
+    def _file(path: str, f: Any) -> dict[str, Any]:
+        return {
+            "name": path,
+            "size": f.size,
+            "type": "file",
+            "created": getattr(f, "created", None),
+        }
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        f = self.store.get(path)
+        if f is not None:
+            return [self._file(path, f)] if detail else [path]
+        names = self._tree().get(path)
+        if not names:
+            if not self._is_folder(path):
+                raise FileNotFoundError(path)
+            return []
+        if not detail:
+            return sorted(names)
+        store = self.store
+        return [self._file(p, store[p]) if p in store else self._folder(p) for p in sorted(names)]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        f = self.store.get(path)
+        if f is not None:
+            return self._file(path, f)
+        if self._is_folder(path):
+            return self._folder(path)
+        raise FileNotFoundError(path)
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        if maxdepth is not None and maxdepth < 1:
+            raise ValueError("maxdepth must be at least 1")
+        path = self._strip_protocol(path)
+        tree, store = self._tree(), self.store
+        out: dict[str, Any] = {}
+        if path in store:
+            out[path] = self._file(path, store[path])
+        elif withdirs and self._is_folder(path):
+            out[path] = self._folder(path)
+        level = [path]
+        depth = 0
+        while level and (maxdepth is None or depth < maxdepth):
+            depth += 1
+            following = []
+            for folder in level:
+                for name in tree.get(folder, ()):
+                    f = store.get(name)
+                    if f is not None:
+                        out[name] = self._file(name, f) if detail else None
+                    else:
+                        following.append(name)
+                        if withdirs:
+                            out[name] = self._folder(name)
+            level = following
+        names = sorted(out)
+        return {name: out[name] for name in names} if detail else names
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        path = self._strip_protocol(path)
+        return path in self.store or self._is_folder(path)
+
+    def isfile(self, path: str) -> bool:
+        return self._strip_protocol(path) in self.store
+
+    def isdir(self, path: str) -> bool:
+        path = self._strip_protocol(path)
+        return path not in self.store and self._is_folder(path)
+
+    def created(self, path: str) -> datetime:
+        return self._get(path).created
+
+    def modified(self, path: str) -> datetime:
+        return self._get(path).modified
+
+    def _get(self, path: str) -> Any:
+        path = self._strip_protocol(path)
+        try:
+            return self.store[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+    # folders -------------------------------------------------------------------------
+    def _check_parents(self, path: str, error: type[OSError]) -> None:
+        parent = path.rpartition("/")[0]
+        while parent:
+            if parent in self.store:
+                raise error(f"{parent!r} is a file, so that nothing can lie below it")
+            parent = parent.rpartition("/")[0]
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if path in self.store or path in self.pseudo_dirs or path == "":
+            raise FileExistsError(path)
+        self._check_parents(path, NotADirectoryError)
+        parent = path.rpartition("/")[0]
+        if parent and not self._is_folder(parent):
+            if not create_parents:
+                raise FileNotFoundError(parent)
+            self.mkdir(parent, create_parents=True)
+        self.pseudo_dirs.append(path)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        path = self._strip_protocol(path)
+        try:
+            self.mkdir(path, create_parents=True)
+        except FileExistsError:
+            if not exist_ok or path in self.store:
+                raise
+
+    def rmdir(self, path: str) -> None:
+        path = self._strip_protocol(path)
+        if path == "":
+            return  # the root stays
+        if path not in self.pseudo_dirs and not self._tree().get(path):
+            raise FileNotFoundError(path)
+        if self._tree().get(path):
+            raise OSError(39, "the folder is not empty", path)
+        self.pseudo_dirs.remove(path)
+
+    # whole files ---------------------------------------------------------------------
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        path = self._strip_protocol(path)
+        f = self.store.get(path)
+        if f is None:
+            raise IsADirectoryError(path) if self._is_folder(path) and path else FileNotFoundError(path)
+        with f.getbuffer() as view:
+            return bytes(view[start:end])
+
+    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if mode == "create" and self.exists(path):
+            raise FileExistsError(path)
+        self._check_target(path)
+        self.store[path] = MemoryFile(self, path, value)
+
+    def _check_target(self, path: str) -> None:
+        if path not in self.store and self._is_folder(path):
+            raise IsADirectoryError(path)
+        self._check_parents(path, FileExistsError)
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        f = self.store.get(path1)
+        if f is not None:
+            self._check_target(path2)
+            self.store[path2] = MemoryFile(self, path2, f.getvalue())
+        elif self._is_folder(path1):
+            if path2 not in self.pseudo_dirs:
+                self.makedirs(path2, exist_ok=True)
+        else:
+            raise FileNotFoundError(path1)
+
+    def _rm(self, path: str) -> None:
+        path = self._strip_protocol(path)
+        try:
+            del self.store[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        for p in reversed(paths):
+            if p in self.store:
+                del self.store[p]
+            elif p in self.pseudo_dirs and p != "":
+                self.rmdir(p)
+            elif p and not recursive and not self._is_folder(p):
+                raise FileNotFoundError(p)
+
+    # opening -------------------------------------------------------------------------
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        path = self._strip_protocol(path)
+        kind = mode.replace("b", "").replace("t", "")
+        if kind not in ("r", "w", "a", "x", "r+", "w+", "a+"):
+            raise ValueError(f"the mode {mode!r} is not known")
+        present = self.store.get(path)
+        if kind == "x" and self.exists(path):
+            raise FileExistsError(path)
+        if kind[0] == "r":
+            if present is None:
+                raise IsADirectoryError(path) if self._is_folder(path) else FileNotFoundError(path)
+            if kind == "r":
+                return _Reader(self, path, present)
+            present.seek(0)
+            return present
+        self._check_target(path)
+        if kind[0] == "a" and present is not None:
+            f = MemoryFile(self, path, present.getvalue())
+            f.seek(0, 2)
+        else:
+            f = MemoryFile(self, path)
+        if not self._intrans and autocommit:
+            f.commit()
+        return f
+
+
+class MemoryFile(BytesIO):
+    """A file in memory; what is written is there once it is committed.
+
+    Closing changes nothing: the store keeps the object.
+    """
+
+    def __init__(self, fs: Any = None, path: str | None = None, data: Any = None) -> None:
+        super().__init__(b"" if data is None else data)
+        self.fs = fs
+        self.path = path
+        self.created = self.modified = datetime.now(tz=timezone.utc)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        with self.getbuffer() as view:
+            return len(view)
+
+    def __enter__(self) -> MemoryFile:
+        return self
+
+    def close(self) -> None:
+        """Nothing: the store keeps the bytes."""
+
+    def discard(self) -> None:
+        """Forget it."""
+
+    def commit(self) -> None:
+        """Put it into the store."""
+        self.fs.store[self.path] = self
+        self.modified = datetime.now(tz=timezone.utc)
+
+
+class _Reader(MemoryFile):
+    """A reader with a position of its own, that can be closed."""
+
+    def __init__(self, fs: Any, path: str, f: Any) -> None:
+        super().__init__(fs, path, f.getvalue())  # shared by BytesIO until somebody writes
+        self.created, self.modified = f.created, f.modified
+        self.mode = "rb"
+
+    def writable(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        import io
+
+        raise io.UnsupportedOperation("the file is open for reading")
+
+    def close(self) -> None:
+        BytesIO.close(self)
+
+    def commit(self) -> None:
+        """Nothing: it is there."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _read_again, (self.fs, self.path, self.tell())
+
+
+def _read_again(fs: Any, path: str, at: int) -> Any:
+    f = fs.open(path, "rb")
+    f.seek(at)
+    return f
+
+
+_Reader.__name__ = _Reader.__qualname__ = "MemoryFile"
