@@ -30,11 +30,12 @@ def PyBytes_FromStringAndSize(address: int, size: int) -> bytes:
     return ctypes.string_at(address, size)
 
 
-def _fast_slice(data: Any, start: int, end: int) -> bytes:
-    """``bytes(data[start:end])``, copied once; the range has to lie within the data."""
-    if not 0 <= start <= end <= len(data):
-        raise ValueError(f"the range {start}-{end} does not lie within {len(data)} bytes")
-    return data[start:end] if type(data) is bytes else bytes(memoryview(data)[start:end])
+def _fast_slice(src_bytes: Any, offset: int, read_size: int) -> bytes:
+    """So many bytes from ``offset`` on, copied once; they have to lie within the data."""
+    end = offset + read_size
+    if not 0 <= offset <= end <= len(src_bytes):
+        raise ValueError(f"{read_size} bytes from {offset} on do not lie within {len(src_bytes)} bytes")
+    return src_bytes[offset:end] if type(src_bytes) is bytes else bytes(memoryview(src_bytes)[offset:end])
 
 
 def merge_offset_ranges(

@@ -92,8 +92,10 @@ def _usable(codec: Codec) -> bool:
 def _installed(module: str) -> bool:
     from importlib.util import find_spec  # slow to import
 
+    if module in sys.modules:
+        return sys.modules[module] is not None
     try:
-        return module in sys.modules or find_spec(module) is not None
+        return find_spec(module) is not None
     except ModuleNotFoundError:  # nor is the package that it is in
         return False
 

@@ -1,0 +1,206 @@
+"""Codecs: what they write they read, in the order and format of others."""
+
+import gzip
+import io
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from fsspec import compression, utils
+from fsspec.compression import available_compressions, compr, register_compression
+
+TEXT = b"first line\nsecond\n" + b"payload " * 5000
+STANDARD = ["zip", "bz2", "gzip", "lzma", "xz"]
+PACKAGES = {"snappy": "snappy", "lz4": "lz4.frame", "zstd": "zstandard"}
+
+
+class Kept(io.BytesIO):
+    """What was written to it outlives its end."""
+
+    data = b""
+
+    def close(self):
+        if not self.closed:
+            self.data = self.getvalue()
+        super().close()
+
+
+def compressed(name, data=TEXT):
+    target = Kept()
+    with compr[name](target, mode="wb") as f:
+        for start in range(0, len(data), 9999):
+            f.write(data[start:start + 9999])
+    target.close()
+    return target.data
+
+
+@pytest.fixture(params=[*STANDARD, *PACKAGES])
+def name(request):
+    if request.param in PACKAGES:
+        pytest.importorskip(PACKAGES[request.param])
+    return request.param
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Changes of the registry end with the test."""
+    known, extensions = dict(compr), dict(utils.compressions)
+    yield
+    for table, before in ((compr, known), (utils.compressions, extensions)):
+        table.clear()
+        table.update(before)
+
+
+def test_what_a_codec_writes_it_reads(name):
+    data = compressed(name)
+    assert len(data) < len(TEXT) or name == "zip"
+    with compr[name](io.BytesIO(data), mode="rb") as f:
+        assert f.read(5) == b"first"
+        assert f.readline() == b" line\n"
+        assert f.readline() == b"second\n"
+        assert f.read() == TEXT[18:] and f.read() == f.read(5) == b""
+
+
+def test_lines_and_text(name):
+    data = compressed(name, b"a\nb\n\xc3\xa9")
+    with compr[name](io.BytesIO(data), mode="rb") as f:
+        assert list(f) == [b"a\n", b"b\n", b"\xc3\xa9"]
+    with io.TextIOWrapper(compr[name](io.BytesIO(data), mode="rb"), encoding="utf-8") as text:
+        assert text.read() == "a\nb\né"
+
+
+def test_nothing_is_something_too(name):
+    with compr[name](io.BytesIO(compressed(name, b"")), mode="rb") as f:
+        assert f.read() == b""
+
+
+@pytest.mark.parametrize("name", ["bz2", "gzip", "lzma", "xz", "snappy", "lz4"])
+def test_a_stream_that_was_cut_off_is_no_whole_one(name):
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
+    data = compressed(name)
+    with pytest.raises(EOFError), compr[name](io.BytesIO(data[:-4]), mode="rb") as f:
+        f.read()
+
+
+def test_options_go_to_the_codec():
+    target = io.BytesIO()
+    with compr["gzip"](target, mode="wb", compresslevel=1, mtime=0) as f:
+        f.write(TEXT)
+    assert target.getvalue() == gzip.compress(TEXT, 1, mtime=0)[:9] + target.getvalue()[9:]
+    assert gzip.decompress(target.getvalue()) == TEXT
+
+
+def test_several_frames_of_zstandard_are_one_file():
+    zstandard = pytest.importorskip("zstandard")
+    data = zstandard.compress(b"one ") + zstandard.compress(b"two")
+    assert compr["zstd"](io.BytesIO(data), mode="rb").read() == b"one two"
+
+
+def test_no_compression_is_the_file_itself():
+    f = io.BytesIO()
+    assert compr[None](f, mode="rb") is compression.noop_file(f, "wb") is f
+
+
+def test_a_snappy_stream_goes_forward_only():
+    pytest.importorskip("snappy")
+    f = compression.SnappyFile(io.BytesIO(compressed("snappy", b"0123456789")), "rb")
+    assert not f.seekable()
+    with pytest.raises(NotImplementedError):
+        f.seek(0)
+    assert (f.read(4), f.tell(), f._fetch_range(4, 8), f.tell()) == (b"0123", 4, b"4567", 8)
+    assert f.readuntil(b"9") == b"89"
+
+
+# zip
+
+
+def zipped(**members):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    target.seek(0)
+    return target
+
+
+def test_a_zip_archive_is_read_by_its_first_member_or_the_one_named():
+    assert compression.unzip(zipped(first="1", second="2")).read() == b"1"
+    assert compression.unzip(zipped(first="1", second="2"), filename="second").read() == b"2"
+    with pytest.raises(KeyError, match="third"):
+        compression.unzip(zipped(first="1"), filename="third")
+    with pytest.raises(FileNotFoundError, match="no members"):
+        compression.unzip(zipped())
+
+
+@pytest.mark.parametrize("given, member", [(None, "file"), ("inner", "inner")])
+def test_a_zip_archive_is_whole_when_its_member_is_closed(given, member):
+    target = io.BytesIO()
+    f = compression.unzip(target, "wb", filename=given)
+    f.write(b"abc")
+    f.close()
+    f.close()
+    with zipfile.ZipFile(target) as archive:
+        assert archive.namelist() == [member] and archive.read(member) == b"abc"
+
+
+# the registry
+
+
+def test_what_works_here_is_available():
+    names = available_compressions()
+    assert names[0] is None and set(STANDARD) < set(names)
+    for name, module in PACKAGES.items():
+        if name != "zstd":
+            try:
+                __import__(module)
+            except ImportError:
+                assert name not in names
+            else:
+                assert name in names
+
+
+def test_a_codec_can_be_added(registry):
+    register_compression("reverse", lambda f, mode, **kwargs: f, ["rv", "rvv"])
+    assert "reverse" in compr and "reverse" in available_compressions()
+    assert utils.infer_compression("a.rv") == utils.infer_compression("a.RVV") == "reverse"
+
+
+def test_names_and_extensions_are_taken_once(registry):
+    before = dict(compr), dict(utils.compressions)
+    with pytest.raises(ValueError, match="gzip"):
+        register_compression("gzip", lambda f, **kwargs: f, "zz")
+    with pytest.raises(ValueError, match="gz"):
+        register_compression("other", lambda f, **kwargs: f, ["zz", "gz"])
+    assert (compr, utils.compressions) == before
+
+
+def test_unless_by_force(registry):
+    def mine(f, **kwargs):
+        return f
+
+    register_compression("gzip", mine, "gz", force=True)
+    assert compr["gzip"] is mine and utils.infer_compression("a.gz") == "gzip"
+
+
+@pytest.mark.parametrize(
+    "name, modules, package",
+    [
+        ("snappy", ["snappy"], "python-snappy"),
+        ("lz4", ["lz4", "lz4.frame"], "lz4"),
+        ("zstd", ["zstandard", "backports.zstd", "backports", "compression.zstd"], "zstandard"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_when_a_file_is_opened(name, modules, package):
+    code = (
+        "import sys\n"
+        f"for module in {modules}: sys.modules[module] = None\n"
+        "import io, fsspec.compression as c, fsspec.utils as u\n"
+        f"assert {name!r} not in c.available_compressions()\n"
+        f"try: c.compr[{name!r}](io.BytesIO(), mode='rb')\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert package in done.stdout and not done.stderr
