@@ -9,8 +9,8 @@ of the file and without gaps, from the reader's position on::
                                                  producer.current_offset
 
 Nothing is fetched ahead for the first reads: from the third in a row on, the window ahead
-grows with each read by the average of what was read.  A read elsewhere empties the queue
-and begins anew.
+grows with each read by the average of what was read, and more slowly once it is as long
+as a fetch should be.  A read elsewhere empties the queue and begins anew.
 
 Everything here runs on one event loop, except that `BackgroundPrefetcher.fetch` may be
 called from another thread, one at a time, and takes bytes of the block at hand without
@@ -229,7 +229,11 @@ class PrefetchProducer:
         reads = self.consumer.sequential_streak - self.MIN_STREAKS_FOR_PREFETCHING + 1
         if reads <= 0 or self.is_stopped:
             return 0
-        window = min(self.max_prefetch_size, reads * self.tracker.average)
+        average = self.tracker.average
+        window = reads * average
+        if average < self.MIN_CHUNK_SIZE < window:  # from here on it grows by the fetch, not by the read
+            window = self.MIN_CHUNK_SIZE + (window - self.MIN_CHUNK_SIZE) * average // self.MIN_CHUNK_SIZE
+        window = min(window, self.max_prefetch_size)
         ahead = self.current_offset - self.consumer.offset
         if 2 * ahead > window:
             return 0

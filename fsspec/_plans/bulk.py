@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
-from fsspec.utils import merge_offset_ranges, stringify_path
+from fsspec.utils import stringify_path
 
 
 def cat(
@@ -59,39 +59,11 @@ def cat_ranges(
     lasts = ends if isinstance(ends, list) else [ends] * len(paths)
     if not len(paths) == len(firsts) == len(lasts):
         raise ValueError(f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed")
-    mergeable = max_gap is not None and not any((n or 0) < 0 for n in (*firsts, *lasts))
-    asked: Any = (paths, firsts, lasts)
-    if mergeable:
-        asked = merge_offset_ranges(paths, firsts, lasts, max_gap=max_gap or 0)
-    answers = yield batch(
-        (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(*asked)),
-        return_exceptions=on_error != "raise",
-        batch_size=batch_size,
-    )
-    if not mergeable:
-        return answers
-    return _cut_out(paths, firsts, lasts, asked, answers)
-
-
-def _cut_out(paths: list[str], starts: Any, ends: Any, merged: Any, answers: list[Any]) -> list[Any]:
-    """The ranges that were asked for, out of the larger ones that were read."""
-    import bisect
-
-    where: dict[str, tuple[list[int], list[Any]]] = {}
-    for path, start, answer in zip(merged[0], merged[1], answers):
-        begins, parts = where.setdefault(path, ([], []))
-        begins.append(start)
-        parts.append(answer)
-    out = []
-    for path, start, end in zip(paths, starts, ends):
-        begins, parts = where[path]
-        at = bisect.bisect_right(begins, start or 0) - 1
-        part, begin = parts[at], begins[at]
-        if isinstance(part, BaseException):
-            out.append(part)
-        else:
-            out.append(part[(start or 0) - begin : None if end is None else max(end, start or 0) - begin])
-    return out
+    if max_gap is not None:
+        # joined ranges are for callers of merge_offset_ranges, who know what they ask for
+        raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
+    calls = (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts))
+    return (yield batch(calls, return_exceptions=on_error != "raise", batch_size=batch_size))
 
 
 def pipe(fs: Any, path: Any, value: Any = None, *, batch_size: int | None = None, **kwargs: Any) -> Plan:

@@ -28,7 +28,7 @@ def _targets(source: Any, sources: list[str], target: Any, target_is_folder: boo
     into = False
     if one:
         if has_magic(source):
-            into = len(sources) == 1 and target_is_folder
+            into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
     return other_paths(sources, target, exists=into, flatten=not one)
@@ -184,7 +184,9 @@ def put(
     from fsspec.registry import get_filesystem_class
 
     callback = Callback.as_callback(callback)
-    lpath, rpath = stringify_path(lpath), stringify_path(rpath)
+    rpath = stringify_path(rpath)
+    if not isinstance(lpath, (str, list)):
+        lpath = [stringify_path(p) for p in lpath] if isinstance(lpath, (tuple, set)) else [stringify_path(lpath)]
     if isinstance(lpath, list) and isinstance(rpath, list):
         sources, targets = lpath, rpath
     else:

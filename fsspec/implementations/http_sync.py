@@ -4,7 +4,8 @@ For places without threads or event loops (Python in a browser, above all). Impo
 this module makes it the implementation of http and https, until `unregister`.
 
 An instance has a `requests.Session`. In a forked child it gets a new one; the parent's
-connections are covered there, so that they are neither used nor closed.
+connections are covered there, so that they are neither used nor closed. The files are
+in `_http_sync_file`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from fsspec import _fork
 from fsspec._plans import drive
 from fsspec._replacing import replacing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
-from fsspec.exceptions import ForkError
 from fsspec.implementations._http_browser import (
     JsHttpException,
     RequestsSessionShim,
@@ -28,9 +27,16 @@ from fsspec.implementations._http_browser import (
     StreamIO,
 )
 from fsspec.implementations._http_plans import glob
+from fsspec.implementations._http_sync_file import (
+    HTTPFile,
+    HTTPStreamFile,
+    cover,
+    get_range,
+    idle_sockets,
+    read_part,
+)
 from fsspec.implementations._http_words import (
     checksums,
-    content_range,
     described,
     entries,
     ex,
@@ -82,35 +88,6 @@ if sys.platform != "emscripten":
 
     class HTTPPermissionError(requests.HTTPError, PermissionError):
         """The server wants credentials that it was not given (401), or forbids (403)."""
-
-
-def _read_part(response: Any, url: str, start: int, end: int | None) -> bytes:
-    """The bytes from ``start`` up to ``end`` of the answer to a request for them."""
-    if response.status_code == 416:
-        return b""
-    if response.status_code != 206:  # everything, whatever was asked for
-        parts, got = [], 0
-        for part in response.iter_content(2**16):
-            parts.append(part)
-            got += len(part)
-            if end is not None and got >= end:
-                break
-        return b"".join(parts)[start:end]
-    first, stop, total = content_range(response.headers)
-    if first is not None and stop is not None:
-        wanted = total if end is None or total is None else min(end, total)
-        if first != start or wanted is not None and stop < wanted:
-            raise OSError(f"the server sent bytes {first} to {stop} of {shown(url)}, not {start} to {wanted}")
-    data = response.content
-    return data if end is None else data[: end - start]
-
-
-def get_range(session: Any, url: str, start: int, end: int, **kwargs: Any) -> bytes:
-    """The bytes of a URL from ``start`` up to ``end``, by one request."""
-    with closing(session.get(url, stream=True, **ranged(kwargs, range_value(start, end)))) as response:
-        if response.status_code != 416:
-            response.raise_for_status()
-        return _read_part(response, url, start, end)
 
 
 def _file_info(url: str, session: Any, size_policy: str = "head", **kwargs: Any) -> dict[str, Any]:
@@ -173,7 +150,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def _after_fork_in_child(self) -> None:
         session = object.__getattribute__(self, "__dict__").get("session")
         if session is not None:
-            _cover(_sockets(session))
+            cover(idle_sockets(session))
         super()._after_fork_in_child()
 
     @property
@@ -219,7 +196,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     # -- reading ---------------------------------------------------------------
 
-    def _get(self, url: str, **options: Any) -> Any:  # type: ignore[override]
+    def _request(self, url: str, **options: Any) -> Any:
         """A response whose body is still to be read."""
         return self.session.get(self.encode_url(url), stream=True, **{**self.kwargs, **options})
 
@@ -238,20 +215,20 @@ class HTTPFileSystem(AbstractFileSystem):
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         options = {**self.kwargs, **kwargs}
         if start is None and end is None:
-            with closing(self._get(url, **options)) as response:
+            with closing(self._request(url, **options)) as response:
                 self._raise_not_found_for_status(response, url)
                 return response.content
         value = self._process_limits(url, start, end)
         begin, _, stop = value.partition("=")[2].rpartition("-")
         if begin and stop and int(stop) < int(begin):
             return b""
-        with closing(self._get(url, **ranged(options, value))) as response:
+        with closing(self._request(url, **ranged(options, value))) as response:
             if response.status_code == 416:
                 return b""
             self._raise_not_found_for_status(response, url)
             if not begin:
                 return response.content[-int(stop):]
-            return _read_part(response, url, int(begin), int(stop) + 1 if stop else None)
+            return read_part(response, url, int(begin), int(stop) + 1 if stop else None)
 
     def get_file(  # type: ignore[override]
         self,
@@ -265,7 +242,7 @@ class HTTPFileSystem(AbstractFileSystem):
         if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
             os.makedirs(lpath, exist_ok=True)
             return
-        with closing(self._get(rpath, **kwargs)) as response:
+        with closing(self._request(rpath, **kwargs)) as response:
             self._raise_not_found_for_status(response, rpath)
             callback.set_size(described(response.headers)["size"])
             if isfilelike(lpath):
@@ -284,7 +261,7 @@ class HTTPFileSystem(AbstractFileSystem):
             logger.debug("no HEAD of %s: %r", shown(url), type(error))
             info = {}
         if info.get("size") is None:
-            with closing(self._get(url, **with_headers(options, Accept_Encoding="identity"))) as response:
+            with closing(self._request(url, **with_headers(options, Accept_Encoding="identity"))) as response:
                 self._raise_not_found_for_status(response, url)
             info = _from_get(response)
         return {**info, "name": url, "type": "file"}
@@ -292,7 +269,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
         try:
-            with closing(self._get(path, **kwargs)) as response:
+            with closing(self._request(path, **kwargs)) as response:
                 if strict:
                     self._raise_not_found_for_status(response, path)
                 return response.status_code < 400
@@ -320,7 +297,7 @@ class HTTPFileSystem(AbstractFileSystem):
         """The links of a page that lead below it; one request."""
         listed = self.dircache[url] if self.use_listings_cache and url in self.dircache else None
         if listed is None:
-            with closing(self._get(url, **kwargs)) as response:
+            with closing(self._request(url, **kwargs)) as response:
                 self._raise_not_found_for_status(response, url)
                 text = response.text if may_have_links(response.headers) else ""
             listed = entries(links(text, url, self.simple_links, self.same_schema))
@@ -415,190 +392,6 @@ def _chunks(local: Any, chunk_size: int, callback: Callback) -> Iterator[bytes]:
     while chunk := local.read(chunk_size):
         yield chunk
         callback.relative_update(len(chunk))
-
-
-# files ---------------------------------------------------------------------------
-class _Connected:
-    """The session of a file; in a forked child that of its revived filesystem."""
-
-    fs: Any
-    url: str
-
-    @property
-    def session(self) -> Any:
-        """The session that requests are made by."""
-        return self._given if self._made_in == _fork.generation else self.fs.session
-
-    @session.setter
-    def session(self, session: Any) -> None:
-        self._given = session
-        self._made_in = _fork.generation
-
-
-class HTTPFile(_Connected, AbstractBufferedFile):
-    """A remote file that can be read anywhere, by requests for ranges."""
-
-    def __init__(
-        self,
-        fs: Any,
-        url: str,
-        session: Any = None,
-        block_size: int | None = None,
-        mode: str = "rb",
-        cache_type: str = "bytes",
-        cache_options: dict[str, Any] | None = None,
-        size: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
-        self.url = url
-        self.session = session if session is not None else fs.session
-        self._details = {"name": url, "size": size, "type": "file"}
-        super().__init__(
-            fs=fs,
-            path=url,
-            mode=mode,
-            block_size=block_size if block_size is not None else "default",
-            cache_type=cache_type,
-            cache_options=cache_options,
-            size=size,
-            **kwargs,
-        )
-        self.size = size
-
-    def read(self, length: int = -1) -> bytes:
-        """Read bytes from the position on, all that is left where ``length`` is negative."""
-        if self.size is None and not self.closed:
-            from fsspec.caching import AllBytes
-
-            data = self.fs.cat_file(self.url, **self.kwargs)
-            self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
-            self.size = len(data)
-        return super().read(-1 if length is None else length)
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        """The bytes from ``start`` up to ``end``.
-
-        Raises
-        ------
-        ValueError
-            the server ignores ranges, and ``start`` is not 0.
-        """
-        options = ranged(self.kwargs, range_value(start, end))
-        with closing(self.session.get(self.fs.encode_url(self.url), stream=True, **options)) as response:
-            if response.status_code != 416:
-                self.fs._raise_not_found_for_status(response, self.url)
-            if response.status_code == 200 and start > 0:
-                raise ValueError(
-                    f"the server of {shown(self.url)} ignores requests for a part of the file;"
-                    " open it with block_size=0 to read it from its beginning to its end"
-                )
-            return _read_part(response, self.url, start, end)
-
-
-class HTTPStreamFile(_Connected, AbstractBufferedFile):
-    """A remote file read from its beginning to its end; not in a forked child."""
-
-    def __init__(self, fs: Any, url: str, mode: str = "rb", session: Any = None, **kwargs: Any) -> None:
-        if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
-        self.url = url
-        self.session = session if session is not None else fs.session
-        self._details = {"name": url, "size": None}
-        super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
-        self.r = self.session.get(fs.encode_url(url), stream=True, **kwargs)
-        fs._raise_not_found_for_status(self.r, url)
-        self._parts = self.r.iter_content(2**16)
-        self._left = b""
-        _fork.register(self)
-
-    def _after_fork_in_child(self) -> None:
-        _cover([getattr(getattr(self.r.raw, "_connection", None), "sock", None)])
-        _fork.keep([self.r, self._parts])
-
-    def seek(self, *args: Any, **kwargs: Any) -> int:
-        """Only to where the file is already; ValueError for any other place."""
-        if args in ((0, 1), (self.loc,), (self.loc, 0)) and not kwargs:
-            return self.loc
-        raise ValueError(f"{shown(self.url)} is read as it arrives; there is no way to another place in it")
-
-    def read(self, num: int = -1) -> bytes:
-        """Read on.
-
-        Raises
-        ------
-        ForkError
-            the file was opened in the process that this one was forked from.
-        """
-        self._fill(num if num is not None and num >= 0 else None)
-        return self._give(len(self._left) if num is None or num < 0 else num)
-
-    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """Read on up to and with the next ``char``, or to the end."""
-        searched = 0
-        while (found := self._left.find(char, searched)) < 0:
-            before = len(self._left)
-            searched = max(0, before - len(char) + 1)
-            self._fill(before + 1)
-            if len(self._left) == before:
-                return self._give(before)
-        return self._give(found + len(char))
-
-    def readline(self) -> bytes:  # type: ignore[override]
-        """Read on to the end of the line."""
-        return self.readuntil()
-
-    def _fill(self, num: int | None) -> None:
-        if self.closed:
-            raise ValueError(f"the file {shown(self.url)} is closed")
-        if self._made_in != _fork.generation:
-            raise ForkError(
-                f"the response that is read as {shown(self.url)}, which cannot be resumed: open it again",
-                _fork.owner_pid(self._made_in),
-            )
-        parts, got = [self._left], len(self._left)
-        while num is None or got < num:
-            part = next(self._parts, b"")
-            if not part:
-                break
-            parts.append(part)
-            got += len(part)
-        self._left = b"".join(parts)
-
-    def _give(self, num: int) -> bytes:
-        data, self._left = self._left[:num], self._left[num:]
-        self.loc += len(data)
-        return data
-
-    def close(self) -> None:
-        """Give up the response; silent in a forked child."""
-        response = getattr(self, "r", None)
-        if response is not None and self._made_in == _fork.generation:
-            response.close()
-        super().close()
-
-
-# in a forked child -----------------------------------------------------------------
-def _sockets(session: Any) -> Iterator[Any]:
-    """The sockets of idle connections, found without taking any lock."""
-    for adapter in list(getattr(session, "adapters", {}).values()):
-        pools = getattr(getattr(adapter, "poolmanager", None), "pools", None)
-        for pool in list(getattr(pools, "_container", {}).values()):
-            for connection in list(getattr(getattr(pool, "pool", None), "queue", ())):
-                yield getattr(connection, "sock", None)
-
-
-def _cover(sockets: Any) -> None:
-    """Put a dead socket under the numbers of inherited ones, which then reach nobody."""
-    import socket
-
-    found = [s.fileno() for s in sockets if s is not None and s.fileno() >= 0]
-    if found:
-        dead, peer = socket.socketpair()
-        with dead, peer:
-            for fd in found:
-                os.dup2(dead.fileno(), fd, inheritable=False)
 
 
 # registration --------------------------------------------------------------------

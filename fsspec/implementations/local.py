@@ -10,6 +10,7 @@ and a child throws its copy away.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -24,6 +25,7 @@ from typing import Any
 
 from fsspec import _fork
 from fsspec._paths import trailing_sep
+from fsspec._replacing import replacing
 from fsspec.callbacks import Callback
 from fsspec.compression import compr
 from fsspec.exceptions import ForkError
@@ -416,8 +418,8 @@ class _Raw(io.RawIOBase):
 
 def _file(path: str, mode: str) -> Any:
     """An open binary file; positions are its own where it is a plain one."""
-    flags = {"r": os.O_RDONLY, "w": os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND}
-    flags["x"] = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    making = os.O_WRONLY | os.O_CREAT
+    flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
     if kind not in flags or not hasattr(os, "preadv"):
         return open(path, mode)
@@ -486,8 +488,7 @@ class LocalFileOpener(io.IOBase):
             if self.compression:
                 self.f = compr[self.compression](self.f, mode=self.mode)
         else:
-            folder = osp.dirname(self.path)
-            fd, self.temp = tempfile.mkstemp(dir=folder if osp.isdir(folder) else None)
+            fd, self.temp = tempfile.mkstemp()
             os.close(fd)
             self.f = _file(self.temp, self.mode)
         if "w" not in self.mode and hasattr(self.f, "fileno"):
@@ -588,16 +589,20 @@ class LocalFileOpener(io.IOBase):
             raise RuntimeError(f"{self!r} was opened with autocommit and has its name already")
         self._mine("commit")
         assert self.temp is not None
-        with suppress(FileNotFoundError):
-            os.chmod(self.temp, stat.S_IMODE(os.stat(self.path).st_mode))
-        if not osp.exists(self.path):
-            os.chmod(self.temp, get_umask())
+        try:
+            mode = stat.S_IMODE(os.stat(self.path).st_mode)
+        except FileNotFoundError:
+            mode = get_umask()
+        os.chmod(self.temp, mode)
         try:
             os.replace(self.temp, self.path)
         except OSError as error:
-            if error.errno != 18:  # another device
+            if error.errno != errno.EXDEV:
                 raise
-            shutil.move(self.temp, self.path)
+            with replacing(self.path) as f, open(self.temp, "rb") as source:
+                shutil.copyfileobj(source, f)
+            os.chmod(self.path, mode)
+            os.unlink(self.temp)
 
     def discard(self) -> None:
         """Throw away what was written."""

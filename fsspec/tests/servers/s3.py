@@ -46,4 +46,4 @@ def serve_s3() -> Iterator[str]:
 
 def options(address: str, **more: object) -> dict[str, object]:
     """Storage options of s3fs for a server at ``address``."""
-    return {**CREDENTIALS, "client_kwargs": {"region_name": "us-east-1"}, "endpoint_url": address, **more}
+    return {**CREDENTIALS, "endpoint_url": address, **more}
