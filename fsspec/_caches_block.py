@@ -96,17 +96,23 @@ class BlockCache(BaseCache):
         super().__init__(blocksize, fetcher, size)
         self.nblocks = -(-size // blocksize) if size else 0
         self.maxblocks = maxblocks
-        self._blocks = self._empty()
+        self._forget()
 
-    def _empty(self) -> UpdatableLRU:
+    def _forget(self) -> None:
         # bound at each call, so that _fetch_block may be replaced on the instance
-        return UpdatableLRU(lambda number: self._fetch_block(number), self.maxblocks)
+        self._blocks = UpdatableLRU(lambda number: self._fetch_block(number), self.maxblocks)
+        self._last: tuple[int, int, bytes] = 0, -1, b""  # start, end and content of the block used last
 
     def cache_info(self) -> UpdatableLRU.CacheInfo:
         """Hits, misses, the most blocks that are kept and how many there are."""
         return self._blocks.cache_info()
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
+        left, right, block = self._last
+        if start is not None and end is not None and left <= start <= end <= right:
+            self.hit_count += 1
+            self._blocks._hits += 1
+            return block[start - left : end - left]
         start, end = self._bounds(start, end)
         if start >= end:
             return b""
@@ -114,12 +120,12 @@ class BlockCache(BaseCache):
         first, last = start // blocksize, (end - 1) // blocksize
         if first == last:
             block = self._block(first)
-            start -= first * blocksize
-            return block[start : end - first * blocksize]
-        parts: list[Any] = [memoryview(self._block(first))[start - first * blocksize :]]
-        for number in range(first + 1, last):
-            parts.append(self._block(number))
-        parts.append(memoryview(self._block(last))[: end - last * blocksize])
+            left = first * blocksize
+            self._last = left, left + len(block), block
+            return block[start - left : end - left]
+        parts: list[Any] = [self._block(number) for number in range(first, last + 1)]
+        parts[0] = memoryview(parts[0])[start - first * blocksize :]
+        parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
         return b"".join(parts)
 
     def _block(self, number: int) -> bytes:
@@ -147,12 +153,12 @@ class BlockCache(BaseCache):
     def __getstate__(self) -> dict[str, Any]:
         """Without the blocks: they can be fetched again, and are large."""
         state = self.__dict__.copy()
-        del state["_blocks"]
+        del state["_blocks"], state["_last"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._blocks = self._empty()
+        self._forget()
 
 
 class _Ahead:
@@ -200,13 +206,14 @@ class _Ahead:
 
 
 class BackgroundBlockCache(BlockCache):
-    """As `BlockCache`, and fetches the block after those just read in the background."""
+    """As `BlockCache`, and while reads go on in order the next block is fetched in the background."""
 
     name: ClassVar[str] = "background"
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size, maxblocks)
         self._ahead: _Ahead | None = None
+        self._reached: int | None = None  # the block in which the read before ended
         self._closed = False
 
     def close(self) -> None:
@@ -215,18 +222,24 @@ class BackgroundBlockCache(BlockCache):
         self._ahead = None
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._bounds(start, end)
+        if self._ahead is not None:
+            self._collect()
         out = super()._fetch(start, end)
         if out and not self._closed:
-            self._collect()
-            following = (end - 1) // self.blocksize + 1
-            if self._ahead is None and following < self.nblocks and not self._blocks.is_key_cached(following):
-                # a bound method: whoever replaces _fetch_block sees the background's calls too
-                try:
-                    self._ahead = _Ahead(following, self._fetch_block)
-                except RuntimeError:  # no thread can be started, the interpreter is ending
-                    self._closed = True
+            start, end = self._bounds(start, end)
+            last = (end - 1) // self.blocksize
+            before, self._reached = self._reached, last
+            if before is None or before <= start // self.blocksize <= before + 1:
+                self._begin(last + 1)
         return out
+
+    def _begin(self, number: int) -> None:
+        if self._ahead is None and number < self.nblocks and not self._blocks.is_key_cached(number):
+            try:
+                # a bound method: whoever replaces _fetch_block sees the background's calls too
+                self._ahead = _Ahead(number, self._fetch_block)
+            except RuntimeError:  # no thread can be started, the interpreter is ending
+                self._closed = True
 
     def _collect(self) -> None:
         """Keep the block that has come meanwhile; an error of it is for those who want it."""

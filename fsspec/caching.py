@@ -65,10 +65,13 @@ class ReadAheadCache(BaseCache):
         self.end = 0
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
+        if start is not None and end is not None and self.start <= start <= end <= self.end:
+            self.hit_count += 1
+            return self.cache[start - self.start : end - self.start]
         start, end = self._bounds(start, end)
         if start >= end:
             return b""
-        if self.start <= start and end <= self.end:
+        if start >= self.start and end <= self.end:  # what was left open, or past the end
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
         self.miss_count += 1

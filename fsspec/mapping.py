@@ -18,9 +18,9 @@ _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 def maybe_convert(value: Any) -> Any:
     """What has the buffer interface, or is an array, as bytes."""
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, bytearray)):
         return value
-    if hasattr(value, "__array__") and not isinstance(value, (bytearray, memoryview)):
+    if hasattr(value, "__array__") and not isinstance(value, memoryview):
         if hasattr(value, "dtype") and value.dtype.kind in "Mm":
             value = value.view("int64")
         return bytes(memoryview(value))

@@ -279,7 +279,8 @@ class PrefetchProducer:
                 self.wakeup_event.clear()
                 free = self.concurrency - len(self._active_tasks)
                 if free > 0:
-                    self.begin(min(wanted, max(self.MIN_CHUNK_SIZE, -(-wanted // free))))
+                    least = max(self.MIN_CHUNK_SIZE, self.tracker.average)
+                    self.begin(min(wanted, max(least, -(-wanted // free))))
                 else:
                     await self.wakeup_event.wait()
         finally:

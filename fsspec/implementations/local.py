@@ -152,13 +152,16 @@ class LocalFileSystem(AbstractFileSystem):
         for field in ("mode", "uid", "gid", "mtime", "ino", "nlink"):
             entry[field] = getattr(found, f"st_{field}")
         if is_link:
-            entry["destination"] = os.fsencode(target or "")
+            entry["destination"] = target
         return entry
 
     def info(self, path: Any, **kwargs: Any) -> dict[str, Any]:
-        if isinstance(path, os.DirEntry):
-            return self._entry(self._strip_protocol(path.path), path)
-        return self._entry(self._strip_protocol(path))
+        item = path if isinstance(path, os.DirEntry) else None
+        stripped = self._strip_protocol(path.path if item is not None else path)
+        entry = self._entry(stripped, item)
+        if entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
+            raise FileNotFoundError(2, "the link leads nowhere", stripped)
+        return entry
 
     def find(
         self,

@@ -210,7 +210,9 @@ class MemoryFileSystem(AbstractFileSystem):
         if not detail:
             return sorted(names)
         store = self.store
-        return [self._file(p, store[p]) if p in store else self._folder(p) for p in sorted(names)]
+        inside = sorted(names)
+        files = [self._file(p, store[p]) for p in inside if p in store]
+        return files + [self._folder(p) for p in inside if p not in store]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
@@ -236,7 +238,7 @@ class MemoryFileSystem(AbstractFileSystem):
         out: dict[str, Any] = {}
         if path in store:
             out[path] = self._file(path, store[path])
-        elif withdirs and self._is_folder(path):
+        elif withdirs and path and self._is_folder(path):
             out[path] = self._folder(path)
         level = [path]
         depth = 0

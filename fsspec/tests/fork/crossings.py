@@ -89,8 +89,9 @@ class HTTP(Crossing):
             expect(found[self.url(name)], data, name)
 
     def close(self, handle: Any) -> None:
-        if handle._session is not None:
-            handle.close_session(handle.loop, handle._session)
+        loop, session = handle.loop, handle._session
+        if session is not None:
+            handle.close_session(loop, session)
 
     def slow(self, handle: Any) -> Callable[[], None]:
         return lambda: expect(handle.cat_file(self.url("slow/data1.bin")), DATA["data1.bin"], "slow cat_file")
@@ -117,7 +118,8 @@ class OwnLoop(HTTP):
             threading.Thread(target=handle["loop"].run_forever, daemon=True).start()
             handle["pid"] = os.getpid()
         coroutine = handle["fs"]._cat_file(self.url("data0.bin"))
-        expect(asyncio.run_coroutine_threadsafe(coroutine, handle["loop"]).result(10), DATA["data0.bin"], "await")
+        found = asyncio.run_coroutine_threadsafe(coroutine, handle["loop"]).result(10)
+        expect(found, DATA["data0.bin"], "await")
 
     def close(self, handle: Any) -> None:
         pass
@@ -142,8 +144,9 @@ class S3(Crossing):
         assert handle.exists("bucket/data0.bin")
 
     def close(self, handle: Any) -> None:
-        if handle._s3 is not None:
-            handle.close_session(handle.loop, handle._s3)
+        loop, client = handle.loop, handle._s3
+        if client is not None:
+            handle.close_session(loop, client)
 
 
 class Mapper(HTTP):

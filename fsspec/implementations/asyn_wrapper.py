@@ -1,0 +1,122 @@
+"""A blocking filesystem as an awaitable one: each operation runs in a thread.
+
+Operations on one path, and those that the blocking filesystem may do better as a whole
+(listing trees, copying, removing), are its own; bulk reading and writing is done by the
+plans of `AsyncFileSystem`, so many threads at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
+from typing import Any
+
+from fsspec.asyn import AsyncFileSystem, running_async
+from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.registry import filesystem
+
+_WRAPPED = (
+    "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size find du"
+    " glob expand_path rm copy"
+).split()
+"""Operations that are the blocking filesystem's own."""
+
+
+def async_wrapper(func: Callable[..., Any], obj: Any = None, semaphore: Any = None) -> Callable[..., Any]:
+    """A coroutine function that runs ``func`` in a thread.
+
+    Parameters
+    ----------
+    semaphore
+        an `asyncio.Semaphore` that bounds how many run at once.
+    """
+
+    @wraps(func)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if semaphore is None:
+            return await asyncio.to_thread(func, *args, **kwargs)
+        async with semaphore:
+            return await asyncio.to_thread(func, *args, **kwargs)
+
+    return wrapper
+
+
+class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
+    """An awaitable face for a blocking filesystem.
+
+    Parameters
+    ----------
+    fs
+        the blocking filesystem; or else
+    target_protocol, target_options
+        what it is made of.
+    asynchronous
+        by default whether it is made inside a running loop.
+    semaphore, max_concurrent_tasks
+        bound how many operations run at once.
+    """
+
+    protocol = ("asyncwrapper", "async_wrapper")  # type: ignore[assignment]
+    cachable = False
+
+    def __init__(
+        self,
+        fs: Any = None,
+        asynchronous: bool | None = None,
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        semaphore: Any = None,
+        max_concurrent_tasks: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if asynchronous is None:
+            asynchronous = running_async()
+        kwargs.pop("fo", None)  # chains of URLs give it; the path stays outside
+        super().__init__(asynchronous=asynchronous, **kwargs)
+        self.sync_fs = fs if fs is not None else filesystem(target_protocol or "file", **(target_options or {}))
+        self.protocol = self.sync_fs.protocol
+        self.root_marker = self.sync_fs.root_marker
+        if semaphore is None and max_concurrent_tasks is not None:
+            semaphore = asyncio.Semaphore(max_concurrent_tasks)
+        self.semaphore = semaphore
+        for name in _WRAPPED:
+            method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=semaphore)
+            setattr(self, "_" + name, method)
+
+    @property
+    def fsid(self) -> str:
+        """That of the blocking filesystem, marked."""
+        return f"async_{self.sync_fs.fsid}"
+
+    def _strip_protocol(self, path: Any) -> Any:  # type: ignore[override]
+        return self.sync_fs._strip_protocol(path)
+
+    def _parent(self, path: str) -> str:  # type: ignore[override]
+        return self.sync_fs._parent(path)
+
+    def unstrip_protocol(self, name: str) -> str:
+        return self.sync_fs.unstrip_protocol(name)
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.sync_fs.invalidate_cache(path)
+
+    def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return self.sync_fs._open(path, *args, **kwargs)
+
+    async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+        steps = self.sync_fs.walk(path, *args, **kwargs)
+        following = async_wrapper(next, semaphore=self.semaphore)
+        while (step := await following(steps, None)) is not None:
+            yield step
+
+    @classmethod
+    def wrap_class(cls, sync_fs_class: type) -> type:
+        """A class whose instances wrap instances of ``sync_fs_class``, made with its arguments."""
+
+        class Wrapper(cls):  # type: ignore[valid-type, misc]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(sync_fs_class(*args, **kwargs))
+
+        Wrapper.__name__ = Wrapper.__qualname__ = f"Async{sync_fs_class.__name__}Wrapper"
+        return Wrapper

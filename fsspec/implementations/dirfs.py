@@ -1,0 +1,267 @@
+"""Another filesystem, seen from one of its folders.
+
+Every operation is that of the other filesystem, with paths joined to the folder on the
+way in and made relative to it on the way out.  `_SHAPES` says for each operation which
+parameters are paths and what its result holds; the methods, blocking and awaitable, are
+made of it.  No path leads out of the folder.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.registry import filesystem
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import check_contained
+
+
+class _Shape(NamedTuple):
+    """An operation: its parameters, those that are paths, and what comes out."""
+
+    parameters: str
+    paths: str = "path"
+    result: str = "plain"
+    awaitable: bool = True
+
+
+_SHAPES: dict[str, _Shape] = {
+    "cat": _Shape("path, *args, **kwargs", result="by path"),
+    "cat_file": _Shape("path, *args, **kwargs"),
+    "cat_ranges": _Shape("paths, starts, ends, *args, **kwargs", "paths"),
+    "checksum": _Shape("path", awaitable=False),
+    "copy": _Shape("path1, path2, *args, **kwargs", "path1 path2"),
+    "cp_file": _Shape("path1, path2, **kwargs", "path1 path2"),
+    "created": _Shape("path", awaitable=False),
+    "delete": _Shape("path, recursive=False, maxdepth=None", awaitable=False),
+    "du": _Shape("path, *args, **kwargs", result="by path"),
+    "exists": _Shape("path"),
+    "expand_path": _Shape("path, *args, **kwargs", result="paths"),
+    "find": _Shape("path, *args, **kwargs", result="found"),
+    "get": _Shape("rpath, *args, **kwargs", "rpath"),
+    "get_file": _Shape("rpath, lpath, **kwargs", "rpath"),
+    "glob": _Shape("path, **kwargs", "pattern", result="found"),
+    "info": _Shape("path, **kwargs", result="entry"),
+    "invalidate_cache": _Shape("path=None", awaitable=False),
+    "isdir": _Shape("path"),
+    "isfile": _Shape("path"),
+    "ls": _Shape("path, detail=True, **kwargs", result="listing"),
+    "makedirs": _Shape("path, *args, **kwargs"),
+    "mkdir": _Shape("path, *args, **kwargs"),
+    "modified": _Shape("path", awaitable=False),
+    "mv": _Shape("path1, path2, **kwargs", "path1 path2", awaitable=False),
+    "open": _Shape("path, *args, **kwargs", awaitable=False),
+    "pipe": _Shape("path, *args, **kwargs"),
+    "pipe_file": _Shape("path, *args, **kwargs"),
+    "put": _Shape("lpath, rpath, *args, **kwargs", "rpath"),
+    "put_file": _Shape("lpath, rpath, **kwargs", "rpath"),
+    "rm": _Shape("path, *args, **kwargs"),
+    "rm_file": _Shape("path, **kwargs"),
+    "rmdir": _Shape("path", awaitable=False),
+    "sign": _Shape("path, *args, **kwargs", awaitable=False),
+    "size": _Shape("path"),
+    "sizes": _Shape("paths", "paths"),
+    "touch": _Shape("path, **kwargs", awaitable=False),
+    "ukey": _Shape("path", awaitable=False),
+    "walk": _Shape("path, *args, **kwargs", result="walk"),
+    "write_text": _Shape(
+        "path, value, encoding=None, errors=None, newline=None, **kwargs", awaitable=False
+    ),
+}
+
+
+class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
+    """A folder of another filesystem as a filesystem.
+
+    Parameters
+    ----------
+    path
+        the folder.
+    fs
+        the other filesystem; or else
+    target_protocol, target_options
+        what it is made of.
+    fo
+        the folder, as chains of URLs call it.
+    """
+
+    protocol = "dir"  # type: ignore[misc]
+    mirror_sync_methods = False
+
+    def __init__(
+        self,
+        path: str | None = None,
+        fs: Any = None,
+        fo: str | None = None,
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        **storage_options: Any,
+    ) -> None:
+        super().__init__(**storage_options)
+        if fs is None:
+            fs = filesystem(target_protocol or "file", **(target_options or {}))
+        if self.asynchronous and not fs.async_impl:
+            raise ValueError(f"{type(fs).__name__} is not awaitable, so a folder of it cannot be asynchronous")
+        if fs.async_impl and fs.asynchronous != self.asynchronous:
+            raise ValueError("a folder and its filesystem have to be both asynchronous, or neither")
+        self.fs = fs
+        folder = path if path is not None else fo
+        self.path: str = fs._strip_protocol(folder) if folder else ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
+
+    @property
+    def sep(self) -> str:  # type: ignore[override]
+        """That of the other filesystem."""
+        return self.fs.sep
+
+    @property
+    def fsid(self) -> str:
+        """That of the other filesystem, and the folder."""
+        return f"{self.fs.fsid}_{self.path}"
+
+    # paths ---------------------------------------------------------------------------
+    def _join(self, path: Any) -> Any:
+        """A path, several or a mapping of them, on the other filesystem."""
+        if path is None:
+            return None
+        if isinstance(path, dict):
+            return {self._join(key): value for key, value in path.items()}
+        if not isinstance(path, str):
+            if isinstance(path, (list, tuple, set)):
+                return [self._join(p) for p in path]
+            path = str(path)
+        if not self.path:
+            return path
+        rest = path.lstrip("/")
+        if not rest:
+            return self.path
+        if ".." in rest:
+            check_contained(".", [rest.rstrip("/")])
+        return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
+
+    def _relpath(self, path: Any) -> Any:
+        """A path, or several, of the other filesystem, as it is called here."""
+        if not isinstance(path, str):
+            return [self._relpath(p) for p in path]
+        if not self.path:
+            return path.removeprefix("/")
+        if path.rstrip("/") == self.path.rstrip("/"):
+            return ""
+        start = self.path.rstrip("/") + self.fs.sep
+        assert path.startswith(start), f"{path!r} is not below {self.path!r}"
+        return path[len(start) :]
+
+    def _entry(self, entry: Any) -> Any:
+        return {**entry, "name": self._relpath(entry["name"])}
+
+    def _out(self, result: Any, shape: str) -> Any:
+        """A result with its paths made relative."""
+        if shape == "plain":
+            return result
+        if shape == "entry":
+            return self._entry(result)
+        if shape == "listing":
+            return [self._entry(e) if isinstance(e, dict) else self._relpath(e) for e in result]
+        if isinstance(result, dict):
+            if shape == "found":
+                return {self._relpath(p): self._entry(e) for p, e in result.items()}
+            return {self._relpath(p): value for p, value in result.items()}
+        if shape == "by path":
+            return result
+        return [self._relpath(p) for p in result]
+
+    def _step(self, step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
+        """What a walk gives for one folder."""
+        folder, *held = step
+        own = [
+            {name: self._entry(e) for name, e in part.items()} if isinstance(part, dict) else part
+            for part in held
+        ]
+        return self._relpath(folder), own[0], own[1]
+
+    # the few that are of no shape ----------------------------------------------------
+    async def set_session(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the connections of the other filesystem, before they are needed."""
+        return await self.fs.set_session(*args, **kwargs)
+
+    async def open_async(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        return await self.fs.open_async(self._join(path), *args, **kwargs)
+
+    @property
+    def transaction(self) -> Any:
+        """That of the other filesystem."""
+        return self.fs.transaction
+
+    def start_transaction(self) -> Any:
+        return self.fs.start_transaction()
+
+    def end_transaction(self) -> None:
+        self.fs.end_transaction()
+
+
+def _signature(parameters: str) -> inspect.Signature:
+    scope: dict[str, Any] = {}
+    exec(f"def shaped(self, {parameters}): ...", scope)  # the text is ours, from the table
+    return inspect.signature(scope["shaped"])
+
+
+def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
+    signature = _signature(shape.parameters)
+    order = [p for p in signature.parameters][1:]
+    # a pattern ends where its last component does: a slash there is not one for folders only
+    names = ["path"] if shape.paths == "pattern" else shape.paths.split()
+    joined = {(order.index(p), p) for p in names}
+    target = "_" + name if awaited else name
+
+    def into(self: Any, path: Any) -> Any:
+        return self._join(path.rstrip("/") if shape.paths == "pattern" else path)
+
+    def inside(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = list(args)
+        for position, parameter in joined:
+            if position < len(given):
+                given[position] = into(self, given[position])
+            elif parameter in kwargs:
+                kwargs[parameter] = into(self, kwargs[parameter])
+        signature.bind(self, *args, **kwargs)
+        return getattr(self.fs, target)(*given, **kwargs)
+
+    method: Callable[..., Any]
+    if shape.result == "walk" and awaited:
+
+        async def method(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            async for step in inside(self, args, kwargs):
+                yield self._step(step)
+
+    elif shape.result == "walk":
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            for step in inside(self, args, kwargs):
+                yield self._step(step)
+
+    elif awaited:
+
+        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._out(await inside(self, args, kwargs), shape.result)
+
+    else:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._out(inside(self, args, kwargs), shape.result)
+
+    method.__name__ = target
+    method.__qualname__ = f"DirFileSystem.{target}"
+    method.__doc__ = getattr(AbstractFileSystem, name).__doc__
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return method
+
+
+for _name, _shape in _SHAPES.items():
+    setattr(DirFileSystem, _name, _make(_name, _shape, awaited=False))
+    if _shape.awaitable:
+        setattr(DirFileSystem, "_" + _name, _make(_name, _shape, awaited=True))
