@@ -119,18 +119,17 @@ class BlockCache(BaseCache):
         blocksize = self.blocksize
         first, last = start // blocksize, (end - 1) // blocksize
         if first == last:
-            block = self._block(first)
+            self.hit_count += 1
+            block = self._blocks(first)
             left = first * blocksize
             self._last = left, left + len(block), block
             return block[start - left : end - left]
-        parts: list[Any] = [self._block(number) for number in range(first, last + 1)]
+        self.hit_count += last - first + 1
+        block_of = self._blocks
+        parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
         parts[0] = memoryview(parts[0])[start - first * blocksize :]
         parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
         return b"".join(parts)
-
-    def _block(self, number: int) -> bytes:
-        self.hit_count += 1
-        return self._blocks(number)
 
     def _fetch_block(self, block_number: int) -> bytes:
         """Ask for a block."""
@@ -147,7 +146,7 @@ class BlockCache(BaseCache):
         number, at = divmod(position, self.blocksize)
         if not self._blocks.is_key_cached(number):
             return None
-        block = self._block(number)
+        block = self._blocks(number)
         return Held(block, at, len(block)) if at < len(block) else None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -175,7 +174,7 @@ class _Ahead:
         self.generation = _fork.generation
         self._fetch = fetch
         self._block: bytes | None = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._done = threading.Event()
         threading.Thread(target=self._run, name=f"fsspec-block-{number}", daemon=True).start()
 
@@ -183,7 +182,7 @@ class _Ahead:
         try:
             self._block = self._fetch(self.number)
         except BaseException as error:  # handed to whoever wants the block
-            self._error = error
+            self.error = error
         self._done.set()
 
     @property
@@ -193,14 +192,14 @@ class _Ahead:
 
     @property
     def done(self) -> bool:
-        return self._block is not None or self._error is not None
+        return self._block is not None or self.error is not None
 
     def result(self) -> bytes:
         """The block, waited for if it is under way."""
         if not self.done:
             self._done.wait()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         assert self._block is not None
         return self._block
 
@@ -222,11 +221,11 @@ class BackgroundBlockCache(BlockCache):
         self._ahead = None
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
         if self._ahead is not None:
-            self._collect()
+            self._collect(start // self.blocksize, (end - 1) // self.blocksize)
         out = super()._fetch(start, end)
         if out and not self._closed:
-            start, end = self._bounds(start, end)
             last = (end - 1) // self.blocksize
             before, self._reached = self._reached, last
             if before is None or before <= start // self.blocksize <= before + 1:
@@ -241,27 +240,21 @@ class BackgroundBlockCache(BlockCache):
             except RuntimeError:  # no thread can be started, the interpreter is ending
                 self._closed = True
 
-    def _collect(self) -> None:
-        """Keep the block that has come meanwhile; an error of it is for those who want it."""
+    def _collect(self, first: int, last: int) -> None:
+        """Keep the block that has come meanwhile; wait for it if it is among those wanted."""
         ahead = self._ahead
         if ahead is None:
             return
+        wanted = first <= ahead.number <= last
         if ahead.lost:
             self._ahead = None
-        elif ahead.done:
+        elif wanted or ahead.done:
             self._ahead = None
-            if ahead._block is not None:
-                self._blocks.add_key(ahead._block, ahead.number)
-
-    def _block(self, number: int) -> bytes:
-        ahead = self._ahead
-        if ahead is not None and ahead.number == number and not ahead.lost:
-            self._ahead = None
-            self._blocks.add_key(ahead.result(), number)
-        return super()._block(number)
+            if wanted or ahead.error is None:  # an error is for those who want the block
+                self._blocks.add_key(ahead.result(), ahead.number)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_ahead": None}
+        return {**super().__getstate__(), "_ahead": None, "_reached": None}
 
 
 class MMapCache(BaseCache):
