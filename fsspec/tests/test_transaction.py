@@ -1,0 +1,267 @@
+"""Files that appear together or not at all, in the process that began."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.transaction import DaskTransaction, FileActor, Transaction
+
+
+@pytest.fixture
+def fs():
+    return ShelfFileSystem({"r/one": b"1"})
+
+
+class Noted:
+    """A file that notes what becomes of it."""
+
+    def __init__(self, log, name, fails=()):
+        self.log, self.name, self.fails = log, name, fails
+
+    def _note(self, what):
+        self.log.append((what, self.name))
+        if what in self.fails:
+            raise OSError(f"{what} of {self.name} failed")
+
+    def commit(self):
+        self._note("commit")
+
+    def discard(self):
+        self._note("discard")
+
+
+def write(fs, path, data):
+    with fs.open(path, "wb") as f:
+        f.write(data)
+
+
+def test_files_appear_at_the_end(fs):
+    with fs.transaction as transaction:
+        assert fs._intrans and fs.transaction is transaction
+        write(fs, "r/new", b"x")
+        write(fs, "r/one", b"changed")
+        assert not fs.exists("r/new") and fs.cat("r/one") == b"1"
+        assert len(transaction.files) == 2
+    assert fs.cat("r/new") == b"x" and fs.cat("r/one") == b"changed"
+    assert not fs._intrans and fs._transaction is None and transaction.fs is None
+
+
+def test_none_appears_after_an_error(fs):
+    with pytest.raises(KeyError), fs.transaction:
+        write(fs, "r/new", b"x")
+        raise KeyError
+    assert not fs.exists("r/new") and not fs._intrans and fs._transaction is None
+
+
+def test_without_a_context(fs):
+    fs.start_transaction()
+    write(fs, "r/new", b"x")
+    assert not fs.exists("r/new")
+    fs.end_transaction()
+    assert fs.cat("r/new") == b"x" and not fs._intrans
+
+
+def test_begun_twice_it_is_the_same_and_ends_with_the_outer(fs):
+    with fs.transaction as outer:
+        write(fs, "r/a", b"a")
+        with fs.transaction as inner:
+            assert inner is outer
+            write(fs, "r/b", b"b")
+        assert not fs.exists("r/b")
+        with pytest.raises(KeyError), fs.transaction:
+            write(fs, "r/c", b"c")
+            raise KeyError
+    assert fs.cat("r/a") == b"a" and fs.cat("r/b") == b"b" and not fs.exists("r/c")
+
+
+def test_a_commit_that_fails_drops_the_rest(fs):
+    log = []
+    transaction = fs.start_transaction()
+    for noted in (Noted(log, "a"), Noted(log, "b", ["commit"]), Noted(log, "c")):
+        transaction.files.append(noted)
+    with pytest.raises(OSError, match="commit of b failed"):
+        transaction.complete()
+    assert log == [("commit", "a"), ("commit", "b"), ("discard", "b"), ("discard", "c")]
+    assert not transaction.files and not fs._intrans
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_discard_that_fails_leaves_none_behind(fs, commit):
+    log = []
+    transaction = fs.start_transaction()
+    for noted in (Noted(log, "a", ["commit", "discard"]), Noted(log, "b", ["discard"]), Noted(log, "c")):
+        transaction.files.append(noted)
+    with pytest.raises(OSError, match="commit of a failed" if commit else "discard of a failed"):
+        transaction.complete(commit)
+    assert [name for what, name in log if what == "discard"] == ["a", "b", "c"]
+    assert not transaction.files and not fs._intrans
+
+
+def test_what_was_listed_meanwhile_is_listed_again(fs):
+    forgotten = []
+    fs.invalidate_cache = lambda path=None, real=fs.invalidate_cache: (forgotten.append(path), real(path))
+    with fs.transaction:
+        fs.invalidate_cache("r/new")
+        before = len(forgotten)
+    assert "r/new" in forgotten[before:] and fs._invalidated_caches_in_transaction == []
+
+
+def test_a_filesystem_can_bring_its_own():
+    class Mine(Transaction):
+        pass
+
+    class Brings(ShelfFileSystem):
+        transaction_type = Mine
+
+    assert type(Brings().transaction) is Mine
+
+
+def test_an_actor_holds_the_files_of_several_workers():
+    log = []
+    actor = FileActor()
+    actor.append(Noted(log, "a"))
+    actor.commit()
+    assert actor.files == []
+    actor.append(Noted(log, "b"))
+    actor.discard()
+    assert log == [("commit", "a"), ("discard", "b")] and actor.files == []
+
+
+def test_a_transaction_of_dask_needs_it(fs):
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="distributed"):
+            DaskTransaction(fs)
+    else:
+        pytest.skip("it is here")
+
+
+# forks
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+
+BEFORE = """
+import faulthandler, os, signal, sys
+faulthandler.register(signal.SIGALRM, chain=True)  # in each process: say where it hangs, and end
+os.register_at_fork(after_in_child=lambda: signal.alarm(20))
+signal.alarm(20)
+from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+
+def write(fs, path, data):
+    with fs.open(path, "wb") as f:
+        f.write(data)
+
+def waits(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+def run(code):
+    """Run a program; what it printed. It ends by itself, well and silently."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BEFORE + textwrap.dedent(code)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout.split()
+
+
+@forks
+@pytest.mark.parametrize("kind", ["ShelfFileSystem", "AsyncShelfFileSystem"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_child_that_leaves_the_context_neither_commits_nor_discards(kind, fails):
+    said = run(
+        f"""
+        class Noted:
+            def commit(self):
+                print("commit", os.getpid() == parent, flush=True)
+            def discard(self):
+                print("discard", os.getpid() == parent, flush=True)
+
+        parent = os.getpid()
+        fs = {kind}()
+        try:
+            with fs.transaction as transaction:
+                transaction.files.append(Noted())
+                pid = os.fork()
+                if not pid and {fails}:
+                    raise KeyError
+                assert pid == 0 or waits(pid) == 0
+        except KeyError:
+            assert not pid
+        if pid:
+            assert not fs._intrans
+        """
+    )
+    assert said == ["commit", "True"]
+
+
+@forks
+def test_a_child_is_not_in_the_transaction_of_its_parent():
+    said = run(
+        """
+        fs = ShelfFileSystem()
+        with fs.transaction:
+            write(fs, "parents", b"1")
+            pid = os.fork()
+            if not pid:
+                assert not fs._intrans and fs._transaction is None
+                write(fs, "childs", b"2")
+                assert fs.cat("childs") == b"2" and not fs.exists("parents")
+                with fs.transaction:
+                    write(fs, "more", b"3")
+                    assert not fs.exists("more")
+                assert fs.cat("more") == b"3"
+                sys.exit()
+            assert waits(pid) == 0
+            assert fs._intrans and not fs.exists("parents")
+        print(fs.cat("parents").decode(), fs.exists("childs"))
+        """
+    )
+    assert said == ["1", "False"]
+
+
+@forks
+def test_a_child_that_ends_it_without_a_context_changes_nothing():
+    said = run(
+        """
+        fs = ShelfFileSystem()
+        transaction = fs.start_transaction()
+        write(fs, "parents", b"1")
+        pid = os.fork()
+        if not pid:
+            transaction.complete(commit=False)
+            fs.end_transaction()
+            assert not fs.exists("parents")
+            sys.exit()
+        assert waits(pid) == 0
+        fs.end_transaction()
+        print(fs.cat("parents").decode())
+        """
+    )
+    assert said == ["1"]
+
+
+@forks
+def test_a_transaction_belongs_to_the_generation_that_began_it():
+    said = run(
+        """
+        fs = ShelfFileSystem()
+        pid = os.fork()
+        if pid:
+            sys.exit(waits(pid))
+        with fs.transaction:
+            write(fs, "childs", b"1")
+            pid = os.fork()
+            if not pid:
+                sys.exit()
+            assert waits(pid) == 0
+        print(fs.cat("childs").decode())
+        """
+    )
+    assert said == ["1"]
