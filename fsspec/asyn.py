@@ -249,9 +249,7 @@ class AsyncFileSystem(AbstractFileSystem):
     ) -> Any:
         return await drive(self, listing.find(self, path, maxdepth, withdirs, **kwargs))
 
-    async def _du(
-        self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any
-    ) -> Any:
+    async def _du(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
         return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -392,19 +390,18 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     `_upload_chunk`; the rules of `AbstractBufferedFile` hold, that on forks too.
     """
 
-    async def read(self, length: int | None = -1) -> bytes:  # type: ignore[override]
+    async def read(self, length: int | None = -1) -> bytes:
         """Up to ``length`` bytes from the position on; all there are if negative or None."""
         length = -1 if length is None else int(length)
         self._check_readable()
-        if length < 0:
-            length = (self.size or 0) - self.loc
-        if length <= 0:
+        end = self.loc + length if length >= 0 else self.size  # None where that is not known
+        if end is not None and end <= self.loc:
             return b""
-        out = await self._fetch_range(self.loc, self.loc + length)  # type: ignore[misc]
+        out = await self._fetch_range(self.loc, end)
         self.loc += len(out)
         return out
 
-    async def write(self, data: Any) -> int:  # type: ignore[override]
+    async def write(self, data: Any) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         writable_now(self)
         count = self.buffer.write(data)
@@ -413,11 +410,11 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
             await self.flush()
         return count
 
-    async def flush(self, force: bool = False) -> None:  # type: ignore[override]
+    async def flush(self, force: bool = False) -> None:
         """Send what is buffered, if it makes a part; see `AbstractBufferedFile.flush`."""
         await _follow(self, flushing(self, force))
 
-    async def close(self) -> None:  # type: ignore[override]
+    async def close(self) -> None:
         """Send what is left and end the upload, or let go of the cache."""
         await _follow(self, closing(self))
 
@@ -430,12 +427,12 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     def __del__(self) -> None:
         pass  # there is nobody to await its closing
 
-    async def _fetch_range(self, start: int, end: int) -> bytes:  # type: ignore[override]
-        """The bytes of a range; what a backend brings for reading."""
+    async def _fetch_range(self, start: int, end: int) -> bytes:
+        """The bytes of a range, None for all that follows; what a backend brings for reading."""
         raise NotImplementedError(f"{type(self).__name__} cannot be read")
 
-    async def _initiate_upload(self) -> None:  # type: ignore[override]
+    async def _initiate_upload(self) -> None:
         """Begin an upload; what a backend does before the first part."""
 
-    async def _upload_chunk(self, final: bool = False) -> Any:  # type: ignore[override]
+    async def _upload_chunk(self, final: bool = False) -> Any:
         """Send ``self.buffer`` as a part; see `AbstractBufferedFile._upload_chunk`."""

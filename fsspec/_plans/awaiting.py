@@ -3,6 +3,7 @@
 As many workers as may be under way draw from one iterator, so that the number under way
 is always full and nothing is made for an item but its coroutine.  Workers are started
 as the ones before them come to wait: items that never wait are done by the first.
+When `together` ends, however it does, its workers have ended.
 
 Runs on whichever loop awaits it.
 """
@@ -11,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from fsspec import config
 from fsspec._plans import Plan, batch, call, emit
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 NOFILES_DEFAULT = 1280
 _FILES_FALLBACK = 128
@@ -30,9 +33,9 @@ def get_batch_size(nofiles: bool = False) -> int:
         may have is the default.
     """
     if nofiles:
-        return config.conf.get("nofiles_gather_batch_size", NOFILES_DEFAULT)  # type: ignore[return-value]
+        return config.conf.get("nofiles_gather_batch_size", NOFILES_DEFAULT)
     if "gather_batch_size" in config.conf:
-        return config.conf["gather_batch_size"]  # type: ignore[return-value]
+        return config.conf["gather_batch_size"]
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows
@@ -42,38 +45,54 @@ def get_batch_size(nofiles: bool = False) -> int:
 
 
 class _Crew:
-    """Workers on one list of jobs."""
+    """Workers on one list of items."""
 
     def __init__(
         self,
-        jobs: Iterable[Callable[[], Awaitable[Any]]],
+        items: Iterable[Any],
+        start: Callable[[Any], Awaitable[Any]],
         size: int,
         return_exceptions: bool,
         done: Callable[[int, Any], None] | None,
     ) -> None:
-        self.jobs: Iterator[tuple[int, Callable[[], Awaitable[Any]]]] = enumerate(jobs)
+        self.items: Iterator[tuple[int, Any]] = enumerate(items)
+        self.start = start
         self.size = size
         self.return_exceptions = return_exceptions
         self.done = done
         self.results: dict[int, Any] = {}
-        self.tasks: list[asyncio.Task[None]] = []
+        self.loop = asyncio.get_running_loop()
+        self.workers: list[asyncio.Task[None]] = []
+        self.busy = 0
         self.exhausted = False
+        self.over: asyncio.Future[None] = self.loop.create_future()
 
-    def hire(self) -> None:
-        """Start another two, where there is work and room: their number doubles."""
-        for _ in range(2):
-            if self.exhausted or (0 <= self.size <= len(self.tasks) + 1):
+    def hire(self, number: int) -> None:
+        for _ in range(number):
+            if self.exhausted or 0 < self.size <= len(self.workers):
                 return
-            self.tasks.append(asyncio.ensure_future(self.work()))
+            self.busy += 1
+            self.workers.append(self.loop.create_task(self.work()))
 
     async def work(self) -> None:
+        try:
+            await self.draw()
+        except BaseException as error:  # handed to who waits for the crew
+            if not self.over.done():
+                self.over.set_exception(error)
+        else:
+            self.busy -= 1
+            if not self.busy and not self.over.done():
+                self.over.set_result(None)
+
+    async def draw(self) -> None:
         hired = False
-        for position, job in self.jobs:
+        for position, item in self.items:
             if not hired:
                 hired = True
-                self.hire()
+                self.hire(2)  # they begin when this one waits; so their number doubles
             try:
-                result = await job()
+                result = await self.start(item)
             except Exception as error:  # reported in its place, as was asked for
                 if not self.return_exceptions:
                     raise
@@ -81,52 +100,70 @@ class _Crew:
             self.results[position] = result
             if self.done is not None:
                 self.done(position, result)
+            if self.over.done():
+                return  # what was under way came to its end in spite of being cancelled
         self.exhausted = True
 
     async def run(self) -> list[Any]:
+        self.hire(1)
         try:
-            await self.work()
-            at = 0
-            while at < len(self.tasks):  # which grows meanwhile
-                running, at = self.tasks[at:], len(self.tasks)
-                await asyncio.gather(*running)
-        except BaseException:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
-            raise
-        return [self.results[position] for position in range(len(self.results))]
+            await self.over
+        finally:
+            left = [worker for worker in self.workers if not worker.done()]
+            for worker in left:
+                worker.cancel()
+            if left:
+                await asyncio.wait(left)
+        results = self.results
+        return [results[position] for position in range(len(results))]
 
 
 async def together(
-    jobs: Iterable[Callable[[], Awaitable[Any]]],
+    items: Iterable[Any],
+    start: Callable[[Any], Awaitable[Any]],
     size: int,
     return_exceptions: bool = False,
     done: Callable[[int, Any], None] | None = None,
 ) -> list[Any]:
-    """What each of ``jobs`` gives, in order, ``size`` of them under way at a time.
+    """What ``start`` gives for each item, in order, ``size`` of them under way at a time.
 
-    The first failure cancels what is under way and is raised, unless
-    ``return_exceptions``.
+    The first failure cancels what is under way and, once that has ended, is raised.
+
+    Parameters
+    ----------
+    items
+        drawn from as work proceeds.
+    size
+        -1 for any number.
+    return_exceptions
+        put what one raises in its place, and go on; but being cancelled is no result.
+    done
+        called with the position and the result of each as it ends.
+
+    Raises
+    ------
+    ValueError
+        for a size that is neither -1 nor positive.
     """
-    return await _Crew(jobs, size, return_exceptions, done).run()
-
-
-def _method(fs: Any, name: str) -> Callable[..., Awaitable[Any]]:
-    return getattr(fs, "_" + name)
+    if size == 0 or size < -1:
+        raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")
+    return await _Crew(items, start, size, return_exceptions, done).run()
 
 
 async def _answer(fs: Any, step: call | batch) -> Any:
     if type(step) is call:
-        return await _method(fs, step.name)(*step.args, **step.kwargs)
+        answer = getattr(fs, f"_{step.name}")(*step.args, **step.kwargs)
+        if hasattr(answer, "__aiter__"):  # a stream, of a walk
+            return [item async for item in answer]
+        return await answer
     assert type(step) is batch, step
     size = step.batch_size or getattr(fs, "batch_size", None) or get_batch_size(step.nofiles)
+    method = cache(lambda name: getattr(fs, f"_{name}"))  # a batch is of one operation, or of few
 
-    def jobs() -> Iterator[Callable[[], Awaitable[Any]]]:
-        for item in step.calls:  # type: ignore[union-attr]
-            yield lambda item=item: _method(fs, item.name)(*item.args, **item.kwargs)  # type: ignore[misc]
+    def start(item: call) -> Awaitable[Any]:
+        return method(item.name)(*item.args, **item.kwargs)
 
-    return await together(jobs(), size, step.return_exceptions, step.done)
+    return await together(step.calls, start, size, step.return_exceptions, step.done)
 
 
 async def drive(fs: Any, plan: Plan) -> Any:
@@ -170,7 +207,7 @@ async def stream(fs: Any, plan: Plan) -> AsyncIterator[Any]:
 async def run_coros_in_chunks(
     coros: Iterable[Awaitable[Any]],
     batch_size: int | None = None,
-    callback: Any = None,
+    callback: Callback = DEFAULT_CALLBACK,
     timeout: float | None = None,
     return_exceptions: bool = False,
     nofiles: bool = False,
@@ -187,34 +224,36 @@ async def run_coros_in_chunks(
         seconds for each.
     return_exceptions
         put what one raises in its place; otherwise the first is raised, the others are
-        cancelled.
+        cancelled, and those not begun are closed.
     nofiles
         they open no local files, see `get_batch_size`.
+
+    Raises
+    ------
+    ValueError
+        for a batch size that is neither -1 nor positive.
     """
     waiting = list(coros)
     size = get_batch_size(nofiles) if batch_size is None else batch_size
-    if size == 0 or size < -1:
-        for coro in waiting:
-            coro.close()  # type: ignore[attr-defined]
-        raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")
-    if callback is not None:
-        callback.set_size(len(waiting))
-    unfinished = set(range(len(waiting)))
+    callback = Callback.as_callback(callback)
+    callback.set_size(len(waiting))
+    begun = 0
 
-    def started(position: int) -> Awaitable[Any]:
-        unfinished.discard(position)
-        coro = waiting[position]
+    def items() -> Iterator[Awaitable[Any]]:
+        nonlocal begun
+        for coro in waiting:
+            begun += 1
+            yield coro
+
+    def start(coro: Awaitable[Any]) -> Awaitable[Any]:
         return coro if timeout is None else asyncio.wait_for(coro, timeout)
 
     def done(position: int, result: Any) -> None:
-        if callback is not None:
-            callback.relative_update(1)
+        callback.relative_update(1)
 
-    jobs = (lambda position=position: started(position) for position in range(len(waiting)))  # type: ignore[misc]
     try:
-        return await together(jobs, size, return_exceptions, done)
+        return await together(items(), start, size, return_exceptions, done)
     finally:
-        for position in unfinished:
-            close = getattr(waiting[position], "close", None)
-            if close is not None:
-                close()  # never awaited: an earlier one failed
+        for coro in waiting[begun:]:
+            if hasattr(coro, "close"):  # a future has none
+                coro.close()

@@ -22,23 +22,44 @@ def cat(
     given = stringify_path(path)
     paths = yield call("expand_path", given, recursive=recursive)
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
-    if single and on_error == "raise":
+    if single and not recursive and on_error == "raise":
         return (yield call("cat_file", paths[0], **kwargs))
-    folders: set[str] = set()
-    if recursive:
-        entries = yield batch([call("isdir", p) for p in paths], batch_size=batch_size)
-        folders = {p for p, is_folder in zip(paths, entries) if is_folder}
-    files = [p for p in paths if p not in folders]
+    files = (yield from _without_folders(paths, batch_size)) if recursive else paths
     contents = yield batch(
         (call("cat_file", p, **kwargs) for p in files),
-        return_exceptions=on_error != "raise",
+        return_exceptions=recursive or on_error != "raise",
         batch_size=batch_size,
     )
+    if recursive:
+        files, contents = yield from _without_refusals(files, contents, batch_size)
+        if on_error == "raise":
+            for data in contents:
+                if isinstance(data, BaseException):
+                    raise data
     if on_error == "omit":
         return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
-    if single and not folders:
+    if single and files:
         return contents[0]
     return dict(zip(files, contents))
+
+
+def _without_folders(paths: list[str], batch_size: int | None) -> Plan:
+    """``paths`` but for folders that others of them are in; only those are asked about."""
+    given = set(paths)
+    above = {p.rstrip("/").rpartition("/")[0] for p in paths}
+    perhaps = [p for p in paths if p.rstrip("/") in above]
+    is_folder = yield batch((call("isdir", p) for p in perhaps), batch_size=batch_size)
+    given.difference_update(p for p, folder in zip(perhaps, is_folder) if folder)
+    return [p for p in paths if p in given]
+
+
+def _without_refusals(paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
+    """What was read, without the errors of those that are folders after all: empty ones."""
+    refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
+    is_folder = yield batch((call("isdir", p) for p in refused), batch_size=batch_size)
+    folders = {p for p, folder in zip(refused, is_folder) if folder}
+    left = [(p, data) for p, data in zip(paths, contents) if p not in folders]
+    return [p for p, _ in left], [data for _, data in left]
 
 
 def cat_ranges(
@@ -58,7 +79,9 @@ def cat_ranges(
     firsts = starts if isinstance(starts, list) else [starts] * len(paths)
     lasts = ends if isinstance(ends, list) else [ends] * len(paths)
     if not len(paths) == len(firsts) == len(lasts):
-        raise ValueError(f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed")
+        raise ValueError(
+            f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
+        )
     if max_gap is not None:
         # joined ranges are for callers of merge_offset_ranges, who know what they ask for
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")

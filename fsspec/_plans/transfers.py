@@ -13,7 +13,8 @@ Names in a store are not trusted: none of them may lead out of the target folder
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from fsspec._paths import trailing_sep
@@ -34,6 +35,20 @@ def _targets(source: Any, sources: list[str], target: Any, target_is_folder: boo
     return other_paths(sources, target, exists=into, flatten=not one)
 
 
+def _texts(paths: Any) -> Any:
+    """Paths as text, several as a list."""
+    if isinstance(paths, (list, tuple, set)):
+        return [stringify_path(p) for p in paths]
+    return stringify_path(paths)
+
+
+def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
+    if len(sources) != len(targets):
+        raise ValueError(f"{len(sources)} sources, but {len(targets)} targets")
+    # of sources with one target the last wins; together they would write through each other
+    return [(a, b) for b, a in dict(zip(targets, sources)).items()]
+
+
 def _ignoring_missing(on_error: str | None, recursive: bool) -> bool:
     chosen = on_error or ("ignore" if recursive else "raise")
     if chosen not in ("ignore", "raise"):
@@ -43,15 +58,16 @@ def _ignoring_missing(on_error: str | None, recursive: bool) -> bool:
 
 def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
     for answer in answers:
-        if isinstance(answer, BaseException) and not (ignore_missing and isinstance(answer, FileNotFoundError)):
+        if isinstance(answer, BaseException) and not (
+            ignore_missing and isinstance(answer, FileNotFoundError)
+        ):
             raise answer
 
 
 def _sources(fs: Any, source: Any, recursive: bool, maxdepth: int | None, batch_size: int | None) -> Plan:
-    """The files that are meant, and whether any is left once folders are put aside."""
+    """What is meant by ``source``; the folders among it only where their contents come with them."""
     found = yield call("expand_path", source, recursive=recursive, maxdepth=maxdepth)
     if isinstance(source, str) and (not recursive or maxdepth is not None):
-        # without their contents folders are not copied
         named = [p for p in found if not trailing_sep(p)]
         is_folder = yield batch([call("isdir", p) for p in named], batch_size=batch_size)
         found = [p for p, folder in zip(named, is_folder) if not folder]
@@ -71,7 +87,7 @@ def copy(
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(on_error, recursive)
-    path1, path2 = stringify_path(path1), stringify_path(path2)
+    path1, path2 = _texts(path1), _texts(path2)
     if isinstance(path1, list) and isinstance(path2, list):
         sources, targets = path1, path2
     else:
@@ -81,7 +97,7 @@ def copy(
         folder = isinstance(path2, str) and (trailing_sep(path2) or (yield call("isdir", path2)))
         targets = _targets(path1, sources, path2, folder)
     answers = yield batch(
-        (call("cp_file", a, b, **kwargs) for a, b in zip(sources, targets)),
+        (call("cp_file", a, b, **kwargs) for a, b in _paired(sources, targets)),
         return_exceptions=ignore,
         batch_size=batch_size,
         nofiles=True,
@@ -102,25 +118,78 @@ def mv(
 
 
 class _Transfers:
-    """Calls for pairs of paths, each with a child of the callback."""
+    """Calls for pairs of paths, each with a child of the callback.
 
-    def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: dict[str, Any]) -> None:
+    With ``mark``, which tells a local file's state, what a failed one wrote is removed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pairs: list[tuple[str, str]],
+        callback: Callback,
+        kwargs: dict[str, Any],
+        mark: Callable[[str], Any] | None = None,
+    ) -> None:
         self.name = name
         self.pairs = pairs
         self.callback = callback
         self.kwargs = kwargs
-        self.children: dict[int, Callback] = {}
-        callback.set_size(len(pairs))
+        self.mark = mark
+        self.under_way: dict[int, tuple[Callback, Any]] = {}
 
-    def __iter__(self) -> Iterator[call]:
+    def run(self, batch_size: int | None, return_exceptions: bool = False) -> Plan:
+        self.callback.set_size(len(self.pairs))
+        try:
+            return (
+                yield batch(
+                    self.calls(),
+                    return_exceptions=return_exceptions,
+                    batch_size=batch_size,
+                    nofiles=False,
+                    done=self.done,
+                )
+            )
+        finally:  # a failure, or the plan was left
+            for position in list(self.under_way):
+                self.end(position, whole=False)
+
+    def calls(self) -> Iterator[call]:
         for position, (a, b) in enumerate(self.pairs):
-            child = self.children[position] = self.callback.branched(a, b, **self.kwargs)
+            child = self.callback.branched(a, b, **self.kwargs)
+            self.under_way[position] = child, self.mark(b) if self.mark is not None else None
             child.__enter__()
             yield call(self.name, a, b, callback=child, **self.kwargs)
 
     def done(self, position: int, result: Any) -> None:
-        self.children.pop(position).__exit__(None, None, None)
+        self.end(position, whole=not isinstance(result, BaseException))
         self.callback.relative_update(1)
+
+    def end(self, position: int, whole: bool) -> None:
+        child, before = self.under_way.pop(position)
+        child.__exit__(None, None, None)
+        if not whole and self.mark is not None:
+            _remove_part(self.pairs[position][1], before)
+
+
+def _file_state(path: str) -> tuple[int, ...] | None:
+    """What tells a local file from one that was written since; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _remove_part(path: str, before: tuple[int, ...] | None) -> None:
+    """Remove what a download that failed wrote, so that nobody takes it for the whole.
+
+    What it had not touched yet stays, and what is no plain file.
+    """
+    real = os.path.realpath(path)
+    if os.path.isfile(real) and _file_state(real) != before:
+        with suppress(OSError):  # the failure itself is what the caller has to know of
+            os.unlink(real)
 
 
 def get(
@@ -137,7 +206,7 @@ def get(
 ) -> Plan:
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
-    rpath, lpath = stringify_path(rpath), stringify_path(lpath)
+    rpath, lpath = _texts(rpath), _texts(lpath)
     ignore = on_error == "ignore"
     if isinstance(rpath, list) and isinstance(lpath, list):
         sources, targets = rpath, [_local(p) for p in lpath]
@@ -149,14 +218,12 @@ def get(
         local = [_local(p) for p in lpath] if isinstance(lpath, list) else _local(lpath)
         targets = _targets(rpath, sources, local, folder)
         if isinstance(local, str):
-            check_contained(local, targets)
+            # a backslash in a name is a separator where the target is on Windows
+            check_contained(local, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     for parent in dict.fromkeys(os.path.dirname(t) for t in targets):
         os.makedirs(parent, exist_ok=True)
-    transfers = _Transfers("get_file", list(zip(sources, targets)), callback, kwargs)
-    answers = yield batch(
-        iter(transfers), return_exceptions=ignore, batch_size=batch_size, nofiles=False, done=transfers.done
-    )
-    _raise_failures(answers, ignore)
+    transfers = _Transfers("get_file", _paired(sources, targets), callback, kwargs, mark=_file_state)
+    _raise_failures((yield from transfers.run(batch_size, return_exceptions=ignore)), ignore)
     return None
 
 
@@ -184,9 +251,8 @@ def put(
     from fsspec.registry import get_filesystem_class
 
     callback = Callback.as_callback(callback)
-    rpath = stringify_path(rpath)
-    if not isinstance(lpath, (str, list)):
-        lpath = [stringify_path(p) for p in lpath] if isinstance(lpath, (tuple, set)) else [stringify_path(lpath)]
+    # a path object, unlike text, counts as a list of one: it goes into ``rpath``
+    lpath, rpath = _texts(lpath if isinstance(lpath, (str, list, tuple, set)) else [lpath]), _texts(rpath)
     if isinstance(lpath, list) and isinstance(rpath, list):
         sources, targets = lpath, rpath
     else:
@@ -205,11 +271,13 @@ def put(
         else:
             folder, rpath = False, [fs._strip_protocol(p) for p in rpath]
         targets = _targets(given, sources, rpath, folder)
-    pairs = list(zip(sources, targets))
+    pairs = _paired(sources, targets)
     if fs.async_impl:
-        folders = [b for a, b in pairs if os.path.isdir(a)]
-        yield batch([call("makedirs", b, exist_ok=True) for b in folders], batch_size=batch_size)
-        pairs = [(a, b) for a, b in pairs if not os.path.isdir(a)]
-    transfers = _Transfers("put_file", pairs, callback, kwargs)
-    yield batch(iter(transfers), batch_size=batch_size, nofiles=False, done=transfers.done)
+        local_folders = {a for a, _ in pairs if os.path.isdir(a)}
+        yield batch(
+            [call("makedirs", b, exist_ok=True) for a, b in pairs if a in local_folders],
+            batch_size=batch_size,
+        )
+        pairs = [pair for pair in pairs if pair[0] not in local_folders]
+    yield from _Transfers("put_file", pairs, callback, kwargs).run(batch_size)
     return None
