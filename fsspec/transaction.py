@@ -51,7 +51,7 @@ class Transaction:
 
     def __init__(self, fs: AbstractFileSystem, **kwargs: Any) -> None:
         self.fs: AbstractFileSystem | None = fs
-        self.files: Any = deque()
+        self.files: Any = self._no_files()
         self._inner: list[int] = []  # how many files there were when each inner part began
         self._generation = _fork.generation
         _fork.register(self)
@@ -79,9 +79,12 @@ class Transaction:
     def start(self) -> None:
         """Begin, with no files."""
         assert self.fs is not None, "a transaction that has ended cannot begin again"
-        self.files = deque()
+        self.files = self._no_files()
         self._generation = _fork.generation
         self.fs._intrans = True
+
+    def _no_files(self) -> Any:
+        return deque()
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction.
@@ -165,10 +168,12 @@ class DaskTransaction(Transaction):
     """A transaction whose files are held by an actor of the current dask client."""
 
     def __init__(self, fs: AbstractFileSystem) -> None:
+        super().__init__(fs)
+
+    def _no_files(self) -> Any:
         import distributed
 
-        super().__init__(fs)
-        self.files = distributed.default_client().submit(FileActor, actor=True).result()
+        return distributed.default_client().submit(FileActor, actor=True, pure=False).result()
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `Transaction.complete`."""
