@@ -90,7 +90,7 @@ class _Crew:
         for position, item in self.items:
             if not hired:
                 hired = True
-                self.hire(2)  # they begin when this one waits; so their number doubles
+                self.hire(4)  # they begin when this one waits, and hire others in turn
             try:
                 result = await self.start(item)
             except Exception as error:  # reported in its place, as was asked for

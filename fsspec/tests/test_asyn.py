@@ -1,0 +1,370 @@
+"""Awaitable filesystems, their blocking twins, and files that are awaited."""
+
+import asyncio
+import gc
+import inspect
+import os
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.asyn import (
+    AbstractAsyncStreamedFile,
+    AsyncFileSystem,
+    get_loop,
+    sync,
+    sync_wrapper,
+)
+from fsspec.exceptions import FSTimeoutError
+from fsspec.spec import AbstractFileSystem
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.programs import run
+from fsspec.tests.shelf import AsyncShelfFileSystem
+
+FILES = {"r/one": b"1", "r/sub/two": b"22"}
+
+
+@pytest.fixture
+def fs():
+    return DepotFileSystem(FILES)
+
+
+# twins -----------------------------------------------------------------------------
+def test_blocking_methods_are_there_for_the_awaitable_ones(fs):
+    assert fs.cat("r/one") == b"1"
+    assert fs.find("r") == ["r/one", "r/sub/two"]
+    assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/sub"]
+    assert fs.exists("r/one") and not fs.exists("r/none")
+    assert fs.isfile("r/one") and fs.isdir("r/sub") and fs.size("r/sub/two") == 2
+    assert fs.du("r") == 3
+    with pytest.raises(FileNotFoundError):
+        fs.info("r/none")
+
+
+def test_twins_are_made_once_a_class():
+    assert "cat_file" not in vars(DepotFileSystem(FILES))
+    assert DepotFileSystem.cat_file is not AsyncShelfFileSystem.cat_file
+
+
+def test_a_twin_shows_the_signature_and_text_of_the_awaitable_method():
+    shown = inspect.signature(DepotFileSystem(FILES).get_file)
+    assert list(shown.parameters) == ["rpath", "lpath", "callback", "kwargs"]
+    assert DepotFileSystem.cat.__doc__ == AbstractFileSystem.cat.__doc__
+    assert DepotFileSystem._cat.__doc__ == AbstractFileSystem.cat.__doc__
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, m in vars(AsyncFileSystem).items() if inspect.isfunction(m) and n[:2] != "__"]
+)
+def test_every_method_has_a_text(name):
+    assert getattr(AsyncFileSystem, name).__doc__
+
+
+def test_a_method_without_a_text_takes_the_blocking_one_in_subclasses_too():
+    class Mine(AsyncFileSystem):
+        async def _info(self, path, **kwargs):
+            return {}
+
+        async def _ls(self, path, detail=True, **kwargs):
+            """What is mine."""
+            return []
+
+    assert Mine._info.__doc__ == Mine.info.__doc__ == AbstractFileSystem.info.__doc__
+    assert Mine._ls.__doc__ == Mine.ls.__doc__ == "What is mine."
+
+
+def test_a_blocking_method_of_the_backend_is_left_alone():
+    class Own(DepotFileSystem):
+        def cat_file(self, path, **kwargs):
+            return b"mine"
+
+    class Below(Own):
+        async def _cat_file(self, path, **kwargs):
+            return b"theirs"
+
+    assert Own(FILES).cat_file("r/one") == b"mine"
+    assert Below(FILES).cat_file("r/one") == b"mine"
+
+
+def test_a_subclass_that_overrides_the_awaitable_method_has_its_twin():
+    class Louder(DepotFileSystem):
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return (await super()._cat_file(path, start, end, **kwargs)) * 2
+
+    assert Louder(FILES).cat_file("r/one") == Louder(FILES).cat("r/one") == b"11"
+
+
+def test_a_method_replaced_on_an_instance_is_the_one_that_is_called(fs):
+    async def info(path, **kwargs):
+        return {"name": path, "size": 7, "type": "file"}
+
+    fs._info = info
+    assert fs.info("x")["size"] == fs.size("x") == 7
+
+
+def test_classes_without_twins():
+    class Plain(DepotFileSystem):
+        mirror_sync_methods = False
+
+    with pytest.raises(NotImplementedError):
+        Plain(FILES).ls("r")
+
+
+def test_twins_of_a_walk_that_a_backend_overrides(fs):
+    class Walker(DepotFileSystem):
+        async def _walk(self, path, maxdepth=None, **kwargs):
+            async for item in super()._walk(path, maxdepth=maxdepth, **kwargs):
+                yield item
+
+    assert Walker(FILES).find("r", withdirs=True) == fs.find("r", withdirs=True)
+
+
+# instances -------------------------------------------------------------------------
+def test_the_loop_is_that_of_fsspec_unless_one_is_given():
+    assert DepotFileSystem().loop is get_loop()
+    assert DepotFileSystem(asynchronous=True).loop is None
+    loop = asyncio.new_event_loop()
+    try:
+        assert DepotFileSystem(loop=loop).loop is loop
+    finally:
+        loop.close()
+
+
+def test_pickles():
+    class_of = AsyncFileSystem(batch_size=5, skip_instance_cache=True)
+    again = pickle.loads(pickle.dumps(class_of))
+    assert again.batch_size == 5 and again.loop is get_loop()
+
+
+async def test_an_asynchronous_instance_is_awaited_where_it_is_used():
+    fs = DepotFileSystem(FILES, asynchronous=True)
+    assert await fs._cat(["r/one"]) == {"r/one": b"1"}
+    assert [folder async for folder, _, _ in fs._walk("r")] == ["r", "r/sub"]
+    await fs._pipe("t/a", b"a")
+    await fs._copy("t/a", "t/b")
+    await fs._rm("t/a")
+    assert sorted(await fs._find("t")) == ["t/b"]
+    with pytest.raises(RuntimeError):
+        fs.cat("r/one")
+
+
+async def test_a_walk_that_is_left_early_leaves_nothing_behind():
+    fs = DepotFileSystem(FILES, asynchronous=True)
+    before = asyncio.all_tasks()
+    walk = fs._walk("r")
+    await walk.__anext__()
+    await walk.aclose()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("start, end, header", [
+    (None, None, "bytes=0-"), (5, None, "bytes=5-"), (5, 10, "bytes=5-9"), (-3, None, "bytes=-3"),
+    (-3, -1, "bytes=7-8"), (2, -1, "bytes=2-8"), (-30, -1, "bytes=0-8"),
+])
+async def test_a_slice_as_a_header(start, end, header):
+    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    assert await fs._process_limits("x", start, end) == header
+
+
+async def test_files_that_are_awaited_are_the_backends():
+    fs = DepotFileSystem(FILES, asynchronous=True)
+    with pytest.raises(NotImplementedError, match="DepotFileSystem"):
+        await fs.open_async("r/one")
+    for options in ({"mode": "r"}, {"compression": "gzip"}):
+        with pytest.raises(ValueError, match="r/one"):
+            await fs.open_async("r/one", **options)
+
+
+@pytest.mark.parametrize("method", ["info", "ls", "cat_file", "rm_file"])
+def test_what_a_backend_does_not_bring(method):
+    with pytest.raises(NotImplementedError, match="AsyncFileSystem"):
+        getattr(AsyncFileSystem(skip_instance_cache=True), method)("x")
+
+
+# the bridge ------------------------------------------------------------------------
+def test_sync_gives_what_the_coroutine_gives():
+    async def give(*args, **kwargs):
+        return args, kwargs
+
+    assert sync(get_loop(), give, 1, a=2) == ((1,), {"a": 2})
+
+
+def test_sync_within_a_time():
+    ended = []
+
+    async def slow():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    with pytest.raises(FSTimeoutError):
+        sync(get_loop(), slow, timeout=0.01)
+    assert ended == [True]
+
+
+def test_sync_on_the_loops_own_thread_is_refused():
+    async def inner():
+        raise AssertionError("never begun")
+
+    async def outer():
+        sync(get_loop(), inner)
+
+    with pytest.raises(NotImplementedError):
+        sync(get_loop(), outer)
+
+
+def test_errors_come_as_they_were_raised():
+    error = KeyError("k")
+
+    async def fail():
+        raise error
+
+    with pytest.raises(KeyError) as info:
+        sync(get_loop(), fail)
+    assert info.value is error
+
+
+def test_the_wrapper_serves_any_class_with_a_loop():
+    class Thing:
+        loop = get_loop()
+
+        async def _double(self, number):
+            return number * 2
+
+        double = sync_wrapper(_double)
+
+    assert Thing().double(2) == 4
+
+
+def test_many_threads_at_once(fs):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: fs.cat(["r/one", "r/sub/two"]), range(50)))
+    assert found == [{"r/one": b"1", "r/sub/two": b"22"}] * 50
+
+
+def test_names_that_programs_import_from_here():
+    names = """sync sync_wrapper sync_teardown get_loop get_lock reset_lock loop iothread running_async
+    get_running_loop mirror_sync_methods async_methods private reset_after_fork _dump_running_tasks
+    FSSpecCoroutineCancel async_gen_wrapper ResourceError FSTimeoutError trailing_sep AsyncFileSystem
+    AbstractAsyncStreamedFile _run_coros_in_chunks _get_batch_size"""
+    assert not [name for name in names.split() if not hasattr(fsspec.asyn, name)]
+
+
+# files that are awaited ------------------------------------------------------------
+class Streamed(AbstractAsyncStreamedFile):
+    """A file over the dict of an awaitable shelf."""
+
+    async def _fetch_range(self, start, end):
+        return self.fs.files[self.path][start:end]
+
+    async def _initiate_upload(self):
+        self.parts = []
+
+    async def _upload_chunk(self, final=False):
+        self.parts.append(self.buffer.getvalue())
+        if final:
+            self.fs.files[self.path] = b"".join(self.parts)
+
+
+async def test_reading_in_order():
+    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    async with Streamed(fs, "x", size=10) as f:
+        assert await f.read(4) == b"0123"
+        assert f.tell() == 4
+        f.seek(2)
+        assert await f.read(0) == b""
+        assert await f.read() == b"23456789"
+        assert await f.read() == await f.read(5) == b""
+    with pytest.raises(ValueError):
+        await f.read(1)
+
+
+async def test_reading_what_has_no_size_to_its_end():
+    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    f = Streamed(fs, "x", size=10)
+    f.size = None
+    assert await f.read(3) == b"012"
+    assert await f.read() == b"3456789"
+    await f.close()
+
+
+async def test_writing_in_parts():
+    fs = DepotFileSystem(asynchronous=True)
+    async with Streamed(fs, "x", mode="wb", block_size=4) as f:
+        assert await f.write(b"01") == 2
+        await f.flush()  # less than a part
+        assert await f.write(b"23456") == 5
+        assert f.parts == [b"0123456"]
+        await f.write(b"78")
+        assert "x" not in fs.files
+    assert fs.files["x"] == b"012345678"
+    await f.close()
+    with pytest.raises(ValueError):
+        await f.write(b"more")
+
+
+async def test_an_upload_that_cannot_begin_closes_the_file():
+    class Refused(Streamed):
+        async def _initiate_upload(self):
+            raise PermissionError("no")
+
+    f = Refused(DepotFileSystem(asynchronous=True), "x", mode="wb", block_size=1)
+    with pytest.raises(PermissionError):
+        await f.write(b"0")
+    assert f.closed
+
+
+async def test_a_file_that_is_dropped_sends_nothing():
+    fs = DepotFileSystem(asynchronous=True)
+    f = Streamed(fs, "x", mode="wb")
+    await f.write(b"0")
+    del f
+    gc.collect()
+    assert fs.files == {}
+
+
+CROSSING = """
+    import asyncio
+    from fsspec._forked import by_fork
+    from fsspec.exceptions import ForkError
+    from fsspec.tests.depot import DepotFileSystem
+    from fsspec.tests.test_asyn import Streamed
+
+    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    read = Streamed(fs, "x", size=10)
+    written = Streamed(fs, "y", mode="wb", block_size=2)
+    assert asyncio.run(read.read(3)) == b"012"
+    asyncio.run(written.write(b"ab"))
+    asyncio.run(written.write(b"c"))
+
+    def child():
+        for work in (lambda: written.write(b"d"), written.flush):
+            try:
+                asyncio.run(work())
+            except ForkError:
+                continue
+            return "what is being written can be written to"
+        asyncio.run(written.close())
+        try:
+            asyncio.run(read.read(3))
+        except (ForkError, KeyError) as error:
+            return type(error).__name__
+
+    report = by_fork(child)
+    asyncio.run(written.write(b"d"))
+    asyncio.run(written.close())
+    assert fs.files["y"] == b"abcd", fs.files
+    assert asyncio.run(read.read()) == b"3456789"
+    assert (report.code, report.stderr) == (0, ""), report
+    print(report.said)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize("reset, said", [("1", "done"), ("", "ForkError")])
+def test_files_that_are_awaited_across_a_fork(reset, said):
+    assert run(CROSSING, FSSPEC_FORK_RESET=reset) == f"{said}\n"

@@ -1,0 +1,155 @@
+"""Reading, writing and removing many files, over blocking and awaitable backends."""
+
+import pytest
+
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.shelf import ShelfFileSystem
+
+FILES = {
+    "r/one": b"1",
+    "r/two.txt": b"22",
+    "r/sub/three": b"333",
+    "r/sub/deep/four.txt": b"4444",
+    "r/empty/": b"",
+}
+
+
+class Shelf(ShelfFileSystem):
+    """The blocking shelf, whose folders can be removed."""
+
+    def _rm(self, path):
+        path = self._strip_protocol(path)
+        self.files.pop(path, None)
+        self.files.pop(f"{path}/", None)
+
+
+@pytest.fixture(params=[Shelf, DepotFileSystem], ids=["blocking", "awaitable"])
+def fs(request):
+    return request.param(FILES)
+
+
+def test_cat_of_one_path_gives_bytes(fs):
+    assert fs.cat("r/one") == b"1"
+    assert fs.cat(f"{fs.protocol}://r/one") == b"1"
+
+
+def test_cat_of_several_gives_them_by_path(fs):
+    assert fs.cat(["r/one", "r/two.txt"]) == {"r/one": b"1", "r/two.txt": b"22"}
+
+
+def test_cat_of_a_pattern_that_matches_one_gives_it_by_path(fs):
+    assert fs.cat("r/*.txt") == {"r/two.txt": b"22"}
+
+
+def test_cat_of_a_tree_reads_files_only(fs):
+    assert fs.cat("r", recursive=True) == {path: data for path, data in FILES.items() if path[-1] != "/"}
+
+
+def test_cat_of_a_file_as_a_tree_gives_its_bytes(fs):
+    assert fs.cat("r/one", recursive=True) == b"1"
+
+
+def test_cat_of_an_empty_folder_gives_nothing(fs):
+    assert fs.cat("r/empty", recursive=True) == {}
+
+
+def test_cat_of_a_tree_asks_only_about_what_may_be_a_folder():
+    fs = DepotFileSystem({f"r/{n}": b"x" for n in range(50)})
+    asked = []
+
+    async def isdir(path):
+        asked.append(path)
+        return await DepotFileSystem._isdir(fs, path)
+
+    fs._isdir = isdir
+    assert len(fs.cat("r", recursive=True)) == 50
+    assert asked == ["r"]
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_cat_and_errors(fs, recursive):
+    paths = ["r/one", "r/none"]
+    if recursive:  # what is not there is left out of trees
+        assert fs.cat(paths, recursive=True) == {"r/one": b"1"}
+        return
+    with pytest.raises(FileNotFoundError, match="r/none"):
+        fs.cat(paths)
+    assert fs.cat(paths, on_error="omit") == {"r/one": b"1"}
+    found = fs.cat(paths, on_error="return")
+    assert found.pop("r/one") == b"1"
+    assert isinstance(found["r/none"], FileNotFoundError)
+    with pytest.raises(FileNotFoundError):
+        fs.cat("r/none")
+    assert isinstance(fs.cat("r/none", on_error="return"), FileNotFoundError)
+
+
+def test_cat_of_a_tree_raises_what_a_file_raises():
+    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    with pytest.raises(OSError, match="r/sub/three"):
+        fs.cat("r", recursive=True)
+    assert "r/sub/three" not in fs.cat("r", recursive=True, on_error="omit")
+
+
+def test_cat_ranges(fs):
+    assert fs.cat_ranges(["r/two.txt", "r/sub/three"], 0, [1, 2]) == [b"2", b"33"]
+    assert fs.cat_ranges([], [], []) == []
+
+
+def test_cat_ranges_and_errors(fs):
+    good, bad = fs.cat_ranges(["r/one", "r/none"], [0, 0], [1, 1])
+    assert good == b"1" and isinstance(bad, FileNotFoundError)
+    with pytest.raises(FileNotFoundError, match="r/none"):
+        fs.cat_ranges(["r/one", "r/none"], [0, 0], [1, 1], on_error="raise")
+
+
+def test_cat_ranges_of_lists_that_do_not_match(fs):
+    with pytest.raises(TypeError):
+        fs.cat_ranges("r/one", 0, 1)
+    with pytest.raises(ValueError):
+        fs.cat_ranges(["r/one"], [0, 1], [1])
+    with pytest.raises(NotImplementedError):
+        fs.cat_ranges(["r/one"], [0], [1], max_gap=5)
+
+
+def test_pipe(fs):
+    fs.pipe("t/a", b"a")
+    fs.pipe({"t/b": b"b", f"{fs.protocol}://t/c": b"c"})
+    assert {path: data for path, data in fs.files.items() if path[0] == "t"} == {
+        "t/a": b"a", "t/b": b"b", "t/c": b"c",
+    }
+    with pytest.raises(ValueError):
+        fs.pipe(["t/a"], b"")
+
+
+def test_rm(fs):
+    fs.rm("r/one")
+    fs.rm(["r/two.txt", "r/sub/three"])
+    assert sorted(fs.files) == ["r/empty/", "r/sub/deep/four.txt"]
+    with pytest.raises(FileNotFoundError):
+        fs.rm("r/none*")
+
+
+def test_rm_of_a_tree_removes_it_from_below(fs):
+    fs.rm("r", recursive=True)
+    assert fs.files == {}
+    if fs.async_impl:
+        order = [path.count("/") for what, path in fs.did if what == "rm"]
+        assert order == sorted(order, reverse=True)
+
+
+def test_rm_to_a_depth(fs):
+    fs.rm("r/*", recursive=True, maxdepth=1)
+    assert sorted(fs.files) == ["r/sub/deep/four.txt", "r/sub/three"]
+
+
+def test_sizes(fs):
+    assert fs.sizes(["r/two.txt", "r/one"]) == [2, 1]
+
+
+def test_the_batch_size_holds():
+    fs = DepotFileSystem({f"r/{n}": b"x" for n in range(30)}, batch_size=4)
+    fs.cat(list(fs.files))
+    assert fs.most_at_once == 4
+    fs.most_at_once = 0
+    fs.cat(list(fs.files), batch_size=6)
+    assert fs.most_at_once == 6

@@ -1,0 +1,318 @@
+"""Copying trees within a filesystem, from it to this machine, and back."""
+
+import os
+import pathlib
+
+import pytest
+
+from fsspec.callbacks import Callback
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.shelf import ShelfFileSystem
+
+FILES = {
+    "r/one": b"1",
+    "r/two.txt": b"22",
+    "r/sub/three": b"333",
+    "r/sub/deep/four.txt": b"4444",
+}
+
+
+class Shelf(ShelfFileSystem):
+    """The blocking shelf, whose folders can be copied and removed."""
+
+    def cp_file(self, path1, path2, **kwargs):
+        if not self.isdir(path1):
+            self.files[self._strip_protocol(path2)] = self._file(path1)
+
+    def _file(self, path):
+        try:
+            return self.files[self._strip_protocol(path)]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+    def _rm(self, path):
+        self.files.pop(self._strip_protocol(path), None)
+
+
+@pytest.fixture(params=[Shelf, DepotFileSystem], ids=["blocking", "awaitable"])
+def fs(request):
+    return request.param(FILES)
+
+
+@pytest.fixture
+def depot():
+    return DepotFileSystem(FILES)
+
+
+def below(fs, folder):
+    return {path[len(folder):]: data for path, data in fs.files.items() if path.startswith(folder)}
+
+
+def local(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def made(folder, files):
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+# which source goes where: one rule for all three directions ------------------------
+RULES = [
+    # source, target, recursive, target is there, what is made
+    ("r/one", "t", False, False, {"": b"1"}),
+    ("r/one", "t/", False, False, {"/one": b"1"}),
+    ("r/one", "t", False, True, {"/one": b"1"}),
+    (["r/one", "r/two.txt"], "t", False, False, {"/one": b"1", "/two.txt": b"22"}),
+    ("r/*", "t", False, False, {"/one": b"1", "/two.txt": b"22"}),
+    ("r/*.txt", "t", False, False, {"/two.txt": b"22"}),
+    ("r/sub", "t", True, False, {"/three": b"333", "/deep/four.txt": b"4444"}),
+    ("r/sub/", "t", True, True, {"/three": b"333", "/deep/four.txt": b"4444"}),
+    ("r/sub", "t", True, True, {"/sub/three": b"333", "/sub/deep/four.txt": b"4444"}),
+    ("r/sub", "t/", True, False, {"/sub/three": b"333", "/sub/deep/four.txt": b"4444"}),
+    ("r/sub", "t", False, False, {}),
+]
+
+
+@pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
+def test_copy(fs, source, target, recursive, there, expected):
+    if there:
+        fs.files["t/.kept"] = b""
+    fs.copy(source, target, recursive=recursive)
+    fs.files.pop("t/.kept", None)
+    assert below(fs, "t") == expected
+    assert below(fs, "r") == {path[1:]: data for path, data in FILES.items()}
+
+
+@pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
+def test_get(fs, source, target, recursive, there, expected, tmp_path):
+    if there:
+        (tmp_path / "t").mkdir()
+    fs.get(source, f"{tmp_path}/{target}", recursive=recursive)
+    assert local(tmp_path) == {"t" + path: data for path, data in expected.items()}
+
+
+@pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
+def test_put(fs, source, target, recursive, there, expected, tmp_path):
+    made(tmp_path, FILES)
+    fs.files = {"t/.kept": b""} if there else {}
+    here = [f"{tmp_path}/{p}" for p in source] if isinstance(source, list) else f"{tmp_path}/{source}"
+    fs.put(here, target, recursive=recursive)
+    fs.files.pop("t/.kept", None)
+    assert below(fs, "t") == expected
+
+
+# copy ------------------------------------------------------------------------------
+def test_copy_of_a_list_to_a_list(fs):
+    fs.copy(["r/one", "r/two.txt"], ["a/x", "b/y"])
+    assert (fs.files["a/x"], fs.files["b/y"]) == (b"1", b"22")
+
+
+def test_lists_that_do_not_match(fs, tmp_path):
+    for method in (fs.copy, fs.get, fs.put):
+        with pytest.raises(ValueError, match="2 sources, but 1 targets"):
+            method(["r/one", "r/two.txt"], ["a"])
+
+
+def test_copy_to_a_depth(fs):
+    fs.copy("r", "t", recursive=True, maxdepth=1)
+    assert below(fs, "t/") == {"one": b"1", "two.txt": b"22"}
+
+
+def test_copy_of_what_is_not_there(fs):
+    for on_error in (None, "raise"):
+        with pytest.raises(FileNotFoundError, match="r/none"):
+            fs.copy("r/none", "t", on_error=on_error)
+    fs.copy(["r/none", "r/one"], "t", on_error="ignore")
+    assert below(fs, "t") == {"/one": b"1"}
+    with pytest.raises(ValueError, match="on_error"):
+        fs.copy("r/one", "t", on_error="omit")
+
+
+def test_other_errors_are_not_ignored(depot):
+    async def cp_file(path1, path2, **kwargs):
+        raise PermissionError(path1)
+
+    depot._cp_file = cp_file
+    with pytest.raises(PermissionError, match="^r"):
+        depot.copy("r", "t", recursive=True)
+
+
+def test_mv(fs):
+    fs.mv("r/sub", "t", recursive=True)
+    assert below(fs, "t") == {"/three": b"333", "/deep/four.txt": b"4444"}
+    assert sorted(fs.files) == ["r/one", "r/two.txt", "t/deep/four.txt", "t/three"]
+
+
+def test_mv_onto_itself_changes_nothing(fs):
+    fs.mv("r/one", "r/one")
+    assert fs.files == FILES
+
+
+def test_mv_removes_nothing_that_was_not_copied(fs):
+    with pytest.raises(FileNotFoundError):
+        fs.mv(["r/one", "r/none"], "t")
+    assert below(fs, "r") == {path[1:]: data for path, data in FILES.items()}
+
+
+# get -------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "..", "/../../out"])
+def test_get_refuses_names_that_lead_out_before_it_writes(name, tmp_path):
+    fs = DepotFileSystem()
+    target = tmp_path / "in"
+
+    async def find(path, **kwargs):
+        return ["r/good", f"r/{name}"]
+
+    fs._find = find
+    with pytest.raises(ValueError, match="leads out"):
+        fs.get("r", str(target), recursive=True)
+    assert not list(tmp_path.iterdir())
+    assert not fs.did
+
+
+def test_get_of_a_path_object(fs, tmp_path):
+    fs.get("r/one", tmp_path / "here")
+    assert (tmp_path / "here").read_bytes() == b"1"
+
+
+def test_get_makes_the_folders_that_are_needed(fs, tmp_path):
+    fs.get("r/one", f"{tmp_path}/a/b/c")
+    assert local(tmp_path) == {"a/b/c": b"1"}
+
+
+def test_a_download_that_fails_leaves_no_part(tmp_path):
+    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    with pytest.raises(OSError, match="broken"):
+        fs.get("r/sub", str(tmp_path / "t"), recursive=True)
+    assert "three" not in local(tmp_path / "t")
+    with pytest.raises(OSError, match="broken"):
+        fs.get("r/sub/three", str(tmp_path / "alone"))
+    assert not (tmp_path / "alone").exists()
+
+
+def test_downloads_that_a_failure_ends_leave_no_part(tmp_path):
+    fs = DepotFileSystem({f"r/{n}": b"whole" for n in range(20)} | {"r/x": b"whole"}, broken=["r/x"])
+    with pytest.raises(OSError, match="broken"):
+        fs.get("r", str(tmp_path), recursive=True)
+    assert set(local(tmp_path).values()) <= {b"whole"}
+
+
+def test_a_part_written_over_an_older_file_goes_as_well(tmp_path):
+    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    (tmp_path / "three").write_bytes(b"older")
+    with pytest.raises(OSError, match="broken"):
+        fs.get("r/sub/three", str(tmp_path / "three"))
+    assert not (tmp_path / "three").exists()  # the backend had written over it
+
+
+def test_a_file_that_was_not_touched_stays(fs, tmp_path):
+    (tmp_path / "none").write_bytes(b"older")
+    with pytest.raises(FileNotFoundError):
+        fs.get("r/none", str(tmp_path / "none"))
+    assert (tmp_path / "none").read_bytes() == b"older"
+
+
+def test_what_is_no_plain_file_is_not_removed(tmp_path):
+    fs = DepotFileSystem(FILES, broken=["r/one"])
+    with pytest.raises(OSError, match="broken"):
+        fs.get("r/one", os.devnull)
+    assert os.path.exists(os.devnull)
+
+
+def test_get_with_errors_ignored_leaves_no_part(tmp_path):
+    fs = DepotFileSystem(FILES)
+
+    async def get_file(rpath, lpath, **kwargs):
+        with open(lpath, "wb") as f:
+            f.write(b"x")
+            if rpath == "r/one":
+                raise FileNotFoundError(rpath)
+
+    fs._get_file = get_file
+    fs.get(["r/one", "r/two.txt"], str(tmp_path), on_error="ignore")
+    assert local(tmp_path) == {"two.txt": b"x"}
+
+
+def test_of_sources_with_one_target_the_last_wins(tmp_path):
+    fs = DepotFileSystem({"a/x": b"first", "b/x": b"second, and longer"})
+    fs.get(["a/x", "b/x"], str(tmp_path))
+    assert local(tmp_path) == {"x": b"second, and longer"}
+
+
+# put -------------------------------------------------------------------------------
+def test_put_of_a_path_object_goes_into_the_target(fs, tmp_path):
+    made(tmp_path, {"a": b"1"})
+    fs.put(pathlib.Path(tmp_path, "a"), "t")
+    assert below(fs, "t") == {"/a": b"1"}
+
+
+def test_put_of_what_is_not_there(fs, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        fs.put(f"{tmp_path}/none", "t")
+
+
+def test_put_of_lists(fs, tmp_path):
+    made(tmp_path, {"a": b"1", "b": b"2"})
+    fs.put([f"{tmp_path}/a", f"{tmp_path}/b"], ["t/x", "t/y"])
+    assert below(fs, "t") == {"/x": b"1", "/y": b"2"}
+
+
+def test_the_batch_size_of_uploads_holds(tmp_path):
+    made(tmp_path, {str(n): b"" for n in range(20)})
+    fs = DepotFileSystem(batch_size=3)
+    fs.put(f"{tmp_path}/", "t", recursive=True)
+    assert fs.most_at_once == 3
+    assert len(fs.files) == 20
+
+
+# what callbacks are told -----------------------------------------------------------
+class Told(Callback):
+    """Notes what it is told, and the branches it makes."""
+
+    def __init__(self, told=None, name="all"):
+        super().__init__()
+        self.told = [] if told is None else told
+        self.name = name
+
+    def set_size(self, size):
+        self.told.append((self.name, "size", size))
+
+    def relative_update(self, inc=1):
+        self.told.append((self.name, "done", inc))
+
+    def branched(self, path_1, path_2, **kwargs):
+        return Told(self.told, os.path.basename(path_1))
+
+    def close(self):
+        self.told.append((self.name, "closed", None))
+
+
+@pytest.mark.parametrize("direction", ["get", "put"])
+def test_callbacks(fs, direction, tmp_path):
+    made(tmp_path, {"one": b"1", "two.txt": b"22"})
+    callback = Told()
+    here = [f"{tmp_path}/one", f"{tmp_path}/two.txt"]
+    there = ["r/one", "r/two.txt"]
+    getattr(fs, direction)(*((there, here) if direction == "get" else (here, there)), callback=callback)
+    assert callback.told[0] == ("all", "size", 2)
+    assert callback.told.count(("all", "done", 1)) == 2
+    assert {entry for entry in callback.told if entry[1] == "closed"} == {
+        ("one", "closed", None), ("two.txt", "closed", None),
+    }
+
+
+def test_callbacks_of_what_fails_are_closed_once(tmp_path):
+    fs = DepotFileSystem(FILES, broken=["r/one"])
+    callback = Told()
+    with pytest.raises(OSError, match="broken"):
+        fs.get(["r/one", "r/two.txt"], str(tmp_path), callback=callback)
+    assert callback.told.count(("one", "closed", None)) == 1
+    assert callback.told.count(("two.txt", "closed", None)) == 1
