@@ -295,6 +295,7 @@ class MMapCache(BaseCache):
         self.location = location
         self.multi_fetcher = multi_fetcher
         self._generation = _fork.generation
+        self._private = False
         self._file: Any = None
         self.cache: Any = self._map()
 
@@ -328,7 +329,8 @@ class MMapCache(BaseCache):
 
         self._generation = _fork.generation
         self.blocks = set(self.blocks)
-        if self._file is not None:
+        if self._file is not None and not self._private:  # a private mapping is copied by a further fork
+            self._private = True
             self.cache = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_COPY)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -380,11 +382,12 @@ class MMapCache(BaseCache):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["cache"], state["_file"], state["_generation"]
+        del state["cache"], state["_file"], state["_generation"], state["_private"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._generation = _fork.generation
+        self._private = False
         self._file = None
         self.cache = self._map()

@@ -95,7 +95,7 @@ def keep(obj: Any) -> None:
         import ctypes  # loaded already where a loop was started: see _io_thread
     except ImportError:  # built without it: the interpreter drops its hooks last of all
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=lambda kept=obj: None)  # type: ignore[misc]
+            os.register_at_fork(before=lambda kept=obj: None)
         return
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
     _immortal.append(obj)

@@ -38,7 +38,7 @@ class _Cached(type):
     _cache: Any
     _latest: str | None
     _pid: int
-    _instantiation_lock: threading.RLock  # type: ignore[valid-type]
+    _instantiation_lock: threading.RLock
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,7 +138,8 @@ def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 # in a child ----------------------------------------------------------------------
 _HARMLESS = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
-    " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current _pid"
+    " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"
+    " _pid"
     " mirror_sync_methods _fork_sensitive _after_fork_in_child _revive cachable blocksize".split()
 )
 """What can be asked of an inherited instance without using it."""
@@ -156,7 +157,7 @@ class _Stale:
     _real_class: Any
 
     def __getattribute__(self, name: str) -> Any:
-        real = type(self)._real_class  # type: ignore[attr-defined]
+        real = type(self)._real_class
         if name == "__class__":
             return real
         if name.startswith("__") and name.endswith("__"):
@@ -173,7 +174,11 @@ class _Stale:
 
     def __setattr__(self, name: str, value: Any) -> None:
         busy = _touching.get(id(self))
-        if name not in ("_loop", "_pid") and (busy is None or busy[0] != threading.get_ident()) and _allowed():
+        if (
+            name not in ("_loop", "_pid")
+            and (busy is None or busy[0] != threading.get_ident())
+            and _allowed()
+        ):
             touch(self)
         object.__setattr__(self, name, value)
 

@@ -142,7 +142,7 @@ _GONE = "this event loop belongs to the process that this one was forked from"
 
 
 @functools.lru_cache(maxsize=None)
-def _abandoned_class(cls: type) -> type:
+def _abandoned_class(cls: Any) -> Any:
     return type("AbandonedLoop", (_Abandoned, cls), {})
 
 
@@ -363,7 +363,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
     if epoll is not None and hasattr(epoll, "close"):
         epoll.close()
     here = other._thread_id == threading.get_ident()
-    other.__class__ = _abandoned_class(type(other))
+    other.__class__ = _abandoned_class(other.__class__)
     if here:
         # forked from one of its own callbacks, which will return into the loop: its run ends there
         other._stopping = True

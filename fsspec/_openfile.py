@@ -92,8 +92,8 @@ class OpenFile:
         except FileNotFoundError as error:
             if "r" in self.mode and any(c in self.path for c in "*?["):
                 raise FileNotFoundError(
-                    f"{self.path!r} is not there. If it is meant as a glob pattern, expand it: fsspec.open_files, or"
-                    " fsspec.open(..., expand=True)"
+                    f"{self.path!r} is not there. If it is meant as a glob pattern, expand it: use"
+                    " fsspec.open_files, or fsspec.open(..., expand=True)"
                 ) from error
             raise
         self._generation = _fork.generation

@@ -229,7 +229,7 @@ def sync_teardown(
     if not inspect.isawaitable(coro):
         return None
     if asyncio._get_running_loop() is loop:
-        task = loop.create_task(coro)
+        task = asyncio.ensure_future(coro, loop=loop)
         _ending.add(task)
         task.add_done_callback(_ending.discard)
         return None
@@ -346,7 +346,7 @@ def mirror_sync_methods(obj: Any) -> None:
     Filesystems have theirs from their class; this serves objects of other kinds.
     """
     for name in _mirrored:
-        method = getattr(obj, name, None)
+        method: Any = getattr(obj, name, None)
         plain = name[1:]
         if _is_awaitable_method(method) and not hasattr(obj, plain):
             wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper

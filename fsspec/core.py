@@ -88,7 +88,8 @@ def open_files(
         options of the filesystem.
     """
     options = dict(kwargs)
-    if "r" not in mode and (protocol or split_protocol(_first(urlpath))[0] or "file") in ("file", "local"):
+    scheme = protocol or split_protocol(_first(urlpath))[0] or "file"
+    if "r" not in mode and scheme in ("file", "local"):
         options.setdefault("auto_mkdir", auto_mkdir)
     fs, _, paths = get_fs_token_paths(
         urlpath,
@@ -102,14 +103,14 @@ def open_files(
     if "r" not in mode and auto_mkdir and "auto_mkdir" not in options:
         for parent in dict.fromkeys(fs._parent(path) for path in paths):
             fs.makedirs(parent, exist_ok=True)
-    how = {
+    how: dict[str, Any] = {
         "mode": mode,
         "compression": compression,
         "encoding": encoding,
         "errors": errors,
         "newline": newline,
     }
-    return OpenFiles([OpenFile(fs, path, **how) for path in paths], mode=mode, fs=fs)  # type: ignore[arg-type]
+    return OpenFiles([OpenFile(fs, path, **how) for path in paths], mode=mode, fs=fs)
 
 
 def open(
@@ -170,8 +171,8 @@ def open_local(url: Any, mode: str = "rb", **storage_options: Any) -> Any:
     found = open_files(url, mode, **storage_options)
     if found and not getattr(found[0].fs, "local_file", False):
         raise ValueError(
-            "open_local needs a filesystem that has local files (its attribute local_file); put simplecache:: before"
-            " the URL"
+            "open_local needs a filesystem that has local files (its attribute local_file); put simplecache::"
+            " before the URL"
         )
     with found as files:
         paths = [f.name for f in files]
@@ -246,7 +247,9 @@ def _expand_paths(path: Any, name_function: Callable[[int], str] | None, num: in
         mask = path if "*" in path else f"{path.rstrip('/')}/*.part"
         names = [name(i) for i in range(num)]
         if names != sorted(names):
-            logger.warning("the names that the name_function gives are not in order, and nor will be the files")
+            logger.warning(
+                "the names that the name_function gives are not in order, and nor will be the files"
+            )
         return [mask.replace("*", n) for n in names]
     if isinstance(path, (tuple, list)):
         assert len(path) == num, f"{len(path)} paths for {num} files"

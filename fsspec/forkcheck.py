@@ -135,7 +135,9 @@ def _advice(note: str) -> str:
     if "parent" in note:
         return "the backend's connections are shared: make the instance in the child, or use spawn"
     if "hung" in note:
-        return "make a new instance in the child with skip_instance_cache=True, and report this to the backend"
+        return (
+            "make a new instance in the child with skip_instance_cache=True, and report this to the backend"
+        )
     return "give the backend a reset: see the fork guide, for authors of backends"
 
 
@@ -207,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m fsspec.forkcheck",
-        description="Check whether what a URL opens can be used in forked processes. Nothing is written there.",
+        description="Check whether what a URL opens can be used in forked processes; nothing is written.",
     )
     parser.add_argument("url", help="a file, or a folder with a file directly in it")
     parser.add_argument("--storage-options", default="{}", metavar="JSON", help="options of the filesystem")
@@ -230,7 +232,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     safe = all(f.safe for f in findings)
     if args.json:
-        print(json.dumps({"url": args.url, "safe": safe, "findings": [asdict(f) for f in findings]}, indent=1))
+        print(
+            json.dumps({"url": args.url, "safe": safe, "findings": [asdict(f) for f in findings]}, indent=1)
+        )
     else:
         print(_table(findings))
         bad = sum(not f.safe for f in findings)

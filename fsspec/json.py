@@ -117,7 +117,9 @@ class FilesystemJSONDecoder(json.JSONDecoder):
     def unmake_serializable(self, obj: Any) -> Any:
         """The inverse of `FilesystemJSONEncoder.make_serializable`."""
         if isinstance(obj, dict):
-            return self.custom_object_hook({key: self.unmake_serializable(value) for key, value in obj.items()})
+            return self.custom_object_hook(
+                {key: self.unmake_serializable(value) for key, value in obj.items()}
+            )
         if isinstance(obj, Sequence) and not isinstance(obj, (str, bytes)):
             return [self.unmake_serializable(value) for value in obj]
         return obj

@@ -34,13 +34,17 @@ def _ours(module_and_class: str, *packages: str, extra: str = "") -> dict[str, s
 
 def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
     name = package or fqp.partition(".")[0]
-    return {"class": fqp, "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {name}{note}"}
+    return {
+        "class": fqp,
+        "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {name}{note}",
+    }
 
 
 known_implementations: dict[str, dict[str, str]] = {
     "abfs": _theirs("adlfs.AzureBlobFileSystem"),
     "adl": _theirs(
-        "adlfs.AzureDatalakeFileSystem", note=" (Data Lake Gen1 has been switched off; adlfs serves az:// and abfs://)"
+        "adlfs.AzureDatalakeFileSystem",
+        note=" (Data Lake Gen1 has been switched off; adlfs serves az:// and abfs://)",
     ),
     "arrow_hdfs": _ours("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
     "async_wrapper": _ours("asyn_wrapper.AsyncFileSystemWrapper"),
@@ -79,9 +83,13 @@ known_implementations: dict[str, dict[str, str]] = {
     "oci": _theirs("ocifs.OCIFileSystem"),
     "ocilake": _theirs("ocifs.OCIFileSystem"),
     "oss": _theirs("ossfs.OSSFileSystem"),
-    "pyscript": _theirs("pyscript_fsspec_client.client.PyscriptFileSystem", note=" (within a pyscript context only)"),
+    "pyscript": _theirs(
+        "pyscript_fsspec_client.client.PyscriptFileSystem", note=" (within a pyscript context only)"
+    ),
     "reference": _ours("reference.ReferenceFileSystem"),
-    "root": _theirs("fsspec_xrootd.XRootDFileSystem", "fsspec-xrootd", " (root:// is the protocol of xrootd)"),
+    "root": _theirs(
+        "fsspec_xrootd.XRootDFileSystem", "fsspec-xrootd", " (root:// is the protocol of xrootd)"
+    ),
     "s3": {"class": "s3fs.S3FileSystem", "err": s3_msg},
     "s3a": {"class": "s3fs.S3FileSystem", "err": s3_msg},
     "sftp": _ours("sftp.SFTPFileSystem", "paramiko", extra="sftp"),
@@ -219,6 +227,8 @@ def filesystem(protocol: str, **storage_options: Any) -> Any:
         import warnings
 
         warnings.warn(
-            "the protocol arrow_hdfs is an old name of hdfs, which takes its place", DeprecationWarning, stacklevel=2
+            "the protocol arrow_hdfs is an old name of hdfs, which takes its place",
+            DeprecationWarning,
+            stacklevel=2,
         )
     return get_filesystem_class(protocol)(**storage_options)

@@ -447,7 +447,7 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
             self,
             path,
             mode,
-            block_size,  # type: ignore[arg-type]
+            block_size,
             autocommit,
             cache_options=cache_options,
             **kwargs,

@@ -216,6 +216,10 @@ class AheadCache(BytesCache):
         ``fetcher(start, end, run)``: as `Ahead.fetch`.
     """
 
+    start: int  # never None here, nor is end
+    end: int
+    fetcher: Callable[..., Any]
+
     def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int, trim: bool = True) -> None:
         super().__init__(blocksize, fetcher, size, trim)
         self.start = self.end = 0

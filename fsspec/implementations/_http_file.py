@@ -198,6 +198,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 class _Streamed(_Connected):
     """What the files have in common that are one response, from its beginning to its end."""
 
+    closed: bool
     kwargs: dict[str, Any]
     loc: int
     size: int | None
@@ -314,7 +315,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
             self._left += more
         return self._give(found + len(char))
 
-    def readline(self) -> bytes:  # type: ignore[override]
+    def readline(self) -> bytes:
         """Read on to the end of the line."""
         return self.readuntil()
 
@@ -364,7 +365,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=size, **kwargs)
         self.size = size
 
-    async def read(self, num: int = -1) -> bytes:  # type: ignore[override]
+    async def read(self, num: int = -1) -> bytes:
         """Read on; see `HTTPStreamFile.read`."""
         self._check_open()
         stream = self._stream
@@ -374,7 +375,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         self.loc += len(data)
         return data
 
-    async def close(self) -> None:  # type: ignore[override]
+    async def close(self) -> None:
         """Give up the response."""
         if self._stream is not None:
             self._stream.close()

@@ -180,7 +180,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
                 return self._give(before)
         return self._give(found + len(char))
 
-    def readline(self) -> bytes:  # type: ignore[override]
+    def readline(self) -> bytes:
         """Read on to the end of the line."""
         return self.readuntil()
 

@@ -17,8 +17,8 @@ from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.registry import filesystem
 
 _WRAPPED = (
-    "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size find du"
-    " glob expand_path rm copy"
+    "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
+    " find du glob expand_path rm copy"
 ).split()
 """Operations that are the blocking filesystem's own."""
 
@@ -74,8 +74,10 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
             asynchronous = running_async()
         kwargs.pop("fo", None)  # chains of URLs give it; the path stays outside
         super().__init__(asynchronous=asynchronous, **kwargs)
-        self.sync_fs = fs if fs is not None else filesystem(target_protocol or "file", **(target_options or {}))
-        self.protocol = self.sync_fs.protocol
+        if fs is None:
+            fs = filesystem(target_protocol or "file", **(target_options or {}))
+        self.sync_fs = fs
+        self.protocol = self.sync_fs.protocol  # type: ignore[misc]
         self.root_marker = self.sync_fs.root_marker
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
@@ -89,10 +91,10 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
         """That of the blocking filesystem, marked."""
         return f"async_{self.sync_fs.fsid}"
 
-    def _strip_protocol(self, path: Any) -> Any:  # type: ignore[override]
+    def _strip_protocol(self, path: Any) -> Any:
         return self.sync_fs._strip_protocol(path)
 
-    def _parent(self, path: str) -> str:  # type: ignore[override]
+    def _parent(self, path: str) -> str:
         return self.sync_fs._parent(path)
 
     def unstrip_protocol(self, name: str) -> str:
@@ -101,10 +103,10 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
     def invalidate_cache(self, path: str | None = None) -> None:
         self.sync_fs.invalidate_cache(path)
 
-    def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:
         return self.sync_fs._open(path, *args, **kwargs)
 
-    async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         steps = self.sync_fs.walk(path, *args, **kwargs)
         following = async_wrapper(next, semaphore=self.semaphore)
         while (step := await following(steps, None)) is not None:

@@ -15,5 +15,5 @@ class ChainedFileSystem(AbstractFileSystem):
     In a chain of URLs they take the path of the next link.
     """
 
-    protocol: ClassVar[str] = "chained"  # type: ignore[misc]
+    protocol: ClassVar[str] = "chained"
     _takes_inner_path = True

@@ -67,9 +67,7 @@ _SHAPES: dict[str, _Shape] = {
     "touch": _Shape("path, **kwargs", awaitable=False),
     "ukey": _Shape("path", awaitable=False),
     "walk": _Shape("path, *args, **kwargs", result="walk"),
-    "write_text": _Shape(
-        "path, value, encoding=None, errors=None, newline=None, **kwargs", awaitable=False
-    ),
+    "write_text": _Shape("path, value, encoding=None, errors=None, newline=None, **kwargs", awaitable=False),
 }
 
 
@@ -88,7 +86,7 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
         the folder, as chains of URLs call it.
     """
 
-    protocol = "dir"  # type: ignore[misc]
+    protocol = "dir"
     mirror_sync_methods = False
 
     def __init__(
@@ -104,7 +102,9 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
         if fs is None:
             fs = filesystem(target_protocol or "file", **(target_options or {}))
         if self.asynchronous and not fs.async_impl:
-            raise ValueError(f"{type(fs).__name__} is not awaitable, so a folder of it cannot be asynchronous")
+            raise ValueError(
+                f"{type(fs).__name__} is not awaitable, so a folder of it cannot be asynchronous"
+            )
         if fs.async_impl and fs.asynchronous != self.asynchronous:
             raise ValueError("a folder and its filesystem have to be both asynchronous, or neither")
         self.fs = fs
@@ -115,7 +115,7 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
         return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
 
     @property
-    def sep(self) -> str:  # type: ignore[override]
+    def sep(self) -> str:
         """That of the other filesystem."""
         return self.fs.sep
 
@@ -254,11 +254,12 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
             return self._out(inside(self, args, kwargs), shape.result)
 
-    method.__name__ = target
-    method.__qualname__ = f"DirFileSystem.{target}"
-    method.__doc__ = getattr(AbstractFileSystem, name).__doc__
-    method.__signature__ = signature  # type: ignore[attr-defined]
-    return method
+    made: Any = method
+    made.__name__ = target
+    made.__qualname__ = f"DirFileSystem.{target}"
+    made.__doc__ = getattr(AbstractFileSystem, name).__doc__
+    made.__signature__ = signature
+    return made
 
 
 for _name, _shape in _SHAPES.items():

@@ -191,7 +191,7 @@ class HTTPFileSystem(AbstractFileSystem):
             raise FileNotFoundError(shown(url))
         if self.js:
             response.raise_for_status()
-        kind = HTTPPermissionError if status in (401, 403) else requests.HTTPError
+        kind: Any = HTTPPermissionError if status in (401, 403) else requests.HTTPError
         raise kind(f"{status} {response.reason} for {shown(url)} (HTTPFileSystem)", response=response)
 
     # -- reading ---------------------------------------------------------------
@@ -230,7 +230,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 return response.content[-int(stop):]
             return read_part(response, url, int(begin), int(stop) + 1 if stop else None)
 
-    def get_file(  # type: ignore[override]
+    def get_file(
         self,
         rpath: str,
         lpath: Any,
@@ -311,7 +311,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     # -- writing ---------------------------------------------------------------
 
-    def put_file(  # type: ignore[override]
+    def put_file(
         self,
         lpath: Any,
         rpath: str,

@@ -297,7 +297,7 @@ class LocalFileSystem(AbstractFileSystem):
         callback.set_size(size)
         callback.absolute_update(size)
 
-    def mv(self, path: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:  # type: ignore[override]
+    def mv(self, path: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
         shutil.move(self._strip_protocol(path), self._strip_protocol(path2))
 
     def link(self, src: str, dst: str, **kwargs: Any) -> None:
@@ -569,11 +569,11 @@ class LocalFileOpener(io.IOBase):
     def _inherited_writer(self) -> bool:
         return self._generation != _fork.generation and self.writable()
 
-    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[bytes]:
         return iter(self.f)
 
     @property
-    def closed(self) -> bool:  # type: ignore[override]
+    def closed(self) -> bool:
         """Whether the handle can no longer be used."""
         return self.f is None or self.f.closed
 

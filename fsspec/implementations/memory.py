@@ -65,7 +65,7 @@ class _Store(dict):
         super().__delitem__(path)
         self.tree.remove(path, self._held)
 
-    def pop(self, path: str, *default: Any) -> Any:  # type: ignore[override]
+    def pop(self, path: str, *default: Any) -> Any:
         if path not in self:
             return super().pop(path, *default)
         f = self[path]
@@ -444,7 +444,7 @@ class _Reader(MemoryFile):
     def __init__(self, fs: Any, path: str, f: Any) -> None:
         super().__init__(fs, path, f.getvalue())  # shared by BytesIO until somebody writes
         self.created, self.modified = f.created, f.modified
-        self.mode = "rb"
+        self.mode = "rb"  # type: ignore[misc]
 
     def writable(self) -> bool:
         return False

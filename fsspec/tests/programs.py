@@ -1,0 +1,29 @@
+"""Small programs of a process of their own, for tests that fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+LIMIT = 60  # seconds; what hangs is killed
+
+
+def run(text: str, **environment: str) -> str:
+    """Run Python text with warnings as errors; it must end well and say nothing on stderr.
+
+    Returns
+    -------
+    str
+        what it printed
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        env={**os.environ, **environment},
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout

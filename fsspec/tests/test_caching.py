@@ -1,0 +1,393 @@
+"""Read caches: what they fetch, what they return, what a fork does to them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import threading
+
+import pytest
+
+from fsspec import caching
+from fsspec.caching import caches
+from fsspec.tests.programs import run
+
+DATA = bytes(i % 251 for i in range(1000))
+STRETCHES = ["none", "readahead", "bytes", "first", "all"]
+BLOCKS = ["mmap", "blockcache", "background"]
+EVERY = [*STRETCHES, *BLOCKS, "adaptive"]
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+
+class Source:
+    """The fetcher, noting ranges; ``short`` bytes are missing from the end of each."""
+
+    path = "bucket/object"
+
+    def __init__(self, data: bytes = DATA) -> None:
+        self.data = data
+        self.asked: list[tuple[int, int]] = []
+        self.short = 0
+
+    def fetch(self, start: int, end: int) -> bytes:
+        assert 0 <= start < end <= len(self.data), (start, end)
+        self.asked.append((start, end))
+        return self.data[start : end - self.short]
+
+
+def fetch_globally(start: int, end: int) -> bytes:
+    return DATA[start:end]
+
+
+def closed(cache: caching.BaseCache) -> None:
+    getattr(cache, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("blocksize", [1, 7, 100, 4096])
+def test_reads_are_right_and_stay_within_the_file(kind: str, blocksize: int) -> None:
+    source = Source()
+    cache = caches[kind](blocksize, source.fetch, len(DATA))
+    reads = [(0, 1), (1, 30), (30, 31), (25, 400), (990, 1000), (999, 1200), (1000, 1001), (0, 1000)]
+    reads += [(5, 5), (500, 510)]
+    for start, end in reads:
+        assert cache._fetch(start, end) == DATA[start:end], (start, end)
+    assert cache._fetch(None, 3) == DATA[:3]
+    assert cache._fetch(995, None) == DATA[995:]
+    closed(cache)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "all"])
+def test_short_answers_are_errors_and_are_not_kept(kind: str) -> None:
+    source = Source()
+    cache = caches[kind](100, source.fetch, len(DATA))
+    source.short = 5
+    with pytest.raises(OSError, match="bucket/object"):
+        cache._fetch(0, 10 if kind == "none" else 150)
+    with pytest.raises(EOFError):
+        cache._fetch(0, 10 if kind == "none" else 150)
+    source.short = 0
+    assert cache._fetch(0, 150) == DATA[:150]
+    closed(cache)
+
+
+def test_a_generous_source_does_not_shift_blocks() -> None:
+    for kind in ("blockcache", "background", "mmap", "readahead", "bytes"):
+        cache = caches[kind](100, lambda start, end: DATA[start : end + 50], len(DATA))
+        assert cache._fetch(50, 350) == DATA[50:350]
+        assert cache._fetch(350, 450) == DATA[350:450]
+        closed(cache)
+
+
+def test_block_after_the_last_byte_is_not_fetched() -> None:
+    for kind in ("blockcache", "mmap"):
+        source = Source()
+        caches[kind](100, source.fetch, len(DATA))._fetch(0, 100)
+        assert source.asked == [(0, 100)]
+
+
+def test_bytes_keep_the_current_read_when_trimming() -> None:
+    source = Source()
+    cache = caching.BytesCache(10, source.fetch, 100)
+    assert cache._fetch(10, 22) + cache._fetch(15, 31) == DATA[10:22] + DATA[15:31]
+    assert source.asked == [(10, 32)]
+    assert len(cache) <= 22
+
+
+def test_bytes_let_go_of_long_reads() -> None:
+    cache = caching.BytesCache(10, Source().fetch, 1000)
+    untrimmed = caching.BytesCache(10, Source().fetch, 1000, trim=False)
+    for each in (cache, untrimmed):
+        each._fetch(0, 900)
+        each._fetch(900, 950)
+    assert len(cache) == 60
+    assert len(untrimmed) == 960
+
+
+def test_known_parts_leave_the_mapping_alone() -> None:
+    data = {(20, 25): b"abcde", (0, 5): b"01234", (5, 10): b"56789", (8, 12): b"89xy"}
+    given = dict(data)
+    cache = caching.KnownPartsOfAFile(10, None, 100, data=data)  # type: ignore[arg-type]
+    assert data == given
+    assert list(cache.data) == [(0, 12), (20, 25)]
+    assert (cache.size, cache.nblocks) == (17, 2)
+    assert cache._fetch(3, 12) == b"3456789xy"
+    assert cache._fetch(10, 23) == b"xy" + bytes(8) + b"abc"
+    with pytest.raises(ValueError, match="15-17"):
+        cache._fetch(15, 17)
+    strict = caching.KnownPartsOfAFile(10, None, 100, data=data, strict=True)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="cache_type"):
+        strict._fetch(10, 23)
+
+
+def test_known_parts_do_not_go_past_the_file() -> None:
+    cache = caching.KnownPartsOfAFile(10, None, 25, data={(20, 30): b"abcde"})  # type: ignore[arg-type]
+    assert cache._fetch(22, 100) == b"cde"
+
+
+def test_all_bytes_needs_something() -> None:
+    with pytest.raises(ValueError):
+        caching.AllBytes(10, None, 10)
+    assert caching.AllBytes(10, lambda a, b: DATA[a:b], None)._fetch(3, 5) == DATA[3:5]
+
+
+def test_held_bytes_are_those_of_the_file() -> None:
+    for kind in ("readahead", "bytes", "first", "all", "mmap", "blockcache", "background"):
+        cache = caches[kind](100, Source().fetch, len(DATA))
+        cache._fetch(0, 50)
+        held = cache._held(20)
+        assert held is not None
+        block, at, stop = held
+        assert block[at:stop] == DATA[20 : 20 + stop - at]
+        assert kind == "all" or cache._held(700) is None
+        closed(cache)
+    assert caches["none"](100, Source().fetch, len(DATA))._held(0) is None
+
+
+def test_background_goes_ahead_only_where_reads_go_on() -> None:
+    source = Source()
+    cache = caching.BackgroundBlockCache(100, source.fetch, len(DATA))
+    cache._fetch(0, 10)
+    cache._fetch(100, 110)  # waits for the block that is under way
+    assert source.asked[:2] == [(0, 100), (100, 200)]
+    cache._fetch(700, 710)
+    cache._fetch(500, 510)
+    assert set(source.asked) <= {(0, 100), (100, 200), (200, 300), (700, 800), (500, 600)}
+    cache.close()
+    assert cache._fetch(800, 810) == DATA[800:810]
+
+
+def test_background_fetches_on_another_thread() -> None:
+    threads = set()
+    cache = caching.BackgroundBlockCache(100, fetch_globally, len(DATA))
+    original = cache._fetch_block
+
+    def noting(*args: int) -> bytes:
+        threads.add(threading.get_ident())
+        return original(*args)
+
+    cache._fetch_block = noting  # type: ignore[method-assign]
+    cache._fetch(0, 1)
+    assert cache._fetch(150, 151) == DATA[150:151]
+    assert len(threads) > 1
+
+
+def test_error_in_the_background_is_for_who_wants_the_block() -> None:
+    def fetch(start: int, end: int) -> bytes:
+        if start >= 100:
+            raise ConnectionError("gone")
+        return DATA[start:end]
+
+    cache = caching.BackgroundBlockCache(100, fetch, len(DATA))
+    assert cache._fetch(0, 10) == DATA[:10]
+    with pytest.raises(ConnectionError):
+        cache._fetch(100, 110)
+    assert cache._fetch(20, 30) == DATA[20:30]
+
+
+def test_mmap_is_shared_by_location_and_blocks(tmp_path) -> None:
+    source, blocks, location = Source(), set(), str(tmp_path / "sparse")
+    first = caching.MMapCache(100, source.fetch, 950, location=location, blocks=blocks)
+    first._fetch(120, 350)
+    assert blocks == {1, 2, 3}
+    del first
+    gc.collect()
+    again = caching.MMapCache(100, source.fetch, 950, location=location, blocks=blocks)
+    assert again._fetch(130, 340) == DATA[130:340]
+    assert again._fetch(900, 950) == DATA[900:950]
+    assert source.asked == [(100, 400), (900, 950)]
+    assert os.path.getsize(location) == 950
+
+
+def test_mmap_short_answer_of_many(tmp_path) -> None:
+    cache = caching.MMapCache(100, fetch_globally, 1000, multi_fetcher=lambda ranges: [b"x"] * len(ranges))
+    with pytest.raises(OSError):
+        cache._fetch(0, 10)
+    assert cache.blocks == set()
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_pickles(kind: str) -> None:
+    cache = caches[kind](100, fetch_globally, len(DATA))
+    cache._fetch(0, 350)
+    copy = pickle.loads(pickle.dumps(cache))
+    assert type(copy) is type(cache)
+    assert (copy.blocksize, copy.size, copy.fetcher) == (100, len(DATA), fetch_globally)
+    assert copy._fetch(120, 990) == DATA[120:990]
+    closed(cache)
+    closed(copy)
+
+
+def test_adaptive_reads_on_after_closing() -> None:
+    cache = caching.AdaptiveReadaheadCache(100, fetch_globally, len(DATA))
+    for start in range(0, 1000, 50):
+        assert cache._fetch(start, start + 50) == DATA[start : start + 50]
+    cache.close()
+    cache.close()
+    assert cache._fetch(10, 20) == DATA[10:20]
+    cache.close()
+
+
+def test_table() -> None:
+    assert caches[None] is caches["none"] is caching.BaseCache
+    assert set(caches) >= {None, *EVERY, "parts"}
+    for name, cls in caches.items():
+        assert name in (None, cls.name)
+
+    class Mine(caching.BaseCache):
+        name = "mine, of this test"
+
+    caching.register_cache(Mine)
+    try:
+        with pytest.raises(ValueError, match="mine, of this test"):
+            caching.register_cache(Mine)
+        caching.register_cache(Mine, clobber=True)
+        assert caches[Mine.name] is Mine
+    finally:
+        del caches[Mine.name]
+
+
+def test_lru() -> None:
+    calls = []
+    lru = caching.UpdatableLRU(lambda x: calls.append(x) or x * 2, max_size=2)
+    assert [lru(1), lru(2), lru(1), lru(3)] == [2, 4, 2, 6]
+    assert calls == [1, 2, 3]
+    assert lru.is_key_cached(1) and not lru.is_key_cached(2)
+    lru.add_key("given", 9)
+    assert lru(9) == "given"
+    assert lru.cache_info() == (2, 3, 2, 2)
+    with pytest.raises(TypeError):
+        lru(x=1)
+
+
+def test_lru_from_many_threads() -> None:
+    lru = caching.UpdatableLRU(lambda x: x * 2, max_size=3)
+    wrong: list[int] = []
+
+    def work() -> None:
+        for i in range(2000):
+            if lru(i % 7) != i % 7 * 2:
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and lru.cache_info().currsize == 3
+
+
+def test_statistics() -> None:
+    for kind in ("readahead", "bytes", "blockcache", "first", "all", "mmap"):
+        cache = caches[kind](100, fetch_globally, len(DATA))
+        cache._fetch(0, 50)
+        cache._fetch(10, 40)
+        assert cache.hit_count and cache.miss_count == 1 and cache.total_requested_bytes >= 100
+        assert kind in cache._log_stats() and type(cache).__name__ in repr(cache)
+        cache._reset_stats()
+        assert cache._log_stats() == ""
+
+
+def test_importing_is_light() -> None:
+    run("""
+        import sys
+        import fsspec.caching
+        heavy = {"asyncio", "concurrent.futures", "tempfile", "mmap", "logging", "ssl", "fsspec.prefetcher"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    """)
+
+
+FORK = """
+    import os, threading, time
+    from fsspec import caching
+    from fsspec._forked import by_fork
+
+    DATA = bytes(i % 251 for i in range(1000))
+    asked = []
+    def fetch(start, end):
+        asked.append((start, end))
+        return DATA[start:end]
+    def check(cache, start, end):
+        got = cache._fetch(start, end)
+        assert got == DATA[start:end], (start, end, got)
+"""
+
+
+@forks
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_child_reads_on_with_what_was_held(kind: str) -> None:
+    run(FORK + f"""
+    cache = caching.caches[{kind!r}](100, fetch, 1000)
+    check(cache, 0, 50)
+    check(cache, 50, 150)
+    check(cache, 150, 250)
+    def child():
+        for start in range(250, 1000, 50):
+            check(cache, start, start + 50)
+        check(cache, 0, 1000)
+        getattr(cache, "close", lambda: None)()
+        def grandchild():
+            check(cache, 300, 700)
+        problem = by_fork(grandchild).problem()
+        assert not problem, problem
+    for _ in range(2):
+        problem = by_fork(child).problem()
+        assert not problem, problem
+        check(cache, 250, 300)
+    check(cache, 300, 900)
+    getattr(cache, "close", lambda: None)()
+    """)
+
+
+@forks
+def test_a_child_does_not_wait_for_the_parents_block() -> None:
+    run(FORK + """
+    begun, free = threading.Event(), threading.Event()
+    main = threading.get_ident()
+    def slow(start, end):
+        if threading.get_ident() != main:
+            begun.set()
+            free.wait()
+        return fetch(start, end)
+    cache = caching.BackgroundBlockCache(100, slow, 1000)
+    check(cache, 0, 10)
+    assert begun.wait(10)
+    def child():
+        cache._closed = True  # else it would begin a thread of its own, which waits as well
+        check(cache, 100, 110)
+    problem = by_fork(child).problem()
+    assert not problem, problem
+    free.set()
+    check(cache, 100, 110)
+    assert asked.count((100, 200)) == 1, asked
+    """)
+
+
+@forks
+@pytest.mark.parametrize("located", [False, True])
+def test_a_childs_mapping_is_private(located: bool, tmp_path) -> None:
+    location = str(tmp_path / "sparse") if located else None
+    run(FORK + f"""
+    location = {location!r}
+    blocks = set()
+    cache = caching.MMapCache(100, fetch, 1000, location=location, blocks=blocks)
+    check(cache, 0, 250)
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    def child():
+        asked.clear()
+        cache.fetcher = lambda start, end: b"!" * (end - start)
+        assert cache._fetch(0, 250) == DATA[:250]
+        assert cache._fetch(400, 500) == b"!" * 100
+        assert cache._fetch(450, 460) == b"!" * 10
+        assert not asked and 4 in cache.blocks and 4 not in blocks
+        cache.__del__()
+    problem = by_fork(child).problem()
+    assert not problem, problem
+    assert blocks == {{0, 1, 2}}
+    check(cache, 0, 1000)
+    assert asked == [(0, 300), (300, 1000)], asked
+    if location:
+        with open(location, "rb") as f:
+            assert f.read() == DATA
+    """)
