@@ -96,14 +96,25 @@ def copy(
             return None
         folder = isinstance(path2, str) and (trailing_sep(path2) or (yield call("isdir", path2)))
         targets = _targets(path1, sources, path2, folder)
+    pairs = _paired(sources, targets)
     answers = yield batch(
-        (call("cp_file", a, b, **kwargs) for a, b in _paired(sources, targets)),
-        return_exceptions=ignore,
+        (call("cp_file", a, b, **kwargs) for a, b in pairs),
+        return_exceptions=ignore or recursive,
         batch_size=batch_size,
         nofiles=True,
     )
+    if recursive and not ignore:
+        answers = yield from _of_files(pairs, answers, batch_size)
     _raise_failures(answers, ignore)
     return None
+
+
+def _of_files(pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None) -> Plan:
+    """Answers without those of folders that are only names: such cannot be copied, and need not be."""
+    missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
+    is_folder = yield batch([call("isdir", pairs[i][0]) for i in missing], batch_size=batch_size)
+    folders = {i for i, folder in zip(missing, is_folder) if folder}
+    return [answer for i, answer in enumerate(answers) if i not in folders]
 
 
 def mv(

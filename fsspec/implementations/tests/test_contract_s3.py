@@ -1,0 +1,72 @@
+"""The public contract tests, on a backend of another package as it is published."""
+
+import pytest
+
+import fsspec
+import fsspec.tests.abstract as abstract
+from fsspec.tests.servers.s3 import options, serve_s3
+
+pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def s3_address():
+    with serve_s3() as address:
+        yield address
+
+
+class S3Fixtures(abstract.AbstractFixtures):
+    @pytest.fixture
+    def fs(self, s3_address):
+        fs = fsspec.filesystem("s3", **options(s3_address))
+        fs.invalidate_cache()
+        if not fs.exists("contract"):
+            fs.mkdir("contract")
+        return fs
+
+    @pytest.fixture
+    def fs_path(self):
+        return "contract"
+
+    @pytest.fixture
+    def fs_join(self):
+        return lambda *parts: "/".join(parts)
+
+    @pytest.fixture
+    def supports_empty_directories(self):
+        return False
+
+
+class TestS3Copy(abstract.AbstractCopyTests, S3Fixtures):
+    pass
+
+
+class TestS3Get(abstract.AbstractGetTests, S3Fixtures):
+    pass
+
+
+class TestS3Put(abstract.AbstractPutTests, S3Fixtures):
+    pass
+
+
+class TestS3Move(abstract.AbstractMoveTests, S3Fixtures):
+    pass
+
+
+class TestS3Open(abstract.AbstractOpenTests, S3Fixtures):
+    pass
+
+
+class TestS3Pipe(abstract.AbstractPipeTests, S3Fixtures):
+    pass
+
+
+class TestS3Fork(abstract.AbstractForkTests, S3Fixtures):
+    """Files written in one request at the end."""
+
+
+class TestS3ForkParts(abstract.AbstractForkTests, S3Fixtures):
+    """An upload of several parts is under way at the fork."""
+
+    fork_block_size = 5 * 2**20

@@ -1,0 +1,292 @@
+"""One test of `AbstractForkTests`, in a process of its own.
+
+Reads a job from stdin: a filesystem, a place, a handle, a mode.  For each action makes the
+handle, forks, and has the child act on it.  Prints, by action, what went wrong, as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import faulthandler
+import gc
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from fsspec import asyn
+from fsspec._forked import by_fork
+from fsspec.exceptions import ForkError
+from fsspec.mapping import FSMap
+
+MODES = ("opted in", "by hand", "neither")
+WRITING = "file being written"
+PATIENCE = 15.0  # seconds for the parent to do its next thing
+SIZE = 100_000
+
+CONTENT = bytes((i * 7 + (i >> 8)) % 256 for i in range(SIZE))
+
+
+class Instance:
+    """The filesystem itself."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def make(self) -> Any:
+        return self.job.fs
+
+    def use(self, handle: Any) -> None:
+        """Works, to the last byte; AssertionError where it does not."""
+        for path, data in self.job.files.items():
+            handle.invalidate_cache()
+            assert handle.cat_file(path) == data, f"other bytes of {path}"
+            assert handle.info(path)["size"] in (len(data), None)
+
+    def close(self, handle: Any) -> None:
+        """As a program would that is done with it."""
+        close = getattr(handle, "close", None)
+        if callable(close):
+            close()
+        handle.clear_instance_cache()
+
+    def settle(self, handle: Any) -> None:
+        """In the parent, at the end."""
+
+
+class OpenFile(Instance):
+    """A file of which half was read; each process reads on from there."""
+
+    def make(self) -> Any:
+        self.path, self.data = next(iter(self.job.files.items()))
+        self.half = len(self.data) // 2
+        f = self.job.fs.open(self.path, "rb")
+        assert f.read(self.half) == self.data[: self.half], "other bytes at the beginning"
+        return f
+
+    def use(self, handle: Any) -> None:
+        at = handle.tell()
+        assert handle.read(100) == self.data[at : at + 100], f"other bytes at {at}"
+        handle.seek(0)
+        assert handle.read() == self.data, "other bytes from the beginning"
+        handle.seek(at)
+
+    def close(self, handle: Any) -> None:
+        handle.close()
+
+    def settle(self, handle: Any) -> None:
+        handle.close()
+
+
+class Mapper(Instance):
+    """A mapping over the folder of the files."""
+
+    def make(self) -> Any:
+        path = next(iter(self.job.files))
+        return FSMap(self.job.fs._parent(path), self.job.fs)
+
+    def use(self, handle: Any) -> None:
+        for path, data in self.job.files.items():
+            assert handle[path.rstrip("/").rpartition("/")[2]] == data, f"other bytes of {path}"
+
+    def close(self, handle: Any) -> None:
+        handle.fs.clear_instance_cache()
+
+
+class Writing(Instance):
+    """A file that is being written; it belongs to the process that opened it."""
+
+    def make(self) -> Any:
+        job = self.job
+        self.path = f"{job.folder}/written-{uuid.uuid4().hex}"
+        options = {} if job.block_size is None else {"block_size": job.block_size}
+        self.part = CONTENT * max(1, -(-(job.block_size or 0) // SIZE)) + b"part"
+        self.parts = 1
+        f = job.fs.open(self.path, "wb", **options)
+        f.write(self.part)
+        self.before = self.there()
+        return f
+
+    def there(self) -> Any:
+        """What the store has under the name by now."""
+        self.job.fs.invalidate_cache()
+        return self.job.fs.info(self.path)["size"] if self.job.fs.exists(self.path) else None
+
+    def use(self, handle: Any) -> None:
+        handle.write(self.part)
+        self.parts += 1
+
+    def close(self, handle: Any) -> None:
+        handle.close()
+
+    def settle(self, handle: Any) -> None:
+        handle.close()
+        fs = self.job.fs
+        fs.invalidate_cache()
+        assert fs.cat_file(self.path) == self.part * self.parts, "other bytes than were written"
+        fs.rm(self.path)
+
+
+HANDLES: dict[str, type[Instance]] = {
+    "instance": Instance,
+    "open file": OpenFile,
+    "mapper": Mapper,
+    WRITING: Writing,
+}
+
+
+class Job:
+    """What is tried, and how."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.fs: Any
+        self.fs, place = pickle.loads(base64.b64decode(told["subject"]))
+        self.pickled = pickle.dumps(self.fs)
+        self.mode: str = told["mode"]
+        self.block_size: int | None = told["block_size"]
+        self.memory: bool = told["memory"]
+        self.folder = ""
+        if isinstance(place, Mapping):
+            self.files = dict(place)
+        else:
+            self.folder = f"{str(place).rstrip('/')}/fork-{uuid.uuid4().hex}"
+            with suppress(FileExistsError):
+                self.fs.mkdir(self.folder)
+            self.files = {f"{self.folder}/{name}.bin": CONTENT + name.encode() for name in ("one", "two")}
+            for path, data in self.files.items():
+                self.fs.pipe_file(path, data)
+        self.crossing = HANDLES[told["handle"]](self)
+
+    def end(self) -> None:
+        """Nothing stays, nor came there that nobody wrote."""
+        if self.folder:
+            self.fs.invalidate_cache()
+            names = {path.rpartition("/")[2] for path in self.fs.find(self.folder)}
+            self.fs.rm(self.folder, recursive=True)
+            assert names == {path.rpartition("/")[2] for path in self.files}, f"came into being: {names}"
+
+
+def use(job: Job, box: list[Any]) -> None:
+    """Use the handle, or find that it may not be; what is made anew works in any case."""
+    crossing = job.crossing
+    if isinstance(crossing, Writing) and not job.memory:
+        with suppress(ForkError):
+            box[0].flush()  # may also do nothing: what the store has is looked at below
+        try:
+            box[0].write(b"x")
+        except ForkError:
+            pass
+        else:
+            raise AssertionError("an inherited file being written took more, without an error")
+    else:
+        try:
+            crossing.use(box[0])
+            crossing.use(box[0])
+        except ForkError as error:
+            if job.mode != "neither":
+                raise
+            assert "fork-safe" in str(error), error
+    Instance(job).use(pickle.loads(job.pickled))
+
+
+def drop(job: Job, box: list[Any]) -> None:
+    """Let go of it and collect."""
+    box.clear()
+    if type(job.crossing) is Instance:
+        job.fs = None
+    gc.collect()
+
+
+def close(job: Job, box: list[Any]) -> None:
+    """Close it."""
+    try:
+        job.crossing.close(box[0])
+    except ForkError:
+        if job.mode != "neither":
+            raise
+
+
+def leave(job: Job, box: list[Any]) -> None:
+    """Only end, by sys.exit."""
+
+
+def kill(job: Job, box: list[Any]) -> None:
+    """Be killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+ACTIONS: dict[str, Callable[[Job, list[Any]], None]] = {
+    "used": use,
+    "dropped and collected": drop,
+    "closed": close,
+    "exit": leave,
+    "killed": kill,
+}
+
+
+def in_time(func: Callable[[], Any], what: str) -> str:
+    """Run something of the parent's; why it is not as it should be, empty where it is."""
+    outcome: list[str] = []
+
+    def run() -> None:
+        try:
+            func()
+            outcome.append("")
+        except Exception as error:  # whatever a backend raises is the finding
+            outcome.append(f"{what}: {type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if not outcome:
+        faulthandler.dump_traceback(all_threads=True)
+    return outcome[0] if outcome else f"{what}: hangs"
+
+
+def cell(job: Job, name: str) -> str:
+    """One action; empty where child and parent are as they should be."""
+    crossing = job.crossing
+    box = [crossing.make()]
+    crossing.use(box[0])
+    before = crossing.there() if isinstance(crossing, Writing) else None
+
+    def body() -> None:
+        if job.mode == "by hand":
+            asyn.reset_after_fork()
+        ACTIONS[name](job, box)
+
+    problem = by_fork(body).problem(killed=name == "killed")
+    problems = [f"child: {problem}" if problem else ""]
+    if isinstance(crossing, Writing):
+        problems.append(in_time(lambda: _same(before, crossing.there()), "the store"))
+    problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
+    problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
+    problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
+    return "; ".join(filter(None, problems))
+
+
+def _same(before: Any, after: Any) -> None:
+    assert before == after, f"a child made of the file being written {after!r} bytes, which were {before!r}"
+
+
+def main() -> None:
+    """See the module's text."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    job = Job(json.load(sys.stdin))
+    found: dict[str, Any] = {}
+    if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):
+        found["skipped"] = True
+    else:
+        for name in ACTIONS:
+            found[name] = cell(job, name)
+            if found[name]:
+                break  # what comes after a harm is not to be judged
+    found["afterwards"] = found.get("skipped") or in_time(job.end, "what is left")
+    print(json.dumps(found), flush=True)
+    os._exit(0)  # a backend that was harmed may not let the interpreter end

@@ -1,0 +1,249 @@
+"""The rules of copying, written once for copy, get and put.
+
+What goes where is the same within a filesystem, from it and to it:
+
+* a file goes to the name given, or into a folder that exists or whose name ends in a slash;
+* a folder goes into a folder that exists, unless its own name ends in a slash: then, and
+  where the target is new, its contents go there;
+* what a pattern matches, or a list names, goes into the target, which becomes a folder.
+
+`RULES` says so by example.  Each file holds its own name below the tree's top, so that a file
+that lands where it should not, or with another's bytes, is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+Join = Callable[..., str]
+
+TREE = ["file1", "file2", "subdir/subfile1", "subdir/subfile2", "subdir/nesteddir/nestedfile"]
+GLOBBED = ["file1", "file2"] + [
+    f"subdir{i}/{name}" for i in (0, 1) for name in ("subfile1", "subfile2", "nesteddir/nestedfile")
+]
+FEW = ["subdir.txt", "subdir/subfile.txt"]
+
+PLACEHOLDER = "placeholder"
+"""A file that keeps a folder, where empty ones cannot be."""
+
+
+class Case(NamedTuple):
+    """One call: what is copied, to where below the target folder, and what is there then."""
+
+    source: str | list[str]
+    target: str
+    landed: dict[str, str]  # names below the target, and which file's bytes they hold
+    options: dict[str, Any] = {}
+
+
+DEEP = {"recursive": True}
+ONE = {"recursive": True, "maxdepth": 1}
+_LISTED = ["file1", "subdir/subfile2", "file2"]
+
+
+def _subdir(prefix: str = "", deep: bool = True) -> dict[str, str]:
+    names = ["subfile1", "subfile2"] + (["nesteddir/nestedfile"] if deep else [])
+    return {prefix + name: f"subdir/{name}" for name in names}
+
+
+def _flat(names: list[str], prefix: str = "") -> dict[str, str]:
+    return {prefix + name.rpartition("/")[2]: name for name in names}
+
+
+RULES: dict[str, list[Case]] = {
+    "file to existing directory": [
+        Case("subdir/subfile1", target, {"subfile1": "subdir/subfile1"}) for target in ("", "/")
+    ],
+    "file to new directory": [Case("subdir/subfile1", "newdir/", {"newdir/subfile1": "subdir/subfile1"})],
+    "file to file in existing directory": [
+        Case("subdir/subfile1", "newfile", {"newfile": "subdir/subfile1"}),
+    ],
+    "file to file in new directory": [
+        Case("subdir/subfile1", "newdir/newfile", {"newdir/newfile": "subdir/subfile1"})
+    ],
+    "directory to existing directory": [
+        *(Case("subdir", target, _subdir("subdir/"), DEEP) for target in ("", "/")),
+        *(Case("subdir/", target, _subdir(), DEEP) for target in ("", "/")),
+        Case("subdir", "", _subdir("subdir/", deep=False), ONE),
+        Case("subdir/", "/", _subdir(deep=False), ONE),
+        Case("subdir", "/", {}),
+    ],
+    "directory to new directory": [
+        Case("subdir", "newdir", _subdir("newdir/"), DEEP),
+        Case("subdir/", "newdir", _subdir("newdir/"), DEEP),
+        Case("subdir/", "newdir/", _subdir("newdir/"), DEEP),
+        Case("subdir", "newdir", _subdir("newdir/", deep=False), ONE),
+        Case("subdir/", "newdir", {}),
+    ],
+    "glob to existing directory": [
+        *(Case("subdir/*", target, _subdir(deep=False)) for target in ("", "/")),
+        *(Case("subdir/*", target, _subdir(), DEEP) for target in ("", "/")),
+        Case("subdir/*", "", _subdir(deep=False), ONE),
+        Case("subdir/*2", "/", {"subfile2": "subdir/subfile2"}),
+        Case("fil?[2-5]", "", {"file2": "file2"}),
+    ],
+    "glob to new directory": [
+        *(Case("subdir/*", target, _subdir("newdir/", deep=False)) for target in ("newdir", "newdir/")),
+        *(Case("subdir/*", target, _subdir("newdir/"), DEEP) for target in ("newdir", "newdir/")),
+        Case("subdir/*1", "newdir", {"newdir/subfile1": "subdir/subfile1"}),
+        Case("subdir/*", "newdir", _subdir("newdir/", deep=False), ONE),
+    ],
+    "list to existing directory": [Case(_LISTED, target, _flat(_LISTED)) for target in ("", "/")],
+    "list to new directory": [Case(_LISTED, "newdir/", _flat(_LISTED, "newdir/"))],
+    "two files to new directory": [
+        Case(["file2", "file1"], target, _flat(["file2", "file1"], "newdir/"))
+        for target in ("newdir", "newdir/")
+    ],
+    "names that begin alike": [
+        Case("subdir", "", {"subdir/subfile.txt": "subdir/subfile.txt"}, DEEP),
+        Case("subdir/", "", {"subfile.txt": "subdir/subfile.txt"}, DEEP),
+        Case("subdir*", "", {name: name for name in FEW}, DEEP),
+        Case("subdir*", "", {"subdir.txt": "subdir.txt"}),
+    ],
+}
+
+_ALL = sorted(GLOBBED)
+_SUBFILES = [name for name in _ALL if "/sub" in name]
+_NESTED = [name for name in _ALL if "nested" in name]
+
+GLOB_EDGE_CASES_TESTS: dict[str, Any] = {
+    "argnames": ("path", "recursive", "maxdepth", "expected"),
+    "argvalues": [
+        # one component
+        ("*", False, None, ["file1", "file2"]),
+        ("*", True, None, _ALL),
+        ("*", True, 1, ["file1", "file2"]),
+        ("*", True, 2, ["file1", "file2", *_SUBFILES]),
+        ("*1", False, None, ["file1"]),
+        ("*1", True, None, ["file1", *(name for name in _ALL if name.startswith("subdir1/"))]),
+        ("*1", True, 2, ["file1", "subdir1/subfile1", "subdir1/subfile2"]),
+        ("?ile*", True, None, ["file1", "file2"]),
+        ("file[2-9]", False, None, ["file2"]),
+        ("[fs]*", False, None, ["file1", "file2"]),
+        ("[fs]*", True, None, _ALL),
+        ("sub*", True, None, _SUBFILES + _NESTED),
+        ("sub*", True, 2, _SUBFILES),
+        # folders on the way
+        ("*/*", False, None, _SUBFILES),
+        ("*/*", True, None, _SUBFILES + _NESTED),
+        ("*/*", True, 1, _SUBFILES),
+        ("*/sub*", True, None, _SUBFILES),
+        ("subdir?/sub*1", False, None, ["subdir0/subfile1", "subdir1/subfile1"]),
+        ("*dir*/subfile?", False, None, _SUBFILES),
+        ("*/nesteddir", True, None, _NESTED),
+        ("*/nesteddir/*", False, None, _NESTED),
+        # what is fixed is not kept
+        ("subdir0/*", False, None, ["subfile1", "subfile2"]),
+        ("subdir0/*", True, None, ["nesteddir/nestedfile", "subfile1", "subfile2"]),
+        ("subdir[!1]/*", False, None, ["subfile1", "subfile2"]),
+        # any depth
+        ("**", False, None, _ALL),
+        ("**", True, 1, ["file1", "file2"]),
+        ("**/*1", False, None, ["file1", "subdir0/subfile1", "subdir1/subfile1"]),
+        ("**/nestedfile", True, None, _NESTED),
+        ("**/sub*", True, 2, _SUBFILES),
+        ("subdir0/**", False, None, ["nesteddir/nestedfile", "subfile1", "subfile2"]),
+        ("subdir0/**", False, 1, ["subfile1", "subfile2"]),
+    ],
+}
+"""Patterns, and what they bring of ``GLOBBED`` into a new folder."""
+
+
+@contextmanager
+def removed(fs: Any, path: str) -> Iterator[str]:
+    """``path``, which is not there before and after."""
+    remove(fs, path)
+    try:
+        yield path
+    finally:
+        remove(fs, path)
+
+
+def remove(fs: Any, path: str) -> None:
+    """Take away a tree, if it is there."""
+    fs.invalidate_cache()
+    with suppress(FileNotFoundError):
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+
+
+def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
+    """Files below a folder, each holding its name."""
+    parents = {name.rpartition("/")[0] for name in names}
+    for parent in sorted(parents | {p.rpartition("/")[0] for p in parents}):
+        with suppress(FileExistsError):
+            fs.mkdir(join(folder, *parent.split("/")) if parent else folder)
+    for name in names:
+        fs.pipe_file(join(folder, *name.split("/")), name.encode())
+
+
+def make_folder(fs: Any, join: Join, path: str, empty: bool = True) -> None:
+    """A folder that is there, by a file in it where there are no ``empty`` ones."""
+    with suppress(FileExistsError):
+        fs.mkdir(path)
+    if not empty:
+        fs.pipe_file(join(path, PLACEHOLDER), b"")
+
+
+def below(fs: Any, folder: str) -> dict[str, str]:
+    """The files below a folder: their relative names and what they hold."""
+    fs.invalidate_cache()
+    top = fs._strip_protocol(folder).rstrip("/") + "/"
+    found = [path for path in fs.find(folder) if not path.endswith("/" + PLACEHOLDER)]
+    assert all(path.startswith(top) for path in found), (top, found)
+    return {path[len(top) :]: fs.cat_file(path).decode() for path in found}
+
+
+def check_case(
+    case: Case, transfer: Callable[..., Any], source: Join, target: str, fs: Any, remake: Callable[[], None]
+) -> None:
+    """Run one case and look at what is there.
+
+    Parameters
+    ----------
+    transfer
+        copy, get or put.
+    source
+        joins a name to the folder of the sources.
+    target, fs
+        the target folder, and the filesystem that it lies on.
+    remake
+        makes the target folder as it is to be before.
+    """
+    remove(fs, target)
+    remake()
+    given = [source(p) for p in case.source] if isinstance(case.source, list) else source(case.source)
+    where = target + (case.target if case.target in ("", "/") else "/" + case.target)
+    transfer(given, where, **case.options)
+    assert below(fs, target) == case.landed, case
+
+
+def check_glob(
+    path: str,
+    transfer: Callable[..., Any],
+    target: str,
+    fs: Any,
+    remake: Callable[[], None],
+    recursive: bool,
+    maxdepth: int | None,
+    expected: list[str],
+) -> None:
+    """Transfer what a pattern matches to a new folder, with and without a slash at its end."""
+    for slash in ("", "/"):
+        remove(fs, target)
+        remake()
+        transfer(path, f"{target}/newdir{slash}", recursive=recursive, maxdepth=maxdepth)
+        found = below(fs, target)
+        assert sorted(found) == sorted(f"newdir/{name}" for name in expected)
+        for name, held in found.items():
+            assert name.endswith("/" + held) or held.endswith(name.removeprefix("newdir"))
+
+
+def check_paired(transfer: Callable[..., Any], source: Join, target: Join, fs: Any, names: list[str]) -> None:
+    """Transfer a list to a list: each file to the name at its own position."""
+    names = names[1::2] + names[::2]
+    new = [f"{i}-of-{len(names)}" for i in range(len(names))][::-1]
+    transfer([source(name) for name in names], [target(name) for name in new])
+    assert below(fs, target("").rstrip("/")) == dict(zip(new, names))
