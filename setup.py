@@ -154,7 +154,12 @@ setup(
     # ship; the project's own tests stay in the repository.
     packages=find_packages(
         include=["fsspec", "fsspec.*"],
-        exclude=["fsspec.tests", "fsspec.tests.fork*", "fsspec.implementations.tests*"],
+        exclude=[
+            "fsspec.tests",
+            "fsspec.tests.fork*",
+            "fsspec.tests.servers*",
+            "fsspec.implementations.tests*",
+        ],
     ),
     package_data={"fsspec": ["py.typed"]},
     install_requires=[],
