@@ -1,0 +1,161 @@
+"""The rooms of the house: each module imports only from its own room and those above it.
+
+Imports are read from the text, so that those inside functions are seen as well.  What is
+for type checkers only is not an import.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import fsspec
+
+TOP = Path(fsspec.__file__).parent
+
+ROOMS = {
+    "words": "exceptions config callbacks compression dircache utils _version _paths _urls _ranges _glob"
+    " _replacing",
+    "process": "_fork _io_thread",
+    "bytes": "caching prefetcher _buffered _caches_base _caches_block _inherited_files _snappy",
+    "trees": "_plans",
+    "contract": "transaction spec asyn archive _instances _identity _contents _moving _trees _sync _aliases",
+    "doors": "registry core mapping generic json parquet fuse gui conftest forkcheck __init__ _chain"
+    " _openfile _forked",
+    "backends": "implementations",
+    "proof": "tests",
+}
+ORDER = list(ROOMS)
+PLACE = {module: room for room, modules in ROOMS.items() for module in modules.split()}
+
+LATER = {
+    ("compression", "_snappy"): "a codec of the words, which is a buffered file; made when it is asked for",
+    ("caching", "_sync"): "a cache that fetches ahead for an awaitable filesystem asks it through its loop",
+    ("prefetcher", "_sync"): "as caching",
+    ("_urls", "registry"): "a protocol's own way to strip a path is that of its class",
+    ("_plans.transfers", "registry"): "the local side of an upload is a filesystem as well",
+    ("_identity", "json"): "a filesystem as JSON: the doors' form, asked of the filesystem",
+    ("spec", "mapping"): "fs.get_mapper",
+}
+"""Imports inside functions from rooms below, and why they are there."""
+
+BACKENDS = {
+    ("implementations.http_sync", "implementations.http"): "the same protocols, given back by unregister()"
+}
+"""Backends that know another by its module and not by its protocol, and why."""
+
+
+def modules():
+    """All modules but tests, by their name below the package."""
+    for path in sorted(TOP.rglob("*.py")):
+        name = path.relative_to(TOP).with_suffix("").as_posix().replace("/", ".")
+        if "tests" not in name.split("."):
+            yield name.removesuffix(".__init__"), path
+
+
+def room(name):
+    """Where a module belongs; a private one beside a door or a word begins with its name."""
+    first = name.split(".")[0]
+    found = PLACE.get(first) or PLACE.get(first.lstrip("_").split("_")[0])
+    assert found, f"{name} is in no room: name one in {__name__}"
+    return found
+
+
+def for_checkers(node):
+    """Whether a statement is ``if TYPE_CHECKING``, also as a part of a condition."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(path):
+    """Whole names of imported modules, and whether that is inside a function."""
+
+    def visit(node, inside):
+        if for_checkers(node):
+            nodes = node.orelse
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, inside
+            return
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", inside
+            return
+        else:
+            nodes = ast.iter_child_nodes(node)
+            inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in nodes:
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(path.read_text(encoding="utf8")), False)
+
+
+def ours(name):
+    """The module of the package that an imported name is or comes from; None of others."""
+    parts = name.split(".")
+    if parts[0] != "fsspec":
+        return None
+    for n in range(len(parts), 1, -1):
+        if TOP.joinpath(*parts[1:n]).with_suffix(".py").exists():
+            return ".".join(parts[1:n])
+        if TOP.joinpath(*parts[1:n], "__init__.py").exists():
+            return ".".join(parts[1:n])
+    return "__init__"
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_imports_only_from_above(name):
+    """When it is loaded; and inside functions, where no reason is given."""
+    own = ORDER.index(room(name))
+    for imported, inside in imports(MODULES[name]):
+        target = ours(imported)
+        if target is None or ORDER.index(room(target)) <= own:
+            continue
+        below = f"{name} ({room(name)}) imports {target} ({room(target)})"
+        assert inside, f"{below} as it is loaded"
+        assert (name, target) in LATER, f"{below} in a function, without a reason"
+
+
+def test_reasons_are_of_use():
+    """A reason whose import has gone goes as well."""
+    made = {(name, ours(i)) for name, path in MODULES.items() for i, _ in imports(path)}
+    assert {*LATER, *BACKENDS} <= made
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("implementations.")])
+def test_backend_uses_another_through_the_registry(name):
+    """Only what no protocol names (private modules, bases) is imported."""
+    for imported, _ in imports(MODULES[name]):
+        target = ours(imported)
+        if target is None or not target.startswith("implementations."):
+            continue
+        shared = target.split(".")[1].startswith("_") or target == "implementations.chained"
+        assert shared or (name, target) in BACKENDS, f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if not m.startswith("implementations")])
+def test_core_needs_only_the_standard_library(name):
+    """As it is loaded; the words need neither threads nor asyncio."""
+    if name in ("conftest", "gui", "fuse", "parquet"):
+        pytest.skip("for those who have the package that it is about")
+    for imported, inside in imports(MODULES[name]):
+        first = imported.split(".")[0]
+        if inside or first == "fsspec":
+            continue
+        assert first in sys.stdlib_module_names, f"{name} imports {imported}"
+        if room(name) == "words":
+            assert first not in ("asyncio", "threading", "concurrent"), f"{name} imports {imported}"
+
+
+def test_one_place_hears_of_forks():
+    """``os.register_at_fork`` is called in one module."""
+    callers = set()
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.Call) and "register_at_fork" in ast.unparse(node.func):
+                callers.add(name)
+    assert callers == {"_fork"}
