@@ -4,15 +4,21 @@ Owns what archive formats share: listings from a table of members.  A format bri
 ``_get_dirs``, which fills ``self.dir_cache`` with an entry for each member by path, and
 ``_open``.  Members need no folder entries; those that are lacking are made up.
 
-The index by folder is made from that table once, and again when the table has changed
-(a writable archive adds to it).
+The index by folder is made from that table once; what a writable archive adds to the
+table is added to the index.
+
+Names in an archive are not trusted.  Paths have no slash at their beginning, whatever the
+archive says; what would lead out of the folder that it is unpacked into can be read, but
+is not downloaded (`get`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
 
@@ -35,6 +41,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     """The table that the index is of, and how long it was."""
     _index: dict[str, dict[str, Entry]]
     """For each folder the entries in it, by full path."""
+    _refused: dict[str, str]
+    """Why a path is not to be downloaded; a format fills it as it does ``dir_cache``."""
 
     def __repr__(self) -> str:
         return f"<Archive-like object {type(self).__name__} at {id(self):#x}>"
@@ -90,6 +98,37 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             found = {} if entry["type"] == "directory" else {name: entry}
         return [found[name] for name in sorted(found)] if detail else sorted(found)
 
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Unpack members; see `AbstractFileSystem.get`.
+
+        Raises
+        ------
+        ValueError
+            if the name or the link of one of them leads out of the archive: absolute, or
+            through ``..``. Nothing is written then.
+        """
+        self._folders()
+        refused = self.__dict__.get("_refused")
+        if refused:
+            for path in self.expand_path(rpath, recursive=recursive, maxdepth=maxdepth):
+                if path.rstrip("/") in refused:
+                    why = refused[path.rstrip("/")]
+                    raise ValueError(f"{self._archive_name}: {why}, and is not unpacked; nothing was written")
+        super().get(rpath, lpath, recursive, callback, maxdepth, **kwargs)
+
+    @property
+    def _archive_name(self) -> str:
+        """The archive, as messages may show it."""
+        return repr(self)
+
     def _name(self, path: str) -> str:
         return self._strip_protocol(path).strip("/")
 
@@ -97,25 +136,41 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         self._get_dirs()
         table = self.dir_cache if self.dir_cache is not None else {}
         indexed, length = self._indexed
-        if indexed is not table or length != len(table):
-            self._index = _by_folder(table)
-            self._indexed = (table, len(table))
+        if indexed is not table or length > len(table):
+            index: dict[str, dict[str, Entry]] = {"": {}}
+            _add(index, table.items())
+            self._index = index  # whole, for other threads
+        elif length < len(table):
+            newest = [*islice(reversed(table.items()), len(table) - length)]
+            _add(self._index, reversed(newest))
+        self._indexed = (table, len(table))
         return self._index
 
 
-def _by_folder(table: dict[str, Entry]) -> dict[str, dict[str, Entry]]:
-    index: dict[str, dict[str, Entry]] = {"": {}}
+def climbs(name: str) -> bool:
+    """Whether a name in an archive leads out of the folder that this is unpacked into."""
+    return name.startswith("/") or (".." in name and ".." in name.split("/"))
+
+
+def _add(index: dict[str, dict[str, Entry]], members: Iterable[tuple[str, Entry]]) -> None:
+    """Put members into an index by folder, with the folders that lead to them."""
 
     def folder(path: str) -> dict[str, Entry]:
         inside = index.get(path)
         if inside is None:
             inside = index[path] = {}
-            above = folder(path.rpartition("/")[0])
-            above.setdefault(path, {"name": path, "size": 0, "type": "directory"})
+            todo = path
+            while todo:  # a name can have thousands of levels
+                above = todo.rpartition("/")[0]
+                known = above in index
+                entry = {"name": todo, "size": 0, "type": "directory"}
+                index.setdefault(above, {}).setdefault(todo, entry)
+                if known:
+                    break
+                todo = above
         return inside
 
-    for path, entry in table.items():
+    for path, entry in members:
         name = path.strip("/")
         if name:
             folder(name.rpartition("/")[0])[name] = entry
-    return index

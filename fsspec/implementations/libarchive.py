@@ -1,0 +1,231 @@
+"""Archives of the many formats that libarchive reads: 7z, rar, cpio, iso, zip, tar, ...
+
+libarchive does the formats, through libarchive-c.  It only reads on: each operation goes
+through the archive from its beginning, the listing once, and a member that is opened is
+read into memory as a whole.
+
+Links and special files in an archive are not listed.  Nothing of libarchive outlives an
+operation, so that a forked child has nothing of it; for the bytes, see `_archive_bytes`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import POINTER, c_void_p, cast, create_string_buffer
+from typing import Any
+
+import libarchive
+from libarchive import ffi
+from libarchive.exception import ArchiveError
+from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
+
+from fsspec.archive import climbs
+from fsspec.implementations._archive_bytes import View
+from fsspec.implementations._archive_files import FileArchive, reopened
+
+__all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
+
+new_api: bool = hasattr(ffi, "NO_OPEN_CB")
+"""Whether libarchive-c is of version 3 or later."""
+
+
+class CorruptArchive(ArchiveError, OSError):
+    """An archive, or a member of one, that libarchive cannot read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+@contextmanager
+def custom_reader(
+    file: Any, format_name: str = "all", filter_name: str = "all", block_size: int = ffi.page_size
+) -> Iterator[Any]:
+    """The entries of the archive that a file is.
+
+    Parameters
+    ----------
+    file
+        binary and seekable.
+    format_name, filter_name
+        of libarchive, to accept only those.
+    block_size
+        bytes to read at a time.
+
+    Yields
+    ------
+    libarchive.read.ArchiveRead
+        to be iterated over once.
+
+    Raises
+    ------
+    libarchive.ArchiveError
+        it is no archive, or damaged.
+    """
+    buffer = create_string_buffer(block_size)
+    address = cast(buffer, c_void_p)
+    failures: list[BaseException] = []
+
+    def failed(error: BaseException) -> int:
+        failures.append(error)  # C cannot pass it on
+        return ffi.ARCHIVE_FATAL
+
+    def read(archive: Any, context: Any, where: Any) -> int:
+        try:
+            count = file.readinto(buffer)
+        except BaseException as error:
+            return failed(error)
+        cast(where, POINTER(c_void_p))[0] = address
+        return count
+
+    def seek(archive: Any, context: Any, offset: int, whence: int) -> int:
+        try:
+            return file.seek(offset, whence)
+        except BaseException as error:
+            return failed(error)
+
+    try:
+        with libarchive.custom_reader(
+            read, format_name, filter_name, seek_func=seek, block_size=block_size
+        ) as archive:
+            yield archive
+    except ArchiveError:
+        if failures:
+            raise failures[0] from None
+        raise
+
+
+class LibArchiveFileSystem(FileArchive):
+    """The members of an archive.
+
+    Parameters
+    ----------
+    fo
+        the archive: a path or URL, or a binary file object.
+    mode
+        only "r".
+    target_protocol, target_options
+        of the filesystem that ``fo`` is on.
+    block_size
+        bytes to read at a time.
+
+    Raises
+    ------
+    libarchive.ArchiveError
+        also an OSError: it is no archive, or damaged. Found out when it is first listed or
+        read.
+    """
+
+    protocol = "libarchive"
+    _damaged = (ArchiveError,)
+
+    def __init__(
+        self,
+        fo: Any = "",
+        mode: str = "r",
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        block_size: int = 5 * 2**20,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if mode != "r":
+            raise ValueError(f"archives are only read, there is no mode {mode!r}")
+        self.block_size = block_size
+        self._refused = {}
+        try:
+            self._open_archive(fo, "rb", target_protocol, target_options)
+        except BaseException:
+            self._close_archive()
+            raise
+
+    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+        what = f"{self._archive_name} cannot be read, is none, or damaged"
+        if path is not None:
+            what = f"member {path!r} of {self._archive_name} cannot be read"
+        return CorruptArchive(f"{what}: {getattr(error, 'msg', error)}")
+
+    def _entries(self) -> Any:
+        assert self._source is not None
+        return custom_reader(View(self._source), block_size=self.block_size)
+
+    # entries -------------------------------------------------------------------------
+    def _get_dirs(self) -> None:
+        if self.dir_cache is not None:
+            return
+        table: dict[str, dict[str, Any]] = {}
+        try:
+            with self._entries() as archive:
+                for entry in archive:
+                    if entry.isfile or entry.isdir:
+                        name = entry.pathname.strip("/")
+                        table[name] = _described(entry, name)
+                        if climbs(entry.pathname):
+                            self._refused[name] = f"the name of member {entry.pathname!r} leads out of it"
+        except ArchiveError as error:
+            raise self._corrupt(error) from error
+        table.pop("", None)
+        self.dir_cache = table
+
+    # members -------------------------------------------------------------------------
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        path = self._strip_protocol(path)
+        if mode not in ("r", "rb"):
+            raise NotImplementedError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
+        try:
+            with self._entries() as archive:
+                for entry in archive:
+                    if entry.isfile and entry.pathname.strip("/") == path:
+                        blocks = entry.get_blocks(block_size or self.block_size)
+                        return _Content(self, path, b"".join(blocks))
+        except ArchiveError as error:
+            raise self._corrupt(error, path) from error
+        self.info(path)  # raises where there is no such folder either
+        raise IsADirectoryError(path)
+
+
+def _described(entry: Any, name: str) -> dict[str, Any]:
+    folder = entry.isdir
+    return {
+        "name": name,
+        "size": 0 if folder else entry.size,
+        "created": entry.ctime or 0,
+        "mode": entry.mode,
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "mtime": entry.mtime,
+        "type": "directory" if folder else "file",
+    }
+
+
+class _Content(io.BytesIO):
+    """A member in memory."""
+
+    mode = "rb"
+
+    def __init__(self, fs: Any, path: str, data: bytes) -> None:
+        super().__init__(data)
+        self.fs = fs
+        self.path = self.name = path
+        self.size = len(data)
+
+    def writable(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        raise io.UnsupportedOperation(f"{self.path!r} is open for reading")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reopened, (self.fs, self.path, self.tell())

@@ -1,0 +1,220 @@
+"""Tar archives, compressed or not.
+
+`tarfile` does the format.  The headers of all members are read once, as the archive is
+opened: they lie between the members.  A compressed archive is decompressed from its
+beginning to wherever a member lies, and again for one that lies before the last one read;
+for reading in any order, decompress it or put ``simplecache::`` below.
+
+A link is the member that it leads to.  Nothing outside of the archive is ever read for one.
+Archives are only read.  Forks: see `_archive_files`.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import posixpath
+import tarfile
+from typing import Any
+
+from fsspec._openfile import get_compression
+from fsspec.archive import climbs
+from fsspec.compression import compr
+from fsspec.implementations._archive_bytes import Source, View
+from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile
+
+__all__ = ["TarFileSystem", "typemap"]
+
+logger = logging.getLogger("tar")
+
+typemap: dict[bytes, str] = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "directory"}
+"""Types of entries by those of members; all others are files."""
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How compressed files begin, whatever they are called."""
+
+
+class CorruptTarFile(tarfile.ReadError, OSError):
+    """A tar archive, or a member of one, that is damaged."""
+
+
+class TarFileSystem(FileArchive):
+    """The members of a tar archive.
+
+    Parameters
+    ----------
+    fo
+        the archive: a path or URL, or a binary file object.
+    index_store
+        has no effect.
+    target_options, target_protocol
+        of the filesystem that ``fo`` is on.
+    compression
+        a name of `fsspec.available_compressions`; None or "infer" is what the first bytes
+        tell, or else the archive's name.
+
+    Raises
+    ------
+    tarfile.ReadError
+        also an OSError: it is no tar archive, or damaged.
+    """
+
+    protocol = "tar"
+    _damaged = (tarfile.TarError, *DAMAGED)
+
+    def __init__(
+        self,
+        fo: Any = "",
+        index_store: Any = None,
+        target_options: dict[str, Any] | None = None,
+        target_protocol: str | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.index_store = index_store
+        self._refused = {}
+        self._decompressed: Source | None = None
+        try:
+            self._open_archive(fo, "rb", target_protocol, target_options)
+            self.compression = self._codec(compression)
+            bytes_of = self._bytes()
+            try:
+                self.tar = tarfile.open(fileobj=View(bytes_of), mode="r:")
+                self._by_name = self._read_headers(bytes_of)
+            except self._damaged as error:
+                raise self._corrupt(error) from error
+            except OSError as error:
+                if self.compression is None or error.errno is not None:
+                    raise
+                raise self._corrupt(error) from error  # codecs have no class of their own for this
+        except BaseException:
+            self._close_archive()
+            raise
+
+    def _codec(self, compression: str | None) -> str | None:
+        name = getattr(self.of or self.fo, "path", None) or getattr(self.fo, "name", None)
+        if compression not in (None, "infer"):
+            return get_compression("", compression)
+        assert self._source is not None
+        start = self._source.read_at(0, 6)
+        for magic, codec in _MAGIC.items():
+            if start.startswith(magic):
+                return codec
+        named = get_compression(name, "infer") if isinstance(name, str) else None
+        return None if named in _MAGIC.values() else named
+
+    def _bytes(self) -> Source:
+        """The archive's bytes, decompressed."""
+        source = self._source
+        assert source is not None
+        if self.compression is None:
+            return source
+        codec = compr[self.compression]
+
+        def decompress() -> Any:
+            return codec(View(source), mode="rb")
+
+        self._decompressed = Source(decompress(), decompress, source.name)
+        return self._decompressed
+
+    def _read_headers(self, bytes_of: Source) -> dict[str, tarfile.TarInfo]:
+        members = self.tar.getmembers()
+        # where a header is damaged tarfile stops as if the archive ended there
+        following = bytes_of.read_at(self.tar.offset, tarfile.BLOCKSIZE)
+        if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
+            raise tarfile.ReadError(f"no header at byte {self.tar.offset}, behind {len(members)} members")
+        return {member.name.strip("/"): member for member in members}
+
+    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+        what = f"{self._archive_name} is no tar archive, or damaged"
+        if path is not None:
+            what = f"member {path!r} of {self._archive_name} is damaged"
+        return CorruptTarFile(f"{what}: {error}")
+
+    # entries -------------------------------------------------------------------------
+    def _get_dirs(self) -> None:
+        if self.dir_cache is not None:
+            return
+        table: dict[str, dict[str, Any]] = {}
+        for name, member in self._by_name.items():
+            if not name:
+                continue
+            entry = member.get_info()
+            target = self._behind(member)
+            kind = typemap.get(member.type, "file")  # type: ignore[call-overload]
+            entry.update(name=name, size=target.size if target else 0, type=kind)
+            table[name] = entry
+            if climbs(member.name):
+                self._refused[name] = f"the name of member {member.name!r} leads out of it"
+            elif _is_link(member) and climbs(_target(member)):
+                self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
+        self.dir_cache = table
+
+    def _behind(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        """What a member is, or leads to; None where that is not in the archive."""
+        found: tarfile.TarInfo | None = member
+        for _ in range(40):  # a link to a link ...; as many as Linux follows
+            if found is None or not _is_link(found):
+                return found
+            target = _target(found)
+            found = None if climbs(target) else self._by_plain_name().get(target)
+        return None
+
+    def _by_plain_name(self) -> dict[str, tarfile.TarInfo]:
+        found = self.__dict__.get("_plain_names")
+        if found is None:
+            found = {posixpath.normpath(name): member for name, member in self._by_name.items()}
+            self._plain_names = found
+        return found
+
+    # members -------------------------------------------------------------------------
+    def _member(self, path: str) -> tarfile.TarInfo:
+        member = self._by_name.get(path)
+        if member is None or member.isdir():
+            self.info(path)  # raises where there is no such folder either
+            raise IsADirectoryError(path)
+        target = self._behind(member)
+        if target is None:
+            raise FileNotFoundError(
+                f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"
+            )
+        if target.isdir():
+            raise IsADirectoryError(path)
+        if not (target.isreg() or target.issparse()):
+            raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
+        return target
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        path = self._strip_protocol(path)
+        if mode not in ("r", "rb"):
+            raise ValueError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
+        return MemberFile(self, path, self._member(path).size)
+
+    def _open_member(self, path: str) -> Any:
+        # of its own position: members are read at the same time
+        tar = copy.copy(self.tar)
+        tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type, assignment]
+        return tar.extractfile(self._member(path))
+
+    # its end -------------------------------------------------------------------------
+    def close(self) -> None:
+        """Close the archive; its members can no longer be read."""
+        if hasattr(self, "tar"):
+            self.tar.close()
+        self._close_archive()
+
+    def _after_fork_in_child(self) -> None:
+        super()._after_fork_in_child()
+        if self._decompressed is not None:
+            self._decompressed.after_fork()
+
+
+def _is_link(member: tarfile.TarInfo) -> bool:
+    return member.issym() or member.islnk()
+
+
+def _target(member: tarfile.TarInfo) -> str:
+    """The plain name that a link leads to, seen from the root of the archive."""
+    folder = posixpath.dirname(member.name) if member.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, member.linkname))

@@ -1,0 +1,217 @@
+"""Zip archives.
+
+`zipfile` does the format.  The directory of an archive is read once, as it is opened; a
+listing is made of it when first asked for, and a member is opened without one.
+
+An archive is either read or written.  Forks: see `_archive_files`.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import zipfile
+from itertools import islice
+from typing import Any
+
+from fsspec import _fork
+from fsspec.archive import climbs
+from fsspec.exceptions import ForkError
+from fsspec.implementations._archive_bytes import View
+from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile, MemberWriter
+
+__all__ = ["ZipFileSystem"]
+
+_FIELDS = zipfile.ZipInfo.__slots__
+_ENCRYPTED = 0x1
+_MODES = ("r", "w", "a", "x")
+
+
+class CorruptZipFile(zipfile.BadZipFile, ValueError):
+    """A zip archive, or a member of one, that is damaged."""
+
+
+class ZipFileSystem(FileArchive):
+    """The members of a zip archive.
+
+    Parameters
+    ----------
+    fo
+        the archive: a path or URL, or a binary file object.
+    mode
+        "r" to read; "w" to write a new archive, "x" one that must not exist, "a" to add to
+        one, which is made where there is none.
+    target_protocol, target_options
+        of the filesystem that ``fo`` is on.
+    compression
+        how members are compressed as they are written: a constant of `zipfile`, by default
+        not at all.
+    allowZip64
+        whether members and archives may have more than 2 GB.
+    compresslevel
+        of the compression.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        also a ValueError: it is no zip archive, or damaged.
+    """
+
+    protocol = "zip"
+    _damaged = (zipfile.BadZipFile, *DAMAGED)
+
+    def __init__(
+        self,
+        fo: Any = "",
+        mode: str = "r",
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        compression: int = zipfile.ZIP_STORED,
+        allowZip64: bool = True,
+        compresslevel: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if mode not in _MODES:
+            raise ValueError(f"a zip archive has no mode {mode!r}; there are: {', '.join(_MODES)}")
+        self.mode = mode
+        self.force_zip_64 = allowZip64
+        self._listed = 0
+        self._refused = {}
+        how: dict[str, Any] = {"allowZip64": allowZip64, "compresslevel": compresslevel}
+        if mode != "r":  # before anything is made: whether zipfile takes these
+            zipfile.ZipFile(io.BytesIO(), "w", compression, **how).close()
+        try:
+            if mode == "a":
+                try:
+                    self._open_archive(fo, "r+b", target_protocol, target_options)
+                except FileNotFoundError:
+                    mode = "w"
+            if mode != "a":
+                self._open_archive(fo, f"{mode}b", target_protocol, target_options)
+            file = View(self._source) if self._source is not None else self.fo
+            # a file that had to be new is written like any other
+            self.zip = zipfile.ZipFile(file, "w" if mode == "x" else mode, compression, **how)
+        except (*self._damaged, struct.error, UnicodeDecodeError, OverflowError) as error:
+            self._close_archive()
+            raise self._corrupt(error) from error
+        except BaseException:
+            self._close_archive()
+            raise
+
+    def __reduce__(self) -> Any:
+        if self.mode != "r":
+            raise RuntimeError(
+                f"{self._archive_name} is being written: only archives that are read can be pickled"
+            )
+        return super().__reduce__()
+
+    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+        what = f"{self._archive_name} is no zip archive, or damaged"
+        if path is not None:
+            what = f"member {path!r} of {self._archive_name} is damaged"
+        return CorruptZipFile(f"{what}: {error}")
+
+    # entries -------------------------------------------------------------------------
+    def _get_dirs(self) -> None:
+        members = self.zip.infolist()
+        if self.dir_cache is not None and self._listed == len(members):
+            return
+        table = {} if self.dir_cache is None else self.dir_cache
+        for member in islice(members, self._listed, None):
+            name = member.filename.strip("/")
+            entry = {field: getattr(member, field, None) for field in _FIELDS}
+            folder = member.is_dir()
+            entry.update(
+                name=name,
+                size=0 if folder else member.file_size,
+                type="directory" if folder else "file",
+            )
+            if climbs(member.filename):
+                self._refused[name] = f"the name of member {member.filename!r} leads out of it"
+            table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
+        self.dir_cache = table
+        self._listed = len(members)
+
+    # members -------------------------------------------------------------------------
+    def _member(self, path: str) -> zipfile.ZipInfo:
+        try:
+            return self.zip.getinfo(path)
+        except KeyError:
+            entry = self.info(path)
+            if entry["type"] == "directory":
+                raise IsADirectoryError(path) from None
+            return self.zip.getinfo(entry["filename"])
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        path = self._strip_protocol(path)
+        kind = mode.replace("b", "")
+        if kind not in ("r", "w"):
+            raise ValueError(f"a member of a zip archive is opened as 'rb' or 'wb', not {mode!r}: {path!r}")
+        if kind == "r":
+            member = self._member(path)
+            if self.mode != "r":
+                raise OSError(f"{self._archive_name} is being written: close it before {path!r} is read")
+            return MemberFile(self, path, member.file_size)
+        self._check_writable(path)
+        if not autocommit:
+            raise NotImplementedError(f"{self._archive_name} cannot take back {path!r}: it has no transactions")
+        return MemberWriter(self, path, self.zip.open(path, "w", force_zip64=self.force_zip_64))
+
+    def _open_member(self, path: str) -> Any:
+        member = self._member(path)
+        if member.flag_bits & _ENCRYPTED and self.zip.pwd is None:
+            what = f"member {path!r} of {self._archive_name} is encrypted"
+            raise RuntimeError(f"{what}: give the password to fs.zip.setpassword")
+        return self.zip.open(member)
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Add a member; see `AbstractFileSystem.pipe_file`.
+
+        Parameters
+        ----------
+        **kwargs
+            for ``zipfile.ZipFile.writestr``: ``compress_type``, ``compresslevel``.
+        """
+        path = self._strip_protocol(path)
+        self._check_writable(path)
+        if mode == "create" and self.exists(path):
+            raise FileExistsError(path)
+        self.zip.writestr(path, value, **kwargs)
+
+    def _check_writable(self, path: str) -> None:
+        if self.mode == "r":
+            raise OSError(f"{self._archive_name} is open for reading, {path!r} cannot be written into it")
+        if self._generation != _fork.generation:
+            advice = "What is being written belongs to the process that opened it; in this one, write another"
+            raise ForkError(self._archive_name, _fork.owner_pid(self._generation), advice=advice)
+
+    # its end -------------------------------------------------------------------------
+    def close(self) -> None:
+        """Close the archive; one that is written is not complete before.
+
+        In a child of the process that writes it nothing happens.
+        """
+        if self.mode != "r" and getattr(self, "_generation", None) != _fork.generation:
+            return
+        if hasattr(self, "zip"):
+            self.zip.close()
+        self._close_archive()
+
+    def _after_fork_in_child(self) -> None:
+        if self.mode == "r":
+            super()._after_fork_in_child()
+            if hasattr(self, "zip"):
+                self.zip._lock = threading.RLock()  # type: ignore[attr-defined] # another thread's, perhaps
+        else:
+            # collecting the zip file would write the end of the archive
+            _fork.keep([self.of, self.fo, getattr(self, "zip", None)])
