@@ -15,12 +15,16 @@ from typing import Any
 from fsspec.asyn import AsyncFileSystem, running_async
 from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.registry import filesystem
+from fsspec.spec import AbstractFileSystem
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
     " find du glob expand_path rm copy"
 ).split()
 """Operations that are the blocking filesystem's own."""
+
+_DIRECT = "checksum created lexists modified mv rmdir sign touch ukey".split()
+"""Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 
 def async_wrapper(func: Callable[..., Any], obj: Any = None, semaphore: Any = None) -> Callable[..., Any]:
@@ -122,3 +126,15 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
 
         Wrapper.__name__ = Wrapper.__qualname__ = f"Async{sync_fs_class.__name__}Wrapper"
         return Wrapper
+
+
+def _direct(name: str) -> Callable[..., Any]:
+    @wraps(getattr(AbstractFileSystem, name))
+    def method(self: AsyncFileSystemWrapper, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.sync_fs, name)(*args, **kwargs)
+
+    return method
+
+
+for _name in _DIRECT:
+    setattr(AsyncFileSystemWrapper, _name, _direct(_name))

@@ -48,6 +48,7 @@ _SHAPES: dict[str, _Shape] = {
     "invalidate_cache": _Shape("path=None", awaitable=False),
     "isdir": _Shape("path"),
     "isfile": _Shape("path"),
+    "lexists": _Shape("path, **kwargs", awaitable=False),
     "ls": _Shape("path, detail=True, **kwargs", result="listing"),
     "makedirs": _Shape("path, *args, **kwargs"),
     "mkdir": _Shape("path, *args, **kwargs"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fsspec
+from fsspec.registry import known_implementations
 
 TOP = Path(fsspec.__file__).parent
 
@@ -105,6 +106,9 @@ def ours(name):
 
 
 MODULES = dict(modules())
+SERVING = {
+    entry["class"].removeprefix("fsspec.").rpartition(".")[0] for entry in known_implementations.values()
+}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -128,13 +132,12 @@ def test_reasons_are_of_use():
 
 @pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("implementations.")])
 def test_backend_uses_another_through_the_registry(name):
-    """Only what no protocol names (private modules, bases) is imported."""
+    """Only what serves no protocol (private modules, bases) is imported."""
     for imported, _ in imports(MODULES[name]):
         target = ours(imported)
         if target is None or not target.startswith("implementations."):
             continue
-        shared = target.split(".")[1].startswith("_") or target == "implementations.chained"
-        assert shared or (name, target) in BACKENDS, f"{name} imports {target}"
+        assert target not in SERVING or (name, target) in BACKENDS, f"{name} imports {target}"
 
 
 @pytest.mark.parametrize("name", [m for m in MODULES if not m.startswith("implementations")])
