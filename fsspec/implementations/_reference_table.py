@@ -1,0 +1,128 @@
+"""Tables of references in parquet: reading and writing one.
+
+A table has the columns ``path``, ``offset``, ``size`` and ``raw``, and a row for each
+chunk, whether there is a reference or not.  A row with bytes in ``raw`` is the contents
+themselves; one with neither is no reference; one whose offset and size are 0 is all of a
+file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec.implementations._reference_words import Part, parsed
+
+_COLUMNS = ("path", "offset", "size", "raw")
+
+
+class Table:
+    """Rows of references, as columns."""
+
+    __slots__ = _COLUMNS
+
+    def __init__(self, path: Any, offset: Any, size: Any, raw: Any) -> None:
+        self.path = path
+        self.offset = offset
+        self.size = size
+        self.raw = raw
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> Table:
+        return cls([None] * rows, [0] * rows, [0] * rows, [None] * rows)
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def reference(self, row: int) -> Any:
+        """The reference of a row; None where there is none."""
+        if row >= len(self.path):
+            return None
+        raw = self.raw[row]
+        if isinstance(raw, (bytes, str)):
+            return raw
+        path = self.path[row]
+        if not isinstance(path, str) or not path:  # a missing value has many forms
+            return None
+        offset, size = int(self.offset[row]), int(self.size[row])
+        return [path, offset, size] if offset or size else [path]
+
+    def changed(self, rows: int, values: Mapping[int, Any]) -> Table:
+        """A copy with so many rows, and references in some of them replaced; None for none."""
+        lack = rows - len(self)
+        made = Table(
+            [*self.path, *[None] * lack],
+            [*self.offset, *[0] * lack],
+            [*self.size, *[0] * lack],
+            [*self.raw, *[None] * lack],
+        )
+        for row, value in values.items():
+            said = None if value is None else parsed(str(row), value, None)
+            made.path[row], made.offset[row], made.size[row], made.raw[row] = _row(said)
+        return made
+
+    @classmethod
+    def read(cls, blob: bytes, pandas: Any, numpy: Any, engine: str) -> Table:
+        """The table that parquet bytes hold.
+
+        Raises
+        ------
+        ValueError
+            if they hold no such table; the engine has its own errors for what is no parquet.
+        """
+        frame = pandas.read_parquet(io.BytesIO(blob), engine=engine)
+        lacking = [name for name in _COLUMNS if name not in frame.columns]
+        if lacking:
+            raise ValueError(f"it has no column {', '.join(lacking)}")
+        path, raw = (numpy.asarray(frame[name], dtype=object) for name in ("path", "raw"))
+        offset, size = (numpy.asarray(frame[name], dtype="int64") for name in ("offset", "size"))
+        return cls(path, offset, size, raw)
+
+    def written(self, pandas: Any, numpy: Any, engine: str, threshold: float) -> bytes:
+        """The table as parquet.
+
+        Parameters
+        ----------
+        threshold
+            if there are so many times more rows than different paths, these are written once each
+        """
+        path = numpy.array([p if isinstance(p, str) else None for p in self.path], dtype=object)
+        raw = numpy.empty(len(self), dtype=object)
+        raw[:] = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
+        columns = {
+            "path": pandas.Series(path, dtype=object),
+            "offset": numpy.asarray(self.offset, dtype="int64"),
+            "size": numpy.asarray(self.size, dtype="int64"),
+            "raw": pandas.Series(raw, dtype=object),
+        }
+        different = len({p for p in path if p is not None})
+        if different and len(self) / different >= threshold:
+            columns["path"] = columns["path"].astype("category")
+        options: dict[str, Any] = {"compression": "zstd", "index": False}
+        if engine == "fastparquet":
+            options.update(
+                stats=False, has_nulls=["path", "raw"], object_encoding={"raw": "bytes", "path": "utf8"}
+            )
+        out = _Kept()
+        pandas.DataFrame(columns).to_parquet(out, engine=engine, **options)
+        return out.getvalue()
+
+
+class _Kept(io.BytesIO):
+    """Bytes that are still there when an engine has closed the file."""
+
+    def close(self) -> None:
+        pass
+
+
+def _row(said: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]:
+    if said is None:
+        return None, 0, 0, None
+    if isinstance(said, bytes):
+        return None, 0, 0, said
+    if said.start is None or said.end is None:
+        return said.url, 0, 0, None
+    if said.start == said.end:  # a row without size would be all of the file
+        return None, 0, 0, b""
+    return said.url, said.start, said.end - said.start, None
