@@ -8,6 +8,7 @@ opened them: in a forked child closing forgets them.
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from typing import Any
 
 from fsspec import _fork
@@ -153,11 +154,13 @@ class OpenFiles(list):
         self.mode = mode
         self.fs = fs
         self.files: list[Any] = []
+        self._generation = _fork.generation
         super().__init__(*args)
 
     def __enter__(self) -> list[Any]:
         if self.files:
             raise ValueError("these files are open already: the context can be entered once at a time")
+        self._generation = _fork.generation
         if hasattr(self.fs, "open_many"):
             self.files = self.fs.open_many(self)
             return self.files
@@ -174,12 +177,13 @@ class OpenFiles(list):
 
     def __exit__(self, *args: Any) -> None:
         files, self.files = self.files, []
-        if hasattr(self.fs, "open_many"):
-            if "r" in self.mode:
-                self.fs.commit_many(files) if hasattr(self.fs, "commit_many") else None
+        if hasattr(self.fs, "open_many") and "r" not in self.mode:
+            if self._generation == _fork.generation:
+                self.fs.commit_many(files)
             return
-        for f in self:
-            f.__exit__(*args)
+        with ExitStack() as closing:  # all of them, whatever befalls one
+            for f in files if hasattr(self.fs, "open_many") else self:
+                closing.callback(f.close)
 
     def __getitem__(self, item: Any) -> Any:
         out = super().__getitem__(item)
