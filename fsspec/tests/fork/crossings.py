@@ -1,24 +1,25 @@
 """What can cross a fork, and how to tell that it works, byte by byte.
 
 A crossing makes a handle in the parent, uses it in whichever process it is asked to,
-and says what must be true of the parent afterwards.  ``strict`` handles refuse every
-use in a child, whatever the mode: those that write, and streams.
+and says what must be true of the parent and of the server afterwards.  Here are the
+base and the instances; files open for reading are in `reading`, those being written in
+`writing`, filesystems over others in `stores`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import importlib.util
+import itertools
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import fsspec
-from fsspec.exceptions import ForkError
 
 SIZE = 300_000
+HALF = 70_000  # read before the fork
 
 
 def content(name: str, size: int = SIZE) -> bytes:
@@ -27,7 +28,10 @@ def content(name: str, size: int = SIZE) -> bytes:
     return bytes((i * 7 + seed + (i >> 8)) % 256 for i in range(size))
 
 
-DATA = {f"data{i}.bin": content(f"data{i}.bin") for i in range(3)}
+NAMES = [f"data{i}.bin" for i in range(3)]
+DATA = {name: content(name) for name in NAMES}
+SLOW = "slow.bin"  # what the parent reads all the while
+LINES = "".join(f"line {i}\n" for i in range(20_000))
 
 
 def expect(found: bytes, wanted: bytes, what: str) -> None:
@@ -38,14 +42,38 @@ def expect(found: bytes, wanted: bytes, what: str) -> None:
 
 
 class Crossing:
-    """One kind of handle."""
+    """One kind of handle.
 
-    connects = True  # an instance with connections: refused where nothing allows it
-    strict = False  # refused in a child in every mode
+    Attributes
+    ----------
+    connects
+        it has connections, or an instance that has: refused where nothing allows it.
+    strict
+        refused in a child in every mode.
+    pickles
+        it can be sent to a process that was not forked.
+    needs
+        modules without which it is skipped.
+    """
 
-    def __init__(self, servers: dict[str, str]) -> None:
-        self.servers = servers
-        self.folder = servers["folder"]
+    connects = True
+    strict = False
+    pickles = True
+    needs: tuple[str, ...] = ()
+    actions = ("use", "exit", "leave", "drop", "close", "kill")
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+        self.folder = places["folder"]
+        self.numbers = itertools.count()
+
+    @classmethod
+    def missing(cls, places: dict[str, str]) -> str:
+        """Why it cannot be tried here; empty where it can."""
+        for module in cls.needs:
+            if importlib.util.find_spec(module) is None:
+                return f"{module} is not there"
+        return ""
 
     def make(self) -> Any:
         """A handle, made in the parent."""
@@ -55,36 +83,48 @@ class Crossing:
         """Read (or, in the owner, write) and verify."""
         raise NotImplementedError
 
-    def refused(self, handle: Any) -> Callable[[], Any]:
+    def refused(self, handle: Any) -> None:
         """The use that must raise `ForkError` where it is refused."""
-        return lambda: self.use(handle)
+        self.use(handle)
+
+    def instance(self, handle: Any) -> Any:
+        """The filesystem behind a handle, without using it."""
+        return handle
 
     def close(self, handle: Any) -> None:
         """What a tidy child would do to end its copy."""
 
+    def again(self, handle: Any, mode: str) -> None:
+        """In a child: ask for what the parent has, with the same arguments, and use that."""
+
     def settle(self, handle: Any) -> None:
         """In the parent, after the children: end the handle and check what came of it."""
 
-    def slow(self, handle: Any) -> Callable[[], None] | None:
-        """A request that is under way in the parent while it forks."""
+    def busy(self, handle: Any) -> Callable[[], None] | None:
+        """A request that the parent makes over and over while it forks."""
         return None
 
 
-# instances -------------------------------------------------------------------------
 class HTTP(Crossing):
     """An instance of the HTTP filesystem."""
 
+    needs = ("aiohttp",)
     scheme = "http"
+    actions = (*Crossing.actions, "again", "new")
 
     def url(self, name: str) -> str:
-        return f"{self.servers[self.scheme]}/{name}"
+        return f"{self.places[self.scheme]}/{name}"
+
+    def options(self) -> dict[str, Any]:
+        # one of its own for each handle, and yet found again by its arguments
+        return {"block_size": 2**18 + next(self.numbers)}
 
     def make(self) -> Any:
-        return fsspec.filesystem(self.scheme, skip_instance_cache=True)
+        return fsspec.filesystem(self.scheme, **self.options())
 
     def use(self, handle: Any) -> None:
         expect(handle.cat_file(self.url("data0.bin")), DATA["data0.bin"], "cat_file")
-        found = handle.cat([self.url(name) for name in DATA])
+        found = handle.cat([self.url(name) for name in NAMES])
         for name, data in DATA.items():
             expect(found[self.url(name)], data, name)
 
@@ -93,287 +133,214 @@ class HTTP(Crossing):
         if session is not None:
             handle.close_session(loop, session)
 
-    def slow(self, handle: Any) -> Callable[[], None]:
-        return lambda: expect(handle.cat_file(self.url("slow/data1.bin")), DATA["data1.bin"], "slow cat_file")
+    def again(self, handle: Any, mode: str) -> None:
+        found = fsspec.filesystem(self.scheme, **handle.storage_options)
+        assert (found is handle) == (mode != "neither"), "the same arguments gave another instance"
+        self.use(found)
+
+    def busy(self, handle: Any) -> Callable[[], None] | None:
+        fs, url = self.instance(handle), self.url(SLOW)
+        return lambda: expect(fs.cat_file(url), DATA["data1.bin"], "cat_file meanwhile")
 
 
 class HTTPS(HTTP):
     """The same over TLS."""
 
+    needs = ("aiohttp", "trustme")
     scheme = "https"
 
 
-class OwnLoop(HTTP):
+class _OwnLoop(Crossing):
     """An asynchronous instance on a loop that the program runs in a thread, as zarr does."""
 
-    def make(self) -> Any:
+    pickles = False
+    actions = ("use", "exit", "leave", "drop", "kill")
+
+    def read(self, fs: Any, name: str) -> Any:
+        """A coroutine for the contents."""
+        raise NotImplementedError
+
+    def start(self) -> dict[str, Any]:
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, daemon=True).start()
-        fs = fsspec.filesystem("http", asynchronous=True, skip_instance_cache=True)
-        return {"fs": fs, "loop": loop, "pid": os.getpid()}
+        return {"loop": loop, "pid": os.getpid()}
+
+    def run(self, handle: Any, name: str) -> bytes:
+        return asyncio.run_coroutine_threadsafe(self.read(handle["fs"], name), handle["loop"]).result(10)
 
     def use(self, handle: Any) -> None:
         if handle["pid"] != os.getpid():
-            handle["loop"] = asyncio.new_event_loop()
-            threading.Thread(target=handle["loop"].run_forever, daemon=True).start()
-            handle["pid"] = os.getpid()
-        coroutine = handle["fs"]._cat_file(self.url("data0.bin"))
-        found = asyncio.run_coroutine_threadsafe(coroutine, handle["loop"]).result(10)
-        expect(found, DATA["data0.bin"], "await")
+            handle.update(self.start())  # as zarr does: threads do not cross a fork
+        expect(self.run(handle, "data0.bin"), DATA["data0.bin"], "awaited")
+        expect(self.run(handle, "data1.bin"), DATA["data1.bin"], "awaited")
 
-    def close(self, handle: Any) -> None:
-        pass
+    def instance(self, handle: Any) -> Any:
+        return handle["fs"]
 
-    def slow(self, handle: Any) -> Callable[[], None]:
-        coroutine = handle["fs"]._cat_file(self.url("slow/data1.bin"))
-        future = asyncio.run_coroutine_threadsafe(coroutine, handle["loop"])
-        return lambda: expect(future.result(10), DATA["data1.bin"], "slow await")
+    def busy(self, handle: Any) -> Callable[[], None]:
+        loop, fs = handle["loop"], handle["fs"]
+
+        def request() -> None:
+            found = asyncio.run_coroutine_threadsafe(self.read(fs, SLOW), loop).result(10)
+            expect(found, DATA["data1.bin"], "awaited meanwhile")
+
+        return request
+
+
+class HTTPAwaited(_OwnLoop, HTTP):
+    """HTTP with ``asynchronous=True``."""
+
+    actions = _OwnLoop.actions
+
+    def read(self, fs: Any, name: str) -> Any:
+        return fs._cat_file(self.url(name))
+
+    def make(self) -> Any:
+        fs = fsspec.filesystem(self.scheme, asynchronous=True, **self.options())
+        return {"fs": fs, **self.start()}
+
+
+class HTTPSAwaited(HTTPAwaited):
+    """The same over TLS."""
+
+    needs = HTTPS.needs
+    scheme = "https"
 
 
 class S3(Crossing):
     """An unmodified s3fs instance."""
 
-    def make(self) -> Any:
+    needs = ("s3fs", "moto", "flask")
+    actions = (*Crossing.actions, "again", "new")
+
+    def options(self) -> dict[str, Any]:
         from fsspec.tests.servers.s3 import options
 
-        return fsspec.filesystem("s3", skip_instance_cache=True, **options(self.servers["s3"]))
+        return options(self.places["s3"], default_block_size=5 * 2**20 + next(self.numbers))
+
+    def make(self) -> Any:
+        return fsspec.filesystem("s3", **self.options())
 
     def use(self, handle: Any) -> None:
-        for name, data in DATA.items():
-            expect(handle.cat_file(f"bucket/{name}"), data, name)
-        assert handle.exists("bucket/data0.bin")
+        for name in NAMES[:2]:
+            expect(handle.cat_file(f"bucket/{name}"), DATA[name], name)
+        assert handle.exists("bucket/data0.bin") and not handle.exists("bucket/nothing")
 
     def close(self, handle: Any) -> None:
         loop, client = handle.loop, handle._s3
         if client is not None:
             handle.close_session(loop, client)
 
+    def again(self, handle: Any, mode: str) -> None:
+        found = fsspec.filesystem("s3", **handle.storage_options)
+        assert (found is handle) == (mode != "neither"), "the same arguments gave another instance"
+        self.use(found)
+
+    def busy(self, handle: Any) -> Callable[[], None] | None:
+        fs = self.instance(handle)
+        return lambda: expect(fs.cat_file("bucket/data1.bin"), DATA["data1.bin"], "cat_file meanwhile")
+
+
+class S3Awaited(_OwnLoop, S3):
+    """s3fs with ``asynchronous=True``."""
+
+    actions = _OwnLoop.actions
+
+    def read(self, fs: Any, name: str) -> Any:
+        return fs._cat_file(f"bucket/{'data1.bin' if name == SLOW else name}")
+
+    def make(self) -> Any:
+        return {"fs": fsspec.filesystem("s3", asynchronous=True, **self.options()), **self.start()}
+
 
 class Mapper(HTTP):
     """A mapping over an HTTP instance."""
 
+    actions = Crossing.actions
+
     def make(self) -> Any:
-        return fsspec.get_mapper(self.servers["http"], skip_instance_cache=True)
+        return fsspec.get_mapper(self.places["http"], **self.options())
 
     def use(self, handle: Any) -> None:
         for name, data in DATA.items():
             expect(handle[name], data, name)
+        expect(handle.getitems(NAMES)["data2.bin"], DATA["data2.bin"], "getitems")
 
     def close(self, handle: Any) -> None:
         pass
 
-    def slow(self, handle: Any) -> Callable[[], None]:
-        return lambda: expect(handle["slow/data1.bin"], DATA["data1.bin"], "slow item")
+    def instance(self, handle: Any) -> Any:
+        return handle.fs
 
 
-# open for reading ------------------------------------------------------------------
-class HTTPFile(HTTP):
-    """An open HTTP file that was read half-way; it goes on from there in the child."""
+class S3Mapper(S3):
+    """A mapping over s3fs, for reading."""
 
-    cache = "bytes"
+    actions = Crossing.actions
 
     def make(self) -> Any:
-        fs = super().make()
-        f = fs.open(self.url("data0.bin"), block_size=2**15, cache_type=self.cache)
-        expect(f.read(70_000), DATA["data0.bin"][:70_000], "first half")
-        return f
+        return super().make().get_mapper("bucket")
 
     def use(self, handle: Any) -> None:
-        at = handle.tell()
-        expect(handle.read(40_000), DATA["data0.bin"][at : at + 40_000], f"read at {at}")
-        handle.seek(SIZE - 1000)
-        expect(handle.read(), DATA["data0.bin"][-1000:], "tail")
-        handle.seek(at)
+        expect(handle["data0.bin"], DATA["data0.bin"], "item")
+        expect(handle.getitems(NAMES)["data2.bin"], DATA["data2.bin"], "getitems")
 
     def close(self, handle: Any) -> None:
-        handle.close()
+        pass
 
-    def slow(self, handle: Any) -> None:
-        return None
-
-
-class S3File(S3):
-    """The same of s3fs."""
-
-    def make(self) -> Any:
-        f = super().make().open("bucket/data0.bin", block_size=2**16)
-        expect(f.read(70_000), DATA["data0.bin"][:70_000], "first half")
-        return f
-
-    use = HTTPFile.use
-
-    def close(self, handle: Any) -> None:
-        handle.close()
+    def instance(self, handle: Any) -> Any:
+        return handle.fs
 
 
-class LocalFile(Crossing):
-    """An open local file: parent and child each have a position of their own."""
+class Folder(HTTP):
+    """A folder as a filesystem, over an HTTP instance."""
 
-    connects = False
+    actions = Crossing.actions
 
     def make(self) -> Any:
-        f = fsspec.filesystem("file").open(os.path.join(self.folder, "data0.bin"), "rb")
-        expect(f.read(70_000), DATA["data0.bin"][:70_000], "first half")
-        return f
-
-    use = HTTPFile.use
-
-    def close(self, handle: Any) -> None:
-        handle.close()
-
-
-class Text(LocalFile):
-    """A text wrapper with a decompressor below it."""
-
-    def make(self) -> Any:
-        path = os.path.join(self.folder, "lines.txt.gz")
-        f = fsspec.open(path, "rt", compression="gzip").open()
-        assert f.readline() == "line 0\n"
-        return f
+        return fsspec.filesystem("dir", path=self.places["http"], fs=super().make())
 
     def use(self, handle: Any) -> None:
-        first = handle.readline()
-        number = int(first.split()[1])
-        for i in range(number + 1, number + 50):
-            assert handle.readline() == f"line {i}\n", i
-
-
-# open for writing ------------------------------------------------------------------
-class Writing(Crossing):
-    """A file being written: it belongs to the process that opened it."""
-
-    strict = True
-
-    def start(self) -> tuple[Any, str]:
-        raise NotImplementedError
-
-    def result(self, path: str) -> bytes:
-        raise NotImplementedError
-
-    def make(self) -> Any:
-        f, path = self.start()
-        f.write(b"a" * 1000)
-        return {"file": f, "path": path, "written": 1000}
-
-    def use(self, handle: Any) -> None:
-        handle["file"].write(b"b" * 10)
-        handle["written"] += 10
-
-    def refused(self, handle: Any) -> Callable[[], Any]:
-        return lambda: (handle["file"].write(b"x"), handle["file"].flush())
+        expect(handle.cat_file("data0.bin"), DATA["data0.bin"], "cat_file")
 
     def close(self, handle: Any) -> None:
-        handle["file"].close()
+        pass
 
-    def settle(self, handle: Any) -> None:
-        handle["file"].close()
-        wanted = b"a" * 1000 + b"b" * (handle["written"] - 1000)
-        expect(self.result(handle["path"]), wanted, "what was written")
+    def busy(self, handle: Any) -> Callable[[], None]:
+        return lambda: expect(handle.cat_file(SLOW), DATA["data1.bin"], "cat_file meanwhile")
 
 
-class LocalWriting(Writing):
-    """A local file being written."""
+class Requests(HTTP):
+    """The blocking HTTP filesystem, whose session is of requests."""
 
-    connects = False
+    needs = ("requests", "fsspec.implementations.http_sync")
+    actions = Crossing.actions
 
-    def start(self) -> tuple[Any, str]:
-        path = os.path.join(self.folder, f"out-{os.getpid()}-{threading.get_ident()}.bin")
-        return fsspec.filesystem("file").open(path, "wb"), path
+    def make(self) -> Any:
+        from fsspec.implementations.http_sync import HTTPFileSystem
 
-    def result(self, path: str) -> bytes:
-        with open(path, "rb") as f:
-            return f.read()
+        return HTTPFileSystem(**self.options())
 
+    def use(self, handle: Any) -> None:
+        for name, data in DATA.items():
+            expect(handle.cat_file(self.url(name)), data, name)
 
-class S3Writing(Writing):
-    """An S3 object being written: a multi-part upload, or one request at the end."""
+    def close(self, handle: Any) -> None:
+        handle.session.close()
 
-    def start(self) -> tuple[Any, str]:
-        self.fs = S3(self.servers).make()
-        path = f"bucket/out-{os.getpid()}.bin"
-        return self.fs.open(path, "wb"), path
-
-    def result(self, path: str) -> bytes:
-        return self.fs.cat_file(path)
+    def busy(self, handle: Any) -> None:
+        return None  # a session of requests is used by one thread at a time
 
 
-CROSSINGS: dict[str, type[Crossing]] = {
+INSTANCES: dict[str, type[Crossing]] = {
     "http": HTTP,
     "https": HTTPS,
-    "own-loop": OwnLoop,
+    "http awaited": HTTPAwaited,
+    "https awaited": HTTPSAwaited,
     "s3": S3,
+    "s3 awaited": S3Awaited,
     "mapper": Mapper,
-    "http-file": HTTPFile,
-    **{
-        f"http-file-{kind}": type(f"HTTPFile_{kind}", (HTTPFile,), {"cache": kind})
-        for kind in ("readahead", "blockcache", "background", "adaptive", "mmap", "all", "none")
-    },
-    "s3-file": S3File,
-    "local-file": LocalFile,
-    "text": Text,
-    "local-writing": LocalWriting,
-    "s3-writing": S3Writing,
+    "s3 mapper": S3Mapper,
+    "dir over http": Folder,
+    "requests": Requests,
 }
-
-
-# what a child does: ``box`` holds the only reference to the handle --------------------
-def do_use(crossing: Crossing, box: list[Any], mode: str) -> None:
-    """Use the handle, or find that it may not be."""
-    if crossing.strict or (mode == "neither" and crossing.connects):
-        try:
-            crossing.refused(box[0])()
-        except ForkError as error:
-            assert "fork" in str(error), error
-            return
-        raise AssertionError("used an inherited handle without an error")
-    crossing.use(box[0])
-    crossing.use(box[0])
-
-
-def do_nothing(crossing: Crossing, box: list[Any], mode: str) -> None:
-    """Only end."""
-
-
-def do_drop(crossing: Crossing, box: list[Any], mode: str) -> None:
-    """Let go of it and collect."""
-    box.clear()
-    gc.collect()
-
-
-def do_close(crossing: Crossing, box: list[Any], mode: str) -> None:
-    """Close it, as a ``with`` block would."""
-    try:
-        crossing.close(box[0])
-    except ForkError:
-        assert mode == "neither" or crossing.strict
-
-
-def do_kill(crossing: Crossing, box: list[Any], mode: str) -> None:
-    """Be killed."""
-    os.kill(os.getpid(), 9)
-
-
-ACTIONS: dict[str, Callable[[Crossing, list[Any], str], None]] = {
-    "use": do_use,
-    "exit": do_nothing,
-    "drop": do_drop,
-    "close": do_close,
-    "kill": do_kill,
-}
-
-
-def prepare(servers: dict[str, str]) -> None:
-    """Local files and objects that the crossings read."""
-    import gzip
-
-    folder = servers.setdefault("folder", tempfile.mkdtemp(prefix="fsspec-fork-data-"))
-    for name, data in DATA.items():
-        with open(os.path.join(folder, name), "wb") as f:
-            f.write(data)
-    with gzip.open(os.path.join(folder, "lines.txt.gz"), "wt") as text:
-        text.writelines(f"line {i}\n" for i in range(20_000))
-    if "s3" in servers:
-        fs = S3(servers).make()
-        fs.mkdir("bucket")
-        for name, data in DATA.items():
-            fs.pipe_file(f"bucket/{name}", data)

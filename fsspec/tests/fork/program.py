@@ -1,24 +1,25 @@
-"""One column of the matrix: what a crossing does, forked one way, in one mode.
+"""One column of the matrix: what crosses, forked one way, in one mode, child after child.
 
-    python -m fsspec.tests.fork.program CROSSING WAY MODE SERVERS
-
-Prints a JSON object: for each action an empty string, or what went wrong.  Whoever runs
-it watches the time, and has the stacks of all threads by SIGUSR1: a watchdog of this
-process's own would be a thread that a child waits for in vain as it ends.
+Runs in a process of its own that `zygote` forks and watches.  The parent of each cell
+reads all the while, over the connections that cross; its next use, its open file, its
+upload and its descriptors are looked at after each child.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import json
+import io
 import os
-import signal
 import sys
+import tempfile
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from typing import Any
 
-MODES = ("opted", "by-hand", "neither")
+PATIENCE = 10.0  # seconds for the parent to answer after a child
+GROWTH = 24  # descriptors that a column may have open at its end above what it began with
 
 
 def descriptors() -> int:
@@ -26,87 +27,122 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
-def in_time(func: Any, what: str, limit: float = 10.0) -> str:
-    """Run ``func`` on a thread, since a parent that was harmed may wait for ever."""
+def stacks() -> str:
+    """Where all threads are."""
+    with tempfile.TemporaryFile("w+") as f:
+        faulthandler.dump_traceback(f, all_threads=True)
+        f.seek(0)
+        return f.read()
+
+
+def harmed(func: Callable[[], None], what: str) -> str:
+    """Run ``func`` on a thread, since a parent that was harmed may wait for ever; why it is harmed."""
     outcome: list[str] = []
 
     def run() -> None:
         try:
             func()
             outcome.append("")
-        except BaseException as error:  # it is the outcome
-            outcome.append(f"{what}: {type(error).__name__}: {error}")
+        except BaseException:  # it is the outcome
+            text = io.StringIO()
+            traceback.print_exc(file=text)
+            outcome.append(f"{what}: {text.getvalue()}")
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(limit)
-    if not outcome:
-        faulthandler.dump_traceback(all_threads=True)
-        return f"{what}: hangs"
-    return outcome[0]
+    thread.join(PATIENCE)
+    return outcome[0] if outcome else f"{what} hangs:\n{stacks()}"
 
 
-def cell(crossing: Any, way: str, action: str, mode: str) -> str:
-    """Try one cell; empty where child and parent are as they should be."""
-    from fsspec.tests.fork.crossings import ACTIONS
-    from fsspec.tests.fork.forking import WAYS
+class Reader:
+    """A thread of the parent that makes a request over and over."""
 
-    box = [crossing.make()]
-    crossing.use(box[0])
-    problem: list[str] = []
-    slow = crossing.slow(box[0])
-    busy = None
-    if slow is not None and way != "callback":
-        busy = threading.Thread(target=lambda: problem.append(in_time(slow, "the parent's slow request")))
-        busy.start()
-        time.sleep(0.1)
+    def __init__(self, request: Callable[[], None] | None) -> None:
+        self.request = request
+        self.enough = threading.Event()
+        self.count = 0
+        self.problem = ""
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        if request is not None:
+            self.thread.start()
+            while not self.count and self.thread.is_alive():
+                time.sleep(0.002)
 
-    def body() -> None:
-        import fsspec.asyn
+    def _run(self) -> None:
+        assert self.request is not None
+        while not self.enough.is_set():
+            try:
+                self.request()
+            except BaseException:  # it is the finding
+                self.problem = f"the parent's requests meanwhile: {traceback.format_exc()}"
+                return
+            self.count += 1
+            time.sleep(0.002)
 
-        if mode == "by-hand":
-            fsspec.asyn.reset_after_fork()
-            fsspec.asyn.reset_after_fork()
-        ACTIONS[action](crossing, box, mode)
+    def stop(self) -> str:
+        self.enough.set()
+        if self.request is None:
+            return ""
+        self.thread.join(PATIENCE)
+        return f"the parent's request meanwhile hangs:\n{stacks()}" if self.thread.is_alive() else self.problem
 
+
+def cell(crossing: Any, way: str, action: str, mode: str) -> dict[str, str]:
+    """Try one cell.
+
+    Returns
+    -------
+    dict
+        "outcome": "ok", "refused", "FAIL" (the child), "HANG" (the child) or "HARM" (the
+        parent); "note": what went wrong.
+    """
+    from fsspec.tests.fork.children import Body
+    from fsspec.tests.fork.forking import WAYS, verdict
+
+    handle = crossing.make()
+    crossing.use(handle)
+    body = Body(crossing, handle, action, mode)
+    reader = Reader(crossing.busy(handle))
     report = WAYS[way](body)
-    found = report.problem(killed=action == "kill")
-    problem.append(f"child: {found}" if found else "")
-    if busy is not None:
-        busy.join()
-    problem.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
-    problem.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
-    return "; ".join(filter(None, problem))
+    harm = [
+        reader.stop(),
+        harmed(lambda: crossing.use(handle), "the parent's next use"),
+        harmed(lambda: crossing.settle(handle), "the parent's end"),
+    ]
+    harm = [each for each in harm if each]
+    if action in ("leave", "kill") and report.code in (0, -9):
+        report.said = report.said or "done"  # ended before it could say so
+    said = verdict(report) if action != "kill" else report.problem(killed=True)
+    if harm:
+        outcome = "HARM"
+    elif report.code is None:
+        outcome = "HANG"
+    else:
+        outcome = said if said == "refused" else "FAIL" if said else "ok"
+    notes = [f"child: {said}"] if outcome not in ("ok", "refused") and said else []
+    return {"outcome": outcome, "note": "\n".join(notes + harm)}
 
 
-def column(crossing_name: str, way: str, mode: str, servers: dict[str, str]) -> dict[str, str]:
-    """All actions, one after the other."""
-    from fsspec.tests.fork.crossings import ACTIONS, CROSSINGS
+def column(crossing_name: str, way: str, mode: str, actions: list[str], places: dict[str, str]) -> Any:
+    """The cells of these actions, by action, and the descriptors that were left over."""
+    from fsspec.tests.fork.matrix import CROSSINGS
 
-    crossing = CROSSINGS[crossing_name](servers)
+    crossing = CROSSINGS[crossing_name](places)
     results = {}
-    for action in ACTIONS:
-        if way in ("generations", "process", "c", "callback") and action == "kill":
-            continue  # the kill would be of somebody else, or proves nothing more
+    before = 0
+    for action in actions:
         results[action] = cell(crossing, way, action, mode)
-    before = descriptors()
-    results["descriptors"] = "" if before < 200 else f"{before} descriptors open"
+        if results[action]["outcome"] in ("HARM", "HANG"):
+            break  # what follows in a process that was harmed says nothing
+        before = before or descriptors()  # with what is loaded and connected once
+    left = descriptors() - before
+    if left > GROWTH:
+        results["descriptors"] = {"outcome": "HARM", "note": f"{left} more than after the first child"}
     return results
 
 
-def main() -> None:
-    """See the module's text."""
-    crossing, way, mode, servers = sys.argv[1:]
-    places = json.loads(servers)
-    os.environ.pop("FSSPEC_FORK_RESET", None)
-    if mode == "opted":
-        os.environ["FSSPEC_FORK_RESET"] = "1"
-    if "ca" in places:
-        os.environ["SSL_CERT_FILE"] = places["ca"]
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
-    print(json.dumps(column(crossing, way, mode, places)), flush=True)
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
+def main(job: dict[str, Any]) -> Any:
+    """See the module's text; called by `zygote` in a process of its own."""
+    os.environ["FSSPEC_FORK_RESET"] = "1" if job["mode"] == "opted" else "0"
+    sys.path.insert(0, job["root"])
+    return column(job["crossing"], job["way"], job["mode"], job["actions"], job["places"])

@@ -1,0 +1,264 @@
+"""Filesystems over others, and those of other protocols: caches, archives, references, ftp, sftp."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import zipfile
+from contextlib import ExitStack
+from typing import Any
+
+import fsspec
+from fsspec.tests.fork.crossings import DATA, HTTP, NAMES, Crossing, expect
+from fsspec.tests.fork.reading import _Half
+
+
+class Cached(HTTP):
+    """A cache on disk over HTTP, in a folder that ends with its owner."""
+
+    needs = ("fsspec.implementations.cached", *HTTP.needs)
+    kind = "simplecache"
+    actions = Crossing.actions
+
+    def make(self) -> Any:
+        return fsspec.filesystem(
+            self.kind,
+            target_protocol="http",
+            target_options=self.options(),
+            cache_storage="TMP",
+            skip_instance_cache=True,
+        )
+
+    def use(self, handle: Any) -> None:
+        for name in NAMES[:2]:
+            with handle.open(self.url(name)) as f:
+                expect(f.read(), DATA[name], name)
+
+    def refused(self, handle: Any) -> None:
+        handle.cat_file(self.url("data2.bin"))  # has not been read before: the connection is needed
+
+    def close(self, handle: Any) -> None:
+        pass
+
+    def busy(self, handle: Any) -> None:
+        return None
+
+    def settle(self, handle: Any) -> None:
+        self.use(handle)
+        expect(handle.cat_file(self.url("data2.bin")), DATA["data2.bin"], "what was not cached before")
+
+
+class CachedFile(_Half, Cached):
+    """An open file of a cache."""
+
+    pickles = False
+    actions = Crossing.actions
+
+    def make(self) -> Any:
+        fs = super().make()
+        return self.begun(fs.open(self.url("data0.bin"), block_size=2**15))
+
+    def busy(self, handle: Any) -> None:
+        return None
+
+    def settle(self, handle: Any) -> None:
+        handle.close()
+
+
+class LocalCachedFile(CachedFile):
+    """An open file of which everything is in the cache already: it is a local one."""
+
+    connects = False
+
+
+class Archive(Crossing):
+    """A local archive whose members are read by one handle."""
+
+    connects = False
+    kind = ""
+
+    def make(self) -> Any:
+        return fsspec.filesystem(self.kind, fo=self.place(), skip_instance_cache=True)
+
+    def place(self) -> str:
+        return os.path.join(self.folder, f"data.{self.kind}")
+
+    def use(self, handle: Any) -> None:
+        for _ in range(5):
+            for name, data in DATA.items():
+                expect(handle.cat_file(name), data, name)
+
+
+class Zip(Archive):
+    """A zip archive."""
+
+    needs = ("fsspec.implementations.zip",)
+    kind = "zip"
+
+
+class Tar(Archive):
+    """A tar archive."""
+
+    needs = ("fsspec.implementations.tar",)
+    kind = "tar"
+
+
+class ZipFile(_Half, Zip):
+    """An open member."""
+
+    pickles = False
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("data0.bin"))
+
+
+class TarFile(_Half, Tar):
+    """An open member."""
+
+    pickles = False
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("data0.bin"))
+
+
+class HTTPZip(Zip):
+    """A zip archive read over HTTP."""
+
+    needs = (*Zip.needs, *HTTP.needs)
+    connects = True
+
+    def make(self) -> Any:
+        options = {"block_size": 2**16 + next(self.numbers), "cache_type": "readahead"}
+        url = f"{self.places['http']}/data.zip"
+        return fsspec.filesystem(
+            "zip", fo=url, target_protocol="http", target_options=options, skip_instance_cache=True
+        )
+
+
+class HTTPTar(HTTPZip):
+    """A tar archive read over HTTP."""
+
+    needs = (*Tar.needs, *HTTP.needs)
+
+    def make(self) -> Any:
+        options = {"block_size": 2**16 + next(self.numbers), "cache_type": "readahead"}
+        url = f"{self.places['http']}/data.tar"
+        return fsspec.filesystem(
+            "tar", fo=url, target_protocol="http", target_options=options, skip_instance_cache=True
+        )
+
+
+class Reference(HTTP):
+    """References to ranges of files over HTTP."""
+
+    needs = ("fsspec.implementations.reference", *HTTP.needs)
+    actions = Crossing.actions
+
+    def make(self) -> Any:
+        references = {"text": "base64:aGVsbG8=", **{name: [self.url(name)] for name in NAMES}}
+        references["part"] = [self.url("data0.bin"), 100, 1000]  # type: ignore[assignment]
+        return fsspec.filesystem(
+            "reference",
+            fo={"version": 1, "refs": references},
+            remote_protocol="http",
+            remote_options=self.options(),
+            skip_instance_cache=True,
+        )
+
+    def use(self, handle: Any) -> None:
+        expect(handle.cat_file("part"), DATA["data0.bin"][100:1100], "part")
+        found = handle.cat(NAMES)
+        for name, data in DATA.items():
+            expect(found[name], data, name)
+
+    def close(self, handle: Any) -> None:
+        pass
+
+    def busy(self, handle: Any) -> Any:
+        return lambda: expect(handle.cat_file("data1.bin"), DATA["data1.bin"], "cat_file meanwhile")
+
+
+class FTP(Crossing):
+    """An FTP connection."""
+
+    needs = ("fsspec.implementations.ftp", "pyftpdlib")
+
+    def make(self) -> Any:
+        where = json.loads(self.places["ftp"])
+        return fsspec.filesystem("ftp", **where, skip_instance_cache=True)
+
+    def use(self, handle: Any) -> None:
+        for name in NAMES[:2]:
+            expect(handle.cat_file(f"/{name}"), DATA[name], name)
+        assert handle.exists("/data2.bin")
+
+
+class FTPFile(_Half, FTP):
+    """An open file of it."""
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("/data0.bin", block_size=2**15))
+
+
+class SFTP(Crossing):
+    """An SFTP connection."""
+
+    needs = ("fsspec.implementations.sftp", "paramiko", "fsspec.tests.servers.sftp")
+
+    def make(self) -> Any:
+        where = json.loads(self.places["sftp"])
+        return fsspec.filesystem("sftp", **where, skip_instance_cache=True)
+
+    def use(self, handle: Any) -> None:
+        for name in NAMES[:2]:
+            expect(handle.cat_file(f"/{name}"), DATA[name], name)
+
+
+class SFTPFile(_Half, SFTP):
+    """An open file of it."""
+
+    pickles = False
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("/data0.bin"))
+
+
+def _kinds(base: type[Crossing], name: str, *kinds: str) -> dict[str, type[Crossing]]:
+    return {
+        name.format(kind): type(f"{base.__name__}_{kind}", (base,), {"kind": kind, "__module__": __name__})
+        for kind in kinds
+    }
+
+
+STORES: dict[str, type[Crossing]] = {
+    **_kinds(Cached, "{}", "simplecache", "filecache", "blockcache"),
+    **_kinds(LocalCachedFile, "{} file", "simplecache", "filecache"),
+    **_kinds(CachedFile, "{} file", "blockcache"),
+    "zip": Zip,
+    "zip file": ZipFile,
+    "zip over http": HTTPZip,
+    "tar": Tar,
+    "tar file": TarFile,
+    "tar over http": HTTPTar,
+    "reference": Reference,
+    "ftp": FTP,
+    "ftp file": FTPFile,
+    "sftp": SFTP,
+    "sftp file": SFTPFile,
+}
+
+
+def pack(folder: str) -> list[str]:
+    """Make the archives; their names."""
+    with zipfile.ZipFile(os.path.join(folder, "data.zip"), "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in NAMES:
+            packed.write(os.path.join(folder, name), name)
+    with tarfile.open(os.path.join(folder, "data.tar"), "w") as tar:
+        for name in NAMES:
+            tar.add(os.path.join(folder, name), name)
+    return ["data.zip", "data.tar"]
+
+
+def serve(stack: ExitStack, places: dict[str, str]) -> None:
+    """Start the servers that only these need."""

@@ -1,0 +1,106 @@
+"""Starts programs quickly: third parties' packages are loaded once, fsspec never.
+
+Run as a script, not as a module of fsspec.  For each line of JSON on stdin it forks a
+process that imports fsspec, runs a column of the matrix and writes what it found; a
+process that takes too long has its stacks dumped and is killed with all its children.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from typing import Any
+
+LOADED = ("aiohttp", "aiobotocore.session", "requests", "paramiko", "multiprocessing", "concurrent.futures")
+LATE = "took too long"
+
+
+def child(job: dict[str, Any], result: str, noise: str) -> None:
+    """In the forked process: it is like one that was just started."""
+    os.setsid()
+    fd = os.open(noise, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.environ["TMPDIR"] = tempfile.tempdir = job["places"]["tmp"]
+    faulthandler.enable(all_threads=True)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    sys.path.insert(0, job["root"])
+    try:
+        from fsspec.tests.fork.program import main
+
+        found = main(job)
+    except Exception:  # what is wrong with the test itself
+        found = {"test": {"outcome": "FAIL", "note": traceback.format_exc()}}
+    with open(result, "w", encoding="utf8") as f:
+        json.dump(found, f)
+    os._exit(0)
+
+
+def serve(job: dict[str, Any]) -> Any:
+    """Run one job; what it found, or what it said before it was killed."""
+    # no ``with`` and no ``finally`` from here on: children end by SystemExit through these frames
+    folder = tempfile.mkdtemp(prefix="fsspec-fork-")
+    result, noise = os.path.join(folder, "result"), os.path.join(folder, "noise")
+    pid = os.fork()
+    if not pid:
+        child(job, result, noise)
+    what = waited(pid, time.monotonic() + job["limit"])
+    text, found = read(noise), read(result)
+    shutil.rmtree(folder)
+    if not found:
+        outcome = "HANG" if what == LATE else "HARM"
+        return {"parent": {"outcome": outcome, "note": f"{what}\n{text}"}}
+    cells = json.loads(found)
+    if text.strip():
+        cells["noise"] = {"outcome": "HARM", "note": text}
+    return cells
+
+
+def waited(pid: int, deadline: float) -> str:
+    """How a process ended; it is killed after the deadline, with all its children."""
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return f"ended with {os.waitstatus_to_exitcode(status)}"
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGUSR1)
+    time.sleep(0.5)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return LATE
+
+
+def read(path: str) -> str:
+    """What a file has, empty where there is none."""
+    try:
+        with open(path, encoding="utf8", errors="replace") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    del sys.path[0]  # this folder is no place to import from
+    for name in LOADED:
+        try:
+            __import__(name)
+        except ImportError:
+            pass
+    for line in sys.stdin:
+        print(json.dumps(serve(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
