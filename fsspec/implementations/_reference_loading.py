@@ -135,8 +135,8 @@ class Targets:
             return filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
         if fs.asynchronous != self.asynchronous:
             raise ValueError(
-                f"the targets' filesystem ({type(fs).__name__}) has asynchronous={fs.asynchronous}, that of the "
-                f"references {self.asynchronous}; make both with the same"
+                f"the targets' filesystem ({type(fs).__name__}) has asynchronous={fs.asynchronous}, that of "
+                f"the references {self.asynchronous}; make both with the same"
             )
         return fs
 

@@ -145,7 +145,8 @@ class LazyReferenceMapper(MutableMapping):
             import pandas
         except ImportError as error:
             raise ImportError(
-                "references in parquet need pandas, and fastparquet or pyarrow: pip install pandas fastparquet"
+                "references in parquet need pandas, and fastparquet or pyarrow: "
+                "pip install pandas fastparquet"
             ) from error
         return pandas
 
@@ -157,7 +158,7 @@ class LazyReferenceMapper(MutableMapping):
             self.zmetadata = dict(document["metadata"])
             self.record_size = document["record_size"]
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"there are no references at {self.root!r}: {path} is not there") from error
+            raise FileNotFoundError(f"no references are at {self.root!r}: {path} is not there") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not describe references: {error!r}") from error
         if type(self.record_size) is not int or self.record_size < 1:
@@ -305,29 +306,26 @@ class LazyReferenceMapper(MutableMapping):
             raise ReferenceNotReachable(key, path, "the table of references") from error
 
     # going through -------------------------------------------------------------------
-    def _arrays(self) -> Iterator[str]:
-        for key in self.zmetadata:
+    def _arrays(self) -> Iterator[tuple[str, Layout]]:
+        for key in list(self.zmetadata):
             field, _, name = key.rpartition("/")
-            if name == ".zarray":
-                yield field
+            layout = self._layout(field) if name == ".zarray" else None
+            if layout is not None:
+                yield field, layout
 
     def __iter__(self) -> Iterator[str]:
         yield from self.zmetadata
         yield _METADATA
-        for field in self._arrays():
-            layout = self._layout(field)
-            assert layout is not None
+        for _, layout in self._arrays():
             yield from layout.keys()
 
     def __len__(self) -> int:
-        return 1 + len(self.zmetadata) + sum(self._layout(f).total for f in self._arrays())  # type: ignore[union-attr]
+        return 1 + len(self.zmetadata) + sum(layout.total for _, layout in self._arrays())
 
     def _pairs(self) -> Iterator[tuple[str, Any]]:
         for key in [*self.zmetadata, _METADATA]:
             yield key, self[key]
-        for field in list(self._arrays()):
-            layout = self._layout(field)
-            assert layout is not None
+        for field, layout in self._arrays():
             for number, key in enumerate(layout.keys()):
                 record, row = divmod(number, self.record_size)
                 value = self._value(key, (field, record), row)

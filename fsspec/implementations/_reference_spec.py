@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -142,7 +142,7 @@ def _positions(what: str, dimensions: Any) -> Iterator[dict[str, Any]]:
     """Values of the dimensions by name, for each combination of them."""
     if not isinstance(dimensions, dict):
         raise ValueError(f"{what}: 'dimensions' has to be an object, not a {type(dimensions).__name__}")
-    axes = []
+    axes: list[Iterable[Any]] = []
     for name, axis in dimensions.items():
         if isinstance(axis, list):
             axes.append(axis)
@@ -197,7 +197,9 @@ class _Renderer:
             name = match[1]
             if name not in names:
                 known = ", ".join(map(str, names)) or "none"
-                raise ValueError(f"{what}: the template {name!r} of {text!r} is not known; there are: {known}")
+                raise ValueError(
+                    f"{what}: the template {name!r} in {text!r} is not known; there are: {known}"
+                )
             found = names[name]
             return found(**_without_functions(names)) if callable(found) else str(found)
 
@@ -213,7 +215,8 @@ class _Renderer:
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError as error:
             raise ImportError(
-                f"{what}: {text!r} is more than the name of a template, which needs jinja2: pip install jinja2"
+                f"{what}: {text!r} is more than the name of a template, and needs jinja2: "
+                "pip install jinja2"
             ) from error
         if self._environment is None:
             self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
