@@ -1,0 +1,138 @@
+"""The folders in which copies of files lie.
+
+Any number of folders can be read; the last one is also written.  A copy that is being
+made has a name of its own, beside the one that it gets when it is whole, so that nobody
+ever sees a part under the name of a copy.
+
+A temporary folder goes with the process that made it.  A child forked from that one
+reads what is in it for as long as it is there, and writes to a temporary folder of its
+own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from typing import Any
+
+from fsspec import _fork
+from fsspec.utils import stringify_path
+
+PART = ".part"
+"""How the names of what is not whole yet end."""
+
+
+class Folders:
+    """The folders of one cache.
+
+    Parameters
+    ----------
+    given
+        a path, several of them, or "TMP".
+    mode
+        permissions of the one that is written.
+    """
+
+    def __init__(self, given: Any, mode: int | None) -> None:
+        self.temporary = isinstance(given, str) and given == "TMP"
+        self._mode = mode
+        self._ready = False
+        self.generation = _fork.generation
+        if self.temporary:
+            self.paths = [self._make_temporary()]
+        else:
+            several = given if isinstance(given, (list, tuple)) else [given]
+            self.paths = [stringify_path(path) for path in several]
+        if not self.paths:
+            raise ValueError("cache_storage is an empty list: at least one folder is needed")
+
+    @property
+    def written(self) -> str:
+        """The folder that new copies go to."""
+        return self.paths[-1]
+
+    def _make_temporary(self) -> str:
+        path = tempfile.mkdtemp(prefix="fsspec-cache-")
+        _fork.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:  # its processes end without what others run at exit
+            util.Finalize(None, shutil.rmtree, (path,), {"ignore_errors": True}, exitpriority=0)
+        return path
+
+    def settle(self) -> bool:
+        """In a forked child: have a folder of its own, if it needs one; whether it has a new one."""
+        self.generation = _fork.generation
+        if self.temporary:
+            self.paths.append(self._make_temporary())
+            self._ready = False
+        return self.temporary
+
+    def make(self) -> None:
+        """Have the folder that is written, with its permissions."""
+        if self._ready and os.path.isdir(self.written):
+            return
+        os.makedirs(self.written, exist_ok=True)
+        if self._mode is not None:
+            os.chmod(self.written, self._mode)
+        self._ready = True
+
+    def part(self, copy: str) -> str:
+        """A new name for a copy in the making; its folder exists then."""
+        self.make()
+        folder = os.path.dirname(copy)
+        if folder != self.written:
+            os.makedirs(folder, exist_ok=True)
+        return os.path.join(folder, f".{os.urandom(8).hex()}{PART}")
+
+    def empty(self) -> None:
+        """Remove all copies from the folder that is written; the folder stays."""
+        try:
+            scan = os.scandir(self.written)
+        except FileNotFoundError:
+            return
+        with scan:
+            for item in scan:
+                if item.is_dir(follow_symlinks=False):
+                    shutil.rmtree(item.path, ignore_errors=True)
+                else:
+                    remove(item.path)
+
+    def size(self) -> int:
+        """Bytes of all that is in the folder that is written, as the files' sizes say."""
+        total = 0
+        for folder, _, names in os.walk(self.written):
+            for name in names:
+                with suppress(FileNotFoundError):  # another process removed it
+                    total += os.lstat(os.path.join(folder, name)).st_size
+        return total
+
+    def remove_older(self, moment: float, parts: bool = False) -> None:
+        """Remove what was last changed before ``moment``; only what is not whole with ``parts``."""
+        for folder, _, names in os.walk(self.written):
+            for name in names:
+                if parts and not name.endswith(PART):
+                    continue
+                path = os.path.join(folder, name)
+                with suppress(FileNotFoundError):
+                    if os.lstat(path).st_mtime < moment:
+                        os.unlink(path)
+
+
+def remove(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def is_inside(name: Any) -> bool:
+    """Whether a name of a copy leads to a file in the folder that it is joined to."""
+    if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
+        return False
+    if os.name == "nt":
+        name = name.replace("\\", "/")
+        if ":" in name:
+            return False
+    return not {"", ".", ".."}.intersection(name.split("/"))

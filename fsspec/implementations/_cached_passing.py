@@ -1,0 +1,129 @@
+"""What a cache leaves to the filesystem that it stands before.
+
+`PASSED` says of each such operation which parameters are paths, and whether it changes
+what is at them, so that copies of it are out of date afterwards.  The methods are made of
+that table.  What the target has beyond the common interface, awaitable methods among it,
+is reached by attribute access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
+from inspect import iscoroutinefunction
+from typing import Any, NamedTuple
+
+from fsspec.spec import AbstractFileSystem
+
+
+class Passed(NamedTuple):
+    """An operation: its parameters that are paths, and those of which copies are out of date after it."""
+
+    paths: str = "path"
+    changes: str = ""
+
+
+PASSED: dict[str, Passed] = {
+    "checksum": Passed(),
+    "copy": Passed("path1 path2", "path2"),
+    "cp_file": Passed("path1 path2", "path2"),
+    "created": Passed(),
+    "du": Passed(),
+    "exists": Passed(),
+    "expand_path": Passed(),
+    "find": Passed(),
+    "get": Passed("rpath"),
+    "get_file": Passed("rpath"),
+    "glob": Passed(),
+    "info": Passed(),
+    "invalidate_cache": Passed(),
+    "isdir": Passed(),
+    "isfile": Passed(),
+    "lexists": Passed(),
+    "ls": Passed(),
+    "makedirs": Passed(),
+    "mkdir": Passed(),
+    "modified": Passed(),
+    "mv": Passed("path1 path2", "path1 path2"),
+    "pipe": Passed(changes="path"),
+    "pipe_file": Passed(changes="path"),
+    "put": Passed("rpath", "rpath"),
+    "put_file": Passed("rpath", "rpath"),
+    "rm": Passed(changes="path"),
+    "rm_file": Passed(changes="path"),
+    "rmdir": Passed(changes="path"),
+    "sign": Passed(),
+    "size": Passed(),
+    "sizes": Passed("paths"),
+    "touch": Passed(changes="path"),
+    "ukey": Passed(),
+    "walk": Passed(),
+}
+
+
+_TWINS = {"mv_file": "mv"}
+"""Awaitable operations whose blocking twin has another name."""
+
+
+def _places(name: str, parameters: str) -> list[tuple[int, str]]:
+    """Positions, after self, and names of parameters of an operation."""
+    code = getattr(AbstractFileSystem, name).__code__
+    return [(code.co_varnames.index(parameter) - 1, parameter) for parameter in parameters.split()]
+
+
+def _given(places: list[tuple[int, str]], args: Any, kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments at these places."""
+    found = []
+    for position, parameter in places:
+        if position < len(args):
+            found.append(args[position])
+        elif parameter in kwargs:
+            found.append(kwargs[parameter])
+    return found
+
+
+def _make(name: str, passed: Passed) -> Callable[..., Any]:
+    """The blocking method of an operation."""
+    paths, changed = _places(name, passed.paths), _places(name, passed.changes)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = list(args)
+        for position, parameter in paths:
+            if position < len(given):
+                given[position] = self._bare(given[position])
+            elif parameter in kwargs:
+                kwargs[parameter] = self._bare(kwargs[parameter])
+        try:
+            return getattr(self.fs, name)(*given, **kwargs)
+        finally:  # a part of it may have been done
+            if changed:
+                self._drop(_given(changed, given, kwargs))
+
+    update_wrapper(method, getattr(AbstractFileSystem, name))
+    return method
+
+
+def pass_on(cls: type) -> type:
+    """Class decorator: the operations of `PASSED` become the target's, but for those the class has."""
+    for name, passed in PASSED.items():
+        if name not in cls.__dict__:
+            setattr(cls, name, _make(name, passed))
+    return cls
+
+
+def awaited(owner: Any, name: str, method: Any) -> Any:
+    """An attribute of the target, so that copies are dropped after awaitable operations that change."""
+    twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
+    passed = PASSED.get(twin)
+    if passed is None or not passed.changes or not iscoroutinefunction(method):
+        return method
+    changed = _places(twin, passed.changes)
+
+    async def dropping(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(*args, **kwargs)
+        finally:
+            owner._drop(_given(changed, args, kwargs))
+
+    made: Callable[..., Awaitable[Any]] = update_wrapper(dropping, method)
+    return made

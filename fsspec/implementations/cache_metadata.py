@@ -1,0 +1,348 @@
+"""What is known of the local copies: a table in each folder of a cache.
+
+The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
+``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
+blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
+store said of the original then); for copies in blocks also ``size`` and ``blocksize``.
+
+Several processes may use a folder.  A table is replaced by one rename, never written in
+place; who saves takes the changes of others first and adds its own, under a lock on the
+folder (which is waited for within a bound, and only lets an entry be lost where it cannot
+be had: then a file is fetched again).  A table that cannot be read is an empty one.
+Names in a table that lead out of its folder are not believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fsspec.implementations._cached_folders import PART, is_inside, remove
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["CacheMetadata"]
+
+TABLE = "cache"
+"""The name of the table in its folder."""
+
+PATIENCE = 2.0
+"""Seconds for which the lock of a folder is waited for."""
+
+Detail = dict[str, Any]
+Table = dict[str, Detail]
+
+
+class CacheMetadata:
+    """The tables of the folders of a cache.
+
+    Parameters
+    ----------
+    storage
+        the folders; the last one is written. The list may grow, by `add_folder` only.
+    """
+
+    def __init__(self, storage: list[str]) -> None:
+        if not storage:
+            raise ValueError("a cache needs at least one folder")
+        self._storage = storage
+        self.cached_files: list[Table] = [{} for _ in storage]
+        self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
+        self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
+
+    def add_folder(self) -> None:
+        """A folder was added to the list: it is the one that is written from now on."""
+        self.cached_files.append({})
+        self._signs.append(None)
+        self._changed = {}
+
+    # the files -----------------------------------------------------------------------
+    def load(self) -> None:
+        """Read the tables that have changed since they were read last."""
+        for number in range(len(self._storage)):
+            self._load(number)
+
+    def _load(self, number: int) -> None:
+        path = os.path.join(self._storage[number], TABLE)
+        sign = _sign(path)
+        if sign is not None and sign == self._signs[number]:
+            return
+        table = {} if sign is None else _read(path)
+        if number == len(self._storage) - 1:
+            for name, detail in list(self._changed.items()):
+                if detail is None:
+                    table.pop(name, None)
+                else:
+                    table[name] = _merged(table.get(name), detail)
+        self.cached_files[number] = table
+        self._signs[number] = sign
+
+    def save(self) -> None:
+        """Write what has changed; nothing is written where nothing has."""
+        if self._changed and os.path.isdir(self._storage[-1]):
+            with _alone(self._storage[-1]):
+                self._save()
+
+    def _save(self) -> None:
+        self._load(len(self._storage) - 1)
+        changed, self._changed = self._changed, {}
+        path = os.path.join(self._storage[-1], TABLE)
+        part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART}")
+        try:
+            with open(part, "x", encoding="utf8") as f:
+                f.write(json.dumps(dict(self.cached_files[-1])))
+            os.replace(part, path)
+        except BaseException:
+            self._changed = {**changed, **self._changed}
+            remove(part)
+            raise
+        self._signs[-1] = _sign(path)
+
+    def forget(self) -> None:
+        """The folder that is written was emptied."""
+        self.cached_files[-1] = {}
+        self._signs[-1] = None
+        self._changed = {}
+
+    # entries -------------------------------------------------------------------------
+    def lookup(self, path: str, cfs: Any, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
+        """The copies of a path that can be used, from the folder that is written on.
+
+        Parameters
+        ----------
+        cfs
+            the filesystem, which says when a copy is too old, and whether to ask the store
+            if the original has changed; None to take any.
+        uid
+            what the store says of the original, where that is known already.
+
+        Yields
+        ------
+        tuple
+            entry and local path; whether there is such a file was not looked at.
+        """
+        for folder, table in zip(reversed(self._storage), reversed(self.cached_files)):
+            detail = table.get(path)
+            if detail is None:
+                continue
+            if cfs is not None:
+                if cfs.expiry and time.time() - detail["time"] > cfs.expiry:
+                    continue
+                if cfs.check_files:
+                    uid = cfs.fs.ukey(path) if uid is None else uid
+                    if detail["uid"] != uid:
+                        continue
+            yield detail, os.path.join(folder, detail["fn"])
+
+    def check_file(self, path: str, cfs: Any) -> Any:
+        """The entry and the local path of a copy that can be used; False if there is none.
+
+        Parameters
+        ----------
+        cfs
+            as for `lookup`.
+        """
+        for detail, fn in self.lookup(path, cfs):
+            if os.path.exists(fn):
+                return detail, fn
+        return False
+
+    def update_file(self, path: str, detail: Detail) -> None:
+        """Enter a copy in the folder that is written; see `save`."""
+        table = self.cached_files[-1]
+        if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
+            for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
+                self.drop(other)
+        table[path] = self._changed[path] = detail
+
+    def drop(self, path: str) -> None:
+        """Take an entry out of the table that is written; see `save`."""
+        self.cached_files[-1].pop(path, None)
+        self._changed[path] = None
+
+    def below(self, prefix: str) -> list[str]:
+        """The paths in the table that is written that begin with ``prefix``."""
+        return [path for path in list(self.cached_files[-1]) if path.startswith(prefix)]
+
+    def pop_file(self, path: str) -> str | None:
+        """Take a copy out of the table.
+
+        Returns
+        -------
+        str or None
+            the local path, which is for the caller to remove.
+
+        Raises
+        ------
+        PermissionError
+            if the copy is in a folder that is only read.
+        """
+        detail = self.cached_files[-1].get(path)
+        if detail is not None:
+            self.drop(path)
+            self.save()
+            return os.path.join(self._storage[-1], detail["fn"])
+        found = self.check_file(path, None)
+        if found:
+            raise PermissionError(
+                f"the copy of {path!r}, {found[1]}, is in a folder that is only read: of several"
+                " in cache_storage only the last one is written"
+            )
+        return None
+
+    def clear_expired(self, expiry_time: float) -> tuple[list[str], bool]:
+        """Take the copies that are older than ``expiry_time`` seconds out of the table.
+
+        Returns
+        -------
+        tuple
+            their local paths, which are for the caller to remove, and whether the table is
+            empty now.
+        """
+        now = time.time()
+        table = self.cached_files[-1]
+        old = [path for path, detail in list(table.items()) if now - detail["time"] > expiry_time]
+        fns = [os.path.join(self._storage[-1], table[path]["fn"]) for path in old]
+        for path in old:
+            self.drop(path)
+        self.save()
+        return fns, not self.cached_files[-1]
+
+    # copies in blocks ----------------------------------------------------------------
+    def reserve(self, path: str, detail: Detail) -> Detail:
+        """A new sparse file for the blocks of a path, or the one that another process has just made.
+
+        Returns
+        -------
+        dict
+            the entry as it is now.
+        """
+        folder = self._storage[-1]
+        fn = os.path.join(folder, detail["fn"])
+        with _alone(folder):
+            self._load(len(self._storage) - 1)
+            present = self.cached_files[-1].get(path)
+            if present is not None and _same(present, detail) and os.path.exists(fn):
+                return present
+            remove(fn)  # whoever has it mapped keeps what it maps
+            with open(fn, "xb") as f:
+                f.truncate(detail["size"])
+            self.update_file(path, detail)
+            self._save()
+        return detail
+
+    def on_close_cached_file(self, f: Any, path: str) -> None:
+        """Enter the blocks that an open file has fetched.
+
+        Parameters
+        ----------
+        f
+            with ``blocksize``, ``size`` and a ``cache`` that has ``blocks``.
+        """
+        folder = self._storage[-1]
+        with _alone(folder):
+            self._load(len(self._storage) - 1)
+            detail = self.cached_files[-1].get(path)
+            if detail is None or detail["blocks"] is True or not _is_mapped(f.cache, folder, detail):
+                return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
+            blocks = set(detail["blocks"]).union(f.cache.blocks)
+            whole = len(blocks) * f.blocksize >= f.size
+            self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
+            self._save()
+
+
+def _sign(path: str) -> Any:
+    """What tells one version of a file from others; None where there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(path: str) -> Table:
+    try:
+        with open(path, encoding="utf8") as f:
+            table = json.load(f)
+    except (OSError, ValueError):  # gone, or damaged: then the files are fetched again
+        return {}
+    if not isinstance(table, dict):
+        return {}
+    return {name: detail for name, detail in table.items() if _is_entry(detail)}
+
+
+def _is_entry(detail: Any) -> bool:
+    return (
+        isinstance(detail, dict)
+        and is_inside(detail.get("fn"))
+        and detail["fn"] != TABLE
+        and isinstance(detail.get("time"), (int, float))
+        and (detail.get("blocks") is True or isinstance(detail.get("blocks"), list))
+        and "uid" in detail
+        and (detail["blocks"] is True or {"size", "blocksize"} <= detail.keys())
+    )
+
+
+def _same(one: Detail, other: Detail) -> bool:
+    """Whether blocks of one can be used as blocks of the other."""
+    return all(one.get(key) == other.get(key) for key in ("fn", "uid", "size", "blocksize"))
+
+
+def _merged(theirs: Detail | None, ours: Detail) -> Detail:
+    if theirs is None or ours["blocks"] is True or not _same(theirs, ours):
+        return ours
+    if theirs["blocks"] is True:
+        return theirs
+    return {**ours, "blocks": sorted({*theirs["blocks"], *ours["blocks"]})}
+
+
+def _is_mapped(cache: Any, folder: str, detail: Detail) -> bool:
+    """Whether what a cache has mapped is still the file that the entry names."""
+    file = getattr(cache, "_file", None)
+    if file is None:
+        return not getattr(cache, "size", 1)  # an empty file has no blocks
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(os.path.join(folder, detail["fn"])))
+    return False
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Keep others, threads and processes, from saving to a folder meanwhile."""
+    fd = -1
+    if fcntl is not None:
+        with suppress(OSError):
+            fd = os.open(folder, os.O_RDONLY)
+    try:
+        if fd >= 0:
+            _lock(fd)
+        yield
+    finally:
+        if fd >= 0:
+            with suppress(OSError):
+                # a child that was forked meanwhile has the descriptor as well: closing would not do
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    wait = 0.0005
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return  # its holder was stopped: see above
+            time.sleep(wait)
+            wait = min(2 * wait, 0.02)
+        except OSError:
+            return  # a filesystem without locks

@@ -1,0 +1,226 @@
+"""Filesystems that keep copies of another one's files in local folders.
+
+``blockcache``
+    keeps the blocks that were read (`_cached_blocks`).
+``filecache``
+    keeps whole files, and a table that says when each was copied and of which version
+    (`_cached_whole`).
+``simplecache``
+    keeps whole files, and knows of them by their names only: a copy is good for ever.
+
+Several threads and processes may share a folder.  A copy appears by one rename when it
+is whole.  A forked child never removes what is the parent's: a temporary folder goes with
+its own process.  Copies are local files and can be read in a child as they stand; what
+needs the target is subject to what a fork did to that (see the fork guide).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from fsspec._plans.globbing import has_magic
+from fsspec.implementations._cached_blocks import CachingFileSystem
+from fsspec.implementations._cached_files import LocalTempFile
+from fsspec.implementations._cached_folders import remove
+from fsspec.implementations._cached_whole import WholeFileCacheFileSystem
+from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.transaction import Transaction
+
+__all__ = [
+    "CachingFileSystem",
+    "ChainedFileSystem",
+    "LocalTempFile",
+    "SimpleCacheFileSystem",
+    "WholeFileCacheFileSystem",
+    "WriteCachedTransaction",
+]
+
+logger = logging.getLogger("fsspec.cached")
+
+
+class WriteCachedTransaction(Transaction):
+    """A transaction whose files are uploaded together, at its end."""
+
+    def complete(self, commit: bool = True) -> None:
+        """End the transaction; see `fsspec.transaction.Transaction.complete`."""
+        if self._is_inherited() or self.fs is None:
+            return
+        fs: Any = self.fs
+        files = list(self.files)
+        self.files.clear()
+        try:
+            if commit:
+                fs._upload(files)
+            else:
+                for f in files:
+                    f.discard()
+        finally:
+            self._end()
+
+
+class SimpleCacheFileSystem(WholeFileCacheFileSystem):
+    """Keeps whole files and nothing else: a copy that is there is good.
+
+    Parameters as for `CachingFileSystem`, of which ``cache_check``, ``check_files`` and
+    ``expiry_time`` have no effect.  Copies are known by their names, so that writing
+    through the cache lets go of the copies of the paths that were given, but not of what
+    is below them.
+    """
+
+    protocol: ClassVar[Any] = "simplecache"
+    local_file = True
+    transaction_type = WriteCachedTransaction
+    _has_table = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        for name in ("cache_check", "check_files", "expiry_time"):
+            kwargs.pop(name, None)
+        super().__init__(cache_check=False, check_files=False, expiry_time=False, **kwargs)
+
+    def load_cache(self) -> None:
+        """There is no table."""
+
+    def save_cache(self) -> None:
+        """There is no table."""
+
+    def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
+        if self._intrans and path in (pending := self._pending()):
+            yield pending[path].fn
+        name = self.hash_name(path)
+        for folder in reversed(self.storage):
+            fn = os.path.join(folder, name)
+            if not self._out_of_date(path, fn):
+                yield fn
+
+    def _check_file(self, path: str) -> str | None:
+        """The local path of the copy of a file, if there is one."""
+        for fn in self._copies(self._strip_protocol(path)):
+            if os.path.exists(fn):
+                return fn
+        return None
+
+    def _enter(self, path: str, fn: str, uid: str | None) -> None:
+        pass  # the name says it
+
+    def _drop_copy(self, path: str) -> None:
+        if not has_magic(path):
+            remove(os.path.join(self._folders.written, self.hash_name(path)))
+
+    def pop_from_cache(self, path: str) -> None:
+        path = self._strip_protocol(path)
+        mine = os.path.join(self.storage[-1], self.hash_name(path))
+        remove(mine)
+        for fn in self._copies(path):
+            if fn != mine and os.path.exists(fn):
+                raise PermissionError(f"the copy of {path!r}, {fn}, is in a folder that is only read")
+
+    def clear_expired_cache(self, expiry_time: float | None = None) -> None:
+        """Remove the copies that were made longer ago than some seconds.
+
+        Raises
+        ------
+        ValueError
+            without a positive number of seconds.
+        """
+        if expiry_time is None or expiry_time <= 0:
+            raise ValueError("simplecache has no expiry time of its own: give a number of seconds above 0")
+        self.storage
+        self._folders.remove_older(time.time() - expiry_time)
+
+    # in a transaction ----------------------------------------------------------------
+    def _pending(self) -> dict[str, LocalTempFile]:
+        """What was written in the transaction that is under way, by path."""
+        if not self._intrans or self._transaction is None:
+            return {}
+        return {f.path: f for f in self._transaction.files if isinstance(f, LocalTempFile)}
+
+    def _pending_entry(self, path: str) -> dict[str, Any] | None:
+        f = self._pending().get(path)
+        if f is None:
+            return None
+        if not f.closed:
+            f.flush()
+        return {"name": path, "size": os.stat(f.fn).st_size, "type": "file"}
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """The entry of a path; see `AbstractFileSystem.info`."""
+        path = self._strip_protocol(path)
+        return self._pending_entry(path) or self.fs.info(path, **kwargs)
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """Whether there is anything at a path, or will be when the transaction ends."""
+        path = self._strip_protocol(path)
+        return path in self._pending() or self.fs.exists(path, **kwargs)
+
+    def isfile(self, path: str) -> bool:
+        """Whether a path is a file, or will be when the transaction ends."""
+        path = self._strip_protocol(path)
+        return path in self._pending() or self.fs.isfile(path)
+
+    def size(self, path: str) -> int | None:
+        """The bytes of a file; see `AbstractFileSystem.size`."""
+        path = self._strip_protocol(path)
+        return self.fs.size(path) if path not in self._pending() else self.info(path)["size"]
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
+        path = self._strip_protocol(path)
+        pending = self._pending()
+        here = [p for p in pending if p == path or self._parent(p) == path]
+        if not here:
+            return self.fs.ls(path, detail=detail, **kwargs)
+        try:
+            found = {e["name"]: e for e in self.fs.ls(path, detail=True, **kwargs)}
+        except FileNotFoundError:
+            found = {}
+        found.update((p, self._pending_entry(p)) for p in here)
+        return list(found.values()) if detail else list(found)
+
+    # writing -------------------------------------------------------------------------
+    def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
+        """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
+        self.pipe({path: value}, **kwargs)
+
+    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
+        """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
+        if isinstance(path, str):
+            path = {path: value}
+        if not isinstance(path, dict):
+            raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
+        if kwargs.pop("mode", "overwrite") == "create":
+            kwargs["mode"] = "create"
+            for p in path:
+                if self.exists(p):
+                    raise FileExistsError(p)
+        files: list[LocalTempFile] = []
+        try:
+            for p, data in path.items():
+                files.append(self._written(p, data, kwargs))
+        except BaseException:
+            for f in files:
+                f.discard()
+            raise
+        if self._intrans:
+            self.transaction.files.extend(files)
+        else:
+            self._upload(files)
+
+    def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
+        f = self._open(path, "wb", autocommit=False)
+        try:
+            f.kwargs = dict(kwargs)
+            f.write(data)
+            f.close()
+        except BaseException:
+            f.discard()
+            raise
+        return f
+
+
+for _cls in (CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem):
+    _cls.__module__ = __name__  # where they are imported, and pickled, from
+del _cls
