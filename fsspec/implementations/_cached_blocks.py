@@ -301,6 +301,10 @@ class CachingFileSystem(ChainedFileSystem):
             remove(os.path.join(self._folders.written, table.cached_files[-1][name]["fn"]))
             table.drop(name)
 
+    def _out_of_date(self, path: str, fn: str) -> bool:
+        """Whether a copy in a folder that is only read is older than a change made here."""
+        return path in self._changed_here and not self._folders.is_written(fn)
+
     # opening -------------------------------------------------------------------------
     def _open(
         self,
@@ -324,18 +328,23 @@ class CachingFileSystem(ChainedFileSystem):
         return f if codec is None else compr[codec](f, mode="rb")
 
     def _open_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
-        found = self._check_file(path)
-        detail: dict[str, Any]
-        if found:
-            detail, fn = found
+        self._check_cache()
+        for detail, fn in self._metadata.lookup(path, self):
+            if self._out_of_date(path, fn) or not os.path.exists(fn):
+                continue
             if detail["blocks"] is True:
                 return local_copy(path, fn)
+            if not self._folders.is_written(fn):
+                continue  # blocks would have to be added to it
             if block_size not in (None, detail["blocksize"]):
                 raise BlocksizeMismatchError(
                     f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
                     " open it with that block_size, or call pop_from_cache for it first"
                 )
             return BlockFile(self, path, detail, fn, **kwargs)
+        return self._new_blocks(path, block_size, kwargs)
+
+    def _new_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
         entry = self.fs.info(path)
         if entry.get("type") == "directory":
             raise IsADirectoryError(path)

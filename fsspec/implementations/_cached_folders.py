@@ -54,6 +54,10 @@ class Folders:
         """The folder that new copies go to."""
         return self.paths[-1]
 
+    def is_written(self, path: str) -> bool:
+        """Whether a file lies in the folder that is written."""
+        return path.startswith(os.path.join(self.written, ""))
+
     def _make_temporary(self) -> str:
         path = tempfile.mkdtemp(prefix="fsspec-cache-")
         _fork.finalize(self, shutil.rmtree, path, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -45,9 +46,6 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         for detail, fn in self._metadata.lookup(path, self, uid):
             if detail["blocks"] is True and not self._out_of_date(path, fn):
                 yield fn
-
-    def _out_of_date(self, path: str, fn: str) -> bool:
-        return path in self._changed_here and not fn.startswith(self._folders.written)
 
     def _enter(self, path: str, fn: str, uid: str | None) -> None:
         """A copy is in its place."""
@@ -112,10 +110,11 @@ class WholeFileCacheFileSystem(CachingFileSystem):
 
     def _place(self, path: str, part: str, fn: str, uid: str | None) -> Any:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
-        if os.path.isdir(part):  # what targets make for a folder
-            os.rmdir(part)
-            return IsADirectoryError(path)
-        if not os.path.exists(part):
+        try:
+            if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
+                os.rmdir(part)
+                return IsADirectoryError(path)
+        except FileNotFoundError:
             return FileNotFoundError(
                 f"{path!r} gave no file: it is a folder, or the cache was cleared meanwhile; try again"
             )
@@ -280,6 +279,46 @@ class WholeFileCacheFileSystem(CachingFileSystem):
     ) -> list[Any]:
         return await self._awaited_on_target(self._ranges(paths, starts, ends, on_error))
 
+    # writing -------------------------------------------------------------------------
+    def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
+        """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
+        self.pipe({path: value}, **kwargs)
+
+    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
+        """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
+        if isinstance(path, str):
+            path = {path: value}
+        if not isinstance(path, dict):
+            raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
+        if kwargs.pop("mode", "overwrite") == "create":
+            kwargs["mode"] = "create"
+            for p in path:
+                if self.exists(p):
+                    raise FileExistsError(p)
+        files: list[LocalTempFile] = []
+        try:
+            for p, data in path.items():
+                files.append(self._written(p, data, kwargs))
+        except BaseException:
+            for f in files:
+                f.discard()
+            raise
+        if self._intrans:
+            self.transaction.files.extend(files)
+        else:
+            self._upload(files)
+
+    def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
+        f = self._open(path, "wb", autocommit=False)
+        try:
+            f.kwargs = dict(kwargs)
+            f.write(data)
+            f.close()
+        except BaseException:
+            f.discard()
+            raise
+        return f
+
     # opening -------------------------------------------------------------------------
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
@@ -314,7 +353,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         open_files
             an `fsspec.core.OpenFiles`; those written are uploaded by `commit_many`.
         """
-        opened: list[Any] = []
+        opened = _Together()
         try:
             if "r" in open_files.mode:
                 paths = [self._strip_protocol(of.path) for of in open_files]
@@ -325,6 +364,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
                     opened.append(self._open(of.path, of.mode, autocommit=False))
                 else:
                     opened.append(of.open())
+                    opened.layered.append(of)
         except BaseException:
             for f in opened:
                 f.discard() if isinstance(f, LocalTempFile) else f.close()
@@ -340,6 +380,8 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             the first that an upload raised, after all were tried.
         """
         waiting = []
+        for of in getattr(open_files, "layered", []):
+            of.close()
         for f in open_files:
             f.close()
             if isinstance(f, LocalTempFile) and not f.autocommit and not self._intrans:
@@ -352,6 +394,14 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             for f in files:
                 f.close()
             _raise_first(self._on_target(_uploading(files)))
+
+
+class _Together(list):
+    """Files that were opened together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layered: list[Any] = []  # what those were opened from that have layers: a codec, text
 
 
 def _uploading(files: list[LocalTempFile]) -> Plan:

@@ -180,46 +180,6 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         found.update((p, self._pending_entry(p)) for p in here)
         return list(found.values()) if detail else list(found)
 
-    # writing -------------------------------------------------------------------------
-    def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
-        """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
-        self.pipe({path: value}, **kwargs)
-
-    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
-        """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
-        if isinstance(path, str):
-            path = {path: value}
-        if not isinstance(path, dict):
-            raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
-        if kwargs.pop("mode", "overwrite") == "create":
-            kwargs["mode"] = "create"
-            for p in path:
-                if self.exists(p):
-                    raise FileExistsError(p)
-        files: list[LocalTempFile] = []
-        try:
-            for p, data in path.items():
-                files.append(self._written(p, data, kwargs))
-        except BaseException:
-            for f in files:
-                f.discard()
-            raise
-        if self._intrans:
-            self.transaction.files.extend(files)
-        else:
-            self._upload(files)
-
-    def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
-        f = self._open(path, "wb", autocommit=False)
-        try:
-            f.kwargs = dict(kwargs)
-            f.write(data)
-            f.close()
-        except BaseException:
-            f.discard()
-            raise
-        return f
-
 
 for _cls in (CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem):
     _cls.__module__ = __name__  # where they are imported, and pickled, from
