@@ -27,9 +27,17 @@ _OPENING = (
 Link = tuple[str, str, dict[str, Any]]
 
 
+def _text(urlpath: Any) -> str:
+    """A URL or path as text; TypeError where it is neither."""
+    text = stringify_path(urlpath)
+    if not isinstance(text, str):
+        raise TypeError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
+    return text
+
+
 def split_protocol(urlpath: Any) -> tuple[str | None, str]:
     """The protocol of a URL, if it has one, and the rest."""
-    text = stringify_path(urlpath)
+    text = _text(urlpath)
     protocol, found, rest = text.partition("://")
     if found and len(protocol) > 1 and "::" not in protocol:  # one letter is a Windows drive
         return protocol, rest
@@ -110,8 +118,8 @@ def url_to_fs(url: Any, **kwargs: Any) -> tuple[Any, str]:
     """
     for name in _OPENING:
         kwargs.pop(name, None)
-    text = stringify_path(url)
-    if not kwargs and isinstance(text, str) and ":" not in text:
+    text = _text(url)
+    if not kwargs and ":" not in text:
         fs = filesystem("file")
         return fs, fs._strip_protocol(text)
     links = _un_chain(text, kwargs)

@@ -193,6 +193,7 @@ class Contents:
         """
         if mode == "create" and self.exists(path):
             raise FileExistsError(path)
+        memoryview(value).release()  # what cannot be written does not begin a file, nor empty one
         with self.open(path, "wb", **kwargs) as f:
             f.write(value)
 

@@ -136,7 +136,7 @@ class Identity:
         """
         from fsspec.json import FilesystemJSONDecoder
 
-        cls = FilesystemJSONDecoder.try_resolve_fs_cls(dct)
+        cls = FilesystemJSONDecoder.try_resolve_fs_cls(dct) if "cls" in dct else None
         if cls is None:
             raise ValueError(
                 f"no filesystem class for cls={dct.get('cls')!r}, protocol={dct.get('protocol')!r}; "

@@ -138,6 +138,8 @@ def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: 
     present = _registry.get(name)
     if present is not None and present is not cls and not clobber:
         raise ValueError(f"the protocol {name!r} is served by {present.__name__}; clobber=True replaces it")
+    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
+        cls.protocol = name
     _registry[name] = cls
 
 
@@ -208,8 +210,6 @@ def get_filesystem_class(protocol: str | None) -> Any:
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
         raise kind(f"{advice} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
-    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
-        cls.protocol = name
     return cls
 
 

@@ -89,17 +89,13 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
         for name in _WRAPPED:
             method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=semaphore)
             setattr(self, "_" + name, method)
+        for name in ("_strip_protocol", "_parent"):  # on the class they are for URLs of the wrapper's own
+            setattr(self, name, getattr(self.sync_fs, name))
 
     @property
     def fsid(self) -> str:
         """That of the blocking filesystem, marked."""
         return f"async_{self.sync_fs.fsid}"
-
-    def _strip_protocol(self, path: Any) -> Any:
-        return self.sync_fs._strip_protocol(path)
-
-    def _parent(self, path: str) -> str:
-        return self.sync_fs._parent(path)
 
     def unstrip_protocol(self, name: str) -> str:
         return self.sync_fs.unstrip_protocol(name)

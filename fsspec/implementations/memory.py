@@ -158,6 +158,12 @@ class MemoryFileSystem(AbstractFileSystem):
         token = super()._fs_token
         return token if self.global_store else f"{token[:-8]}{id(self.store) & 0xFFFFFFFF:08x}"
 
+    def __reduce__(self) -> Any:
+        if self.global_store:
+            return super().__reduce__()
+        files = {path: f.getvalue() for path, f in self.store.items()}
+        return _with_files, (type(self), self.storage_args, self.storage_options, files, [*self.pseudo_dirs])
+
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
@@ -403,6 +409,17 @@ class MemoryFileSystem(AbstractFileSystem):
         if not self._intrans and autocommit:
             f.commit()
         return f
+
+
+def _with_files(
+    cls: Any, args: tuple[Any, ...], options: dict[str, Any], files: dict[str, bytes], folders: list[str]
+) -> Any:
+    """A filesystem with a store of its own from its pickled form; another one, with the same files."""
+    fs = cls(*args, **{**options, "skip_instance_cache": True})
+    fs.pseudo_dirs[:] = folders
+    for path, data in files.items():
+        fs.store[path] = MemoryFile(fs, path, data)
+    return fs
 
 
 class MemoryFile(BytesIO):
