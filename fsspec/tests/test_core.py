@@ -1,0 +1,263 @@
+"""How users come in: URLs, chains, patterns, many files at once."""
+
+import logging
+import zipfile
+
+import pytest
+
+import fsspec
+from fsspec.core import (
+    OpenFile,
+    expand_paths_if_needed,
+    get_fs_token_paths,
+    open_files,
+    open_local,
+    split_protocol,
+    strip_protocol,
+    url_to_fs,
+)
+from fsspec.tests.programs import run
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("memory://a/b", ("memory", "a/b")),
+        ("/a/b", (None, "/a/b")),
+        ("a:b", (None, "a:b")),
+        ("c:\\a", (None, "c:\\a")),
+        ("c://a", (None, "c://a")),  # a drive
+        ("data:,x", ("data", ",x")),
+        ("http://h/p?q=a://b", ("http", "h/p?q=a://b")),
+    ],
+)
+def test_split_protocol(url, parts):
+    """One letter is a drive; data has no slashes."""
+    assert split_protocol(url) == parts
+
+
+def test_strip_protocol_is_the_filesystems_own(tmp_path):
+    """A local path is made absolute, one in memory begins with a slash."""
+    assert strip_protocol("memory://a/") == "/a"
+    assert strip_protocol(tmp_path / "x") == f"{tmp_path}/x"
+    assert strip_protocol(f"file://{tmp_path}/") == str(tmp_path)
+
+
+@pytest.mark.parametrize("nothing", [None, 5, b"memory://x", object()])
+@pytest.mark.parametrize("door", [fsspec.open, open_files, url_to_fs, fsspec.get_mapper, split_protocol])
+def test_what_is_no_url_is_a_type_error(door, nothing):
+    """It names the type."""
+    with pytest.raises(TypeError, match=type(nothing).__name__):
+        door(nothing)
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "dir::nonsense://x", "MEMORY://x", "mem ory://x"])
+@pytest.mark.parametrize("door", [fsspec.open, fsspec.open_files, url_to_fs, fsspec.get_mapper])
+def test_unknown_protocol(door, url):
+    """The error names it, and the way out."""
+    protocol = url.rpartition("::")[2].partition(":")[0]
+    with pytest.raises(ValueError, match=rf"Protocol not known: '{protocol}'.*register_implementation"):
+        door(url)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "hidden", "advice"),
+    [
+        ("s3", "s3fs", "pip install 's3fs"),
+        ("gcs", "gcsfs", "pip install gcsfs"),
+        ("http", "aiohttp", r"pip install 'fsspec\[http\]'"),
+        ("sftp", "paramiko", r"pip install 'fsspec\[sftp\]'"),
+        ("git", "pygit2", r"pip install 'fsspec\[git\]'"),
+    ],
+)
+def test_missing_package(protocol, hidden, advice):
+    """What it needs is not there: the error says what to install."""
+    found = run(
+        f"""
+        import sys
+        sys.modules[{hidden!r}] = None
+        import fsspec
+        try:
+            fsspec.filesystem({protocol!r})
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert __import__("re").search(advice, found), found
+
+
+# chains ------------------------------------------------------------------------------
+def test_chain_reads_through_all_its_links(m, tmp_path):
+    """A member of an archive that lies on another filesystem."""
+    pytest.importorskip("fsspec.implementations.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as z:
+        z.writestr("in/side.txt", "inside")
+    m.pipe_file("/a.zip", (tmp_path / "a.zip").read_bytes())
+    with fsspec.open("zip://in/side.txt::memory://a.zip") as f:
+        assert f.read() == b"inside"
+    fs, path = url_to_fs("dir::memory://folder")
+    assert (path, fs.path, fs.fs is m) == ("/folder", "/folder", True)
+
+
+def test_options_of_links_go_to_their_protocols():
+    """By name; the rest to the outermost."""
+    links = fsspec.core._un_chain("dir::memory://x", {"memory": {"a": 1}, "path": "/p"})
+    assert [(link[1], link[2]) for link in links] == [("dir", {"path": "/p"}), ("memory", {"a": 1})]
+
+
+def test_arguments_of_open_are_no_options_of_the_filesystem():
+    """So that the same filesystem is found again."""
+    opening = {"mode": "rt", "compression": "gzip", "encoding": "utf8", "newline": "", "errors": "strict"}
+    first, _ = url_to_fs("memory://x", **opening)
+    assert first.storage_options == {}
+    assert first is url_to_fs("memory://x")[0]
+
+
+def test_secrets_are_not_shown():
+    """Not by a file to be opened, nor by the error of one that is not there."""
+    of = fsspec.open("memory://gone", password="hunter2", token="hunter2")
+    with pytest.raises(FileNotFoundError) as caught:
+        of.open()
+    assert "hunter2" not in repr(of) + str(caught.value) + repr(caught.value)
+
+
+# reading many ------------------------------------------------------------------------
+def test_patterns_bring_files_only(m):
+    """In order, without folders."""
+    for name in ("b.txt", "a.txt", "c.bin", "d.txt/inner"):
+        m.pipe_file(f"/d/{name}", name.encode())
+    files = open_files("memory://d/*.txt", "rt")
+    assert [f.path for f in files] == ["/d/a.txt", "/d/b.txt"]
+    with files as opened:
+        assert [f.read() for f in opened] == ["a.txt", "b.txt"]
+
+
+def test_list_of_urls_keeps_its_order(m):
+    """Whatever it is given as."""
+    urls = ["memory://b", "memory://a"]
+    for given in (urls, tuple(urls)):
+        assert [f.path for f in open_files(given)] == ["/b", "/a"]
+
+
+@pytest.mark.parametrize("urls", [[], (), set()])
+def test_no_urls(urls):
+    """Most likely a mistake of the caller's."""
+    with pytest.raises(ValueError, match="empty"):
+        open_files(urls)
+
+
+def test_urls_of_several_protocols(tmp_path):
+    """The message names both."""
+    with pytest.raises(ValueError, match="file, memory"):
+        open_files(["memory://a", f"file://{tmp_path}/b"])
+
+
+def test_pattern_without_a_match(m):
+    """An error where one file is asked for, none of many."""
+    assert open_files("memory://none*") == []
+    with pytest.raises(FileNotFoundError, match="none"):
+        fsspec.open("memory://none*", expand=True)
+    with pytest.raises(FileNotFoundError, match="expand=True"):
+        fsspec.open("memory://none*").open()
+
+
+def test_token_is_the_filesystems():
+    """And the paths are as it writes them."""
+    fs, token, paths = get_fs_token_paths(["memory://a", "memory://b/"])
+    assert (token, paths) == (fs._fs_token, ["/a", "/b"])
+
+
+# writing many ------------------------------------------------------------------------
+def test_mask_gives_names_in_order(m):
+    """With as many digits as the last number needs."""
+    names = [f.path for f in open_files("memory://w/x*.bin", "wb", num=11)]
+    assert names[0] == "/w/x00.bin" and names[-1] == "/w/x10.bin"
+    assert names == sorted(names)
+    assert [f.path for f in open_files("memory://w", "wb", num=2)] == ["/w/0.part", "/w/1.part"]
+
+
+def test_name_function(m, caplog):
+    """Any names; a warning where they are not in order."""
+    named = open_files("memory://w/*", "wb", num=2, name_function=lambda i: "ab"[i])
+    assert [f.path for f in named] == ["/w/a", "/w/b"]
+    with caplog.at_level(logging.WARNING, "fsspec"):
+        open_files("memory://w/*", "wb", num=2, name_function=lambda i: "ba"[i])
+    assert "order" in caplog.text
+
+
+def test_mask_beside_a_name_drops_nothing(m):
+    """Of three, two are of the mask and one is the name."""
+    paths = [f.path for f in open_files(["memory://w/*", "memory://v"], "wb", num=3)]
+    assert paths == ["/w/0", "/w/1", "/v"]
+
+
+@pytest.mark.parametrize(
+    ("urls", "why"),
+    [("memory://a*b*", "one \\*"), (["memory://a*", "memory://b*"], "only one")],
+)
+def test_masks_that_cannot_be(urls, why):
+    """Which name would get which number is not to be guessed."""
+    with pytest.raises(ValueError, match=why):
+        open_files(urls, "wb", num=3)
+
+
+def test_folders_of_new_files_are_made(tmp_path):
+    """Unless told not to."""
+    with fsspec.open(f"{tmp_path}/new/deep/x", "wb") as f:
+        f.write(b"x")
+    assert (tmp_path / "new/deep/x").read_bytes() == b"x"
+    with pytest.raises(FileNotFoundError):
+        fsspec.open(f"{tmp_path}/other/x", "wb", auto_mkdir=False).open()
+    assert not (tmp_path / "other").exists()
+
+
+def test_expand_paths_if_needed(m):
+    """The paths of a list, each a pattern or not."""
+    m.pipe({"/d/a": b"", "/d/b": b""})
+    assert expand_paths_if_needed(["/d/*", "/e"], "rb", 1, m, None) == ["/d/a", "/d/b", "/e"]
+
+
+# local copies ------------------------------------------------------------------------
+def test_open_local(tmp_path):
+    """A path for a path, a list for a pattern."""
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"")
+    assert open_local(f"{tmp_path}/a") == f"{tmp_path}/a"
+    assert open_local(f"file://{tmp_path}/*") == [f"{tmp_path}/a", f"{tmp_path}/b"]
+    assert open_local([f"{tmp_path}/a"]) == [f"{tmp_path}/a"]
+
+
+def test_open_local_needs_local_files(m):
+    """The message says how to have them; writing is no use."""
+    with pytest.raises(ValueError, match="simplecache::"):
+        open_local("memory://x")
+    with pytest.raises(ValueError, match="reading"):
+        open_local("memory://x", "wb")
+
+
+# forks -------------------------------------------------------------------------------
+def test_a_file_to_be_opened_opens_in_a_child(tmp_path):
+    """It holds nothing that a fork could break."""
+    (tmp_path / "x.txt").write_text("line\n" * 3)
+    run(
+        f"""
+        import fsspec
+        from fsspec._forked import by_fork
+        of = fsspec.open({str(tmp_path / "x.txt")!r}, "rt")
+        def body():
+            with of as f:
+                assert f.read() == "line\\n" * 3
+        assert by_fork(body).problem() == "", by_fork(body).problem()
+        with of as f:
+            assert f.readline() == "line\\n"
+            assert by_fork(lambda: None).problem() == ""
+            assert f.read() == "line\\n" * 2
+        """
+    )
+
+
+def test_open_returns_a_file_to_be_opened(m):
+    """Nothing is touched before."""
+    of = fsspec.open("memory://not/there", "rt", encoding="latin1")
+    assert isinstance(of, OpenFile)
+    assert (of.path, of.mode, of.encoding) == ("/not/there", "rt", "latin1")

@@ -1,0 +1,210 @@
+"""Files to be opened later, alone and together."""
+
+import gc
+import gzip
+import io
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec._openfile import get_compression
+from fsspec.core import OpenFile, OpenFiles, PickleableTextIOWrapper
+from fsspec.tests.programs import run
+
+
+class Many(fsspec.get_filesystem_class("memory")):
+    """Memory that opens and ends several files as a whole."""
+
+    protocol = "many"
+    cachable = False
+
+    def open_many(self, files):
+        self.made = [io.BytesIO() if "w" in f.mode else io.BytesIO(f.path.encode()) for f in files]
+        return self.made
+
+    def commit_many(self, files):
+        for name, f in zip("ab", files):
+            self.pipe_file(name, f.getvalue())
+            f.close()
+
+
+def test_layers_are_opened_and_closed(m):
+    """File, codec and text, all of them closed."""
+    with OpenFile(m, "/x.gz", "wt", compression="infer", encoding="latin1", newline="\r\n") as f:
+        f.write("é\n")
+    assert gzip.decompress(m.cat_file("/x.gz")) == b"\xe9\r\n"
+    of = OpenFile(m, "/x.gz", "rt", compression="gzip", encoding="latin1")
+    with of as f:
+        assert f.read() == "é\n"
+        layers = list(of.fobjects)
+    assert len(layers) == 3 and all(layer.closed for layer in layers)
+    assert of.fobjects == []
+
+
+def test_pickle_carries_what_it_is_and_nothing_open(m):
+    """It comes back closed."""
+    of = OpenFile(m, "/x", "rt", encoding="latin1", errors="ignore", newline="")
+    m.pipe_file("/x", b"text")
+    of.open()
+    back = pickle.loads(pickle.dumps(of))
+    assert (back.fs, back.path, back.mode, back.encoding) == (m, "/x", "rt", "latin1")
+    assert (back.errors, back.newline, back.fobjects) == ("ignore", "", [])
+    assert back.full_name == "memory:///x"
+    of.close()
+
+
+@pytest.mark.parametrize("compression", ["nonsense", "GZIP", ""])
+def test_unknown_compression(m, compression):
+    """The error says which there are."""
+    with pytest.raises(ValueError, match="gzip"):
+        OpenFile(m, "/x", compression=compression)
+
+
+def test_inferred_compression():
+    """By the extension; none where it says nothing."""
+    assert get_compression("a/b.gz", "infer") == "gzip"
+    assert get_compression("a.gz/b", "infer") is None
+    assert get_compression("a.gz", None) is None
+
+
+def test_what_was_opened_is_closed_where_the_codec_fails(m):
+    """And the file can be opened again."""
+    m.pipe_file("/x.bin", b"plain")
+    with pytest.raises(LookupError, match="no-such"):
+        OpenFile(m, "/x.bin", "rt", encoding="no-such").open()
+    with OpenFile(m, "/x.bin") as f:
+        assert f.read() == b"plain"
+
+
+@pytest.mark.parametrize("mode", ["zz", "", "rw"])
+def test_unknown_mode(m, mode):
+    """As the built-in ``open`` would."""
+    m.pipe_file("/x", b"")
+    with pytest.raises(ValueError):
+        OpenFile(m, "/x", mode).open().read(1).decode()
+
+
+def test_text_is_pickled_with_what_lies_below(tmp_path):
+    """It begins anew, over a file that was."""
+    (tmp_path / "x").write_text("one\ntwo\n")
+    f = PickleableTextIOWrapper(fsspec.filesystem("file").open(str(tmp_path / "x"), "rb"), "utf8")
+    with pickle.loads(pickle.dumps(f)) as back:
+        assert back.read() == "one\ntwo\n"
+    f.close()
+
+
+def test_several_files_are_one_context(m):
+    """Slices stay such; the context is entered once at a time."""
+    m.pipe({"/a": b"A", "/b": b"B"})
+    files = fsspec.open_files(["memory://a", "memory://b"])
+    assert isinstance(files[:1], OpenFiles) and files[:1].fs is m
+    assert isinstance(files[0], OpenFile)
+    with files as opened:
+        assert [f.read() for f in opened] == [b"A", b"B"]
+        with pytest.raises(ValueError, match="once"):
+            files.__enter__()
+    assert all(f.closed for f in opened)
+    with files as again:
+        assert again[1].read() == b"B"
+
+
+def test_one_that_cannot_be_opened_closes_the_others(m):
+    """None stays open."""
+    m.pipe_file("/a", b"A")
+    files = fsspec.open_files(["memory://a", "memory://gone"])
+    with pytest.raises(FileNotFoundError):
+        files.__enter__()
+    assert [f.fobjects for f in files] == [[], []]
+
+
+def test_all_are_closed_where_one_fails(m):
+    """The error comes once all are."""
+
+    class Failing(io.BytesIO):
+        def close(self):
+            super().close()
+            raise OSError("no room")
+
+    m.pipe({"/a": b"A", "/b": b"B"})
+    files = fsspec.open_files(["memory://a", "memory://b"])
+    opened = files.__enter__()
+    files[0].fobjects = [Failing()]
+    with pytest.raises(OSError, match="no room"):
+        files.__exit__(None, None, None)
+    assert opened[1].closed
+
+
+def test_filesystem_that_opens_many():
+    """Those read are closed, those written are committed."""
+    fs = Many()
+    reading = OpenFiles([OpenFile(fs, "/a"), OpenFile(fs, "/b")], mode="rb", fs=fs)
+    with reading as opened:
+        assert [f.read() for f in opened] == [b"/a", b"/b"]
+    assert all(f.closed for f in opened) and not fs.exists("/a")
+    with OpenFiles([OpenFile(fs, "/a", "wb"), OpenFile(fs, "/b", "wb")], mode="wb", fs=fs) as opened:
+        for i, f in enumerate(opened):
+            f.write(b"%d" % i)
+    assert fs.cat(["/a", "/b"]) == {"/a": b"0", "/b": b"1"}
+    fs.rm(["/a", "/b"])
+
+
+def test_what_is_written_is_the_openers(tmp_path):
+    """A child that leaves the context writes nothing, text and codec above it or not."""
+    found = run(
+        f"""
+        import gc, gzip, os
+        import fsspec
+        from fsspec._forked import by_fork
+        folder = {str(tmp_path)!r}
+        plain = fsspec.open(folder + "/plain", "wt")
+        packed = fsspec.open(folder + "/packed.gz", "wt", compression="infer")
+        files = [of.open() for of in (plain, packed)]
+        for f in files:
+            f.write("parent\\n")
+        def leave():
+            plain.close(); packed.close()
+        def drop():
+            global plain, packed, files
+            del plain, packed, files
+            gc.collect()
+        for body in (leave, drop, lambda: None):
+            assert by_fork(body).problem() == "", by_fork(body).problem()
+        for f in files:
+            f.write("more\\n")
+        plain.close(); packed.close()
+        for codec in (open, gzip.open):
+            with codec(folder + ("/plain" if codec is open else "/packed.gz"), "rt") as f:
+                print(f.read(), end="")
+        """
+    )
+    assert found == "parent\nmore\n" * 2
+
+
+def test_several_that_were_being_written_are_not_committed_by_a_child():
+    """Leaving the context there is silent."""
+    found = run(
+        """
+        import fsspec
+        from fsspec._forked import by_fork
+        from fsspec.tests.test_openfile import Many, OpenFile, OpenFiles
+        fs = Many()
+        files = OpenFiles([OpenFile(fs, "/a", "wb"), OpenFile(fs, "/b", "wb")], mode="wb", fs=fs)
+        opened = files.__enter__()
+        opened[0].write(b"parent")
+        def body():
+            files.__exit__(None, None, None)
+            assert not fs.exists("/a")
+        assert by_fork(body).problem() == "", by_fork(body).problem()
+        files.__exit__(None, None, None)
+        print(fs.cat_file("/a"))
+        """
+    )
+    assert found == "b'parent'\n"
+
+
+def test_dropping_one_that_is_open_is_silent(m):
+    """No warning of a file that was never closed."""
+    m.pipe_file("/a", b"A")
+    fsspec.open("memory://a").open()
+    gc.collect()
