@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._glob import glob_translate
@@ -91,6 +92,7 @@ C = TypeVar("C")
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 """Types whose representation is the same in every process."""
+_LISTS = _PLAIN | {list}
 
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
@@ -135,10 +137,14 @@ def _for_token(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is list:
-        return [_for_token(each) for each in value]
+        return value if _PLAIN.issuperset(map(type, value)) else [_for_token(each) for each in value]
     if kind is tuple:
         return tuple([_for_token(each) for each in value])
     if kind is dict:
+        if _PLAIN.issuperset(map(type, value)) and _LISTS.issuperset(map(type, value.values())):
+            members = chain.from_iterable(each for each in value.values() if type(each) is list)
+            if _PLAIN.issuperset(map(type, members)):
+                return value  # as references are, hundreds of thousands of lists
         return {_for_token(name): _for_token(each) for name, each in value.items()}
     if kind is set or kind is frozenset:
         return _Shown(f"{kind.__name__}({sorted(repr(_for_token(each)) for each in value)})")

@@ -22,9 +22,13 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations import _reference_reads as reads
 from fsspec.implementations._reference_loading import Targets
 from fsspec.implementations._reference_parquet import LazyReferenceMapper
-from fsspec.implementations._reference_reads import Block, Reads, Wanted
+from fsspec.implementations._reference_reads import Block, Reads
 from fsspec.implementations._reference_words import Part, parsed
 from fsspec.utils import isfilelike, stringify_path
+
+
+Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
+"""Keys, and a slice for each where not all are wanted whole."""
 
 
 class ReferenceReading(AsyncFileSystem):
@@ -61,7 +65,7 @@ class ReferenceReading(AsyncFileSystem):
         try:
             value = self.references[path]
         except KeyError as error:
-            raise missing(path, error) from error
+            raise reads.missing(path, error) from error
         return parsed(path, value, self.target)
 
     def _fs_of(self, url: str) -> Any:
@@ -117,9 +121,9 @@ class ReferenceReading(AsyncFileSystem):
         return _complete(path, said, part, data)
 
     # reading many --------------------------------------------------------------------
-    def _reads(self, wanted: list[Wanted], max_gap: int | None) -> Reads:
+    def _reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
         gap = self.max_gap if max_gap is None else max_gap
-        return Reads(wanted, self.references.__getitem__, self.target, gap, self.max_block)
+        return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
 
     def _sorted_out(self, plan: Reads) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
         """The blocks to ask of filesystems that block, by those, and the others, each with its own."""
@@ -157,12 +161,12 @@ class ReferenceReading(AsyncFileSystem):
                 data = error
             plan.take(block, data)
             if on_error == "raise":  # what else is under way is given up
-                raised([plan.results[position] for position, _, _ in block.members])
+                raised([plan.results[position] for _, _, _, position in block.members])
 
         await together(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
     def _read_many(
-        self, wanted: list[Wanted], max_gap: int | None, on_error: str, kwargs: dict[str, Any]
+        self, wanted: Wanted, max_gap: int | None, on_error: str, kwargs: dict[str, Any]
     ) -> list[Any]:
         batch_size = kwargs.pop("batch_size", None)
         plan = self._reads(wanted, max_gap)
@@ -177,7 +181,7 @@ class ReferenceReading(AsyncFileSystem):
 
     async def _read_many_async(
         self,
-        wanted: list[Wanted],
+        wanted: Wanted,
         max_gap: int | None,
         on_error: str,
         batch_size: int | None,
@@ -201,7 +205,7 @@ class ReferenceReading(AsyncFileSystem):
         if _is_single(given, paths) and not recursive and on_error == "raise":
             kwargs.pop("batch_size", None)
             return self.cat_file(paths[0], **kwargs)
-        results = self._read_many([Wanted(p) for p in paths], None, on_error, kwargs)
+        results = self._read_many((paths, None), None, on_error, kwargs)
         return _by_path(given, paths, results, on_error)
 
     async def _cat(
@@ -218,7 +222,7 @@ class ReferenceReading(AsyncFileSystem):
             paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
         if _is_single(given, paths) and not recursive and on_error == "raise":
             return await self._cat_file(paths[0], **kwargs)
-        results = await self._read_many_async([Wanted(p) for p in paths], None, on_error, batch_size, kwargs)
+        results = await self._read_many_async((paths, None), None, on_error, batch_size, kwargs)
         return _by_path(given, paths, results, on_error)
 
     def cat_ranges(
@@ -255,14 +259,14 @@ class ReferenceReading(AsyncFileSystem):
     def _files(self, paths: list[str], recursive: bool) -> list[str]:
         return [p for p in paths if not self.isdir(p)] if recursive else paths
 
-    def _slices(self, paths: list[str], starts: Any, ends: Any) -> list[Wanted]:
+    def _slices(self, paths: list[str], starts: Any, ends: Any) -> Wanted:
         if not isinstance(paths, list):
             raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
         firsts = starts if isinstance(starts, list) else [starts] * len(paths)
         lasts = ends if isinstance(ends, list) else [ends] * len(paths)
         if not len(paths) == len(firsts) == len(lasts):
             raise ValueError(f"{len(paths)} paths need as many starts and ends: {len(firsts)}, {len(lasts)}")
-        return list(map(Wanted, map(self._strip_protocol, paths), firsts, lasts))
+        return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     # to this machine -----------------------------------------------------------------
     def get_file(
@@ -365,9 +369,3 @@ def _by_path(given: Any, paths: list[str], results: list[Any], on_error: str) ->
     if _is_single(given, paths):
         return results[0]
     return found
-
-
-def missing(path: str, error: KeyError) -> FileNotFoundError:
-    """The error for a path without a reference."""
-    why = error.args[1:]
-    return FileNotFoundError(f"{path}: {why[0]}" if why else path)

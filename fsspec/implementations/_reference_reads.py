@@ -11,7 +11,7 @@ is wrong, or the target is not the file that it was made for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fsspec._ranges import cut, merge_offset_ranges
@@ -19,22 +19,21 @@ from fsspec.exceptions import ForkError
 from fsspec.implementations._reference_words import Part, ReferenceNotReachable, parsed
 
 
-class Wanted(NamedTuple):
-    """A key, and the slice of it."""
-
-    key: str
-    start: int | None = None
-    end: int | None = None
+Range = tuple[str, int, int, int]
+"""A part that is wanted: URL, start, end, and its position among the wanted."""
 
 
 class Block(NamedTuple):
-    """What is fetched at once: a range of a target, and the positions of what is in it."""
+    """What is fetched at once: a range of a target, and the parts in it.
+
+    All of a target, or a slice counted from its end, is a block whose parts have no range
+    (both ends are 0): each is the whole block.
+    """
 
     url: str
     start: int | None
     end: int | None
-    members: list[tuple[int, int, int]]
-    """position, start and end of each part; of a block without end only the position counts"""
+    members: list[Range]
 
 
 def sliced(said: Part, start: int | None, end: int | None) -> Part:
@@ -68,8 +67,10 @@ class Reads:
 
     Parameters
     ----------
-    wanted
-        keys and slices
+    keys
+        of the references
+    slices
+        start and end for each, where not all are wanted whole
     lookup
         gives the reference of a key, or raises KeyError
     target
@@ -80,94 +81,101 @@ class Reads:
     Attributes
     ----------
     results : list
-        bytes or an exception for each of ``wanted``, when all blocks were given back
+        bytes or an exception for each of ``keys``, when all blocks were given back
     blocks : list of Block
         what to fetch
     """
 
     def __init__(
         self,
-        wanted: Iterable[Wanted],
+        keys: list[str],
+        slices: list[tuple[int | None, int | None]] | None,
         lookup: Callable[[str], Any],
         target: str | None,
         max_gap: int,
         max_block: int | None,
     ) -> None:
-        self.wanted = list(wanted)
-        self.results: list[Any] = [None] * len(self.wanted)
+        self.keys = keys
+        self.results: list[Any] = [None] * len(keys)
         self.blocks: list[Block] = []
-        ranges: list[tuple[str, int, int, int]] = []
-        wholes: dict[Part, Block] = {}
-        for position, (key, start, end) in enumerate(self.wanted):
+        self._ranges: list[Range] = []
+        self._wholes: dict[Part, Block] = {}
+        add = self._ranges.append
+        for position, key in enumerate(keys):
             try:
-                said = parsed(key, lookup(key), target)
+                value = lookup(key)
+                if slices is None and type(value) is list and len(value) == 3:
+                    # the usual one, without a detour: there may be hundreds of thousands
+                    url, offset, length = value
+                    if type(url) is str and type(offset) is type(length) is int and offset >= 0 < length:
+                        add((url, offset, offset + length, position))
+                        continue
+                self._place(position, parsed(key, value, target), slices)
             except KeyError as error:
-                missing = FileNotFoundError(key)
-                missing.__cause__ = error
-                self.results[position] = missing
-                continue
+                self.results[position] = missing(key, error)
             except (OSError, RuntimeError, ValueError) as error:
                 self.results[position] = error
-                continue
-            if type(said) is bytes:
-                self.results[position] = said if start is None and end is None else said[start:end]
-                continue
-            assert isinstance(said, Part)
-            self._place(position, sliced(said, start, end), said.end is None, ranges, wholes)
-        self.blocks += wholes.values()
-        if ranges:
-            ranges.sort()
-            self._join(ranges, max_gap, max_block)
+        self.blocks += self._wholes.values()
+        if self._ranges:
+            self._ranges.sort()
+            self._join(max_gap, max_block)
 
     def _place(
-        self,
-        position: int,
-        part: Part,
-        whole: bool,
-        ranges: list[tuple[str, int, int, int]],
-        wholes: dict[Part, Block],
+        self, position: int, said: bytes | Part, slices: list[tuple[int | None, int | None]] | None
     ) -> None:
-        if whole:
-            block = wholes.get(part)
-            if block is None:
-                block = wholes[part] = Block(*part, [])
-            block.members.append((position, 0, 0))
+        start, end = (None, None) if slices is None else slices[position]
+        if isinstance(said, bytes):
+            self.results[position] = said[start:end]
+            return
+        part = sliced(said, start, end)
+        if said.end is None:
+            block = self._wholes.setdefault(part, Block(*part, []))
+            block.members.append((part.url, 0, 0, position))
         elif part.start == part.end:
             self.results[position] = b""
         else:
             assert part.start is not None and part.end is not None
-            ranges.append((part.url, part.start, part.end, position))
+            self._ranges.append((part.url, part.start, part.end, position))
 
-    def _join(self, ranges: list[tuple[str, int, int, int]], max_gap: int, max_block: int | None) -> None:
-        urls = [url for url, _, _, _ in ranges]
-        starts: list[int | None] = [start for _, start, _, _ in ranges]
-        ends: list[int | None] = [end for _, _, end, _ in ranges]
+    def _join(self, max_gap: int, max_block: int | None) -> None:
+        ranges = self._ranges
+        urls, starts, ends, _ = map(list, zip(*ranges))
         joined = zip(*merge_offset_ranges(urls, starts, ends, max_gap, max_block, sort=False))
-        block = None
-        for url, start, end, position in ranges:
+        at, count = 0, len(ranges)
+        for url, start, last in joined:
             # they were joined in this very order, so what does not fit begins the next block
-            if block is None or url != block.url or end > block.end:  # type: ignore[operator]
-                block = Block(*next(joined), [])
-                self.blocks.append(block)
-            block.members.append((position, start, end))
+            begin = at
+            while at < count and ends[at] <= last and starts[at] >= start and urls[at] == url:
+                at += 1
+            self.blocks.append(Block(url, start, last, ranges[begin:at]))
 
     def take(self, block: Block, data: Any) -> None:
         """Cut the parts out of a block that was fetched; an exception stands for all of them."""
-        results, origin = self.results, block.start
+        results = self.results
         if isinstance(data, BaseException):
-            for position, _, _ in block.members:
-                results[position] = failed(self.wanted[position].key, block.url, data)
-        elif len(block.members) == 1 and (origin is None or block.end is None or self._exact(block, data)):
-            results[block.members[0][0]] = data
-        else:
-            for position, start, end in block.members:
-                if end == 0:  # all of a target, wanted several times
-                    results[position] = data
-                    continue
-                part = data[start - origin : end - origin]  # type: ignore[operator]
-                if len(part) != end - start:
-                    part = short(self.wanted[position].key, Part(block.url, start, end), len(part))
-                results[position] = part
+            for _, _, _, position in block.members:
+                results[position] = failed(self.keys[position], block.url, data)
+            return
+        if block.members[0][2] == 0:
+            for _, _, _, position in block.members:
+                results[position] = data
+            return
+        origin = block.start or 0
+        available = origin + len(data)
+        if len(block.members) == 1 and available == block.end:
+            results[block.members[0][3]] = data
+            return
+        for url, start, end, position in block.members:
+            if end <= available:
+                results[position] = data[start - origin : end - origin]
+            else:
+                got = max(0, available - start)
+                results[position] = short(self.keys[position], Part(url, start, end), got)
 
-    def _exact(self, block: Block, data: bytes) -> bool:
-        return len(data) == block.end - block.start  # type: ignore[operator]
+
+def missing(key: str, error: KeyError) -> FileNotFoundError:
+    """The error for a key without a reference; a second argument of KeyError says why."""
+    why = error.args[1:]
+    made = FileNotFoundError(f"{key}: {why[0]}" if why else key)
+    made.__cause__ = error
+    return made

@@ -33,7 +33,8 @@ from fsspec.implementations._reference_parquet import (
     RefsValuesView,
     write_whole,
 )
-from fsspec.implementations._reference_reading import ReferenceReading, blocking_of, failing, missing
+from fsspec.implementations._reference_reading import ReferenceReading, blocking_of, failing
+from fsspec.implementations._reference_reads import missing
 from fsspec.implementations._reference_tree import Tree, lenient_size
 from fsspec.implementations._reference_words import ReferenceNotReachable, as_text, parsed
 from fsspec.spec import AbstractBufferedFile
@@ -199,13 +200,17 @@ class ReferenceFileSystem(ReferenceReading):
 
     def _entry(self, path: str) -> Entry:
         """The entry of a path, of references to all of a target without a size."""
-        path = self._strip_protocol(path)
-        try:
-            value = self.references[path]
-        except KeyError as error:
-            if self._is_folder(path):
-                return {"name": path, "type": "directory", "size": 0}
-            raise missing(path, error) from error
+        value = self.references.get(path)  # as it is in most calls
+        if value is None:
+            path = self._strip_protocol(path)
+            try:
+                value = self.references[path]
+            except KeyError as error:
+                if self._is_folder(path):
+                    return {"name": path, "type": "directory", "size": 0}
+                raise missing(path, error) from error
+        if type(value) is list and len(value) == 3 and type(value[2]) is int:
+            return {"name": path, "type": "file", "size": value[2]}
         return {"name": path, "type": "file", "size": lenient_size(path, value)}
 
     def info(self, path: str, **kwargs: Any) -> Entry:
