@@ -24,7 +24,7 @@ class FilesystemJSONEncoder(json.JSONEncoder):
     Attributes
     ----------
     include_password
-        whether the option "password" is written.
+        whether options "password" are written, those of filesystems within one as well.
     """
 
     include_password: ClassVar[bool] = True
@@ -41,7 +41,11 @@ class FilesystemJSONEncoder(json.JSONEncoder):
     def make_serializable(self, obj: Any) -> Any:
         """``obj`` with all filesystems and paths within it in their JSON form."""
         if isinstance(obj, dict):
-            return {key: self.make_serializable(value) for key, value in obj.items()}
+            return {
+                key: self.make_serializable(value)
+                for key, value in obj.items()
+                if self.include_password or key != "password"
+            }
         if obj is None or isinstance(obj, (bool, int, float, str)):
             return obj
         if isinstance(obj, bytes):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from fsspec._chain import url_to_fs
+from fsspec.utils import check_contained
 
 logger = logging.getLogger("fsspec.mapping")
 
@@ -86,7 +87,10 @@ class FSMap(MutableMapping[str, bytes]):
             if not isinstance(key, tuple):
                 raise TypeError(f"a key is a relative path, not {type(key).__name__}")
             key = str(key) if len(key) != 1 else str(key[0])
-        return f"{self._root_key_to_str}{key}".rstrip("/")
+        path = f"{self._root_key_to_str}{key}".rstrip("/")
+        if ".." in key:
+            check_contained(self._root_key_to_str, [path])
+        return path
 
     def _str_to_key(self, path: str) -> str:
         return path[len(self.root) :].lstrip("/")
@@ -139,7 +143,7 @@ class FSMap(MutableMapping[str, bytes]):
     def __delitem__(self, key: str) -> None:
         try:
             self.fs.rm(self._key_to_str(key))
-        except Exception as error:  # of a store, whose errors for what is missing share no base
+        except (*self.missing_exceptions, FileNotFoundError) as error:
             raise KeyError(key) from error
 
     def delitems(self, keys: Iterable[str]) -> None:
@@ -153,7 +157,7 @@ class FSMap(MutableMapping[str, bytes]):
         return len(self.fs.find(self.root))
 
     def __contains__(self, key: object) -> bool:
-        return self.fs.isfile(self._key_to_str(key))
+        return isinstance(key, (str, tuple)) and self.fs.isfile(self._key_to_str(key))
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
         """Remove a key and return its bytes."""

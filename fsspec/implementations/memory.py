@@ -340,6 +340,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if mode == "create" and self.exists(path):
             raise FileExistsError(path)
         self._check_target(path)
+        memoryview(value).release()  # MemoryFile would take None for no bytes
         self.store[path] = MemoryFile(self, path, value)
 
     def _check_target(self, path: str) -> None:

@@ -1,0 +1,184 @@
+"""A filesystem as a mapping."""
+
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.mapping import FSMap, maybe_convert
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.programs import run
+
+
+@pytest.fixture(params=["memory", "local", "awaitable"])
+def mapper(request, m, tmp_path):
+    """An empty mapping over a blocking, a local and an awaitable filesystem."""
+    if request.param == "memory":
+        return fsspec.get_mapper("memory://top/map")
+    if request.param == "local":
+        return fsspec.get_mapper(f"{tmp_path}/map", create=True, auto_mkdir=True)
+    return FSMap("top/map", DepotFileSystem({}))
+
+
+class Refusing(fsspec.get_filesystem_class("memory")):
+    """Memory that refuses to read and to remove."""
+
+    protocol = "refusing"
+    cachable = False
+
+    def cat_file(self, path, *args, **kwargs):
+        raise PermissionError(path)
+
+    def rm(self, path, *args, **kwargs):
+        raise PermissionError(path)
+
+
+def test_is_a_mapping_of_bytes(mapper):
+    """What is set is there, and below the root only."""
+    if isinstance(mapper.fs, DepotFileSystem):
+        pytest.skip("cannot be written to by a mapping")
+    mapper["a"] = b"1"
+    mapper["b/c"] = bytearray(b"22")
+    mapper.setitems({"d": memoryview(b"333")})
+    assert dict(mapper) == {"a": b"1", "b/c": b"22", "d": b"333"}
+    assert len(mapper) == 3 and "b/c" in mapper
+    assert "b" not in mapper and "zz" not in mapper and 5 not in mapper
+    assert mapper.getitems(["d", "a"]) == {"d": b"333", "a": b"1"}
+    del mapper["a"]
+    mapper.delitems(["d"])
+    assert mapper.pop("b/c") == b"22"
+    assert list(mapper) == []
+    mapper["x"] = b""
+    mapper.clear()
+    assert list(mapper) == []
+
+
+def test_missing_keys(mapper):
+    """KeyError, or the default."""
+    with pytest.raises(KeyError, match="zz"):
+        mapper["zz"]
+    with pytest.raises(KeyError, match="zz"):
+        mapper.pop("zz")
+    assert mapper.get("zz") is None and mapper.pop("zz", 5) == 5
+    with pytest.raises(KeyError, match="zz"):
+        mapper.getitems(["zz"])
+    assert mapper.getitems(["zz"], on_error="omit") == {}
+    assert isinstance(mapper.getitems(["zz"], on_error="return")["zz"], KeyError)
+    assert mapper.getitems([]) == {}
+
+
+def test_missing_key_cannot_be_removed(m):
+    """KeyError, as of any mapping."""
+    with pytest.raises(KeyError, match="zz"):
+        del fsspec.get_mapper("memory://top")["zz"]
+
+
+def test_folder_is_no_key(m):
+    """Only files have bytes."""
+    mapper = fsspec.get_mapper("memory://top")
+    mapper["a/b"] = b""
+    assert "a" not in mapper
+    with pytest.raises(KeyError):
+        mapper["a"]
+
+
+@pytest.mark.parametrize("key", ["../evil", "a/../../evil", "..", "../mapping"])
+def test_keys_do_not_lead_out(tmp_path, key):
+    """Neither to read nor to write nor to remove; dots within a name are names."""
+    (tmp_path / "evil").write_bytes(b"kept")
+    mapper = fsspec.get_mapper(f"{tmp_path}/map", create=True)
+    for act in (
+        lambda: mapper[key],
+        lambda: mapper.__setitem__(key, b"x"),
+        lambda: mapper.__delitem__(key),
+        lambda: mapper.setitems({key: b"x"}),
+        lambda: mapper.getitems([key]),
+        lambda: mapper.delitems([key]),
+    ):
+        with pytest.raises(ValueError, match="leads out"):
+            act()
+    assert (tmp_path / "evil").read_bytes() == b"kept"
+    mapper["a..b"] = b"x"
+    assert list(mapper) == ["a..b"]
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", ["list"], object()])
+def test_what_is_not_bytes_is_refused(m, value):
+    """And what was there stays."""
+    mapper = fsspec.get_mapper("memory://top")
+    mapper["a"] = b"kept"
+    with pytest.raises(TypeError):
+        mapper["a"] = value
+    assert mapper["a"] == b"kept"
+
+
+def test_arrays_are_their_bytes():
+    """Dates and times as well, which have no buffer."""
+    numpy = pytest.importorskip("numpy")
+    assert maybe_convert(numpy.arange(3, dtype="<i2")) == b"\0\0\1\0\2\0"
+    assert maybe_convert(numpy.array(["1970-01-02"], "M8[D]")) == b"\1" + bytes(7)
+
+
+def test_only_what_is_missing_is_a_key_error():
+    """A refusal is told as such, and nothing is popped that stays."""
+    fs = Refusing()
+    mapper = FSMap("/top", fs)
+    mapper["a"] = b"1"
+    for act in (
+        lambda: mapper["a"],
+        lambda: mapper.getitems(["a"]),
+        lambda: mapper.__delitem__("a"),
+        mapper.clear,
+    ):
+        with pytest.raises(PermissionError):
+            act()
+    told = FSMap("/top", fs, missing_exceptions=(PermissionError,))
+    assert told.get("a") is None
+    assert fs.exists("/top/a")
+    fs.store.clear()
+
+
+def test_check_and_create(m, tmp_path):
+    """The root is there, or made, and can be written to."""
+    with pytest.raises(ValueError, match="create=True"):
+        fsspec.get_mapper(f"{tmp_path}/new", check=True)
+    mapper = fsspec.get_mapper(f"{tmp_path}/new", check=True, create=True)
+    assert list(mapper) == [] and (tmp_path / "new").is_dir()
+
+
+def test_as_a_filesystem_of_its_own(m):
+    """With the root as its top."""
+    mapper = fsspec.get_mapper("memory://top")
+    mapper["k"] = b"v"
+    assert mapper.dirfs.cat("k") == b"v"
+    assert fsspec.get_mapper("", alternate_root="/top").root == "/top"
+    assert mapper == fsspec.get_mapper("memory://top/")
+
+
+def test_pickle(m):
+    """The same keys of the same filesystem, and the same exceptions."""
+    mapper = fsspec.get_mapper("memory://top", missing_exceptions=(PermissionError,))
+    mapper["a"] = b"1"
+    back = pickle.loads(pickle.dumps(mapper))
+    assert dict(back) == {"a": b"1"}
+    assert back.fs is mapper.fs and back.missing_exceptions == (PermissionError,)
+
+
+def test_each_process_has_its_own_view_in_memory_and_the_same_on_disk(tmp_path):
+    """What a child sets is seen where the files are shared."""
+    found = run(
+        f"""
+        import fsspec
+        from fsspec._forked import by_fork
+        shared = fsspec.get_mapper({str(tmp_path)!r})
+        own = fsspec.get_mapper("memory://top")
+        shared["a"] = own["a"] = b"parent"
+        def body():
+            assert shared["a"] == own["a"] == b"parent"
+            shared["b"] = own["b"] = b"child"
+            assert dict(own) == {{"a": b"parent", "b": b"child"}}
+        assert by_fork(body).problem() == ""
+        print(sorted(shared), sorted(own))
+        """
+    )
+    assert found == "['a', 'b'] ['a']\n"
