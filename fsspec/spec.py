@@ -153,10 +153,8 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
                 end = len(protocol)
                 if path.startswith("://", end):
                     path = path[end + 3:]
-                    break
-                if path.startswith("::", end):
+                elif path.startswith("::", end):
                     path = path[end + 2:]
-                    break
         return path.rstrip("/") or cls.root_marker
 
     def unstrip_protocol(self, name: str) -> str:

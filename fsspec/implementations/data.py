@@ -22,7 +22,7 @@ class DataFileSystem(AbstractFileSystem):
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        return path[len("data:") :] if path.startswith("data:") else path
+        return path.removeprefix("data:").removeprefix("//") if path.startswith("data:") else path
 
     @staticmethod
     def _parts(path: str) -> tuple[str, str]:
@@ -33,7 +33,12 @@ class DataFileSystem(AbstractFileSystem):
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         head, content = self._parts(path)
-        data = base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)
+        data = unquote_to_bytes(content)
+        if head.endswith("base64"):
+            try:
+                data = base64.b64decode(b"".join(data.split()), validate=True)
+            except ValueError as error:
+                raise ValueError(f"the content of this data URL is not base64: {error}") from None
         return data[start:end]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
