@@ -87,26 +87,45 @@ class Table:
         threshold
             if there are so many times more rows than different paths, these are written once each
         """
-        path = numpy.array([p if isinstance(p, str) else None for p in self.path], dtype=object)
-        raw = numpy.empty(len(self), dtype=object)
-        raw[:] = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
+        path = [p if isinstance(p, str) else None for p in self.path]
+        raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
+        different = len({p for p in path if p is not None})
+        once = different > 0 and len(self) / different >= threshold
+        out = _Kept()
+        if engine == "pyarrow":
+            self._by_pyarrow(out, path, raw, once)
+            return out.getvalue()
         columns = {
             "path": pandas.Series(path, dtype=object),
             "offset": numpy.asarray(self.offset, dtype="int64"),
             "size": numpy.asarray(self.size, dtype="int64"),
             "raw": pandas.Series(raw, dtype=object),
         }
-        different = len({p for p in path if p is not None})
-        if different and len(self) / different >= threshold:
+        if once:
             columns["path"] = columns["path"].astype("category")
-        options: dict[str, Any] = {"compression": "zstd", "index": False}
-        if engine == "fastparquet":
-            options.update(
-                stats=False, has_nulls=["path", "raw"], object_encoding={"raw": "bytes", "path": "utf8"}
-            )
-        out = _Kept()
-        pandas.DataFrame(columns).to_parquet(out, engine=engine, **options)
+        pandas.DataFrame(columns).to_parquet(
+            out,
+            engine=engine,
+            compression="zstd",
+            index=False,
+            stats=False,
+            has_nulls=["path", "raw"],
+            object_encoding={"raw": "bytes", "path": "utf8"},
+        )
         return out.getvalue()
+
+    def _by_pyarrow(self, out: Any, path: list[str | None], raw: list[bytes | None], once: bool) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        paths = pyarrow.array(path, pyarrow.string())
+        columns = {
+            "path": paths.dictionary_encode() if once else paths,
+            "offset": pyarrow.array(map(int, self.offset), pyarrow.int64()),
+            "size": pyarrow.array(map(int, self.size), pyarrow.int64()),
+            "raw": pyarrow.array(raw, pyarrow.binary()),  # also where it is empty: readers ask its type
+        }
+        parquet.write_table(pyarrow.table(columns), out, compression="zstd")
 
 
 class _Kept(io.BytesIO):

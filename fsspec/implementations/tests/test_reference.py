@@ -1,0 +1,556 @@
+"""References to parts of files in memory, on this machine and behind a web server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.callbacks import Callback
+from fsspec.implementations.reference import (
+    ReferenceFile,
+    ReferenceFileSystem,
+    ReferenceNotReachable,
+    ravel_multi_index,
+)
+
+DATA = bytes(range(256)) * 4
+
+
+@pytest.fixture
+def target(tmp_path):
+    """The URL of a file of DATA."""
+    path = tmp_path / "target.bin"
+    path.write_bytes(DATA)
+    return path.as_uri()
+
+
+@pytest.fixture
+def fs(target):
+    return ReferenceFileSystem(
+        {
+            "bytes": b"\x00raw",
+            "text": "plain \u00e9",
+            "base64": "base64:aGVsbG8=",
+            "object": {"zarr_format": 2},
+            "d/part": [target, 10, 20],
+            "d/e/next": [target, 30, 5],
+            "d/e/far": [target, 900, 100],
+            "da/x": [target, 0, 1],
+            "whole": [target],
+        }
+    )
+
+
+# -- reading -------------------------------------------------------------------
+
+
+def test_forms(fs):
+    assert fs.cat("bytes") == b"\x00raw"
+    assert fs.cat("text") == "plain \u00e9".encode()
+    assert fs.cat("base64") == b"hello"
+    assert json.loads(fs.cat("object")) == {"zarr_format": 2}
+    assert fs.cat("d/part") == DATA[10:30]
+    assert fs.cat("whole") == DATA
+
+
+@pytest.mark.parametrize("key", ["d/part", "base64", "whole"])
+@pytest.mark.parametrize("start", [None, 0, 2, -3, -100, 50])
+@pytest.mark.parametrize("end", [None, 0, 4, -1, 19, 500, -200])
+def test_slices(fs, key, start, end):
+    whole = {"d/part": DATA[10:30], "base64": b"hello", "whole": DATA}[key]
+    assert fs.cat_file(key, start, end) == whole[start:end]
+    assert fs.cat_ranges([key, key], [start, None], [end, None]) == [whole[start:end], whole]
+    assert asyncio.run(_awaited(fs, key, start, end)) == whole[start:end]
+
+
+async def _awaited(fs, key, start, end):
+    return await fs._cat_file(key, start, end)
+
+
+def test_many(fs):
+    assert fs.cat(["d/part", "d/e/far", "bytes", "d/e/next", "whole"]) == {
+        "d/part": DATA[10:30],
+        "d/e/far": DATA[900:1000],
+        "bytes": b"\x00raw",
+        "d/e/next": DATA[30:35],
+        "whole": DATA,
+    }
+    assert fs.cat("d/e/*") == {"d/e/far": DATA[900:1000], "d/e/next": DATA[30:35]}
+    assert sorted(fs.cat("d", recursive=True)) == ["d/e/far", "d/e/next", "d/part"]
+    assert fs.cat([]) == {}
+    assert fs.cat(["nope", "bytes"], on_error="omit") == {"bytes": b"\x00raw"}
+    returned = fs.cat(["nope", "bytes"], on_error="return")
+    assert type(returned["nope"]) is FileNotFoundError
+    with pytest.raises(FileNotFoundError, match="nope"):
+        fs.cat(["bytes", "nope"])
+    with pytest.raises(ValueError, match="2 paths"):
+        fs.cat_ranges(["bytes", "text"], [0], [1])
+
+
+def test_parts_are_cut_out_of_joined_ranges(http_server):
+    http_server.files["/t"] = DATA
+    url = http_server.url + "/t"
+    refs = {f"{i:03}": [url, i, 7] for i in range(0, 500, 5)}
+    refs |= {"inner": [url, 102, 2], "again": [url, 102, 2], "all": [url], "empty": [url, 3, 0]}
+    expected = {k: DATA[v[1] : v[1] + v[2]] if len(v) == 3 else DATA for k, v in refs.items()}
+    for gap, limit in [(0, None), (0, 20), (10, 100), (-1, 8), (10**6, 10**9)]:
+        fs = ReferenceFileSystem(refs, max_gap=gap, max_block=limit)
+        assert fs.cat(list(refs)) == expected
+        assert fs.cat_ranges(list(refs), 1, -1) == [data[1:-1] for data in expected.values()]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_requests_are_joined(http_server, asynchronous):
+    http_server.files["/t"] = DATA
+    http_server.files["/u"] = DATA
+    url = http_server.url
+    refs = {str(i): [url + "/t", i * 10, 10] for i in range(30)}
+    refs["far"] = [url + "/t", 1000, 5]
+    refs["other"] = [url + "/u", 3, 5]
+
+    async def awaited(fs):
+        found = await fs._cat(list(refs))
+        await fs.fss["http"]._session.close()
+        return found
+
+    fs = ReferenceFileSystem(refs, max_gap=100, asynchronous=asynchronous)
+    found = asyncio.run(awaited(fs)) if asynchronous else fs.cat(list(refs))
+    assert b"".join(found[str(i)] for i in range(30)) == DATA[:300]
+    assert (found["far"], found["other"]) == (DATA[1000:1005], DATA[3:8])
+    ranges = sorted((r.path, r.range) for r in http_server.requests if r.method == "GET")
+    assert ranges == [("/t", "bytes=0-299"), ("/t", "bytes=1000-1004"), ("/u", "bytes=3-7")]
+
+
+def test_no_request_for_what_is_known(http_server):
+    fs = ReferenceFileSystem({"a": b"x", "b/c": [http_server.url + "/t", 5, 0], "b/d": [http_server.url, 1, 2]})
+    assert fs.cat(["a", "b/c"]) == {"a": b"x", "b/c": b""}
+    assert (fs.cat_file("b/d", 2), fs.size("b/d"), fs.find("b")) == (b"", 2, ["b/c", "b/d"])
+    assert (fs.ls("b", detail=False), fs.exists("b/x"), fs.du("")) == (["b/c", "b/d"], False, 3)
+    assert http_server.requests == []
+
+
+def test_target_for_references_without_one(target):
+    refs = {"a": [None, 0, 3], "b": [None]}
+    for options in ({}, {"fs": fsspec.filesystem("file")}):
+        fs = ReferenceFileSystem(refs, target=target, **options)
+        assert fs.cat("a") == fs.cat_file("a") == DATA[:3]
+        assert fs.cat(["a", "b"]) == {"a": DATA[:3], "b": DATA}
+    with pytest.raises(ValueError, match="'a'.*target="):
+        ReferenceFileSystem(refs).cat("a")
+
+
+@pytest.mark.parametrize("key", ["bytes", "d/part", "whole"])
+def test_open(fs, key):
+    with fs.open(key) as f:
+        whole = fs.cat(key)
+        assert f.read(3) == whole[:3]
+        assert f.seek(-2, 2) == len(whole) - 2
+        assert f.read() == whole[-2:]
+    with fs.open("text", "r", encoding="utf8") as f:
+        assert f.read() == "plain \u00e9"
+
+
+def test_file_and_its_target(fs):
+    with fs.open("d/part") as f:
+        assert isinstance(f, ReferenceFile)
+        f.read(4)
+        assert pickle.loads(pickle.dumps(f)).read(4) == DATA[14:18]
+        assert f.f.read(4) == DATA[:4]
+        below = f.f
+    assert f.closed and below.closed
+    with pytest.raises(NotImplementedError, match="pipe_file"):
+        fs.open("new", "wb")
+
+
+def test_download(fs, tmp_path):
+    fs.get("d", str(tmp_path / "got"), recursive=True)
+    assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]
+    fs.get_file("whole", str(tmp_path / "whole"))
+    assert (tmp_path / "whole").read_bytes() == DATA
+    seen = Callback()
+    with open(tmp_path / "open", "wb") as f:
+        fs.get_file("d/part", f, callback=seen)
+    assert (tmp_path / "open").read_bytes() == DATA[10:30]
+    assert (seen.size, seen.value) == (20, 20)
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("nope", str(tmp_path / "nope"))
+    assert not (tmp_path / "nope").exists()
+
+
+# -- looking -------------------------------------------------------------------
+
+
+def test_tree(fs):
+    assert sorted(fs.ls("", detail=False)) == ["base64", "bytes", "d", "da", "object", "text", "whole"]
+    assert {e["name"]: (e["type"], e["size"]) for e in fs.ls("d")} == {
+        "d/e": ("directory", 0),
+        "d/part": ("file", 20),
+    }
+    assert fs.ls("d/part", detail=False) == ["d/part"]
+    assert fs.find("d") == ["d/e/far", "d/e/next", "d/part"]
+    assert fs.find("d", withdirs=True) == ["d", "d/e", "d/e/far", "d/e/next", "d/part"]
+    assert fs.find("", maxdepth=1) == ["base64", "bytes", "object", "text", "whole"]
+    assert fs.find("d", maxdepth=1, withdirs=True) == ["d", "d/e", "d/part"]
+    assert fs.find("d/part") == ["d/part"]
+    assert fs.find("nope") == []
+    with pytest.raises(ValueError, match="maxdepth"):
+        fs.find("", maxdepth=0)
+    assert fs.glob("d*/?*") == ["d/e", "d/part", "da/x"]
+    for missing in ("nope", "d/e/nope"):
+        for look in (fs.ls, fs.info):
+            with pytest.raises(FileNotFoundError, match=missing):
+                look(missing)
+
+
+def test_sizes_are_those_of_the_contents(fs):
+    for key in fs.find(""):
+        assert fs.info(key) == {"name": key, "type": "file", "size": len(fs.cat(key))}
+    assert {e["name"]: e["size"] for e in fs.ls("")}["whole"] is None  # nobody was asked
+
+
+def test_tree_follows(fs, tmp_path):
+    assert fs.find("") == sorted(fs.references)
+    fs.pipe_file("n/a", b"1")
+    fs.pipe({"n/b": b"22", "n/m/c": "333"})
+    (tmp_path / "up").write_bytes(b"4444")
+    fs.put_file(str(tmp_path / "up"), "n/d")
+    assert {e["name"]: e["size"] for e in fs.ls("n")} == {"n/a": 1, "n/b": 2, "n/d": 4, "n/m": 0}
+    fs.pipe_file("n/a", b"longer")
+    assert {e["name"]: e["size"] for e in fs.ls("n")}["n/a"] == 6
+    fs.rm("n/m/c")
+    assert not fs.exists("n/m")
+    fs.rm("n", recursive=True)
+    assert not fs.isdir("n") and "n" not in fs.ls("", detail=False)
+    fs.references["outside/x"] = b"1"  # as programs do that make references
+    assert fs.ls("outside", detail=False) == ["outside/x"]
+    fs._dircache_from_items()
+    assert fs.isdir("outside")
+    with pytest.raises(FileNotFoundError, match="nope"):
+        fs.rm("nope")
+    with pytest.raises(FileExistsError, match="bytes"):
+        fs.pipe_file("bytes", b"1", mode="create")
+
+
+def test_references_are_a_copy(target):
+    refs = {"a": b"1", "o": {"b": 1}}
+    fs = ReferenceFileSystem(refs)
+    fs.pipe_file("b", b"2")
+    assert refs == {"a": b"1", "o": {"b": 1}}
+
+
+# -- documents -----------------------------------------------------------------
+
+
+def test_templates_and_generated_references():
+    pytest.importorskip("jinja2")
+    document = {
+        "version": 1,
+        "templates": {"u": "memory://bucket", "f": "{{u}}/{{year}}-{{ v }}"},
+        "gen": [
+            {
+                "key": "g/{{i}}",
+                "url": "{{u}}/data",
+                "offset": "{{(i + 1) * 10}}",
+                "length": "10",
+                "dimensions": {"i": {"stop": 3}},
+            },
+            {
+                "key": "h{{i}}.{{j}}",
+                "url": "{{f(year=i, v=j)}}",
+                "dimensions": {"i": [1, 5], "j": {"start": 1, "stop": 5, "step": 2}},
+            },
+        ],
+        "refs": {"a": ["{{ u }}/x{{u}}", 1, 2], "b": ['{{f(year="y", v=2)}}'], "t": "{{u}} stays"},
+    }
+    fs = ReferenceFileSystem(document)
+    assert fs.references == {
+        "a": ["memory://bucket/xmemory://bucket", 1, 2],
+        "b": ["memory://bucket/y-2"],
+        "t": "{{u}} stays",
+        "g/0": ["memory://bucket/data", 10, 10],
+        "g/1": ["memory://bucket/data", 20, 10],
+        "g/2": ["memory://bucket/data", 30, 10],
+        "h1.1": ["memory://bucket/1-1"],
+        "h1.3": ["memory://bucket/1-3"],
+        "h5.1": ["memory://bucket/5-1"],
+        "h5.3": ["memory://bucket/5-3"],
+    }
+    fs = ReferenceFileSystem(document, template_overrides={"u": "file:///other"})
+    assert fs.references["g/0"] == ["file:///other/data", 10, 10]
+
+
+def test_expressions_are_kept_in_a_sandbox():
+    pytest.importorskip("jinja2")
+    for text in ("{{u.__class__.__mro__}}", "{{u.format.__globals__}}", "{{cycler.__init__.__globals__.os}}"):
+        with pytest.raises(ValueError, match="'a'"):
+            ReferenceFileSystem({"version": 1, "templates": {"u": "x"}, "refs": {"a": [text]}})
+
+
+@pytest.mark.parametrize(
+    "document, words",
+    [
+        ({"version": 7, "refs": {}}, "version 7"),
+        ({"version": 1, "refs": [1]}, "'refs'.*list"),
+        ({"version": 1, "templates": {"u": "x"}, "refs": {"k": ["{{nope}}/a"]}}, "'k'.*'nope'.*not known"),
+        ({"version": 1, "templates": {"u": 3}, "refs": {}}, "'u'.*int"),
+        ({"version": 1, "gen": [{"key": "a"}]}, "'gen' number 0.*'url'"),
+        ({"version": 1, "gen": [{"key": "a", "url": "b", "dimensions": {"i": 3}}]}, "dimension 'i'"),
+        (
+            {"version": 1, "gen": [{"key": "a", "url": "b", "offset": 1, "dimensions": {"i": [1]}}]},
+            "'offset' and 'length'",
+        ),
+        (
+            {
+                "version": 1,
+                "gen": [{"key": "a", "url": "b", "offset": "x", "length": 1, "dimensions": {"i": [1]}}],
+            },
+            "offset of 'a' is 'x'",
+        ),
+    ],
+)
+def test_documents_of_no_sense(document, words):
+    with pytest.raises(ValueError, match=words):
+        ReferenceFileSystem(document)
+
+
+def test_from_files(tmp_path, target, http_server):
+    refs = {"a": [target, 5, 5]}
+    plain, packed = tmp_path / "refs.json", tmp_path / "refs.json.gz"
+    plain.write_text(json.dumps({"version": 1, "refs": refs}))
+    with fsspec.open(str(packed), "wt", compression="gzip") as f:
+        json.dump(refs, f)
+    http_server.files["/refs"] = plain.read_bytes()
+    for options in (
+        {"fo": str(plain)},
+        {"fo": plain},
+        {"fo": plain.as_uri()},
+        {"fo": str(plain), "target_protocol": "file"},
+        {"fo": str(packed), "target_options": {"compression": "gzip"}},
+        {"fo": http_server.url + "/refs"},
+        {"fo": http_server.url + "/refs", "target_protocol": "http"},
+    ):
+        assert ReferenceFileSystem(**options).cat("a") == DATA[5:10]
+    assert fsspec.open(f"reference://a::{plain}").open().read() == DATA[5:10]
+
+
+@pytest.mark.parametrize(
+    "content, error, words",
+    [
+        (b'{"a": [1,', ValueError, "bad.json.*not JSON"),
+        (b"\xff\xfe\x00", ValueError, "bad.json.*not JSON"),
+        (b"[1, 2]", ValueError, "bad.json.*list"),
+        (None, FileNotFoundError, "bad.json"),
+    ],
+)
+def test_files_of_no_sense(tmp_path, content, error, words):
+    path = tmp_path / "bad.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=words):
+        ReferenceFileSystem(str(path))
+
+
+def test_what_references_cannot_be_made_of(tmp_path):
+    with pytest.raises(TypeError, match="int"):
+        ReferenceFileSystem(5)
+    with pytest.raises(FileNotFoundError, match=".zmetadata"):
+        ReferenceFileSystem(str(tmp_path))
+
+
+# -- what is wrong -------------------------------------------------------------
+
+URL = "memory://somewhere"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        3,
+        None,
+        1.5,
+        [],
+        [URL, 1],
+        [URL, 1, 2, 3],
+        [URL, "x", 2],
+        [URL, -1, 2],
+        [URL, 1, -2],
+        [URL, None, None],
+        [7, 1, 2],
+        "base64:!!",
+        "base64:a",
+    ],
+)
+def test_references_of_no_sense(value):
+    fs = ReferenceFileSystem({"some/key": value, "good": b"1"})
+    assert fs.cat("good") == b"1"
+    assert sorted(fs.find("")) == ["good", "some/key"]
+    for read in (fs.cat, fs.cat_file, fs.open):
+        with pytest.raises(ValueError, match="'some/key'"):
+            read("some/key")
+    found = fs.cat(["some/key", "good"], on_error="return")
+    assert type(found["some/key"]) is ValueError and found["good"] == b"1"
+    with pytest.raises(ValueError, match="'new'"):
+        fs.pipe_file("new", value)
+    assert not fs.exists("new")
+
+
+@pytest.mark.parametrize("where", ["file", "http"])
+@pytest.mark.parametrize("offset", [1000, 1020, 1024, 10**9])
+def test_past_the_end(http_server, target, where, offset):
+    if where == "http":
+        http_server.files["/t"] = DATA
+        target = http_server.url + "/t"
+    fs = ReferenceFileSystem({"bad": [target, offset, 30], "good": [target, 990, 20]})
+
+    def check(error):
+        assert type(error) is ReferenceNotReachable
+        assert (error.reference, error.target) == ("bad", target)
+        assert "'bad'" in str(error) and target in str(error)
+
+    for read in (fs.cat, fs.cat_file, lambda p: fs.cat([p]), lambda p: fs.cat([p, "good"])):
+        with pytest.raises(ReferenceNotReachable) as caught:
+            read("bad")
+        check(caught.value)
+    with pytest.raises(ReferenceNotReachable), fs.open("bad") as f:
+        f.read()
+    found = fs.cat(["bad", "good"], on_error="return")
+    check(found["bad"])
+    assert found["good"] == DATA[990:1010]
+    assert fs.cat(["bad", "good"], on_error="omit") == {"good": DATA[990:1010]}
+
+
+def test_missing_target(http_server, tmp_path):
+    for url in (http_server.url + "/gone", (tmp_path / "gone").as_uri(), "memory://gone"):
+        fs = ReferenceFileSystem({"k": [url, 0, 3], "w": [url]})
+        for key in ("k", "w"):
+            for read in (fs.cat, fs.cat_file, lambda p: fs.cat([p])):
+                with pytest.raises(ReferenceNotReachable) as caught:
+                    read(key)
+                assert (caught.value.reference, caught.value.target) == (key, url)
+                assert isinstance(caught.value.__cause__, FileNotFoundError)
+        with pytest.raises(ReferenceNotReachable):
+            fs.info("w")
+        with pytest.raises(ReferenceNotReachable):
+            fs.get_file("w", str(tmp_path / "got"))
+        assert not (tmp_path / "got").exists()
+
+
+def test_target_of_an_unknown_protocol():
+    with pytest.raises(ValueError, match="nosuch"):
+        ReferenceFileSystem({"a": ["nosuch://x", 0, 1]})
+    fs = ReferenceFileSystem({"a": b"1"})
+    fs.pipe_file("b", ["nosuch://x", 0, 1])
+    found = fs.cat(["a", "b"], on_error="return")
+    assert found["a"] == b"1" and found["b"].reference == "b"
+
+
+def test_first_failure_ends_a_batch(http_server):
+    http_server.files["/t"] = DATA
+    refs = {str(i): [f"{http_server.url}/gone{i}", 0, 1] for i in range(200)}
+    fs = ReferenceFileSystem(refs, batch_size=2)
+    with pytest.raises(ReferenceNotReachable):
+        fs.cat(list(refs))
+    assert len(http_server.requests) < 20
+
+
+def test_error_travels_and_keeps_secrets():
+    error = ReferenceNotReachable("k", "https://user:pass@host/p?token=secret", "why")
+    assert "pass" not in str(error) and "secret" not in str(error)
+    assert "'k'" in str(error) and "host/p" in str(error) and "why" in str(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.reference, again.target, again.args) == ("k", error.target, ("why",))
+    fs = ReferenceFileSystem({"k": ["memory://gone"]}, remote_options={"token": "secret"})
+    assert "secret" not in repr(fs)
+    with pytest.raises(ReferenceNotReachable) as caught:
+        fs.cat("k")
+    assert "secret" not in str(caught.value)
+
+
+def test_filesystems_of_targets():
+    mem = fsspec.filesystem("memory")
+    awaited = fsspec.filesystem("asyncwrapper", fs=mem, asynchronous=True)
+    refs = {"a": ["memory://t", 0, 1]}
+    with pytest.raises(ValueError, match="asynchronous"):
+        ReferenceFileSystem(refs, fs=awaited)
+    with pytest.raises(ValueError, match="asynchronous"):
+        ReferenceFileSystem(refs, fs={"memory": fsspec.filesystem("asyncwrapper", fs=mem)}, asynchronous=True)
+    with pytest.raises(TypeError, match="int"):
+        ReferenceFileSystem(refs, fs=5)
+    assert ReferenceFileSystem(refs, fs=awaited, asynchronous=True).fss["memory"] is awaited
+
+
+def test_awaited(target, http_server):
+    http_server.files["/t"] = DATA
+    refs = {"a": [target, 5, 5], "b/c": [http_server.url + "/t", 1, 3], "w": [http_server.url + "/t"], "i": b"in"}
+    fs = ReferenceFileSystem(refs, asynchronous=True)
+
+    async def main():
+        assert await fs._cat_file("a") == DATA[5:10]
+        assert await fs._cat(["a", "b/c", "i"]) == {"a": DATA[5:10], "b/c": DATA[1:4], "i": b"in"}
+        assert await fs._cat_ranges(["a", "b/c"], [1, 0], [2, None]) == [DATA[6:7], DATA[1:4]]
+        assert (await fs._info("w"))["size"] == len(DATA)
+        assert await fs._exists("b") and not await fs._exists("nope")
+        assert await fs._isdir("b") and not await fs._isfile("b")
+        assert await fs._find("b") == ["b/c"]
+        assert [e["name"] for e in await fs._ls("b")] == ["b/c"]
+        await fs._pipe_file("n", b"1")
+        await fs._rm_file("n")
+        with pytest.raises(FileNotFoundError, match="n"):
+            await fs._cat_file("n")
+        await fs.fss["http"]._session.close()
+
+    asyncio.run(main())
+
+
+# -- writing -------------------------------------------------------------------
+
+
+def test_save(tmp_path, target):
+    refs = {
+        "bytes": b"plain",
+        "binary": b"\xff\x00",
+        "tricky": b"base64:aGVsbG8=",  # these bytes, not what they would decode to
+        "base64": "base64:aGVsbG8=",
+        "object": {"a": 1},
+        "part": [target, 1, 2],
+        "whole": [target],
+        "braces": ["memory://{{x}}", 0, 1],
+    }
+    fs = ReferenceFileSystem(refs)
+    path = tmp_path / "new" / "out.json"
+    fs.save_json(str(path))
+    again = ReferenceFileSystem(str(path))
+    keys = [key for key in refs if key != "braces"]
+    assert again.cat(keys) == fs.cat(keys)
+    assert again.references["braces"] == ["memory://{{x}}", 0, 1]
+    before = path.read_bytes()
+    fs.references["bad"] = [object(), 1, 2]
+    with pytest.raises(TypeError):
+        fs.save_json(str(path))
+    assert path.read_bytes() == before and os.listdir(path.parent) == ["out.json"]
+
+
+def test_save_elsewhere(target):
+    fs = ReferenceFileSystem({"a": b"1"})
+    fs.save_json("memory://test-reference/saved.json")
+    try:
+        assert ReferenceFileSystem("memory://test-reference/saved.json").cat("a") == b"1"
+    finally:
+        fsspec.filesystem("memory").rm("/test-reference", recursive=True)
+
+
+def test_travels(target):
+    fs = ReferenceFileSystem({"a": [target, 1, 2], "b": "x"}, max_gap=3)
+    for again in (pickle.loads(pickle.dumps(fs)), fsspec.AbstractFileSystem.from_json(fs.to_json())):
+        assert again == fs
+        assert again.cat(["a", "b"]) == {"a": DATA[1:3], "b": b"x"}
+
+
+def test_ravel_multi_index():
+    assert [ravel_multi_index((i, j), (3, 4)) for i in range(3) for j in range(4)] == list(range(12))
+    assert ravel_multi_index((), ()) == 0
