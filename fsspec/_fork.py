@@ -15,7 +15,7 @@ Owns also the registries of what wants to hear of a fork:
   their method ``_after_fork_in_child``.
 
 An exception in a hook is logged and the next hook runs: nobody could catch it.
-This module holds the only call of ``os.register_at_fork`` in the package.  Hooks
+Only this module calls ``os.register_at_fork``.  Hooks
 run on the thread that forks; in the child it is the only one.
 """
 
@@ -46,6 +46,7 @@ class _Hooks(NamedTuple):
 
 
 _modules: list[_Hooks] = []
+_before_registered = False
 _objects: dict[int, weakref.ref[Any]] = {}
 _immortal: list[Any] = []  # see keep()
 
@@ -65,7 +66,14 @@ def at_fork(
     child
         runs in the child, after `generation` has been advanced.
     """
+    global _before_registered
     _modules.append(_Hooks(before, parent, child))
+    if before is not None and not _before_registered and hasattr(os, "register_at_fork"):
+        # Not before now: what is registered last runs first. logging and the executors of
+        # concurrent.futures take locks of theirs before a fork, and what is asked here of other
+        # threads may need those; whoever brings such a hook has imported them.
+        _before_registered = True
+        os.register_at_fork(before=_before)
 
 
 def register(obj: Any) -> None:
@@ -199,4 +207,4 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)

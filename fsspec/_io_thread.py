@@ -19,6 +19,8 @@ any other (uvloop)
 Before a fork of a process that opted in, our loops are brought to *rest* between two
 callbacks and their threads joined, within a bound, so that the process forks without
 a lock of a C library held on our behalf; after it the parent runs the same loops on.
+A loop of somebody else's thread that our instances live on is *held* in a callback
+meanwhile: OpenSSL's locks are as much in the child's way when taken by that thread.
 
 Loops run on their own thread; everything else here runs on the forking thread, or on
 the one that asks for the loop.
@@ -27,7 +29,9 @@ the one that asks for the loop.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  # its hook of forks is to be registered before ours
 import functools
+import logging  # noqa: F401  # as above
 import os
 import select
 import selectors
@@ -51,6 +55,7 @@ iothread: list[threading.Thread | None] = [None]
 
 _io_threads: list[IOThread] = []
 _resting: list[IOThread] = []
+_held: list[_Hold] = []
 _fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
 _foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
@@ -172,7 +177,7 @@ class IOThread:
         _io_threads.append(self)
 
     def _start(self) -> threading.Thread:
-        self._woken = self._ended = False
+        self._wanted = self._stopping = self._ended = False
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         thread.start()
         return thread
@@ -182,10 +187,17 @@ class IOThread:
         while True:
             self.loop.run_forever()
             with self._lock:
-                if not self._woken:
-                    self._ended = True  # at rest, or stopped by a program
+                if not self._stopping or self._wanted:
+                    self._ended = True  # stopped by a program, or at rest
                     return
-                self._woken = False
+                self._stopping = False  # for a fork that did not wait for it
+
+    def _stop(self) -> None:
+        # runs on the loop; one that comes late, the fork being over, must not count for the next
+        with self._lock:
+            if self._wanted:
+                self._stopping = True
+                self.loop.stop()
 
     def rest(self, deadline: float) -> bool:
         """Ask to stop between two callbacks, and wait for that until ``deadline``.
@@ -198,7 +210,9 @@ class IOThread:
         loop = self.loop
         if loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
             return False
-        loop.call_soon_threadsafe(loop.stop)
+        with self._lock:
+            self._wanted = True
+        loop.call_soon_threadsafe(self._stop)
         if _join(self.thread, deadline):
             self._drain(deadline)
         return True
@@ -218,13 +232,40 @@ class IOThread:
         """Run on, on a new thread if the old one ended."""
         previous = self.thread
         with self._lock:
+            self._wanted = False
             if not self._ended:
-                self._woken = True  # the bound had passed: it goes on by itself
-                return
+                return  # the bound had passed: it goes on by itself
         previous.join()
         self.thread = self._start()
         if iothread[0] is previous:
             iothread[0] = self.thread
+
+
+class _Hold:
+    """Keeps somebody else's loop, running on another thread, in one callback."""
+
+    def __init__(self, other: asyncio.AbstractEventLoop) -> None:
+        self._there = threading.Event()
+        self._over = threading.Event()
+        with suppress(RuntimeError):  # closed since
+            other.call_soon_threadsafe(self._stay)
+
+    def _stay(self) -> None:
+        self._there.set()
+        self._over.wait()
+
+    def wait(self, deadline: float) -> None:
+        """Until the loop is held; it may be busy for longer than the fork can wait."""
+        self._there.wait(max(0.0, deadline - time.monotonic()))
+
+    def end(self) -> None:
+        """Let the loop run on."""
+        self._over.set()
+
+
+def _elsewhere(other: asyncio.AbstractEventLoop) -> bool:
+    """Whether another thread runs this loop at the moment."""
+    return other.is_running() and getattr(other, "_thread_id", None) != threading.get_ident()
 
 
 def _join(thread: threading.Thread, deadline: float) -> bool:
@@ -267,15 +308,21 @@ def _before() -> None:
     if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
         found.update((id(other), other) for other in _running() if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
-    if _io_threads and _fork.opted_in():
+    if (_io_threads or found) and _fork.opted_in():
         deadline = time.monotonic() + REST_BOUND
+        _held[:] = [_Hold(other) for other in found.values() if _elsewhere(other)]
         _resting[:] = [io for io in _io_threads if io.rest(deadline)]
+        for hold in _held:
+            hold.wait(deadline)
 
 
 def _in_parent() -> None:
     _foreign_at_fork.clear()
+    for hold in _held:
+        hold.end()
     for io in _resting:
         io.wake()
+    _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
     _fork_lock.release()
@@ -286,6 +333,7 @@ def _in_child() -> None:
     _fork_lock = threading.RLock()
     inherited, foreign = [io.loop for io in _io_threads], list(_foreign_at_fork)
     _io_threads.clear()
+    _held.clear()
     _resting.clear()
     _foreign_at_fork.clear()
     if loop[0] is None or isinstance(loop[0], IOLoop):
