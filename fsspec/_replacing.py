@@ -2,7 +2,8 @@
 
 What is downloaded is written beside its target under another name and moved onto it at
 the end; after a failure the target is as it was before.  Another process sees the old
-file or the new one, never a part.
+file or the new one, never a part.  A child that is forked in between leaves both alone: the
+download is its parent's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from fsspec.exceptions import ForkError
 
 
 @contextmanager
@@ -41,12 +44,29 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
         with open(target, "wb") as f:
             yield f
         return
+    owner = os.getpid()
     try:
         with f:
-            yield f
+            try:
+                yield f
+            finally:
+                if os.getpid() != owner:
+                    _let_go(f)
+        if os.getpid() != owner:
+            raise ForkError(f"the download to {os.fspath(path)!r}", owner, advice=_ADVICE)
         if before is not None:
             os.chmod(partial, stat.S_IMODE(before.st_mode))
         os.replace(partial, target)
     except BaseException:
-        os.unlink(partial)
+        if os.getpid() == owner:
+            os.unlink(partial)
         raise
+
+
+_ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"
+
+
+def _let_go(f: Any) -> None:
+    """Lead a file elsewhere whose buffer is still to be written, at an offset that is shared."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)

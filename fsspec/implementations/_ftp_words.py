@@ -1,0 +1,114 @@
+"""What FTP servers say: listings in their several forms, and refusals.
+
+Text in, values out; nothing here has a connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Entry = dict[str, Any]
+
+_UNIX = re.compile(
+    r"(?P<mode>[-bcdlps][-rwxsStTlL]{9})[.+@]?\s+(?:\d+\s+)?"
+    r"(?P<owner>\S+)\s+(?:(?P<group>\S+)\s+)?(?P<size>\d+)\s+"
+    r"(?P<modify>[^\W\d]{3,}\.?\s+\d{1,2}\s+[\d:]{4,5}|\d{4}-\d\d-\d\d\s+[\d:]+)\s(?P<name>.+)"
+)
+_DOS = re.compile(
+    r"(?P<modify>\d\d-\d\d-\d{2,4}\s+\d\d:\d\d\s*(?:[AP]M)?)\s+(?:(?P<dir><DIR>)|(?P<size>[\d,.]+))\s+(?P<name>.+)",
+    re.IGNORECASE,
+)
+_TYPES = {"dir": "directory", "cdir": "directory", "pdir": "directory", "file": "file"}
+_KINDS = {"d": "directory", "-": "file", "l": "link"}
+
+
+def facts(line: str) -> tuple[str, Entry]:
+    """Name and entry of a line of MLSD or MLST; the type that it gives stays under ``mlsx``."""
+    told, _, name = line.lstrip(" ").partition(" ")
+    entry: Entry = {}
+    for fact in filter(None, told.split(";")):
+        key, _, value = fact.partition("=")
+        entry[key.lower()] = value
+    kind = entry.get("type", "file").lower()
+    link = kind.startswith("os.unix=s")
+    entry["type"] = "link" if link else _TYPES.get(kind, "other")
+    size = entry.get("size", entry.pop("sizd", ""))
+    known = size.isascii() and size.isdigit()
+    entry["size"] = int(size) if known else None if entry["type"] == "file" else 0
+    if entry["type"] == "directory":
+        entry["size"] = 0
+    if kind in ("cdir", "pdir"):
+        entry["itself"] = True
+    return name, entry
+
+
+def listed(line: str) -> tuple[str, Entry] | None:
+    """Name and entry of a line of LIST, as Unix or Windows servers write it; None for other lines."""
+    match = _UNIX.fullmatch(line)
+    if match is not None:
+        mode, name = match["mode"], match["name"]
+        kind = _KINDS.get(mode[0], "other")
+        entry: Entry = {
+            "modify": " ".join(match["modify"].split()),
+            "unix.owner": match["owner"],
+            "unix.group": match["group"],
+            "unix.mode": mode,
+            "size": 0 if kind == "directory" else int(match["size"]),
+            "type": kind,
+        }
+        if kind == "link" and " -> " in name:
+            name, _, entry["destination"] = name.partition(" -> ")
+        return name, entry
+    match = _DOS.fullmatch(line)
+    if match is None:
+        return None
+    size = 0 if match["dir"] else int(re.sub("[,.]", "", match["size"]))
+    return match["name"], {
+        "modify": " ".join(match["modify"].split()),
+        "size": size,
+        "type": "directory" if match["dir"] else "file",
+    }
+
+
+def children(found: Iterator[tuple[str, Entry] | None], folder: str) -> list[Entry]:
+    """The entries of a folder, with whole paths; neither itself nor its parent, nor names that climb."""
+    entries = []
+    for pair in found:
+        if pair is None:
+            continue
+        name, entry = pair
+        # some servers write the path of what they list
+        name = name.rstrip("/").rpartition("/")[2]
+        if name in ("", ".", "..") or entry.pop("itself", False):
+            continue
+        entries.append({**entry, "name": f"{folder.rstrip('/')}/{name}"})
+    return entries
+
+
+_MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
+    (r"not empty", OSError, errno.ENOTEMPTY),
+    (r"no such|not found|n[o']t exist|cannot find|can't find", FileNotFoundError, errno.ENOENT),
+    (r"exists", FileExistsError, errno.EEXIST),
+    (r"not a dir", NotADirectoryError, errno.ENOTDIR),
+    (r"is a dir|not a (regular|plain) file", IsADirectoryError, errno.EISDIR),
+    (r"denied|permitted|privilege|permission|forbidden|read.only", PermissionError, errno.EACCES),
+    (r"no space|quota|exceeded|insufficient", OSError, errno.ENOSPC),
+)
+
+
+def refusal(reply: str, path: str) -> OSError | None:
+    """The error that a reply stands for; None where it does not say which."""
+    code, text = reply[:3], reply[3:].lower()
+    if code in ("530", "532"):
+        return PermissionError(errno.EACCES, f"the FTP server wants a login: {reply}", path)
+    if code in ("552", "452"):
+        return OSError(errno.ENOSPC, f"the FTP server has no room: {reply}", path)
+    if code in ("550", "501", "553", "450", "521"):
+        for pattern, kind, number in _MEANINGS:
+            if re.search(pattern, text):
+                return kind(number, f"refused by the FTP server: {reply}", path)
+        return None
+    return OSError(f"the FTP server answers {reply!r} to a request for {path!r}")

@@ -1,0 +1,190 @@
+"""One SSH connection and the SFTP session on it.
+
+A `Link` is used by one thread at a time, for the length of an operation. Where the server
+hung up, the next operation begins with a new connection; one that was under way is tried
+once more on it if it changes nothing.
+
+paramiko serves a connection by a thread, which a forked child has not: there nothing of
+paramiko's may be called again or finalized, or it would wait for that thread. Therefore
+a link holds every remote file that is open, the child keeps the link for good, and each
+operation begins by asking whose link it is. The socket itself is watched, and dead in the
+child; see `fsspec._sockets`.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import paramiko
+
+from fsspec import _fork, _sockets
+from fsspec.exceptions import ForkError
+
+T = TypeVar("T")
+
+PACKET = 2**15  # what servers give and take at a time
+LOST = (OSError, EOFError, paramiko.SSHException)
+
+
+def log_in(host: str, options: dict[str, Any], policy: Any) -> paramiko.SSHClient:
+    """A client that is connected and logged in."""
+    client = paramiko.SSHClient()
+    client.load_system_host_keys()
+    client.set_missing_host_key_policy(policy)
+    options = dict(options)
+    sock = options.get("sock")
+    if sock is None:
+        sock = options["sock"] = _sockets.connect((host, options.get("port") or 22), options.get("timeout"))
+    elif isinstance(sock, socket.socket):
+        _sockets.watch(sock)
+    try:
+        client.connect(host, **options)
+    except BaseException:
+        client.close()
+        if hasattr(sock, "close"):
+            sock.close()
+        raise
+    return client
+
+
+class Link:
+    """A connection to a server, replaced when it is lost.
+
+    Parameters
+    ----------
+    connect
+        gives a client that is logged in.
+    timeout
+        seconds that the server may take for an answer; None for any time.
+    name
+        of the server, for messages.
+    """
+
+    def __init__(self, connect: Callable[[], Any], timeout: float | None, name: str) -> None:
+        self._connect = connect
+        self._timeout = timeout
+        self.name = name
+        self.lock = threading.RLock()
+        self.generation = _fork.generation
+        self.client: Any = None
+        self.sftp: Any = None
+        self.remotes: set[Any] = set()
+        self._done_with: list[Any] = []
+        self._busy = False
+        self.refresh()
+
+    def _is_alive(self) -> bool:
+        transport = self.client.get_transport() if self.client is not None else None
+        return transport is not None and transport.is_active()
+
+    def refresh(self) -> bool:
+        """See that there is a connection; whether it is a new one."""
+        if self._is_alive():
+            return False
+        self.close()
+        self.client = self._connect()
+        self.sftp = self.client.open_sftp()
+        self.sftp.get_channel().settimeout(self._timeout)
+        return True
+
+    def close(self) -> None:
+        """Give up the connection."""
+        client, self.client, self.sftp = self.client, None, None
+        remotes, self.remotes, self._done_with = self.remotes, set(), []
+        if client is not None:
+            client.close()
+        remotes.clear()  # not before: they would take leave one by one
+
+    def check_owner(self) -> None:
+        """Raise `ForkError` in a forked child, which may still be in the parent's calls."""
+        if self.generation != _fork.generation:
+            raise ForkError(
+                f"the transfer from or to the SFTP server {self.name}",
+                _fork.owner_pid(self.generation),
+                advice="It is the parent's, which goes on with it; begin it anew in this process",
+            )
+
+    def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
+        """What ``operation`` makes of the SFTP session.
+
+        Raises
+        ------
+        OSError
+            the server's refusal, or ``ConnectionError`` where the connection was lost.
+        """
+        self.check_owner()
+        with self.lock:
+            fresh = self.refresh()
+            outer, self._busy = self._busy, True
+            try:
+                while True:
+                    try:
+                        if not outer:
+                            self._dismiss_queued()
+                        return operation(self.sftp)
+                    except LOST as error:
+                        late = isinstance(error, TimeoutError)
+                        if late:
+                            self.close()  # the answer may still come, to another question
+                        if self._is_alive():
+                            raise
+                        if fresh or not repeat or late:
+                            raise self._lost(error) from error
+                    self.refresh()
+                    fresh = True
+            finally:
+                self._busy = outer
+
+    def _lost(self, error: Exception) -> Exception:
+        if isinstance(error, TimeoutError):
+            return TimeoutError(f"the SFTP server {self.name} did not answer in {self._timeout} s")
+        return ConnectionResetError(f"the connection to the SFTP server {self.name} was lost: {error}")
+
+    # -- remote files --------------------------------------------------------------
+
+    def open(self, sftp: Any, path: str, mode: str) -> Any:
+        """A remote file; within an operation."""
+        remote = sftp.open(path, mode)
+        self.remotes.add(remote)
+        return remote
+
+    def dismiss(self, remote: Any) -> None:
+        """Close a file that was read, now or where that is not possible before the next operation."""
+        if self.generation != _fork.generation or remote not in self.remotes:
+            return
+        self._done_with.append(remote)
+        if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
+            try:
+                self._dismiss_queued()
+            finally:
+                self.lock.release()
+
+    def _dismiss_queued(self) -> None:
+        while self._done_with:
+            remote = self._done_with.pop()
+            self.remotes.discard(remote)
+            with suppress(*LOST):
+                remote.close()
+
+
+def receive(remote: Any, start: int, length: int) -> bytes:
+    """Bytes of a remote file, fewer only at its end; within an operation."""
+    if length <= PACKET:
+        remote.seek(start)
+        return remote.read(length)
+    return b"".join(remote.readv([(start, length)]))
+
+
+def send(remote: Any, data: Any) -> None:
+    """Write, without waiting for each answer but until all are there; within an operation."""
+    view = memoryview(data)
+    last = max(0, len(view) - PACKET)
+    if last:
+        remote.set_pipelined(True)
+        remote.write(bytes(view[:last]))
+    remote.set_pipelined(False)  # what is written now waits for the answers to all before
+    remote.write(bytes(view[last:]))

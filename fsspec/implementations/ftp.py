@@ -1,0 +1,580 @@
+"""Files of FTP servers, plain or with TLS, by the standard library's client.
+
+An instance has one connection, a `Link`, on which its operations follow each other.
+Folders are listed by MLSD where the server has it, else by LIST, and remembered until
+something is changed through the instance. Parts of files are read by REST and RETR and
+written block by block, by REST and STOR; a failed upload leaves nothing under its name.
+
+In a forked child an instance connects anew; see `_ftp_link`.
+"""
+
+from __future__ import annotations
+
+import ftplib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, NoReturn
+
+from fsspec import _fork
+from fsspec._replacing import replacing
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.implementations import _ftp_words as words
+from fsspec.implementations._ftp_link import (
+    REPLIES,
+    SECURITY_PROTOCOL_MAP,
+    ImplicitFTPTLS,
+    Link,
+    TransferDone,
+    log_in,
+)
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import infer_storage_options, isfilelike
+
+__all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP", "TransferDone"]
+
+_UNKNOWN = ("500", "501", "502", "504")
+
+
+class FTPFileSystem(AbstractFileSystem):
+    """Files of an FTP server.
+
+    Parameters
+    ----------
+    host, port
+        the server.
+    username, password, acct
+        who logs in; anonymously where there is none.
+    block_size
+        bytes by which files are read and written.
+    tempdir
+        folder on the server for files that are not to appear yet (``autocommit=False``);
+        by default that of the file itself.
+    timeout
+        seconds that the server may take for an answer.
+    encoding
+        of names.
+    tls
+        True for TLS by AUTH; a name in `SECURITY_PROTOCOL_MAP` for TLS from the first byte
+        on (implicit), with that version of the protocol, "tls" for any.
+    verify
+        whether the server's certificate is checked: True, or the path of the certificates
+        to trust. Many servers have one that nobody vouches for, hence the default.
+    """
+
+    root_marker = "/"
+    cachable = False
+    protocol = "ftp"
+    _fork_sensitive = True
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 21,
+        username: str | None = None,
+        password: str | None = None,
+        acct: str | None = None,
+        block_size: int | None = None,
+        tempdir: str | None = None,
+        timeout: float = 30,
+        encoding: str = "utf-8",
+        tls: bool | str = False,
+        verify: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(tls, str) and tls not in SECURITY_PROTOCOL_MAP:
+            known = ", ".join(SECURITY_PROTOCOL_MAP)
+            raise ValueError(f"tls={tls!r} is not supported: True, or one of {known}")
+        self.host = host
+        self.port = port
+        self.tempdir = tempdir
+        self.cred = username or "", password or "", acct or ""
+        self.timeout = timeout
+        self.encoding = encoding
+        self.tls = tls
+        self.verify = verify
+        self.blocksize = block_size if block_size is not None else 2**16
+        self._link = Link(partial(log_in, host, port, self.cred, timeout, encoding, tls, verify), f"{host}:{port}")
+        _fork.finalize(self, self._link.close)
+
+    @property
+    def ftp(self) -> Any:
+        """The connected client."""
+        with self._link.lock:
+            self._link.refresh()
+            return self._link.ftp
+
+    # -- paths -----------------------------------------------------------------
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        return "/" + infer_storage_options(path)["path"].strip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        options = infer_storage_options(urlpath)
+        for name in ("path", "protocol"):
+            options.pop(name, None)
+        return options
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget listings: that of a path, or all."""
+        if path is None:
+            self.dircache.clear()
+        else:
+            self.dircache.pop(self._strip_protocol(path), None)
+        super().invalidate_cache(path)
+
+    def _changed(self, *paths: str) -> None:
+        for path in paths:
+            self.invalidate_cache(path)
+            self.invalidate_cache(self._parent(path))
+
+    # -- refusals ----------------------------------------------------------------
+
+    def _refuse(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
+        """Raise what a refusal means; where it does not say, look at what there is."""
+        found = words.refusal(str(error), path)
+        if found is not None:
+            raise found from None
+        self._changed(path)
+        try:
+            kind = self.info(path)["type"]
+        except FileNotFoundError:
+            kind = ""
+        text = f"refused by the FTP server: {error}"
+        parent = self._parent(path)
+        if not kind and (not making or path != "/" and not self.exists(parent)):
+            raise FileNotFoundError(2, text, path) from None
+        if kind == "directory":
+            raise IsADirectoryError(21, text, path) from None
+        raise PermissionError(13, text, path) from None
+
+    # -- listings --------------------------------------------------------------
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What a folder holds; a file gives itself. Two commands and a connection for data.
+
+        ``refresh=True`` disregards what is remembered.
+        """
+        path = self._strip_protocol(path)
+        found = None if kwargs.get("refresh") else self.dircache.get(path)
+        if found is None:
+            try:
+                found = self._listing(path)
+            except REPLIES as error:
+                entry = None
+                with suppress(FileNotFoundError):
+                    entry = self._entry(path)
+                if entry is None or entry["type"] == "directory":
+                    self._refuse(error, path)
+                found = [entry]
+            else:
+                self.dircache[path] = found
+        return list(found) if detail else sorted(entry["name"] for entry in found)
+
+    def _lines(self, command: str) -> Iterator[str]:
+        parts: list[bytes] = []
+        self._link.download(command, parts.append, kind="A")
+        for line in b"".join(parts).decode(self.encoding).split("\n"):
+            if line := line.rstrip("\r"):
+                yield line
+
+    def _listing(self, path: str) -> list[words.Entry]:
+        if "MLSD" not in self._link.unknown:
+            try:
+                return words.children(map(words.facts, self._lines(f"MLSD {path}")), path)
+            except ftplib.error_perm as error:
+                if str(error)[:3] not in ("500", "502", "504"):
+                    raise
+                self._link.unknown.add("MLSD")
+        # a file would be listed as well, and an option of a name that begins like one
+        self._link.command(f"CWD {path}", repeat=True)
+        return words.children(map(words.listed, self._lines("LIST")), path)
+
+    def _entry(self, path: str) -> words.Entry:
+        """The entry of a path as the server has it now."""
+        if "MLST" not in self._link.unknown:
+            try:
+                reply = self._link.command(f"MLST {path}", repeat=True)
+                return {**_of_mlst(reply), "name": path}
+            except ftplib.error_perm as error:
+                if str(error)[:3] not in _UNKNOWN:
+                    raise (words.refusal(str(error), path) or FileNotFoundError(path)) from None
+                self._link.unknown.add("MLST")
+        parent = self._parent(path)
+        try:
+            siblings = self.dircache.get(parent) or self._listing(parent)
+        except REPLIES:
+            raise FileNotFoundError(path) from None
+        self.dircache[parent] = siblings
+        for entry in siblings:
+            if entry["name"] == path:
+                return entry
+        raise FileNotFoundError(path)
+
+    def info(self, path: str, **kwargs: Any) -> words.Entry:
+        """The entry of a path: of a remembered listing, or by MLST, one command."""
+        path = self._strip_protocol(path)
+        if path == "/":
+            return {"name": "/", "size": 0, "type": "directory"}
+        for entry in self.dircache.get(self._parent(path)) or ():
+            if entry["name"] == path:
+                return entry
+        return self._entry(path)
+
+    # -- reading ---------------------------------------------------------------
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        autocommit: bool = True,
+        **kwargs: Any,
+    ) -> FTPFile:
+        """A file object; ``cache_type`` for reading, ``tempdir`` for writing."""
+        return FTPFile(
+            self,
+            path,
+            mode=mode,
+            block_size=block_size or self.blocksize,
+            autocommit=autocommit,
+            cache_options=cache_options,
+            **{"tempdir": self.tempdir, **kwargs} if mode != "rb" else kwargs,
+        )
+
+    def _read(self, path: str, take: Any, start: int = 0) -> None:
+        try:
+            self._link.download(f"RETR {path}", take, start)
+        except REPLIES as error:
+            if str(error)[:1] == "4" and str(error)[:3] != "450":
+                raise OSError(f"the FTP server gave up sending {path!r}: {error}") from None
+            self._refuse(error, path)
+
+    def _part(self, path: str, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, all of which the file has."""
+        if end <= start:
+            return b""
+        parts: list[bytes] = []
+        lacking = end - start
+
+        def take(data: bytes) -> None:
+            nonlocal lacking
+            parts.append(data[:lacking])
+            lacking -= len(parts[-1])
+            if not lacking:
+                raise TransferDone
+
+        self._read(path, take, start)
+        if lacking:
+            raise OSError(f"{path!r} ended {lacking} bytes early on the FTP server; it may have been changed")
+        return b"".join(parts)
+
+    def _size(self, path: str) -> int | None:
+        try:
+            size = self._link.size(path)
+        except REPLIES as error:
+            self._refuse(error, path)
+        return self.info(path)["size"] if size is None else size
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """The bytes of a file or of a part of it."""
+        path = self._strip_protocol(path)
+        size = self._size(path)
+        if size is None:
+            parts: list[bytes] = []
+            self._read(path, parts.append)
+            return b"".join(parts)[start:end]
+        begin, stop, _ = slice(start, end).indices(size)
+        return self._part(path, begin, stop)
+
+    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+        """Download a file, by one transfer; for a folder only a folder is made.
+
+        Parameters
+        ----------
+        lpath
+            where to, or a binary file object.
+        callback
+            is told the size and the bytes as they come.
+        """
+        callback: Callback = kwargs.get("callback") or DEFAULT_CALLBACK
+        target = kwargs.get("outfile")
+        rpath = self._strip_protocol(rpath)
+        if isfilelike(lpath):
+            target = lpath
+        if target is not None:
+            self._fetch(rpath, target, callback)
+            return
+        lpath = os.fspath(lpath)
+        if self.isdir(rpath):
+            os.makedirs(lpath, exist_ok=True)
+            return
+        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        with replacing(lpath) as local:
+            self._fetch(rpath, local, callback)
+
+    def _fetch(self, path: str, target: Any, callback: Callback) -> None:
+        size = self._size(path)
+        callback.set_size(size)
+        done = 0
+
+        def take(data: bytes) -> None:
+            nonlocal done
+            target.write(data)
+            done += len(data)
+            callback.relative_update(len(data))
+
+        self._read(path, take)
+        if size is not None and done < size:
+            raise OSError(f"{path!r} ended after {done} of {size} bytes on the FTP server; try again")
+
+    # -- writing ---------------------------------------------------------------
+
+    def _write(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
+        """Send a part of a file; what is there of it is removed if that fails, but for appending."""
+        try:
+            self._link.upload(f"{command} {path}", parts, start)
+        except REPLIES as error:
+            if self._link.upload_begun and str(error)[:1] == "4":
+                self._remove_part(command, path)
+                raise OSError(f"the FTP server gave up receiving {path!r}: {error}") from None
+            self._refuse(error, path, making=True)
+        except BaseException:
+            if self._link.upload_begun:
+                self._remove_part(command, path)
+            raise
+        finally:
+            self._changed(path)
+
+    def _remove_part(self, command: str, path: str) -> None:
+        if command != "APPE" and self._link.generation == _fork.generation:
+            with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
+                self._link.command(f"DELE {path}")
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Make a file of bytes, by one transfer."""
+        if kwargs or self._intrans:
+            return super().pipe_file(path, value, mode=mode, **kwargs)
+        path = self._strip_protocol(path)
+        if mode == "create" and self.exists(path):
+            raise FileExistsError(path)
+        self._write("STOR", path, [value])
+
+    def put_file(
+        self,
+        lpath: Any,
+        rpath: str,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Upload a file, by one transfer; for a folder only a folder is made."""
+        if self._intrans or kwargs or os.path.isdir(lpath):
+            return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
+        rpath = self._strip_protocol(rpath)
+        if mode == "create" and self.exists(rpath):
+            raise FileExistsError(rpath)
+        with open(lpath, "rb") as source:
+            callback.set_size(os.fstat(source.fileno()).st_size)
+            self.makedirs(self._parent(rpath), exist_ok=True)
+            self._write("STOR", rpath, _told(source, self.blocksize, callback))
+
+    # -- making and removing ---------------------------------------------------
+
+    def _do(self, command: str, path: str, making: bool = False) -> None:
+        try:
+            self._link.command(f"{command} {path}")
+        except REPLIES as error:
+            self._refuse(error, path, making)
+        finally:
+            self._changed(path)
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Make a folder.
+
+        Raises
+        ------
+        FileExistsError
+            if there is something at the path.
+        """
+        path = self._strip_protocol(path)
+        if path == "/":
+            raise FileExistsError(path)
+        try:
+            self._do("MKD", path, making=True)
+        except FileNotFoundError:
+            parent = self._parent(path)
+            if not create_parents or parent == path:
+                raise
+            self.mkdir(parent)
+            self._do("MKD", path, making=True)
+        except IsADirectoryError:
+            raise FileExistsError(path) from None
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a folder and those that lead to it."""
+        path = self._strip_protocol(path)
+        if self.isdir(path):
+            if not exist_ok:
+                raise FileExistsError(path)
+            return
+        self.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        self._do("RMD", self._strip_protocol(path))
+
+    def _rm(self, path: str) -> None:
+        """Remove one file."""
+        self._do("DELE", self._strip_protocol(path))
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Remove files and, with ``recursive``, folders with everything in them."""
+        found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        kinds = {p: self.info(p)["type"] for p in found}  # before listings are forgotten
+        for p in reversed(found):
+            if kinds[p] == "directory":
+                self.rmdir(p)
+            else:
+                self._rm(p)
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Rename a file or folder on the server; nothing is copied."""
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        if path1 == path2:
+            return
+        try:
+            self._link.run(lambda ftp: _rename(ftp, path1, path2), repeat=False)
+        except _Target as error:
+            self._refuse(error, path2, making=True)
+        except REPLIES as error:
+            self._refuse(error, path1)
+        finally:
+            self._changed(path1, path2)
+
+
+class _Target(ftplib.error_perm):
+    """A refusal that is about where something was to go."""
+
+
+def _rename(ftp: Any, source: str, target: str) -> None:
+    ftp.sendcmd(f"RNFR {source}")
+    try:
+        ftp.voidcmd(f"RNTO {target}")
+    except ftplib.error_perm as error:
+        raise _Target(*error.args) from None
+
+
+def _told(source: Any, size: int, callback: Callback) -> Iterator[bytes]:
+    while data := source.read(size):
+        yield data
+        callback.relative_update(len(data))
+
+
+def _of_mlst(reply: str) -> words.Entry:
+    lines = reply.splitlines()
+    entry = words.facts(lines[1] if len(lines) > 1 else "")[1]
+    entry.pop("itself", None)
+    return entry
+
+
+def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> Iterator[tuple[str, words.Entry]]:
+    """What MLSD yields, by LIST: names and entries."""
+    lines: list[str] = []
+    ftp.dir(path, lines.append)
+    for pair in map(words.listed, lines):
+        if pair is not None and pair[0] not in (".", ".."):
+            yield pair
+
+
+class FTPFile(AbstractBufferedFile):
+    """A file of an FTP server, read by parts or written block by block.
+
+    With ``autocommit=False`` it is written under another name, in ``tempdir`` or beside
+    its target, and `commit` gives it its own.
+    """
+
+    def __init__(
+        self,
+        fs: FTPFileSystem,
+        path: str,
+        mode: str = "rb",
+        block_size: int | str | None = "default",
+        autocommit: bool = True,
+        cache_type: str = "readahead",
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            fs,
+            path,
+            mode=mode,
+            block_size=block_size,
+            autocommit=autocommit,
+            cache_type=cache_type,
+            cache_options=cache_options,
+            **kwargs,
+        )
+        self.target = path
+        if mode == "rb":
+            return
+        self._held: list[bytes] | None = None
+        self.location = path
+        if mode == "xb" and fs.exists(path):
+            self.closed = True
+            raise FileExistsError(path)
+        if not autocommit:
+            if mode == "ab":
+                self._held = []  # there is no other name to append to: it goes out by commit
+            else:
+                folder = self.kwargs.get("tempdir") or fs._parent(path)
+                name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
+                self.location = f"{folder.rstrip('/')}/{name}"
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""
+        return self.fs._part(self.path, start, end)
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        """Send what ``buffer`` holds, behind what was sent before."""
+        data = self.buffer.getvalue()
+        if self._held is not None:
+            self._held.append(data)
+            return
+        if not data and self.offset:
+            return
+        try:
+            if self.mode == "ab":
+                self.fs._write("APPE", self.location, [data])
+            else:
+                self.fs._write("STOR", self.location, [data], self.offset or 0)
+        except BaseException:
+            self.closed = True  # more would go behind a gap
+            raise
+
+    def commit(self) -> None:
+        """Give the file its name."""
+        if self.autocommit:
+            return
+        if self._held is not None:
+            held, self._held = self._held, []
+            self.fs._write("APPE", self.target, held)
+        else:
+            self.fs.mv(self.location, self.target)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self.autocommit:
+            return
+        if self._held is not None:
+            self._held = []
+        elif self.offset is not None:
+            with suppress(FileNotFoundError):
+                self.fs._rm(self.location)

@@ -1,0 +1,521 @@
+"""Files of SFTP servers, by paramiko.
+
+An instance has one connection, a `Link`, on which its operations follow each other. Parts
+of files are read and written with many packets under way. In a forked child an instance
+connects anew; see `_sftp_link`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import logging
+import os
+import stat
+from contextlib import suppress
+from functools import partial
+from typing import Any, NoReturn
+
+import paramiko
+
+from fsspec import _fork
+from fsspec._replacing import replacing
+from fsspec.callbacks import Callback
+from fsspec.implementations._sftp_link import LOST, Link, log_in, receive, send
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import infer_storage_options, isfilelike
+
+logger = logging.getLogger("fsspec.sftp")
+
+__all__ = ["HOST_KEY_POLICIES", "SFTPFileSystem", "commit_a_file", "discard_a_file"]
+
+HOST_KEY_POLICIES: dict[str, Any] = {
+    "auto_add": paramiko.AutoAddPolicy,
+    "reject": paramiko.RejectPolicy,
+    "warning": paramiko.WarningPolicy,
+}
+"""What to do about a server whose key is not among the known hosts."""
+
+BLOCK = 2**21  # bytes of a whole file that are asked for at a time
+
+Entry = dict[str, Any]
+
+
+class SFTPFileSystem(AbstractFileSystem):
+    """Files of an SFTP server.
+
+    Parameters
+    ----------
+    host
+        the server.
+    **ssh_kwargs
+        for `paramiko.SSHClient.connect` (``port``, ``username``, ``password``, ``pkey``,
+        ``timeout``, ...); the timeout is also that of each answer. Beside them
+
+        ``host_key_policy``
+            a name in `HOST_KEY_POLICIES` or a `paramiko.MissingHostKeyPolicy`, by default
+            "auto_add". A server whose key is another than the known one is refused in any
+            case.
+        ``temppath``
+            folder on the server for files that are not to appear yet; by default that of
+            the file itself.
+    """
+
+    protocol = "sftp", "ssh"
+    _fork_sensitive = True
+
+    def __init__(self, host: str, **ssh_kwargs: Any) -> None:
+        super().__init__(**ssh_kwargs)
+        policy = ssh_kwargs.pop("host_key_policy", "auto_add")
+        if not isinstance(policy, paramiko.MissingHostKeyPolicy) and policy not in HOST_KEY_POLICIES:
+            known = ", ".join(HOST_KEY_POLICIES)
+            raise ValueError(f"host_key_policy={policy!r} is none of {known}, nor a MissingHostKeyPolicy")
+        self.host_key_policy = policy
+        self.temppath = ssh_kwargs.pop("temppath", None)
+        for name in ("use_listings_cache", "listings_expiry_time", "max_paths"):
+            ssh_kwargs.pop(name, None)
+        self.host = host
+        self.ssh_kwargs = ssh_kwargs
+        made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
+        self._link = Link(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
+        _fork.finalize(self, self._link.close)
+
+    @property
+    def client(self) -> Any:
+        """The connected `paramiko.SSHClient`."""
+        with self._link.lock:
+            self._link.refresh()
+            return self._link.client
+
+    @property
+    def ftp(self) -> Any:
+        """The `paramiko.SFTPClient` of `client`."""
+        with self._link.lock:
+            self._link.refresh()
+            return self._link.sftp
+
+    # -- paths -----------------------------------------------------------------
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = infer_storage_options(path)["path"]
+        return path.rstrip("/") or path[:1]
+
+    @staticmethod
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        options = infer_storage_options(urlpath)
+        for name in ("path", "protocol"):
+            options.pop(name, None)
+        return options
+
+    # -- refusals ----------------------------------------------------------------
+
+    def _ask(self, path: str, name: str, *args: Any, making: bool = False, repeat: bool = False) -> Any:
+        """A request about a path; what the server refuses names it."""
+        try:
+            return self._link.run(lambda sftp: getattr(sftp, name)(*args), repeat)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:
+            self._refuse(error, path, making)
+
+    def _refuse(self, error: OSError, path: str, making: bool = False) -> NoReturn:
+        """Raise what a refusal means; where it does not say ("Failure"), look at what there is."""
+        text = f"refused by the SFTP server: {error.strerror or error}"
+        if error.errno is not None:
+            if making and error.errno == errno.EACCES and self.isdir(path):
+                raise IsADirectoryError(errno.EISDIR, text, path) from None
+            raise OSError(error.errno, text, path) from None
+        if making and self.exists(path):
+            kind: int = errno.EISDIR if self.isdir(path) else errno.EEXIST
+            raise OSError(kind, text, path) from None
+        if making and not self.exists(self._parent(path)):
+            raise FileNotFoundError(errno.ENOENT, text, path) from None
+        raise OSError(f"{text} ({path!r})") from None
+
+    # -- listings --------------------------------------------------------------
+
+    def ls(self, path: str, detail: bool = False) -> list[Any]:
+        """What a folder holds; a file gives itself. One request and one for each hundred entries or so."""
+        path = self._strip_protocol(path)
+        try:
+            found = self._ask(path, "listdir_attr", path or ".", repeat=True)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError:
+            entry = self.info(path)
+            if entry["type"] == "directory":
+                raise
+            entries = [entry]
+        else:
+            start = path.rstrip("/") + "/" if path else ""
+            entries = [_entry(attr, start + attr.filename) for attr in found if "/" not in attr.filename]
+        return entries if detail else sorted(entry["name"] for entry in entries)
+
+    def info(self, path: str) -> Entry:
+        """The entry of a path, one request; links are followed."""
+        path = self._strip_protocol(path)
+        return _entry(self._ask(path, "stat", path or ".", repeat=True), path)
+
+    def lexists(self, path: str, **kwargs: Any) -> bool:
+        """Like `exists`, but true of a link that leads nowhere."""
+        path = self._strip_protocol(path)
+        try:
+            self._ask(path, "lstat", path or ".", repeat=True)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def created(self, path: str) -> Any:
+        """When a file was last read: SFTP knows nothing closer to its making."""
+        return self.info(path)["time"]
+
+    def modified(self, path: str) -> Any:
+        """When a file was last changed."""
+        return self.info(path)["mtime"]
+
+    # -- making, moving, removing ------------------------------------------------
+
+    def mkdir(self, path: str, create_parents: bool = True, mode: int = 0o777) -> None:
+        """Make a folder.
+
+        Raises
+        ------
+        FileExistsError
+            if there is something at the path.
+        """
+        path = self._strip_protocol(path)
+        try:
+            self._ask(path, "mkdir", path, mode, making=True)
+        except FileNotFoundError:
+            parent = self._parent(path)
+            if not create_parents or parent in (path, ""):
+                raise
+            self.mkdir(parent, mode=mode)
+            self._ask(path, "mkdir", path, mode, making=True)
+        except IsADirectoryError as error:
+            raise FileExistsError(errno.EEXIST, error.strerror, path) from None
+
+    def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
+        """Make a folder and those that lead to it."""
+        path = self._strip_protocol(path)
+        if self.isdir(path):
+            if not exist_ok:
+                raise FileExistsError(errno.EEXIST, "the folder exists", path)
+            return
+        self.mkdir(path, mode=mode)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        path = self._strip_protocol(path)
+        self._ask(path, "rmdir", path)
+
+    def _rm(self, path: str) -> None:
+        """Remove a file or an empty folder."""
+        path = self._strip_protocol(path)
+        try:
+            self._ask(path, "remove", path)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            if not self.isdir(path):
+                raise
+            self.rmdir(path)
+
+    def mv(self, old: str, new: str, **kwargs: Any) -> None:
+        """Rename a file or folder on the server, over what is there; nothing is copied."""
+        old, new = self._strip_protocol(old), self._strip_protocol(new)
+        if old == new:
+            return
+        try:
+            self._link.run(lambda sftp: sftp.posix_rename(old, new))
+        except (ConnectionError, TimeoutError):
+            raise
+        except FileNotFoundError as error:
+            self._refuse(error, new if self.lexists(old) else old)
+        except OSError as error:
+            if "unsupported" not in str(error).lower():
+                self._refuse(error, new, making=True)
+            self._rename(old, new)  # a server without this extension of OpenSSH's
+
+    def _rename(self, old: str, new: str) -> None:
+        if self.isfile(new) and self.lexists(old):
+            self.rm_file(new)  # the protocol's own renaming is never over a file
+        self._ask(new, "rename", old, new, making=True)
+
+    # -- contents ----------------------------------------------------------------
+
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
+    ) -> SFTPFile:
+        """A file object."""
+        return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """The bytes of a file or of a part of it."""
+        with _Reader(self, self._strip_protocol(path)) as reader:
+            begin, stop, _ = slice(start, end).indices(reader.size)
+            return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))
+
+    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+        """Download a file; for a folder only a folder is made.
+
+        Parameters
+        ----------
+        lpath
+            where to, or a binary file object.
+        callback
+            is told the size and the bytes as they come.
+        """
+        callback = Callback.as_callback(kwargs.get("callback"))
+        rpath = self._strip_protocol(rpath)
+        if not isfilelike(lpath):
+            lpath = os.fspath(lpath)
+            if self.isdir(rpath):
+                os.makedirs(lpath, exist_ok=True)
+                return
+        with _Reader(self, rpath) as reader:
+            if isfilelike(lpath):
+                reader.copy_to(lpath, callback)
+                return
+            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+            with replacing(lpath) as local:
+                reader.copy_to(local, callback)
+
+    def put_file(self, lpath: Any, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
+        """Upload a file; for a folder only a folder is made."""
+        super().put_file(lpath, rpath, callback=Callback.as_callback(callback), **kwargs)
+
+
+def _entry(attr: Any, name: str) -> Entry:
+    mode = attr.st_mode or stat.S_IFREG
+    kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
+    return {
+        "name": name,
+        "size": attr.st_size,
+        "type": kind,
+        "uid": attr.st_uid,
+        "gid": attr.st_gid,
+        "time": _moment(attr.st_atime),
+        "mtime": _moment(attr.st_mtime),
+    }
+
+
+def _moment(seconds: float | None) -> datetime.datetime | None:
+    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
+
+
+class _Reader:
+    """A remote file that is read, opened again where the connection was replaced."""
+
+    def __init__(self, fs: SFTPFileSystem, path: str, size: int | None = None) -> None:
+        self.fs, self.path = fs, path
+        self.link = fs._link
+        self._session: Any = None
+        self._remote: Any = None
+        self.size: int = self._do(self._ask_size) if size is None else size
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            self.link.dismiss(remote)
+
+    def _do(self, operation: Any) -> Any:
+        if self.link is not self.fs._link:  # this process's own, where it was forked
+            self.link, self._session = self.fs._link, None
+
+        def with_remote(sftp: Any) -> Any:
+            if self._session is not sftp:
+                self._remote = self.link.open(sftp, self.path, "rb")
+                self._session = sftp
+            return operation(self._remote)
+
+        try:
+            return self.link.run(with_remote, repeat=True)
+        except (ConnectionError, TimeoutError):
+            raise
+        except EOFError:
+            raise OSError(f"{self.path!r} ended early on the SFTP server; it may have been changed") from None
+        except OSError as error:
+            self.fs._refuse(error, self.path, making=self._session is None)
+
+    def _ask_size(self, remote: Any) -> int:
+        return remote.stat().st_size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, all of which the file has."""
+        if end <= start:
+            return b""
+        self.link.check_owner()
+        try:
+            data = self._do(lambda remote: receive(remote, start, end - start))
+        except OSError:
+            self._session = None  # what is under way on it is not to be mistaken for what is asked next
+            raise
+        if len(data) < end - start:
+            lacking = end - start - len(data)
+            raise OSError(f"{self.path!r} ended {lacking} bytes early on the SFTP server; was it changed?")
+        return data
+
+    def copy_to(self, target: Any, callback: Callback) -> None:
+        callback.set_size(self.size)
+        for at in range(0, self.size, BLOCK):
+            data = self.read(at, min(self.size, at + BLOCK))
+            target.write(data)
+            callback.relative_update(len(data))
+            self.link.check_owner()
+
+
+class SFTPFile(AbstractBufferedFile):
+    """A file of an SFTP server, read by parts or written block by block.
+
+    With ``autocommit=False`` it is written under another name, in ``temppath`` of the
+    filesystem or beside its target, and `commit` gives it its own.
+    """
+
+    DEFAULT_BLOCK_SIZE = 2**17
+
+    def __init__(
+        self,
+        fs: SFTPFileSystem,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._reader: Any = None
+        self._remote: Any = None
+        if mode == "rb":
+            self._reader = _Reader(fs, path, size)
+            size = self._reader.size
+        elif block_size is None:
+            block_size = BLOCK
+        super().__init__(
+            fs, path, mode=mode, block_size=block_size, autocommit=autocommit, size=size, **kwargs
+        )
+        if mode == "rb":
+            return
+        self.targetpath = self.temppath = path
+        self._held: list[bytes] | None = None
+        if not autocommit and mode == "ab":
+            self._held = []  # there is no other name to append to: it goes out by commit
+        elif not autocommit:
+            folder = fs.temppath if fs.temppath is not None else fs._parent(path)
+            name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
+            self.temppath = f"{folder.rstrip('/')}/{name}" if folder else name
+        if mode == "xb" and not autocommit and fs.exists(path):
+            self.closed = True
+            raise FileExistsError(errno.EEXIST, "the file exists", path)
+        if self._held is None:
+            self._begin("xb" if mode == "xb" and autocommit else "ab" if mode == "ab" else "wb")
+
+    def _begin(self, mode: str) -> None:
+        link = self.fs._link
+        path = self.temppath
+        try:
+            self._remote = link.run(lambda sftp: link.open(sftp, path, "wx" if mode == "xb" else mode))
+        except (ConnectionError, TimeoutError):
+            self.closed = True
+            raise
+        except OSError as error:
+            self.closed = True
+            self.fs._refuse(error, path, making=True)
+        self._session = link.sftp
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
+        return self._reader.read(start, end)
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        """Write what ``buffer`` holds behind what was written before; then all of it is there."""
+        data = self.buffer.getvalue()
+        if self._held is not None:
+            self._held.append(data)
+            return
+        try:
+            self._send(data)
+            if final:
+                self._finish((self.offset or 0) + len(data))
+        except BaseException:
+            self.closed = True  # more would go behind a gap
+            self._remove_part()
+            raise
+
+    def _send(self, data: bytes) -> None:
+        def operation(sftp: Any) -> None:
+            if sftp is not self._session:
+                raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
+            send(self._remote, data)
+
+        try:
+            if data:
+                self.fs._link.run(operation)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:
+            self.fs._refuse(error, self.targetpath)
+
+    def _finish(self, written: int) -> None:
+        link = self.fs._link
+        appended = self.mode == "ab"
+
+        def operation(sftp: Any) -> int:
+            if sftp is not self._session:
+                raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
+            link.remotes.discard(self._remote)
+            self._remote.close()
+            return written if appended else sftp.stat(self.temppath).st_size
+
+        there = link.run(operation)
+        if there != written:
+            raise OSError(f"of {written} bytes of {self.targetpath!r} {there} are on the SFTP server")
+
+    def _remove_part(self) -> None:
+        if self.mode != "ab" and self._generation == _fork.generation:
+            with suppress(*LOST):  # the failure itself is what the caller has to know of
+                self.fs._link.run(lambda sftp: sftp.remove(self.temppath))
+
+    def close(self) -> None:
+        """Send what is left and finish."""
+        try:
+            super().close()
+        finally:
+            if self._reader is not None:
+                self._reader.close()
+
+    def commit(self) -> None:
+        """Give the file its name."""
+        commit_a_file(self)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        discard_a_file(self)
+
+
+def commit_a_file(self: Any) -> None:
+    """Give a file that was written with ``autocommit=False`` its name."""
+    if getattr(self, "_held", None) is not None:
+        held, self._held = self._held, []
+        with self.fs.open(self.targetpath, "ab", autocommit=True) as f:
+            f.write(b"".join(held))
+    elif self.temppath != self.targetpath:
+        self.fs.mv(self.temppath, self.targetpath)
+
+
+def discard_a_file(self: Any) -> None:
+    """Remove a file that was written with ``autocommit=False``."""
+    if getattr(self, "_held", None) is not None:
+        self._held = []
+    elif self.temppath != self.targetpath:
+        with suppress(FileNotFoundError):
+            self.fs.rm_file(self.temppath)

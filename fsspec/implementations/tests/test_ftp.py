@@ -1,0 +1,464 @@
+"""The FTP filesystem against a real server; see `fsspec.tests.servers.ftp`."""
+
+from __future__ import annotations
+
+import ftplib
+import os
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.callbacks import Callback
+from fsspec.implementations import _ftp_words as words
+from fsspec.implementations.ftp import FTPFileSystem
+from fsspec.tests.servers.process import until
+from fsspec.utils import tokenize
+
+pytest.importorskip("pyftpdlib")  # the server's
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**19))
+
+
+def make(server, **more):
+    return FTPFileSystem(**{**server.options, **more})
+
+
+def put(server, path, data):
+    target = os.path.join(server.folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "wb") as f:
+        f.write(data)
+
+
+def got(server, path):
+    with open(os.path.join(server.folder, path), "rb") as f:
+        return f.read()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def server(request):
+    found = request.getfixturevalue("ftp_server" if request.param == "plain" else "ftps_server")
+    put(found, "d/a.txt", b"hello world")
+    put(found, "d/sub/b c.txt", b"x" * 100)
+    return found
+
+
+@pytest.fixture
+def fs(server):
+    fs = make(server)
+    yield fs
+    fs._link.close()
+
+
+# paths and connecting ---------------------------------------------------------------
+@pytest.mark.parametrize(
+    "url, path, options",
+    [
+        ("ftp://h/a/b/", "/a/b", {"host": "h"}),
+        ("ftp://u:p@h:21/a", "/a", {"host": "h", "port": 21, "username": "u", "password": "p"}),
+        ("ftp://h", "/", {"host": "h"}),
+        ("a/b", "/a/b", {}),
+        ("", "/", {}),
+    ],
+)
+def test_urls(url, path, options):
+    assert FTPFileSystem._strip_protocol(url) == path
+    assert FTPFileSystem._get_kwargs_from_urls(url) == options
+
+
+def test_open_by_url(server):
+    options = {k: server.options[k] for k in ("tls",) if k in server.options}
+    url = "ftp://{username}:{password}@{host}:{port}/d/a.txt".format(**server.options)
+    with fsspec.open(url, **options) as f:
+        assert f.read() == b"hello world"
+
+
+def test_login_refused(server):
+    with pytest.raises(PermissionError, match="login") as caught:
+        make(server, password="another secret")
+    assert "another secret" not in str(caught.value)
+
+
+def test_nobody_listens(unused_port):
+    with pytest.raises(ConnectionRefusedError):
+        FTPFileSystem("127.0.0.1", port=unused_port)
+
+
+@pytest.fixture
+def unused_port():
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]  # bound, but nobody listens
+
+
+def test_a_kind_of_tls_that_is_not_known():
+    with pytest.raises(ValueError, match="tlsv1_2"):
+        FTPFileSystem("127.0.0.1", tls="xyz")
+
+
+def test_certificate(ftps_server):
+    import ssl
+
+    put(ftps_server, "a", b"a")
+    assert make(ftps_server, verify=ftps_server.ca_file).cat_file("/a") == b"a"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        make(ftps_server, verify=True)
+
+
+def test_no_password_is_shown(server, fs):
+    secret = server.options["password"]
+    assert secret not in repr(fs) and secret not in repr(fs.open("/d/a.txt"))
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.info("/nothing")
+    assert secret not in str(caught.value)
+    assert "password" not in fs.to_json(include_password=False)
+
+
+def test_timeout(ftp_server):
+    fs = make(ftp_server, timeout=0.3)
+    ftp_server.fault(silent=("MLST",))
+    with pytest.raises(TimeoutError):
+        fs.info("/a")
+    ftp_server.fault()
+    put(ftp_server, "a", b"a")
+    assert fs.info("/a")["size"] == 1  # by another connection: on the first the answer may still come
+
+
+def test_pickle(server, fs):
+    again = pickle.loads(pickle.dumps(fs))
+    assert again.cat_file("/d/a.txt") == b"hello world"
+    with fs.open("/d/a.txt") as f:
+        f.seek(6)
+        with pickle.loads(pickle.dumps(f)) as g:
+            assert g.read() == b"world"
+
+
+# listing --------------------------------------------------------------------------
+@pytest.fixture(params=[(), ("MLSD", "MLST"), ("MLSD", "MLST", "SIZE")])
+def lacking(request, server):
+    server.fault(unknown=request.param)
+    return request.param
+
+
+def test_listing(lacking, fs):
+    assert fs.ls("/", detail=False) == ["/d"]
+    assert fs.ls("/d", detail=False) == ["/d/a.txt", "/d/sub"]
+    assert {(e["name"], e["size"], e["type"]) for e in fs.ls("/d")} == {
+        ("/d/a.txt", 11, "file"),
+        ("/d/sub", 0, "directory"),
+    }
+    assert [e["name"] for e in fs.ls("/d/a.txt")] == ["/d/a.txt"]
+    assert fs.find("/") == ["/d/a.txt", "/d/sub/b c.txt"]
+    assert fs.glob("/d/*/b*") == ["/d/sub/b c.txt"]
+    assert fs.info("/d/sub/b c.txt")["size"] == 100
+    assert fs.info("/")["type"] == fs.info("/d")["type"] == "directory"
+    assert (fs.isdir("/d"), fs.isfile("/d"), fs.exists("/nothing")) == (True, False, False)
+    for missing in ("/nothing", "/nothing/deeper"):
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            fs.ls(missing)
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            fs.info(missing)
+
+
+def test_listings_are_remembered_until_something_changes(server, fs):
+    fs.ls("/d")
+    server_had = len(server.commands)
+    assert fs.ls("/d/", detail=False) == ["/d/a.txt", "/d/sub"]
+    assert fs.info("/d/a.txt")["size"] == 11
+    assert len(server.commands) == server_had
+    put(server, "d/new", b"1")
+    assert fs.info("/d/new")["size"] == 1
+    assert len(fs.ls("/d", refresh=True)) == 3
+    fs.pipe_file("/d/newer", b"2")
+    assert len(fs.ls("/d")) == 4
+
+
+@pytest.mark.parametrize(
+    "line, name, size, kind",
+    [
+        ("-rw-r--r--   1 root  root     1024 Nov 24 23:10 a b.txt", "a b.txt", 1024, "file"),
+        ("drwxr-xr-x 2 1000 1000 4096 Jan  1  2020 dir", "dir", 0, "directory"),
+        ("lrwxrwxrwx 1 o g 4 Jan 01 10:00 here -> there", "here", 4, "link"),
+        ("-rw-r--r-- 1 owner 5 Jan 01 10:00 no group", "no group", 5, "file"),
+        ("-rw-r--r--+ 1 o g 5 2024-05-06 10:00 leading", "leading", 5, "file"),
+        ("-rw-r--r-- 1 o g 5 Jan 01 10:00  space", " space", 5, "file"),
+        ("05-06-24  10:15AM       <DIR>          My Folder", "My Folder", 0, "directory"),
+        ("05-06-2024  10:15PM            1,234 my file.txt", "my file.txt", 1234, "file"),
+    ],
+)
+def test_lines_of_list(line, name, size, kind):
+    found = words.listed(line)
+    assert found is not None
+    assert (found[0], found[1]["size"], found[1]["type"]) == (name, size, kind)
+
+
+def test_lines_that_are_no_entries():
+    assert words.listed("total 24") is None
+    assert words.children(map(words.facts, ["type=cdir; /d", "type=pdir; ..", "type=file;size=3; ../x"]), "/d") == [
+        {"type": "file", "size": 3, "name": "/d/x"}
+    ]
+
+
+def test_names_in_other_encodings(ftp_server):
+    put(ftp_server, "é ü.txt", b"1")
+    assert make(ftp_server).ls("/", detail=False) == ["/é ü.txt"]
+    with pytest.raises(ValueError, match="newline"):
+        make(ftp_server).cat_file("/a\r\nDELE é ü.txt")
+    assert got(ftp_server, "é ü.txt") == b"1"
+
+
+# reading --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "start, end", [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)]
+)
+def test_cat_file(fs, start, end):
+    assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
+
+
+def test_reading_parts(server, fs):
+    put(server, "big", BIG)
+    with fs.open("/big", block_size=2**14) as f:
+        assert f.size == len(BIG)
+        assert f.read(10) == BIG[:10]
+        f.seek(1_000_000)
+        assert f.read(100_000) == BIG[1_000_000:1_100_000]
+        f.seek(-4, 2)
+        assert (f.read(), f.read()) == (BIG[-4:], b"")
+    assert len(server.connections) == 1
+
+
+def test_what_is_no_file(fs):
+    for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
+        with pytest.raises(kind, match=path):
+            fs.cat_file(path)
+
+
+class Told(Callback):
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def set_size(self, size):
+        super().set_size(size)
+        self.sizes.append(size)
+
+
+def test_transfers(server, fs, tmp_path):
+    put(server, "big", BIG)
+    target, told = tmp_path / "x" / "big", Told()
+    fs.get_file("/big", str(target), callback=told)
+    assert target.read_bytes() == BIG
+    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+    told = Told()
+    fs.put_file(str(target), "/new/folder/big", callback=told)
+    assert got(server, "new/folder/big") == BIG
+    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+    with pytest.raises(FileExistsError):
+        fs.put_file(str(target), "/new/folder/big", mode="create")
+    fs.get("/d", str(tmp_path / "tree"), recursive=True)
+    assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
+    fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
+    assert got(server, "copy/a.txt") == b"hello world"
+
+
+@pytest.mark.parametrize("fault", ["short", "broken"])
+def test_a_download_that_ends_early(server, fs, tmp_path, fault):
+    put(server, "big", BIG)
+    (tmp_path / "x").write_bytes(b"before")
+    f = fs.open("/big")
+    server.fault(**{fault: 300_000})
+    for read in (
+        lambda: fs.cat_file("/big"),
+        lambda: fs.get_file("/big", str(tmp_path / "x")),
+        lambda: fs.get("/big", str(tmp_path / "y")),
+        lambda: f.read(),
+    ):
+        with pytest.raises(OSError, match="FTP server"):
+            read()
+    assert os.listdir(tmp_path) == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"before"
+    server.fault()
+    assert f.read() == BIG
+
+
+def test_an_error_of_the_target_is_no_error_of_the_connection(server, fs):
+    put(server, "big", BIG)
+
+    class Full:
+        def write(self, data):
+            raise OSError(28, "no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fs.get_file("/big", None, outfile=Full())
+    assert fs.cat_file("/d/a.txt") == b"hello world"
+    assert sum(c.startswith("RETR /big") for c in server.commands) == 1
+
+
+# writing --------------------------------------------------------------------------
+def test_writing_in_blocks(server, fs):
+    with fs.open("/out", "wb", block_size=2**16) as f:
+        for at in range(0, len(BIG), 100_000):
+            f.write(BIG[at : at + 100_000])
+    assert got(server, "out") == BIG
+    with fs.open("/out", "ab") as f:
+        f.write(b"more")
+    assert got(server, "out") == BIG + b"more"
+    with fs.open("/out", "wb") as f:
+        f.write(b"short")
+    assert got(server, "out") == b"short"
+    with pytest.raises(FileExistsError, match="/out"):
+        fs.open("/out", "xb")
+    fs.touch("/empty")
+    assert got(server, "empty") == b""
+
+
+def test_transactions(server, fs):
+    with fs.transaction:
+        with fs.open("/d/new", "wb", block_size=10) as f:
+            f.write(b"0123456789" * 3)
+        with fs.open("/d/a.txt", "ab") as f:
+            f.write(b"!")
+        assert not fs.exists("/d/new")
+        assert got(server, "d/a.txt") == b"hello world"
+    assert (got(server, "d/new"), got(server, "d/a.txt")) == (b"0123456789" * 3, b"hello world!")
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            with fs.open("/d/newer", "wb") as f:
+                f.write(b"1")
+            1 / 0
+    assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
+    fs.mkdir("/tmp")
+    f = fs.open("/d/later", "wb", autocommit=False, tempdir="/tmp")
+    f.write(b"1")
+    f.close()
+    assert len(fs.ls("/tmp")) == 1
+    f.commit()
+    assert (fs.ls("/tmp"), got(server, "d/later")) == ([], b"1")
+
+
+def test_an_upload_that_fails(server, fs):
+    server.fault(refuse=200_000)
+    with pytest.raises(OSError):
+        fs.pipe_file("/big", BIG)
+    with pytest.raises(OSError):
+        with fs.open("/big2", "wb", block_size=2**20) as f:
+            f.write(BIG)
+    server.fault()
+    assert sum(c.startswith("STOR /big") for c in server.commands) == 2  # neither was tried again
+    assert os.listdir(server.folder) == ["d"]
+
+
+def test_a_source_that_fails(server, fs):
+    def parts():
+        yield BIG
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fs._write("STOR", "/half", parts())
+    assert not fs.exists("/half")
+    assert fs.cat_file("/d/a.txt") == b"hello world"
+
+
+# making, moving, removing -----------------------------------------------------------
+def test_folders(server, fs):
+    fs.mkdir("/m/n/o")
+    for make_again in (fs.mkdir, fs.makedirs):
+        with pytest.raises(FileExistsError, match="/m/n/o"):
+            make_again("/m/n/o")
+    fs.makedirs("/m/n/o", exist_ok=True)
+    fs.makedirs("/m/p/q", exist_ok=True)
+    with pytest.raises(FileNotFoundError):
+        fs.mkdir("/k/l", create_parents=False)
+    with pytest.raises(OSError, match="not empty"):
+        fs.rmdir("/m")
+    fs.rm("/m", recursive=True)
+    fs.rm("/d/a.txt")
+    assert fs.find("/") == ["/d/sub/b c.txt"]
+    for remove in (fs.rm, fs.rm_file, fs.rmdir):
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            remove("/nothing")
+
+
+def test_moving(server, fs):
+    fs.ls("/d")
+    fs.mv("/d/a.txt", "/d/z.txt")
+    fs.mv("/d", "/e")
+    assert fs.find("/") == ["/e/sub/b c.txt", "/e/z.txt"]
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.mv("/nothing", "/x")
+    with pytest.raises(FileNotFoundError, match="/no/folder"):
+        fs.mv("/e/z.txt", "/no/folder/z")
+    with pytest.raises(NotImplementedError, match="copy"):
+        fs.cp_file("/e/z.txt", "/y")
+
+
+def test_forbidden(server, fs):
+    server.permissions("elr")
+    for refused in (
+        lambda: fs.pipe_file("/d/x", b""),
+        lambda: fs.rm_file("/d/a.txt"),
+        lambda: fs.mkdir("/x"),
+        lambda: fs.mv("/d/a.txt", "/y"),
+    ):
+        with pytest.raises(PermissionError, match="rivileges"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    "command, attempt, kind",
+    [
+        ("RETR", lambda fs: fs.cat_file("/d/a.txt"), PermissionError),
+        ("MKD", lambda fs: fs.mkdir("/d/sub"), FileExistsError),
+        ("MKD", lambda fs: fs.mkdir("/other"), PermissionError),
+        ("DELE", lambda fs: fs.rm_file("/nothing"), FileNotFoundError),
+        ("DELE", lambda fs: fs.rm_file("/d/sub"), IsADirectoryError),
+        ("STOR", lambda fs: fs.pipe_file("/no/folder", b""), FileNotFoundError),
+    ],
+)
+def test_refusals_that_do_not_say_why(server, fs, command, attempt, kind):
+    server.fault(replies={command: "550 Operation failed."})
+    with pytest.raises(kind):
+        attempt(fs)
+
+
+# connections ------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda fs: fs.cat_file("/d/a.txt"),
+        lambda fs: fs.ls("/d"),
+        lambda fs: fs.pipe_file("/new", b"1"),
+        lambda fs: fs.mkdir("/m"),
+        lambda fs: fs.mv("/d/a.txt", "/b.txt"),
+    ],
+)
+def test_a_connection_that_was_dropped(server, fs, use):
+    server.drop()
+    use(fs)
+    assert len(server.connections) == 2
+
+
+def test_the_server_takes_leave(server, fs):
+    server.fault(replies={"MLST": "421 Timeout."})
+    with pytest.raises(ConnectionError):
+        fs.info("/d/a.txt")
+    assert server.commands.count("MLST /d/a.txt") == 2  # a fresh connection, once
+    server.fault()
+    assert fs.info("/d/a.txt")["size"] == 11
+
+
+def test_the_client_is_at_hand(server, fs):
+    assert isinstance(fs.ftp, ftplib.FTP)
+    assert fs.ftp.pwd() == "/"
+    server.drop()
+    assert fs.ftp.pwd() == "/"
+
+
+def test_ends_with_its_instance(server):
+    fs = make(server)
+    del fs
+    until(lambda: not server.connections[-1].open, "the connection is closed")
+    assert tokenize(server.options)  # the server is alive

@@ -1,0 +1,261 @@
+"""pyftpdlib's FTP server in a process of its own, recording what its clients do.
+
+    with FTPServer() as server:
+        fsspec.filesystem("ftp", **server.options)
+        server.connections   # [Connection(user="user", commands=["USER user", ...], ...), ...]
+
+Its files are those of ``server.folder``.  It can be told to misbehave: `FTPServer.drop`,
+`FTPServer.fault`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from fsspec.tests.servers.process import Process, serve
+
+USER, PASSWORD = "user", "a secret"
+
+
+@dataclass
+class Connection:
+    """One control connection."""
+
+    number: int
+    user: str | None = None
+    """who logged in on it"""
+    commands: list[str] = field(default_factory=list)
+    """as they arrived, but for the password"""
+    open: bool = True
+
+
+@dataclass
+class Fault:
+    """What goes wrong."""
+
+    unknown: tuple[str, ...] = ()
+    """commands that the server does not know"""
+    short: int | None = None
+    """bytes after which a download ends as if it were whole"""
+    broken: int | None = None
+    """bytes after which the server hangs up in a download"""
+    refuse: int | None = None
+    """bytes after which the server hangs up in an upload"""
+    replies: dict[str, str] = field(default_factory=dict)
+    """what to answer to a command, instead of doing it"""
+    silent: tuple[str, ...] = ()
+    """commands that are never answered"""
+
+
+class _Service:
+    """The server, on a thread of its process."""
+
+    def __init__(self, folder: str, tls: str) -> None:
+        from pyftpdlib import handlers, servers
+        from pyftpdlib.authorizers import DummyAuthorizer
+
+        logging.disable(logging.CRITICAL)
+        self.connections: list[Connection] = []
+        self.since = 0
+        self.fault_now = Fault()
+        self.live: list[Any] = []
+        self.hang_up = threading.Event()
+        service = self
+
+        class Data(handlers.TLS_DTPHandler if tls else handlers.DTPHandler):  # type: ignore[misc]
+            def use_sendfile(self) -> bool:
+                return False
+
+            def handle_read(self) -> None:
+                super().handle_read()
+                limit = service.fault_now.refuse
+                if limit is not None and self.tot_bytes_received > limit:
+                    control = self.cmd_channel
+                    self.close()
+                    control.close()
+
+            if not tls:
+                handle_read_event = handle_read  # as in the class itself, which calls it by this name
+
+            def push_with_producer(self, producer: Any) -> None:
+                super().push_with_producer(_Limited(producer, service.fault_now, self))
+
+        class Handler(handlers.TLS_FTPHandler if tls else handlers.FTPHandler):  # type: ignore[misc]
+            dtp_handler = Data
+            banner = "ready"
+
+            def on_connect(self) -> None:
+                self.note = Connection(len(service.connections))
+                service.connections.append(self.note)
+                service.live.append(self)
+
+            def on_disconnect(self) -> None:
+                self.note.open = False
+                service.live.remove(self)
+
+            def on_login(self, username: str) -> None:
+                self.note.user = username
+
+            def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+                self.note.commands.append("PASS" if cmd == "PASS" else line)
+                fault = service.fault_now
+                if cmd in fault.unknown:
+                    self.respond("500 not understood")
+                elif cmd in fault.replies:
+                    self.respond(fault.replies[cmd])
+                elif cmd not in fault.silent:
+                    super().pre_process_command(line, cmd, arg)
+
+        self.authorizer = DummyAuthorizer()
+        self.authorizer.add_user(USER, PASSWORD, folder, perm="elradfmwMT")
+        Handler.authorizer = self.authorizer
+        if tls:
+            Handler.certfile = tls
+        self.server = servers.FTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.server.ioloop.loop(0.01, False)
+            if self.hang_up.is_set():
+                for handler in list(self.live):
+                    handler.close()
+                self.hang_up.clear()
+
+    def port(self) -> int:
+        return self.server.address[1]
+
+    def drop(self) -> None:
+        self.hang_up.set()
+        while self.hang_up.is_set():
+            threading.Event().wait(0.005)
+
+    def fault(self, fault: Fault) -> None:
+        self.fault_now = fault
+
+    def permissions(self, letters: str) -> None:
+        self.authorizer.user_table[USER]["perm"] = letters
+
+    def record(self) -> list[Connection]:
+        return self.connections[self.since:]
+
+    def clear(self) -> None:
+        self.fault_now = Fault()
+        self.permissions("elradfmwMT")
+        self.since = len(self.connections)
+
+
+class _Limited:
+    """A producer of data that ends early where the fault says so."""
+
+    def __init__(self, producer: Any, fault: Fault, channel: Any) -> None:
+        self.producer, self.fault, self.channel, self.given = producer, fault, channel, 0
+
+    def more(self) -> bytes:
+        data = self.producer.more()
+        limit = self.fault.short if self.fault.broken is None else self.fault.broken
+        if limit is not None and data and not isinstance(self.producer, str):
+            left = limit - self.given
+            if left <= 0 and self.fault.broken is not None:
+                control = self.channel.cmd_channel
+                self.channel.close()
+                control.close()
+            data = data[:max(0, left)]
+        self.given += len(data)
+        return data
+
+
+class FTPServer:
+    """An FTP server, from ``with`` to its end.
+
+    Parameters
+    ----------
+    tls
+        also AUTH TLS, with a certificate that only ``ca_file`` vouches for.
+
+    Attributes
+    ----------
+    folder
+        where its files are.
+    options
+        storage options for a filesystem of it.
+    """
+
+    def __init__(self, tls: bool = False) -> None:
+        self.tls = tls
+
+    def __enter__(self) -> FTPServer:
+        self._home = tempfile.mkdtemp(prefix="fsspec-ftp-")
+        self.folder = os.path.join(self._home, "files")
+        os.mkdir(self.folder)
+        certificate = ""
+        self.ca_file = os.path.join(self._home, "ca.pem")
+        if self.tls:
+            import trustme
+
+            authority = trustme.CA()
+            certificate = os.path.join(self._home, "server.pem")
+            authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+            authority.cert_pem.write_to_path(self.ca_file)
+        self._process = Process("fsspec.tests.servers.ftp", self.folder, certificate)
+        self.options: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": self._process.ask("port"),
+            "username": USER,
+            "password": PASSWORD,
+            "timeout": 10,
+        }
+        if self.tls:
+            self.options["tls"] = True
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.end()
+        shutil.rmtree(self._home)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All control connections since the start or `clear`."""
+        return self._process.ask("record")
+
+    @property
+    def commands(self) -> list[str]:
+        """All commands on them."""
+        return [command for connection in self.connections for command in connection.commands]
+
+    def drop(self) -> None:
+        """Hang up on all clients, as after a time without a command."""
+        self._process.ask("drop")
+
+    def fault(self, **what: Any) -> None:
+        """Have something go wrong from now on; see `Fault`. Nothing given: no more."""
+        unknown = set(what) - {f.name for f in fields(Fault)}
+        if unknown:
+            raise TypeError(f"no such fault: {sorted(unknown)}")
+        self._process.ask("fault", Fault(**what))
+
+    def permissions(self, letters: str) -> None:
+        """What the user may do, in the letters of pyftpdlib."""
+        self._process.ask("permissions", letters)
+
+    def clear(self) -> None:
+        """No files, no faults, nothing on record."""
+        for entry in os.scandir(self.folder):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self._process.ask("clear")
+
+
+if __name__ == "__main__":
+    from fsspec.tests.servers.ftp import _Service as Service  # what it pickles is to have a proper name
+
+    serve(int(sys.argv[1]), Service(sys.argv[2], sys.argv[3]))

@@ -1,0 +1,90 @@
+"""A server in a process of its own, which is asked through pipes and ends with its owner.
+
+`Process` is the owner's side, `serve` the other: it answers commands until its stdin ends
+or the owner is gone.  What is asked for are methods of one object, by name.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+LIMIT = 10.0  # seconds for what was asked to come about
+
+
+class Process:
+    """``python -m module pid *arguments``, whose ``_main`` calls `serve`."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        env = {k: v for k, v in os.environ.items() if k != "FSSPEC_FORK_RESET"}
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, str(os.getpid()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**env, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+
+    def ask(self, name: str, *args: Any) -> Any:
+        """What the method ``name`` of the served object returns; raises what it raises."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with self.lock:
+            pickle.dump((name, args), self.process.stdin)
+            self.process.stdin.flush()
+            failed, result = pickle.load(self.process.stdout)
+        if failed:
+            raise result
+        return result
+
+    def end(self) -> None:
+        """End the server."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def serve(owner: int, served: Any) -> None:
+    """Answer on this thread; the server itself runs on others."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing else may write where the answers go
+
+    def watch() -> None:
+        # a forked child of the owner may hold the pipe open for longer than the owner lives
+        while os.getppid() == owner:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    while True:
+        try:
+            name, args = pickle.load(sys.stdin.buffer)
+        except (EOFError, pickle.UnpicklingError):
+            os._exit(0)
+        try:
+            answer = False, getattr(served, name)(*args)
+        except Exception as error:  # told to whoever asked
+            answer = True, error
+        pickle.dump(answer, out)
+        out.flush()
+
+
+def until(true: Any, what: str) -> None:
+    """Wait until ``true()`` is; AssertionError after `LIMIT`."""
+    deadline = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < deadline, f"did not come about: {what}"
+        time.sleep(0.01)
