@@ -23,6 +23,11 @@ LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fract
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
 
 
+def _crowding() -> float:
+    """By how much longer everything takes because other programs want the processors too."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @dataclass
 class Report:
     """What came of a child."""
@@ -42,7 +47,7 @@ class Report:
             return f"exit code {self.code}: {self.said}\n{self.stderr}"
         if self.stderr.strip():
             return f"noise: {self.stderr}"
-        if self.seconds > SLOW:
+        if self.seconds > SLOW * _crowding():
             return f"took {self.seconds:.1f} s"
         if self.said != "done":
             return str(self.said)
@@ -84,14 +89,14 @@ class Channel:
 
 
 def wait(pid: int, channel: Channel, begun: float) -> Report:
-    report = Report()
+    report, limit = Report(), LIMIT * _crowding()
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         report.seconds = time.monotonic() - begun
         if done:
             report.code = os.waitstatus_to_exitcode(status)
             return channel.read(report)
-        if report.seconds > LIMIT:
+        if report.seconds > limit:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR1)
                 time.sleep(0.3)

@@ -46,8 +46,12 @@ from typing import Any
 
 from fsspec import _fork
 
-REST_BOUND = 0.25
-"""Seconds that a fork may be held up to bring the loops to rest."""
+REST_BOUND = 1.0
+"""Seconds that a fork may be held up to bring the loops to rest.
+
+It takes milliseconds, but for a callback that blocks and machines with more work than
+processors: and there the longer bound is the lesser evil, for what forks in the middle of
+OpenSSL has a child that hangs."""
 
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
@@ -383,6 +387,28 @@ def _release(sock: socket.socket | None) -> None:
             os.close(fd)
 
 
+def _release_closing(transport: Any) -> None:
+    """Close what a thread of the parent was about to close as the process forked.
+
+    A socket forgets its descriptor before the kernel is asked to close it, and the fork may
+    fall between the two; the server would not see the parent's close while the child lives.
+    By now the number may be somebody else's, so the connection is told by its two ends.
+    """
+    ends = transport._extra.get("sockname"), transport._extra.get("peername")
+    try:
+        sock = socket.socket(fileno=transport._sock_fd)
+    except OSError:
+        return  # closed
+    try:
+        same = (sock.getsockname(), sock.getpeername()) == ends
+    except OSError:
+        same = False
+    if same:
+        sock.close()
+    else:
+        sock.detach()
+
+
 def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
     """Cut off a loop that can never run here from all that the parent uses.
 
@@ -397,7 +423,10 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
     for transport in list(other._transports.values()):
         if everything or _http_client(transport):
             released.add(transport._sock_fd)
-            _release(transport._sock)
+            if transport._sock is None or transport._sock.fileno() < 0:
+                _release_closing(transport)
+            else:
+                _release(transport._sock)
     if everything:
         for sock in list(other._connecting):
             released.add(sock.fileno())

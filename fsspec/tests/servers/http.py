@@ -120,6 +120,7 @@ class Site:
         self.connections: list[Connection] = []
         self.since = 0  # connections before that are not told of
         self.by_port: dict[int, int] = {}
+        self.relaying: set[Any] = set()
         self.tls = tls
         self.ca_pem = b""
 
@@ -189,6 +190,7 @@ class Site:
                     writer.transport.abort()
 
         up, down = asyncio.ensure_future(from_client()), asyncio.ensure_future(to_client())
+        self.relaying |= {up, down, asyncio.current_task()}  # asyncio itself holds tasks weakly
         try:
             await down
             with suppress(asyncio.TimeoutError):
@@ -197,6 +199,7 @@ class Site:
             pass
         finally:
             up.cancel()
+            self.relaying -= {up, down, asyncio.current_task()}
             note.open = False
             for each in (writer, before):
                 each.close()
