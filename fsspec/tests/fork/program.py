@@ -22,6 +22,11 @@ PATIENCE = 10.0  # seconds for the parent to answer after a child
 GROWTH = 24  # descriptors that a column may have open at its end above what it began with
 
 
+def patience() -> float:
+    """The same where other programs want the processors too."""
+    return PATIENCE * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def descriptors() -> int:
     """How many this process has open."""
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
@@ -50,7 +55,7 @@ def harmed(func: Callable[[], None], what: str) -> str:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(patience())
     return outcome[0] if outcome else f"{what} hangs:\n{stacks()}"
 
 
@@ -83,7 +88,7 @@ class Reader:
         self.enough.set()
         if self.request is None:
             return ""
-        self.thread.join(PATIENCE)
+        self.thread.join(patience())
         return f"the parent's request meanwhile hangs:\n{stacks()}" if self.thread.is_alive() else self.problem
 
 
