@@ -46,6 +46,8 @@ class Source:
     def _use(self, file: Any) -> None:
         self.file = file
         self._descriptor = _descriptor(file)
+        # asked now: in a child the file's filesystem may not even be asked what it is
+        self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
 
     def read_at(self, position: int, size: int) -> bytes:
@@ -95,7 +97,7 @@ class Source:
         busy = not self._lock.acquire(blocking=False)
         self._lock = threading.Lock()
         if self._descriptor is None and not isinstance(self.file, io.BytesIO):
-            self._stale = self._stale or busy or _shares_offset(self.file)
+            self._stale = self._stale or busy or not self._inheritable
             self._made_in = _fork.generation - 1
 
 

@@ -40,6 +40,9 @@ class CorruptArchive(ArchiveError, OSError):
     def __str__(self) -> str:
         return str(self.msg)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self),)
+
 
 @contextmanager
 def custom_reader(
@@ -183,7 +186,8 @@ class LibArchiveFileSystem(FileArchive):
     ) -> Any:
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
-            raise NotImplementedError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
+            what = f"{path!r} cannot be opened as {mode!r}"
+            raise NotImplementedError(f"{self._archive_name} is only read: {what}")
         try:
             with self._entries() as archive:
                 for entry in archive:

@@ -60,6 +60,7 @@ class TarFileSystem(FileArchive):
     """
 
     protocol = "tar"
+    _decompressed: Source | None = None
     _damaged = (tarfile.TarError, *DAMAGED)
 
     def __init__(
@@ -74,7 +75,6 @@ class TarFileSystem(FileArchive):
         super().__init__(**kwargs)
         self.index_store = index_store
         self._refused = {}
-        self._decompressed: Source | None = None
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
             self.compression = self._codec(compression)
@@ -140,9 +140,9 @@ class TarFileSystem(FileArchive):
         for name, member in self._by_name.items():
             if not name:
                 continue
-            entry = member.get_info()
+            entry: dict[str, Any] = dict(member.get_info())
             target = self._behind(member)
-            kind = typemap.get(member.type, "file")  # type: ignore[call-overload]
+            kind = typemap.get(member.type, "file")
             entry.update(name=name, size=target.size if target else 0, type=kind)
             table[name] = entry
             if climbs(member.name):
@@ -194,7 +194,7 @@ class TarFileSystem(FileArchive):
     def _open_member(self, path: str) -> Any:
         # of its own position: members are read at the same time
         tar = copy.copy(self.tar)
-        tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type, assignment]
+        tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]
         return tar.extractfile(self._member(path))
 
     # its end -------------------------------------------------------------------------
@@ -202,6 +202,8 @@ class TarFileSystem(FileArchive):
         """Close the archive; its members can no longer be read."""
         if hasattr(self, "tar"):
             self.tar.close()
+        if self._decompressed is not None:
+            self._decompressed.close()
         self._close_archive()
 
     def _after_fork_in_child(self) -> None:

@@ -59,7 +59,7 @@ class ZipFileSystem(FileArchive):
     """
 
     protocol = "zip"
-    _damaged = (zipfile.BadZipFile, *DAMAGED)
+    _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
 
     def __init__(
         self,
@@ -90,10 +90,11 @@ class ZipFileSystem(FileArchive):
                     mode = "w"
             if mode != "a":
                 self._open_archive(fo, f"{mode}b", target_protocol, target_options)
-            file = View(self._source) if self._source is not None else self.fo
+            file: Any = View(self._source) if self._source is not None else self.fo
             # a file that had to be new is written like any other
-            self.zip = zipfile.ZipFile(file, "w" if mode == "x" else mode, compression, **how)
-        except (*self._damaged, struct.error, UnicodeDecodeError, OverflowError) as error:
+            made_as: Any = "w" if mode == "x" else mode
+            self.zip = zipfile.ZipFile(file, made_as, compression, **how)
+        except self._damaged as error:
             self._close_archive()
             raise self._corrupt(error) from error
         except BaseException:
@@ -164,7 +165,7 @@ class ZipFileSystem(FileArchive):
             return MemberFile(self, path, member.file_size)
         self._check_writable(path)
         if not autocommit:
-            raise NotImplementedError(f"{self._archive_name} cannot take back {path!r}: it has no transactions")
+            raise NotImplementedError(f"{self._archive_name} has no transactions: {path!r} would stay in it")
         return MemberWriter(self, path, self.zip.open(path, "w", force_zip64=self.force_zip_64))
 
     def _open_member(self, path: str) -> Any:
@@ -211,7 +212,7 @@ class ZipFileSystem(FileArchive):
         if self.mode == "r":
             super()._after_fork_in_child()
             if hasattr(self, "zip"):
-                self.zip._lock = threading.RLock()  # type: ignore[attr-defined] # another thread's, perhaps
+                self.zip._lock = threading.RLock()  # type: ignore[attr-defined]  # maybe held
         else:
             # collecting the zip file would write the end of the archive
             _fork.keep([self.of, self.fo, getattr(self, "zip", None)])

@@ -1,0 +1,339 @@
+"""Zip archives; their forks are in test_archive_forks."""
+
+import base64
+import io
+import os
+import pickle
+import warnings
+import zipfile
+
+import pytest
+
+import fsspec
+from fsspec.implementations.tests.archives import zipped
+from fsspec.implementations.zip import ZipFileSystem
+
+TREE = {"a/b.txt": b"line 1\nline 2\nline 3", "a/c/d": b"deep" * 1000, "e/": b"", "top": b"0123456789"}
+ENCRYPTED = base64.b64decode(
+    "UEsDBBQACQAIAAAAIQAAAAAAAAAAAAwAAAAKABQAaGlkZGVuLnR4dFVUAQAAdXgLAAEEAAAAAAQAAAAAQ1xCuN5jTcSCH0THS7dP"
+    "uNKAu1mUiW5QiEZQSwcI7bFxEhoAAAAMAAAAUEsBAhQDFAAJAAgAAAAhAO2xcRIaAAAADAAAAAoAFAAAAAAAAAAAALSBAAAAAGhp"
+    "ZGRlbi50eHRVVAEAAHV4CwABBAAAAAAEAAAAAFBLBQYAAAAAAQABAEwAAABmAAAAAAA="
+)  # one member, hidden.txt, of traditional encryption with the password "secret"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "x.zip"
+    path.write_bytes(zipped(TREE))
+    return str(path)
+
+
+@pytest.fixture
+def fs(path):
+    return fsspec.filesystem("zip", fo=path)
+
+
+# entries -----------------------------------------------------------------------------
+def test_listings(fs):
+    assert fs.ls("", detail=False) == ["a", "e", "top"]
+    assert fs.ls("/a", detail=False) == fs.ls("zip://a/", detail=False) == ["a/b.txt", "a/c"]
+    assert fs.find("") == ["a/b.txt", "a/c/d", "top"]
+    assert fs.find("/a", withdirs=True) == ["a", "a/b.txt", "a/c", "a/c/d"]
+    assert fs.glob("*/*.txt") == ["a/b.txt"]
+    assert fs.isdir("e") and fs.isdir("a/c") and fs.isfile("/top")
+
+
+def test_entries(fs):
+    entry = fs.info("a/b.txt")
+    assert (entry["name"], entry["size"], entry["type"]) == ("a/b.txt", 20, "file")
+    assert entry["CRC"] and entry["filename"] == "a/b.txt" and entry["compress_type"] == zipfile.ZIP_DEFLATED
+    assert fs.info("e")["type"] == "directory"
+
+
+def test_of_two_members_of_a_name_the_later_one_counts():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as z, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # zipfile's, that the name is there
+        z.writestr("x", b"first")
+        z.writestr("y", b"")
+        z.writestr("x", b"the second")
+    fs = fsspec.filesystem("zip", fo=buffer)
+    assert fs.cat("x") == b"the second" and fs.info("x")["size"] == 10 and fs.find("") == ["x", "y"]
+
+
+def test_the_directory_is_read_once_and_no_listing_made_to_open(fs, path):
+    with fs.open("top") as f:
+        assert f.read() == TREE["top"]
+    assert fs.dir_cache is None
+    fs.find("")
+    table = fs.dir_cache
+    fs.ls("a")
+    assert fs.dir_cache is table
+
+
+# reading -----------------------------------------------------------------------------
+def test_reading(fs):
+    with fs.open("a/b.txt") as f:
+        assert f.readable() and f.seekable() and not f.writable()
+        assert (f.size, f.name, f.mode) == (20, "a/b.txt", "rb")
+        assert f.readline() == b"line 1\n" and f.tell() == 7
+        assert f.peek(3)[:3] == b"lin" and f.tell() == 7
+        assert f.read(4) == b"line" and f.seek(-2, 1) == 9 and f.read1(2) == b"ne"
+        assert f.seek(-6, 2) == 14 and f.readlines() == [b"line 3"] and f.read() == b""
+        assert list(fs.open("a/b.txt")) == TREE["a/b.txt"].splitlines(keepends=True)
+        buffer = bytearray(6)
+        f.seek(0)
+        assert f.readinto(buffer) == 6 and buffer == b"line 1"
+    assert f.closed
+    for act in (f.read, f.tell, lambda: f.seek(0)):
+        with pytest.raises(ValueError, match="closed"):
+            act()
+    assert "a/b.txt" in repr(f) and "x.zip" in repr(f)
+
+
+def test_text_and_codecs(fs, tmp_path):
+    with fs.open("a/b.txt", "r", newline="") as f:
+        assert f.readlines() == ["line 1\n", "line 2\n", "line 3"]
+    import gzip
+
+    (tmp_path / "y.zip").write_bytes(zipped({"x.gz": gzip.compress(b"within")}))
+    with fsspec.open(f"zip://x.gz::{tmp_path}/y.zip", compression="infer") as f:
+        assert f.read() == b"within"
+
+
+def test_members_are_read_at_the_same_time(fs):
+    files = [fs.open("a/c/d") for _ in range(3)]
+    files[1].seek(2)
+    parts = [[f.read(7) for f in files] for _ in range(50)]
+    for f, first in zip(files, (0, 2, 0)):
+        assert b"".join(p[files.index(f)] for p in parts) == TREE["a/c/d"][first:][:350]
+
+
+def test_pickles(fs):
+    f = fs.open("top")
+    f.seek(3)
+    assert pickle.loads(pickle.dumps(f)).read() == b"3456789"
+    assert pickle.loads(pickle.dumps(fs)).cat("top") == TREE["top"]
+
+
+def test_a_file_object_stays_its_owners(path):
+    with open(path, "rb") as f:
+        f.seek(3)
+        fs = ZipFileSystem(f)
+        assert fs.cat("top") == TREE["top"] and f.tell() == 3
+        member = fs.open("top")
+        fs.close()
+        assert not f.closed
+    with pytest.raises(ValueError, match="closed"):
+        member.read()
+    with pytest.raises(ValueError, match="closed"):
+        fs.cat("top")
+
+
+def test_downloads(fs, tmp_path):
+    fs.get("", str(tmp_path / "t"), recursive=True)
+    for name, data in TREE.items():
+        assert name.endswith("/") or (tmp_path / "t" / name).read_bytes() == data
+    assert (tmp_path / "t" / "e").is_dir()
+
+
+@pytest.mark.parametrize("name", ["nope", "a/nope", "top/x"])
+def test_what_is_not_there(fs, name):
+    for act in (fs.open, fs.info, fs.cat, fs.ls):
+        with pytest.raises(FileNotFoundError, match=name):
+            act(name)
+
+
+def test_folders_are_not_read(fs):
+    for name in ("a", "e"):
+        with pytest.raises(IsADirectoryError):
+            fs.open(name)
+
+
+# writing -----------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["w", "a", "x"])
+def test_a_new_archive(tmp_path, mode):
+    path = tmp_path / ("" if mode == "x" else "new") / "made.zip"
+    fs = ZipFileSystem(str(path), mode, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
+    fs.pipe("a/b", b"1" * 5000)
+    with fs.open("c", "wb") as f:
+        assert f.writable() and not f.readable()
+        assert f.write(b"12") == 2 and f.write(b"345") == 3 and f.tell() == 5
+        f.flush()
+    with fs.open("t", "w") as f:
+        f.write("text")
+    fs.pipe_file("stored", b"2" * 100, compress_type=zipfile.ZIP_STORED)
+    assert fs.find("") == ["a/b", "c", "stored", "t"] and fs.exists("a/b") and fs.info("c")["size"] == 5
+    with pytest.raises(FileExistsError):
+        fs.pipe_file("c", b"", mode="create")
+    fs.close()
+    fs.close()
+    with zipfile.ZipFile(path) as z:
+        assert z.testzip() is None and z.namelist() == ["a/b", "c", "t", "stored"]
+        assert z.read("c") == b"12345" and z.read("t") == b"text"
+        assert z.getinfo("a/b").compress_size < 100 and z.getinfo("stored").compress_size == 100
+
+
+def test_adding(path):
+    fs = ZipFileSystem(path, "a")
+    assert fs.exists("top")
+    fs.pipe("more", b"more")
+    assert fs.find("") == ["a/b.txt", "a/c/d", "more", "top"]
+    with pytest.raises(OSError, match="being written.*close it"):
+        fs.open("top")
+    fs.close()
+    assert ZipFileSystem(path).cat(["more", "top"]) == {"more": b"more", "top": TREE["top"]}
+
+
+def test_an_archive_that_exists_is_not_made_anew(path):
+    with pytest.raises(FileExistsError, match="x.zip"):
+        ZipFileSystem(path, "x")
+    assert ZipFileSystem(path).cat("top") == TREE["top"]
+
+
+def test_what_zipfile_refuses_leaves_the_archive_alone(path):
+    with pytest.raises(NotImplementedError):
+        ZipFileSystem(path, "w", compression=77)
+    assert ZipFileSystem(path).cat("top") == TREE["top"]
+
+
+def test_without_zip64_members_are_no_larger_for_it(tmp_path):
+    sizes = []
+    for allowed in (True, False):
+        path = tmp_path / f"{allowed}.zip"
+        fs = ZipFileSystem(str(path), "w", allowZip64=allowed)
+        with fs.open("x", "wb") as f:
+            f.write(b"1")
+        fs.close()
+        sizes.append(path.stat().st_size)
+        assert ZipFileSystem(str(path)).cat("x") == b"1"
+    assert sizes[0] == sizes[1] + 20
+
+
+def test_the_archive_is_finished_when_it_is_dropped(tmp_path):
+    path = tmp_path / "made.zip"
+    with fsspec.open(f"zip://x::{path}", "wb", zip={"mode": "w"}) as f:
+        f.write(b"data")
+    del f
+    with fsspec.open(f"zip://x::{path}") as f:
+        assert f.read() == b"data"
+
+
+def test_an_archive_that_is_written_cannot_be_pickled(tmp_path):
+    fs = ZipFileSystem(str(tmp_path / "made.zip"), "w")
+    with pytest.raises(RuntimeError, match="being written"):
+        pickle.dumps(fs)
+
+
+def test_no_transactions(tmp_path):
+    fs = ZipFileSystem(str(tmp_path / "made.zip"), "w")
+    with fs.transaction, pytest.raises(NotImplementedError, match="transactions"):
+        fs.open("x", "wb")
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b", "xb"])
+def test_modes_of_members(fs, mode):
+    with pytest.raises(ValueError, match="'rb' or 'wb'"):
+        fs.open("top", mode)
+
+
+def test_an_archive_that_is_read_is_not_written(fs):
+    for act in (lambda: fs.open("new", "wb"), lambda: fs.pipe("new", b"")):
+        with pytest.raises(OSError, match="open for reading"):
+            act()
+    with pytest.raises(ValueError, match="'q'.*r, w, a, x"):
+        ZipFileSystem(io.BytesIO(), "q")
+
+
+# over the network --------------------------------------------------------------------
+def test_over_http(http_server):
+    pytest.importorskip("aiohttp")
+    http_server.files["/x.zip"] = zipped(TREE)
+    with fsspec.open(f"zip://a/b.txt::{http_server.url}/x.zip", "r") as f:
+        assert f.read() == TREE["a/b.txt"].decode()
+    with fsspec.open_files(f"zip://a/**::{http_server.url}/x.zip?token=SECRET") as files:
+        assert [f.read() for f in files] == [TREE["a/b.txt"], TREE["a/c/d"]]
+    http_server.files["/x.zip"] = zipped(TREE)[:-10]
+    with pytest.raises(zipfile.BadZipFile) as caught:
+        fsspec.filesystem("zip", fo=f"{http_server.url}/x.zip?token=SECRET")
+    assert "x.zip" in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+# bad input ---------------------------------------------------------------------------
+@pytest.mark.parametrize("cut", [1, 10, 22, 60, 200])
+def test_cut_off(tmp_path, cut):
+    path = tmp_path / "cut.zip"
+    path.write_bytes(zipped(TREE)[:-cut])
+    with pytest.raises(zipfile.BadZipFile, match="cut.zip") as caught:
+        ZipFileSystem(str(path))
+    assert isinstance(caught.value, ValueError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_damaged_in_any_byte(tmp_path):
+    """Whatever is wrong, what is raised says so; bytes that are read are right, or no error is missing."""
+    tree = {"a/b": b"1234567890" * 5, "c": b"xyz"}
+    whole = zipped(tree)
+    path = tmp_path / "bad.zip"
+    for at in range(0, len(whole), 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            fs = ZipFileSystem(str(path))
+            found = {name: fs.cat_file(name) for name in fs.find("")}
+        except (ValueError, OSError, NotImplementedError, RuntimeError) as error:
+            assert "bad.zip" in str(error) or isinstance(error, NotImplementedError), (at, repr(error))
+        else:
+            assert set(found.values()) <= set(tree.values()), at
+
+
+def test_a_wrong_checksum(tmp_path):
+    whole = bytearray(zipped({"x": b"0123456789" * 10, "y": b"fine"}, zipfile.ZIP_STORED))
+    whole[whole.find(b"0123") + 50] ^= 1
+    path = tmp_path / "crc.zip"
+    path.write_bytes(whole)
+    fs = ZipFileSystem(str(path))
+    for act in (lambda: fs.cat("x"), lambda: fs.get("x", str(tmp_path / "got"))):
+        with pytest.raises(zipfile.BadZipFile, match="'x'.*crc.zip.*CRC"):
+            act()
+    assert not os.path.exists(tmp_path / "got") and fs.cat("y") == b"fine"
+
+
+def test_encrypted_members(tmp_path):
+    path = tmp_path / "secret.zip"
+    path.write_bytes(ENCRYPTED)
+    fs = ZipFileSystem(str(path))
+    assert fs.find("") == ["hidden.txt"]
+    with pytest.raises(RuntimeError, match="'hidden.txt'.*secret.zip.*setpassword"):
+        fs.cat("hidden.txt")
+    fs.zip.setpassword(b"secret")
+    assert fs.cat("hidden.txt") == b"hidden text\n"
+
+
+def test_a_file_opened_as_text(path):
+    with open(path, encoding="latin-1") as f, pytest.raises(ValueError, match="x.zip.*'rb'"):
+        ZipFileSystem(f)
+
+
+def test_no_archive_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nope.zip"):
+        ZipFileSystem(str(tmp_path / "nope.zip"))
+
+
+@pytest.mark.parametrize("evil", ["../out", "/abs/out", "a/../../out", "a/../x"])
+def test_names_that_lead_out_are_read_but_not_unpacked(tmp_path, evil):
+    (tmp_path / "evil.zip").write_bytes(zipped({"good": b"1", evil: b"evil"}))
+    fs = ZipFileSystem(str(tmp_path / "evil.zip"))
+    names = fs.find("")
+    assert len(names) == 2 and sorted(fs.cat(names).values()) == [b"1", b"evil"]
+    target = tmp_path / "deep" / "target"
+    for act in (
+        lambda: fs.get("", str(target), recursive=True),
+        lambda: fs.get(names, str(target) + "/"),
+        lambda: fs.get("**", str(target) + "/"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            act()
+        assert evil in str(caught.value) and "evil.zip" in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["evil.zip"]
+    fs.get("good", str(target / "good"))
+    assert (target / "good").read_bytes() == b"1"
