@@ -184,6 +184,14 @@ class CachingFileSystem(ChainedFileSystem):
         finally:
             self._drop([path])
 
+    def expand_path(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+    ) -> list[str]:
+        """What paths and patterns stand for; the target is not asked about a single plain path."""
+        if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
+            return [self._strip_protocol(path)]
+        return self.fs.expand_path(self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs)
+
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
         """Make a local folder; where the target is awaitable, its method of that name."""
         if self.async_impl:
@@ -329,20 +337,26 @@ class CachingFileSystem(ChainedFileSystem):
 
     def _open_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
         self._check_cache()
+        found = self._usable(path) or (self._metadata.load() and self._usable(path))
+        if not found:
+            return self._new_blocks(path, block_size, kwargs)
+        detail, fn = found
+        if detail["blocks"] is True:
+            return local_copy(path, fn)
+        if block_size not in (None, detail["blocksize"]):
+            raise BlocksizeMismatchError(
+                f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
+                " open it with that block_size, or call pop_from_cache for it first"
+            )
+        return BlockFile(self, path, detail, fn, **kwargs)
+
+    def _usable(self, path: str) -> Any:
+        """The entry and the local path of a whole copy, or of one that blocks can be added to."""
         for detail, fn in self._metadata.lookup(path, self):
-            if self._out_of_date(path, fn) or not os.path.exists(fn):
-                continue
-            if detail["blocks"] is True:
-                return local_copy(path, fn)
-            if not self._folders.is_written(fn):
-                continue  # blocks would have to be added to it
-            if block_size not in (None, detail["blocksize"]):
-                raise BlocksizeMismatchError(
-                    f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
-                    " open it with that block_size, or call pop_from_cache for it first"
-                )
-            return BlockFile(self, path, detail, fn, **kwargs)
-        return self._new_blocks(path, block_size, kwargs)
+            if detail["blocks"] is True or self._folders.is_written(fn):
+                if os.path.exists(fn) and not self._out_of_date(path, fn):
+                    return detail, fn
+        return None
 
     def _new_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
         entry = self.fs.info(path)
@@ -365,7 +379,10 @@ class CachingFileSystem(ChainedFileSystem):
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._folders.make()
         os.makedirs(os.path.dirname(fn), exist_ok=True)
-        return BlockFile(self, path, self._metadata.reserve(path, detail), fn, **kwargs)
+        detail = self._metadata.reserve(path, detail, self)
+        if detail["blocks"] is True:  # another process was faster
+            return local_copy(path, fn)
+        return BlockFile(self, path, detail, fn, **kwargs)
 
     def close_and_update(self, f: Any, close: Callable[[], Any]) -> None:
         """Enter the blocks of a file in the table as it is closed.

@@ -11,6 +11,7 @@ itself; the table of the cache hears of the owner's blocks only.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -20,6 +21,8 @@ from fsspec.caching import MMapCache
 from fsspec.implementations._cached_folders import remove
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
+
+logger = logging.getLogger("fsspec.cached")
 
 
 class LocalTempFile:
@@ -128,6 +131,15 @@ class LocalTempFile:
         """Give up what was written."""
         self.fh.close()
         remove(self.fn)
+
+    @_fork.owner_only
+    def __del__(self) -> None:
+        """Close what nobody closed, as other files do: codecs leave to this what is below them."""
+        if "fh" in self.__dict__:
+            try:
+                self.close()
+            except Exception:  # nobody could handle it
+                logger.exception("%r was not uploaded", self)
 
     def _after_fork_in_child(self) -> None:
         object.__setattr__(self, "__class__", inherited(type(self)))

@@ -84,7 +84,11 @@ class WholeFileCacheFileSystem(CachingFileSystem):
     def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
         """Copy files, all at once; the local path of each, or what went wrong with it."""
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
-        unknown = [p for p in paths if p not in known] if self._has_table else []
+        if self._has_table and self._metadata.load():  # others have been here
+            for path in paths:
+                there = filter(os.path.exists, self._copies(path, known.get(path)) if path not in out else ())
+                out.update((path, fn) for fn in list(there)[:1])
+        unknown = [p for p in paths if p not in known and p not in out] if self._has_table else []
         if unknown:
             # asked before: if a file changes meanwhile its copy is fetched again, and not kept for new
             known = {**known, **dict(zip(unknown, (yield from self._uids(unknown))))}
@@ -139,15 +143,25 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             remove(plain)
 
     def _on_target(self, plan: Plan) -> Any:
-        """What a plan of the target's operations returns."""
-        if self.fs.async_impl:
-            return sync(self.fs.loop, awaiting.drive, self.fs, plan)
-        return drive(self.fs, plan)
+        """What a plan returns: it runs here, and the target is only troubled with what it asks for."""
+        if not self.async_impl:
+            return drive(self.fs, plan)
+        try:
+            step = next(plan)
+            while True:
+                try:
+                    answer = sync(self.fs.loop, awaiting.drive, self.fs, _single(step))
+                except Exception as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(answer)
+        except StopIteration as end:
+            return end.value
+        finally:
+            plan.close()
 
     async def _awaited_on_target(self, plan: Plan) -> Any:
-        if self.fs.async_impl:
-            return await awaiting.drive(self.fs, plan)
-        return drive(self.fs, plan)
+        return await awaiting.drive(self.fs, plan) if self.async_impl else drive(self.fs, plan)
 
     def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
         """What ``use`` makes of the local path of a file, which is copied if need be."""
@@ -342,7 +356,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             remove(part)
             raise
         f._owner = self
-        _fork.finalize(f, remove, part)  # of one that is dropped without being closed
+        _fork.finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
         return f
 
     def open_many(self, open_files: Any, **kwargs: Any) -> list[Any]:
@@ -394,6 +408,10 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             for f in files:
                 f.close()
             _raise_first(self._on_target(_uploading(files)))
+
+
+def _single(step: Any) -> Plan:
+    return (yield step)
 
 
 class _Together(list):

@@ -64,16 +64,15 @@ class CacheMetadata:
         self._changed = {}
 
     # the files -----------------------------------------------------------------------
-    def load(self) -> None:
-        """Read the tables that have changed since they were read last."""
-        for number in range(len(self._storage)):
-            self._load(number)
+    def load(self) -> bool:
+        """Read the tables that have changed since they were read last; whether there are any."""
+        return any([self._load(number) for number in range(len(self._storage))])
 
-    def _load(self, number: int) -> None:
+    def _load(self, number: int) -> bool:
         path = os.path.join(self._storage[number], TABLE)
         sign = _sign(path)
-        if sign is not None and sign == self._signs[number]:
-            return
+        if sign == self._signs[number]:
+            return False
         table = {} if sign is None else _read(path)
         if number == len(self._storage) - 1:
             for name, detail in list(self._changed.items()):
@@ -83,6 +82,7 @@ class CacheMetadata:
                     table[name] = _merged(table.get(name), detail)
         self.cached_files[number] = table
         self._signs[number] = sign
+        return True
 
     def save(self) -> None:
         """Write what has changed; nothing is written where nothing has."""
@@ -133,7 +133,7 @@ class CacheMetadata:
             if detail is None:
                 continue
             if cfs is not None:
-                if cfs.expiry and time.time() - detail["time"] > cfs.expiry:
+                if _too_old(detail, cfs):
                     continue
                 if cfs.check_files:
                     uid = cfs.fs.ukey(path) if uid is None else uid
@@ -216,7 +216,7 @@ class CacheMetadata:
         return fns, not self.cached_files[-1]
 
     # copies in blocks ----------------------------------------------------------------
-    def reserve(self, path: str, detail: Detail) -> Detail:
+    def reserve(self, path: str, detail: Detail, cfs: Any) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 
         Returns
@@ -229,8 +229,9 @@ class CacheMetadata:
         with _alone(folder):
             self._load(len(self._storage) - 1)
             present = self.cached_files[-1].get(path)
-            if present is not None and _same(present, detail) and os.path.exists(fn):
-                return present
+            if present is not None and _same(present, detail) and not _too_old(present, cfs):
+                if os.path.exists(fn):
+                    return present
             remove(fn)  # whoever has it mapped keeps what it maps
             with open(fn, "xb") as f:
                 f.truncate(detail["size"])
@@ -288,6 +289,10 @@ def _is_entry(detail: Any) -> bool:
         and "uid" in detail
         and (detail["blocks"] is True or {"size", "blocksize"} <= detail.keys())
     )
+
+
+def _too_old(detail: Detail, cfs: Any) -> bool:
+    return bool(cfs.expiry) and time.time() - detail["time"] > cfs.expiry
 
 
 def _same(one: Detail, other: Detail) -> bool:

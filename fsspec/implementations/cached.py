@@ -16,7 +16,6 @@ needs the target is subject to what a fork did to that (see the fork guide).
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from typing import Any, ClassVar
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._cached_blocks import CachingFileSystem
-from fsspec.implementations._cached_files import LocalTempFile
+from fsspec.implementations._cached_files import LocalTempFile, logger
 from fsspec.implementations._cached_folders import remove
 from fsspec.implementations._cached_whole import WholeFileCacheFileSystem
 from fsspec.implementations.chained import ChainedFileSystem
@@ -37,9 +36,8 @@ __all__ = [
     "SimpleCacheFileSystem",
     "WholeFileCacheFileSystem",
     "WriteCachedTransaction",
+    "logger",
 ]
-
-logger = logging.getLogger("fsspec.cached")
 
 
 class WriteCachedTransaction(Transaction):
