@@ -176,6 +176,8 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
         _fork.check()
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)
+    if sys.is_finalizing():
+        raise RuntimeError(f"the interpreter is ending: no event loop runs {func!r} any more")
     if asyncio._get_running_loop() is loop:
         raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
     coro = func(*args, **kwargs)
