@@ -24,6 +24,9 @@ from fsspec import _fork
 from fsspec.exceptions import ForkError
 
 
+_LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
+
+
 class Source:
     """One open file, read by position from any thread.
 
@@ -35,11 +38,17 @@ class Source:
         opens the same file once more; None where nobody knows how.
     name
         of the file in messages.
+    decodes
+        whether the file is a codec over another.
     """
 
-    def __init__(self, file: Any, reopen: Callable[[], Any] | None, name: str) -> None:
+    def __init__(
+        self, file: Any, reopen: Callable[[], Any] | None, name: str, decodes: bool = False
+    ) -> None:
         self.reopen = reopen
         self.name = name
+        self.decodes = decodes
+        self._made_in = _fork.generation
         self._lock = threading.Lock()
         self._use(file)
 
@@ -49,6 +58,11 @@ class Source:
         # asked now: in a child the file's filesystem may not even be asked what it is
         self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a plain file of this machine."""
+        return self._descriptor is not None
 
     def read_at(self, position: int, size: int) -> bytes:
         """``size`` bytes, fewer only at the end of the file; all that follow if negative.
@@ -62,8 +76,13 @@ class Source:
             return _pread(self._open_descriptor(), size, position)
         with self._lock:
             file = self._current()
-            file.seek(position)
-            return file.read(size)
+            try:
+                file.seek(position)
+                return file.read(size)
+            except BaseException:
+                # a codec that was interrupted by its file's failure would go on with wrong bytes
+                self._stale = self.decodes
+                raise
 
     def size(self) -> int:
         """Bytes of the file."""
@@ -88,7 +107,9 @@ class Source:
                 owner = _fork.owner_pid(self._made_in)
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
                 raise ForkError(f"The file object of {self.name}", owner, advice=advice)
-            _fork.keep(self.file)  # the parent's; closing it could wait for a thread that is not here
+            if self._made_in != _fork.generation:
+                _fork.keep(self.file)  # the parent's; closing it could wait for a thread that is not here
+                self._made_in = _fork.generation
             self._use(self.reopen())
         return self.file
 
@@ -98,7 +119,6 @@ class Source:
         self._lock = threading.Lock()
         if self._descriptor is None and not isinstance(self.file, io.BytesIO):
             self._stale = self._stale or busy or not self._inheritable
-            self._made_in = _fork.generation - 1
 
 
 class SeekError(OSError):
@@ -142,6 +162,57 @@ class View(io.RawIOBase):
         data = self.read(len(out))
         out[: len(data)] = data
         return len(data)
+
+
+class DirectoryView(View):
+    """A view by which an archive's directory is read: what lies close together is fetched together.
+
+    Where headers follow each other closely, as much as it takes for many of them is fetched
+    at a time; where large members lie between them, little.  `done` ends that.
+
+    Parameters
+    ----------
+    tail
+        bytes at the end of the source to fetch at once.
+    """
+
+    def __init__(self, source: Source, tail: int = 0) -> None:
+        super().__init__(source)
+        self._step = _LEAST
+        self._held = b""
+        self._held_at = 0
+        self._held_to_end = False
+        if tail:
+            self._held_at = max(0, source.size() - tail)
+            self._held = source.read_at(self._held_at, tail)
+            self._held_to_end = True
+
+    def done(self) -> None:
+        """Hold nothing any more, and read just what is asked for."""
+        self._step = 0
+        self._held = b""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not self._step:
+            return super().read(size)
+        size = -1 if size is None else size
+        start = self._at - self._held_at
+        enough = self._held_to_end or 0 <= size <= len(self._held) - start
+        if start < 0 or not enough:
+            self._fetch(size)
+            start = 0
+        data = self._held[start:] if size < 0 else self._held[start : start + size]
+        self._at += len(data)
+        return data
+
+    def _fetch(self, size: int) -> None:
+        gap = self._at - (self._held_at + len(self._held))
+        close = self._held and -len(self._held) <= gap <= self._step
+        self._step = min(2 * self._step, _MOST) if close else _LEAST
+        wanted = -1 if size < 0 else max(size, self._step)
+        self._held_at = self._at
+        self._held = self._source.read_at(self._at, wanted)
+        self._held_to_end = len(self._held) < wanted or wanted < 0
 
 
 def _plain(file: Any) -> Any:

@@ -67,7 +67,8 @@ class FileArchive(AbstractArchiveFileSystem):
         if isinstance(fo, io.TextIOBase):
             raise ValueError(f"{self._archive_name} was opened as text, an archive needs mode 'rb'")
         if "r" in mode and "+" not in mode:
-            self._source = Source(fo, self._reopening(), self._archive_name)
+            decodes = self.of is not None and self.of.compression is not None
+            self._source = Source(fo, self._reopening(), self._archive_name, decodes)
         _fork.register(self)
 
     def _reopening(self) -> Callable[[], Any] | None:
@@ -166,8 +167,11 @@ class MemberFile(io.BufferedIOBase):
         f = self._f or self._opened()
         try:
             return getattr(f, method)(*args)
-        except self.fs._damaged as error:
-            raise self.fs._corrupt(error, self.path) from error
+        except BaseException as error:
+            self._f = None  # it may have lost bytes: what follows is read from our position anew
+            if isinstance(error, self.fs._damaged):
+                raise self.fs._corrupt(error, self.path) from error
+            raise
 
     def _moved(self, data: bytes) -> bytes:
         self._at += len(data)

@@ -20,7 +20,7 @@ from typing import Any
 from fsspec._openfile import get_compression
 from fsspec.archive import climbs
 from fsspec.compression import compr
-from fsspec.implementations._archive_bytes import Source, View
+from fsspec.implementations._archive_bytes import DirectoryView, Source, View
 from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile
 
 __all__ = ["TarFileSystem", "typemap"]
@@ -80,8 +80,10 @@ class TarFileSystem(FileArchive):
             self.compression = self._codec(compression)
             bytes_of = self._bytes()
             try:
-                self.tar = tarfile.open(fileobj=View(bytes_of), mode="r:")
+                view = DirectoryView(bytes_of)
+                self.tar = tarfile.open(fileobj=view, mode="r:")
                 self._by_name = self._read_headers(bytes_of)
+                view.done()
             except self._damaged as error:
                 raise self._corrupt(error) from error
             except OSError as error:
@@ -115,7 +117,7 @@ class TarFileSystem(FileArchive):
         def decompress() -> Any:
             return codec(View(source), mode="rb")
 
-        self._decompressed = Source(decompress(), decompress, source.name)
+        self._decompressed = Source(decompress(), decompress, source.name, decodes=True)
         return self._decompressed
 
     def _read_headers(self, bytes_of: Source) -> dict[str, tarfile.TarInfo]:

@@ -18,7 +18,7 @@ from typing import Any
 from fsspec import _fork
 from fsspec.archive import climbs
 from fsspec.exceptions import ForkError
-from fsspec.implementations._archive_bytes import View
+from fsspec.implementations._archive_bytes import DirectoryView
 from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile, MemberWriter
 
 __all__ = ["ZipFileSystem"]
@@ -90,10 +90,15 @@ class ZipFileSystem(FileArchive):
                     mode = "w"
             if mode != "a":
                 self._open_archive(fo, f"{mode}b", target_protocol, target_options)
-            file: Any = View(self._source) if self._source is not None else self.fo
+            file: Any = self.fo
+            if self._source is not None:
+                # over a network one request for the end with, mostly, the whole directory
+                file = DirectoryView(self._source, tail=0 if self._source.local else 2**16)
             # a file that had to be new is written like any other
             made_as: Any = "w" if mode == "x" else mode
             self.zip = zipfile.ZipFile(file, made_as, compression, **how)
+            if self._source is not None:
+                file.done()
         except self._damaged as error:
             self._close_archive()
             raise self._corrupt(error) from error

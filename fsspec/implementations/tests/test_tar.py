@@ -273,3 +273,23 @@ def test_an_archive_without_the_blocks_at_its_end(tmp_path):
 def test_no_archive_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nope.tar"):
         TarFileSystem(str(tmp_path / "nope.tar"))
+
+
+@pytest.mark.parametrize("compression", ["", "gz"])
+def test_a_failure_of_the_network_does_not_change_what_is_read_after_it(http_server, compression):
+    members = contents(2)
+    http_server.files["/x.tar"] = tarred(members, compression)
+    fs = TarFileSystem(f"{http_server.url}/x.tar")
+    f = fs.open("folder/member0")
+    start = f.read(1000)
+    fresh = fs.fo.fs.open(f"{http_server.url}/x.tar", block_size=2**16, cache_type="none")
+    fs._source.file = fresh  # so that each read is a request
+    f.seek(5000)
+    http_server.fault("/x.tar", status=503)
+    with pytest.raises(OSError):
+        f.seek(110_000)
+        f.read(5000)
+    http_server.fault("/x.tar")
+    f.seek(1000)
+    assert start + f.read() == members["folder/member0"]
+    assert fs.cat("folder/member1") == members["folder/member1"]
