@@ -23,7 +23,7 @@ LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fract
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
 
 
-def _crowding() -> float:
+def crowding() -> float:
     """By how much longer everything takes because other programs want the processors too."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
@@ -47,7 +47,7 @@ class Report:
             return f"exit code {self.code}: {self.said}\n{self.stderr}"
         if self.stderr.strip():
             return f"noise: {self.stderr}"
-        if self.seconds > SLOW * _crowding():
+        if self.seconds > SLOW * crowding():
             return f"took {self.seconds:.1f} s"
         if self.said != "done":
             return str(self.said)
@@ -89,7 +89,7 @@ class Channel:
 
 
 def wait(pid: int, channel: Channel, begun: float) -> Report:
-    report, limit = Report(), LIMIT * _crowding()
+    report, limit = Report(), LIMIT * crowding()
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         report.seconds = time.monotonic() - begun

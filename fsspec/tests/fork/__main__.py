@@ -44,7 +44,6 @@ def run(todo: list[Column], workers: int, progress: bool) -> dict[Column, Outcom
                 results[column] = reason
             else:
                 waiting.put(column)
-        total = waiting.qsize()
 
         def work() -> None:
             with Runner(places) as runner:
@@ -53,17 +52,16 @@ def run(todo: list[Column], workers: int, progress: bool) -> dict[Column, Outcom
                         column = waiting.get_nowait()
                     except queue.Empty:
                         return
-                    results[column] = runner.run(column)
+                    results[column] = outcome = runner.run(column)
                     if progress:
-                        print(f"\r{total - waiting.qsize()}/{total} ", end="", file=sys.stderr, flush=True)
+                        found = " ".join(each["outcome"] for each in outcome.values())
+                        print(f"{len(results)}/{len(todo)} {column}: {found}", file=sys.stderr, flush=True)
 
         threads = [threading.Thread(target=work) for _ in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    if progress:
-        print("\r", end="", file=sys.stderr)
     return results
 
 
@@ -118,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     option("--ways", WAYS, "how it forks: " + ", ".join(WAYS))
     option("--modes", MODES, "the modes: " + ", ".join(MODES))
     parser.add_argument("--workers", type=int, default=2, help="columns to run at a time (2)")
+    parser.add_argument("--progress", action="store_true", help="say on stderr how far it is")
     parser.add_argument("--notes", action="store_true", help="show all of what is known of a problem")
     args = parser.parse_args(argv)
     missing = [name for name in ("aiohttp",) if importlib.util.find_spec(name) is None]
@@ -126,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     begun = time.monotonic()
     todo = chosen(args)
-    results = run(todo, args.workers, progress=sys.stderr.isatty())
+    results = run(todo, args.workers, args.progress)
     print(table(todo, results))
     bad = problems(results)
     for text in bad:

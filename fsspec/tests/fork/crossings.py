@@ -9,9 +9,11 @@ base and the instances; files open for reading are in `reading`, those being wri
 from __future__ import annotations
 
 import asyncio
+import http.client
 import importlib.util
 import itertools
 import os
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +62,7 @@ class Crossing:
     strict = False
     pickles = True
     needs: tuple[str, ...] = ()
-    actions = ("use", "exit", "leave", "drop", "close", "kill")
+    actions: tuple[str, ...] = ("use", "exit", "leave", "drop", "close", "kill")
 
     def __init__(self, places: dict[str, str]) -> None:
         self.places = places
@@ -306,6 +308,9 @@ class Folder(HTTP):
     def close(self, handle: Any) -> None:
         pass
 
+    def instance(self, handle: Any) -> Any:
+        return handle.fs
+
     def busy(self, handle: Any) -> Callable[[], None]:
         return lambda: expect(handle.cat_file(SLOW), DATA["data1.bin"], "cat_file meanwhile")
 
@@ -332,6 +337,22 @@ class Requests(HTTP):
         return None  # a session of requests is used by one thread at a time
 
 
+class Shared(Crossing):
+    """A TLS connection that knows nothing of forks: the matrix is to find the harm."""
+
+    needs = ("trustme",)
+
+    def make(self) -> Any:
+        place = self.places["https"].partition("//")[2]
+        context = ssl.create_default_context(cafile=self.places["ca"])
+        return http.client.HTTPSConnection(place, context=context, timeout=3)
+
+    def use(self, handle: Any) -> None:
+        handle.request("GET", "/data0.bin")
+        expect(handle.getresponse().read(), DATA["data0.bin"], "what the connection brings")
+
+
+UNSAFE: dict[str, type[Crossing]] = {"a shared connection": Shared}
 INSTANCES: dict[str, type[Crossing]] = {
     "http": HTTP,
     "https": HTTPS,

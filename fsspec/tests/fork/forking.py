@@ -258,7 +258,7 @@ def by_loader(body: Body) -> Report:
 
     channel, begun = Channel(), time.monotonic()
     _inherited[:] = [(channel, body)]
-    loader = DataLoader(_Items(), num_workers=1, multiprocessing_context="fork", timeout=LIMIT)  # type: ignore
+    loader = DataLoader(_Items(), num_workers=1, multiprocessing_context="fork", timeout=LIMIT)
     assert [int(item) for item in loader] == [0]
     return _read(channel, begun, [])
 
@@ -278,7 +278,8 @@ def _started(method: str, body: Body) -> Report:
     import multiprocessing
 
     channel, begun = Channel(), time.monotonic()
-    process = multiprocessing.get_context(method).Process(target=speak, args=(channel, body))
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=speak, args=(channel, body))
     process.start()
     report = _end(process, channel, begun)
     if report.code == 0:
@@ -300,10 +301,10 @@ def by_loky(body: Body) -> Report:
     """A worker of joblib's default backend."""
     import joblib
 
-    channel, begun = Channel(), time.monotonic()
+    channel = Channel()
     with joblib.parallel_config(backend="loky"):
         joblib.Parallel(n_jobs=2, timeout=60)(joblib.delayed(_told)(channel, body) for _ in range(1))
-    return _read(channel, time.monotonic() if begun else 0, [])
+    return _read(channel, time.monotonic(), [])
 
 
 INHERITING: dict[str, Callable[[Body], Report]] = {

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
+from fsspec._forked import crowding
 from fsspec.tests.fork.children import MODES
 from fsspec.tests.fork.crossings import DATA, INSTANCES, LINES, SLOW, Crossing
 from fsspec.tests.fork.forking import NEEDS, SENDING, WAYS
@@ -37,7 +38,9 @@ _BY_WAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | Non
     # rows, modes, what the child does (None: everything that ends by the way's own exit)
     "thread": (_SOME, ("opted", "neither"), None),
     "callback": (_SOME, ("opted", "neither"), None),
-    "generations": ((*_SOME, "https file", "s3 file background"), ("opted", "by hand", "neither"), None),
+    "generations": (
+        (*_SOME, "https file", "s3 file background"), ("opted", "by hand", "neither"), ("use", "exit", "drop")
+    ),
     "process": (_SOME, ("opted", "neither"), None),
     "fork in process": (("http", "s3"), ("opted", "neither"), None),
     "C": (_SOME, ("opted", "neither"), ("use", "drop", "exit")),
@@ -182,7 +185,7 @@ class Runner:
             "mode": column.mode,
             "actions": column.actions,
             "places": self.places,
-            "limit": LIMIT,
+            "limit": LIMIT * crowding(),
             "root": self.root,
         }
         self.process.stdin.write(json.dumps(job) + "\n")

@@ -36,6 +36,10 @@ class _Half:
         expect(handle.readline(), io.BytesIO(WHOLE[3:]).readline(), "line")
         handle.seek(at)
 
+    def refused(self, handle: Any) -> None:
+        handle.seek(200_000)  # nothing of that is at hand
+        handle.read(50_000)
+
     def close(self, handle: Any) -> None:
         handle.close()
         assert handle.closed

@@ -32,7 +32,7 @@ from fsspec.exceptions import ForkError
 from fsspec.tests.fork.crossings import DATA, expect
 from fsspec.tests.fork.program import harmed
 
-OPTED = os.environ["FSSPEC_FORK_RESET"] == "1"
+OPTED = os.environ.get("FSSPEC_FORK_RESET") == "1"
 
 def url(name, scheme="http"):
     return places[scheme] + "/" + name
@@ -70,7 +70,9 @@ def run(
     """Run a program; it must end well and say nothing on stderr. What it printed."""
     env: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     env.update(environment, PLACES=json.dumps(places), PYTHONPATH=ROOT)
-    env["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
+    env.pop("FSSPEC_FORK_RESET", None)
+    if mode != "configured":
+        env["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
     env["TMPDIR"] = places["tmp"]
     if "ca" in places:
         env["SSL_CERT_FILE"] = places["ca"]

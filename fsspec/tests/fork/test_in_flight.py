@@ -68,7 +68,7 @@ HTTP = """
 HTTP_FILE = """
     def make():
         fs = fsspec.filesystem(os.environ["SCHEME"])
-        f = fs.open(os.environ["GATE"] + "/data1.bin", size=300_000, cache_type="readahead", block_size=300_000)
+        f = fs.open(os.environ["GATE"] + "/data1.bin", "rb", 300_000, cache_type="readahead", size=300_000)
         return fs, f.read
 
     def elsewhere(fs):
@@ -97,7 +97,7 @@ AWAITED = """
             try:
                 return await mine._cat_file(url("data0.bin"))
             finally:
-                await mine._session.close()  # as with any asynchronous instance, that is up to the program
+                await mine._session.close()  # with asynchronous instances that is up to the program
 
         return asyncio.run(once()), DATA["data0.bin"], "over another connection"
 
@@ -143,11 +143,12 @@ def test_an_upload_goes_on_whatever_children_do(mode, places, tmp_path):
     text = """
     def make():
         fs = fsspec.filesystem("http")
-        return fs, lambda: fs.pipe_file(os.environ["GATE"] + "/up.bin", DATA["data1.bin"]) or DATA["data1.bin"]
+        data = DATA["data1.bin"]
+        return fs, lambda: fs.pipe_file(os.environ["GATE"] + "/up.bin", data) or data
 
     def elsewhere(fs):
         return fs.cat_file(url("data0.bin")), DATA["data0.bin"], "over another connection"
     """
     with Gate(places["http"], 0) as gate:
         run(text + PROGRAM, places, mode, GATE=gate.url, CONTROL=str(gate.control), SCHEME="http")
-        run("""expect(fsspec.filesystem("http").cat_file(url("up.bin")), DATA["data1.bin"], "sent")""", places)
+        run("expect(fsspec.filesystem('http').cat_file(url('up.bin')), DATA['data1.bin'], 'sent')", places)

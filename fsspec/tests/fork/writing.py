@@ -18,7 +18,9 @@ import fsspec
 from fsspec.tests.fork.crossings import S3, Crossing, expect
 
 
-_SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+_SIGNED = (
+    "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+)
 
 
 def ask(place: str, method: str, path: str, data: bytes | None = None) -> bytes | None:

@@ -1,0 +1,269 @@
+"""Asynchronous instances: loops of the program's, of zarr's, of other threads; uvloop."""
+
+import pytest
+
+from fsspec.tests.fork.scripts import run
+
+MODES = ["opted", "neither"]
+AWAITED = """
+    import asyncio
+
+    async def awaited(fs, name="data0.bin", scheme="http"):
+        expect(await fs._cat_file(url(name, scheme)), DATA[name], name)
+
+    async def closed(fs):
+        session = fs._session
+        if session is not None:
+            await session.close()
+
+    def made(scheme="http"):
+        return fsspec.filesystem(scheme, asynchronous=True, skip_instance_cache=True)
+
+    async def refused(fs):
+        try:
+            await awaited(fs)
+        except ForkError:
+            return
+        raise AssertionError("not refused")
+
+    async def in_child(fs):
+        if OPTED:
+            await asyncio.gather(*(awaited(fs, name) for name in DATA))
+            await closed(fs)
+        else:
+            await refused(fs)
+            mine = made()
+            await awaited(mine)
+            await closed(mine)
+"""
+LOOPS = {
+    "asyncio": "",
+    "uvloop": """
+    import uvloop, warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # policies go in Python 3.16
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    """,
+}
+
+
+@pytest.fixture(params=list(LOOPS))
+def loops(request):
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    return AWAITED + LOOPS[request.param]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_of_asyncio_before_the_fork_and_another_in_the_child(loops, mode, places):
+    run(
+        loops
+        + """
+    fs = made()
+
+    async def before():
+        await awaited(fs)
+        await closed(fs)
+
+    asyncio.run(before())
+    forked(lambda: asyncio.run(in_child(fs)))
+    forked(lambda: [asyncio.run(in_child(fs)) for _ in range(2)] and None)
+    asyncio.run(before())
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fork_inside_a_run_of_asyncio(mode, places):
+    """The child ends inside the run, by os._exit as programs do; the parent's run goes on.
+
+    Python itself lets the child's copy of the run await nothing more: to it no loop is
+    running there.  A run within the run works.
+    """
+    run(
+        AWAITED
+        + """
+    async def main():
+        fs = made()
+        await asyncio.gather(*(awaited(fs, name) for name in DATA))
+        slow = asyncio.ensure_future(awaited(fs, "data1.bin"))
+        await asyncio.sleep(0)
+        for end in ("exit", "drop", "go on"):
+            pid = os.fork()
+            if not pid:
+                if end == "drop":
+                    del fs
+                    gc.collect()
+                elif end == "go on":
+                    asyncio.run(in_child(fs))
+                os._exit(0)
+            while not os.waitpid(pid, os.WNOHANG)[0]:
+                await asyncio.sleep(0.01)
+            await asyncio.wait_for(awaited(fs), 10)
+        await asyncio.wait_for(slow, 10)
+        await asyncio.wait_for(awaited(fs), 10)
+        await closed(fs)
+
+    asyncio.run(main())
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fork_from_another_thread_while_asyncio_runs(loops, mode, places):
+    """In the child the running loop's thread is gone; it starts a run of its own."""
+    run(
+        loops
+        + """
+    async def main():
+        fs = made()
+        await awaited(fs)
+        loop = asyncio.get_running_loop()
+
+        def fork():
+            pid = os.fork()
+            if not pid:
+                faulthandler.dump_traceback_later(15, exit=True)
+                asyncio.run(in_child(fs))
+                os._exit(0)
+            return os.waitpid(pid, 0)[1]
+
+        for _ in range(3):
+            busy = [asyncio.ensure_future(awaited(fs, name)) for name in DATA]
+            assert await loop.run_in_executor(None, fork) == 0
+            await asyncio.wait_for(asyncio.gather(*busy), 10)
+            await asyncio.wait_for(awaited(fs), 10)
+        await closed(fs)
+
+    asyncio.run(main())
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_instance_made_in_the_loop_of_a_thread(loops, mode, places):
+    run(
+        loops
+        + """
+    async def make():
+        fs = made()
+        await awaited(fs)
+        return fs
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    fs = asyncio.run_coroutine_threadsafe(make(), loop).result(10)
+    for _ in range(2):
+        pid = os.fork()
+        if not pid:
+            asyncio.run(in_child(fs))
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        asyncio.run_coroutine_threadsafe(awaited(fs), loop).result(10)
+    asyncio.run_coroutine_threadsafe(closed(fs), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_awaiting_in_the_child_what_the_parent_used_synchronously(mode, places):
+    run(
+        AWAITED
+        + """
+    fs = fsspec.filesystem("http")
+    read(fs)
+
+    def body():
+        # on a loop of the child's own, without any blocking call before
+        if OPTED:
+            loop = asyn.get_loop()
+            asyncio.run_coroutine_threadsafe(awaited(fs), loop).result(10)
+            read(fs)
+        else:
+            refuses(lambda: asyncio.run(awaited(fs)))
+
+    def by_run():
+        async def main():
+            await in_child(fs)
+        asyncio.run(main())
+
+    forked(body)
+    forked(by_run)
+    answers(lambda: read(fs))
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blocking_use_under_the_policy_of_uvloop(mode, places):
+    pytest.importorskip("uvloop")
+    run(
+        AWAITED
+        + LOOPS["uvloop"]
+        + """
+    fs = fsspec.filesystem("http")
+    read(fs)
+    forked(lambda: read(fs) if OPTED else refuses(lambda: read(fs)))
+    answers(lambda: read(fs))
+    """,
+        places,
+        mode,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_zarr_with_its_own_loop(mode, places):
+    zarr = pytest.importorskip("zarr")
+    if "s3" not in places or int(zarr.__version__.split(".")[0]) < 3:
+        pytest.skip("zarr 3 and the server for s3 are needed")
+    run(
+        """
+    import numpy, zarr
+    from fsspec.tests.servers.s3 import options
+    store = zarr.storage.FsspecStore.from_url(
+        f"s3://bucket/array-{os.getpid()}.zarr",
+        storage_options={**options(places["s3"]), "asynchronous": True},
+    )
+    numbers = numpy.arange(40_000).reshape(200, 200)
+    array = zarr.create_array(store=store, shape=numbers.shape, chunks=(50, 50), dtype=numbers.dtype)
+    array[:] = numbers
+
+    def whole():
+        assert (array[:] == numbers).all()
+
+    whole()
+    for _ in range(2):
+        forked(lambda: whole() if OPTED else refuses(whole))
+        answers(whole)
+
+    def again():
+        if not OPTED:
+            asyn.reset_after_fork()
+        whole()
+        forked(lambda: whole() if OPTED else refuses(whole))
+        whole()
+
+    forked(again)
+    for body in (lambda: None, lambda: (globals().pop("array"), globals().pop("store"), gc.collect()) and None):
+        forked(body)
+    answers(whole)
+    os._exit(0)  # zarr leaves its sessions open
+    """,
+        places,
+        mode,
+        options=("-W", "ignore"),
+    )
