@@ -26,7 +26,7 @@ from fsspec._replacing import replacing
 from fsspec.core import url_to_fs
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference_layout import Layout
-from fsspec.implementations._reference_table import Table
+from fsspec.implementations._reference_table import Table, check_engine
 from fsspec.implementations._reference_words import ReferenceNotReachable, parsed, size_of
 from fsspec.utils import stringify_path
 
@@ -90,7 +90,7 @@ class LazyReferenceMapper(MutableMapping):
         with so many times more references than different targets in a table, each target is
         written once in it
     engine
-        "fastparquet" or "pyarrow"
+        "fastparquet" or "pyarrow"; the other one is used where only that is installed
 
     Raises
     ------
@@ -114,6 +114,7 @@ class LazyReferenceMapper(MutableMapping):
             fs, root = url_to_fs(root)
         if fs.async_impl and fs.asynchronous:
             raise ValueError(f"references at {root!r} are read by blocking calls: give an fs that has them")
+        check_engine(engine)
         self.fs = fs
         self.root: str = fs._strip_protocol(root).rstrip("/")
         self.out_root = fs.unstrip_protocol(self.root) if out_root is None else out_root
@@ -141,13 +142,8 @@ class LazyReferenceMapper(MutableMapping):
     @property
     def pd(self) -> Any:
         """The module pandas."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "references in parquet need pandas, and fastparquet or pyarrow: "
-                "pip install pandas fastparquet"
-            ) from error
+        import pandas
+
         return pandas
 
     def setup(self) -> None:
@@ -293,9 +289,8 @@ class LazyReferenceMapper(MutableMapping):
 
     def _loaded(self, record: Record, key: str) -> Table:
         path = self._table_path(record)
-        pandas, numpy = self.pd, self.np
         try:
-            return Table.read(self.fs.cat_file(path), pandas, numpy, self.engine)
+            return Table.read(self.fs.cat_file(path), self.engine)
         except FileNotFoundError:
             return Table.empty()
         except ForkError:
@@ -471,7 +466,7 @@ class LazyReferenceMapper(MutableMapping):
         key = (field, record)
         table = self._table(key, f"{field}/refs.{record}")
         table = table.changed(self._rows(key), self._pending.get(key, {}))
-        blob = table.written(self.pd, self.np, self.engine, self.cat_thresh)
+        blob = table.written(self.engine, self.cat_thresh)
         folder = f"{root}/{field}" if field else root
         write_whole(fs, f"{folder}/refs.{record}.parq", blob)
         if base_url is None:  # elsewhere it is a copy, and what was set is still to be written here

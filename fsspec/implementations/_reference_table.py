@@ -63,7 +63,7 @@ class Table:
         return made
 
     @classmethod
-    def read(cls, blob: bytes, pandas: Any, numpy: Any, engine: str) -> Table:
+    def read(cls, blob: bytes, engine: str) -> Table:
         """The table that parquet bytes hold.
 
         Raises
@@ -71,15 +71,13 @@ class Table:
         ValueError
             if they hold no such table; the engine has its own errors for what is no parquet.
         """
-        frame = pandas.read_parquet(io.BytesIO(blob), engine=engine)
-        lacking = [name for name in _COLUMNS if name not in frame.columns]
+        columns = _ENGINES[_installed(engine)][0](blob)
+        lacking = [name for name in _COLUMNS if name not in columns]
         if lacking:
             raise ValueError(f"it has no column {', '.join(lacking)}")
-        path, raw = (numpy.asarray(frame[name], dtype=object) for name in ("path", "raw"))
-        offset, size = (numpy.asarray(frame[name], dtype="int64") for name in ("offset", "size"))
-        return cls(path, offset, size, raw)
+        return cls(*(columns[name] for name in _COLUMNS))
 
-    def written(self, pandas: Any, numpy: Any, engine: str, threshold: float) -> bytes:
+    def written(self, engine: str, threshold: float) -> bytes:
         """The table as parquet.
 
         Parameters
@@ -92,40 +90,8 @@ class Table:
         different = len({p for p in path if p is not None})
         once = different > 0 and len(self) / different >= threshold
         out = _Kept()
-        if engine == "pyarrow":
-            self._by_pyarrow(out, path, raw, once)
-            return out.getvalue()
-        columns = {
-            "path": pandas.Series(path, dtype=object),
-            "offset": numpy.asarray(self.offset, dtype="int64"),
-            "size": numpy.asarray(self.size, dtype="int64"),
-            "raw": pandas.Series(raw, dtype=object),
-        }
-        if once:
-            columns["path"] = columns["path"].astype("category")
-        pandas.DataFrame(columns).to_parquet(
-            out,
-            engine=engine,
-            compression="zstd",
-            index=False,
-            stats=False,
-            has_nulls=["path", "raw"],
-            object_encoding={"raw": "bytes", "path": "utf8"},
-        )
+        _ENGINES[_installed(engine)][1](out, path, self.offset, self.size, raw, once)
         return out.getvalue()
-
-    def _by_pyarrow(self, out: Any, path: list[str | None], raw: list[bytes | None], once: bool) -> None:
-        import pyarrow
-        from pyarrow import parquet
-
-        paths = pyarrow.array(path, pyarrow.string())
-        columns = {
-            "path": paths.dictionary_encode() if once else paths,
-            "offset": pyarrow.array(map(int, self.offset), pyarrow.int64()),
-            "size": pyarrow.array(map(int, self.size), pyarrow.int64()),
-            "raw": pyarrow.array(raw, pyarrow.binary()),  # also where it is empty: readers ask its type
-        }
-        parquet.write_table(pyarrow.table(columns), out, compression="zstd")
 
 
 class _Kept(io.BytesIO):
@@ -133,6 +99,82 @@ class _Kept(io.BytesIO):
 
     def close(self) -> None:
         pass
+
+
+def _read_fastparquet(blob: bytes) -> dict[str, Any]:
+    import fastparquet
+    import numpy
+
+    frame = fastparquet.ParquetFile(io.BytesIO(blob)).to_pandas()
+    return {name: numpy.asarray(frame[name], dtype=_DTYPES[name]) for name in _COLUMNS if name in frame}
+
+
+def _write_fastparquet(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+    import fastparquet
+    import pandas
+
+    columns = {
+        "path": pandas.Series(path, dtype=object).astype("category" if once else object),
+        "offset": pandas.Series(offset, dtype="int64"),
+        "size": pandas.Series(size, dtype="int64"),
+        "raw": pandas.Series(raw, dtype=object),
+    }
+    fastparquet.write(
+        "refs.parq",
+        pandas.DataFrame(columns),
+        compression="ZSTD",
+        write_index=False,
+        stats=False,
+        has_nulls=["path", "raw"],
+        object_encoding={"raw": "bytes", "path": "utf8"},
+        open_with=lambda name, mode: out,
+    )
+
+
+def _read_pyarrow(blob: bytes) -> dict[str, Any]:
+    import pyarrow
+    from pyarrow import parquet
+
+    table = parquet.read_table(pyarrow.BufferReader(blob))
+    names = [name for name in _COLUMNS if name in table.column_names]
+    return {name: table[name].to_pylist() for name in names}
+
+
+def _write_pyarrow(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    paths = pyarrow.array(path, pyarrow.string())
+    columns = {
+        "path": paths.dictionary_encode() if once else paths,
+        "offset": pyarrow.array(map(int, offset), pyarrow.int64()),
+        "size": pyarrow.array(map(int, size), pyarrow.int64()),
+        "raw": pyarrow.array(raw, pyarrow.binary()),  # also where it is empty: readers ask its type
+    }
+    parquet.write_table(pyarrow.table(columns), out, compression="zstd")
+
+
+_DTYPES = {"path": object, "raw": object, "offset": "int64", "size": "int64"}
+_ENGINES = {
+    "fastparquet": (_read_fastparquet, _write_fastparquet),
+    "pyarrow": (_read_pyarrow, _write_pyarrow),
+}
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine that is not known."""
+    if engine not in _ENGINES:
+        raise ValueError(f"the engine {engine!r} is not known; there are: {', '.join(_ENGINES)}")
+
+
+def _installed(engine: str) -> str:
+    """The engine, or the other one if only that is installed: they read each other's tables."""
+    from importlib.util import find_spec
+
+    for name in sorted(_ENGINES, key=engine.__ne__):
+        if find_spec(name) is not None:
+            return name
+    raise ImportError(f"references in parquet need {' or '.join(_ENGINES)}: pip install {engine}")
 
 
 def _row(said: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]:

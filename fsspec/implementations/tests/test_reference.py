@@ -127,7 +127,8 @@ def test_requests_are_joined(http_server, asynchronous):
 
 
 def test_no_request_for_what_is_known(http_server):
-    fs = ReferenceFileSystem({"a": b"x", "b/c": [http_server.url + "/t", 5, 0], "b/d": [http_server.url, 1, 2]})
+    url = http_server.url + "/t"
+    fs = ReferenceFileSystem({"a": b"x", "b/c": [url, 5, 0], "b/d": [url, 1, 2]})
     assert fs.cat(["a", "b/c"]) == {"a": b"x", "b/c": b""}
     assert (fs.cat_file("b/d", 2), fs.size("b/d"), fs.find("b")) == (b"", 2, ["b/c", "b/d"])
     assert (fs.ls("b", detail=False), fs.exists("b/x"), fs.du("")) == (["b/c", "b/d"], False, 3)
@@ -486,7 +487,8 @@ def test_filesystems_of_targets():
 
 def test_awaited(target, http_server):
     http_server.files["/t"] = DATA
-    refs = {"a": [target, 5, 5], "b/c": [http_server.url + "/t", 1, 3], "w": [http_server.url + "/t"], "i": b"in"}
+    url = http_server.url + "/t"
+    refs = {"a": [target, 5, 5], "b/c": [url, 1, 3], "w": [url], "i": b"in"}
     fs = ReferenceFileSystem(refs, asynchronous=True)
 
     async def main():
