@@ -276,9 +276,12 @@ def _join(thread: threading.Thread, deadline: float) -> bool:
     thread.join(max(0.0, deadline - time.monotonic()))
     if thread.is_alive():
         return False
-    if sys.version_info >= (3, 12) and thread.native_id is not None:
-        # the interpreter counts the kernel's threads, and one is gone a moment after its join
+    # What is joined still has its C libraries' exit to run, and OpenSSL's takes a lock that the
+    # child would inherit held: its own exit would wait for it for ever. Also, Python 3.12 and newer
+    # count the kernel's threads. It needs no more than its turn on a processor, so the bound differs.
+    if thread.native_id is not None:
         task = f"/proc/self/task/{thread.native_id}"
+        deadline = max(deadline, time.monotonic() + GONE_BOUND)
         while os.path.exists(task) and time.monotonic() < deadline:
             time.sleep(0.00005)
     return True
