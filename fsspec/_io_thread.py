@@ -281,7 +281,7 @@ def _join(thread: threading.Thread, deadline: float) -> bool:
     # count the kernel's threads. It needs no more than its turn on a processor, so the bound differs.
     if thread.native_id is not None:
         task = f"/proc/self/task/{thread.native_id}"
-        deadline = max(deadline, time.monotonic() + GONE_BOUND)
+        deadline = max(deadline, time.monotonic() + REST_BOUND)
         while os.path.exists(task) and time.monotonic() < deadline:
             time.sleep(0.00005)
     return True
