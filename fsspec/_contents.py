@@ -7,6 +7,7 @@ and holds no state.  What is downloaded appears under its name only when it is w
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import bulk, drive
@@ -364,15 +365,25 @@ class Contents:
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)
             return
-        with open(lpath, "rb") as source:
-            size = source.seek(0, 2)
-            source.seek(0)
-            callback.set_size(size)
+        with open(lpath, "rb", buffering=0) as source:
+            callback.set_size(os.fstat(source.fileno()).st_size)
             self.mkdirs(self._parent(os.fspath(rpath)), exist_ok=True)
             with self.open(rpath, "wb", **kwargs) as target:
-                while data := source.read(self.blocksize):
+                for data in parts_of(source, self.blocksize):
                     written = target.write(data)
                     callback.relative_update(len(data) if written is None else written)
+
+
+def parts_of(source: Any, size: int) -> Iterator[bytes]:
+    """The parts of a local file, opened without a buffer.
+
+    The position in an open file is shared with a child that is forked in between, by
+    a callback for instance: therefore it is not used where that can be.
+    """
+    at = 0
+    while data := os.pread(source.fileno(), size, at) if hasattr(os, "pread") else source.read(size):
+        at += len(data)
+        yield data
 
 
 def _size(f: Any) -> int:

@@ -121,7 +121,8 @@ def log_in(
     if not tls:
         client = _Watched(**options)
     else:
-        client = (ImplicitFTPTLS if isinstance(tls, str) else _Explicit)(context=context(tls, verify), **options)
+        kind = ImplicitFTPTLS if isinstance(tls, str) else _Explicit
+        client = kind(context=context(tls, verify), **options)
     try:
         client.connect(host, port)
         client.login(*cred)
@@ -129,8 +130,8 @@ def log_in(
             client.prot_p()
     except REPLIES as error:
         client.close()
-        kind = PermissionError if str(error)[:2] == "53" else OSError
-        raise kind(f"the FTP server {host}:{port} refuses the login: {error}") from None
+        what = PermissionError if str(error)[:2] == "53" else OSError
+        raise what(f"the FTP server {host}:{port} refuses the login: {error}") from None
     except EOFError as error:
         client.close()
         raise ConnectionResetError(f"the FTP server {host}:{port} hung up") from error

@@ -18,7 +18,8 @@ _UNIX = re.compile(
     r"(?P<modify>[^\W\d]{3,}\.?\s+\d{1,2}\s+[\d:]{4,5}|\d{4}-\d\d-\d\d\s+[\d:]+)\s(?P<name>.+)"
 )
 _DOS = re.compile(
-    r"(?P<modify>\d\d-\d\d-\d{2,4}\s+\d\d:\d\d\s*(?:[AP]M)?)\s+(?:(?P<dir><DIR>)|(?P<size>[\d,.]+))\s+(?P<name>.+)",
+    r"(?P<modify>\d\d-\d\d-\d{2,4}\s+\d\d:\d\d\s*(?:[AP]M)?)\s+"
+    r"(?:(?P<dir><DIR>)|(?P<size>[\d,.]+))\s+(?P<name>.+)",
     re.IGNORECASE,
 )
 _TYPES = {"dir": "directory", "cdir": "directory", "pdir": "directory", "file": "file"}
@@ -35,7 +36,7 @@ def facts(line: str) -> tuple[str, Entry]:
     kind = entry.get("type", "file").lower()
     link = kind.startswith("os.unix=s")
     entry["type"] = "link" if link else _TYPES.get(kind, "other")
-    size = entry.get("size", entry.pop("sizd", ""))
+    size = str(entry.get("size", entry.pop("sizd", "")))
     known = size.isascii() and size.isdigit()
     entry["size"] = int(size) if known else None if entry["type"] == "file" else 0
     if entry["type"] == "directory":

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import paramiko
+from paramiko.sftp import CMD_DATA, CMD_READ, int64
 
 from fsspec import _fork, _sockets
 from fsspec.exceptions import ForkError
@@ -27,6 +28,7 @@ from fsspec.exceptions import ForkError
 T = TypeVar("T")
 
 PACKET = 2**15  # what servers give and take at a time
+UNDER_WAY = 64  # requests for pieces of a file
 LOST = (OSError, EOFError, paramiko.SSHException)
 
 
@@ -171,12 +173,64 @@ class Link:
                 remote.close()
 
 
-def receive(remote: Any, start: int, length: int) -> bytes:
+class _Pieces:
+    """Answers to requests for pieces of a file, in whatever order they come.
+
+    paramiko has `readv` for this, which asks from a thread of its own: that one would
+    print a traceback where the connection is lost, and stay behind at a fork.
+    """
+
+    def __init__(self, sftp: Any, handle: Any) -> None:
+        self.sftp, self.handle = sftp, handle
+        self.expected: dict[int, int] = {}  # number of a request: where its piece begins
+        self.found: dict[int, bytes] = {}
+        self.failed: Exception | None = None
+
+    def ask(self, start: int, length: int) -> None:
+        number = self.sftp._async_request(self, CMD_READ, self.handle, int64(start), length)
+        self.expected[number] = start
+
+    def await_one(self) -> None:
+        self.sftp._read_response()
+
+    def _async_response(self, kind: int, message: Any, number: int) -> None:
+        start = self.expected.pop(number)
+        if kind == CMD_DATA:
+            self.found[start] = message.get_string()
+            return
+        try:
+            self.sftp._convert_status(message)
+        except EOFError:
+            self.found[start] = b""
+        except OSError as error:
+            self.failed = self.failed or error
+
+
+def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
     """Bytes of a remote file, fewer only at its end; within an operation."""
-    if length <= PACKET:
-        remote.seek(start)
-        return remote.read(length)
-    return b"".join(remote.readv([(start, length)]))
+    pieces = _Pieces(sftp, remote.handle)
+    begins = range(start, start + length, PACKET)
+    for begin in begins:
+        if len(pieces.expected) >= UNDER_WAY:
+            pieces.await_one()
+        pieces.ask(begin, min(PACKET, start + length - begin))
+    while pieces.expected:
+        pieces.await_one()
+    if pieces.failed is not None:
+        raise pieces.failed
+    out = bytearray()
+    for begin in begins:
+        while len(out) < begin - start:  # servers may give less than they are asked for
+            remote.seek(start + len(out))
+            lacking = remote.read(begin - start - len(out))
+            if not lacking:
+                return bytes(out)
+            out += lacking
+        out += pieces.found[begin]
+    if 0 < start + length - begins[-1] - len(pieces.found[begins[-1]]):
+        remote.seek(start + len(out))
+        out += remote.read(length - len(out))
+    return bytes(out)
 
 
 def send(remote: Any, data: Any) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from fsspec import _fork
+from fsspec._contents import parts_of
 from fsspec._replacing import replacing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations import _ftp_words as words
@@ -96,7 +97,8 @@ class FTPFileSystem(AbstractFileSystem):
         self.tls = tls
         self.verify = verify
         self.blocksize = block_size if block_size is not None else 2**16
-        self._link = Link(partial(log_in, host, port, self.cred, timeout, encoding, tls, verify), f"{host}:{port}")
+        connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
+        self._link = Link(connect, f"{host}:{port}")
         _fork.finalize(self, self._link.close)
 
     @property
@@ -339,24 +341,21 @@ class FTPFileSystem(AbstractFileSystem):
 
     def _write(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
         """Send a part of a file; what is there of it is removed if that fails, but for appending."""
+        link = self._link  # in a child that is forked in between, ``self`` has another
         try:
-            self._link.upload(f"{command} {path}", parts, start)
+            link.upload(f"{command} {path}", parts, start)
         except REPLIES as error:
-            if self._link.upload_begun and str(error)[:1] == "4":
-                self._remove_part(command, path)
+            if link.upload_begun and str(error)[:1] == "4":
+                _remove_part(link, command, path)
                 raise OSError(f"the FTP server gave up receiving {path!r}: {error}") from None
             self._refuse(error, path, making=True)
         except BaseException:
-            if self._link.upload_begun:
-                self._remove_part(command, path)
+            if link.upload_begun:
+                _remove_part(link, command, path)
             raise
         finally:
-            self._changed(path)
-
-    def _remove_part(self, command: str, path: str) -> None:
-        if command != "APPE" and self._link.generation == _fork.generation:
-            with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
-                self._link.command(f"DELE {path}")
+            if link.generation == _fork.generation:
+                self._changed(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes, by one transfer."""
@@ -381,7 +380,7 @@ class FTPFileSystem(AbstractFileSystem):
         rpath = self._strip_protocol(rpath)
         if mode == "create" and self.exists(rpath):
             raise FileExistsError(rpath)
-        with open(lpath, "rb") as source:
+        with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.makedirs(self._parent(rpath), exist_ok=True)
             self._write("STOR", rpath, _told(source, self.blocksize, callback))
@@ -460,6 +459,12 @@ class FTPFileSystem(AbstractFileSystem):
             self._changed(path1, path2)
 
 
+def _remove_part(link: Link, command: str, path: str) -> None:
+    if command != "APPE" and link.generation == _fork.generation:
+        with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
+            link.command(f"DELE {path}")
+
+
 class _Target(ftplib.error_perm):
     """A refusal that is about where something was to go."""
 
@@ -473,7 +478,7 @@ def _rename(ftp: Any, source: str, target: str) -> None:
 
 
 def _told(source: Any, size: int, callback: Callback) -> Iterator[bytes]:
-    while data := source.read(size):
+    for data in parts_of(source, size):
         yield data
         callback.relative_update(len(data))
 

@@ -241,7 +241,9 @@ class SFTPFileSystem(AbstractFileSystem):
             self._rename(old, new)  # a server without this extension of OpenSSH's
 
     def _rename(self, old: str, new: str) -> None:
-        if self.isfile(new) and self.lexists(old):
+        if not self.lexists(old):
+            raise FileNotFoundError(errno.ENOENT, "there is nothing to be moved", old)
+        if self.isfile(new):
             self.rm_file(new)  # the protocol's own renaming is never over a file
         self._ask(new, "rename", old, new, making=True)
 
@@ -334,6 +336,7 @@ class _Reader:
 
         def with_remote(sftp: Any) -> Any:
             if self._session is not sftp:
+                self.close()
                 self._remote = self.link.open(sftp, self.path, "rb")
                 self._session = sftp
             return operation(self._remote)
@@ -354,13 +357,13 @@ class _Reader:
         """The bytes from ``start`` up to ``end``, all of which the file has."""
         if end <= start:
             return b""
-        self.link.check_owner()
         try:
-            data = self._do(lambda remote: receive(remote, start, end - start))
+            data = self._do(lambda remote: receive(self._session, remote, start, end - start))
         except OSError:
             self._session = None  # what is under way on it is not to be mistaken for what is asked next
             raise
         if len(data) < end - start:
+            self._session = None
             lacking = end - start - len(data)
             raise OSError(f"{self.path!r} ended {lacking} bytes early on the SFTP server; was it changed?")
         return data

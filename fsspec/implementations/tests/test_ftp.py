@@ -197,9 +197,8 @@ def test_lines_of_list(line, name, size, kind):
 
 def test_lines_that_are_no_entries():
     assert words.listed("total 24") is None
-    assert words.children(map(words.facts, ["type=cdir; /d", "type=pdir; ..", "type=file;size=3; ../x"]), "/d") == [
-        {"type": "file", "size": 3, "name": "/d/x"}
-    ]
+    lines = ["type=cdir; /d", "type=pdir; ..", "type=file;size=3; ../x"]
+    assert words.children(map(words.facts, lines), "/d") == [{"type": "file", "size": 3, "name": "/d/x"}]
 
 
 def test_names_in_other_encodings(ftp_server):
@@ -212,7 +211,8 @@ def test_names_in_other_encodings(ftp_server):
 
 # reading --------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "start, end", [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)]
+    "start, end",
+    [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
 )
 def test_cat_file(fs, start, end):
     assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]

@@ -73,16 +73,13 @@ class _Service:
             def use_sendfile(self) -> bool:
                 return False
 
-            def handle_read(self) -> None:
-                super().handle_read()
+            def handle_read_event(self) -> None:
+                super().handle_read_event()
                 limit = service.fault_now.refuse
                 if limit is not None and self.tot_bytes_received > limit:
                     control = self.cmd_channel
                     self.close()
                     control.close()
-
-            if not tls:
-                handle_read_event = handle_read  # as in the class itself, which calls it by this name
 
             def push_with_producer(self, producer: Any) -> None:
                 super().push_with_producer(_Limited(producer, service.fault_now, self))
@@ -202,7 +199,8 @@ class FTPServer:
 
             authority = trustme.CA()
             certificate = os.path.join(self._home, "server.pem")
-            authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+            issued = authority.issue_cert("127.0.0.1", "localhost")
+            issued.private_key_and_cert_chain_pem.write_to_path(certificate)
             authority.cert_pem.write_to_path(self.ca_file)
         self._process = Process("fsspec.tests.servers.ftp", self.folder, certificate)
         self.options: dict[str, Any] = {

@@ -139,7 +139,7 @@ class _Files(paramiko.SFTPServerInterface):
             mode = {os.O_RDONLY: "rb", os.O_WRONLY: "ab" if flags & os.O_APPEND else "wb"}
             file = os.fdopen(fd, mode.get(flags & os.O_ACCMODE, "r+b"))
             handle = _Handle(flags, self)
-            handle.readfile = handle.writefile = file  # type: ignore[attr-defined]
+            handle.readfile = handle.writefile = file
             return handle
 
         return self._do("open", work, path)

@@ -1,0 +1,406 @@
+"""The SFTP filesystem against a real server; see `fsspec.tests.servers.sftp`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pickle
+
+import pytest
+
+paramiko = pytest.importorskip("paramiko")
+
+import fsspec  # noqa: E402  # after the check
+from fsspec.callbacks import Callback  # noqa: E402
+from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
+from fsspec.tests.servers.process import until  # noqa: E402
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch, tmp_path):
+    """No known hosts but those of a test."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+def make(server, **more):
+    return SFTPFileSystem(**{**server.options, **more}, skip_instance_cache=True)
+
+
+def put(server, path, data):
+    target = os.path.join(server.folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "wb") as f:
+        f.write(data)
+
+
+def got(server, path):
+    with open(os.path.join(server.folder, path), "rb") as f:
+        return f.read()
+
+
+@pytest.fixture
+def server(sftp_server):
+    put(sftp_server, "d/a.txt", b"hello world")
+    put(sftp_server, "d/sub/b c.txt", b"x" * 100)
+    return sftp_server
+
+
+@pytest.fixture
+def fs(server):
+    fs = make(server)
+    yield fs
+    fs._link.close()
+
+
+# paths and connecting ---------------------------------------------------------------
+@pytest.mark.parametrize(
+    "url, path, options",
+    [
+        ("sftp://h/a/b/", "/a/b", {"host": "h"}),
+        ("ssh://u:p@h:22/a", "/a", {"host": "h", "port": 22, "username": "u", "password": "p"}),
+        ("sftp://h/", "/", {"host": "h"}),
+        ("a/b", "a/b", {}),
+        ("", "", {}),
+    ],
+)
+def test_urls(url, path, options):
+    assert SFTPFileSystem._strip_protocol(url) == path
+    assert SFTPFileSystem._get_kwargs_from_urls(url) == options
+
+
+@pytest.mark.parametrize("protocol", ["sftp", "ssh"])
+def test_open_by_url(server, protocol):
+    url = "{}://{username}:{password}@{host}:{port}/d/a.txt".format(protocol, **server.options)
+    with fsspec.open(url, allow_agent=False, look_for_keys=False) as f:
+        assert f.read() == b"hello world"
+    SFTPFileSystem.clear_instance_cache()
+
+
+def test_login_refused(server):
+    with pytest.raises(paramiko.AuthenticationException) as caught:
+        make(server, password="another secret")
+    assert "another secret" not in str(caught.value)
+    until(lambda: not server.connections[-1].open, "the connection is closed")
+
+
+def test_host_keys(server, tmp_path):
+    with pytest.raises(paramiko.SSHException, match="known_hosts"):
+        make(server, host_key_policy="reject")
+    with pytest.raises(ValueError, match="auto_add"):
+        make(server, host_key_policy="xyz")
+    with pytest.warns(UserWarning, match="Unknown"):
+        assert make(server, host_key_policy="warning").exists("/d")
+    assert make(server, host_key_policy=paramiko.AutoAddPolicy()).exists("/d")
+    hosts = tmp_path / "home" / ".ssh" / "known_hosts"
+    hosts.parent.mkdir(parents=True)
+    hosts.write_text(server.known_host)
+    assert make(server, host_key_policy="reject").exists("/d")
+    address = server.known_host.split()[0]
+    other = paramiko.ECDSAKey.generate()
+    hosts.write_text(f"{address} {other.get_name()} {other.get_base64()}\n")
+    with pytest.raises(paramiko.BadHostKeyException):
+        make(server)
+
+
+def test_no_password_is_shown(server, fs):
+    secret = server.options["password"]
+    with fs.open("/d/a.txt") as f:
+        assert secret not in repr(fs) and secret not in repr(f)
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.info("/nothing")
+    assert secret not in str(caught.value)
+    assert "password" not in fs.to_json(include_password=False)
+
+
+def test_pickle(server, fs):
+    again = pickle.loads(pickle.dumps(fs))
+    assert again.cat_file("/d/a.txt") == b"hello world"
+    with fs.open("/d/a.txt") as f:
+        f.seek(6)
+        with pickle.loads(pickle.dumps(f)) as g:
+            assert g.read() == b"world"
+    SFTPFileSystem.clear_instance_cache()
+
+
+# listing --------------------------------------------------------------------------
+def test_listing(server, fs):
+    assert fs.ls("/") == ["/d"]
+    assert fs.ls("") == ["d"]
+    assert {(e["name"], e["type"]) for e in fs.ls("/d/", detail=True)} == {
+        ("/d/a.txt", "file"),
+        ("/d/sub", "directory"),
+    }
+    assert fs.ls("/d/a.txt") == ["/d/a.txt"]
+    assert fs.find("/") == ["/d/a.txt", "/d/sub/b c.txt"]
+    assert fs.glob("/d/*/b*") == ["/d/sub/b c.txt"]
+    assert (fs.isdir("/d"), fs.isfile("/d"), fs.exists("/nothing")) == (True, False, False)
+    for missing in ("/nothing", "/nothing/deeper"):
+        for ask in (fs.ls, fs.info):
+            with pytest.raises(FileNotFoundError, match="/nothing"):
+                ask(missing)
+
+
+def test_info(server, fs):
+    os.utime(os.path.join(server.folder, "d/a.txt"), (1, 2))
+    info = fs.info("sftp://h/d/a.txt")
+    assert {k: info[k] for k in ("name", "size", "type", "uid")} == {
+        "name": "/d/a.txt",
+        "size": 11,
+        "type": "file",
+        "uid": os.getuid(),
+    }
+    assert info["mtime"] == fs.modified("/d/a.txt") == datetime.datetime(
+        1970, 1, 1, 0, 0, 2, tzinfo=datetime.timezone.utc
+    )
+    assert fs.created("/d/a.txt").second == 1
+
+
+def test_links(server, fs):
+    os.symlink("a.txt", os.path.join(server.folder, "d/link"))
+    os.symlink("nowhere", os.path.join(server.folder, "d/broken"))
+    assert {e["name"]: e["type"] for e in fs.ls("/d", detail=True)}["/d/link"] == "link"
+    assert fs.info("/d/link")["type"] == "file"
+    assert (fs.exists("/d/broken"), fs.lexists("/d/broken"), fs.lexists("/d/x")) == (False, True, False)
+
+
+# reading --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "start, end",
+    [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
+)
+def test_cat_file(fs, start, end):
+    assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
+
+
+def test_reading_parts(server, fs):
+    put(server, "big", BIG)
+    assert fs.cat_file("/big") == BIG
+    with fs.open("/big") as f:
+        assert f.size == len(BIG)
+        assert f.read(10) == BIG[:10]
+        f.seek(1_000_000)
+        assert f.read(200_000) == BIG[1_000_000:1_200_000]
+        f.seek(-4, 2)
+        assert (f.read(), f.read()) == (BIG[-4:], b"")
+        f.seek(0)
+        assert f.read() == BIG
+    assert len(server.connections) == 1
+
+
+def test_what_is_no_file(fs):
+    for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
+        with pytest.raises(kind, match=path):
+            fs.cat_file(path)
+        with pytest.raises(kind, match=path):
+            fs.open(path)
+
+
+class Told(Callback):
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def set_size(self, size):
+        super().set_size(size)
+        self.sizes.append(size)
+
+
+def test_transfers(server, fs, tmp_path):
+    put(server, "big", BIG)
+    target, told = tmp_path / "x" / "big", Told()
+    fs.get_file("/big", str(target), callback=told)
+    assert target.read_bytes() == BIG
+    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+    told = Told()
+    fs.put_file(str(target), "/new/folder/big", callback=told)
+    assert got(server, "new/folder/big") == BIG
+    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+    fs.get("/d", str(tmp_path / "tree"), recursive=True)
+    assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
+    fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
+    assert got(server, "copy/a.txt") == b"hello world"
+
+
+@pytest.mark.parametrize("fault", ["short", "broken"])
+def test_a_download_that_ends_early(server, fs, tmp_path, fault):
+    put(server, "big", BIG)
+    (tmp_path / "x").write_bytes(b"before")
+    f = fs.open("/big")
+    server.fault(**{fault: 300_000})
+    for read in (
+        lambda: fs.cat_file("/big"),
+        lambda: fs.get_file("/big", str(tmp_path / "x")),
+        lambda: f.read(),
+    ):
+        with pytest.raises(OSError, match="SFTP server"):
+            read()
+    assert [name for name in os.listdir(tmp_path) if name != "home"] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"before"
+    server.fault()
+    f.seek(0)
+    assert f.read() == BIG
+    f.close()
+
+
+# writing --------------------------------------------------------------------------
+def test_writing_in_blocks(server, fs):
+    with fs.open("/out", "wb", block_size=2**18) as f:
+        for at in range(0, len(BIG), 100_000):
+            f.write(BIG[at : at + 100_000])
+    assert got(server, "out") == BIG
+    with fs.open("/out", "ab") as f:
+        f.write(b"more")
+    assert got(server, "out") == BIG + b"more"
+    with fs.open("/out", "wb") as f:
+        f.write(b"short")
+    assert got(server, "out") == b"short"
+    with pytest.raises(FileExistsError, match="/out"):
+        fs.open("/out", "xb")
+    with fs.open("/fresh", "xb") as f:
+        f.write(b"1")
+    fs.touch("/empty")
+    assert (got(server, "fresh"), got(server, "empty")) == (b"1", b"")
+    with pytest.raises(FileNotFoundError, match="/no/folder"):
+        fs.pipe_file("/no/folder", b"")
+    with pytest.raises(IsADirectoryError, match="/d"):
+        fs.pipe_file("/d", b"")
+
+
+def test_transactions(server, fs):
+    with fs.transaction:
+        with fs.open("/d/new", "wb", block_size=10) as f:
+            f.write(b"0123456789" * 3)
+        with fs.open("/d/a.txt", "ab") as f:
+            f.write(b"!")
+        assert not fs.exists("/d/new")
+        assert got(server, "d/a.txt") == b"hello world"
+    assert (got(server, "d/new"), got(server, "d/a.txt")) == (b"0123456789" * 3, b"hello world!")
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            with fs.open("/d/newer", "wb") as f:
+                f.write(b"1")
+            1 / 0
+    assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
+
+
+def test_a_folder_for_what_is_to_appear_later(server):
+    fs = make(server, temppath="/tmp")
+    fs.mkdir("/tmp")
+    with fs.open("/d/a.txt", "wb", autocommit=False) as f:
+        f.write(b"1")
+    assert len(fs.ls("/tmp")) == 1
+    f.commit()
+    assert (fs.ls("/tmp"), got(server, "d/a.txt")) == ([], b"1")
+
+
+@pytest.mark.parametrize("fault", ["full", "refuse"])
+def test_an_upload_that_fails(server, fs, fault):
+    server.fault(**{fault: 200_000})
+    with pytest.raises(OSError):
+        fs.pipe_file("/big", BIG)
+    with pytest.raises(OSError):
+        with fs.open("/big2", "wb", block_size=2**17) as f:
+            f.write(BIG)
+    server.fault()
+    assert server.requests.count("open /big") == 1
+    assert os.listdir(server.folder) == ["d"]
+
+
+def test_a_connection_that_is_lost_between_two_blocks(server, fs):
+    f = fs.open("/out", "wb", block_size=10)
+    f.write(b"0123456789")
+    server.drop()
+    with pytest.raises(ConnectionError, match="/out"):
+        f.write(b"0123456789")
+    assert f.closed
+    assert not fs.exists("/out")
+
+
+# making, moving, removing -----------------------------------------------------------
+def test_folders(server, fs):
+    fs.mkdir("/m/n/o")
+    for make_again in (fs.mkdir, fs.makedirs):
+        with pytest.raises(FileExistsError, match="/m/n/o"):
+            make_again("/m/n/o")
+    with pytest.raises(FileExistsError, match="a.txt"):
+        fs.mkdir("/d/a.txt")
+    fs.makedirs("/m/n/o", exist_ok=True)
+    fs.makedirs("/m/p/q", exist_ok=True)
+    with pytest.raises(FileNotFoundError):
+        fs.mkdir("/k/l", create_parents=False)
+    with pytest.raises(OSError, match="/m"):
+        fs.rmdir("/m")
+    fs.rm("/m", recursive=True)
+    fs.rm("/d/a.txt")
+    assert fs.find("/") == ["/d/sub/b c.txt"]
+    for remove in (fs.rm, fs.rm_file, fs.rmdir):
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            remove("/nothing")
+
+
+@pytest.mark.parametrize("extension", [True, False])
+def test_moving(server, fs, extension):
+    server.fault(no_posix_rename=not extension)
+    put(server, "d/z.txt", b"before")
+    fs.mv("/d/a.txt", "/d/z.txt")
+    assert got(server, "d/z.txt") == b"hello world"
+    fs.mv("/d", "/e")
+    assert fs.find("/") == ["/e/sub/b c.txt", "/e/z.txt"]
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.mv("/nothing", "/x")
+    with pytest.raises(FileNotFoundError, match="/no/folder"):
+        fs.mv("/e/z.txt", "/no/folder/z")
+    with pytest.raises(NotImplementedError, match="copy"):
+        fs.cp_file("/e/z.txt", "/y")
+
+
+def test_forbidden(server, fs):
+    server.fault(denied=("open", "remove", "mkdir", "posix_rename", "list"))
+    for refused in (
+        lambda: fs.pipe_file("/d/x", b""),
+        lambda: fs.cat_file("/d/a.txt"),
+        lambda: fs.rm_file("/d/a.txt"),
+        lambda: fs.mkdir("/x"),
+        lambda: fs.mv("/d/a.txt", "/y"),
+        lambda: fs.ls("/d"),
+    ):
+        with pytest.raises(PermissionError):
+            refused()
+
+
+# connections ------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda fs: fs.cat_file("/d/a.txt"),
+        lambda fs: fs.ls("/d"),
+        lambda fs: fs.pipe_file("/new", b"1"),
+        lambda fs: fs.mkdir("/m"),
+        lambda fs: fs.mv("/d/a.txt", "/b.txt"),
+        lambda fs: fs.ftp.listdir("/"),
+        lambda fs: fs.client.open_sftp().listdir("/"),
+    ],
+)
+def test_a_connection_that_was_dropped(server, fs, use):
+    server.drop()
+    until(lambda: not fs._link._is_alive(), "the client knows")
+    use(fs)
+    assert len(server.connections) == 2
+
+
+def test_a_file_goes_on_by_another_connection(server, fs):
+    put(server, "big", BIG)
+    with fs.open("/big") as f:
+        assert f.read(10) == BIG[:10]
+        server.drop()
+        f.seek(2_000_000)
+        assert f.read(10) == BIG[2_000_000:2_000_010]
+
+
+def test_ends_with_its_instance(server):
+    fs = make(server)
+    assert fs.exists("/d")
+    del fs
+    until(lambda: not server.connections[-1].open, "the connection is closed")
