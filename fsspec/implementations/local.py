@@ -259,11 +259,16 @@ class LocalFileSystem(AbstractFileSystem):
         with open(self._strip_protocol(path), "rb", buffering=0) as f:
             if start is None and end is None:
                 return f.read()
-            first, last, _ = slice(start, end).indices(os.fstat(f.fileno()).st_size)
-            if last <= first:
-                return b""
+            first, last = start or 0, end
+            if first < 0 or (last is not None and last < 0):
+                first, last, _ = slice(start, end).indices(os.fstat(f.fileno()).st_size)
             f.seek(first)
-            return f.read(last - first)
+            if last is None:
+                return f.read()
+            out = b""
+            while len(out) < last - first and (part := f.read(last - first - len(out))):
+                out = out + part if out else part  # of more than 2 GiB the system gives a part at a time
+            return out
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
