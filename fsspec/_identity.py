@@ -69,6 +69,19 @@ class Identity:
         found = cls._cache.get(latest) if latest is not None else None
         return cls() if found is None else found
 
+    def reset_loop(self, loop: Any = None) -> None:
+        """Make an instance that was inherited through a fork usable in this process.
+
+        It is constructed again, in place, whatever the configuration says, and so are those
+        that it stands upon; listings are kept.  In the process that made it this does nothing.
+
+        Parameters
+        ----------
+        loop
+            only for filesystems that have a loop.
+        """
+        _instances.reset(self)
+
     @classmethod
     def clear_instance_cache(cls) -> None:
         """Forget the instances of this class; those in use live on."""

@@ -297,6 +297,19 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     state.update((name, before[name]) for name in (*_CARRIED, *real._fork_keeps) if name in before)
 
 
+def reset(fs: Any) -> None:
+    """Make one inherited instance usable, and those that it stands upon; see `reset_loop`."""
+    _fork.check()
+    state = object.__getattribute__(fs, "__dict__")
+    if is_stale(fs):
+        touch(fs, by_hand=True)
+    elif state.get("_pid", _fork.pid) != os.getpid():
+        revive(fs, type(fs))
+    for below in list(state.values()):
+        if is_stale(below):
+            reset(below)
+
+
 def reset_inherited() -> bool:
     """Let all inherited instances revive; whether there are any that would not have."""
     global _reset_in_generation

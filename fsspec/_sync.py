@@ -378,11 +378,7 @@ def note_instance(fs: Any) -> None:
 
 def reset_instance_loop(fs: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
     """See `AsyncFileSystem.reset_loop`."""
-    _fork.check()
-    if _instances.is_stale(fs):
-        _instances.touch(fs, by_hand=True)
-    elif fs._pid != os.getpid():
-        _instances.revive(fs, type(fs))
+    _instances.reset(fs)
     if loop is not None:
         fs._loop = loop
         note_instance(fs)

@@ -141,8 +141,9 @@ class AsyncFileSystem(AbstractFileSystem):
     def reset_loop(self, loop: Any = None) -> None:
         """Make an instance that was inherited through a fork usable in this process.
 
-        It is constructed again, in place, whatever the configuration says; listings are
-        kept.  In the process that made it only ``loop`` has an effect.
+        It is constructed again, in place, whatever the configuration says, and so are those
+        that it stands upon; listings are kept.  In the process that made it only ``loop``
+        has an effect.
 
         Parameters
         ----------
