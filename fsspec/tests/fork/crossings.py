@@ -308,9 +308,6 @@ class Folder(HTTP):
     def close(self, handle: Any) -> None:
         pass
 
-    def instance(self, handle: Any) -> Any:
-        return handle.fs
-
     def busy(self, handle: Any) -> Callable[[], None]:
         return lambda: expect(handle.cat_file(SLOW), DATA["data1.bin"], "cat_file meanwhile")
 

@@ -91,6 +91,7 @@ def columns() -> list[Column]:
         Column(name, "fork", mode, crossing.actions if mode in ("opted", "neither") else ("use",))
         for name, crossing in CROSSINGS.items()
         for mode in _modes(name)
+        if mode in ("opted", "neither") or "use" in crossing.actions
     ]
     for way, (names, modes, actions) in _BY_WAY.items():
         for name in names:
