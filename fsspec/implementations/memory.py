@@ -370,6 +370,9 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        for given in [] if recursive else self._strip_protocol(path if isinstance(path, list) else [path]):
+            if given and self._tree().get(given):
+                raise OSError(39, "the folder is not empty; recursive=True removes all that is in it", given)
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         for p in reversed(paths):
             if p in self.store:

@@ -1,0 +1,88 @@
+"""``data:`` URLs, which carry their content."""
+
+import pickle
+
+import pytest
+
+import fsspec
+
+
+@pytest.fixture
+def fs():
+    return fsspec.filesystem("data")
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "mime"),
+    [
+        ("data:,hello", b"hello", None),
+        ("data:,hi%20there", b"hi there", None),
+        ("data:,", b"", None),
+        ("data:text/plain,a,b", b"a,b", "text/plain"),
+        ("data:text/plain;charset=utf8,%C3%A9", "é".encode(), "text/plain"),
+        ("data:;base64,aGVsbG8=", b"hello", None),
+        ("data:image/png;base64,aGVs bG8=\n", b"hello", "image/png"),
+        ("data:;base64,aGVsbG8%3D", b"hello", None),
+        ("data:;base64,%2B%2F8=", b"\xfb\xff", None),
+        ("data:,a*b?[c]", b"a*b?[c]", None),
+    ],
+)
+def test_content(fs, url, content, mime):
+    """Percent signs are taken off before base64 is."""
+    assert fs.cat_file(url) == content
+    assert (fs.info(url)["size"], fs.info(url)["mimetype"]) == (len(content), mime)
+    assert fs.info(fs._strip_protocol(url))["size"] == len(content)
+    assert fs.exists(url) and fs.isfile(url) and not fs.isdir(url)
+    with fsspec.open(url) as f:
+        assert f.read() == content
+    with fs.open(url, "rb") as f:
+        assert f.read() == content
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("data:secret", "comma"),
+        ("data:", "comma"),
+        ("data:;base64,!!!", "not base64"),
+        ("data:;base64,aGVsbG8", "not base64"),
+        ("data:;base64,aGV%sbG8=", "not base64"),
+    ],
+)
+def test_malformed(fs, url, why):
+    """An error that does not repeat the content, which may be long or secret."""
+    for act in (fs.cat_file, fs.info, fs.open):
+        with pytest.raises(ValueError, match=why) as caught:
+            act(url)
+        content = url.rpartition(",")[2].removeprefix("data:")
+        assert not content or content not in str(caught.value)
+    assert not fs.exists(url) and not fs.isfile(url)
+
+
+@pytest.mark.parametrize("start", [None, 0, 3, 20, -3])
+@pytest.mark.parametrize("end", [None, 0, 5, 20, -2, -20])
+def test_ranges_are_slices(fs, start, end):
+    """As those of bytes."""
+    assert fs.cat_file("data:,0123456789", start, end) == b"0123456789"[start:end]
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "xb", "w"])
+def test_only_read(fs, mode):
+    """There is no place to write to."""
+    with pytest.raises(ValueError, match="only be read"):
+        fs.open("data:,x", mode)
+    with pytest.raises(ValueError, match="only be read"):
+        fs.pipe_file("data:,x", b"")
+
+
+def test_encode(fs):
+    """What it makes can be read."""
+    url = fs.encode(bytes(range(256)), "application/octet-stream")
+    assert fs.cat_file(url) == bytes(range(256))
+    assert fs.info(url)["mimetype"] == "application/octet-stream"
+    assert fs.encode(b"a") == "data:;base64,YQ=="
+
+
+def test_instance_is_pickled(fs):
+    """It holds nothing."""
+    assert pickle.loads(pickle.dumps(fs)) is fs

@@ -1,0 +1,223 @@
+"""Files in the memory of this process."""
+
+import pickle
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+
+import pytest
+
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+from fsspec.tests.programs import run
+
+TEN = b"0123456789"
+
+
+@pytest.fixture
+def fs(m):
+    """A file of ten bytes in a folder that is there by it only, and an empty folder."""
+    m.pipe_file("/folder/ten", TEN)
+    m.mkdir("/empty")
+    return m
+
+
+# paths and entries -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "given", ["a/b", "/a/b", "a/b/", "memory://a/b", "memory:///a/b/", PurePosixPath("/a/b")]
+)
+def test_paths_begin_with_a_slash(fs, given):
+    """The root is empty."""
+    assert fs._strip_protocol(given) == "/a/b"
+    assert fs._strip_protocol([given, "/", "memory://"]) == ["/a/b", "", ""]
+
+
+def test_folders_are_there_by_what_is_in_them(fs):
+    """As those that were made."""
+    assert fs.ls("", detail=False) == ["/empty", "/folder"]
+    assert fs.isdir("/folder") and fs.exists("/folder") and fs.info("/folder")["type"] == "directory"
+    assert fs.ls("/empty") == [] and fs.ls("/folder/ten", detail=False) == ["/folder/ten"]
+    for path in ("/folder", "/empty", "/folder/ten", "/"):
+        with pytest.raises(FileExistsError):
+            fs.mkdir(path)
+        with pytest.raises(FileExistsError):
+            fs.makedirs(path)
+    fs.makedirs("/folder", exist_ok=True)
+    fs.rm("/folder/ten")
+    assert not fs.exists("/folder")
+
+
+def test_entries(fs):
+    """Sizes in bytes, times in UTC."""
+    entry = fs.info("/folder/ten")
+    assert (entry["name"], entry["size"], entry["type"]) == ("/folder/ten", 10, "file")
+    assert entry["created"].tzinfo is timezone.utc
+    before = datetime.now(tz=timezone.utc)
+    fs.pipe_file("/folder/ten", b"")
+    assert before <= fs.modified("/folder/ten") <= datetime.now(tz=timezone.utc)
+    assert fs.created("/folder/ten").tzinfo is timezone.utc
+
+
+def test_patterns_take_path_objects(fs):
+    """As every other operation does."""
+    assert fs.glob(PurePosixPath("/folder/t*")) == ["/folder/ten"]
+    assert fs.expand_path("/a[1]", assume_literal=True) == ["/a[1]"]
+
+
+def test_store_can_be_changed_from_outside(fs):
+    """Listings follow."""
+    fs.store["/x/y"] = MemoryFile(fs, "/x/y", b"1")
+    assert fs.ls("/x", detail=False) == ["/x/y"]
+    del fs.store["/x/y"]
+    fs.pseudo_dirs.append("/made")
+    assert fs.ls("", detail=False) == ["/empty", "/folder", "/made"]
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    assert fs.ls("") == []
+
+
+# missing and in the way --------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        (lambda fs: fs.cat_file("/no"), FileNotFoundError),
+        (lambda fs: fs.info("/no"), FileNotFoundError),
+        (lambda fs: fs.ls("/no"), FileNotFoundError),
+        (lambda fs: fs.open("/no"), FileNotFoundError),
+        (lambda fs: fs.rm("/no"), FileNotFoundError),
+        (lambda fs: fs.rm_file("/no"), FileNotFoundError),
+        (lambda fs: fs.rmdir("/no"), FileNotFoundError),
+        (lambda fs: fs.cp_file("/no", "/x"), FileNotFoundError),
+        (lambda fs: fs.modified("/no"), FileNotFoundError),
+        (lambda fs: fs.mkdir("/x/y/z", create_parents=False), FileNotFoundError),
+        (lambda fs: fs.cat_file("/folder"), IsADirectoryError),
+        (lambda fs: fs.open("/folder"), IsADirectoryError),
+        (lambda fs: fs.open("/folder", "wb"), IsADirectoryError),
+        (lambda fs: fs.pipe_file("/folder", b""), IsADirectoryError),
+        (lambda fs: fs.cp_file("/folder/ten", "/empty"), IsADirectoryError),
+        (lambda fs: fs.rm("/folder"), OSError),
+        (lambda fs: fs.rmdir("/folder"), OSError),
+        (lambda fs: fs.pipe_file("/folder/ten/x", b""), FileExistsError),
+        (lambda fs: fs.mkdir("/folder/ten/x"), NotADirectoryError),
+        (lambda fs: fs.open("/folder/ten", "xb"), FileExistsError),
+        (lambda fs: fs.pipe_file("/folder/ten", b"", mode="create"), FileExistsError),
+        (lambda fs: fs.pipe_file("/folder/ten", "text"), TypeError),
+        (lambda fs: fs.pipe_file("/new", None), TypeError),
+        (lambda fs: fs.open("/folder/ten", "q"), ValueError),
+        (lambda fs: fs.find("/folder", maxdepth=0), ValueError),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(fs, act, error):
+    """Neither files nor folders."""
+    before = fs.find("", withdirs=True), fs.cat("/folder/ten")
+    with pytest.raises(error):
+        act(fs)
+    assert (fs.find("", withdirs=True), fs.cat("/folder/ten")) == before
+
+
+# handles -----------------------------------------------------------------------------
+def test_readers_are_independent(fs):
+    """Each has a position, ends for itself, and cannot change the file."""
+    with fs.open("/folder/ten") as one, fs.open("/folder/ten") as other:
+        assert (one.read(3), other.read(2), one.read(1)) == (b"012", b"01", b"3")
+        assert not one.writable()
+        with pytest.raises(OSError):
+            one.write(b"X")
+        one.getbuffer()[0] = 88
+    assert one.closed
+    with pytest.raises(ValueError):
+        one.read()
+    assert fs.cat("/folder/ten") == TEN
+
+
+def test_reader_keeps_what_it_opened(fs):
+    """Also when the file is replaced or removed."""
+    with fs.open("/folder/ten") as f:
+        fs.pipe_file("/folder/ten", b"new")
+        fs.rm("/folder/ten")
+        assert f.read() == TEN
+
+
+def test_writing_modes(fs):
+    """Over, at the end, and in between."""
+    with fs.open("/folder/ten", "r+b") as f:
+        f.seek(2)
+        f.write(b"XX")
+    assert fs.cat("/folder/ten") == b"01XX456789"
+    with fs.open("/folder/ten", "ab") as f:
+        f.write(b"!")
+    assert fs.cat("/folder/ten")[-2:] == b"9!"
+    with fs.open("/new/file", "wb") as f:
+        f.write(b"n")
+    assert fs.cat("/new/file") == b"n"
+    assert hash(fs.open("/fresh", "ab")) and fs.cat("/fresh") == b""
+
+
+@pytest.mark.parametrize("start", [None, 0, 5, 20, -3])
+@pytest.mark.parametrize("end", [None, 0, 3, 20, -5, -20])
+def test_ranges_are_slices(fs, start, end):
+    """As those of bytes."""
+    assert fs.cat_file("/folder/ten", start, end) == TEN[start:end]
+
+
+def test_transaction(fs):
+    """What is written in one that fails was never there, whichever way it was."""
+    with pytest.raises(KeyError):
+        with fs.transaction:
+            fs.pipe_file("/piped", b"1")
+            with fs.open("/opened", "wb") as f:
+                f.write(b"1")
+            assert not fs.exists("/piped") and not fs.exists("/opened")
+            raise KeyError
+    assert fs.find("") == ["/folder/ten"]
+    with fs.transaction:
+        fs.pipe_file("/piped", b"1")
+    assert fs.cat("/piped") == b"1"
+
+
+# stores ------------------------------------------------------------------------------
+def test_store_of_its_own(fs):
+    """Apart from that of others; pickled, it takes its files along."""
+    own = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    assert own.find("") == []
+    own.pipe_file("/a/b", b"own")
+    own.mkdir("/made")
+    assert not fs.exists("/a/b")
+    back = pickle.loads(pickle.dumps(own))
+    assert back is not own and back.cat("/a/b") == b"own" and back.isdir("/made")
+    back.pipe_file("/a/b", b"changed")
+    assert own.cat("/a/b") == b"own"
+    assert pickle.loads(pickle.dumps(fs)) is fs
+
+
+def test_reader_is_pickled_by_its_place(fs):
+    """It goes on where it was."""
+    with fs.open("/folder/ten") as f:
+        f.seek(4)
+        with pickle.loads(pickle.dumps(f)) as back:
+            assert back.read() == b"456789"
+
+
+def test_child_has_a_copy():
+    """Of the files, of handles, and of stores of an instance's own."""
+    found = run(
+        """
+        import fsspec
+        from fsspec._forked import by_fork
+        shared = fsspec.filesystem("memory")
+        own = fsspec.filesystem("memory", global_store=False)
+        for fs in (shared, own):
+            fs.pipe_file("/a", b"parent")
+        reader, writer = shared.open("/a"), shared.open("/w", "wb")
+        reader.read(2); writer.write(b"parent")
+        def body():
+            assert fsspec.filesystem("memory") is shared
+            assert shared.cat("/a") == own.cat("/a") == b"parent" and reader.read() == b"rent"
+            for fs in (shared, own):
+                fs.pipe_file("/a", b"child"); fs.pipe_file("/new", b"child")
+            writer.write(b"child"); writer.close()
+        report = by_fork(lambda: body() or (by_fork(lambda: own.cat("/new")).problem() and None))
+        assert report.problem() == "", report.problem()
+        writer.write(b" more"); writer.close()
+        print(shared.find(""), own.find(""), shared.cat("/w"), own.cat("/a"), reader.read())
+        """
+    )
+    assert found == "['/a', '/w'] ['/a'] b'parent more' b'parent' b'rent'\n"
