@@ -8,12 +8,11 @@ covered with a dead socket, before any other code of the child runs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from fsspec import _fork
+from fsspec import _fork, _sockets
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError
 from fsspec.implementations._http_words import content_range, range_value, ranged, shown
@@ -225,12 +224,5 @@ def idle_sockets(session: Any) -> Iterator[Any]:
 
 
 def cover(sockets: Iterable[Any]) -> None:
-    """Put a dead socket under the numbers of inherited ones, which then reach nobody."""
-    import socket
-
-    found = [s.fileno() for s in sockets if s is not None and s.fileno() >= 0]
-    if found:
-        dead, peer = socket.socketpair()
-        with dead, peer:
-            for fd in found:
-                os.dup2(dead.fileno(), fd, inheritable=False)
+    """Cover sockets of connections that are not watched: those of adapters that a program mounted."""
+    _sockets.cover(s.fileno() for s in sockets if s is not None)

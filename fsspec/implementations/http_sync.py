@@ -15,8 +15,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
+from fsspec._contents import parts_of
 from fsspec._plans import drive
 from fsspec._replacing import replacing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -57,6 +59,8 @@ from fsspec.utils import isfilelike, tokenize
 
 try:
     import requests
+
+    from fsspec.implementations._requests_session import watched_session
 except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise
@@ -140,7 +144,7 @@ class HTTPFileSystem(AbstractFileSystem):
         self.use_listings_cache = storage_options.get("use_listings_cache", False)
         self.kwargs = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self.js = sys.platform == "emscripten"
-        self.session: Any = RequestsSessionShim() if self.js else requests.Session()
+        self.session: Any = RequestsSessionShim() if self.js else watched_session()
         for name, value in self.client_kwargs.items():
             if name == "headers":
                 self.session.headers.update(value)
@@ -326,11 +330,12 @@ class HTTPFileSystem(AbstractFileSystem):
             raise ValueError(f"an upload is made by 'post' or 'put', not by {method!r}")
         if isfilelike(lpath):
             callback.set_size(getattr(lpath, "size", None))
-            self._upload(method, rpath, _chunks(lpath, chunk_size, callback), kwargs)
+            parts = iter(partial(lpath.read, chunk_size), b"")
+            self._upload(method, rpath, _told(parts, callback), kwargs)
             return
-        with open(lpath, "rb") as local:
+        with open(lpath, "rb", buffering=0) as local:
             callback.set_size(os.fstat(local.fileno()).st_size)
-            self._upload(method, rpath, _chunks(local, chunk_size, callback), kwargs)
+            self._upload(method, rpath, _told(parts_of(local, chunk_size), callback), kwargs)
 
     def _upload(self, method: str, url: str, data: Any, options: dict[str, Any]) -> None:
         if self.js:
@@ -388,8 +393,8 @@ def _save(response: Any, local: Any, chunk_size: int, callback: Callback) -> Non
         callback.relative_update(len(chunk))
 
 
-def _chunks(local: Any, chunk_size: int, callback: Callback) -> Iterator[bytes]:
-    while chunk := local.read(chunk_size):
+def _told(parts: Iterator[bytes], callback: Callback) -> Iterator[bytes]:
+    for chunk in parts:
         yield chunk
         callback.relative_update(len(chunk))
 

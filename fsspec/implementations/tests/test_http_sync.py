@@ -17,6 +17,7 @@ pytest.importorskip("aiohttp")  # the server's
 import fsspec  # noqa: E402  # after the checks
 from fsspec.implementations import http_sync  # noqa: E402
 from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range  # noqa: E402
+from fsspec.tests.programs import run  # noqa: E402
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 
@@ -174,3 +175,150 @@ def test_fork(http_server, url):
     assert (done.returncode, done.stderr) == (0, "")
     used = {r.connection for r in http_server.requests if r.path == "/big.bin"}
     assert len(used) == 3  # two of the parent, one of the child
+
+
+FORKING = """
+import gc, os, signal, sys, threading
+from fsspec._forked import by_fork
+from fsspec.callbacks import Callback
+from fsspec.implementations.http_sync import HTTPFileSystem
+
+url, folder, ca = os.environ["PLACE"].split()
+options = {"verify": ca} if ca != "-" else {}
+fs = HTTPFileSystem(**options)
+big = fs.cat_file(url + "/big.bin")
+ends = {
+    "nothing": "pass",
+    "use": "assert len(fs.cat_file(url + '/small.txt')) == 17",
+    "drop": "globals().pop('fs'); gc.collect()",
+    "exit": "sys.exit(0)",
+    "os._exit": "os._exit(0)",
+    "kill": "os.kill(os.getpid(), signal.SIGKILL)",
+}
+
+def fork(how):
+    report = by_fork(lambda: exec(ends[how], globals()))
+    if "exit" in how:
+        assert (report.code, report.stderr) == (0, ""), (how, report)
+    else:
+        assert not report.problem(how == "kill"), (how, report.problem(how == "kill"))
+"""
+
+
+@pytest.fixture(params=["http", "https"])
+def place(request):
+    server = request.getfixturevalue(f"{request.param}_server")
+    server.files["/big.bin"] = BIG
+    server.files["/small.txt"] = b"alpha\nbeta\ngamma\n"
+    return server
+
+
+def forking(server, tmp_path, text):
+    place = f"{server.url} {tmp_path} {server.ca_file or '-'}"
+    run(FORKING + textwrap.dedent(text), PLACE=place, FSSPEC_FORK_RESET="1")
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+
+
+@needs_fork
+def test_fork_in_the_middle_of_transfers(place, tmp_path):
+    """By callbacks, on whose stack the child ends."""
+    forking(
+        place,
+        tmp_path,
+        """
+        class Forks(Callback):
+            how = None
+
+            def relative_update(self, inc=1):
+                super().relative_update(inc)
+                if self.how:
+                    how, self.how = self.how, None
+                    fork(how)
+
+        target = os.path.join(folder, "target")
+        for how in ends:
+            told = Forks()
+            told.how = how
+            fs.get_file(url + "/big.bin", target, chunk_size=2**16, callback=told)
+            with open(target, "rb") as f:
+                assert f.read() == big, how
+            told = Forks()
+            told.how = how
+            fs.put_file(target, url + "/up-" + how.replace(".", ""), chunk_size=2**16, callback=told)
+        """,
+    )
+    for how in ("nothing", "use", "drop", "exit", "os_exit", "kill"):
+        assert place.files[f"/up-{how}"] == BIG
+    assert os.listdir(tmp_path) == ["target"]
+    parent = {r.connection for r in place.requests if r.path == "/big.bin"}
+    assert len(parent) == 1
+    (own,) = [c for c in place.connections if c.number in parent]
+    assert own.close_notify <= 1  # its own, at its end
+    assert len(place.connections) == 3  # and one for each child that asked for something
+
+
+@needs_fork
+def test_fork_while_another_thread_reads(place, tmp_path):
+    forking(
+        place,
+        tmp_path,
+        """
+        half, forked, failed = threading.Event(), threading.Event(), []
+
+        class Waits(Callback):
+            def relative_update(self, inc=1):
+                half.set()
+                forked.wait(30)
+
+        def work():
+            try:
+                fs.get_file(url + "/big.bin", os.path.join(folder, "target"), callback=Waits())
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert half.wait(30)
+        for how in ends:
+            fork(how)
+        forked.set()
+        thread.join()
+        assert not failed, failed
+        with open(os.path.join(folder, "target"), "rb") as f:
+            assert f.read() == big
+        """,
+    )
+
+
+@needs_fork
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_server_sees_what_the_parent_closes(busy):
+    """While a child lives on, whether the connection was idle or had a response to be read."""
+    run(
+        f"""
+        import os
+        from fsspec.implementations.http_sync import HTTPFileSystem
+        from fsspec.tests.servers.http import HTTPServer
+        from fsspec.tests.servers.process import until
+
+        with HTTPServer() as server:
+            server.files["/big.bin"] = bytes(2**24)
+            fs = HTTPFileSystem()
+            f = fs.open(server.url + "/big.bin", block_size=0) if {busy} else fs.cat_file(server.url + "/big.bin")
+            ready, go = os.pipe(), os.pipe()
+            pid = os.fork()
+            if not pid:
+                os.write(ready[1], b"1")
+                os.read(go[0], 1)
+                os._exit(0)
+            os.read(ready[0], 1)
+            if {busy}:
+                f.close()
+            fs.session.close()
+            until(lambda: all(c.fin or c.reset for c in server.connections), "the server sees the end")
+            os.write(go[1], b"1")
+            assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
