@@ -23,7 +23,9 @@ _WRAPPED = (
 ).split()
 """Operations that are the blocking filesystem's own."""
 
-_DIRECT = "checksum created lexists modified mv rmdir sign touch ukey".split()
+_DIRECT = (
+    "checksum created lexists modified mv open rmdir sign touch ukey start_transaction end_transaction"
+).split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 
@@ -96,6 +98,11 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
     def fsid(self) -> str:
         """That of the blocking filesystem, marked."""
         return f"async_{self.sync_fs.fsid}"
+
+    @property
+    def transaction(self) -> Any:
+        """That of the blocking filesystem, which all operations take part in."""
+        return self.sync_fs.transaction
 
     def unstrip_protocol(self, name: str) -> str:
         return self.sync_fs.unstrip_protocol(name)

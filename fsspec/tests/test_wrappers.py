@@ -69,8 +69,7 @@ def test_folder_asks_the_other(m):
 def test_awaitable_wrapper_asks_the_blocking_one(m):
     """But for bulk operations, which it does many threads at a time."""
     fs = AsyncFileSystemWrapper(m, asynchronous=False)
-    transactions = {"start_transaction", "end_transaction"}  # of the files that the wrapper opens
-    assert missing(AsyncFileSystemWrapper, fs, also=BULK | transactions | {"open"}) == []
+    assert missing(AsyncFileSystemWrapper, fs, also=BULK) == []
 
 
 class Telling(fsspec.get_filesystem_class("memory")):
@@ -108,6 +107,28 @@ def test_folders_are_removed_and_dead_links_seen(wrapper, tmp_path):
     assert fs.lexists(f"{top}link") and not fs.exists(f"{top}link")
     fs.rmdir(f"{top}empty")
     assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("wrapper", ["dir", "asyncwrapper"])
+def test_transactions_are_the_others(m, wrapper):
+    """Whatever is written in one that fails was never there."""
+    options = {"path": ""} if wrapper == "dir" else {"asynchronous": False}
+    fs = fsspec.filesystem(wrapper, fs=m, **options)
+    with pytest.raises(KeyError):
+        with fs.transaction:
+            fs.pipe_file("/piped", b"1")
+            fs.pipe({"/one": b"1", "/two": b"2"})
+            with fs.open("/opened", "wb") as f:
+                f.write(b"1")
+            raise KeyError
+    assert m.find("") == []
+    with fs.transaction:
+        fs.pipe_file("/piped", b"1")
+        assert not m.exists("/piped")
+    fs.start_transaction()
+    fs.write_text("/text", "1")
+    fs.end_transaction()
+    assert m.find("") == ["/piped", "/text"]
 
 
 @pytest.mark.skipif(
