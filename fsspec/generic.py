@@ -1,0 +1,693 @@
+"""All filesystems as one: each path says by its protocol which of them it belongs to.
+
+Owns `GenericFileSystem`, which asks the filesystem of a path, and copying from one to
+another: `copy_file_op` for files, `rsync` for trees.  Paths are URLs on the way in and out.
+
+What always holds:
+
+* a filesystem is asked on the loop that it lives on; one that blocks is asked in a thread of
+  its own, made for the one call.  No pool is kept, so none is inherited by a forked child;
+* a file goes from one filesystem to another in one such thread: small ones whole, others
+  block by block, so many at a time as the batch size says.  It appears at its target only
+  when it is whole, where the target can keep what is written back.
+
+In a forked child the instance does what any awaitable one does, and its targets as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from fsspec._plans.awaiting import together
+from fsspec._sync import sync
+from fsspec.asyn import AsyncFileSystem
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.core import split_protocol
+from fsspec.registry import filesystem, get_filesystem_class
+from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import check_contained, stringify_path
+
+__all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
+
+logger = logging.getLogger("fsspec.generic")
+
+_BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
+_BLOCK = 2**20
+_generic_fs: dict[str, Any] = {}
+_Entry = dict[str, Any]
+
+
+# which filesystem ------------------------------------------------------------------
+def set_generic_fs(protocol: str, **storage_options: Any) -> None:
+    """Say which filesystem the paths of a protocol belong to, for ``default_method="generic"``.
+
+    Parameters
+    ----------
+    protocol
+        "s3", "file", ...
+    **storage_options
+        what the filesystem is made of.
+    """
+    _generic_fs[protocol] = filesystem(protocol, **storage_options)
+
+
+def _resolve_fs(
+    path: str, method: str, protocol: str | None = None, storage_options: dict[str, Any] | None = None
+) -> Any:
+    """The filesystem that a path belongs to; see `GenericFileSystem` for the methods."""
+    if protocol is None:
+        protocol = split_protocol(path)[0] or "file"
+    if method == "default":
+        return filesystem(protocol)
+    if method == "generic":
+        if protocol not in _generic_fs:
+            raise KeyError(f"{protocol}: no filesystem of this protocol was set by set_generic_fs")
+        return _generic_fs[protocol]
+    if method == "current":
+        return get_filesystem_class(protocol).current()
+    if method == "options":
+        return filesystem(protocol, **(storage_options or {}).get(protocol, {}))
+    ways = "'default', 'generic', 'current' or 'options'"
+    raise ValueError(f"the filesystem of a path is found by {ways}, not by {method!r}")
+
+
+# asking it -------------------------------------------------------------------------
+async def maybe_await(cor: Any) -> Any:
+    """What an awaitable gives; anything else as it is."""
+    return await cor if inspect.isawaitable(cor) else cor
+
+
+async def _in_thread(func: Callable[[], Any], stop: threading.Event | None = None) -> Any:
+    """What ``func`` returns, which runs in a thread of its own.
+
+    Being cancelled sets ``stop`` and waits all the same: what runs does not outlive the call.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result, failed = None, None
+        try:
+            result = func()
+        except BaseException as error:  # raised where it is waited for
+            failed = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, result, failed)
+
+    threading.Thread(target=run, name="fsspec-generic", daemon=True).start()
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
+        await asyncio.wait([done])
+        done.exception()
+        raise
+
+
+async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """One operation of a filesystem, blocking or awaitable, from whichever loop."""
+    if not fs.async_impl:
+        return await _in_thread(lambda: getattr(fs, name)(*args, **kwargs))
+    method = getattr(fs, f"_{name}")
+    home = None if fs.asynchronous else fs.loop
+    if home is None or home is asyncio.get_running_loop():
+        return await method(*args, **kwargs)
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(method(*args, **kwargs), home))
+
+
+def _asked(name: str, shape: str = "plain") -> Any:
+    """An awaitable method that is the operation ``name`` of its first path's filesystem."""
+
+    async def method(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+        fs, plain = self._side(path)
+        # a pattern may end in a slash, which means folders
+        found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
+        return _named(fs, found, shape)
+
+    method.__name__ = f"_{name}"
+    method.__qualname__ = f"GenericFileSystem._{name}"
+    return method
+
+
+def _told(name: str) -> Any:
+    """As `_asked`, for what has no awaitable form."""
+
+    def method(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+        fs, plain = self._side(path)
+        return getattr(fs, name)(plain, *args, **kwargs)
+
+    method.__name__ = name
+    method.__qualname__ = f"GenericFileSystem.{name}"
+    method.__doc__ = getattr(AsyncFileSystem, name).__doc__
+    return method
+
+
+def _named(fs: Any, found: Any, shape: str) -> Any:
+    """A result with its paths as URLs."""
+    if shape == "plain":
+        return found
+    if shape == "sizes":
+        return {fs.unstrip_protocol(p): n for p, n in found.items()} if isinstance(found, dict) else found
+    if isinstance(found, dict):
+        if shape == "entry":
+            return {**found, "name": fs.unstrip_protocol(found["name"])}
+        return {fs.unstrip_protocol(p): _named(fs, entry, "entry") for p, entry in found.items()}
+    return [_named(fs, e, "entry") if isinstance(e, dict) else fs.unstrip_protocol(e) for e in found]
+
+
+class GenericFileSystem(AsyncFileSystem):
+    """A filesystem whose paths are URLs of any protocols.
+
+    Parameters
+    ----------
+    default_method
+        how the filesystem of a path is found: ``"default"``, the one that no options make;
+        ``"options"``, made of those in ``storage_options``; ``"current"``, the one of the
+        protocol that was made last; ``"generic"``, that of `set_generic_fs`.
+    storage_options
+        options by protocol, for ``"options"``.
+    **kwargs
+        as for `fsspec.asyn.AsyncFileSystem`. ``batch_size`` also says how many files are
+        copied at a time, by default 20.
+
+    Examples
+    --------
+    >>> fs = fsspec.filesystem("generic")  # doctest: +SKIP
+    >>> fs.copy("https://example.org/a.bin", "s3://bucket/a.bin")  # doctest: +SKIP
+    """
+
+    protocol = "generic"
+
+    def __init__(
+        self, default_method: str = "default", storage_options: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        self.method = default_method
+        self.st_opts = storage_options
+        super().__init__(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(default_method={self.method!r})"  # options may be secrets
+
+    # paths ---------------------------------------------------------------------------
+    def _side(self, url: str) -> tuple[Any, str]:
+        """The filesystem of a URL, and its path there."""
+        url = _plain(url)
+        fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
+        return fs, fs._strip_protocol(url)
+
+    def _strip_protocol(self, path: Any) -> Any:  # type: ignore[override]
+        """The URL as its filesystem writes it."""
+        if isinstance(path, list):
+            return [self._strip_protocol(p) for p in path]
+        fs, plain = self._side(path)
+        return fs.unstrip_protocol(plain)
+
+    def _parent(self, path: str) -> str:  # type: ignore[override]
+        fs, plain = self._side(path)
+        return fs.unstrip_protocol(fs._parent(plain))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        super().invalidate_cache(path)
+        if path is not None:
+            fs, plain = self._side(path)
+            fs.invalidate_cache(plain)
+
+    # one path ------------------------------------------------------------------------
+    async def _info(self, url: str, **kwargs: Any) -> _Entry:
+        fs, path = self._side(url)
+        return _named(fs, await _ask(fs, "info", path, **kwargs), "entry")
+
+    async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        fs, path = self._side(url)
+        return _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
+
+    async def _find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        fs, plain = self._side(path)
+        found = await _ask(
+            fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs
+        )
+        named = _named(fs, found, "listing")
+        return named if detail else list(named)
+
+    async def _cat_file(
+        self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        fs, path = self._side(url)
+        return await _ask(fs, "cat_file", path, start=start, end=end, **kwargs)
+
+    async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
+        fs, plain = self._side(path)
+        await _ask(fs, "pipe_file", plain, value, **kwargs)
+
+    async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
+        fs, path = self._side(rpath)
+        await _ask(fs, "put_file", lpath, path, mode=mode, **kwargs)
+
+    async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        fs, plain = self._side(path)
+        await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
+
+    _du = _asked("du", "sizes")
+    _exists = _asked("exists")
+    _get_file = _asked("get_file")
+    _glob = _asked("glob", "listing")
+    _isdir = _asked("isdir")
+    _isfile = _asked("isfile")
+    _mkdir = _asked("mkdir")
+    _rm_file = _asked("rm_file")
+    _size = _asked("size")
+
+    checksum = _told("checksum")
+    created = _told("created")
+    lexists = _told("lexists")
+    modified = _told("modified")
+    rmdir = _told("rmdir")
+    sign = _told("sign")
+    touch = _told("touch")
+    ukey = _told("ukey")
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:  # type: ignore[override]
+        fs, plain = self._side(path)
+        return fs._open(plain, mode=mode, **{k: v for k, v in kwargs.items() if v is not None})
+
+    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        fs, plain = self._side(path)
+        if not fs.async_impl:
+            return await super().open_async(path, mode, **kwargs)
+        return await fs.open_async(plain, mode, **kwargs)
+
+    # many ----------------------------------------------------------------------------
+    def make_many_dirs(self, urls: Iterable[str], exist_ok: bool = True) -> None:
+        """Make folders, several at a time, and those that lead to them.
+
+        Raises
+        ------
+        FileExistsError
+            if one of them exists and ``exist_ok`` is false
+        """
+        sync(self.loop, self._make_many_dirs, list(urls), exist_ok)
+
+    async def _make_many_dirs(self, urls: list[str], exist_ok: bool) -> None:
+        await together(urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH)
+
+    async def _rm(self, url: Any, **kwargs: Any) -> None:
+        groups: dict[int, tuple[Any, list[str]]] = {}
+        for each in [url] if isinstance(url, str) or not isinstance(url, Iterable) else url:
+            fs, path = self._side(each)
+            groups.setdefault(id(fs), (fs, []))[1].append(path)
+
+        async def remove(group: tuple[Any, list[str]]) -> None:
+            fs, paths = group
+            options = kwargs if fs.async_impl else {k: v for k, v in kwargs.items() if k != "batch_size"}
+            await _ask(fs, "rm", paths[0] if len(paths) == 1 else paths, **options)
+
+        await together(groups.values(), remove, -1)
+
+    async def _copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        on_error: str | None = "ignore",
+        maxdepth: int | None = None,
+        batch_size: int | None = None,
+        tempdir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy files, within filesystems or from one to another.
+
+        Parameters
+        ----------
+        path1, path2
+            see `AbstractFileSystem.copy`
+        recursive
+            NotImplementedError: trees are copied by `rsync`
+        on_error
+            ``"ignore"`` passes over sources that are not there; ``"raise"`` does not
+        batch_size
+            how many files at a time, by default 20
+        tempdir
+            not needed: nothing is put down on this machine on the way
+        """
+        if recursive:
+            raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
+        size = batch_size or self.batch_size or _BATCH
+        await super()._copy(path1, path2, False, on_error, maxdepth, size, **kwargs)
+
+    async def _cp_file(
+        self,
+        url: str,
+        url2: str,
+        blocksize: int = _BLOCK,
+        callback: Callback = DEFAULT_CALLBACK,
+        tempdir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy one file.
+
+        Parameters
+        ----------
+        url, url2
+            from where to where; folders on the way to the target are made if need be
+        blocksize
+            bytes: smaller files go through memory whole, others so many at a time
+        callback
+            is told the size and the bytes as they go
+        tempdir
+            not needed, see `copy`
+        **kwargs
+            for ``cp_file`` of the filesystem, where there is only one
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such file
+        OSError
+            where it ends too early. The target is then as it was before, where its
+            filesystem can keep back what is not whole.
+        """
+        source, path = self._side(url)
+        target, path2 = self._side(url2)
+        if source is target:
+            await _ask(source, "cp_file", path, path2, **kwargs)
+        else:
+            await _copy_between(source, path, target, path2, blocksize, Callback.as_callback(callback))
+
+    def mv(
+        self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+    ) -> None:
+        if isinstance(path1, str) and isinstance(path2, str):
+            (source, path), (target, _) = self._side(path1), self._side(path2)
+            if source is target:
+                source.mv(path, target._strip_protocol(_plain(path2)), recursive=recursive,
+                          maxdepth=maxdepth, **kwargs)  # fmt: skip
+                return
+        super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
+
+    def rsync(self, source: str, destination: str, **kwargs: Any) -> dict[str, str]:
+        """Make one folder like another; see `fsspec.generic.rsync`."""
+        return rsync(source, destination, fs=self, **kwargs)
+
+
+def _plain(url: Any) -> str:
+    """A URL as text, without ``generic://`` in front."""
+    return stringify_path(url).removeprefix("generic://")
+
+
+# copying ---------------------------------------------------------------------------
+async def _copy_between(
+    source: Any, path: str, target: Any, path2: str, blocksize: int, callback: Callback
+) -> None:
+    loop, stop = asyncio.get_running_loop(), threading.Event()
+    work = _Copying(source, path, target, path2, blocksize, callback, loop, stop)
+    await _in_thread(work.run, stop)
+
+
+class _Stopped(Exception):
+    """The copy was cancelled; nobody gets to see this."""
+
+
+class _Copying:
+    """One file on its way from one filesystem to another, in a thread."""
+
+    def __init__(
+        self,
+        source: Any,
+        path: str,
+        target: Any,
+        path2: str,
+        blocksize: int,
+        callback: Callback,
+        loop: Any,
+        stop: threading.Event,
+    ) -> None:
+        self.source, self.path = source, path
+        self.target, self.path2 = target, path2
+        self.blocksize = blocksize
+        self.callback = callback
+        self.loop = loop
+        self.stop = stop
+
+    def ask(self, fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if fs.async_impl and fs.asynchronous:  # it lives on the loop that waits for this thread
+            return sync(self.loop, getattr(fs, f"_{name}"), *args, **kwargs)
+        return getattr(fs, name)(*args, **kwargs)
+
+    def run(self) -> None:
+        entry = self.ask(self.source, "info", self.path)
+        if entry["type"] == "directory":
+            self.ask(self.target, "makedirs", self.path2, exist_ok=True)
+            return
+        size = entry.get("size")
+        self.callback.set_size(size)
+        awaited = any(fs.async_impl and fs.asynchronous for fs in (self.source, self.target))
+        if awaited or (size is not None and size <= self.blocksize):
+            self.whole(size)
+        else:
+            self.stream(size)
+
+    def check(self, done: int, size: int | None) -> None:
+        if size is not None and done < size:
+            raise OSError(
+                f"{type(self.source).__name__}: {self.path!r} ended after {done} of {size} bytes; it was not"
+                f" copied to {self.path2!r}, try again"
+            )
+
+    def whole(self, size: int | None) -> None:
+        data = self.ask(self.source, "cat_file", self.path)
+        self.check(len(data), size)
+        if self.stop.is_set():
+            raise _Stopped(self.path)
+        self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
+        self.callback.relative_update(len(data))
+
+    def with_parent(self, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except FileNotFoundError:  # most stores have no folders, or make them
+            self.ask(self.target, "makedirs", self.target._parent(self.path2), exist_ok=True)
+        return make()
+
+    def stream(self, size: int | None) -> None:
+        with self.source.open(self.path, "rb") as read:
+            # not open(), which counts what does not commit itself to a transaction
+            waits = self.target._intrans
+            begin = self.target.open if waits else self.target._open
+            options = {} if waits else {"autocommit": False}
+            file = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
+            try:
+                self.check(self.blocks(read, file), size)
+                file.close()
+                if not waits:
+                    file.commit()
+            except BaseException:
+                _give_up(file)
+                raise
+
+    def blocks(self, read: Any, file: Any) -> int:
+        done = 0
+        while data := read.read(self.blocksize):
+            if self.stop.is_set():
+                raise _Stopped(self.path)
+            file.write(data)
+            done += len(data)
+            self.callback.relative_update(len(data))
+        return done
+
+
+def _give_up(file: Any) -> None:
+    """Drop a file that was being written, so that not even its finalizer sends anything."""
+    try:
+        if not isinstance(file, AbstractBufferedFile):
+            file.close()  # which makes it appear only where autocommit means nothing
+        if hasattr(file, "discard"):
+            file.discard()
+    except Exception:  # of the two failures the first is what the caller has to know of
+        logger.exception("%r could not be discarded", file)
+    finally:
+        if isinstance(file, AbstractBufferedFile):
+            file.closed = True
+
+
+async def copy_file_op(
+    fs1: Any,
+    url1: list[str],
+    fs2: Any,
+    url2: list[str],
+    tempdir: str | None = None,
+    batch_size: int = _BATCH,
+    on_error: str = "ignore",
+) -> list[Any] | None:
+    """Copy files from one filesystem to another, several at a time.
+
+    Parameters
+    ----------
+    fs1, url1
+        a filesystem, and paths there
+    fs2, url2
+        another one, and as many paths to copy to
+    tempdir
+        not needed, see `GenericFileSystem.copy`
+    batch_size
+        how many at a time
+    on_error
+        ``"ignore"`` passes over files that are not there, ``"raise"`` raises for the first
+        that cannot be copied, ``"return"`` gives exceptions in a list
+
+    Returns
+    -------
+    list or None
+        with ``"return"``, for each file None or what went wrong
+    """
+    if on_error not in ("ignore", "raise", "return"):
+        raise ValueError(f'on_error is "ignore", "raise" or "return", not {on_error!r}')
+    if len(url1) != len(url2):
+        raise ValueError(f"{len(url1)} sources, but {len(url2)} targets")
+
+    async def copy(pair: tuple[str, str]) -> None:
+        path, path2 = fs1._strip_protocol(pair[0]), fs2._strip_protocol(pair[1])
+        if fs1 is fs2:
+            await _ask(fs1, "cp_file", path, path2)
+        else:
+            await _copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
+
+    results = await together(list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise")
+    if on_error == "return":
+        return results
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, FileNotFoundError):
+            raise result
+    return None
+
+
+# trees -----------------------------------------------------------------------------
+def rsync(
+    source: str,
+    destination: str,
+    delete_missing: bool = False,
+    source_field: str | Callable[[_Entry], Any] = "size",
+    dest_field: str | Callable[[_Entry], Any] = "size",
+    update_cond: str = "different",
+    inst_kwargs: dict[str, Any] | None = None,
+    fs: GenericFileSystem | None = None,
+    **kwargs: Any,
+) -> dict[str, str]:
+    """Make a folder of one filesystem like one of another.
+
+    What is only in the destination stays, unless ``delete_missing`` is set.
+
+    Parameters
+    ----------
+    source, destination
+        URLs of folders; the second is made if it is not there
+    delete_missing
+        remove what is only in the destination
+    source_field, dest_field
+        what is compared to see whether a file differs: a key of its entry, or a function
+        of it. Sizes alone do not tell that a file of the same size has changed.
+    update_cond
+        for files that are in both: ``"different"`` copies those that differ,
+        ``"always"`` all, ``"never"`` none
+    inst_kwargs, fs
+        arguments of a `GenericFileSystem` to use, or that itself
+    **kwargs
+        for `GenericFileSystem.copy`
+
+    Returns
+    -------
+    dict
+        the targets of what was copied, by source
+
+    Raises
+    ------
+    ValueError
+        if the source is no folder, or for another ``update_cond``; or if a name would lead
+        out of the destination
+    KeyError
+        if an entry lacks a field
+    """
+    if update_cond not in ("different", "always", "never"):
+        raise ValueError(f'update_cond is "different", "always" or "never", not {update_cond!r}')
+    fs = fs if fs is not None else GenericFileSystem(**(inst_kwargs or {}))
+    source, destination = fs._strip_protocol(source), fs._strip_protocol(destination)
+    if not fs.isdir(source):
+        raise ValueError(f"rsync copies folders, and {source!r} is none")
+    ours = _below(fs, source)
+    theirs = _below(fs, destination)
+    check_contained(".", list(ours))
+    top = destination.rstrip("/")
+    folders = [name for name, entry in ours.items() if entry["type"] == "directory"]
+    fs.make_many_dirs([destination, *(f"{top}/{name}" for name in folders if name not in theirs)])
+    pairs = {}
+    for name, entry in ours.items():
+        if entry["type"] == "directory":
+            continue
+        there = theirs.get(name)
+        if there is None or update_cond == "always" or (
+            update_cond == "different" and _field(entry, source_field) != _field(there, dest_field)
+        ):
+            pairs[entry["name"]] = f"{top}/{name}"
+    if pairs:
+        logger.debug("rsync: %d of %d files are copied", len(pairs), len(ours) - len(folders))
+        fs.copy(list(pairs), list(pairs.values()), **kwargs)
+    if delete_missing:
+        _remove_others(fs, {name: theirs[name] for name in theirs if name not in ours})
+    return pairs
+
+
+def _below(fs: GenericFileSystem, top: str) -> dict[str, _Entry]:
+    """All entries below a folder, by path relative to it; none where it is not there."""
+    try:
+        found = fs.find(top, withdirs=True, detail=True)
+    except FileNotFoundError:
+        return {}
+    start = top.rstrip("/") + "/"
+    below = {url.removeprefix(start).rstrip("/"): entry for url, entry in found.items() if url != top}
+    return {name: entry for name, entry in below.items() if name}
+
+
+def _field(entry: _Entry, field: str | Callable[[_Entry], Any]) -> Any:
+    if callable(field):
+        return field(entry)
+    if field not in entry:
+        raise KeyError(f"{field}: the entry of {entry['name']} has no such field to compare")
+    return entry[field]
+
+
+def _remove_others(fs: GenericFileSystem, others: dict[str, _Entry]) -> None:
+    """Remove entries; folders as a whole, for their contents are among the others as well."""
+    folders = [name for name, entry in others.items() if entry["type"] == "directory"]
+
+    def above(name: str) -> Iterator[str]:
+        while "/" in name:
+            name = name.rpartition("/")[0]
+            yield name
+
+    gone = set(folders)
+    topmost = {name: e for name, e in others.items() if gone.isdisjoint(above(name))}
+    for whole in (False, True):
+        urls = [e["name"] for name, e in topmost.items() if (name in gone) is whole]
+        if urls:
+            fs.rm(urls, recursive=whole)

@@ -1,0 +1,452 @@
+"""The generic filesystem: between memory, a folder, a web server and an S3 store."""
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+import fsspec
+from fsspec import generic
+from fsspec.generic import GenericFileSystem, copy_file_op, maybe_await, rsync, set_generic_fs
+from fsspec.tests.programs import run
+from fsspec.tests.servers.s3 import CREDENTIALS, serve_s3
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))
+TREE = {"/r/one": b"1", "/r/two.txt": b"22", "/r/sub/three": b"333", "/r/sub/deep/four.txt": b"4444"}
+
+
+@pytest.fixture
+def fs():
+    return fsspec.filesystem("generic")
+
+
+@pytest.fixture
+def tree(m):
+    for path, data in TREE.items():
+        m.pipe(path, data)
+    m.mkdir("/r/empty")
+    return m
+
+
+@pytest.fixture
+def out(tmp_path):
+    return f"file://{tmp_path.as_posix()}/out"
+
+
+@pytest.fixture(scope="module")
+def s3_address():
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    with serve_s3() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_address, monkeypatch):
+    """The S3 filesystem that options in the environment give."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS["secret"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
+    s3 = fsspec.filesystem("s3")
+    s3.invalidate_cache()
+    if not s3.exists("bucket"):
+        s3.mkdir("bucket")
+    yield s3
+    s3.invalidate_cache()
+    if found := s3.find("bucket"):
+        s3.rm(found)
+
+
+def below(folder):
+    """The files below a folder, by relative path."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# one path ------------------------------------------------------------------------
+def test_paths_are_urls(fs, tree, tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    url = f"file://{tmp_path.as_posix()}/a"
+    assert fs.cat(["memory://r/one", url]) == {"memory:///r/one": b"1", url: b"x"}
+    assert fs.info(url)["name"] == url
+    assert fs.find("memory://r/sub") == ["memory:///r/sub/deep/four.txt", "memory:///r/sub/three"]
+    assert fs.glob("memory://r/*.txt") == ["memory:///r/two.txt"]
+    assert fs.glob("memory://r/*/") == ["memory:///r/empty", "memory:///r/sub"]
+    assert fs.du("memory://r/sub", total=False) == {
+        "memory:///r/sub/deep/four.txt": 4,
+        "memory:///r/sub/three": 3,
+    }
+    assert list(fs.walk("memory://r/sub"))[0] == ("memory:///r/sub", ["deep"], ["three"])
+    assert fs._strip_protocol(["generic://memory://r/one/"]) == ["memory:///r/one"]
+
+
+@pytest.mark.parametrize("name", ["created", "modified", "checksum", "ukey", "lexists", "size", "isdir"])
+def test_less_usual_operations_reach_the_target(fs, tree, name):
+    assert getattr(fs, name)("memory://r/one") == getattr(tree, name)("/r/one")
+
+
+def test_wrapper_asks_the_target_for_everything(fs):
+    """As the wrappers of one filesystem do."""
+    from fsspec.tests.test_wrappers import BULK, missing
+
+    composed = {"expand_path", "walk", "open", "start_transaction", "end_transaction"}
+    assert missing(GenericFileSystem, fs, also=BULK | composed) == []
+
+
+def test_files_are_those_of_the_target(fs, tree, out):
+    with fs.open(out, "wb") as f:
+        f.write(b"abc")
+    with fs.open(out, "rt") as f:
+        assert f.read() == "abc"
+    with fs.transaction:
+        fs.pipe_file(out, b"later")
+        with fs.open("memory://r/new", "wb") as f:
+            f.write(b"new")
+        assert not tree.exists("/r/new")
+    assert tree.cat("/r/new") == b"new"
+
+
+def test_removing_asks_each_path_for_its_own(fs, tree, out):
+    fs.pipe({out: b"x"})
+    fs.rm(["memory://r/one", out, "memory://r/two.txt"])
+    assert not fs.exists(out) and not tree.exists("/r/one") and not tree.exists("/r/two.txt")
+    fs.rm("memory://r/sub", recursive=True)
+    assert tree.find("/r") == []
+
+
+def test_moving(fs, tree, out, tmp_path):
+    fs.mv("memory://r/one", out)
+    assert (tmp_path / "out").read_bytes() == b"1" and not tree.exists("/r/one")
+    fs.mv(out, out + "2")
+    assert (tmp_path / "out2").read_bytes() == b"1" and not (tmp_path / "out").exists()
+
+
+def test_get_and_put(fs, tree, tmp_path):
+    fs.get("memory://r/sub", f"{tmp_path}/got", recursive=True)
+    assert below(tmp_path / "got") == {"three": b"333", "deep/four.txt": b"4444"}
+    fs.put(f"{tmp_path}/got/three", "memory://put")
+    assert tree.cat("/put") == b"333"
+
+
+# which filesystem ------------------------------------------------------------------
+def test_ways_to_find_the_filesystem(tree, monkeypatch):
+    monkeypatch.setattr(generic, "_generic_fs", {})
+    with pytest.raises(ValueError, match="nonsense"):
+        GenericFileSystem("nonsense").cat("memory://r/one")
+    with pytest.raises(KeyError, match="set_generic_fs"):
+        GenericFileSystem("generic").cat("memory://r/one")
+    set_generic_fs("memory")
+    fs = GenericFileSystem("options", storage_options={"memory": {"secret": "word"}})
+    for fs in (GenericFileSystem("generic"), GenericFileSystem("current"), fs):
+        assert fs.cat("memory://r/one") == b"1"
+    assert fs._side("memory://r")[0].storage_options == {"secret": "word"}
+    assert "word" not in repr(fs)
+
+
+def test_protocol_that_is_not_known(fs):
+    with pytest.raises(ValueError, match="bogus"):
+        fs.info("bogus://x")
+
+
+# copying ---------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [0, 10, 2**20, 2**20 + 1, len(BIG)])
+def test_copying_whole_and_in_blocks(fs, m, out, tmp_path, size):
+    m.pipe("/big", BIG[:size])
+    fs.cp_file("memory://big", out)
+    assert (tmp_path / "out").read_bytes() == BIG[:size]
+    fs.cp_file(out, "memory://a/b/back")
+    assert m.cat("/a/b/back") == BIG[:size]
+
+
+def test_copying_makes_folders_and_pairs(fs, tree, out, tmp_path):
+    fs.copy(["memory://r/one", "memory://r/two.txt"], out + "/")
+    fs.copy("memory://r/*.txt", out + "/matched/")
+    fs.copy("memory://r/one", out)
+    fs.copy(["memory://r/one"], [out + "/named"])
+    assert below(tmp_path / "out") == {"one": b"1", "two.txt": b"22", "matched/two.txt": b"22", "named": b"1"}
+    fs.cp_file("memory://r/empty", out + "/empty")
+    assert (tmp_path / "out/empty").is_dir()
+
+
+def test_trees_are_not_for_copy(fs, tree, out):
+    with pytest.raises(NotImplementedError, match="rsync"):
+        fs.copy("memory://r", out, recursive=True)
+
+
+def test_missing_sources(fs, tree, out, tmp_path):
+    fs.copy(["memory://r/none", "memory://r/one"], [out + "1", out + "2"])
+    assert below(tmp_path) == {"out2": b"1"}
+    with pytest.raises(FileNotFoundError, match="/r/none"):
+        fs.copy("memory://r/none", out, on_error="raise")
+    with pytest.raises(FileNotFoundError, match="/r/none"):
+        fs.cp_file("memory://r/none", out)
+
+
+def test_other_failures_are_raised(fs, tree, out, tmp_path):
+    """They are not what `on_error` is about."""
+    (tmp_path / "out").write_bytes(b"a file")
+    with pytest.raises(NotADirectoryError):
+        fs.copy("memory://r/one", out + "/below/it")
+
+
+def test_callback_is_told(fs, m, out):
+    m.pipe("/big", BIG)
+    callback = fsspec.Callback()
+    fs.cp_file("memory://big", out, callback=callback)
+    assert (callback.size, callback.value) == (len(BIG), len(BIG))
+
+
+def test_copy_file_op(fs, tree):
+    memory, local = tree, fsspec.filesystem("file")
+    both = copy_file_op(memory, ["/r/none", "/r/one"], memory, ["/x", "/y"], on_error="return")
+    failures = asyncio.run(both)
+    assert isinstance(failures[0], FileNotFoundError) and failures[1] is None
+    assert asyncio.run(copy_file_op(memory, ["/r/none"], local, ["/nowhere/x"])) is None
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(copy_file_op(memory, ["/r/none"], local, ["/nowhere/x"], on_error="raise"))
+    with pytest.raises(ValueError, match="on_error"):
+        asyncio.run(copy_file_op(memory, [], local, [], on_error="pass"))
+    with pytest.raises(ValueError, match="1 sources"):
+        asyncio.run(copy_file_op(memory, ["a"], local, []))
+
+
+def test_maybe_await():
+    async def five():
+        return 5
+
+    async def both():
+        return await maybe_await(five()), await maybe_await(6)
+
+    assert asyncio.run(both()) == (5, 6)
+
+
+def test_no_more_at_a_time_than_the_batch_size_says(m, tmp_path, monkeypatch):
+    """Copies run together, but no more of them."""
+    lock, now, most = threading.Lock(), [0], [0]
+    together = threading.Barrier(3)
+    pipe_file = type(m).pipe_file
+
+    def counted(self, path, value, **kwargs):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        together.wait(20)
+        pipe_file(self, path, value, **kwargs)
+        with lock:
+            now[0] -= 1
+
+    for i in range(9):
+        (tmp_path / str(i)).write_bytes(b"%d" % i)
+    monkeypatch.setattr(type(m), "pipe_file", counted)
+    GenericFileSystem(batch_size=3).copy(f"file://{tmp_path}/*", "memory://copied/")
+    assert most == [3]
+    assert m.cat([f"/copied/{i}" for i in range(9)]) == {f"/copied/{i}": b"%d" % i for i in range(9)}
+
+
+# from one server to another ----------------------------------------------------------
+@pytest.mark.parametrize("size", [10, len(BIG)])
+def test_from_web_to_store(fs, s3, http_server, size):
+    http_server.files["/a.bin"] = BIG[:size]
+    fs.copy(http_server.url + "/a.bin", "s3://bucket/a.bin")
+    assert s3.cat("bucket/a.bin") == BIG[:size]
+    fs.copy("s3://bucket/a.bin", "memory://back")
+    assert fs.cat("memory://back") == BIG[:size]
+
+
+class Breaking(fsspec.Callback):
+    """Has the server fail once 7 MiB have gone through; what reads on by itself finds that too."""
+
+    def __init__(self, server, status):
+        super().__init__()
+        self.server, self.status = server, status
+        server.fault("/a.bin", methods=("GET",), drop_after=8 * 2**20)
+
+    def relative_update(self, inc=1):
+        super().relative_update(inc)
+        if self.value >= 7 * 2**20:
+            self.server.fault("/a.bin", methods=("GET",), status=self.status)
+
+
+@pytest.mark.parametrize("status, error", [(500, OSError), (404, FileNotFoundError)])
+@pytest.mark.parametrize("target", ["s3", "file", "memory"])
+def test_what_breaks_off_leaves_nothing(s3, http_server, out, tmp_path, status, error, target):
+    """What was there before stays."""
+    fs = GenericFileSystem("options", storage_options={"s3": {"default_block_size": 5 * 2**20}})
+    http_server.files["/a.bin"] = BIG * 3
+    url = {"s3": "s3://bucket/a.bin", "file": out, "memory": "memory://a.bin"}[target]
+    with pytest.raises(error):
+        fs.cp_file(http_server.url + "/a.bin", url, callback=Breaking(http_server, status))
+    assert not fs.exists(url)
+    fs.pipe(url, b"before")
+    with pytest.raises(error):
+        fs.cp_file(http_server.url + "/a.bin", url, callback=Breaking(http_server, status))
+    assert fs.cat(url) == b"before"
+    assert set(below(tmp_path)) <= {"out"}
+    assert not asyncio_call(s3, "list_multipart_uploads", Bucket="bucket").get("Uploads")
+
+
+def asyncio_call(s3, name, **kwargs):
+    """One request to the store."""
+    return fsspec.asyn.sync(s3.loop, s3._call_s3, name, **kwargs)
+
+
+def test_awaited_by_a_program(s3, http_server):
+    """The targets live on another loop than the caller."""
+    http_server.files["/a.bin"] = BIG
+
+    async def program():
+        fs = GenericFileSystem(asynchronous=True, skip_instance_cache=True)
+        await fs._copy(http_server.url + "/a.bin", "s3://bucket/a.bin")
+        return await fs._cat_file("s3://bucket/a.bin", start=4, end=8)
+
+    assert asyncio.run(program()) == BIG[4:8]
+    assert s3.cat("bucket/a.bin") == BIG
+
+
+# trees -----------------------------------------------------------------------------
+def test_rsync(tree, out, tmp_path):
+    copied = rsync("memory://r", out)
+    assert copied == {f"memory://{p}": out + p.removeprefix("/r") for p in TREE}
+    assert below(tmp_path / "out") == {p.removeprefix("/r/"): data for p, data in TREE.items()}
+    assert (tmp_path / "out/empty").is_dir()
+    assert rsync("memory://r", out) == {}
+    tree.pipe("/r/one", b"longer")
+    assert list(rsync("memory://r", out, update_cond="never")) == []
+    assert list(rsync("memory://r", out)) == ["memory:///r/one"]
+    assert len(rsync("memory://r", out, update_cond="always")) == 4
+
+
+def test_rsync_removes_what_is_not_there(tree, out, tmp_path):
+    rsync("memory://r", out)
+    tree.rm("/r/sub", recursive=True)
+    tree.rm("/r/one")
+    rsync("memory://r", out)
+    assert len(below(tmp_path / "out")) == 4
+    rsync("memory://r", out, delete_missing=True)
+    assert sorted(os.listdir(tmp_path / "out")) == ["empty", "two.txt"]
+
+
+def test_rsync_compares_what_it_is_told_to(tree, out):
+    rsync("memory://r", out)
+    assert len(rsync("memory://r", out, source_field=lambda entry: 1, dest_field=lambda entry: 2)) == 4
+    with pytest.raises(KeyError, match="checksum: the entry of memory:///r/"):
+        rsync("memory://r", out, source_field="checksum")
+
+
+def test_rsync_refuses(tree, out):
+    with pytest.raises(ValueError, match="/r/one"):
+        rsync("memory://r/one", out)
+    with pytest.raises(ValueError, match="update_cond"):
+        rsync("memory://r", out, update_cond="newer")
+
+
+def test_rsync_stays_in_its_target(tree, out, tmp_path):
+    """Names in a store are not trusted."""
+    tree.store["/r/../../escaped"] = tree.store["/r/one"]
+    with pytest.raises(ValueError, match="leads out"):
+        rsync("memory://r", out)
+    assert not (tmp_path / "escaped").exists() and not (tmp_path / "out").exists()
+
+
+def test_rsync_between_a_store_and_a_folder(s3, tree, out, tmp_path):
+    GenericFileSystem().rsync("memory://r", "s3://bucket/copy")
+    assert sorted(s3.find("bucket/copy")) == sorted("bucket/copy" + p.removeprefix("/r") for p in TREE)
+    assert rsync("memory://r", "s3://bucket/copy") == {}
+    rsync("s3://bucket/copy", out)
+    assert below(tmp_path / "out") == {p.removeprefix("/r/"): data for p, data in TREE.items()}
+    tree.rm("/r/sub", recursive=True)
+    rsync("memory://r", "s3://bucket/copy", delete_missing=True)
+    assert sorted(s3.find("bucket/copy")) == ["bucket/copy/one", "bucket/copy/two.txt"]
+
+
+# forks -----------------------------------------------------------------------------
+PROGRAM = """
+    import fsspec, threading
+    from fsspec._forked import by_fork
+    from fsspec.exceptions import ForkError
+    web, big = {web!r}, {big}
+    fs = fsspec.filesystem("generic")
+    s3 = fsspec.filesystem("s3")
+    s3.exists("bucket") or s3.mkdir("bucket")
+    fs.copy(web, "s3://bucket/" + {name!r})
+    reading = fs.open(web)
+    assert reading.read(4) == big[:4]
+
+    def body():
+        {body}
+
+    report = by_fork(body)
+    assert not report.problem(), report.problem()
+    assert reading.read() == big[4:]
+    fs.copy("s3://bucket/" + {name!r}, "memory://back")
+    assert fs.cat("memory://back") == big
+    assert fs.cat(web) == big
+    print("well")
+"""
+WORKS = """
+        fs.copy(web, "s3://bucket/child")
+        assert fs.cat("s3://bucket/child") == big
+        assert reading.read(4) == big[4:8]
+        fsspec.generic.rsync("s3://bucket", "memory://child")
+        assert fs.cat("memory://child/child") == big
+"""
+REFUSES = """
+        try:
+            fs.copy(web, "s3://bucket/child")
+        except ForkError as error:
+            assert "generic" in str(error), error
+        else:
+            raise AssertionError("not refused")
+        new = fsspec.generic.GenericFileSystem()
+        new.copy(web, "memory://child")
+        assert new.cat("memory://child") == big
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("size", [1000, 3 * 2**20])
+@pytest.mark.parametrize("reset", ["1", "0"])
+def test_inherited(s3, http_server, s3_address, reset, size):
+    http_server.files["/a.bin"] = BIG[:size]
+    big = f"b''.join(i.to_bytes(4, 'big') for i in range({size // 4}))"
+    body = WORKS if reset == "1" else REFUSES
+    text = PROGRAM.format(web=http_server.url + "/a.bin", big=big, name="parent", body=body.strip())
+    assert run(text, FSSPEC_FORK_RESET=reset) == "well\n"
+
+
+IN_FLIGHT = """
+    import fsspec, threading
+    from fsspec._forked import by_fork
+    fs = fsspec.filesystem("generic")
+    web, target = {web!r}, {target!r}
+    began, go = threading.Event(), threading.Event()
+
+    class Pausing(fsspec.Callback):
+        def relative_update(self, inc=1):
+            super().relative_update(inc)
+            if self.value < 2 * 2**20:
+                began.set()
+                assert go.wait(30)
+
+    copying = threading.Thread(target=fs.cp_file, args=(web, target), kwargs=dict(callback=Pausing()))
+    copying.start()
+    assert began.wait(30)
+    report = by_fork(lambda: None)
+    assert not report.problem(), report.problem()
+    assert not fs.exists(target)
+    go.set()
+    copying.join(30)
+    assert fs.cat(target) == fs.cat(web)
+    print("well")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("reset", ["1", "0"])
+@pytest.mark.parametrize("target", ["s3", "file"])
+def test_forked_in_the_middle_of_a_copy(s3, http_server, out, reset, target):
+    """The child ends, and the parent's copy goes on."""
+    http_server.files["/a.bin"] = BIG
+    url = out if target == "file" else "s3://bucket/middle"
+    text = IN_FLIGHT.format(web=http_server.url + "/a.bin", target=url)
+    assert run(text, FSSPEC_FORK_RESET=reset) == "well\n"
