@@ -210,14 +210,14 @@ class GenericFileSystem(AsyncFileSystem):
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 
-    def _strip_protocol(self, path: Any) -> Any:  # type: ignore[override]
+    def _strip_protocol(self, path: Any) -> Any:
         """The URL as its filesystem writes it."""
         if isinstance(path, list):
             return [self._strip_protocol(p) for p in path]
         fs, plain = self._side(path)
         return fs.unstrip_protocol(plain)
 
-    def _parent(self, path: str) -> str:  # type: ignore[override]
+    def _parent(self, path: str) -> str:
         fs, plain = self._side(path)
         return fs.unstrip_protocol(fs._parent(plain))
 
@@ -288,7 +288,7 @@ class GenericFileSystem(AsyncFileSystem):
     touch = _told("touch")
     ukey = _told("ukey")
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:  # type: ignore[override]
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         fs, plain = self._side(path)
         return fs._open(plain, mode=mode, **{k: v for k, v in kwargs.items() if v is not None})
 
