@@ -151,6 +151,10 @@ class CachingFileSystem(ChainedFileSystem):
     def _after_fork_in_child(self) -> None:
         pass  # copies are local files; the target knows what to do, and so does the folder
 
+    def reset_loop(self, loop: Any = None) -> None:
+        """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
+        self.fs.reset_loop(loop)
+
     @property
     def fsid(self) -> str:
         """That of the target."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import Any
 
 from fsspec import _fork
@@ -129,7 +130,8 @@ class LocalTempFile:
 
     def discard(self) -> None:
         """Give up what was written."""
-        self.fh.close()
+        with suppress(OSError):  # what cannot be written is not wanted any more
+            self.fh.close()
         remove(self.fn)
 
     @_fork.owner_only

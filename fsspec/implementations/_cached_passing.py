@@ -17,10 +17,14 @@ from fsspec.spec import AbstractFileSystem
 
 
 class Passed(NamedTuple):
-    """An operation: its parameters that are paths, and those of which copies are out of date after it."""
+    """An operation: its parameters that are paths, and those of which copies are out of date after it.
+
+    One that ``waits`` is done through `open` in a transaction, as its base class does it.
+    """
 
     paths: str = "path"
     changes: str = ""
+    waits: bool = False
 
 
 PASSED: dict[str, Passed] = {
@@ -45,17 +49,17 @@ PASSED: dict[str, Passed] = {
     "mkdir": Passed(),
     "modified": Passed(),
     "mv": Passed("path1 path2", "path1 path2"),
-    "pipe": Passed(changes="path"),
-    "pipe_file": Passed(changes="path"),
-    "put": Passed("rpath", "rpath"),
-    "put_file": Passed("rpath", "rpath"),
+    "pipe": Passed(changes="path", waits=True),
+    "pipe_file": Passed(changes="path", waits=True),
+    "put": Passed("rpath", "rpath", waits=True),
+    "put_file": Passed("rpath", "rpath", waits=True),
     "rm": Passed(changes="path"),
     "rm_file": Passed(changes="path"),
     "rmdir": Passed(changes="path"),
     "sign": Passed(),
     "size": Passed(),
     "sizes": Passed("paths"),
-    "touch": Passed(changes="path"),
+    "touch": Passed(changes="path", waits=True),
     "ukey": Passed(),
     "walk": Passed(),
 }
@@ -84,6 +88,7 @@ def _given(places: list[tuple[int, str]], args: Any, kwargs: dict[str, Any]) -> 
 
 def _make(name: str, passed: Passed) -> Callable[..., Any]:
     """The blocking method of an operation."""
+    base = getattr(AbstractFileSystem, name)
     paths, changed = _places(name, passed.paths), _places(name, passed.changes)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,13 +98,15 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
                 given[position] = self._bare(given[position])
             elif parameter in kwargs:
                 kwargs[parameter] = self._bare(kwargs[parameter])
+        if passed.waits and self._intrans:
+            return base(self, *given, **kwargs)
         try:
             return getattr(self.fs, name)(*given, **kwargs)
         finally:  # a part of it may have been done
             if changed:
                 self._drop(_given(changed, given, kwargs))
 
-    update_wrapper(method, getattr(AbstractFileSystem, name))
+    update_wrapper(method, base)
     return method
 
 

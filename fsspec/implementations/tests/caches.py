@@ -1,0 +1,60 @@
+"""What the tests of caches share: targets that note what is asked of them, and caches of these."""
+
+import os
+
+from fsspec.implementations.cached import (
+    CachingFileSystem,
+    SimpleCacheFileSystem,
+    WholeFileCacheFileSystem,
+)
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.shelf import ShelfFileSystem
+
+WHOLE = {"simplecache": SimpleCacheFileSystem, "filecache": WholeFileCacheFileSystem}
+EVERY = {**WHOLE, "blockcache": CachingFileSystem}
+FILES = {
+    "r/one": b"1",
+    "r/two": b"22",
+    "r/big": bytes(range(256)) * 40,
+    "r/sub/deep": b"deep",
+    "r/void/": b"",
+}
+
+
+class Noted(ShelfFileSystem):
+    """The blocking shelf, noting ranges that are read."""
+
+    def __init__(self, files=None, **kwargs):
+        super().__init__(files, **kwargs)
+        self.did = []
+
+    def _open(self, path, mode="rb", block_size=None, autocommit=True, cache_options=None, **kwargs):
+        f = super()._open(path, mode, block_size, autocommit, cache_options, **kwargs)
+        if mode == "rb":
+            self.did.append(("get", path))
+            f.size = len(self.files[path])
+
+            def fetch(start, end):
+                self.did.append(("fetch", start, end))
+                return self.files[path][start:end]
+
+            f._fetch_range = fetch
+        return f
+
+
+def make(kind, target, tmp_path, **options):
+    """A cache of a target, an instance of its own."""
+    options = {"cache_storage": str(tmp_path / "c"), **options}
+    return EVERY[kind](fs=target, skip_instance_cache=True, **options)
+
+
+def fetched(target):
+    """The files that were asked for since the last time."""
+    done = [entry for entry in target.did if entry[0] in ("get", "cat", "fetch")]
+    target.did.clear()
+    return done
+
+
+def listed(cache):
+    """The copies in the folder of a cache."""
+    return sorted(name for name in os.listdir(cache.storage[-1]) if name != "cache")

@@ -1,0 +1,242 @@
+"""The table of copies: what is in it, how several share it, what damage does."""
+
+import json
+import os
+import threading
+import time
+import types
+
+import pytest
+
+from fsspec.caching import MMapCache
+from fsspec.implementations.cache_metadata import CacheMetadata
+
+CFS = types.SimpleNamespace(expiry=None, check_files=False, fs=None)
+
+
+def detail(fn, **more):
+    return {"original": fn, "fn": fn, "blocks": True, "time": time.time(), "uid": "1", **more}
+
+
+def blocks(fn, *numbers, **more):
+    return detail(fn, **{"blocks": list(numbers), "size": 100, "blocksize": 10, **more})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path)
+
+
+def saved(folder):
+    with open(os.path.join(folder, "cache")) as f:
+        return json.load(f)
+
+
+def add(table, folder, path, **more):
+    with open(os.path.join(folder, path), "wb") as f:
+        f.write(b"x")
+    table.update_file(path, detail(path, **more))
+
+
+def test_saved_and_loaded(folder):
+    table = CacheMetadata([folder])
+    add(table, folder, "a")
+    assert not os.path.exists(os.path.join(folder, "cache"))
+    table.save()
+    again = CacheMetadata([folder])
+    assert again.load() and not again.load()
+    found, fn = again.check_file("a", CFS)
+    assert (found, fn) == (saved(folder)["a"], os.path.join(folder, "a"))
+    assert again.check_file("b", None) is False
+    os.unlink(fn)
+    assert again.check_file("a", CFS) is False
+
+
+def test_nothing_changed_nothing_written(folder):
+    table = CacheMetadata([folder])
+    table.save()
+    assert os.listdir(folder) == []
+
+
+def test_two_that_save_keep_each_others_entries(folder):
+    one, two = CacheMetadata([folder]), CacheMetadata([folder])
+    add(one, folder, "a")
+    add(one, folder, "gone")
+    one.save()
+    add(two, folder, "b")
+    two.save()
+    assert set(saved(folder)) == {"a", "b", "gone"}
+    assert two.pop_file("gone") == os.path.join(folder, "gone")
+    add(one, folder, "c")
+    one.save()
+    assert set(saved(folder)) == set(one.cached_files[-1]) == {"a", "b", "c"}
+    assert not [name for name in os.listdir(folder) if name.endswith(".part")]
+
+
+def test_many_threads_lose_nothing(folder):
+    def work(n):
+        table = CacheMetadata([folder])
+        for k in range(20):
+            table.update_file(f"{n}-{k}", detail(f"{n}-{k}"))
+            table.save()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(saved(folder)) == 80
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"\x80\x04pickle", b"[]", b"null", b'{"a": 3}', b'{"a": {"fn": "x"}}', b'{"\xff": 1}'],
+)
+def test_a_damaged_table_is_empty_and_replaced(folder, text):
+    with open(os.path.join(folder, "cache"), "wb") as f:
+        f.write(text)
+    table = CacheMetadata([folder])
+    table.load()
+    assert table.cached_files == [{}]
+    add(table, folder, "b")
+    table.save()
+    assert set(saved(folder)) == {"b"}
+
+
+@pytest.mark.parametrize("fn", ["../x", "/etc/passwd", "..", ".", "", "a/../../x", "cache", "a\0b", 7, None])
+def test_names_that_lead_out_are_not_believed(folder, fn):
+    with open(os.path.join(folder, "cache"), "w") as f:
+        json.dump({"a": {**detail("a"), "fn": fn}, "b": detail("b")}, f)
+    table = CacheMetadata([folder])
+    table.load()
+    assert set(table.cached_files[0]) == {"b"}
+
+
+def test_only_the_last_folder_is_written(tmp_path):
+    for name in ("read", "write"):
+        (tmp_path / name).mkdir()
+    read, write = str(tmp_path / "read"), str(tmp_path / "write")
+    first = CacheMetadata([read])
+    add(first, read, "a")
+    first.save()
+    table = CacheMetadata([read, write])
+    table.load()
+    assert table.check_file("a", CFS)[1] == os.path.join(read, "a")
+    with pytest.raises(PermissionError, match="only read"):
+        table.pop_file("a")
+    add(table, write, "a")  # now the newer one is used
+    assert table.check_file("a", CFS)[1] == os.path.join(write, "a")
+    table.save()
+    assert set(saved(read)) == set(saved(write)) == {"a"}
+
+
+def test_expiry_and_versions(folder):
+    table = CacheMetadata([folder])
+    add(table, folder, "a", time=time.time() - 50)
+    asked = []
+
+    def ukey(path):
+        asked.append(path)
+        return "2"
+
+    cfs = types.SimpleNamespace(expiry=100, check_files=False, fs=types.SimpleNamespace(ukey=ukey))
+    assert table.check_file("a", cfs)
+    cfs.expiry = 10
+    assert not table.check_file("a", cfs)
+    cfs.expiry, cfs.check_files = False, True
+    assert not table.check_file("a", cfs) and asked == ["a"]
+    assert list(table.lookup("a", cfs, uid="1")) and asked == ["a"]
+    assert table.clear_expired(100) == ([], False)
+    assert table.clear_expired(10) == ([os.path.join(folder, "a")], True)
+    assert saved(folder) == {}
+
+
+def test_two_paths_of_one_name_are_one_entry(folder):
+    table = CacheMetadata([folder])
+    table.update_file("x/a", detail("a"))
+    table.update_file("y/a", detail("a"))
+    assert set(table.cached_files[-1]) == {"y/a"}
+
+
+class Opened:
+    """What the table asks of an open file in blocks."""
+
+    def __init__(self, location, numbers):
+        self.blocksize, self.size = 10, 100
+        self.cache = MMapCache(10, lambda a, b: bytes(b - a), 100, location, set())
+        for n in numbers:
+            self.cache._fetch(n * 10, n * 10 + 10)
+
+
+def test_blocks_of_several_are_joined(folder):
+    one, two = CacheMetadata([folder]), CacheMetadata([folder])
+    fn = os.path.join(folder, "a")
+    assert one.reserve("a", blocks("a"), CFS)["blocks"] == []
+    f = Opened(fn, [1, 2])
+    two.load()
+    assert two.reserve("a", blocks("a"), CFS)["blocks"] == []
+    g = Opened(fn, [5])
+    one.on_close_cached_file(f, "a")
+    two.on_close_cached_file(g, "a")
+    assert saved(folder)["a"]["blocks"] == [1, 2, 5]
+    h = Opened(fn, range(10))
+    one.on_close_cached_file(h, "a")
+    assert saved(folder)["a"]["blocks"] is True
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "another version"])
+def test_blocks_of_a_file_that_is_gone_are_not_entered(folder, how):
+    table, other = CacheMetadata([folder]), CacheMetadata([folder])
+    fn = os.path.join(folder, "a")
+    table.reserve("a", blocks("a"), CFS)
+    f = Opened(fn, [1, 2])
+    other.load()
+    if how == "removed":
+        os.unlink(other.pop_file("a"))
+    elif how == "replaced":
+        with open(fn + ".new", "wb") as new:
+            new.truncate(100)
+        os.replace(fn + ".new", fn)
+    else:
+        other.reserve("a", blocks("a", uid="2"), CFS)
+    table.on_close_cached_file(f, "a")
+    found = saved(folder).get("a")
+    assert found is None if how == "removed" else found["blocks"] == []
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(folder):
+    resource = pytest.importorskip("resource")
+    table = CacheMetadata([folder])
+    add(table, folder, "a")
+    table.save()
+    before = saved(folder)
+    table.update_file("b", detail("b" * 5000))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError):
+            table.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert saved(folder) == before and sorted(os.listdir(folder)) == ["a", "cache"]
+    table.save()
+    assert set(saved(folder)) == {"a", "b"}
+
+
+def test_the_lock_is_not_waited_for_without_end(folder, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr("fsspec.implementations.cache_metadata.PATIENCE", 0.05)
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # as a process that was stopped
+        table = CacheMetadata([folder])
+        add(table, folder, "a")
+        table.save()
+    finally:
+        os.close(fd)
+    assert set(saved(folder)) == {"a"}
+
+
+def test_no_folder():
+    with pytest.raises(ValueError, match="folder"):
+        CacheMetadata([])

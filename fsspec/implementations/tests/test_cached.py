@@ -1,0 +1,433 @@
+"""Caches of files and blocks: what they fetch, what they serve, what they leave to the target."""
+
+import asyncio
+import gzip
+import inspect
+import os
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.asyn import AsyncFileSystem
+from fsspec.exceptions import BlocksizeMismatchError
+from fsspec.implementations._cached_passing import PASSED
+from fsspec.implementations.cached import CachingFileSystem
+from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
+from fsspec.spec import AbstractFileSystem
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.shelf import ShelfFileSystem
+
+
+@pytest.fixture(params=["blocking", "awaitable"])
+def target(request):
+    return Noted(FILES) if request.param == "blocking" else DepotFileSystem(FILES)
+
+
+# what is fetched ---------------------------------------------------------------------
+@pytest.mark.parametrize("kind", EVERY)
+def test_fetched_once(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    for _ in range(2):
+        assert c.cat("r/one") == b"1"
+        assert c.cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
+    assert {name for _, name, *_ in fetched(target)} <= {"r/one", "r/two", 0}
+    assert c.cat_file("r/big", 5, 300) == FILES["r/big"][5:300]
+    fetched(target)
+    with c.open("r/big") as f:
+        assert f.read() == FILES["r/big"]
+        assert f.seek(-3, 2) and f.read() == FILES["r/big"][-3:]
+    for start, end in [(0, 10), (-10, None), (None, -5), (-7, -3), (5, 5), (20_000, None), (9, 2)]:
+        assert c.cat_file("r/big", start, end) == FILES["r/big"][start:end]
+    assert c.head("r/big", 4) + c.tail("r/big", 4) == FILES["r/big"][:4] + FILES["r/big"][-4:]
+    assert c.read_block("r/big", 10, 20) == FILES["r/big"][10:30]
+    assert c.read_bytes("r/two") == b"22" and c.read_text("r/two") == "22"
+    assert c.cat_ranges(["r/big", "r/one"], [1, 0], [4, 1]) == [FILES["r/big"][1:4], b"1"]
+    assert fetched(target) == []
+    again = make(kind, target, tmp_path)
+    assert again.cat("r/big") == FILES["r/big"] and fetched(target) == []
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_is_missing_is_fetched_at_once(kind, tmp_path):
+    files = {f"r/{n}": bytes([n]) for n in range(40)}
+    target = DepotFileSystem(files)
+    c = make(kind, target, tmp_path)
+    c.cat("r/3")
+    assert c.cat("r/*") == files
+    assert target.most_at_once > 5
+    assert len(fetched(target)) == 40
+    with fsspec.core.OpenFiles([fsspec.core.OpenFile(c, p) for p in files], fs=c) as opened:
+        assert [f.read() for f in opened] == list(files.values())
+    assert all(f.closed for f in opened) and fetched(target) == []
+
+
+def test_the_table_is_written_once_a_batch(tmp_path, monkeypatch):
+    target = DepotFileSystem({f"r/{n}": bytes([n]) for n in range(30)})
+    c = make("filecache", target, tmp_path)
+    inodes = []
+    save = c._metadata._save
+    monkeypatch.setattr(c._metadata, "_save", lambda: (save(), inodes.append(os.stat(tmp_path / "c/cache"))))
+    c.cat("r/*")
+    c.cat_ranges([f"r/{n}" for n in range(30)], 0, 1)
+    assert len(inodes) == 1
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_errors_of_some_files(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    for wrong in (c.cat, c.cat_file, c.open):
+        with pytest.raises(FileNotFoundError, match="r/nope"):
+            wrong("r/nope")
+    assert c.cat(["r/one", "r/nope"], on_error="omit") == {"r/one": b"1"}
+    got = c.cat(["r/one", "r/nope"], on_error="return")
+    assert got["r/one"] == b"1" and isinstance(got["r/nope"], FileNotFoundError)
+    got = c.cat_ranges(["r/one", "r/nope"], 0, 1)
+    assert got[0] == b"1" and isinstance(got[1], FileNotFoundError)
+    with pytest.raises(FileNotFoundError):
+        c.cat_ranges(["r/one", "r/nope"], 0, 1, on_error="raise")
+    with pytest.raises(ValueError):
+        c.cat_ranges(["r/one"], [0, 1], [1])
+    with pytest.raises(OSError):
+        c.cat("r/sub")
+    assert c.cat("r", recursive=True) == {p: data for p, data in FILES.items() if not p.endswith("/")}
+    assert len(listed(c)) == 4 and not [name for name in listed(c) if name.endswith(".part")]
+
+
+def test_a_broken_download_leaves_nothing(tmp_path):
+    target = DepotFileSystem(FILES, broken=["r/big"])
+    for kind in WHOLE:
+        c = make(kind, target, tmp_path / kind)
+        with pytest.raises(OSError, match="broken"):
+            c.cat("r/big")
+        got = c.cat(["r/one", "r/big"], on_error="return")
+        assert got["r/one"] == b"1" and "broken" in str(got["r/big"])
+        assert len(listed(c)) == 1
+    target.broken.clear()
+    assert c.cat("r/big") == FILES["r/big"]
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
+    target = DepotFileSystem(FILES)
+    c = make("simplecache", target, tmp_path)
+    resource = pytest.importorskip("resource")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
+    try:
+        with pytest.raises(OSError):
+            c.cat("r/big")
+        f = c.open("r/new", "wb")
+        f.write(bytes(3000))
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                f.write(bytes(3000))
+            f.close()
+        f.discard()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert listed(c) == [] and "r/new" not in target.files
+    assert c.cat("r/big") == FILES["r/big"]
+
+
+# blocks ------------------------------------------------------------------------------
+def test_only_the_blocks_that_are_read(target, tmp_path):
+    c = make("blockcache", target, tmp_path)
+    with c.open("r/big", block_size=1000) as f:
+        assert f.read(5) == FILES["r/big"][:5]
+        f.seek(5200)
+        assert f.read(1000) == FILES["r/big"][5200:6200]
+        assert f.cache.blocks == {0, 5, 6} and f.size == 10240
+    asked = fetched(target)
+    if isinstance(target, Noted):
+        assert [entry[1:] for entry in asked if entry[0] == "fetch"] == [(0, 1000), (5000, 7000)]
+        assert asked[0] == ("get", "r/big") and len(asked) == 3
+    else:
+        assert asked == [("cat", "r/big")] * 2
+    again = make("blockcache", target, tmp_path)
+    with again.open("r/big") as f:
+        assert (f.blocksize, f.cache.blocks) == (1000, {0, 5, 6})
+        f.seek(5500)
+        assert f.read(100) == FILES["r/big"][5500:5600] and fetched(target) == []
+        copy = pickle.loads(pickle.dumps(f)) if isinstance(target, DepotFileSystem) else None
+        if copy is not None:
+            assert copy.tell() == 5600 and copy.read(4) == FILES["r/big"][5600:5604]
+            copy.close()
+        assert f.read() == FILES["r/big"][5600:]
+    with pytest.raises(BlocksizeMismatchError, match="r/big"):
+        c.load_cache()
+        c.open("r/big", block_size=10)
+    with again.open("r/big") as f:
+        f.read()
+    target.files["r/big"] = b"gone"
+    with again.open("r/big", block_size=10) as f:  # it is whole: blocks have no say any more
+        assert f.read() == FILES["r/big"]
+
+
+def test_blocks_of_a_file_that_changed(target, tmp_path):
+    c = make("blockcache", target, tmp_path, check_files=True)
+    with c.open("r/big", block_size=1000) as f:
+        f.read(10)
+    target.files["r/big"] = b"new" * 1000
+    with c.open("r/big", block_size=500) as f:
+        assert f.read(6) == b"newnew" and f.size == 3000
+
+
+def test_blocks_of_what_has_no_size(http_server, tmp_path):
+    http_server.files["/x"] = b"x" * 100
+    http_server.fault("/x", chunked=True, no_accept_ranges=True)
+    c = fsspec.filesystem("blockcache", target_protocol="http", cache_storage=str(tmp_path))
+    with pytest.raises(ValueError, match="filecache"):
+        c.open(http_server.url + "/x")
+    c = fsspec.filesystem("filecache", target_protocol="http", cache_storage=str(tmp_path))
+    assert c.cat(http_server.url + "/x") == b"x" * 100
+
+
+def test_compressed_files_in_blocks(tmp_path):
+    target = DepotFileSystem({"a.gz": gzip.compress(b"text" * 1000)})
+    c = make("blockcache", target, tmp_path, compression="infer")
+    assert c.cat("a.gz") == b"text" * 1000
+    with c.open("a.gz") as f:
+        assert f.read(4) == b"text"
+
+
+def test_an_empty_file_in_blocks(target, tmp_path):
+    target.files["r/empty"] = b""
+    c = make("blockcache", target, tmp_path)
+    for _ in range(2):
+        with c.open("r/empty") as f:
+            assert f.read() == b"" and f.size == 0
+
+
+# what is left to the target ----------------------------------------------------------
+OWN = {
+    "cat cat_file cat_ranges open read_block read_bytes read_text head tail": "read from copies",
+    "clear_instance_cache current from_dict from_json to_dict to_json": "which instance it is",
+    "get_mapper": "a mapping of the cache",
+    "reset_loop": "that of the target",
+    "tree stat listdir disk_usage cp move rename delete makedir mkdirs upload download": (
+        "other names, which call the operations of the table"
+    ),
+    "transaction start_transaction end_transaction": "files written wait in the cache",
+    "unstrip_protocol fsid sep root_marker async_impl": "attributes, see the test of those",
+    "write_bytes write_text": "through open and pipe_file",
+    "blocksize cachable mirror_sync_methods protocol transaction_type local_file": "of the class",
+}
+
+
+@pytest.mark.parametrize("cls", EVERY.values())
+def test_every_operation_is_the_targets_or_has_a_reason(cls):
+    own = {name: why for names, why in OWN.items() for name in names.split()}
+    public = {name for name in dir(AbstractFileSystem) if not name.startswith("_")}
+    assert public - own.keys() == set(PASSED) and not own.keys() & set(PASSED)
+    for name in PASSED:
+        method = getattr(cls, name)
+        base = inspect.signature(getattr(AbstractFileSystem, name))
+        if name not in vars(cls) and getattr(method, "__wrapped__", None) is not None:
+            assert inspect.signature(method) == base and method.__doc__
+
+
+def test_every_awaitable_operation_reaches_the_target():
+    target = DepotFileSystem(FILES)
+    names = [
+        name
+        for name in dir(AsyncFileSystem)
+        if name.startswith("_") and inspect.iscoroutinefunction(getattr(AsyncFileSystem, name))
+    ]
+    read = {"_cat", "_cat_file", "_cat_ranges"}
+    assert read < set(names) and len(names) > 20
+    for cls in EVERY.values():
+        c = cls(fs=target)
+        assert c.async_impl and c.asynchronous is False and c.loop is target.loop
+        for name in names:
+            method = getattr(c, name)
+            own = name in read and cls is not CachingFileSystem
+            if name == "_makedirs":  # of a local folder, where the target is not awaitable
+                continue
+            if name == "_rm":  # there is a blocking one of that name as well
+                continue
+            assert inspect.iscoroutinefunction(method)
+            bound = method if own else getattr(method, "__wrapped__", method)
+            assert bound.__self__ is (c if own else target), name
+    with pytest.raises(AttributeError):
+        CachingFileSystem(fs=ShelfFileSystem())._ls
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_operations_of_the_target(kind, tmp_path):
+    memory = fsspec.filesystem("memory", skip_instance_cache=True)
+    root = f"/{kind}"
+    memory.pipe({f"{root}/one": b"1", f"{root}/sub/two": b"22"})
+    c = make(kind, memory, tmp_path)
+    for name, args in {
+        "find": (root,), "glob": (root + "/*",), "du": (root,), "ls": (root,), "isdir": (root,),
+        "exists": (root + "/one",), "isfile": (root + "/one",), "size": (root + "/one",),
+        "sizes": ([root + "/one"],), "info": (root + "/one",), "lexists": (root + "/one",),
+        "checksum": (root + "/one",), "ukey": (root + "/one",), "created": (root + "/one",),
+        "modified": (root + "/one",), "expand_path": (root + "/*",),
+    }.items():  # fmt: skip
+        expected = getattr(memory, name)(*args)
+        assert getattr(c, name)(*args) == expected, name
+        mine = args[0] if isinstance(args[0], list) else [args[0]]
+        prefixed = [f"{kind}://{path.lstrip('/')}" for path in mine]
+        assert getattr(c, name)(prefixed if isinstance(args[0], list) else prefixed[0]) == expected, name
+    assert list(c.walk(root)) == list(memory.walk(root))
+    assert c.store is memory.store  # what only this target has
+    assert c.unstrip_protocol(root + "/one") == f"memory://{root}/one"
+    assert (c.sep, c.root_marker, c._parent(root + "/one")) == ("/", memory.root_marker, root)
+    c.mkdir(root + "/made")
+    c.makedirs(root + "/a/b", exist_ok=True)
+    assert memory.isdir(root + "/made") and memory.isdir(root + "/a/b")
+    c.get(root, str(tmp_path / "got"), recursive=True)
+    assert (tmp_path / "got/sub/two").read_bytes() == b"22"
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        c.nothing_of_the_kind
+    memory.rm(root, recursive=True)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_changes_through_the_cache_let_copies_go(kind, tmp_path):
+    memory = fsspec.filesystem("memory", skip_instance_cache=True)
+    root = f"/ch-{kind}"
+    local = tmp_path / "local"
+    local.write_bytes(b"put")
+    changes = {
+        "rm": lambda p: c.rm(p),
+        "rm_file": lambda p: c.rm_file(p),
+        "mv": lambda p: c.mv(p, p + "-moved"),
+        "copy": lambda p: c.copy(root + "/source", p),
+        "cp_file": lambda p: c.cp_file(root + "/source", p),
+        "put": lambda p: c.put(str(local), p),
+        "put_file": lambda p: c.put_file(str(local), p),
+        "pipe": lambda p: c.pipe({p: b"piped"}),
+        "pipe_file": lambda p: c.pipe_file(p, b"piped"),
+        "write_text": lambda p: c.write_text(p, "text"),
+        "touch": lambda p: c.touch(p, truncate=True),
+        "mapping": lambda p: c.get_mapper(root).update({p.rpartition("/")[2]: b"mapped"}),
+        "open": lambda p: c.open(p, "wb").close(),
+    }
+    memory.pipe({f"{root}/{name}": b"old" for name in [*changes, "source"]})
+    c = make(kind, memory, tmp_path)
+    assert set(c.cat(f"{root}/*").values()) == {b"old"}
+    memory.pipe(f"{root}/source", b"copied")
+    for name, change in changes.items():
+        path = f"{root}/{name}"
+        change(path)
+        if memory.exists(path):
+            assert c.cat(path) == memory.cat(path) != b"old", name
+        else:
+            with pytest.raises(FileNotFoundError):
+                c.cat(path)
+    memory.rm(root, recursive=True)
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_what_is_below_a_folder_that_goes_is_let_go_of(kind, tmp_path):
+    memory = fsspec.filesystem("memory", skip_instance_cache=True)
+    memory.pipe({"/below/a/x": b"x", "/below/a/y": b"y", "/below/ab": b"ab", "/below/p1": b"1"})
+    c = make(kind, memory, tmp_path)
+    c.cat("/below", recursive=True)
+    c.rm("/below/a", recursive=True)
+    assert set(c._metadata.cached_files[-1]) == {"/below/ab", "/below/p1"}
+    c.rm("/below/p*")
+    assert memory.find("/below") == ["/below/ab"] and "/below/p1" not in c._metadata.cached_files[-1]
+    memory.rm("/below", recursive=True)
+
+
+# awaiting ----------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", WHOLE)
+def test_awaited(kind, tmp_path):
+    async def program():
+        target = DepotFileSystem(FILES, asynchronous=True)
+        c = make(kind, target, tmp_path)
+        assert await c._cat_file("r/big", 5, -5) == FILES["r/big"][5:-5]
+        assert await c._cat_ranges(["r/one", "r/two", "r/nope"], 0, 1) == [b"1", b"2", Nope()]
+        assert await c._cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
+        assert await c._cat("r/one") == b"1"
+        # a table asks for entries first, so that what is not there is not asked for again
+        assert len(fetched(target)) == (4 if kind == "simplecache" else 3)
+        await c._pipe_file("r/one", b"new")
+        assert await c._cat_file("r/one") == b"new"
+        await c._rm_file("r/two")
+        await c._rm("r/sub/deep")
+        with pytest.raises(FileNotFoundError):
+            await c._cat_file("r/two")
+        assert [e["name"] for e in await c._ls("r")] == ["r/one", "r/big", "r/void"]
+
+    class Nope:
+        def __eq__(self, other):
+            return isinstance(other, FileNotFoundError)
+
+    asyncio.run(program())
+
+
+def test_awaited_over_a_blocking_target(tmp_path):
+    c = make("filecache", Noted(FILES), tmp_path)
+    assert asyncio.run(c._cat_ranges(["r/one", "r/two"], [0, 0], [1, 2])) == [b"1", b"22"]
+
+
+def test_zarr_through_a_cache(http_server, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    numpy = pytest.importorskip("numpy")
+    source = zarr.create_array(store=str(tmp_path / "z"), shape=(20,), chunks=(5,), dtype="i4")
+    source[:] = numpy.arange(20)
+    for folder, _, names in os.walk(tmp_path / "z"):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as f:
+                http_server.files["/" + os.path.relpath(path, tmp_path)] = f.read()
+    store = zarr.storage.FsspecStore(
+        fsspec.filesystem("simplecache", target_protocol="http", cache_storage=str(tmp_path / "c"),
+                          target_options={"asynchronous": True, "skip_instance_cache": True}),
+        path=http_server.url + "/z",
+        read_only=True,
+    )  # fmt: skip
+    assert (zarr.open_array(store, mode="r")[:] == numpy.arange(20)).all()
+    gets = len(http_server.requests)
+    assert (zarr.open_array(store, mode="r")[:] == numpy.arange(20)).all()
+    chunks = [r.path for r in http_server.requests[gets:] if "/c/" in r.path]
+    assert chunks == [] and len(os.listdir(tmp_path / "c")) >= 4
+    zarr.core.sync.sync(store.fs.fs._session.close())  # it lives on zarr's loop
+
+
+# doors -------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", EVERY)
+def test_chains(kind, http_server, tmp_path):
+    http_server.files["/a.csv"] = b"a,b\n1,2\n"
+    url = f"{kind}::{http_server.url}/a.csv"
+    options = {kind: {"cache_storage": str(tmp_path / "c")}}
+    for _ in range(2):
+        with fsspec.open(url, "rt", **options) as f:
+            assert f.read() == "a,b\n1,2\n"
+    assert len([r for r in http_server.requests if r.method == "GET"]) == 1
+    fs, path = fsspec.url_to_fs(url, **options)
+    assert (type(fs), path) == (EVERY[kind], f"{http_server.url}/a.csv")
+    if kind in WHOLE:
+        local = fsspec.open_local(url, **options)
+        assert os.path.dirname(local) == str(tmp_path / "c") and os.path.getsize(local) == 8
+    pandas = pytest.importorskip("pandas")
+    assert pandas.read_csv(url, storage_options=options).to_dict("list") == {"a": [1], "b": [2]}
+
+
+def test_a_truncated_answer_is_no_copy(http_server, tmp_path):
+    http_server.files["/a"] = bytes(100_000)
+    for kind in EVERY:
+        for fault in ("truncate", "drop_after"):
+            http_server.fault("/a", **{fault: 50_000}, methods=("GET",))
+            c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path / kind))
+            with pytest.raises(OSError):
+                c.cat(http_server.url + "/a")
+            assert kind == "blockcache" or listed(c) == []
+        http_server.fault("/a")
+        assert c.cat(http_server.url + "/a") == bytes(100_000)
+
+
+def test_one_request_for_a_file_and_none_for_its_copy(http_server, tmp_path):
+    http_server.files["/a"] = bytes(100)
+    for kind, first in {"simplecache": 1, "filecache": 1, "blockcache": 2}.items():
+        c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path / kind))
+        http_server.clear()
+        assert c.cat(http_server.url + "/a") == bytes(100)
+        assert len(http_server.requests) == first, kind
+        c.cat(http_server.url + "/a")
+        c.open(http_server.url + "/a").close()
+        assert len(http_server.requests) == first, kind

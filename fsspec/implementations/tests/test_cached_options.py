@@ -1,0 +1,378 @@
+"""Caches of files and blocks: their options and folders, and what is written through them."""
+
+import bz2
+import gc
+import gzip
+import json
+import logging
+import os
+import pickle
+import shutil
+import stat
+import time
+
+import pytest
+
+import fsspec
+from fsspec.implementations.cache_mapper import AbstractCacheMapper, BasenameCacheMapper
+from fsspec.implementations.cached import CachingFileSystem, LocalTempFile
+from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
+from fsspec.spec import AbstractFileSystem
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.shelf import ShelfFileSystem
+
+
+@pytest.fixture(params=["blocking", "awaitable"])
+def target(request):
+    return Noted(FILES) if request.param == "blocking" else DepotFileSystem(FILES)
+
+
+# options -----------------------------------------------------------------------------
+def test_which_target():
+    with pytest.raises(ValueError, match="one filesystem"):
+        CachingFileSystem()
+    with pytest.raises(ValueError, match="one filesystem"):
+        CachingFileSystem(target_protocol="memory", fs=fsspec.filesystem("memory"))
+    with pytest.raises(ValueError, match="not by both"):
+        CachingFileSystem(target_protocol="memory", same_names=False, cache_mapper=BasenameCacheMapper())
+    with pytest.raises(ValueError, match="folder"):
+        CachingFileSystem(target_protocol="memory", cache_storage=[])
+    c = CachingFileSystem(target_protocol="memory", target_options={"k": 1})
+    assert c.fs.storage_options == c.kwargs == {"k": 1} and c.target_protocol == "memory"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_equality_and_pickles(kind, tmp_path):
+    options = {"target_protocol": "memory", "cache_storage": str(tmp_path / "c")}
+    c = fsspec.filesystem(kind, **options)
+    assert c is fsspec.filesystem(kind, **options)
+    new = fsspec.filesystem(kind, skip_instance_cache=True, **options)
+    assert new == c and hash(new) == hash(c) and new is not c
+    assert pickle.loads(pickle.dumps(new)) == c
+    assert AbstractFileSystem.from_json(c.to_json()) == c
+    assert c != fsspec.filesystem(kind, **options, check_files=True) or kind == "simplecache"
+    assert c != fsspec.filesystem(kind, **{**options, "cache_storage": str(tmp_path / "d")})
+    temporary = fsspec.filesystem(kind, target_protocol="memory", skip_instance_cache=True)
+    assert temporary != fsspec.filesystem(kind, target_protocol="memory", skip_instance_cache=True)
+    assert json.loads(c.to_json())["cls"] == f"fsspec.implementations.cached:{type(c).__name__}"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_temporary_folder_goes_with_the_instance(kind, target):
+    c = EVERY[kind](fs=target, skip_instance_cache=True)
+    folder = c.storage[0]
+    c.cat("r/one")
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700 and os.listdir(folder)
+    del c
+    gc.collect()
+    assert not os.path.exists(folder)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_same_names(kind, target, tmp_path):
+    c = make(kind, target, tmp_path, same_names=True)
+    with c.open("r/sub/deep") as f:
+        assert os.path.basename(f.name) == "deep" and f.original == "r/sub/deep"
+    assert listed(c) == ["deep"]
+    target.files["other/deep"] = b"other"
+    if kind == "filecache":  # its table knows whose copy it is
+        for path in ("other/deep", "r/sub/deep", "other/deep"):
+            assert c.cat(path) == target.files[path]
+
+
+class Mapper(AbstractCacheMapper):
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, path):
+        return self.name
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("name", ["../out", "..", ".", "", "/tmp/out", "a/../../out", "a//b", "a\0b"])
+def test_names_that_climb_are_refused(kind, target, tmp_path, name):
+    c = make(kind, target, tmp_path, cache_mapper=Mapper(name))
+    for wrong in (c.cat, c.open):
+        with pytest.raises(ValueError, match="r/one"):
+            wrong("r/one")
+    if kind != "blockcache":
+        with pytest.raises(ValueError, match="r/new"):
+            c.open("r/new", "wb")
+    assert os.listdir(tmp_path) == ["c"] and os.listdir(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_paths_that_climb_are_refused_under_their_own_names(kind, target, tmp_path):
+    target.files["r/.."] = target.files[".."] = b"evil"
+    c = make(kind, target, tmp_path, same_names=True)
+    for path in ("r/..", ".."):
+        with pytest.raises(ValueError, match="folder of the cache"):
+            c.cat(path)
+    assert os.listdir(tmp_path / "c") == []
+
+
+def test_a_file_called_like_the_table(target, tmp_path):
+    target.files["r/cache"] = b"data"
+    with pytest.raises(ValueError, match="table"):
+        make("filecache", target, tmp_path, same_names=True).cat("r/cache")
+    assert make("simplecache", target, tmp_path / "s", same_names=True).cat("r/cache") == b"data"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_names_with_folders(kind, target, tmp_path):
+    c = make(kind, target, tmp_path, cache_mapper=Mapper("a/b/c"))
+    assert c.cat("r/one") == b"1" and (tmp_path / "c/a/b/c").read_bytes() == b"1"
+    c.clear_cache()
+    assert os.listdir(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_compressions(kind, tmp_path):
+    target = DepotFileSystem({"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"})
+    c = make(kind, target, tmp_path, compression="infer")
+    assert set(c.cat(["a.gz", "b.bz2", "c"]).values()) == {b"text"}
+    assert c.cat_file("a.gz", 1, 3) == b"ex"
+    named = make(kind, target, tmp_path / "named", compression="gzip")
+    assert named.cat("a.gz") == b"text"
+    with pytest.raises(OSError):
+        named.cat("c")
+    target.files["cut.gz"] = gzip.compress(os.urandom(1000))[:-300]
+    with pytest.raises(EOFError):
+        c.cat("cut.gz")
+    assert len(listed(named)) == 1 and len(listed(c)) == 3
+    with pytest.raises(ValueError, match="nonsense"):
+        make(kind, target, tmp_path / "wrong", compression="nonsense").cat("c")
+    with c.open("a.gz", "wb") as f:  # what is written is what the target gets
+        f.write(gzip.compress(b"new text"))
+    assert c.cat("a.gz") == b"new text"
+
+
+def test_expiry(target, tmp_path):
+    c = make("filecache", target, tmp_path, expiry_time=0.05)
+    assert c.cat("r/one") == b"1"
+    target.files["r/one"] = b"new"
+    time.sleep(0.1)
+    assert c.cat("r/one") == b"new"
+    never = make("filecache", target, tmp_path / "n", expiry_time=False)
+    never.cat("r/one")
+    never.clear_expired_cache()
+    assert len(listed(never)) == 1
+    time.sleep(0.05)
+    never.clear_expired_cache(0.01)
+    assert listed(never) == [] and never._metadata.cached_files == [{}]
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_check_files(kind, target, tmp_path):
+    c = make(kind, target, tmp_path, check_files=True)
+    assert c.cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
+    target.files["r/one"] = b"changed"
+    fetched(target)
+    assert c.cat(["r/one", "r/two"]) == {"r/one": b"changed", "r/two": b"22"}
+    assert {name for what, name, *_ in fetched(target) if what != "fetch"} == {"r/one"}
+    del target.files["r/one"]
+    with pytest.raises(FileNotFoundError):
+        c.cat("r/one")
+    assert isinstance(c.cat(["r/one", "r/two"], on_error="return")["r/one"], FileNotFoundError)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_several_folders(kind, target, tmp_path):
+    first = make(kind, target, tmp_path)
+    first.cat("r/one")
+    both = make(kind, target, tmp_path, cache_storage=[str(tmp_path / "c"), str(tmp_path / "d")])
+    target.files["r/one"] = b"newer"
+    assert both.cat("r/one") == b"1"
+    with pytest.raises(PermissionError, match="r/one"):
+        both.pop_from_cache("r/one")
+    assert both.cat("r/two") == b"22" and both.storage == [str(tmp_path / "c"), str(tmp_path / "d")]
+    names = os.listdir(tmp_path / "c")
+    both.pop_from_cache("r/two")
+    both.clear_cache()
+    assert os.listdir(tmp_path / "c") == names and listed(both) == []
+    both.pipe("r/one", b"written")  # the copy in the other folder is out of date
+    assert both.cat("r/one") == b"written" == target.files["r/one"]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_other_processes_copies_are_found(kind, target, tmp_path):
+    c, other = make(kind, target, tmp_path), make(kind, target, tmp_path)
+    c.cat("r/one")
+    other.cat("r/two")
+    fetched(target)
+    assert c.cat("r/two") == b"22" and fetched(target) == []
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("text", [b"", b"{", b"\x00\xff", b'{"r/one": {"fn": "../../etc/passwd"}}'])
+def test_a_damaged_table_means_fetching_again(kind, target, tmp_path, text):
+    c = make(kind, target, tmp_path)
+    c.cat(["r/one", "r/two"])
+    (tmp_path / "c/cache").write_bytes(text)
+    again = make(kind, target, tmp_path)
+    assert again.cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
+    assert kind == "simplecache" or set(json.loads((tmp_path / "c/cache").read_text())) == {"r/one", "r/two"}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_clearing(kind, target, tmp_path):
+    c = make(kind, target, tmp_path, cache_storage_mode=0o750)
+    assert stat.S_IMODE(os.stat(tmp_path / "c").st_mode) == 0o750
+    c.cat(["r/one", "r/two"])
+    assert c.cache_size() >= 3
+    c.clear_cache()
+    assert os.listdir(tmp_path / "c") == [] and c.cache_size() == 0
+    target.files["r/one"] = b"new"
+    assert c.cat("r/one") == b"new"
+    c.pop_from_cache("r/one")
+    c.pop_from_cache("r/one")
+    c.pop_from_cache("r/nope")
+    assert listed(c) == []
+    shutil.rmtree(tmp_path / "c")  # somebody else's doing
+    assert c.cat("r/one") == b"new"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_copy_that_somebody_removed_is_fetched_again(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    c.cat("r/one")
+    for name in listed(c):
+        os.unlink(tmp_path / "c" / name)
+    assert c.cat("r/one") == b"1"
+    with c.open("r/one") as f:
+        assert f.read() == b"1"
+
+
+def test_simplecache_has_no_times(target, tmp_path):
+    c = make("simplecache", target, tmp_path, expiry_time=1, cache_check=1, check_files=True)
+    assert (c.expiry, c.cache_check, c.check_files, c.local_file) == (False, False, False, True)
+    c.cat("r/one")
+    for wrong in (None, 0, -1):
+        with pytest.raises(ValueError, match="above 0"):
+            c.clear_expired_cache(wrong)
+    c.clear_expired_cache(1000)
+    assert listed(c) != [] and c._check_file("r/one") == str(tmp_path / "c" / listed(c)[0])
+    assert c._check_file("r/two") is None
+
+
+# writing -----------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", EVERY)
+def test_modes(kind, target, tmp_path):
+    if kind == "blockcache":
+        pytest.skip("files are the target's")
+    c = make(kind, target, tmp_path)
+    with c.open("r/new", "xb") as f:
+        assert isinstance(f, LocalTempFile) and f.path == "r/new"
+        f.write(b"new")
+        assert "r/new" not in target.files
+    assert target.files["r/new"] == b"new" and f.closed
+    with pytest.raises(FileExistsError):
+        c.open("r/new", "xb")
+    for path, before in [("r/new", b"new"), ("r/fresh", b"")]:
+        with c.open(path, "ab") as f:
+            f.write(b"+")
+        assert c.cat(path) == target.files[path] == before + b"+"
+    with c.open("r/new", "r+b") as f:
+        f.seek(1)
+        f.write(b"E")
+    assert target.files["r/new"] == b"nEw+"
+    with c.open("r/new", "wt") as f:
+        f.write("text")
+    assert target.files["r/new"] == b"text" == c.cat("r/new")
+    with pytest.raises(FileNotFoundError):
+        c.open("r/nope", "r+b")
+    assert not [name for name in listed(c) if name.endswith(".part")]
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_failing_upload_leaves_nothing(kind, tmp_path):
+    class Full(DepotFileSystem):
+        async def _put_file(self, *args, **kwargs):
+            raise OSError("the store is full")
+
+    c = make(kind, Full(FILES), tmp_path)
+    f = c.open("r/one", "wb")
+    f.write(b"new")
+    with pytest.raises(OSError, match="full"):
+        f.close()
+    with pytest.raises(OSError, match="full"):
+        c.pipe({"r/one": b"new", "r/two": b"new"})
+    assert f.closed and listed(c) == [] and c.cat("r/one") == b"1"
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
+    c = make(kind, target, tmp_path)
+    f = c.open("r/new", "wb")
+    f.write(b"new")
+    del f
+    gc.collect()
+    assert target.files["r/new"] == b"new"  # as other files do it
+    with caplog.at_level(logging.CRITICAL):
+        g = c.open("r/other", "wb", autocommit=False)
+        g.close()
+        c.transaction.files.clear()
+        del g
+    gc.collect()
+    assert "r/other" not in target.files and not [n for n in listed(c) if n.endswith(".part")]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_transactions(kind, target, tmp_path):
+    if kind == "blockcache" and isinstance(target, DepotFileSystem):
+        pytest.skip("this target has no files that are written")
+    c = make(kind, target, tmp_path)
+    with c.transaction:
+        c.pipe("r/a", b"a")
+        c.pipe({"r/b": b"bb", "r/one": b"new"})
+        with c.open("r/c", "wb") as f:
+            f.write(b"ccc")
+        assert not {"r/a", "r/b", "r/c"} & target.files.keys() and target.files["r/one"] == b"1"
+        if kind == "simplecache":
+            assert c.info("r/c") == {"name": "r/c", "size": 3, "type": "file"}
+            assert c.exists("r/a") and c.isfile("r/b") and c.size("r/b") == 2 and not c.exists("r/d")
+            names = c.ls("r", detail=False)
+            assert {"r/a", "r/b", "r/c", "r/one", "r/sub"} <= set(names) and len(names) == len(set(names))
+            assert {e["name"]: e["size"] for e in c.ls("r")}["r/c"] == 3
+            assert c.ls("r/c", detail=False) == ["r/c"]
+            assert c.cat("r/c") == b"ccc" and c.cat("r/one") == b"new"
+    assert [target.files[p] for p in ("r/a", "r/b", "r/c", "r/one")] == [b"a", b"bb", b"ccc", b"new"]
+    fetched(target)
+    written = ["r/a", "r/b", "r/c", "r/one"]
+    assert c.cat(written) == {p: target.files[p] for p in written}
+    assert kind == "blockcache" or fetched(target) == []
+    with pytest.raises(KeyError), c.transaction:
+        c.pipe("r/z", b"z")
+        raise KeyError
+    assert "r/z" not in target.files and not c.exists("r/z")
+    assert not [name for name in listed(c) if name.endswith(".part")]
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("compression, mode", [(None, "wb"), ("gzip", "wb"), (None, "wt"), ("gzip", "wt")])
+def test_several_files_written_together(kind, target, tmp_path, compression, mode):
+    c = make(kind, target, tmp_path)
+    files = [fsspec.core.OpenFile(c, f"r/w{n}", mode, compression) for n in range(3)]
+    with fsspec.core.OpenFiles(files, mode=mode, fs=c) as opened:
+        for n, f in enumerate(opened):
+            f.write(str(n) if "t" in mode else str(n).encode())
+        assert "r/w0" not in target.files
+    decoded = gzip.decompress if compression else bytes
+    assert [decoded(target.files[f"r/w{n}"]) for n in range(3)] == [b"0", b"1", b"2"]
+
+
+def test_a_temporary_file_by_itself(tmp_path):
+    target = ShelfFileSystem()
+    fn = str(tmp_path / "x")
+    with LocalTempFile(target, "r/x", fn, autocommit=False) as f:
+        f.write(b"data")
+    assert f.name == fn and not target.files
+    f.commit()
+    assert target.files == {"r/x": b"data"}
+    g = LocalTempFile(target, "r/x", fn, mode="r+b", seek=2)
+    g.write(b"TA")
+    g.close()
+    assert target.files == {"r/x": b"daTA"}
+    h = LocalTempFile(target, "r/y", fn)
+    h.discard()
+    assert not os.path.exists(fn) and "r/y" not in target.files
