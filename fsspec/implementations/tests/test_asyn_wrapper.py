@@ -1,0 +1,167 @@
+"""Blocking filesystems as awaitable ones."""
+
+import asyncio
+import pickle
+import threading
+
+import pytest
+
+import fsspec
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper, async_wrapper
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.tests.programs import run
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder of the blocking filesystem."""
+    (tmp_path / "one").write_bytes(b"1")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/two").write_bytes(b"22")
+    return str(tmp_path)
+
+
+class Meeting(LocalFileSystem):
+    """Reads of which two have to be under way at once."""
+
+    protocol = "meeting"
+    cachable = False
+
+    def __init__(self):
+        super().__init__()
+        self.barrier = threading.Barrier(2, timeout=10)
+        self.threads = set()
+
+    def cat_file(self, path, *args, **kwargs):
+        self.threads.add(threading.get_ident())
+        self.barrier.wait()
+        return super().cat_file(path, *args, **kwargs)
+
+
+class Counting(LocalFileSystem):
+    """How many operations are under way, and how many were at most."""
+
+    protocol = "counting"
+    cachable = False
+    now = most = 0
+
+    def cat_file(self, path, *args, **kwargs):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return super().cat_file(path, *args, **kwargs)
+        finally:
+            self.now -= 1
+
+
+async def test_operations_are_awaited(files):
+    """Those on one path, and bulk ones."""
+    fs = AsyncFileSystemWrapper(LocalFileSystem())
+    assert fs.asynchronous  # made inside a loop
+    one, two = f"{files}/one", f"{files}/sub/two"
+    assert await fs._cat_file(one) == b"1"
+    assert await fs._cat([one, two]) == {one: b"1", two: b"22"}
+    assert await fs._find(files) == [one, two]
+    assert [step[1:] async for step in fs._walk(files)] == [(["sub"], ["one"]), ([], ["two"])]
+    await fs._pipe({f"{files}/{i}": b"%d" % i for i in range(20)})
+    await fs._rm(f"{files}/sub", recursive=True)
+    assert len(await fs._ls(files, detail=False)) == 21
+    with pytest.raises(FileNotFoundError, match="nope"):
+        await fs._info(f"{files}/nope")
+    with pytest.raises(FileNotFoundError, match="nope"):
+        await fs._cat([one, f"{files}/nope"])
+
+
+async def test_operations_run_at_once_and_not_on_the_loop(files):
+    """Two that wait for each other end."""
+    blocking = Meeting()
+    fs = AsyncFileSystemWrapper(blocking)
+    assert len(await fs._cat([f"{files}/one", f"{files}/sub/two"])) == 2
+    assert threading.get_ident() not in blocking.threads
+
+
+@pytest.mark.parametrize("given", ["semaphore", "number"])
+async def test_operations_at_once_can_be_bounded(files, given):
+    """By a semaphore of the caller's, or a number."""
+    blocking = Counting()
+    bound = {"semaphore": asyncio.Semaphore(1)} if given == "semaphore" else {"max_concurrent_tasks": 1}
+    fs = AsyncFileSystemWrapper(blocking, **bound)
+    await fs._cat([f"{files}/one", f"{files}/sub/two"] * 10)
+    assert blocking.most == 1
+
+
+def test_blocking_use(files):
+    """As any awaitable filesystem outside of a loop."""
+    fs = fsspec.filesystem("asyncwrapper", target_protocol="file", asynchronous=False)
+    assert fs.cat(f"{files}/one") == b"1" and not fs.asynchronous
+    with fs.open(f"{files}/sub/two", "r") as f:
+        assert f.read() == "22"
+    assert fs.fsid == "async_local" and fs.protocol == ("file", "local")
+    assert fs.unstrip_protocol(f"{files}/one") == f"file://{files}/one"
+    assert pickle.loads(pickle.dumps(fs)).cat(f"{files}/one") == b"1"
+
+
+def test_asynchronous_one_is_not_for_blocking_use(files):
+    """Its loop is the caller's."""
+    fs = AsyncFileSystemWrapper(LocalFileSystem(), asynchronous=True)
+    with pytest.raises(RuntimeError):
+        fs.cat(f"{files}/one")
+
+
+def test_chain(m):
+    """The path is that of the next link."""
+    m.pipe_file("/a/f.txt", b"text")
+    fs, path = fsspec.url_to_fs("asyncwrapper::memory://a/f.txt", asynchronous=False)
+    assert (path, fs.sync_fs is m, fs.cat(path)) == ("/a/f.txt", True, b"text")
+
+
+def test_class_of_wrappers(files):
+    """Made of a class, and called with its arguments."""
+    cls = AsyncFileSystemWrapper.wrap_class(LocalFileSystem)
+    fs = cls(auto_mkdir=True)
+    assert cls.__name__ == "AsyncLocalFileSystemWrapper"
+    fs.pipe_file(f"{files}/new/file", b"1")
+    assert fs.cat(f"{files}/new/file") == b"1"
+
+
+async def test_function_in_a_thread():
+    """With its arguments, its result and its errors."""
+    assert await async_wrapper(lambda a, b: (a, b))(1, b=2) == (1, 2)
+
+    def failing():
+        """Why not."""
+        raise KeyError("x")
+
+    wrapped = async_wrapper(failing)
+    assert wrapped.__doc__ == "Why not."
+    with pytest.raises(KeyError):
+        await wrapped()
+
+
+@pytest.mark.parametrize("opted", ["1", "0"])
+def test_inherited_by_a_child(files, opted):
+    """It says so, or works by itself; the parent goes on."""
+    run(
+        f"""
+        import fsspec
+        from fsspec._forked import by_fork
+        from fsspec.exceptions import ForkError
+        fs = fsspec.filesystem("asyncwrapper", fs=fsspec.filesystem("file"), asynchronous=False)
+        path = {files + "/one"!r}
+        assert fs.cat(path) == b"1"
+        def use():
+            try:
+                assert fs.cat(path) == b"1"
+            except ForkError as error:
+                assert {opted!r} == "0" and "fork-safe" in str(error)
+            else:
+                assert {opted!r} == "1"
+            fs.reset_loop()
+            assert fs.cat(path) == b"1"
+        for body in (use, lambda: None):
+            report = by_fork(body)
+            assert report.problem() == "", report.problem()
+            assert fs.cat([path]) == {{path: b"1"}}
+        """,
+        FSSPEC_FORK_RESET=opted,
+    )

@@ -1,0 +1,202 @@
+"""A folder of another filesystem as a filesystem."""
+
+import asyncio
+import pickle
+
+import pytest
+
+import fsspec
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.programs import run
+
+FILES = {"/r/one": b"1", "/r/sub/two": b"22", "/secret": b"s", "/rx/z": b"z"}
+
+
+@pytest.fixture
+def other(m):
+    """The filesystem behind, with files beside the folder."""
+    m.pipe(FILES)
+    return m
+
+
+@pytest.fixture
+def fs(other):
+    return DirFileSystem("/r", other)
+
+
+# what is seen ------------------------------------------------------------------------
+def test_paths_are_relative(fs):
+    """In every shape that a result has."""
+    assert fs.ls("", detail=False) == fs.ls("/", detail=False) == ["one", "sub"]
+    assert [entry["name"] for entry in fs.ls("sub")] == ["sub/two"]
+    assert fs.find("") == fs.glob("**/*o*") == ["one", "sub/two"]
+    assert fs.find("", None, False, True)["one"]["name"] == "one"
+    assert list(fs.walk("")) == [("", ["sub"], ["one"]), ("sub", [], ["two"])]
+    assert fs.walk("", detail=True).__next__()[2]["one"]["name"] == "one"
+    assert fs.info("one")["name"] == "one" and fs.info("")["name"] == ""
+    assert fs.du("", False) == {"one": 1, "sub/two": 2} and fs.du("") == 3
+    assert fs.cat(["one", "sub/two"]) == {"one": b"1", "sub/two": b"22"} and fs.cat("/one") == b"1"
+    assert fs.expand_path("*", recursive=True) == ["one", "sub", "sub/two"]
+    assert fs.cat_ranges(["sub/two"], [0], [1]) == [b"2"]
+
+
+def test_what_is_done_is_done_there(fs, other, tmp_path):
+    """Below the folder, and nowhere else."""
+    fs.pipe({"a": b"1", "b/c": b"2"})
+    fs.mv("a", "d")
+    fs.copy("b", "e", recursive=True)
+    fs.put(__file__, "code.py")
+    fs.get("sub", str(tmp_path / "got"), recursive=True)
+    fs.write_text("text", "t")
+    fs.touch("empty")
+    fs.rm("one")
+    wanted = {f"/r/{name}" for name in ("b/c", "code.py", "d", "e/c", "empty", "sub/two", "text")}
+    assert set(other.find("")) == wanted | {"/rx/z", "/secret"}
+    assert (tmp_path / "got/two").read_bytes() == b"22"
+    with fs.open("sub/two", "r+b") as f:
+        f.write(b"3")
+    assert other.cat("/r/sub/two") == b"32"
+
+
+@pytest.mark.parametrize("path", ["", "/", None])
+def test_top_of_the_other(other, path):
+    """Without a folder everything is seen."""
+    assert DirFileSystem(path, other).find("") == ["r/one", "r/sub/two", "rx/z", "secret"]
+
+
+def test_folder_of_a_folder(fs):
+    """One in the other."""
+    inner = DirFileSystem("sub", fs)
+    assert inner.find("") == ["two"]
+    with pytest.raises(ValueError, match="leads out"):
+        inner.cat("../one")
+
+
+def test_slashes_before_a_path_do_not_matter(m):
+    """Over a filesystem whose paths have none."""
+    fs = DirFileSystem("r", DepotFileSystem({"r/one": b"1"}))
+    assert fs.exists("/one") and fs.cat("/one") == fs.cat("one") == b"1"
+
+
+# what is refused ---------------------------------------------------------------------
+CLIMBING = ["..", "../secret", "sub/../../secret", "/../secret", "a/../..", "../rx/z", "./../secret"]
+
+
+@pytest.mark.parametrize("path", CLIMBING)
+def test_no_path_leads_out(fs, other, path, tmp_path):
+    """By no operation, alone or among others."""
+    for act in (
+        lambda: fs.cat(path),
+        lambda: fs.cat(["one", path]),
+        lambda: fs.cat(path=path),
+        lambda: fs.cat_ranges([path], [0], [1]),
+        lambda: fs.info(path),
+        lambda: fs.exists(path),
+        lambda: fs.find(path),
+        lambda: list(fs.walk(path)),
+        lambda: fs.glob(path + "/*"),
+        lambda: fs.open(path, "wb"),
+        lambda: fs.pipe({path: b"x"}),
+        lambda: fs.write_text(path, "x"),
+        lambda: fs.rm(path, recursive=True),
+        lambda: fs.mv("one", path),
+        lambda: fs.copy(path, "x"),
+        lambda: fs.put(str(tmp_path), path, recursive=True),
+        lambda: fs.get(path, str(tmp_path / "got"), recursive=True),
+        lambda: fs.lexists(path),
+    ):
+        with pytest.raises(ValueError, match="leads out"):
+            act()
+    assert other.cat(other.find("")) == FILES
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dots_in_names_are_names(fs):
+    """And those that stay within are the other's affair."""
+    fs.pipe_file("a..b", b"1")
+    fs.pipe_file("...", b"2")
+    assert fs.cat("a..b") == b"1" and fs.cat("...") == b"2"
+
+
+@pytest.mark.parametrize("path", ["nope", "memory://secret", "/secret", "sub/nope"])
+def test_missing(fs, path):
+    """Absolute paths and URLs are names below the folder as well."""
+    for act in (fs.cat, fs.info, fs.open):
+        with pytest.raises(FileNotFoundError, match=path.strip("/")):
+            act(path)
+    assert not fs.exists(path)
+
+
+def test_wrong_arguments(fs, other):
+    """As of any function; and of two worlds that do not go together."""
+    with pytest.raises(TypeError, match="path"):
+        fs.cat()
+    with pytest.raises(TypeError):
+        fs.exists("one", "two")
+    with pytest.raises(ValueError, match="not awaitable"):
+        DirFileSystem("/r", other, asynchronous=True)
+    with pytest.raises(ValueError, match="both asynchronous"):
+        DirFileSystem("r", DepotFileSystem({}, asynchronous=True))
+
+
+# instances ---------------------------------------------------------------------------
+def test_instances(fs, other, tmp_path):
+    """The same folder of the same filesystem is the same one; by options as well."""
+    assert DirFileSystem("/r", other) is fs
+    assert pickle.loads(pickle.dumps(fs)) is fs
+    made = DirFileSystem(str(tmp_path), target_protocol="file", target_options={"auto_mkdir": True})
+    made.pipe_file("a/b", b"1")
+    assert (tmp_path / "a/b").read_bytes() == b"1"
+
+
+def test_nothing_secret_is_shown(other):
+    """Not the options of the other."""
+    fs = DirFileSystem("/r", fsspec.filesystem("memory", password="hunter2"))
+    assert "hunter2" not in repr(fs) and "/r" in repr(fs)
+
+
+def test_awaited():
+    """Over an awaitable filesystem, in its loop."""
+
+    async def body():
+        fs = DirFileSystem("r", DepotFileSystem({"r/a/b": b"1"}, asynchronous=True), asynchronous=True)
+        steps = [step async for step in fs._walk("")]
+        with pytest.raises(ValueError, match="leads out"):
+            await fs._cat_file("../x")
+        return await fs._cat_file("a/b"), await fs._find(""), steps
+
+    found = asyncio.run(body())
+    assert found == (b"1", ["a/b"], [("", ["a"], []), ("a", [], ["b"])])
+
+
+@pytest.mark.parametrize("opted", ["1", "0"])
+def test_inherited_by_a_child(tmp_path, opted):
+    """Over files of this machine it works; over what refuses, it refuses; after a reset it works."""
+    (tmp_path / "one").write_bytes(b"1")
+    run(
+        f"""
+        import fsspec
+        from fsspec import asyn
+        from fsspec._forked import by_fork
+        from fsspec.exceptions import ForkError
+        from fsspec.tests.depot import DepotFileSystem
+        local = fsspec.filesystem("dir", path={str(tmp_path)!r})
+        awaited = fsspec.filesystem("dir", path="r", fs=DepotFileSystem({{"r/a": b"1"}}))
+        assert awaited.cat("a") == local.cat("one") == b"1"
+        def use():
+            for fs, path in ((local, "one"), (awaited, "a")):
+                try:
+                    assert fs.cat(path) == b"1"
+                except ForkError:
+                    assert {opted!r} == "0"
+        def reset():
+            asyn.reset_after_fork()
+            assert awaited.cat("a") == local.cat("one") == b"1"
+        for body in (use, reset, lambda: None):
+            report = by_fork(body)
+            assert report.problem() == "", report.problem()
+            assert awaited.cat("a") == local.cat("one") == b"1"
+        """,
+        FSSPEC_FORK_RESET=opted,
+    )
