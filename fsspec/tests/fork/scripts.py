@@ -14,16 +14,19 @@ import textwrap
 from typing import Any
 
 import fsspec
+from fsspec._forked import crowding
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fsspec.__file__)))
 ALARM = 40  # seconds that a process may live
 
-PRELUDE = f"""
+PRELUDE = """
 import faulthandler, gc, json, os, signal, sys, threading, time
 faulthandler.register(signal.SIGALRM, chain=True, all_threads=True)
-os.register_at_fork(after_in_child=lambda: signal.alarm({ALARM}))
-signal.alarm({ALARM})
+os.register_at_fork(after_in_child=lambda: signal.alarm(int(os.environ["ALARM"])))
+signal.alarm(int(os.environ["ALARM"]))
 places = json.loads(os.environ["PLACES"])
+tasks_at_fork = []  # threads, as the kernel counts them, after fsspec has done what it does before a fork
+os.register_at_fork(before=lambda: tasks_at_fork.append(len(os.listdir("/proc/self/task"))))
 
 import fsspec
 from fsspec import asyn
@@ -33,6 +36,10 @@ from fsspec.tests.fork.crossings import DATA, expect
 from fsspec.tests.fork.program import harmed
 
 OPTED = os.environ.get("FSSPEC_FORK_RESET") == "1"
+
+def text(path):
+    with open(path) as f:
+        return f.read()
 
 def url(name, scheme="http"):
     return places[scheme] + "/" + name
@@ -74,13 +81,15 @@ def run(
     if mode != "configured":
         env["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
     env["TMPDIR"] = places["tmp"]
+    alarm = round(ALARM * crowding())
+    env["ALARM"] = str(alarm)
     if "ca" in places:
         env["SSL_CERT_FILE"] = places["ca"]
     done = subprocess.run(
         [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(text)],
         capture_output=True,
         text=True,
-        timeout=ALARM + 20,
+        timeout=alarm + 20,
         env=env,
     )
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -203,6 +203,138 @@ def test_a_childs_end_takes_no_time(mode, places):
     assert max(took) < 1.0 * crowding, took
 
 
+def test_a_process_that_opted_in_forks_with_one_thread(places):
+    """The loops are at rest as it forks, those that are waiting for an answer too."""
+    run(
+        """
+    fs = fsspec.filesystem("http")
+    read(fs)
+    f = fs.open(url("data0.bin"), block_size=2**15)
+    f.read(100_000)
+    for _ in range(10):
+        forked(lambda: read(fs))
+        read(fs)
+    assert tasks_at_fork == [1] * 10, tasks_at_fork
+    import asyncio
+    waiting = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.5, "slept"), asyn.get_loop())
+    forked(lambda: read(fs))
+    assert tasks_at_fork[-1] == 1 and waiting.result(20) == "slept"
+    """,
+        places,
+        "opted",
+    )
+
+
+FINALIZED = """
+    from fsspec import _fork
+    log = os.path.join(os.environ["TMPDIR"], f"finalized-{os.getpid()}")
+
+    def note(what):
+        with open(log, "a") as f:
+            f.write(what)
+
+    class Owner:
+        def __init__(self):
+            self._generation = _fork.generation
+            _fork.finalize(self, note, "finalize ")
+
+        @_fork.owner_only
+        def __del__(self):
+            note("del ")
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("end", ["drop", "exit", "grandchild"])
+def test_finalizers_run_in_the_process_that_made_the_object(end, mode, places):
+    out = run(
+        FINALIZED
+        + f"""
+    end = {end!r}
+"""
+        + """
+    owner = Owner()
+
+    def drop():
+        globals().pop("owner")
+        gc.collect()
+
+    forked({"drop": drop, "exit": lambda: None, "grandchild": lambda: forked(drop)}[end])
+    assert not os.path.exists(log)
+    drop()
+    print(text(log))
+    os.unlink(log)
+    """,
+        places,
+        mode,
+    )
+    assert sorted(out.split()) == ["del", "finalize"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("end", ["drop", "exit", "collect"])
+def test_no_end_of_the_parents_tasks_runs_in_a_child(end, mode, places):
+    """What a task of the parent's does in its ``finally`` is not done by a child."""
+    run(
+        """
+    import asyncio
+    log = os.path.join(os.environ["TMPDIR"], f"ended-{os.getpid()}")
+
+    async def waits():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            with open(log, "a") as f:
+                f.write(f"{os.getpid()} ")
+
+    task = asyncio.run_coroutine_threadsafe(waits(), asyn.get_loop())
+    awaited = fsspec.filesystem("http", asynchronous=True)
+    own = asyncio.new_event_loop()
+    threading.Thread(target=own.run_forever, daemon=True).start()
+
+    async def reads():
+        try:
+            await awaited._cat_file(url("slow.bin"))
+            await asyncio.sleep(60)
+        finally:
+            with open(log, "a") as f:
+                f.write(f"{os.getpid()} ")
+
+    other = asyncio.run_coroutine_threadsafe(reads(), own)
+    time.sleep(0.3)
+"""
+        + f"""
+    end = {end!r}
+"""
+        + """
+    def drop():
+        for name in ("task", "other", "own", "awaited"):
+            globals().pop(name)
+        asyn.loop[0] = asyn.iothread[0] = None
+        gc.collect()
+
+    def collect():
+        drop()
+        for _ in range(3):
+            gc.collect()
+        sys.modules.pop("asyncio")
+
+    forked({"drop": drop, "exit": lambda: None, "collect": collect}[end])
+    assert not os.path.exists(log), text(log)
+    task.cancel(), other.cancel()
+    deadline = time.monotonic() + 10
+    while not os.path.exists(log) or len(text(log).split()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert set(text(log).split()) == {str(os.getpid())}
+    os.unlink(log)
+    os._exit(0)
+    """,
+        places,
+        mode,
+    )
+
+
 def test_no_warning_of_threads_because_of_fsspec(places):
     """Python 3.12 and later warn of forks with several threads: opted in, ours is none of them."""
     if sys.version_info < (3, 12):

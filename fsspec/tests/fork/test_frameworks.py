@@ -1,0 +1,355 @@
+"""Programs as users run them: torch, multiprocessing, gunicorn, celery, each with handles made before."""
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+
+import pytest
+
+from fsspec._forked import crowding
+from fsspec.tests.fork.scripts import ROOT, run
+
+MODES = ["opted", "by hand"]
+
+
+def environment(places, mode, folder):
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "FSSPEC_FORK_RESET")}
+    env.update(PLACES=json.dumps(places), PYTHONPATH=os.pathsep.join([str(folder), ROOT]))
+    env["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
+    env["BY_HAND"] = "1" if mode == "by hand" else ""
+    return env
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_data_loader_of_several_workers_and_epochs(mode, places):
+    pytest.importorskip("torch")
+    run(
+        """
+    from torch.utils.data import DataLoader, Dataset
+    if "s3" in places:
+        from fsspec.tests.servers.s3 import options
+        s3 = fsspec.filesystem("s3", **options(places["s3"]))
+        s3.cat_file("bucket/data0.bin")
+    else:
+        s3 = None
+
+    class Pieces(Dataset):
+        def __init__(self):
+            self.fs = fsspec.filesystem("http")
+            self.f = self.fs.open(url("data0.bin"), block_size=2**14)
+            self.f.read(1000)
+
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, index):
+            self.f.seek(index * 10_000)
+            expect(self.f.read(5000), DATA["data0.bin"][index * 10_000 : index * 10_000 + 5000], "piece")
+            name = f"data{index % 3}.bin"
+            expect(self.fs.cat_file(url(name)), DATA[name], name)
+            if s3 is not None and index % 6 == 0:
+                expect(s3.cat_file(f"bucket/{name}"), DATA[name], name)
+            return index
+
+    def init(worker):
+        if not OPTED:
+            asyn.reset_after_fork()
+
+    pieces = Pieces()
+    for persistent in (False, True):
+        loader = DataLoader(pieces, num_workers=2, batch_size=3, worker_init_fn=init, timeout=60,
+                            multiprocessing_context="fork", persistent_workers=persistent)
+        for epoch in range(2):
+            assert sorted(int(i) for batch in loader for i in batch) == list(range(24))
+            answers(lambda: [pieces[i] for i in (0, 7, 23)])
+        del loader
+    """,
+        places,
+        "opted" if mode == "opted" else "neither",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_executor_and_pool_with_initializers(mode, places):
+    run(
+        """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    fs = fsspec.filesystem("http")
+    read(fs)
+    f = fs.open(url("data0.bin"), block_size=2**14)
+
+    def init():
+        if not OPTED:
+            asyn.reset_after_fork()
+
+    def work(number):
+        name = f"data{number % 3}.bin"
+        read(fs, name)
+        f.seek(number * 1000)
+        expect(f.read(500), DATA["data0.bin"][number * 1000 : number * 1000 + 500], "file")
+        return os.getpid()
+
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(3, mp_context=fork, initializer=init) as executor:
+        assert os.getpid() not in set(executor.map(work, range(30)))
+        answers(lambda: work(3))
+    with fork.Pool(3, initializer=init, maxtasksperchild=4) as pool:
+        assert len(set(pool.map(work, range(30), chunksize=1))) > 3
+        answers(lambda: work(3))
+    answers(lambda: work(4))
+    """,
+        places,
+        "opted" if mode == "opted" else "neither",
+    )
+
+
+PRELOADED = """
+import json, os
+import fsspec
+from fsspec.tests.fork.crossings import DATA, expect
+
+places = json.loads(os.environ["PLACES"])
+PID = os.getpid()
+fs = fsspec.filesystem("http")
+url = places["http"] + "/data0.bin"
+expect(fs.cat_file(url), DATA["data0.bin"], "as it is loaded")
+f = fs.open(url, block_size=2**14)
+f.read(1000)
+if "s3" in places:
+    from fsspec.tests.servers.s3 import options
+    s3 = fsspec.filesystem("s3", **options(places["s3"]))
+    s3.cat_file("bucket/data0.bin")
+
+
+def work(number):
+    if os.environ["BY_HAND"]:
+        fsspec.asyn.reset_after_fork()
+    expect(fs.cat_file(url), DATA["data0.bin"], "in a child")
+    f.seek(number * 100)
+    expect(f.read(5000), DATA["data0.bin"][number * 100 : number * 100 + 5000], "file")
+    if "s3" in places:
+        expect(s3.cat_file("bucket/data0.bin"), DATA["data0.bin"], "s3")
+    return PID, os.getpid(), os.getppid()
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_fork_server_with_a_preloaded_module(mode, places, tmp_path):
+    """The module opens its handles in the fork server, whose children inherit them."""
+    (tmp_path / "preloaded_work.py").write_text(PRELOADED)
+    (tmp_path / "main_work.py").write_text(
+        textwrap.dedent(
+            """
+        import multiprocessing, os
+        from concurrent.futures import ProcessPoolExecutor
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["preloaded_work"])
+            import preloaded_work
+            with ProcessPoolExecutor(2, mp_context=context) as executor:
+                for made, ran, parent in executor.map(preloaded_work.work, range(12)):
+                    assert made == parent != os.getpid() and ran != made, (made, ran, parent, os.getpid())
+            with context.Pool(2) as pool:
+                assert len(pool.map(preloaded_work.work, range(12), chunksize=1)) == 12
+            preloaded_work.fs.cat_file(preloaded_work.url)
+            print("well")
+    """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(tmp_path / "main_work.py")],
+        env=environment(places, mode, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=100 * crowding(),
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "well", ""), done.stderr
+
+
+APPLICATION = """
+import json, os
+import fsspec
+from fsspec.tests.fork.crossings import DATA, SIZE, expect
+
+places = json.loads(os.environ["PLACES"])
+MASTER = os.getpid()
+fs = fsspec.filesystem("http")
+url = places["http"] + "/data0.bin"
+f = fs.open(url, block_size=2**14)
+expect(f.read(1000), DATA["data0.bin"][:1000], "as it is loaded")
+if "s3" in places:
+    from fsspec.tests.servers.s3 import options
+    s3 = fsspec.filesystem("s3", **options(places["s3"]))
+    s3.cat_file("bucket/data0.bin")
+
+
+def check():
+    expect(fs.cat_file(url), DATA["data0.bin"], "cat_file")
+    f.seek(SIZE - 9000)
+    expect(f.read(), DATA["data0.bin"][-9000:], "file")
+    if "s3" in places:
+        expect(s3.cat_file("bucket/data1.bin"), DATA["data1.bin"], "s3")
+"""
+GUNICORN = (
+    APPLICATION
+    + """
+
+def app(environ, start_response):
+    check()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d %d" % (MASTER, os.getpid())]
+"""
+)
+GUNICORN_CONF = """
+import os
+
+def post_fork(server, worker):
+    if os.environ["BY_HAND"]:
+        import fsspec
+        fsspec.asyn.reset_after_fork()
+
+def child_exit(server, worker):
+    # in the master, after a worker has gone: its own handles are as they were
+    import web_work
+    web_work.check()
+    with open(os.environ["MARK"], "a") as mark:
+        mark.write("well\\n")
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, seconds=40):
+    deadline = time.monotonic() + seconds * crowding()
+    while time.monotonic() < deadline:
+        try:
+            found = what()
+        except OSError:
+            found = None
+        if found:
+            return found
+        time.sleep(0.05)
+    return None
+
+
+def end(process):
+    """SIGTERM; then what it printed."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.communicate(timeout=30 * crowding())[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"it does not end: {process.communicate()[0]}") from None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gunicorn_with_preload(mode, places, tmp_path):
+    pytest.importorskip("gunicorn")
+    (tmp_path / "web_work.py").write_text(GUNICORN)
+    (tmp_path / "conf.py").write_text(GUNICORN_CONF)
+    port, mark = free_port(), tmp_path / "mark"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--timeout", "30", "-c",
+         str(tmp_path / "conf.py"), "--bind", f"127.0.0.1:{port}", "--max-requests", "5",
+         "--log-level", "warning", "web_work:app"],
+        env={**environment(places, mode, tmp_path), "MARK": str(mark)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+    )  # fmt: skip
+
+    def ask():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+            return answer.read().split()
+
+    try:
+        assert until(ask), "it does not answer"
+        workers = set()
+        for _ in range(16):
+            answer = until(ask)  # a worker may just be ending
+            assert answer is not None
+            master, worker = answer
+            assert int(master) == process.pid and master != worker
+            workers.add(worker)
+        assert len(workers) >= 2  # each answers five requests and is replaced
+        assert until(lambda: "well" in mark.read_text()), "the master was harmed as a worker ended"
+    finally:
+        text = end(process)
+    assert process.returncode == 0 and "Traceback" not in text and "Error" not in text, text
+
+
+CELERY = (
+    APPLICATION
+    + """
+import celery
+from celery.signals import worker_process_init
+
+app = celery.Celery("queue_work", broker="memory://", backend="cache+memory://")
+app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
+
+
+@worker_process_init.connect
+def init(**kwargs):
+    if os.environ["BY_HAND"]:
+        fsspec.asyn.reset_after_fork()
+
+
+@app.task
+def task(number):
+    check()
+    assert os.getpid() != MASTER
+    with open(os.path.join(os.environ["MARK"], str(number)), "w") as mark:
+        mark.write("%d" % os.getpid())
+
+
+if __name__ == "__main__":
+    import threading, time
+
+    def send():
+        for number in range(12):
+            task.delay(number)
+        while len(os.listdir(os.environ["MARK"])) < 12:
+            time.sleep(0.05)
+        check()  # the parent, with children alive
+        with open(os.path.join(os.environ["MARK"], "parent"), "w") as mark:
+            mark.write("well")
+
+    # in memory the broker is of this process only: what sends lives in the parent of the pool
+    threading.Thread(target=send, daemon=True).start()
+    app.worker_main(["worker", "--pool=prefork", "--concurrency=2", "--loglevel=ERROR",
+                     "--without-gossip", "--without-mingle", "--without-heartbeat"])
+"""
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_celery_prefork(mode, places, tmp_path):
+    pytest.importorskip("celery")
+    if importlib.util.find_spec("billiard") is None:
+        pytest.skip("billiard is not there")
+    (tmp_path / "queue_work.py").write_text(CELERY)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "queue_work.py"],
+        env={**environment(places, mode, tmp_path), "MARK": str(marks)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        done = until((marks / "parent").exists, 60)
+    finally:
+        text = end(process)
+    assert done, text
+    assert "Traceback" not in text, text
+    assert len({(marks / str(n)).read_text() for n in range(12)}) >= 1
