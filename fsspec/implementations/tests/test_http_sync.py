@@ -306,7 +306,8 @@ def test_the_server_sees_what_the_parent_closes(busy):
         with HTTPServer() as server:
             server.files["/big.bin"] = bytes(2**24)
             fs = HTTPFileSystem()
-            f = fs.open(server.url + "/big.bin", block_size=0) if {busy} else fs.cat_file(server.url + "/big.bin")
+            url = server.url + "/big.bin"
+            f = fs.open(url, block_size=0) if {busy} else fs.cat_file(url)
             ready, go = os.pipe(), os.pipe()
             pid = os.fork()
             if not pid:

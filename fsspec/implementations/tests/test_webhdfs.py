@@ -1,0 +1,181 @@
+"""Hadoop's REST interface, over a server that speaks it; see `fsspec.tests.servers.webhdfs`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import pytest
+
+pytest.importorskip("requests")
+
+from fsspec.implementations.webhdfs import WebHDFS  # noqa: E402  # after the check
+from fsspec.tests.programs import run  # noqa: E402
+from fsspec.tests.servers.webhdfs import WebHDFSServer  # noqa: E402
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
+
+
+@pytest.fixture
+def server():
+    with WebHDFSServer() as server:
+        os.makedirs(os.path.join(server.folder, "d/sub"))
+        for name, data in (("d/a b%.txt", b"hello world"), ("big", BIG)):
+            with open(os.path.join(server.folder, name), "wb") as f:
+                f.write(data)
+        yield server
+
+
+@pytest.fixture
+def fs(server):
+    fs = WebHDFS(**server.options, skip_instance_cache=True)
+    yield fs
+    fs.session.close()
+
+
+def got(server, path):
+    with open(os.path.join(server.folder, path), "rb") as f:
+        return f.read()
+
+
+def test_urls():
+    url = "webhdfs://me:pw@h:1/a/b/"
+    assert WebHDFS._strip_protocol(url) == "/a/b"
+    assert WebHDFS._get_kwargs_from_urls(url) == {"host": "h", "port": 1, "user": "me", "password": "pw"}
+    for wrong in ({"kerberos": True, "user": "me"}, {"password": "x"}):
+        with pytest.raises(ValueError):
+            WebHDFS("h", **wrong, skip_instance_cache=True)
+
+
+def test_listing(server, fs):
+    assert fs.ls("/d") == ["/d/a b%.txt", "/d/sub"]
+    assert fs.ls("/d/a b%.txt") == ["/d/a b%.txt"]
+    info = fs.info("/d/a b%.txt")
+    assert (info["name"], info["size"], info["type"]) == ("/d/a b%.txt", 11, "file")
+    assert fs.find("/") == ["/big", "/d/a b%.txt"]
+    assert fs.isdir("/d") and not fs.exists("/nothing")
+    for ask in (fs.ls, fs.info, fs.cat_file):
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            ask("/nothing")
+    changed = os.stat(server.folder + "/big").st_mtime
+    assert fs.modified("/big").timestamp() == pytest.approx(changed, abs=0.01)
+    assert fs.content_summary("/")["fileCount"] == 2
+    assert fs.home_directory() == "/user/me"
+
+
+def test_reading(server, fs, tmp_path):
+    assert fs.cat_file("/d/a b%.txt") == b"hello world"
+    assert fs.cat_file("/big", 1000, 2000) == BIG[1000:2000]
+    with fs.open("/big", block_size=2**14) as f:
+        f.seek(500_000)
+        assert f.read(100) == BIG[500_000:500_100]
+        assert pickle.loads(pickle.dumps(f)).read(10) == BIG[500_100:500_110]
+    fs.get_file("/big", str(tmp_path / "big"))
+    assert (tmp_path / "big").read_bytes() == BIG
+    WebHDFS.clear_instance_cache()
+
+
+def test_short_answers(server, fs, tmp_path):
+    f = fs.open("/big")
+    server.fault(short=1000)
+    with pytest.raises(OSError, match="/big"):
+        f.read()
+    with pytest.raises(OSError, match="/big"):
+        fs.get_file("/big", str(tmp_path / "big"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_writing(server, fs):
+    with fs.open("/out", "wb", block_size=2**18) as f:
+        for at in range(0, len(BIG), 100_000):
+            f.write(BIG[at : at + 100_000])
+    assert got(server, "out") == BIG
+    with fs.open("/out", "ab") as f:
+        f.write(b"more")
+    assert got(server, "out") == BIG + b"more"
+    fs.touch("/empty")
+    assert got(server, "empty") == b""
+    with pytest.raises(FileExistsError):
+        with fs.open("/out", "xb") as f:
+            f.write(b"")
+    server.fault(no_append=True)
+    with pytest.raises(OSError, match="disabled"):
+        with fs.open("/half", "wb", block_size=10) as f:
+            f.write(b"0123456789")
+            f.write(b"0123456789")
+    assert not fs.exists("/half")
+
+
+def test_transactions(server, fs):
+    fs.mkdir("/tmp")
+    with fs.transaction:
+        fs.pipe_file("/d/new", b"1")
+        assert not fs.exists("/d/new")
+    assert got(server, "d/new") == b"1"
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            fs.pipe_file("/d/newer", b"1")
+            1 / 0
+    assert fs.find("/tmp") == [] and not fs.exists("/d/newer")
+
+
+def test_moving_and_removing(server, fs):
+    fs.cp_file("/big", "/d/copy")
+    assert got(server, "d/copy") == BIG
+    fs.mv("/d/copy", "/moved")
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.mv("/nothing", "/x")
+    with pytest.raises(OSError, match="/moved"):
+        fs.mv("/big", "/moved")
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.rm("/nothing")
+    with pytest.raises(FileExistsError):
+        fs.makedirs("/d")
+    fs.makedirs("/d", exist_ok=True)
+    fs.chmod("/big", "600")
+    assert os.stat(server.folder + "/big").st_mode & 0o777 == 0o600
+    fs.rm("/d", recursive=True)
+    fs.rm_file("/moved")
+    assert fs.find("/") == ["/big"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_fork(server):
+    run(
+        """
+        import gc, json, os
+        from fsspec._forked import by_fork
+        from fsspec.exceptions import ForkError
+        from fsspec.implementations.webhdfs import WebHDFS
+
+        fs = WebHDFS(**json.loads(os.environ["OPTIONS"]))
+        big = fs.cat_file("/big")
+        f = fs.open("/big", block_size=1000)
+        assert f.read(10) == big[:10]
+        g = fs.open("/out", "wb", block_size=1000)
+        g.write(big[:1500])
+
+        def child():
+            f.seek(500_000)
+            assert f.read(10) == big[500_000:500_010]
+            try:
+                g.write(b"x")
+            except ForkError:
+                pass
+            else:
+                raise AssertionError
+            globals().pop("g")
+            gc.collect()
+
+        report = by_fork(child)
+        assert not report.problem(), report.problem()
+        assert f.read(10) == big[10:20]
+        g.write(big[1500:2000])
+        g.close()
+        assert fs.cat_file("/out") == big[:2000]
+        """,
+        OPTIONS=json.dumps(server.options),
+        FSSPEC_FORK_RESET="1",
+    )
+    assert len({request.port for request in server.requests}) == 2

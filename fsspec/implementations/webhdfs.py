@@ -1,0 +1,438 @@
+"""Hadoop's filesystem by its REST interface, also that of HttpFS, by ``requests``.
+
+The namenode answers every request but those for data, which it redirects to a datanode.
+An instance has a session whose connections are watched: a forked child makes its own.
+A failed upload leaves nothing under its name.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import logging
+import os
+from contextlib import closing, suppress
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from fsspec.implementations._requests_session import watched_session
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import infer_storage_options, tokenize
+
+logger = logging.getLogger("webhdfs")
+
+__all__ = ["WebHDFS", "WebHDFile"]
+
+Entry = dict[str, Any]
+
+_ERRORS: dict[str, tuple[type[Exception], int | None]] = {
+    "FileNotFoundException": (FileNotFoundError, errno.ENOENT),
+    "FileAlreadyExistsException": (FileExistsError, errno.EEXIST),
+    "AlreadyBeingCreatedException": (FileExistsError, errno.EEXIST),
+    "AccessControlException": (PermissionError, errno.EACCES),
+    "SecurityException": (PermissionError, errno.EACCES),
+    "InvalidToken": (PermissionError, errno.EACCES),
+    "ParentNotDirectoryException": (NotADirectoryError, errno.ENOTDIR),
+    "PathIsNotEmptyDirectoryException": (OSError, errno.ENOTEMPTY),
+    "IllegalArgumentException": (ValueError, None),
+    "UnsupportedOperationException": (NotImplementedError, None),
+}
+
+
+class WebHDFS(AbstractFileSystem):
+    """Files of a Hadoop cluster, by HTTP.
+
+    Parameters
+    ----------
+    host, port
+        the namenode, or HttpFS.
+    kerberos
+        authenticate by Kerberos, which needs ``requests_kerberos``.
+    token
+        a delegation token.
+    user
+        who asks, where the cluster believes it; with ``password`` by HTTP's basic scheme.
+    proxy_to
+        act as this user.
+    kerb_kwargs
+        for ``requests_kerberos.HTTPKerberosAuth``.
+    data_proxy
+        how the addresses of datanodes are reached from here: a dict of parts of URLs to
+        replace, or a function of a URL.
+    use_https
+        speak HTTPS.
+    session_cert, session_verify
+        the client's certificate, and how the server's is verified; see `requests.Session`.
+    """
+
+    tempdir = "/tmp"
+    protocol = "webhdfs", "webHDFS"
+    _fork_sensitive = True
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 50070,
+        kerberos: bool = False,
+        token: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        proxy_to: str | None = None,
+        kerb_kwargs: dict[str, Any] | None = None,
+        data_proxy: Any = None,
+        use_https: bool = False,
+        session_cert: Any = None,
+        session_verify: Any = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if kerberos and (token is not None or user is not None or password is not None):
+            raise ValueError("kerberos=True goes without token, user and password: it says who asks")
+        if password is not None and user is None:
+            raise ValueError("a password needs a user")
+        self.url = f"{'https' if use_https else 'http'}://{host}:{port}/webhdfs/v1"
+        self.kerb = kerberos
+        self.kerb_kwargs = kerb_kwargs or {}
+        self.pars: dict[str, str] = {}
+        self.proxy = data_proxy if data_proxy is not None else {}
+        if token is not None:
+            self.pars["delegation"] = token
+        self.user = user
+        self.password = password
+        if user is not None and password is None:
+            self.pars["user.name"] = user
+        if proxy_to is not None:
+            self.pars["doas"] = proxy_to
+        self.session_cert = session_cert
+        self.session_verify = session_verify
+        self._fsid = f"webhdfs_{tokenize(self.url)}"
+        self.session = watched_session()
+        self.session.cert = session_cert
+        self.session.verify = session_verify
+        if kerberos:
+            from requests_kerberos import HTTPKerberosAuth
+
+            self.session.auth = HTTPKerberosAuth(**self.kerb_kwargs)
+        elif password is not None:
+            self.session.auth = (user or "", password)
+
+    @property
+    def fsid(self) -> str:
+        """The cluster, by a digest of its address."""
+        return self._fsid
+
+    # -- paths -----------------------------------------------------------------
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = infer_storage_options(path)["path"]
+        return path.rstrip("/") or path[:1]
+
+    @staticmethod
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        options = infer_storage_options(urlpath)
+        for name in ("path", "protocol"):
+            options.pop(name, None)
+        if "username" in options:
+            options["user"] = options.pop("username")
+        return options
+
+    # -- requests ----------------------------------------------------------------
+
+    def _call(
+        self,
+        op: str,
+        method: str = "get",
+        path: str | None = None,
+        data: Any = None,
+        redirect: bool = True,
+        **parameters: Any,
+    ) -> Any:
+        """The response to one operation; an error of the server is raised."""
+        path = self._strip_protocol(path or "")
+        url = self.url + quote(path if path.startswith("/") else f"/{path}", safe="/=")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        params = {**given, **self.pars, "op": op.upper()}
+        logger.debug("%s %s of %s", method.upper(), op, path)
+        response = self.session.request(
+            method.upper(), url, params=params, data=data, allow_redirects=redirect
+        )
+        self._check(response, path)
+        return response
+
+    def _check(self, response: Any, path: str) -> None:
+        if response.status_code < 400:
+            return
+        told: dict[str, Any] = {}
+        with suppress(ValueError), closing(response):
+            told = response.json().get("RemoteException") or {}
+        self._raise(response, told, path)
+
+    def _raise(self, response: Any, told: dict[str, Any], path: str) -> NoReturn:
+        text = f"{told.get('message') or response.reason} (status {response.status_code})".splitlines()[0]
+        kind, number = _ERRORS.get(told.get("exception", ""), (OSError, None))
+        if not told:
+            kind, number = {
+                401: (PermissionError, errno.EACCES),
+                403: (PermissionError, errno.EACCES),
+                404: (FileNotFoundError, errno.ENOENT),
+            }.get(response.status_code, (OSError, None))
+        if number is not None:
+            raise kind(number, text, path)
+        raise kind(f"{text}: {path!r}")
+
+    def _data_url(self, op: str, method: str, path: str, **parameters: Any) -> str:
+        """Where the namenode wants the data of an operation to go, or be fetched from."""
+        with closing(self._call(op, method, path, redirect=False, **parameters)) as response:
+            place = response.headers.get("Location")
+        if place is None:
+            raise OSError(f"the namenode did not say where the data of {path!r} goes")
+        return self._apply_proxy(place)
+
+    def _apply_proxy(self, location: str) -> str:
+        if callable(self.proxy):
+            return self.proxy(location)
+        for before, after in self.proxy.items():
+            location = location.replace(before, after, 1)
+        return location
+
+    # -- listings --------------------------------------------------------------
+
+    @staticmethod
+    def _process_info(info: Entry) -> Entry:
+        info["type"] = info["type"].lower()
+        info["size"] = info["length"]
+        return info
+
+    def info(self, path: str) -> Entry:
+        """The entry of a path, one request: what the namenode tells, and ``name``, ``size``, ``type``."""
+        path = self._strip_protocol(path)
+        status = self._call("GETFILESTATUS", path=path).json()["FileStatus"]
+        return {**self._process_info(status), "name": path}
+
+    def ls(self, path: str, detail: bool = False, **kwargs: Any) -> list[Any]:
+        """What a folder holds, one request; a file gives itself."""
+        path = self._strip_protocol(path)
+        found = self._call("LISTSTATUS", path=path).json()["FileStatuses"]["FileStatus"]
+        for entry in found:
+            self._process_info(entry)
+            name = entry["pathSuffix"]
+            entry["name"] = f"{path.rstrip('/')}/{name}" if name else path
+        return sorted(found, key=lambda e: e["name"]) if detail else sorted(e["name"] for e in found)
+
+    def created(self, path: str) -> Any:
+        """When a file was last changed: Hadoop does not keep when it was made."""
+        return self.modified(path)
+
+    def modified(self, path: str) -> Any:
+        """When a file was last changed."""
+        milliseconds = self.info(path)["modificationTime"]
+        return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.timezone.utc)
+
+    def content_summary(self, path: str) -> dict[str, Any]:
+        """How many files and folders lie below a path, and the bytes of them."""
+        return self._call("GETCONTENTSUMMARY", path=path).json()["ContentSummary"]
+
+    def ukey(self, path: str) -> dict[str, Any]:
+        """The checksum of a file, as the cluster computes it."""
+        place = self._data_url("GETFILECHECKSUM", "get", path)
+        with closing(self.session.get(place)) as response:
+            self._check(response, path)
+            return response.json()["FileChecksum"]
+
+    def home_directory(self) -> str:
+        """The folder of the user."""
+        return self._call("GETHOMEDIRECTORY").json()["Path"]
+
+    # -- tokens ----------------------------------------------------------------
+
+    def get_delegation_token(self, renewer: str | None = None) -> str:
+        """A token that stands for the user."""
+        reply = self._call("GETDELEGATIONTOKEN", renewer=renewer).json()
+        token = reply.get("Token")
+        if token is None:
+            raise ValueError("the cluster gives no delegation tokens: it does not ask who one is")
+        return token["urlString"]
+
+    def renew_delegation_token(self, token: str) -> int:
+        """Until when a token is good now, in milliseconds since 1970."""
+        return self._call("RENEWDELEGATIONTOKEN", "put", token=token).json()["long"]
+
+    def cancel_delegation_token(self, token: str) -> None:
+        """Make a token void."""
+        self._call("CANCELDELEGATIONTOKEN", "put", token=token)
+
+    # -- making, moving, removing ------------------------------------------------
+
+    def chmod(self, path: str, mod: str | int) -> None:
+        """Set permissions, as an octal number."""
+        self._call("SETPERMISSION", "put", path, permission=mod)
+
+    def chown(self, path: str, owner: str | None = None, group: str | None = None) -> None:
+        """Set the owner, the group or both."""
+        self._call("SETOWNER", "put", path, owner=owner, group=group)
+
+    def set_replication(self, path: str, replication: int) -> None:
+        """Set how many copies the cluster keeps of a file."""
+        self._call("SETREPLICATION", "put", path, replication=replication)
+
+    def mkdir(self, path: str, **kwargs: Any) -> None:
+        """Make a folder and those that lead to it."""
+        self._call("MKDIRS", "put", path)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a folder and those that lead to it."""
+        if not exist_ok and self.exists(path):
+            raise FileExistsError(errno.EEXIST, "there is something already", path)
+        self.mkdir(path)
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Rename a file or folder in the cluster; nothing is copied."""
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        target = path2 if path2.startswith("/") else f"/{path2}"
+        if self._call("RENAME", "put", path1, destination=target).json().get("boolean"):
+            return
+        self.info(path1)
+        raise OSError(f"the namenode does not rename {path1!r} to {path2!r}; is there something already?")
+
+    def rm(self, path: Any, recursive: bool = False, **kwargs: Any) -> None:
+        """Remove a file or, with ``recursive``, a folder with everything in it; one request a path."""
+        for one in path if isinstance(path, list) else [path]:
+            reply = self._call("DELETE", "delete", one, recursive="true" if recursive else "false")
+            if not reply.json().get("boolean"):
+                self.info(one)
+                raise OSError(f"the namenode does not remove {one!r}")
+
+    def rm_file(self, path: str, **kwargs: Any) -> None:
+        """Remove a file."""
+        self.rm(path)
+
+    def cp_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+        """Copy one file, through this machine: the interface has no other way."""
+        if self.isdir(lpath):
+            self.mkdir(rpath)
+            return
+        temporary = f"{self._parent(rpath).rstrip('/')}/.{os.urandom(6).hex()}.part"
+        with self.open(lpath) as source:
+            try:
+                with self.open(temporary, "wb") as target:
+                    while data := source.read(self.blocksize):
+                        target.write(data)
+                if self.exists(rpath):
+                    self.rm_file(rpath)
+                self.mv(temporary, rpath)
+            except BaseException:
+                with suppress(OSError):
+                    self.rm_file(temporary)
+                raise
+
+    # -- contents ----------------------------------------------------------------
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        replication: int | None = None,
+        permissions: str | int | None = None,
+        **kwargs: Any,
+    ) -> WebHDFile:
+        """A file object.
+
+        Parameters
+        ----------
+        replication, permissions
+            of a file that is written.
+        """
+        return WebHDFile(
+            self,
+            path,
+            mode=mode,
+            block_size=block_size or self.blocksize,
+            tempdir=self.tempdir,
+            autocommit=autocommit,
+            replication=replication,
+            permissions=permissions,
+            **kwargs,
+        )
+
+
+class WebHDFile(AbstractBufferedFile):
+    """A file of a cluster, read by parts, or created by its first block and appended to by others."""
+
+    def __init__(self, fs: WebHDFS, path: str, **kwargs: Any) -> None:
+        self._extra = {name: kwargs.pop(name, None) for name in ("permissions", "replication", "tempdir")}
+        super().__init__(fs, path, **kwargs)
+        self.target = path
+        if self.mode == "rb":
+            return
+        self.permissions, self.replication = self._extra["permissions"], self._extra["replication"]
+        if not self.autocommit and self.mode != "ab":
+            folder = (self._extra["tempdir"] or fs.tempdir).rstrip("/")
+            self.path = f"{folder}/{os.urandom(12).hex()}"
+        elif not self.autocommit:
+            raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` up to ``end``, two requests."""
+        start = max(start, 0)
+        end = min(self.size, end)
+        if start >= end:
+            return b""
+        place = self.fs._data_url("OPEN", "get", self.path, offset=start, length=end - start)
+        with closing(self.fs.session.get(place)) as response:
+            self.fs._check(response, self.path)
+            data = response.content
+        if len(data) < end - start:
+            raise OSError(f"{self.path!r} ended {end - start - len(data)} bytes early; was it changed?")
+        return data[: end - start]
+
+    def _initiate_upload(self) -> None:
+        """Have the namenode say where the first block goes."""
+        if self.mode == "ab" and self.fs.exists(self.path):
+            self.location = None
+            return
+        self.location = self.fs._data_url(
+            "CREATE",
+            "put",
+            self.path,
+            overwrite="false" if self.mode == "xb" else "true",
+            permission=self.permissions,
+            replication=self.replication,
+        )
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        """Send what ``buffer`` holds, two requests: the file is created with it, or it is appended."""
+        data = self.buffer.getvalue()
+        created = self.location is not None
+        if not created and not data:
+            return
+        place, self.location = self.location, None
+        try:
+            if place is None:
+                place = self.fs._data_url("APPEND", "post", self.path)
+            with closing(self.fs.session.request("PUT" if created else "POST", place, data=data)) as response:
+                self.fs._check(response, self.path)
+        except BaseException as error:
+            self.closed = True  # more would go behind a gap
+            if self.mode == "wb" and not isinstance(error, FileExistsError):
+                with suppress(OSError):
+                    self.fs.rm_file(self.path)
+            raise
+
+    def commit(self) -> None:
+        """Give the file its name, over what is there."""
+        if self.path == self.target:
+            return
+        if self.fs.exists(self.target):
+            self.fs.rm_file(self.target)
+        self.fs.mv(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self.path != self.target and self.offset is not None:
+            with suppress(FileNotFoundError):
+                self.fs.rm_file(self.path)
