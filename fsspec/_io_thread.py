@@ -73,10 +73,21 @@ except ImportError:
 class IOLoop(asyncio.SelectorEventLoop):
     """A selector loop that remembers the sockets made for it."""
 
+    resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork
+
     def __init__(self) -> None:
         super().__init__(selectors.DefaultSelector())
         self.generation = _fork.generation
         self._connecting: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def is_running(self) -> bool:
+        """Whether what is asked of it will be done: at rest for a fork it is only delayed.
+
+        But for the thread that forks, for which it waits, and its own.
+        """
+        if self.resting and threading.get_ident() not in self.resting:
+            return True
+        return super().is_running()
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         # between connecting and being wrapped in a transport nobody else knows it
@@ -216,6 +227,8 @@ class IOThread:
             return False
         with self._lock:
             self._wanted = True
+        # finalizers on other threads must not take it for gone, and end sessions without it
+        loop.resting = (threading.get_ident(), self.thread.ident)
         loop.call_soon_threadsafe(self._stop)
         if _join(self.thread, deadline):
             self._drain(deadline)
@@ -235,6 +248,7 @@ class IOThread:
     def wake(self) -> None:
         """Run on, on a new thread if the old one ended."""
         previous = self.thread
+        self.loop.resting = ()
         with self._lock:
             self._wanted = False
             if not self._ended:

@@ -29,6 +29,8 @@ SLACK = 2  # descriptors: what the interpreter may happen to have open
 BAD = ("hangs", "wrong bytes", "errors", "half-written objects", "inherited connections", "connections left",
        "descriptors grown", "memory grown", "lines of noise")
 
+NAMES = {"hang": "hangs", "wrong": "wrong bytes", "inherited": "inherited connections"}
+
 
 class Tally:
     """What the events add up to."""
@@ -45,6 +47,9 @@ class Tally:
         self.count[name] += times
         if len(self.trouble) < 60:
             self.trouble.append(f"{name}: {text}")
+
+    def all_bad(self) -> int:
+        return sum(self.count[name] for name in BAD)
 
     def take(self, event: dict[str, Any]) -> None:
         """One event of the subject or a child."""
@@ -70,8 +75,7 @@ class Tally:
         elif kind in ("start", "closed", "end"):
             self.figures[kind] = event
         else:
-            name = {"hang": "hangs", "wrong": "wrong bytes", "inherited": "inherited connections"}.get(kind, "errors")
-            self.bad(name, f"{event.get('where')}: {event.get('text')}")
+            self.bad(NAMES.get(kind, "errors"), f"{event.get('where')}: {event.get('text')}")
 
 
 def events(process: subprocess.Popen[bytes], silence: float) -> Iterator[dict[str, Any]]:
@@ -90,6 +94,12 @@ def events(process: subprocess.Popen[bytes], silence: float) -> Iterator[dict[st
             yield from map(json.loads, whole)
 
 
+def progress(text: str) -> None:
+    """Where the run is, on a terminal; an empty text clears the line."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the subject and all its descendants: it leads a session."""
     try:
@@ -103,7 +113,7 @@ def soak(places: Places, environ: dict[str, str], tally: Tally, ports: dict[str,
     """Run the subject to its end."""
     with tempfile.TemporaryFile() as noise:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "soak_lib.subject", places.dump()],
+            [sys.executable, "-m", "soak_lib.subject", places.dump()],
             cwd=Path(__file__).parent.parent, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=noise, start_new_session=True)
         began = time.monotonic()
@@ -114,31 +124,30 @@ def soak(places: Places, environ: dict[str, str], tally: Tally, ports: dict[str,
                     for name, number in watch.served(ports).items():
                         key = f"connections of {name}"
                         tally.most[key] = max(tally.most[key], number)
-                    if sys.stderr.isatty():
-                        print(f"\r\033[K{time.monotonic() - began:.0f} s, {event['forks']:,} forks, "
-                              f"{sum(tally.count[name] for name in BAD)} bad", end="", file=sys.stderr, flush=True)
+                    took = time.monotonic() - began
+                    progress(f"{took:.0f} s, {event['forks']:,} forks, {tally.all_bad()} bad")
             code = process.wait(SILENCE)
             if code:
                 tally.bad("errors", f"the subject ended with {code}")
         except TimeoutError:
-            tally.bad("hangs", f"no word from the subject for {SILENCE:.0f} s; stacks are below")
-            os.kill(process.pid, signal.SIGUSR1)
+            who = "the subject" if process.poll() is None else "a descendant that outlived the subject"
+            tally.bad("hangs", f"no word from {who} for {SILENCE:.0f} s; stacks are below")
+            os.killpg(process.pid, signal.SIGUSR1)
             time.sleep(1)
         finally:
             end_group(process)
-            if sys.stderr.isatty():
-                print("\r\033[K", end="", file=sys.stderr)
+            progress("")
         noise.seek(0)
         said = noise.read().decode(errors="replace").splitlines()
     if said:
-        tally.bad("lines of noise", "on standard error:\n" + "\n".join(said[:200]), len(said))
+        tally.bad("lines of noise", "on standard error:\n" + "\n".join(said[:400]), len(said))
 
 
 def judge(tally: Tally, places: Places, server_files: dict[str, Any], ports: dict[str, int]) -> None:
     """Look at what is left on the servers and of the subject."""
     s3 = filesystem("s3", places, skip_instance_cache=True)
-    left: list[tuple[str, Any]] = [(path, lambda path=path: s3.cat_file(path)) for path in
-                                   (s3.find(f"{BUCKET}/written") if s3.exists(f"{BUCKET}/written") else [])]
+    left: list[tuple[str, Any]] = [(path, lambda path=path: s3.cat_file(path))
+                                   for path in s3.find(f"{BUCKET}/written")]
     for files in server_files.values():
         left += [(path, lambda path=path, files=files: files[path]) for path in files
                  if path.startswith("/written/")]
@@ -166,30 +175,33 @@ def report(tally: Tally, places: Places) -> None:
     """Print the figures, the bad ones last."""
     count = tally.count
     rows = [(name, f"{number:,}") for name, number in count.items() if name not in BAD]
-    rows.append(("bytes verified", f"{count['bytes verified by the parent'] + count['bytes verified by children']:,}"))
-    rows.append(("forks", f"{count['forks of the parent'] + count['forks of children']:,}"))
-    rows.append(("children by mode", ", ".join(f"{mode} {n:,}" for mode, n in sorted(tally.by_mode.items()))))
+    for what in ("bytes verified", "forks"):
+        parts = [number for name, number in count.items() if name.startswith(what)]
+        rows.append((what, f"{sum(parts):,}"))
+    rows.append(("modes", ", ".join(f"{mode} {n:,}" for mode, n in sorted(tally.by_mode.items()))))
     rows += [(f"most {name}", f"{number:,}") for name, number in sorted(tally.most.items())]
     rows.append(("slowest child", f"{tally.slowest:.1f} s"))
     rows.append(("longest fork", f"{tally.longest_fork * 1000:.0f} ms"))
     for when in ("start", "closed", "end"):
         if when in tally.figures:
             event = tally.figures[when]
-            rows.append((f"at {when}", f"{event['fds']} descriptors, {event['memory'] / 2**20:.0f} MiB, connections "
-                         + ", ".join(f"{name} {n}" for name, n in event["served"].items())))
+            served = ", ".join(f"{name} {n}" for name, n in event["served"].items())
+            rows.append((f"at {when}", f"{event['fds']} descriptors, {event['memory'] / 2**20:.0f} MiB, "
+                         f"connections {served}"))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:{width}}  {value}")
     print()
     for text in tally.trouble:
-        print(text.rstrip()[-6000:], end="\n\n")
+        print(text.rstrip()[:20_000], end="\n\n")
     for name in BAD:
         print(f"{name:{width}}  {count[name]:,}")
     print(f"{'seed':{width}}  {places.seed}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="ci/soak", description="Fork under load; all bad counts must be zero.")
+    parser = argparse.ArgumentParser(
+        prog="ci/soak", description="Fork under load; all bad counts must be zero.")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to fork (60)")
     parser.add_argument("--seed", type=int, default=None, help="what chance decides; by default a new one")
     parser.add_argument("--children", type=int, default=4, help="children alive at once (4)")
@@ -217,7 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         http, https = (stack.enter_context(HTTPServer(tls=tls)) for tls in (False, True))
         s3 = stack.enter_context(serve_s3())
         places = Places(http.url, https.url, s3, folder, options.seconds, seed, options.children)
-        ports = {name: urlsplit(url).port or 0 for name, url in (("http", http.url), ("https", https.url), ("s3", s3))}
+        addresses = {"http": http.url, "https": https.url, "s3": s3}
+        ports = {name: urlsplit(address).port or 0 for name, address in addresses.items()}
         fill(places, http, https)
         environ = {**os.environ, "SSL_CERT_FILE": https.ca_file or ""}
         began = time.monotonic()
@@ -226,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tally.count["connections made to http and https"] = len(http.connections) + len(https.connections)
         judge(tally, places, {"http": http.files, "https": https.files}, ports)
     report(tally, places)
-    bad = sum(tally.count[name] for name in BAD)
+    bad = tally.all_bad()
     print(f"{time.monotonic() - began:.0f} seconds: " + ("all zero" if not bad else f"{bad} BAD"))
     if options.json:
         Path(options.json).write_text(json.dumps({**tally.count, **tally.figures, "seed": seed}, indent=1))

@@ -57,8 +57,9 @@ class Child:
     """One child at work."""
 
     def __init__(self, plan: Plan, handles: list[Handle], writing: list[Any], places: Places,
-                 ports: dict[str, int]) -> None:
+                 ports: dict[str, int], on_main: bool) -> None:
         self.plan = plan
+        self.on_main = on_main  # forked on a thread that began the program: by its end the interpreter ends
         self.rng = random.Random(plan.seed)
         self.handles = list(handles)
         self.writing = [f for f in writing if f is not None]
@@ -81,6 +82,15 @@ class Child:
                 doing()
             except Exception as error:  # what it is, the judge will say
                 tell_error(f"child {self.plan}: {doing.__name__}", error)
+        try:
+            for handle in self.handles:
+                handle.tidy()
+        except Exception as error:  # as above
+            tell_error(f"child {self.plan}: its end", error)
+        self.tell()
+
+    def tell(self) -> None:
+        """What was done, and how many descriptors that took."""
         tell("child", verified=self.verified, uses=self.uses, refused=self.refused, forks=self.forks,
              depth=self.plan.depth, mode=self.plan.mode, fds=watch.descriptors())
 
@@ -169,8 +179,7 @@ class Child:
         name = written_name(f"half-{self.plan.seed}-{self.uses}-{self.forks}", 100_000)
         f = self.own("s3").open(written_path("s3", self.places, name), "wb")
         f.write(data(name, 100_000)[:50_000])
-        tell("child", verified=self.verified, uses=self.uses, refused=self.refused, forks=self.forks,
-             depth=self.plan.depth, mode=self.plan.mode, fds=watch.descriptors())
+        self.tell()
         os._exit(0)
 
     def anew(self) -> None:
@@ -182,7 +191,8 @@ class Child:
         self.uses += 1
 
     def execute(self) -> None:
-        done = subprocess.run([sys.executable, "-S", "-c", "print(6 * 7)"], capture_output=True, timeout=LIMIT)
+        words = [sys.executable, "-S", "-c", "print(6 * 7)"]
+        done = subprocess.run(words, capture_output=True, timeout=LIMIT)
         if (done.returncode, done.stdout, done.stderr) != (0, b"42\n", b""):
             raise AssertionError(f"a program that was run ended with {done}")
 
@@ -195,8 +205,8 @@ class Child:
         opt(plan.mode)
         pid = os.fork()
         if pid == 0:
-            Child(plan, self.handles, self.writing, self.places, self.ports).run()
-            if plan.end == "os._exit":
+            Child(plan, self.handles, self.writing, self.places, self.ports, self.on_main).run()
+            if plan.end == "os._exit" or not self.on_main:
                 os._exit(0)
             sys.exit(0)
         opt(self.plan.mode)
@@ -224,8 +234,9 @@ def wait(pid: int, plan: Plan, begun: float | None = None, block: bool = True) -
         if plan.kill_after is not None and seconds > plan.kill_after:
             os.kill(pid, signal.SIGKILL)
         elif seconds > LIMIT:
+            os.write(2, f"--- {pid}, {plan}; threads {watch.threads(pid)}\n".encode())
             os.kill(pid, signal.SIGUSR1)  # its stacks
-            time.sleep(0.5)
+            time.sleep(2)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             tell("hang", where=f"child {plan}", text=f"pid {pid}, after {seconds:.0f} s; stacks are below")

@@ -10,9 +10,11 @@ import asyncio
 import os
 import random
 import threading
+from contextlib import suppress
 from typing import Any
 
 import fsspec
+from fsspec.exceptions import ForkError
 
 from .content import BUCKET, READ, SIZES, Places, data, verify
 
@@ -93,16 +95,18 @@ class Handle:
 
     def drop(self) -> None:
         """Let go of the object."""
+        self.tidy()
         self.obj = None
+
+    def tidy(self) -> None:
+        """End what only the program itself can end: what it awaited on a loop of its own."""
 
 
 class Mapping(Handle):
     """A mapping of a folder."""
 
     def make(self) -> None:
-        self.obj = fsspec.get_mapper(f"{self.places.root(self.kind)}/{READ}",
-                                     **({"endpoint_url": self.places.s3, **CREDENTIALS}
-                                        if self.kind == "s3" else {}))
+        self.obj = filesystem(self.kind, self.places).get_mapper(f"{self.places.root(self.kind)}/{READ}")
 
     def use(self, rng: random.Random) -> int:
         names = rng.sample(sorted(SIZES), 2)
@@ -174,6 +178,10 @@ class OwnLoop(Handle):
         self.loop.close()
         self.pid = -1
 
+    def tidy(self) -> None:
+        with suppress(ForkError):  # then nothing was opened
+            self.close()
+
 
 def all_handles(places: Places) -> list[Handle]:
     """One of each kind, made."""
@@ -183,8 +191,8 @@ def all_handles(places: Places) -> list[Handle]:
         handles += [Handle(f"{kind} instance", kind, places), Mapping(f"{kind} mapping", kind, places)]
         handles += [Opened(f"{kind} file, {cache}", kind, places, names[2 + n % 3], cache)
                     for n, cache in enumerate(CACHES)]
-    handles += [OwnLoop("http on its own loop", "http", places), OwnLoop("https on its own loop", "https", places),
-                Opened("local file", "local", places, names[4], "")]
+    handles += [OwnLoop(f"{kind} on its own loop", kind, places) for kind in ("http", "https")]
+    handles.append(Opened("local file", "local", places, names[4], ""))
     for handle in handles:
         handle.make()
     return handles

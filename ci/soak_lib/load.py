@@ -124,7 +124,8 @@ def workers(
         synchronous = [h for h in handles if h.kind == kind and "own loop" not in h.name]
         made.append(Worker(f"{kind} reader", seed, places, reading(synchronous)))
         being_written.append(None)
-        made.append(Worker(f"{kind} writer", seed, places, writing(kind, phase, len(being_written) - 1, being_written)))
+        step = writing(kind, phase, len(being_written) - 1, being_written)
+        made.append(Worker(f"{kind} writer", seed, places, step))
     own = [h for h in handles if "own loop" in h.name]
     made.append(Worker("own loops", seed, places, reading(own)))
     made.append(Worker("local reader", seed, places, reading([h for h in handles if h.kind == "local"])))

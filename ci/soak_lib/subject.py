@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import json
+import logging
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ from .handles import Handle, all_handles, close_all
 from .load import Worker, workers
 
 MOST = 1_000_000  # forks of one run
+WARMING = 12.0  # seconds until memory is what it stays at
 
 
 class Ended(Exception):
@@ -56,8 +58,9 @@ class Subject:
             self.longest_fork = max(self.longest_fork, time.monotonic() - begun)
             return pid
         self.load.clear()
-        Child(plan, self.handles, self.being_written, self.places, self.ports).run()
-        if plan.end == "os._exit" or threading.current_thread() is not self.main_thread:
+        on_main = threading.current_thread() is self.main_thread
+        Child(plan, self.handles, self.being_written, self.places, self.ports, on_main).run()
+        if plan.end == "os._exit" or not on_main:
             os._exit(0)  # by another thread's end the interpreter would not end
         if plan.end == "sys.exit":
             sys.exit(0)
@@ -97,7 +100,7 @@ class Subject:
         """Warm up, measure, fork under load, measure."""
         self.main_thread = threading.current_thread()
         self.begin("warming")
-        self.fork_until(time.monotonic() + min(10.0, self.places.seconds / 5))
+        self.fork_until(time.monotonic() + WARMING)
         self.measure("start")
         self.begin("soaking")
         self.fork_until(time.monotonic() + self.places.seconds)
@@ -165,6 +168,7 @@ def main() -> int:
     """See the module's text; children come through here as well, when they return."""
     faulthandler.enable(all_threads=True)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    logging.basicConfig(format="process %(process)d, %(threadName)s: %(message)s")
     try:
         Subject(Places(**json.loads(sys.argv[1]))).run()
     except Ended:

@@ -1,0 +1,264 @@
+"""``python -m fsspec.forkcheck``, run as users run it, against real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fsspec import forkcheck
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+CONTENT = bytes((i * 7 + (i >> 8)) % 256 for i in range(200_000))
+LIMIT = 115
+
+
+def checked(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fsspec.forkcheck", *words],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        env={**os.environ, **environment},
+    )
+
+
+def found(*words: str, **environment: str) -> tuple[int, dict[tuple[str, str, str], dict[str, object]]]:
+    """The exit code, and the findings by (handle, what the child did, mode)."""
+    done = checked(*words, "--json", **environment)
+    assert done.stderr == "", done.stderr
+    told = json.loads(done.stdout)
+    assert told["safe"] == all(f["safe"] for f in told["findings"])
+    return done.returncode, {(f["handle"], f["child"], f["mode"]): f for f in told["findings"]}
+
+
+def bad(findings):
+    return {key: f["note"] for key, f in findings.items() if not f["safe"]}
+
+
+def test_http(http_server):
+    http_server.files["/folder/a.bin"] = CONTENT
+    code, findings = found(f"{http_server.url}/folder/a.bin")
+    assert (code, bad(findings)) == (0, {})
+    assert {mode for _, _, mode in findings} == {"opted in", "by hand", "neither"}
+    assert {handle for handle, _, _ in findings} == {"instance", "open file", "mapping", "nothing"}
+    for handle in ("instance", "mapping"):
+        assert "refused" in findings[handle, "uses it", "neither"]["note"]
+        assert findings[handle, "uses it", "opted in"]["note"] == "fine"
+    assert {r.method for r in http_server.requests} <= {"GET", "HEAD"}
+    assert list(http_server.files) == ["/folder/a.bin"]
+
+
+def test_s3_and_its_secrets():
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    import fsspec
+    from fsspec.tests.servers.s3 import options, serve_s3
+
+    with serve_s3() as address:
+        given = {**options(address), "secret": "not-to-be-seen"}
+        fs = fsspec.filesystem("s3", skip_instance_cache=True, **given)
+        fs.mkdir("bucket")
+        fs.pipe_file("bucket/folder/a.bin", CONTENT)
+        done = checked("s3://bucket/folder", "--storage-options", json.dumps(given), "--write")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "all safe" in done.stdout
+        assert "file being written" in done.stdout
+        assert "NOT SAFE" not in done.stdout
+        fs.invalidate_cache()
+        assert fs.find("bucket") == ["bucket/folder/a.bin"]
+        done = checked("s3://nosuch-bucket/a", "--storage-options", json.dumps(given))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("s3://nosuch-bucket/a: ")
+        assert "not-to-be-seen" not in done.stderr
+
+
+def test_local_files(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(CONTENT)
+    done = checked(str(path))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["what", "crosses", "the", "child", "mode"]
+    assert "all safe" in done.stdout
+    code, findings = found(f"file://{tmp_path}", "--write", FSSPEC_FORK_RESET="1")
+    assert (code, bad(findings)) == (0, {})
+    assert ("file being written", "drops it", "neither") in findings
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_memory():
+    """What is in the memory of this process is there to be checked from this process only."""
+    program = """
+        import fsspec, sys
+        from fsspec import forkcheck
+        fsspec.filesystem("memory").pipe_file("/folder/a", b"memory")
+        sys.exit(forkcheck.main(["memory://folder/a", "--write"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=LIMIT
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "all safe" in done.stdout
+
+
+# a backend that shares its connection ----------------------------------------------
+class Words(socketserver.StreamRequestHandler):
+    """Answers ``start end`` with a length and that slice, byte by byte, on one connection."""
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            if line.strip() == b"bye":
+                return
+            start, end = map(int, line.split())
+            data = CONTENT[start:end]
+            self.wfile.write(b"%d\n" % len(data))
+            for at in range(0, len(data), 5000):
+                self.wfile.write(data[at : at + 5000])
+
+
+@pytest.fixture
+def words() -> Iterator[int]:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, request, client_address):
+            pass  # a client that is killed breaks its connection off
+
+    with Server(("127.0.0.1", 0), Words) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+BACKEND = f"""
+    import socket
+    import fsspec
+    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+    class WordsFileSystem(AbstractFileSystem):
+        protocol = "words"
+        SENSITIVE
+
+        def __init__(self, port=0, password=None, **kwargs):
+            super().__init__(**kwargs)
+            self.port = port
+            self.connect()
+
+        def connect(self):
+            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=2)
+            self.stream = self.socket.makefile("rwb")
+
+        def info(self, path, **kwargs):
+            return {{"name": self._strip_protocol(path), "size": {len(CONTENT)}, "type": "file"}}
+
+        def ls(self, path, detail=True, **kwargs):
+            return [self.info(path)] if detail else [path]
+
+        def cat_file(self, path, start=None, end=None, **kwargs):
+            self.stream.write(b"%d %d\\n" % (start or 0, {len(CONTENT)} if end is None else end))
+            self.stream.flush()
+            return self.stream.read(int(self.stream.readline()))
+
+        def _open(self, path, mode="rb", **kwargs):
+            return AbstractBufferedFile(self, path, mode, cache_type="none", size={len(CONTENT)})
+
+        def close(self):
+            self.stream.write(b"bye\\n")
+            self.stream.flush()
+
+    fsspec.register_implementation("words", WordsFileSystem)
+"""
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_a_shared_socket(words, tmp_path, sensitive):
+    """A backend as third parties write them is found out; one that says so is safe."""
+    text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
+    Path(tmp_path, "sitecustomize.py").write_text(text)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    options = json.dumps({"port": words, "password": "not-to-be-seen"})
+    if sensitive:
+        code, findings = found("words://a/b", "--storage-options", options, **environment)
+        assert (code, bad(findings)) == (0, {})
+        return
+    done = checked("words://a/b", "--storage-options", options, **environment)
+    assert done.returncode == 1, done.stderr
+    assert "NOT SAFE" in done.stdout
+    assert "share a connection" in done.stdout
+    assert "not-to-be-seen" not in done.stdout + done.stderr
+
+
+# what cannot be checked --------------------------------------------------------------
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["nosuchprotocol://a/b"], "nosuchprotocol"),
+        (["file:///no/such/file"], "not found"),
+        (["file:///", "--storage-options", "{"], "--storage-options: "),
+        (["file:///", "--storage-options", "[1]"], "a JSON object is needed"),
+        (["file:///", "--storage-options", '{"a":', "secret}"], "quote the JSON"),
+    ],
+)
+def test_no_start(words, said):
+    done = checked(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_empty_folder(tmp_path):
+    done = checked(str(tmp_path))
+    assert done.returncode == 2
+    assert "no file directly in this folder" in done.stderr
+    assert str(tmp_path) in done.stderr
+
+
+def test_missing_package(tmp_path):
+    Path(tmp_path, "paramiko.py").write_text("raise ImportError('no paramiko here')")
+    done = checked("sftp://127.0.0.1/a", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "a package is missing" in done.stderr
+
+
+def test_no_permission(http_server):
+    http_server.files["/a.bin"] = CONTENT
+    http_server.fault("/a.bin", status=403)
+    done = checked(f"{http_server.url}/a.bin")
+    assert done.returncode == 2
+    assert "no permission" in done.stderr
+    http_server.fault("/a.bin")
+
+
+def test_nobody_there():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        done = checked(f"http://user:hush@127.0.0.1:{unused.getsockname()[1]}/a")
+    assert done.returncode == 2
+    assert done.stderr.startswith("http://user:***@127.0.0.1")
+    assert "hush" not in done.stderr
+
+
+def test_no_fork(monkeypatch, capsys):
+    monkeypatch.delattr(os, "fork")
+    assert forkcheck.main(["memory://a"]) == 2
+    assert "no fork" in capsys.readouterr().err
+
+
+def test_hiding():
+    options = {"key": "ab", "client_kwargs": {"endpoint_url": "http://127.0.0.1:1/x", "token": "long-token"}}
+    text = "ab cab http://127.0.0.1:1/x?q long-token1 s3://me:pw@host/x"
+    assert forkcheck._hide(text, options) == "*** cab http://127.0.0.1:1/x?q ***1 s3://me:***@host/x"
