@@ -1,0 +1,378 @@
+"""Parquet files of which only those bytes are fetched that a reader will want.
+
+The end of a file (its footer) says where each column of each row group lies.  `open_parquet_files`
+reads the footers of all files together, asks an engine (pyarrow or fastparquet) for the ranges
+of what is selected, fetches these together, and gives files that hold them in memory: the
+readers make no further request.  Reading what was not selected raises ValueError.
+
+With nothing selected all of a file is. What a footer says of ranges is not believed where it
+leads out of the file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import merge_offset_ranges, stringify_path
+
+__all__ = [
+    "AlreadyBufferedFile",
+    "FastparquetEngine",
+    "PyarrowEngine",
+    "open_parquet_file",
+    "open_parquet_files",
+]
+
+_MAGIC = b"PAR1"
+_TAIL = 8  # the length of the footer, and the magic
+_LEAST = 2**16  # pyarrow begins by reading so much of the end, however short the footer
+Chunk = tuple[str, int, int]
+"""A column of a row group: the file, if the metadata is of several, and its range there."""
+
+
+def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
+    """One Parquet file; see `open_parquet_files`."""
+    files = open_parquet_files(*args, **kwargs)
+    if len(files) != 1:
+        raise FileNotFoundError(
+            f"{args[0] if args else kwargs.get('path')!r} stands for {len(files)} files, not for one;"
+            " open_parquet_files opens several"
+        )
+    return files[0]
+
+
+def open_parquet_files(
+    path: Any,
+    fs: Any = None,
+    metadata: Any = None,
+    columns: list[str] | None = None,
+    row_groups: list[Any] | None = None,
+    storage_options: dict[str, Any] | None = None,
+    engine: str = "auto",
+    max_gap: int = 64_000,
+    max_block: int = 256_000_000,
+    footer_sample_size: int = 1_000_000,
+    filters: Any = None,
+    **kwargs: Any,
+) -> list[AlreadyBufferedFile]:
+    """Parquet files for reading some columns and row groups, which are fetched at once.
+
+    Costs, all files together: their sizes, their ends, and the ranges that are wanted; a file
+    that is no larger than ``footer_sample_size`` costs no more than its end.
+
+    Parameters
+    ----------
+    path
+        a URL, a pattern or a list of URLs, of one filesystem
+    fs
+        that filesystem; otherwise made of the first URL and ``storage_options``
+    metadata
+        of the files as the engine has it (``pyarrow.parquet.FileMetaData``,
+        ``fastparquet.ParquetFile``): the footers are not read then, and the reader has to be
+        given it too
+    columns
+        names, of nested columns also with dots; None for all. The index that pandas
+        wrote is added.
+    row_groups
+        numbers of row groups; None for all
+    engine
+        "pyarrow", "fastparquet", or "auto" for the first of them that is installed
+    max_gap, max_block
+        bytes: ranges this close are joined, to no more than so many
+    footer_sample_size
+        bytes of the end of a file to fetch in search of its footer, 64 kiB at least
+    filters
+        as for the engine's reader; row groups that its statistics rule out are not fetched
+    **kwargs
+        of the files, see `AbstractBufferedFile`
+
+    Returns
+    -------
+    list of AlreadyBufferedFile
+        in the order of the paths
+
+    Raises
+    ------
+    ValueError
+        if a file is no Parquet file, for an engine that is not known, or for another mode
+        than "rb"
+    ImportError
+        if the engine is not installed
+    OSError
+        if the store gives less than was asked for
+    """
+    if kwargs.pop("mode", "rb") != "rb":
+        raise ValueError("Parquet files are opened to be read here: the mode is 'rb'")
+    if fs is None:
+        first = path if not isinstance(path, (list, tuple, set)) else next(iter(path), "")
+        fs = url_to_fs(stringify_path(first), **(storage_options or {}))[0]
+    paths = fs.expand_path(path)
+    kwargs.pop("cache_type", None)
+    options = kwargs.pop("cache_options", None) or {}
+    parts: list[dict[tuple[int, int], bytes]]
+    sizes: list[int]
+    if metadata is not None:
+        chosen = _engine(engine).chunks(metadata, columns, row_groups, filters)
+        wanted = _by_file(list(chosen), paths)
+        sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
+        parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
+    else:
+        sizes = _sizes(fs, paths)
+        parts = _ends(fs, paths, sizes, footer_sample_size)
+        if columns is None and row_groups is None and filters is None:
+            wanted = [[(0, size)] for size in sizes]
+        else:
+            reader = _engine(engine)
+            wanted = [
+                [(a, b) for _, a, b in reader.chunks(reader.parse(held), columns, row_groups, filters)]
+                for held in map(_last, parts)
+            ]
+        wanted = [
+            list(_lacking(p, size, held, ranges))
+            for p, size, held, ranges in zip(paths, sizes, parts, wanted)
+        ]
+        for held in parts:
+            held.setdefault((0, len(_MAGIC)), _MAGIC)
+    _fetch(fs, paths, wanted, parts, max_gap, max_block)
+    return [
+        AlreadyBufferedFile(
+            fs, p, cache_type="parts", cache_options={**options, "data": held}, size=size, **kwargs
+        )
+        for p, held, size in zip(paths, parts, sizes)
+    ]
+
+
+class AlreadyBufferedFile(AbstractBufferedFile):
+    """A file some parts of which are in memory, and no others can be read.
+
+    It needs its filesystem no more: a forked child reads on whatever its configuration.
+    """
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        raise NotImplementedError(f"{self.path!r} has the parts it was opened with, and no others")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.fs, self.path, self.size, self.cache.data, self.loc)
+
+
+def _again(fs: Any, path: str, size: int, data: Any, loc: int) -> AlreadyBufferedFile:
+    file = AlreadyBufferedFile(fs, path, cache_type="parts", cache_options={"data": data}, size=size)
+    file.seek(loc)
+    return file
+
+
+# fetching --------------------------------------------------------------------------
+def _sizes(fs: Any, paths: list[str]) -> list[int]:
+    sizes = fs.sizes(paths)
+    for path, size in zip(paths, sizes):
+        if size is None:
+            raise ValueError(f"{type(fs).__name__} does not know the size of {path!r}, and so its end")
+        if size < len(_MAGIC) + _TAIL:
+            raise ValueError(f"{path!r} is no Parquet file: it has {size} bytes")
+    return sizes
+
+
+def _ranges(fs: Any, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
+    found = fs.cat_ranges(paths, starts, ends, on_error="raise")
+    for path, start, end, data in zip(paths, starts, ends, found):
+        if len(data) != end - start:
+            raise OSError(f"{path!r}: bytes {start}-{end} were asked for, and {len(data)} came; try again")
+    return found
+
+
+def _ends(fs: Any, paths: list[str], sizes: list[int], sample: int) -> list[dict[tuple[int, int], bytes]]:
+    """By file its end, which holds at least its footer."""
+    starts = [max(0, size - max(sample, _LEAST)) for size in sizes]
+    ends = _ranges(fs, paths, starts, sizes)
+    longer: dict[int, int] = {}  # those whose footer begins before what was fetched
+    for i, (path, size, end) in enumerate(zip(paths, sizes, ends)):
+        length = int.from_bytes(end[-_TAIL:-len(_MAGIC)], "little")
+        if end[-len(_MAGIC):] != _MAGIC or length + _TAIL + len(_MAGIC) > size:
+            raise ValueError(f"{path!r} is no Parquet file: its end is not that of one")
+        if size - length - _TAIL < starts[i]:
+            longer[i] = size - length - _TAIL
+    if longer:
+        more = _ranges(fs, [paths[i] for i in longer], [*longer.values()], [starts[i] for i in longer])
+        for (i, start), data in zip(longer.items(), more):
+            starts[i], ends[i] = start, data + ends[i]
+    return [{(start, size): end} for start, size, end in zip(starts, sizes, ends)]
+
+
+def _last(held: dict[tuple[int, int], bytes]) -> bytes:
+    return next(iter(held.values()))
+
+
+def _lacking(
+    path: str, size: int, held: dict[tuple[int, int], bytes], ranges: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """What of the ranges lies before the end that is there."""
+    begin = next(iter(held))[0]
+    for start, end in ranges:
+        if not 0 <= start <= end <= size:
+            raise ValueError(f"the footer of {path!r} tells of bytes {start}-{end}, and the file has {size}")
+        if start < begin:
+            yield start, min(end, begin)
+
+
+def _by_file(chunks: list[Chunk], paths: list[str]) -> list[list[tuple[int, int]]]:
+    return [
+        [(a, b) for name, a, b in chunks if not name or path == name or path.endswith(f"/{name}")]
+        for path in paths
+    ]
+
+
+def _fetch(
+    fs: Any,
+    paths: list[str],
+    wanted: list[list[tuple[int, int]]],
+    parts: list[dict[tuple[int, int], bytes]],
+    max_gap: int,
+    max_block: int,
+) -> None:
+    """Fetch ranges of all files together, and put them among the parts of each."""
+    each = [(p, a, b) for p, ranges in zip(paths, wanted) for a, b in ranges]
+    if not each:
+        return
+    names, starts, ends = merge_offset_ranges(
+        [p for p, _, _ in each], [a for _, a, _ in each], [b for _, _, b in each], max_gap, max_block
+    )
+    by_path = dict(zip(paths, parts))
+    for p, a, b, data in zip(names, starts, ends, _ranges(fs, names, starts, ends)):  # type: ignore[arg-type]
+        by_path[p][a, b] = data  # type: ignore[index]
+
+
+# engines ---------------------------------------------------------------------------
+def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
+    engines = {"pyarrow": PyarrowEngine, "fastparquet": FastparquetEngine}
+    if name in engines:
+        return engines[name]()
+    if name != "auto":
+        raise ValueError(f"{name!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
+    for made in engines.values():
+        try:
+            return made()
+        except ImportError:
+            continue
+    raise ImportError("Parquet files need an engine to be understood: pip install pyarrow (or fastparquet)")
+
+
+def _is_wanted(name: str, columns: set[str] | None) -> bool:
+    """Whether a column, with the names of those it is nested in, is selected by any of them."""
+    if columns is None or name in columns:
+        return True
+    return any(name.startswith(f"{column}.") for column in columns)
+
+
+def _range(dictionary: int | None, data: int, length: int) -> tuple[int, int]:
+    """Where a column chunk lies: its dictionary, if there is one, comes first."""
+    start = min(dictionary, data) if dictionary else data
+    return start, start + length
+
+
+def _index(text: bytes | str | None) -> set[str]:
+    """The columns that pandas will have for its index, from what it wrote into the metadata."""
+    found = json.loads(text).get("index_columns", []) if text else []
+    return {name for name in found if isinstance(name, str)}
+
+
+class PyarrowEngine:
+    """Where columns lie, as pyarrow reads it."""
+
+    def __init__(self) -> None:
+        try:
+            import pyarrow.parquet
+        except ImportError as error:
+            raise ImportError("the engine pyarrow is not installed: pip install pyarrow") from error
+        self.pq = pyarrow.parquet
+
+    def parse(self, end: bytes) -> Any:
+        """The metadata in the end of a file."""
+        return self.pq.read_metadata(io.BytesIO(end))
+
+    def chunks(
+        self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+    ) -> Iterator[Chunk]:
+        """The ranges of what is selected."""
+        names = None if columns is None else {*columns, *_index((metadata.metadata or {}).get(b"pandas"))}
+        numbers = range(metadata.num_row_groups) if row_groups is None else row_groups
+        if filters is not None:
+            expression = self.pq.filters_to_expression(filters)
+            if names is not None:
+                names |= _filtered(filters)
+            kept = self._matching(metadata, expression)
+            numbers = [i for i in numbers if i in kept]
+        for i in numbers:
+            group = metadata.row_group(i)
+            for j in range(group.num_columns):
+                column = group.column(j)
+                if _is_wanted(column.path_in_schema, names):
+                    yield column.file_path, *_range(
+                        column.dictionary_page_offset, column.data_page_offset, column.total_compressed_size
+                    )
+
+    def _matching(self, metadata: Any, expression: Any) -> set[int]:
+        """The row groups that the statistics do not rule out."""
+        from pyarrow import dataset
+
+        text = io.BytesIO()
+        metadata.write_metadata_file(text)
+        fragment = dataset.ParquetFileFormat().make_fragment(io.BytesIO(text.getvalue()))
+        return {group.id for group in fragment.subset(expression, schema=fragment.physical_schema).row_groups}
+
+
+class FastparquetEngine:
+    """Where columns lie, as fastparquet reads it."""
+
+    def __init__(self) -> None:
+        try:
+            import fastparquet
+        except ImportError as error:
+            raise ImportError("the engine fastparquet is not installed: pip install fastparquet") from error
+        self.fp = fastparquet
+
+    def parse(self, end: bytes) -> Any:
+        """The metadata in the end of a file."""
+        return self.fp.ParquetFile(io.BytesIO(end))
+
+    def chunks(
+        self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+    ) -> Iterator[Chunk]:
+        """The ranges of what is selected."""
+        names = None
+        if columns is not None:
+            names = {*columns, *(n for n in metadata._get_index() if isinstance(n, str))}
+        numbers = range(len(metadata.row_groups)) if row_groups is None else row_groups
+        if filters is not None:
+            from fastparquet.api import filter_row_groups
+
+            if names is not None:
+                names |= _filtered(filters)
+            kept = filter_row_groups(metadata, filters, as_idx=True)
+            numbers = [i for i in numbers if i in kept]
+        for i in numbers:
+            group = metadata.row_groups[i] if isinstance(i, int) else i
+            for column in group.columns:
+                held = column.meta_data
+                if _is_wanted(".".join(map(_text, held.path_in_schema)), names):
+                    yield _text(column.file_path or ""), *_range(
+                        held.dictionary_page_offset, held.data_page_offset, held.total_compressed_size
+                    )
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _filtered(filters: Any) -> set[str]:
+    """The columns that filters are about: terms, or lists of terms."""
+    if not isinstance(filters, (list, tuple)):
+        return set()  # an expression, which names what it needs to the reader
+    found: set[str] = set()
+    for term in filters:
+        found |= {term[0]} if isinstance(term, tuple) and isinstance(term[0], str) else _filtered(term)
+    return found
