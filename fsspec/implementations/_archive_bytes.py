@@ -48,6 +48,8 @@ class Source:
         self.reopen = reopen
         self.name = name
         self.decodes = decodes
+        self.start = 0
+        """Where the archive begins in the file; positions are counted from there."""
         self._made_in = _fork.generation
         self._lock = threading.Lock()
         self._use(file)
@@ -58,6 +60,8 @@ class Source:
         # asked now: in a child the file's filesystem may not even be asked what it is
         self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
+        if self._descriptor is not None and file.writable():
+            file.flush()  # what is in its buffer is behind the descriptor's back
 
     @property
     def local(self) -> bool:
@@ -72,6 +76,7 @@ class Source:
         ForkError
             in a child that has no way to the parent's file.
         """
+        position += self.start
         if self._descriptor is not None:
             return _pread(self._open_descriptor(), size, position)
         with self._lock:
@@ -87,9 +92,9 @@ class Source:
     def size(self) -> int:
         """Bytes of the file."""
         if self._descriptor is not None:
-            return os.fstat(self._open_descriptor()).st_size
+            return os.fstat(self._open_descriptor()).st_size - self.start
         with self._lock:
-            return self._current().seek(0, 2)
+            return self._current().seek(0, 2) - self.start
 
     def close(self) -> None:
         """Close the file."""

@@ -44,7 +44,7 @@ class TarFileSystem(FileArchive):
     Parameters
     ----------
     fo
-        the archive: a path or URL, or a binary file object.
+        the archive: a path or URL, or a binary file object, read from its position.
     index_store
         has no effect.
     target_options, target_protocol
@@ -96,9 +96,11 @@ class TarFileSystem(FileArchive):
 
     def _codec(self, compression: str | None) -> str | None:
         name = getattr(self.of or self.fo, "path", None) or getattr(self.fo, "name", None)
+        assert self._source is not None
+        if self.of is None:
+            self._source.start = self.fo.tell()
         if compression not in (None, "infer"):
             return get_compression("", compression)
-        assert self._source is not None
         start = self._source.read_at(0, 6)
         for magic, codec in _MAGIC.items():
             if start.startswith(magic):

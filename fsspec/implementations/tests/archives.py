@@ -53,7 +53,7 @@ from fsspec.implementations.tests.archives import SIZE, contents, tarred, zipped
 
 # stacks are dumped and the process ends; a watchdog of faulthandler's would hang in children
 faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)
-LIMIT = 30
+LIMIT = 50
 signal.alarm(LIMIT)
 # the threads are this program's own: that forks go well with them is what it is about
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)

@@ -259,6 +259,13 @@ def test_over_http(http_server):
     assert "x.zip" in str(caught.value) and "SECRET" not in str(caught.value)
 
 
+def test_a_directory_that_is_small_is_fetched_together(http_server):
+    http_server.files["/x.zip"] = zipped({f"f{i}": bytes(5000) for i in range(200)}, zipfile.ZIP_STORED)
+    fs = fsspec.filesystem("zip", fo=f"{http_server.url}/x.zip")
+    assert len(fs.find("")) == 200
+    assert len(http_server.requests) <= 2
+
+
 # bad input ---------------------------------------------------------------------------
 @pytest.mark.parametrize("cut", [1, 10, 22, 60, 200])
 def test_cut_off(tmp_path, cut):
