@@ -248,7 +248,7 @@ def _fetch(
 
 # engines ---------------------------------------------------------------------------
 def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
-    engines = {"pyarrow": PyarrowEngine, "fastparquet": FastparquetEngine}
+    engines: dict[str, type[Any]] = {"pyarrow": PyarrowEngine, "fastparquet": FastparquetEngine}
     if name in engines:
         return engines[name]()
     if name != "auto":

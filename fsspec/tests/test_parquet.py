@@ -111,9 +111,8 @@ def test_filters(http_server, data, engine):
 
 def test_what_was_not_selected_cannot_be_read(http_server, data, engine):
     http_server.files["/a.parquet"] = data
-    f = open_parquet_file(
-        http_server.url + "/a.parquet", columns=["number"], engine=engine, footer_sample_size=SAMPLE, max_gap=0
-    )
+    how = dict(engine=engine, footer_sample_size=SAMPLE, max_gap=0)
+    f = open_parquet_file(http_server.url + "/a.parquet", columns=["number"], **how)
     with pytest.raises(ValueError, match="a.parquet"):
         f.seek(pq.read_metadata(io.BytesIO(data)).row_group(0).column(1).data_page_offset + 10)
         f.read(10)
