@@ -163,9 +163,18 @@ class CachingFileSystem(ChainedFileSystem):
     @property
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
-        if self._folders.generation != _fork.generation and self._folders.settle():
-            self._metadata.add_folder()
+        if self._folders.generation != _fork.generation:
+            with self._metadata.lock:
+                self._settle()
         return self._folders.paths
+
+    def _settle(self) -> None:
+        """In a forked child, on first use."""
+        if self._folders.generation != _fork.generation:
+            own = self._folders.settle()
+            if own is not None:
+                self._metadata.add_folder(own)
+            self._folders.generation = _fork.generation
 
     def _parent(self, path: str) -> str:
         return self.fs._parent(self._bare(path))

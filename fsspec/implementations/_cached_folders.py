@@ -66,13 +66,11 @@ class Folders:
             util.Finalize(None, shutil.rmtree, (path,), {"ignore_errors": True}, exitpriority=0)
         return path
 
-    def settle(self) -> bool:
-        """In a forked child: have a folder of its own, if it needs one; whether it has a new one."""
-        self.generation = _fork.generation
-        if self.temporary:
-            self.paths.append(self._make_temporary())
-            self._ready = False
-        return self.temporary
+    def settle(self) -> str | None:
+        """In a forked child: a new folder of its own, if it needs one, which is for the caller to add."""
+        new = self._make_temporary() if self.temporary else None
+        self._ready = False
+        return new
 
     def make(self) -> None:
         """Have the folder that is written, with its permissions."""

@@ -29,6 +29,9 @@ from fsspec.utils import stringify_path
 
 T = TypeVar("T")
 
+_ATTEMPTS = 5
+"""How often a file is fetched whose copy others remove before it is read."""
+
 
 class WholeFileCacheFileSystem(CachingFileSystem):
     """Keeps whole files, and a table that says when each was copied.
@@ -170,10 +173,25 @@ class WholeFileCacheFileSystem(CachingFileSystem):
                 return use(fn)
             except FileNotFoundError:
                 continue
-        got = self._on_target(self._fetching([path], {}))[path]
+        got = self._on_target(self._obtaining(path, use))
         if isinstance(got, BaseException):
             raise got
-        return use(got)
+        return got
+
+    def _obtaining(self, path: str, use: Callable[[str], Any]) -> Plan:
+        got = (yield from self._fetching([path], {}))[path]
+        return (yield from self._using(path, got, use))
+
+    def _using(self, path: str, got: Any, use: Callable[[str], Any]) -> Plan:
+        """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
+        for _ in range(_ATTEMPTS):
+            if isinstance(got, BaseException):
+                return got
+            try:
+                return use(got)
+            except FileNotFoundError:
+                got = (yield from self._fetching([path], {}))[path]
+        return FileNotFoundError(f"the copy of {path!r} is removed by others as soon as it is there: {got}")
 
     # reading -------------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -204,9 +222,8 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         got = (yield from self._fetching(list(missing), uids)) if missing else {}
         for path, numbers in missing.items():
             for number in numbers:
-                out[number] = got[path]
-                if not isinstance(got[path], BaseException):
-                    out[number] = self._local.cat_file(got[path], start=starts[number], end=ends[number])
+                part_of = partial(self._local.cat_file, start=starts[number], end=ends[number])
+                out[number] = yield from self._using(path, got[path], part_of)
                 callback.relative_update(1)
         return out
 

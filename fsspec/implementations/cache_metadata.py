@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from fsspec import _fork
 from fsspec.implementations._cached_folders import PART, is_inside, remove
 
 try:
@@ -46,7 +48,7 @@ class CacheMetadata:
     Parameters
     ----------
     storage
-        the folders; the last one is written. The list may grow, by `add_folder` only.
+        the folders; the last one is written. The list grows by `add_folder` only.
     """
 
     def __init__(self, storage: list[str]) -> None:
@@ -56,9 +58,15 @@ class CacheMetadata:
         self.cached_files: list[Table] = [{} for _ in storage]
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
+        self.lock = threading.RLock()
+        _fork.register(self)
 
-    def add_folder(self) -> None:
-        """A folder was added to the list: it is the one that is written from now on."""
+    def _after_fork_in_child(self) -> None:
+        self.lock = threading.RLock()  # another thread of the parent may have held it
+
+    def add_folder(self, path: str) -> None:
+        """Have one more folder: it is the one that is written from now on."""
+        self._storage.append(path)
         self.cached_files.append({})
         self._signs.append(None)
         self._changed = {}
@@ -69,6 +77,10 @@ class CacheMetadata:
         return any([self._load(number) for number in range(len(self._storage))])
 
     def _load(self, number: int) -> bool:
+        with self.lock:
+            return self._load_locked(number)
+
+    def _load_locked(self, number: int) -> bool:
         path = os.path.join(self._storage[number], TABLE)
         sign = _sign(path)
         if sign == self._signs[number]:
@@ -87,7 +99,7 @@ class CacheMetadata:
     def save(self) -> None:
         """Write what has changed; nothing is written where nothing has."""
         if self._changed and os.path.isdir(self._storage[-1]):
-            with _alone(self._storage[-1]):
+            with _alone(self._storage[-1]), self.lock:
                 self._save()
 
     def _save(self) -> None:
@@ -107,9 +119,10 @@ class CacheMetadata:
 
     def forget(self) -> None:
         """The folder that is written was emptied."""
-        self.cached_files[-1] = {}
-        self._signs[-1] = None
-        self._changed = {}
+        with self.lock:
+            self.cached_files[-1] = {}
+            self._signs[-1] = None
+            self._changed = {}
 
     # entries -------------------------------------------------------------------------
     def lookup(self, path: str, cfs: Any, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
@@ -156,16 +169,18 @@ class CacheMetadata:
 
     def update_file(self, path: str, detail: Detail) -> None:
         """Enter a copy in the folder that is written; see `save`."""
-        table = self.cached_files[-1]
-        if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
-            for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
-                self.drop(other)
-        table[path] = self._changed[path] = detail
+        with self.lock:
+            table = self.cached_files[-1]
+            if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
+                for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
+                    self.drop(other)
+            table[path] = self._changed[path] = detail
 
     def drop(self, path: str) -> None:
         """Take an entry out of the table that is written; see `save`."""
-        self.cached_files[-1].pop(path, None)
-        self._changed[path] = None
+        with self.lock:
+            self.cached_files[-1].pop(path, None)
+            self._changed[path] = None
 
     def below(self, prefix: str) -> list[str]:
         """The paths in the table that is written that begin with ``prefix``."""
@@ -226,7 +241,7 @@ class CacheMetadata:
         """
         folder = self._storage[-1]
         fn = os.path.join(folder, detail["fn"])
-        with _alone(folder):
+        with _alone(folder), self.lock:
             self._load(len(self._storage) - 1)
             present = self.cached_files[-1].get(path)
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
@@ -248,7 +263,7 @@ class CacheMetadata:
             with ``blocksize``, ``size`` and a ``cache`` that has ``blocks``.
         """
         folder = self._storage[-1]
-        with _alone(folder):
+        with _alone(folder), self.lock:
             self._load(len(self._storage) - 1)
             detail = self.cached_files[-1].get(path)
             if detail is None or detail["blocks"] is True or not _is_mapped(f.cache, folder, detail):

@@ -7,7 +7,6 @@ from fsspec.implementations.cached import (
     SimpleCacheFileSystem,
     WholeFileCacheFileSystem,
 )
-from fsspec.tests.depot import DepotFileSystem
 from fsspec.tests.shelf import ShelfFileSystem
 
 WHOLE = {"simplecache": SimpleCacheFileSystem, "filecache": WholeFileCacheFileSystem}

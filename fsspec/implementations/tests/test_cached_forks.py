@@ -502,6 +502,42 @@ def test_a_process_killed_under_way_leaves_nothing_that_looks_whole(url, tmp_pat
     )
 
 
+def test_a_fork_while_other_threads_save(tmp_path):
+    run(
+        """
+        import threading
+        memory = fsspec.filesystem("memory")
+        memory.pipe({f"/{n}": bytes([n]) for n in range(200)})
+        c = fsspec.filesystem("filecache", fs=memory, cache_storage=folder)
+        stop = threading.Event()
+
+        def work(first):
+            while not stop.is_set():
+                for n in range(first, 200, 3):
+                    c.cat(f"/{n}")
+                    c.pop_from_cache(f"/{n}")
+
+        threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(3)]
+        for thread in threads:
+            thread.start()
+
+        def child():
+            assert c.cat([f"/{n}" for n in range(50)]) == {f"/{n}": bytes([n]) for n in range(50)}
+            assert c.cat("/7") == bytes([7])
+
+        for _ in range(10):
+            well(child)
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        assert c.cat("/100") == bytes([100])
+        """,
+        "",
+        tmp_path,
+    )
+
+
 def test_a_child_that_writes_reads_what_it_wrote(tmp_path):
     run(
         """
