@@ -392,6 +392,7 @@ class _Raw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: Any) -> int:
+        _fork.check()
         if self._generation != _fork.generation:
             return len(data)  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
@@ -504,6 +505,7 @@ class LocalFileOpener(io.IOBase):
                 self.size = os.fstat(self.f.fileno()).st_size
 
     def _mine(self, what: str) -> None:
+        _fork.check()
         if self._generation != _fork.generation:
             raise ForkError(
                 f"{self!r}, open for writing,",
