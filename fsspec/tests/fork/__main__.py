@@ -39,7 +39,7 @@ def run(todo: list[Column], workers: int, progress: bool) -> dict[Column, Outcom
     waiting: queue.SimpleQueue[Column] = queue.SimpleQueue()
     with serving() as places:
         for column in todo:
-            reason = column.missing(places)
+            reason = column.lacking()
             if reason:
                 results[column] = reason
             else:

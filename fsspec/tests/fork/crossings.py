@@ -52,6 +52,8 @@ class Crossing:
         it has connections, or an instance that has: refused where nothing allows it.
     strict
         refused in a child in every mode.
+    resets
+        its ``instance`` has all that ``reset_loop`` has to reach.
     pickles
         it can be sent to a process that was not forked.
     needs
@@ -60,6 +62,7 @@ class Crossing:
 
     connects = True
     strict = False
+    resets = True
     pickles = True
     needs: tuple[str, ...] = ()
     actions: tuple[str, ...] = ("use", "exit", "leave", "drop", "close", "kill")
@@ -70,7 +73,7 @@ class Crossing:
         self.numbers = itertools.count()
 
     @classmethod
-    def missing(cls, places: dict[str, str]) -> str:
+    def lacking(cls) -> str:
         """Why it cannot be tried here; empty where it can."""
         for module in cls.needs:
             if importlib.util.find_spec(module) is None:

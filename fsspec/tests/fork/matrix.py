@@ -70,19 +70,19 @@ class Column:
     def __str__(self) -> str:
         return f"{self.crossing}, {self.way}, {self.mode}".replace(" ", "-").replace(",-", "/")
 
-    def missing(self, places: dict[str, str]) -> str:
+    def lacking(self) -> str:
         """Why it is skipped; empty where it is not."""
         package = NEEDS.get(self.way)
         if package is not None and importlib.util.find_spec(package) is None:
             return f"{package} is not there"
-        return CROSSINGS[self.crossing].missing(places)
+        return CROSSINGS[self.crossing].lacking()
 
 
 def _modes(name: str) -> tuple[str, ...]:
     crossing = CROSSINGS[name]
     if not crossing.connects or crossing.strict:
         return ("opted", "neither")
-    return MODES
+    return MODES if crossing.resets else tuple(mode for mode in MODES if mode != "reset_loop")
 
 
 def columns() -> list[Column]:
@@ -124,7 +124,7 @@ def serving() -> Iterator[dict[str, str]]:
             with open(os.path.join(folder, name), "rb") as f:
                 files[name] = f.read()
         for tls in (False, True):
-            if tls and importlib.util.find_spec("trustme") is None:
+            if tls and INSTANCES["https"].lacking():
                 continue
             server = stack.enter_context(HTTPServer(tls=tls))
             for name, data in {**files, SLOW: DATA["data1.bin"]}.items():
@@ -133,16 +133,13 @@ def serving() -> Iterator[dict[str, str]]:
             places["https" if tls else "http"] = server.url
             if server.ca_file is not None:
                 places["ca"] = server.ca_file
-        if not S3_MISSING:
+        if not INSTANCES["s3"].lacking():
             places["s3"] = stack.enter_context(serve_s3())
             ask(places["s3"], "PUT", "/bucket", b"")
             for name, data in DATA.items():
                 ask(places["s3"], "PUT", f"/bucket/{name}", data)
         serve(stack, places)
         yield places
-
-
-S3_MISSING = INSTANCES["s3"].missing({})
 
 
 class Runner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 import zipfile
 from contextlib import ExitStack
@@ -127,6 +128,7 @@ class HTTPZip(Zip):
 
     needs = (*Zip.needs, *HTTP.needs)
     connects = True
+    resets = False  # the instance that it reads through is out of sight
 
     def make(self) -> Any:
         options = {"block_size": 2**16 + next(self.numbers), "cache_type": "readahead"}
@@ -182,7 +184,7 @@ class Reference(HTTP):
 class FTP(Crossing):
     """An FTP connection."""
 
-    needs = ("fsspec.implementations.ftp", "pyftpdlib")
+    needs = ("fsspec.implementations.ftp", "fsspec.tests.servers.ftp", "pyftpdlib")
 
     def make(self) -> Any:
         where = json.loads(self.places["ftp"])
@@ -251,7 +253,7 @@ STORES: dict[str, type[Crossing]] = {
 
 def pack(folder: str) -> list[str]:
     """Make the archives; their names."""
-    with zipfile.ZipFile(os.path.join(folder, "data.zip"), "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(os.path.join(folder, "data.zip"), "w") as packed:
         for name in NAMES:
             packed.write(os.path.join(folder, name), name)
     with tarfile.open(os.path.join(folder, "data.tar"), "w") as tar:
@@ -262,3 +264,17 @@ def pack(folder: str) -> list[str]:
 
 def serve(stack: ExitStack, places: dict[str, str]) -> None:
     """Start the servers that only these need."""
+    servers: dict[str, Any] = {}
+    if not FTP.lacking():
+        from fsspec.tests.servers.ftp import FTPServer
+
+        servers["ftp"] = FTPServer()
+    if not SFTP.lacking():
+        from fsspec.tests.servers.sftp import SFTPServer
+
+        servers["sftp"] = SFTPServer()
+    for name, server in servers.items():
+        stack.enter_context(server)
+        places[name] = json.dumps(server.options)
+        for each in NAMES:
+            shutil.copy(os.path.join(places["folder"], each), server.folder)

@@ -7,7 +7,7 @@ from fsspec.tests.fork.matrix import CROSSINGS, OK, Column, columns
 
 @pytest.mark.parametrize("column", columns(), ids=str)
 def test_child_and_parent_are_as_they_should_be(column, places, runner):
-    reason = column.missing(places)
+    reason = column.lacking()
     if reason:
         pytest.skip(reason)
     found = runner.run(column)
