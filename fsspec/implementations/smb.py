@@ -1,0 +1,478 @@
+"""Files of Windows shares and Samba, by ``smbclient`` of smbprotocol.
+
+A path is ``/share/folder/file``. An instance has connections of its own, which a forked
+child neither uses nor ends: smbprotocol serves each by a thread that the child has not.
+Their sockets are watched, and the child keeps the objects for good.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import smbclient
+import smbprotocol.exceptions
+
+from fsspec import _fork, _sockets
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import infer_storage_options
+
+__all__ = ["SMBFileOpener", "SMBFileSystem"]
+
+Entry = dict[str, Any]
+
+
+class SMBFileSystem(AbstractFileSystem):
+    """Files of an SMB server.
+
+    Parameters
+    ----------
+    host, port
+        the server.
+    username, password
+        who logs in; by Kerberos where there is none.
+    timeout
+        seconds that connecting may take.
+    encrypt
+        whether to insist on encryption (True), or to do without.
+    share_access
+        what others may do with a file that is open here: letters of "rwd"; by default
+        they may read what is read, and nothing with what is written.
+    register_session_retries
+        how many times connecting is tried once more.
+    register_session_retry_wait, register_session_retry_factor
+        seconds before the first of these, and by how much that is multiplied for the last.
+    auto_mkdir
+        whether opening a file to write makes its folder.
+    """
+
+    protocol = "smb"
+    _fork_sensitive = True
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        timeout: int = 60,
+        encrypt: bool | None = None,
+        share_access: str | None = None,
+        register_session_retries: int = 4,
+        register_session_retry_wait: float = 1,
+        register_session_retry_factor: float = 10,
+        auto_mkdir: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.host = host
+        self.port = port
+        self.username = username
+        self.password = password
+        self.timeout = timeout
+        self.encrypt = encrypt
+        self.temppath = kwargs.get("temppath")
+        self.share_access = share_access
+        self.register_session_retries = register_session_retries
+        self.register_session_retry_wait = register_session_retry_wait
+        self.register_session_retry_factor = register_session_retry_factor
+        self.auto_mkdir = auto_mkdir
+        self._lock = threading.RLock()
+        self._connections: dict[str, Any] = {}
+        _fork.finalize(self, _disconnect, self._connections)
+        self._connect()
+
+    @property
+    def _port(self) -> int:
+        return 445 if self.port is None else self.port
+
+    def _options(self) -> dict[str, Any]:
+        """What each call of smbclient is given, lest it use connections of others."""
+        return {
+            "username": self.username,
+            "password": self.password,
+            "port": self._port,
+            "encrypt": self.encrypt,
+            "connection_timeout": self.timeout,
+            "connection_cache": self._connections,
+        }
+
+    def _connect(self) -> None:
+        last = max(0, self.register_session_retries)
+        for attempt in range(last + 1):
+            try:
+                smbclient.register_session(self.host, **self._options())
+                break
+            except smbprotocol.exceptions.LogonFailure as error:
+                raise PermissionError(
+                    errno.EACCES, f"the SMB server {self.host} refuses the login of {self.username!r}"
+                ) from error
+            except (smbprotocol.exceptions.SMBException, ValueError, OSError) as error:
+                self._connections.clear()
+                if attempt == last:
+                    raise ConnectionError(f"the SMB server {self.host}:{self._port}: {error}") from error
+            longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
+            time.sleep(self.register_session_retry_wait * longer)
+        self._watch()
+
+    def _watch(self) -> None:
+        for connection in list(self._connections.values()):
+            sock = getattr(connection.transport, "_sock", None)
+            if sock is not None and sock.fileno() >= 0:
+                _sockets.watch(sock)
+
+    def _do(self, work: Callable[..., Any], *args: Any, repeat: bool = False, **kwargs: Any) -> Any:
+        """A call of smbclient; where the connection was lost, once more if that does no harm."""
+        with self._lock:
+            try:
+                return work(*args, **kwargs, **self._options())
+            except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
+                raise _refusal(error, args[0]) from None
+            except smbprotocol.exceptions.SMBException as error:
+                _disconnect(self._connections)
+                if not repeat:
+                    raise ConnectionResetError(f"the SMB server {self.host}: {error}") from error
+            finally:
+                self._watch()
+            self._connect()
+            return work(*args, **kwargs, **self._options())
+
+    # -- paths -----------------------------------------------------------------
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = infer_storage_options(path)["path"]
+        return path.rstrip("/") or path[:1]
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        options = infer_storage_options(path)
+        for name in ("path", "protocol"):
+            options.pop(name, None)
+        return options
+
+    def _unc(self, path: str) -> str:
+        inside = self._strip_protocol(path).strip("/")
+        if not inside:
+            raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
+        return f"\\\\{self.host}\\" + inside.replace("/", "\\")
+
+    # -- listings --------------------------------------------------------------
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What a folder or share holds; a file gives itself."""
+        path = self._strip_protocol(path)
+        try:
+            found = self._do(_scan, self._unc(path), repeat=True)
+        except OSError:
+            if self.info(path)["type"] == "directory":
+                raise
+            found = None
+        if found is None:
+            entries = [self.info(path)]
+        else:
+            entries = [{**entry, "name": f"{path}/{entry['name']}"} for entry in found]
+        return entries if detail else sorted(entry["name"] for entry in entries)
+
+    def info(self, path: str, **kwargs: Any) -> Entry:
+        """The entry of a path."""
+        path = self._strip_protocol(path)
+        return _entry(self._do(smbclient.stat, self._unc(path), repeat=True), path)
+
+    def created(self, path: str) -> datetime.datetime:
+        """When a file was made."""
+        return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_ctime)
+
+    def modified(self, path: str) -> datetime.datetime:
+        """When a file was last changed."""
+        return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_mtime)
+
+    # -- making, moving, removing ------------------------------------------------
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Make a folder."""
+        path = self._strip_protocol(path)
+        parent = self._parent(path)
+        if create_parents and parent.strip("/").count("/") and not self.isdir(parent):
+            self.mkdir(parent)
+        self._do(smbclient.mkdir, self._unc(path))
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a folder and those that lead to it."""
+        if self.isdir(path):
+            if not exist_ok:
+                raise FileExistsError(errno.EEXIST, "the folder exists", path)
+            return
+        self.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        self._do(smbclient.rmdir, self._unc(path))
+
+    def _rm(self, path: str) -> None:
+        """Remove a file or an empty folder."""
+        if self.isdir(path):
+            self.rmdir(path)
+        else:
+            self._do(smbclient.remove, self._unc(path))
+
+    def mv(
+        self,
+        path1: str,
+        path2: str,
+        recursive: bool | None = None,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Rename a file or folder on its share; nothing is copied."""
+        self._do(smbclient.rename, self._unc(path1), self._unc(path2))
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy one file, on the server."""
+        if self.isdir(path1):
+            self.makedirs(path2, exist_ok=True)
+            return
+        try:
+            self._do(smbclient.copyfile, self._unc(path1), self._unc(path2))
+        except BaseException:
+            with suppress(OSError):
+                self._do(smbclient.remove, self._unc(path2))
+            raise
+
+    def copy(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+        """Copy files on the server; see `AbstractFileSystem.copy`."""
+        super().copy(path1, path2, **kwargs)
+
+    # -- contents ----------------------------------------------------------------
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int = -1,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> SMBFileOpener:
+        """A file object; ``share_access`` as for the filesystem."""
+        temp = None
+        if mode != "rb":
+            if self.auto_mkdir and self._parent(path).strip("/").count("/"):
+                self.makedirs(self._parent(path), exist_ok=True)
+            if not autocommit:
+                folder = (self.temppath or self._parent(path)).rstrip("/")
+                temp = f"{folder}/.{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
+        kwargs.setdefault("share_access", self.share_access or ("r" if mode == "rb" else None))
+        return SMBFileOpener(
+            path, temp, mode, self._port, block_size or -1, fs=self, cache_options=cache_options, **kwargs
+        )
+
+
+def _scan(unc: str, **options: Any) -> list[Entry]:
+    entries = []
+    for found in smbclient.scandir(unc, **options):
+        told = found.smb_info  # came with the name; to ask for more would be a request for each
+        kind = "link" if found.is_symlink() else "directory" if found.is_dir() else "file"
+        entries.append(
+            {
+                "name": found.name,
+                "size": told.end_of_file if kind == "file" else 0,
+                "type": kind,
+                "uid": 0,
+                "gid": 0,
+                "time": told.last_access_time.timestamp(),
+                "mtime": told.last_write_time.timestamp(),
+            }
+        )
+    return entries
+
+
+_STATUS = {
+    0xC000000F: errno.ENOENT,
+    0xC0000034: errno.ENOENT,
+    0xC000003A: errno.ENOENT,
+    0xC00000CC: errno.ENOENT,  # no share of that name
+    0xC0000022: errno.EACCES,
+    0xC0000035: errno.EEXIST,
+    0xC00000BA: errno.EISDIR,
+    0xC0000101: errno.ENOTEMPTY,
+    0xC0000103: errno.ENOTDIR,
+    0xC000007F: errno.ENOSPC,
+}
+
+
+def _refusal(error: Any, path: Any) -> OSError:
+    """The server's refusal as the error that Python has for it."""
+    status = getattr(error, "ntstatus", getattr(error, "status", 0))
+    number = getattr(error, "errno", None) or _STATUS.get(status)
+    if number is None:
+        return OSError(f"refused by the SMB server: {error} ({path!r})")
+    return OSError(number, f"refused by the SMB server: {os.strerror(number)}", path)
+
+
+def _entry(status: Any, name: str) -> Entry:
+    mode = status.st_mode
+    kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
+    return {
+        "name": name,
+        "size": 0 if kind == "directory" else status.st_size,
+        "type": kind,
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "time": status.st_atime,
+        "mtime": status.st_mtime,
+    }
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
+
+
+def _disconnect(connections: dict[str, Any]) -> None:
+    """End connections; what is lost already is only forgotten."""
+    found = list(connections.values())
+    connections.clear()
+    for connection in found:
+        with suppress(OSError, ValueError, smbprotocol.exceptions.SMBException):
+            connection.disconnect(close=False)
+
+
+class SMBFileOpener(AbstractBufferedFile):
+    """A file of a share, read by parts or written block by block.
+
+    Parameters
+    ----------
+    path
+        of the file.
+    temp
+        where it is written until `commit`; None where it appears at once.
+    mode, port, block_size
+        as of a filesystem; -1 for the default size.
+    **kwargs
+        ``fs``, the filesystem, and ``share_access``; the rest as of `AbstractBufferedFile`.
+    """
+
+    def __init__(
+        self, path: str, temp: str | None, mode: str, port: int = 445, block_size: int = -1, **kwargs: Any
+    ) -> None:
+        self.temp = temp
+        self.port = port
+        self._raw: Any = None
+        self._session: Any = None
+        self._share_access = kwargs.pop("share_access", None)
+        fs = kwargs.pop("fs")
+        size = None if block_size is None or block_size < 0 else block_size
+        super().__init__(fs, path, mode=mode, block_size=size, autocommit=temp is None, **kwargs)
+        if mode == "rb":
+            return
+        if temp is not None and mode == "xb" and fs.exists(path):
+            self.closed = True
+            raise FileExistsError(errno.EEXIST, "the file exists", path)
+        if temp is not None and mode == "ab":
+            self.closed = True
+            raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
+        try:
+            self._open()
+        except BaseException:
+            self.closed = True
+            raise
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __iter__(self) -> SMBFileOpener:
+        return self
+
+    def __enter__(self) -> SMBFileOpener:
+        return super().__enter__()
+
+    def __exit__(self, *args: Any) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        """Open the file on the server, on the connection that the filesystem has now."""
+        fs = self.fs
+        self._raw = fs._do(
+            smbclient.open_file,
+            fs._unc(self.temp or self.path),
+            mode="wb" if self.mode == "xb" and self.temp else self.mode,
+            buffering=0,
+            share_access=self._share_access,
+            repeat=self.mode == "rb",
+        )
+        self._session = fs._connections
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` up to ``end``."""
+        with self.fs._lock:
+            if self._raw is None or self._session is not self.fs._connections:
+                if self._raw is not None:
+                    _fork.keep(self._raw)  # the parent's
+                self._open()
+            out = bytearray(end - start)
+            got = 0
+            try:
+                self._raw.seek(start)
+                while got < len(out) and (count := self._raw.readinto(memoryview(out)[got:])):
+                    got += count
+            except smbprotocol.exceptions.SMBException as error:
+                self._raw = None
+                raise ConnectionResetError(f"reading {self.path!r}: {error}") from error
+        if got < len(out):
+            raise OSError(f"{self.path!r} ended {len(out) - got} bytes early; was it changed?")
+        return bytes(out)
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        """Write what ``buffer`` holds behind what was written before."""
+        view = memoryview(self.buffer.getvalue())
+        try:
+            with self.fs._lock:
+                while view:
+                    view = view[self._raw.write(view) or 0:]
+                if final:
+                    raw, self._raw = self._raw, None
+                    raw.close()
+        except BaseException as error:
+            self.closed = True  # more would go behind a gap
+            if self.mode != "ab":
+                with suppress(OSError, ValueError, smbprotocol.exceptions.SMBException):
+                    if self._raw is not None:
+                        self._raw.close()
+                    self.fs._do(smbclient.remove, self.fs._unc(self.temp or self.path))
+            if isinstance(error, smbprotocol.exceptions.SMBException) and not isinstance(error, OSError):
+                raise ConnectionResetError(f"writing {self.path!r}: {error}") from error
+            raise
+
+    def close(self) -> None:
+        """Write what is left and close the file on the server."""
+        try:
+            super().close()
+        finally:
+            raw, self._raw = self._raw, None
+            if raw is not None and self.mode == "rb":
+                if self._generation == _fork.generation:
+                    with suppress(OSError, smbprotocol.exceptions.SMBException):
+                        raw.close()
+                else:
+                    _fork.keep(raw)
+
+    def commit(self) -> None:
+        """Give the file its name, over what is there."""
+        if self.temp is not None:
+            fs = self.fs
+            fs._do(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self.temp is not None:
+            with suppress(FileNotFoundError):
+                self.fs._do(smbclient.remove, self.fs._unc(self.temp))
