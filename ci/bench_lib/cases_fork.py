@@ -72,6 +72,7 @@ def bare(count: int) -> Callable[[Bench], Timed]:
     return limit
 
 
+case("fork-1", "a fork with 1 live instance", None, limit=bare(1))(live(1))
 case("fork-10", "a fork with 10 live instances", None, limit=bare(10))(live(10))
 case("fork-1000", "a fork with 1,000 live instances", None, limit=bare(1000))(live(1000))
 
@@ -109,3 +110,61 @@ def first_byte(bench: Bench) -> Timed:
         assert len(fs.cat_file(url)) == 2000
 
     return timed_fork(read)
+
+
+@case("fork-new", "from fork to first byte, new HTTP instance", None, limit=bare_first_byte)
+def new_first_byte(bench: Bench) -> Timed:
+    os.environ["FSSPEC_FORK_RESET"] = "1"
+    import fsspec
+
+    url = f"{bench.site}/small/1"
+    fsspec.filesystem("http").cat_file(url)
+    return timed_fork(lambda: fetch(url))
+
+
+def fetch(url: str) -> None:
+    """In a child: through an instance of its own."""
+    import fsspec
+
+    assert len(fsspec.filesystem("http", skip_instance_cache=True).cat_file(url)) == 2000
+
+
+def started(method: str, url: str) -> Timed:
+    """Seconds until a process started by ``method`` of multiprocessing has fetched ``url``.
+
+    The child tells the time by a file's contents, for it inherits no pipe of ours.
+    """
+    import multiprocessing
+    import tempfile
+
+    context: Any = multiprocessing.get_context(method)
+
+    def timed() -> float:
+        with tempfile.NamedTemporaryFile() as told:
+            began = time.monotonic()
+            process = context.Process(target=fetch_and_tell, args=(url, told.name))
+            process.start()
+            process.join()
+            text = told.read()
+        if process.exitcode or not text:
+            raise RuntimeError(f"the child ended with {process.exitcode}")
+        return struct.unpack("d", text)[0] - began
+
+    return timed
+
+
+def fetch_and_tell(url: str, file: str) -> None:
+    """What a spawned process runs."""
+    fetch(url)
+    with open(file, "wb") as told:
+        told.write(struct.pack("d", time.monotonic()))
+
+
+@case("spawn-first-byte", "from spawn to first byte, HTTP", None, limit=bare_first_byte)
+def spawn_first_byte(bench: Bench) -> Timed:
+    return started("spawn", f"{bench.site}/small/1")
+
+
+@case("forkserver-first-byte", "from forkserver to first byte, HTTP", None, limit=bare_first_byte)
+def forkserver_first_byte(bench: Bench) -> Timed:
+    return started("forkserver", f"{bench.site}/small/1")
