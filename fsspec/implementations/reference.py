@@ -172,6 +172,7 @@ class ReferenceFileSystem(ReferenceReading):
         own.clear()
         own.update(before)
         own["_pid"] = os.getpid()
+        own.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
         if not own["asynchronous"]:
             own["_loop"] = get_loop()
         inherited = list(own["fss"].values())
