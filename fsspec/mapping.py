@@ -141,9 +141,10 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs.pipe({self._key_to_str(key): maybe_convert(value) for key, value in values_dict.items()})
 
     def __delitem__(self, key: str) -> None:
+        missing = (FileNotFoundError, *self.missing_exceptions)
         try:
             self.fs.rm(self._key_to_str(key))
-        except (*self.missing_exceptions, FileNotFoundError) as error:
+        except missing as error:
             raise KeyError(key) from error
 
     def delitems(self, keys: Iterable[str]) -> None:

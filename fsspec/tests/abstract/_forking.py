@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fsspec import asyn
+from fsspec import _forked, asyn
 from fsspec._forked import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
@@ -49,6 +49,9 @@ class Instance:
             assert handle.cat_file(path) == data, f"other bytes of {path}"
             assert handle.info(path)["size"] in (len(data), None)
 
+    def state(self, handle: Any) -> Any:
+        """What only the process that it belongs to may change."""
+
     def close(self, handle: Any) -> None:
         """As a program would that is done with it."""
         close = getattr(handle, "close", None)
@@ -73,9 +76,13 @@ class OpenFile(Instance):
     def use(self, handle: Any) -> None:
         at = handle.tell()
         assert handle.read(100) == self.data[at : at + 100], f"other bytes at {at}"
+        assert handle.read() == self.data[at + 100 :], f"other bytes after {at + 100}"
         handle.seek(0)
         assert handle.read() == self.data, "other bytes from the beginning"
-        handle.seek(at)
+        handle.seek(at // 2)  # not where it was, which would hide that a position is shared
+
+    def state(self, handle: Any) -> Any:
+        return handle.tell()
 
     def close(self, handle: Any) -> None:
         handle.close()
@@ -110,11 +117,9 @@ class Writing(Instance):
         self.parts = 1
         f = job.fs.open(self.path, "wb", **options)
         f.write(self.part)
-        self.before = self.there()
         return f
 
-    def there(self) -> Any:
-        """What the store has under the name by now."""
+    def state(self, handle: Any) -> Any:
         self.job.fs.invalidate_cache()
         return self.job.fs.info(self.path)["size"] if self.job.fs.exists(self.path) else None
 
@@ -254,7 +259,7 @@ def cell(job: Job, name: str) -> str:
     crossing = job.crossing
     box = [crossing.make()]
     crossing.use(box[0])
-    before = crossing.there() if isinstance(crossing, Writing) else None
+    before = crossing.state(box[0])
 
     def body() -> None:
         if job.mode == "by hand":
@@ -263,8 +268,7 @@ def cell(job: Job, name: str) -> str:
 
     problem = by_fork(body).problem(killed=name == "killed")
     problems = [f"child: {problem}" if problem else ""]
-    if isinstance(crossing, Writing):
-        problems.append(in_time(lambda: _same(before, crossing.there()), "the store"))
+    problems.append(in_time(lambda: _same(before, crossing.state(box[0])), "the parent's"))
     problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
     problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
     problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
@@ -272,13 +276,15 @@ def cell(job: Job, name: str) -> str:
 
 
 def _same(before: Any, after: Any) -> None:
-    assert before == after, f"a child made of the file being written {after!r} bytes, which were {before!r}"
+    assert before == after, f"position, or size in the store, was {before!r}; a child made it {after!r}"
 
 
 def main() -> None:
     """See the module's text."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    job = Job(json.load(sys.stdin))
+    told = json.load(sys.stdin)
+    _forked.LIMIT = told["limit"]
+    job = Job(told)
     found: dict[str, Any] = {}
     if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):
         found["skipped"] = True
