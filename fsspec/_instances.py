@@ -208,6 +208,13 @@ def _stale_class(cls: Any) -> Any:
     return made
 
 
+def before_fork() -> None:
+    """Make the classes that a child will need: once here, rather than in each child."""
+    for cls in {type(obj) for obj in _fork.registered() if isinstance(type(obj), _Cached)}:
+        if "_real_class" not in cls.__dict__:
+            _stale_class(cls)
+
+
 def is_stale(fs: Any) -> bool:
     """Whether ``fs`` was inherited and has not been touched since."""
     return "_real_class" in type(fs).__dict__

@@ -329,6 +329,7 @@ def _before() -> None:
     if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
         found.update((id(other), other) for other in _running() if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
+    _abandoned_class(IOLoop)  # made once here, rather than in each child
     if (_io_threads or found) and _fork.opted_in():
         deadline = time.monotonic() + REST_BOUND
         _held[:] = [_Hold(other) for other in found.values() if _elsewhere(other)]

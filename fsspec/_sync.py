@@ -91,7 +91,7 @@ def _in_child() -> None:
     _lock = None
 
 
-_fork.at_fork(child=_in_child)
+_fork.at_fork(before=_instances.before_fork, child=_in_child)
 
 
 def running_async() -> bool:
