@@ -141,7 +141,7 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs.pipe({self._key_to_str(key): maybe_convert(value) for key, value in values_dict.items()})
 
     def __delitem__(self, key: str) -> None:
-        missing = (FileNotFoundError, *self.missing_exceptions)
+        missing: tuple[type[BaseException], ...] = (FileNotFoundError, *self.missing_exceptions)
         try:
             self.fs.rm(self._key_to_str(key))
         except missing as error:
