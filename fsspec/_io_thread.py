@@ -65,7 +65,9 @@ _foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 
 try:  # what _fork.keep needs, loaded where no fork is waiting for it
-    import ctypes  # noqa: F401
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef  # remembered there once it was looked up
 except ImportError:
     pass
 
