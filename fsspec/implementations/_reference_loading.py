@@ -63,8 +63,6 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
 
 def references_of(content: Any, overrides: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
     """References by key, and the templates of the document they are from."""
-    if not isinstance(content, dict) and not hasattr(content, "get"):
-        content = dict(content)
     if isinstance(content, LazyReferenceMapper):
         return content, {}
     document = Document(content, overrides)

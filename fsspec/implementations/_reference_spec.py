@@ -133,6 +133,10 @@ def _member(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
     """A copy, in which objects are their JSON text."""
+    if not {str}.issuperset(map(type, refs)):
+        bad = next(key for key in refs if type(key) is not str)
+        if not isinstance(bad, str):
+            raise ValueError(f"the key of a reference is a text, not {bad!r}")
     if dict not in set(map(type, refs.values())):
         return dict(refs)
     return {key: json.dumps(value) if isinstance(value, dict) else value for key, value in refs.items()}

@@ -41,16 +41,20 @@ class Tree:
             self._lead_to(folder)
 
     def _lead_to(self, folder: str) -> None:
-        while folder not in self.folders:
-            self.folders[folder] = {}
-            above = folder.rpartition("/")[0]
-            siblings = self.folders.get(above)
-            if siblings is None:
-                self._lead_to(above)
-                siblings = self.folders[above]
-            siblings[folder] = None
-            self._listings.pop(above, None)
-            folder = above
+        """Make a folder, and those above it that there are not yet."""
+        folders = self.folders
+        below: str | None = None
+        while True:
+            held = folders.get(folder)
+            known = held is not None
+            if held is None:
+                held = folders[folder] = {}
+            if below is not None:
+                held[below] = None
+                self._listings.pop(folder, None)
+            if known:
+                return
+            below, folder = folder, folder.rpartition("/")[0]
 
     def add(self, key: str) -> None:
         """Take up a key, new or not."""

@@ -237,6 +237,25 @@ def test_tree_follows(fs, tmp_path):
         fs.pipe_file("bytes", b"1", mode="create")
 
 
+def test_deep_and_odd_keys():
+    deep = "/".join("a" * 3000)
+    keys = {deep, "/", "//x", "x//y", "end/", "/top/x"}
+    fs = ReferenceFileSystem({key: b"1" for key in keys})
+    assert set(fs.find("")) == keys
+    assert fs.ls("a/a", detail=False) == ["a/a/a"]
+    assert fs.cat(deep) == b"1"
+    with pytest.raises(ValueError, match="not 3"):
+        ReferenceFileSystem({"a": b"1", 3: b"2"})
+
+
+@pytest.mark.parametrize("key", ["../out", "d/../../out", "d/../../../out"])
+def test_keys_do_not_lead_out_of_a_download(tmp_path, key):
+    fs = ReferenceFileSystem({key: b"1", "d/in": b"2"})
+    with pytest.raises((ValueError, OSError)):
+        fs.get("", str(tmp_path / "a" / "b"), recursive=True)
+    assert not [p for p in tmp_path.rglob("out")]
+
+
 def test_references_are_a_copy(target):
     refs = {"a": b"1", "o": {"b": 1}}
     fs = ReferenceFileSystem(refs)
