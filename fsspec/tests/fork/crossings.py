@@ -113,7 +113,7 @@ class Crossing:
 class HTTP(Crossing):
     """An instance of the HTTP filesystem."""
 
-    needs = ("aiohttp",)
+    needs: tuple[str, ...] = ("aiohttp",)
     scheme = "http"
     actions = (*Crossing.actions, "again", "new")
 
@@ -151,7 +151,7 @@ class HTTP(Crossing):
 class HTTPS(HTTP):
     """The same over TLS."""
 
-    needs = ("aiohttp", "trustme")
+    needs: tuple[str, ...] = ("aiohttp", "trustme")
     scheme = "https"
 
 
@@ -208,14 +208,14 @@ class HTTPAwaited(_OwnLoop, HTTP):
 class HTTPSAwaited(HTTPAwaited):
     """The same over TLS."""
 
-    needs = HTTPS.needs
+    needs: tuple[str, ...] = HTTPS.needs
     scheme = "https"
 
 
 class S3(Crossing):
     """An unmodified s3fs instance."""
 
-    needs = ("s3fs", "moto", "flask")
+    needs: tuple[str, ...] = ("s3fs", "moto", "flask")
     actions = (*Crossing.actions, "again", "new")
 
     def options(self) -> dict[str, Any]:
@@ -318,7 +318,7 @@ class Folder(HTTP):
 class Requests(HTTP):
     """The blocking HTTP filesystem, whose session is of requests."""
 
-    needs = ("requests", "fsspec.implementations.http_sync")
+    needs: tuple[str, ...] = ("requests", "fsspec.implementations.http_sync")
     actions = Crossing.actions
 
     def make(self) -> Any:
@@ -340,7 +340,7 @@ class Requests(HTTP):
 class Shared(Crossing):
     """A TLS connection that knows nothing of forks: the matrix is to find the harm."""
 
-    needs = ("trustme",)
+    needs: tuple[str, ...] = ("trustme",)
 
     def make(self) -> Any:
         place = self.places["https"].partition("//")[2]

@@ -98,7 +98,8 @@ def columns() -> list[Column]:
             those = actions or tuple(a for a in CROSSINGS[name].actions if a not in _UNENDED)
             made += [Column(name, way, mode, those) for mode in modes if mode in _modes(name)]
     for column in made:
-        assert column.way in WAYS and (column.way not in SENDING or CROSSINGS[column.crossing].pickles), column
+        assert column.way in WAYS, column
+        assert column.way not in SENDING or CROSSINGS[column.crossing].pickles, column
     return made
 
 

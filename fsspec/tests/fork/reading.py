@@ -65,7 +65,7 @@ class HTTPFile(_Half, HTTP):
 class HTTPSFile(HTTPFile):
     """The same over TLS."""
 
-    needs = HTTPS.needs
+    needs: tuple[str, ...] = HTTPS.needs
     scheme = "https"
 
 
@@ -178,7 +178,7 @@ class HTTPText(Text):
     """The same over HTTP, read in small blocks."""
 
     connects = True
-    needs = HTTP.needs
+    needs: tuple[str, ...] = HTTP.needs
 
     def options(self) -> dict[str, Any]:
         return {"block_size": 2**12 + next(self.numbers), "cache_type": "readahead"}

@@ -18,7 +18,7 @@ from fsspec.tests.fork.reading import _Half
 class Cached(HTTP):
     """A cache on disk over HTTP, in a folder that ends with its owner."""
 
-    needs = ("fsspec.implementations.cached", *HTTP.needs)
+    needs: tuple[str, ...] = ("fsspec.implementations.cached", *HTTP.needs)
     kind = "simplecache"
     actions = Crossing.actions
 
@@ -94,14 +94,14 @@ class Archive(Crossing):
 class Zip(Archive):
     """A zip archive."""
 
-    needs = ("fsspec.implementations.zip",)
+    needs: tuple[str, ...] = ("fsspec.implementations.zip",)
     kind = "zip"
 
 
 class Tar(Archive):
     """A tar archive."""
 
-    needs = ("fsspec.implementations.tar",)
+    needs: tuple[str, ...] = ("fsspec.implementations.tar",)
     kind = "tar"
 
 
@@ -126,7 +126,7 @@ class TarFile(_Half, Tar):
 class HTTPZip(Zip):
     """A zip archive read over HTTP."""
 
-    needs = (*Zip.needs, *HTTP.needs)
+    needs: tuple[str, ...] = (*Zip.needs, *HTTP.needs)
     connects = True
     resets = False  # the instance that it reads through is out of sight
 
@@ -141,7 +141,7 @@ class HTTPZip(Zip):
 class HTTPTar(HTTPZip):
     """A tar archive read over HTTP."""
 
-    needs = (*Tar.needs, *HTTP.needs)
+    needs: tuple[str, ...] = (*Tar.needs, *HTTP.needs)
 
     def make(self) -> Any:
         options = {"block_size": 2**16 + next(self.numbers), "cache_type": "readahead"}
@@ -154,12 +154,12 @@ class HTTPTar(HTTPZip):
 class Reference(HTTP):
     """References to ranges of files over HTTP."""
 
-    needs = ("fsspec.implementations.reference", *HTTP.needs)
+    needs: tuple[str, ...] = ("fsspec.implementations.reference", *HTTP.needs)
     actions = Crossing.actions
 
     def make(self) -> Any:
-        references = {"text": "base64:aGVsbG8=", **{name: [self.url(name)] for name in NAMES}}
-        references["part"] = [self.url("data0.bin"), 100, 1000]  # type: ignore[assignment]
+        references: dict[str, Any] = {name: [self.url(name)] for name in NAMES}
+        references.update(text="base64:aGVsbG8=", part=[self.url("data0.bin"), 100, 1000])
         return fsspec.filesystem(
             "reference",
             fo={"version": 1, "refs": references},
@@ -184,7 +184,7 @@ class Reference(HTTP):
 class FTP(Crossing):
     """An FTP connection."""
 
-    needs = ("fsspec.implementations.ftp", "fsspec.tests.servers.ftp", "pyftpdlib")
+    needs: tuple[str, ...] = ("fsspec.implementations.ftp", "fsspec.tests.servers.ftp", "pyftpdlib")
 
     def make(self) -> Any:
         where = json.loads(self.places["ftp"])
@@ -206,7 +206,7 @@ class FTPFile(_Half, FTP):
 class SFTP(Crossing):
     """An SFTP connection."""
 
-    needs = ("fsspec.implementations.sftp", "paramiko", "fsspec.tests.servers.sftp")
+    needs: tuple[str, ...] = ("fsspec.implementations.sftp", "paramiko", "fsspec.tests.servers.sftp")
 
     def make(self) -> Any:
         where = json.loads(self.places["sftp"])

@@ -93,7 +93,9 @@ AWAITED = """
     def elsewhere(fs):
         async def once():
             # what it has of connections belongs to the loop that it was first used on
-            mine = fs if os.getpid() != started else fsspec.filesystem("http", asynchronous=True, skip_instance_cache=True)
+            mine = fs
+            if os.getpid() == started:
+                mine = fsspec.filesystem("http", asynchronous=True, skip_instance_cache=True)
             try:
                 return await mine._cat_file(url("data0.bin"))
             finally:

@@ -258,8 +258,13 @@ def test_zarr_with_its_own_loop(mode, places):
         whole()
 
     forked(again)
-    for body in (lambda: None, lambda: (globals().pop("array"), globals().pop("store"), gc.collect()) and None):
-        forked(body)
+
+    def drop():
+        globals().pop("array"), globals().pop("store")
+        gc.collect()
+
+    forked(lambda: None)
+    forked(drop)
     answers(whole)
     os._exit(0)  # zarr leaves its sessions open
     """,

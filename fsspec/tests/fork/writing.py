@@ -245,7 +245,7 @@ class LocalTransaction(LocalWriting):
 class S3Writing(Writing):
     """An S3 object that is sent by one request at its end."""
 
-    needs = S3.needs
+    needs: tuple[str, ...] = S3.needs
     mode = "wb"
 
     def start(self, key: str) -> Any:

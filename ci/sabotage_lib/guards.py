@@ -1,0 +1,183 @@
+"""What is taken out, by exact pieces of source, and who is to notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TESTS = "fsspec/tests/fork"
+MATRIX = f"{TESTS}/test_matrix.py::test_child_and_parent_are_as_they_should_be"
+LOCKS = f"{TESTS}/test_locks.py"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A piece of a file, which must occur in it once, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard, the edits that remove it, and tests of which at least one must fail then."""
+
+    name: str
+    what: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def _matrix(*columns: str) -> tuple[str, ...]:
+    return tuple(f"{MATRIX}[{column}]" for column in columns)
+
+
+GUARDS = (
+    Guard(
+        "covering",
+        "a child closes or covers every descriptor of the loops that it inherits",
+        (
+            Edit(
+                "fsspec/_io_thread.py",
+                "    if sock is not None:\n        fd = sock.detach()\n"
+                "        if fd >= 0:\n            os.close(fd)\n",
+                "    return\n",
+            ),
+            Edit(
+                "fsspec/_io_thread.py",
+                "        if fd >= 0:\n            with suppress(OSError):\n",
+                "        if False:\n            with suppress(OSError):\n",
+            ),
+            Edit(
+                "fsspec/_io_thread.py",
+                '    if epoll is not None and hasattr(epoll, "close"):\n        epoll.close()\n',
+                "    del epoll\n",
+            ),
+        ),
+        (
+            f"{TESTS}/test_wire.py::test_the_server_sees_the_parents_close_while_a_child_lives[http-neither]",
+            f"{TESTS}/test_wire.py::test_a_child_holds_no_connection_of_the_parent[opted]",
+            f"{TESTS}/test_wire.py::test_descriptors_stay_as_many_over_generations[opted]",
+        ),
+    ),
+    Guard(
+        "abandoning",
+        "the inherited loop answers that it is closed, and does nothing more",
+        (
+            Edit(
+                "fsspec/_io_thread.py",
+                "    other.__class__ = _abandoned_class(other.__class__)\n",
+                "",
+            ),
+        ),
+        _matrix("http/fork/neither", "https/fork/opted"),
+    ),
+    Guard(
+        "keeping",
+        "tasks, transports and states of the parent are never collected in a child",
+        (
+            Edit(
+                "fsspec/_fork.py",
+                "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))\n    _immortal.append(obj)\n",
+                "    del ctypes\n",
+            ),
+        ),
+        (
+            f"{LOCKS}::test_no_end_of_the_parents_tasks_runs_in_a_child[collect-neither]",
+            f"{LOCKS}::test_no_end_of_the_parents_tasks_runs_in_a_child[exit-opted]",
+            f"{TESTS}/test_in_flight.py::test_a_request_goes_on_whatever_children_do"
+            "[http-neither-half the body]",
+        ),
+    ),
+    Guard(
+        "finalizers",
+        "finalizers do nothing outside the process that made their object",
+        (
+            Edit(
+                "fsspec/_fork.py",
+                "        if made_in == generation and pid == os.getpid():\n",
+                "        if True:\n",
+            ),
+            Edit(
+                "fsspec/_fork.py",
+                '        if getattr(self, "_generation", generation) != generation:\n'
+                "            return None\n",
+                "",
+            ),
+        ),
+        (
+            f"{LOCKS}::test_finalizers_run_in_the_process_that_made_the_object[drop-opted]",
+            *_matrix("simplecache/fork/neither"),
+        ),
+    ),
+    Guard(
+        "locks",
+        "a child has new locks: fsspec's, the instance cache's, that of the revivals",
+        (
+            Edit(
+                "fsspec/_sync.py",
+                "def _in_child() -> None:\n    global _lock\n    _lock = None\n",
+                "def _in_child() -> None:\n    pass\n",
+            ),
+            Edit("fsspec/_instances.py", " or cls._lock_generation != _fork.generation:\n", ":\n"),
+            Edit(
+                "fsspec/_instances.py",
+                "    _table_lock = threading.Lock()\n    _touching.clear()\n",
+                "    _touching.clear()\n",
+            ),
+        ),
+        (
+            f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child[fsspec's lock-neither]",
+            f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child"
+            "[the instance cache's lock-opted]",
+        ),
+    ),
+    Guard(
+        "writers",
+        "a file being written belongs to the process that opened it",
+        (
+            Edit(
+                "fsspec/_buffered.py",
+                '        object.__setattr__(self, "__class__", inherited(type(self)))\n'
+                "        self._closed = True\n",
+                "        pass\n",
+            ),
+            Edit(
+                "fsspec/implementations/local.py",
+                "        if self._generation != _fork.generation:\n            return len(data)",
+                "        if False:\n            return len(data)",
+            ),
+        ),
+        _matrix("s3-writing/fork/opted", "s3-parts/fork/opted", "local-writing/fork/neither"),
+    ),
+    Guard(
+        "staleness",
+        "an inherited instance is not used before it is revived, or refuses",
+        (
+            Edit(
+                "fsspec/_instances.py",
+                "    if not is_stale(fs):\n        fs.__class__ = _stale_class(type(fs))\n",
+                "    pass\n",
+            ),
+        ),
+        _matrix("http/fork/opted", "http-awaited/fork/neither"),
+    ),
+    Guard(
+        "quiescence",
+        "before a fork of a process that opted in the loops come to rest",
+        (
+            Edit(
+                "fsspec/_io_thread.py",
+                "    if (_io_threads or found) and _fork.opted_in():\n",
+                "    if False:\n",
+            ),
+        ),
+        (f"{LOCKS}::test_a_process_that_opted_in_forks_with_one_thread",),
+    ),
+    Guard(
+        "catching up",
+        "process ids are compared where the hooks of a fork may not have run",
+        (Edit("fsspec/_fork.py", "    if os.getpid() != pid:\n        _in_child()\n", "    return\n"),),
+        _matrix("http/C/neither", "local-writing/C/opted"),
+    ),
+)
