@@ -84,9 +84,14 @@ class FSMap(MutableMapping[str, bytes]):
     def _key_to_str(self, key: Any) -> str:
         """The full path of a key."""
         if not isinstance(key, str):
-            if not isinstance(key, tuple):
-                raise TypeError(f"a key is a relative path, not {type(key).__name__}")
-            key = str(key) if len(key) != 1 else str(key[0])
+            import warnings
+
+            warnings.warn(
+                f"a key is a relative path, not {type(key).__name__}; give it as text",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            key = str(tuple(key) if isinstance(key, list) else key)
         path = f"{self._root_key_to_str}{key}".rstrip("/")
         if ".." in key:
             check_contained(self._root_key_to_str, [path])
@@ -158,7 +163,7 @@ class FSMap(MutableMapping[str, bytes]):
         return len(self.fs.find(self.root))
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, (str, tuple)) and self.fs.isfile(self._key_to_str(key))
+        return self.fs.isfile(self._key_to_str(key))
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
         """Remove a key and return its bytes."""

@@ -42,7 +42,7 @@ def test_is_a_mapping_of_bytes(mapper):
     mapper.setitems({"d": memoryview(b"333")})
     assert dict(mapper) == {"a": b"1", "b/c": b"22", "d": b"333"}
     assert len(mapper) == 3 and "b/c" in mapper
-    assert "b" not in mapper and "zz" not in mapper and 5 not in mapper
+    assert "b" not in mapper and "zz" not in mapper
     assert mapper.getitems(["d", "a"]) == {"d": b"333", "a": b"1"}
     del mapper["a"]
     mapper.delitems(["d"])
@@ -182,3 +182,17 @@ def test_each_process_has_its_own_view_in_memory_and_the_same_on_disk(tmp_path):
         """
     )
     assert found == "['a', 'b'] ['a']\n"
+
+
+def test_keys_of_other_types_are_text_with_a_warning():
+    mapper = fsspec.get_mapper("memory://typed")
+    for key, text in ((1, "1"), (("x", 1, 2), "('x', 1, 2)"), (["x", 1], "('x', 1)")):
+        with pytest.warns(DeprecationWarning, match=type(key).__name__):
+            mapper[key] = b"hello"
+        assert list(mapper) == [text]
+        with pytest.warns(DeprecationWarning):
+            assert key in mapper and mapper[key] == b"hello"
+        with pytest.warns(DeprecationWarning):
+            del mapper[key]
+    with pytest.warns(DeprecationWarning):
+        assert 5 not in mapper
