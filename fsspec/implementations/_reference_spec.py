@@ -23,6 +23,7 @@ from itertools import product
 from typing import Any
 
 from fsspec.implementations._http_words import shown
+from fsspec.implementations._reference_words import as_text
 
 _NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 
@@ -49,6 +50,14 @@ def decoded(blob: bytes, name: str) -> dict[str, Any]:
             f"{shown(name)} is no file of references: an object is needed, not a {type(document).__name__}"
         )
     return document
+
+
+def textual(document: dict[str, Any]) -> dict[str, Any]:
+    """A document whose contents in bytes are texts, for JSON."""
+    refs = document.get("refs")
+    if isinstance(refs, dict) and "version" in document:
+        return {**document, "refs": textual(refs)}
+    return {key: as_text(value) if isinstance(value, bytes) else value for key, value in document.items()}
 
 
 class Document:

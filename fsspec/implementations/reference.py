@@ -35,6 +35,7 @@ from fsspec.implementations._reference_parquet import (
 )
 from fsspec.implementations._reference_reading import ReferenceReading, blocking_of, failing
 from fsspec.implementations._reference_reads import missing
+from fsspec.implementations._reference_spec import textual
 from fsspec.implementations._reference_tree import Tree, lenient_size
 from fsspec.implementations._reference_words import ReferenceNotReachable, as_text, parsed
 from fsspec.spec import AbstractBufferedFile
@@ -355,6 +356,14 @@ class ReferenceFileSystem(ReferenceReading):
         for each in paths:
             if each not in folders:  # folders go with the last key in them
                 await self._rm_file(each)
+
+    def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
+        found = super().to_dict(include_password=include_password)
+        if self.storage_args and isinstance(self.storage_args[0], dict):
+            found["args"][0] = textual(self.storage_args[0])
+        elif isinstance(self.storage_options.get("fo"), dict):
+            found["fo"] = textual(self.storage_options["fo"])
+        return found
 
     def save_json(self, url: str, **storage_options: Any) -> None:
         """Write the references as a JSON document of version 1.

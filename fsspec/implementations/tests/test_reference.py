@@ -572,6 +572,15 @@ def test_travels(target):
         assert again.cat(["a", "b"]) == {"a": DATA[1:3], "b": b"x"}
 
 
+def test_contents_in_bytes_travel_as_json():
+    refs = {"a": b"plain", "b": b"\xff", "c": b"base64:eA==", "d": {"x": 1}}
+    for fo in (refs, {"version": 1, "refs": refs}):
+        for fs in (ReferenceFileSystem(fo), ReferenceFileSystem(fo=fo)):
+            again = fsspec.AbstractFileSystem.from_json(fs.to_json())
+            assert again.cat(list(refs)) == fs.cat(list(refs))
+    assert refs["b"] == b"\xff"
+
+
 def test_ravel_multi_index():
     assert [ravel_multi_index((i, j), (3, 4)) for i in range(3) for j in range(4)] == list(range(12))
     assert ravel_multi_index((), ()) == 0
