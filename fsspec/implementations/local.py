@@ -191,10 +191,8 @@ class LocalFileSystem(AbstractFileSystem):
                 for item in scan:
                     name = base + item.name
                     if item.is_dir():
-                        if item.is_dir(follow_symlinks=False):
+                        if item.is_dir(follow_symlinks=False) or self._follows_link(name, path):
                             todo.append(name)
-                        else:
-                            self._follow_link(name, todo)
                         if withdirs:
                             out[name] = self._entry(name, item) if detail else None
                     else:
@@ -205,11 +203,13 @@ class LocalFileSystem(AbstractFileSystem):
         return {name: out[name] for name in names} if detail else names
 
     @staticmethod
-    def _follow_link(name: str, todo: list[str]) -> None:
-        """A link to a folder is a folder, unless it leads up to where it lies."""
-        real = osp.realpath(name)
-        if not (name + "/").startswith(real + "/"):
-            todo.append(name)
+    def _follows_link(path: str, top: str) -> bool:
+        # it is a folder as others are, unless it leads up to one that the walk came through
+        real = osp.realpath(path)
+        while len(path) > len(top) and (path := osp.dirname(path)):
+            if real == osp.realpath(path) or path == "/":
+                return real != osp.realpath(path)
+        return True
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         return osp.exists(self._strip_protocol(path))
@@ -488,6 +488,36 @@ class LocalFileOpener(io.IOBase):
         self.blocksize = io.DEFAULT_BUFFER_SIZE
         self._generation = _fork.generation
         self._open()
+        _fork.register(self)
+
+    @property
+    def f(self) -> Any:
+        """The open file below."""
+        if self._buffered_in != _fork.generation:
+            self._buffer_anew()
+        return self._f
+
+    @f.setter
+    def f(self, value: Any) -> None:
+        self._f = value
+        self._buffered_in = _fork.generation
+
+    def _after_fork_in_child(self) -> None:
+        # a thread of the parent may have been reading, and the buffer's lock be held for ever:
+        # this buffer is not used here, and never collected
+        if self._f is not None and not self._f.closed:
+            _fork.keep(self._f)
+
+    def _buffer_anew(self) -> None:
+        """In a forked child: the same descriptor and position, with a buffer of its own."""
+        self._buffered_in = _fork.generation
+        raw = getattr(self._f, "raw", None)
+        if not isinstance(raw, _Raw) or raw.closed:
+            return
+        fresh = _Raw(raw._fd, raw._mode)
+        fresh._generation = raw._generation
+        fresh._at = self._f.tell()
+        self._f = type(self._f)(fresh, self.blocksize)
 
     def _open(self) -> None:
         if self.f is not None and not self.f.closed:

@@ -211,6 +211,8 @@ def test_without_opting_in_copies_are_read_and_the_target_refuses(url, tmp_path)
 
 @pytest.mark.parametrize("protocol", ["http", "sync-http", "file", "memory"])
 def test_open_files_have_positions_and_blocks_of_their_own(url, tmp_path, protocol):
+    if protocol == "sync-http":
+        pytest.importorskip("requests")
     run(
         """
         protocol = os.environ["T_PROTOCOL"]
@@ -499,6 +501,50 @@ def test_a_process_killed_under_way_leaves_nothing_that_looks_whole(url, tmp_pat
         """,
         url,
         tmp_path / "c",
+    )
+
+
+@pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache", "file"])
+def test_a_fork_while_another_thread_reads_the_same_file(url, tmp_path, kind):
+    run(
+        f"""
+        import threading
+        if {kind!r} == "file":
+            path = folder + "/plain"
+            with open(path, "wb") as made:
+                made.write(BIG)
+            f = fsspec.filesystem("file").open(path)
+        else:
+            path = url + "/a.bin"
+            f = cache({kind!r}).open(path, block_size=2**14)
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                f.seek(0)
+                f.read(70_000)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+
+        def child():
+            f.seek(2**18)
+            assert f.read(1000) == BIG[2**18 : 2**18 + 1000]
+            assert f.readline() is not None
+            f.close()
+
+        for _ in range(8):
+            time.sleep(0.005)
+            well(child)
+            well(lambda: None)
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+        f.seek(10)
+        assert f.read(10) == BIG[10:20]
+        """,
+        url,
+        tmp_path,
     )
 
 
