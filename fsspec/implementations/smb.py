@@ -1,7 +1,7 @@
 """Files of Windows shares and Samba, by ``smbclient`` of smbprotocol.
 
 A path is ``/share/folder/file``. An instance has connections of its own, which a forked
-child neither uses nor ends: smbprotocol serves each by a thread that the child has not.
+child is to neither use nor end: smbprotocol serves each by a thread that the child has not.
 Their sockets are watched, and the child keeps the objects for good.
 """
 

@@ -1,0 +1,129 @@
+"""SMB shares, over impacket's server; see `fsspec.tests.servers.smb`.
+
+That server does not copy by itself, as Windows and Samba do: copying is not tried here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+
+import pytest
+
+pytest.importorskip("smbclient")
+pytest.importorskip("impacket")  # the server's
+
+from fsspec.implementations.smb import SMBFileSystem  # noqa: E402  # after the checks
+from fsspec.tests.servers.smb import SMBServer  # noqa: E402
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
+
+
+@pytest.fixture(scope="module")
+def process():
+    with SMBServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(process):
+    for name in os.listdir(process.folder):
+        path = os.path.join(process.folder, name)
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    os.makedirs(os.path.join(process.folder, "d/sub"))
+    for name, data in (("d/a b.txt", b"hello world"), ("big", BIG)):
+        with open(os.path.join(process.folder, name), "wb") as f:
+            f.write(data)
+    return process
+
+
+@pytest.fixture
+def fs(server):
+    return SMBFileSystem(**server.options, skip_instance_cache=True)
+
+
+def got(server, path):
+    with open(os.path.join(server.folder, path), "rb") as f:
+        return f.read()
+
+
+def test_urls():
+    url = "smb://me:pw@h:1/share/a/"
+    assert SMBFileSystem._strip_protocol(url) == "/share/a"
+    assert SMBFileSystem._get_kwargs_from_urls(url) == {
+        "host": "h",
+        "port": 1,
+        "username": "me",
+        "password": "pw",
+    }
+
+
+def test_login_refused(server):
+    with pytest.raises(PermissionError, match="login") as caught:
+        SMBFileSystem(**{**server.options, "password": "another secret"})
+    assert "another secret" not in str(caught.value)
+
+
+def test_listing(fs):
+    assert fs.ls("/SHARE/d", detail=False) == ["/SHARE/d/a b.txt", "/SHARE/d/sub"]
+    assert fs.ls("/SHARE/d/a b.txt", detail=False) == ["/SHARE/d/a b.txt"]
+    info = fs.info("/SHARE/d/a b.txt")
+    assert (info["name"], info["size"], info["type"]) == ("/SHARE/d/a b.txt", 11, "file")
+    assert fs.find("/SHARE") == ["/SHARE/big", "/SHARE/d/a b.txt"]
+    assert fs.isdir("/SHARE/d") and fs.isdir("/SHARE") and not fs.exists("/SHARE/nothing")
+    for ask in (fs.ls, fs.info, fs.cat_file, fs.open):
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            ask("/SHARE/nothing")
+    with pytest.raises(ValueError, match="share"):
+        fs.ls("/")
+
+
+def test_reading(fs, tmp_path):
+    assert fs.cat_file("/SHARE/d/a b.txt", -5) == b"world"
+    with fs.open("/SHARE/big", block_size=2**14) as f:
+        f.seek(500_000)
+        assert f.read(100) == BIG[500_000:500_100]
+        with pickle.loads(pickle.dumps(f)) as g:
+            assert g.read(10) == BIG[500_100:500_110]
+        f.seek(0)
+        assert f.read() == BIG
+    fs.get_file("/SHARE/big", str(tmp_path / "big"))
+    assert (tmp_path / "big").read_bytes() == BIG
+
+
+def test_writing(server, fs):
+    with fs.open("/SHARE/out", "wb", block_size=2**16) as f:
+        for at in range(0, len(BIG), 100_000):
+            f.write(BIG[at : at + 100_000])
+    assert got(server, "out") == BIG
+    fs.touch("/SHARE/empty")
+    assert got(server, "empty") == b""
+    with pytest.raises(FileExistsError, match="out"):
+        fs.open("/SHARE/out", "xb")
+    with fs.transaction:
+        fs.pipe_file("/SHARE/new", b"1")
+        assert not fs.exists("/SHARE/new")
+    assert got(server, "new") == b"1"
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            fs.pipe_file("/SHARE/newer", b"1")
+            1 / 0
+    assert sorted(os.listdir(server.folder)) == ["big", "d", "empty", "new", "out"]
+
+
+def test_making_moving_removing(server, fs):
+    fs.mkdir("/SHARE/m/n")
+    with pytest.raises(FileExistsError):
+        fs.mkdir("/SHARE/m/n")
+    with pytest.raises(FileExistsError):
+        fs.makedirs("/SHARE/m/n")
+    fs.makedirs("/SHARE/m/n", exist_ok=True)
+    fs.mv("/SHARE/big", "/SHARE/m/n/big")
+    assert got(server, "m/n/big") == BIG
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        fs.mv("/SHARE/nothing", "/SHARE/x")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        fs.rm_file("/SHARE/nothing")
+    fs.rm("/SHARE/m", recursive=True)
+    assert fs.find("/SHARE") == ["/SHARE/d/a b.txt"]
