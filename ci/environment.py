@@ -69,7 +69,7 @@ def tree_arguments(editable: bool) -> list[str]:
 
 def reinstall_tree(python: Path) -> None:
     """Install a copy of the tree as it is now, replacing the one there."""
-    shutil.rmtree(TOP / "build" / "lib", ignore_errors=True)  # or deleted modules would live on
+    shutil.rmtree(TOP / "build", ignore_errors=True)  # or deleted modules would live on
     pip(python, "install", "-q", "--no-deps", "--force-reinstall", *tree_arguments(editable=False))
 
 
@@ -115,7 +115,7 @@ def ensure(
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([base, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
     if tree:
-        shutil.rmtree(TOP / "build" / "lib", ignore_errors=True)
+        shutil.rmtree(TOP / "build", ignore_errors=True)
         required = [*tree_arguments(tree == "editable"), *required]
     pip(interpreter, "install", "-q", *required)
     missing = install_optional(interpreter, optional)
@@ -128,7 +128,9 @@ def ensure(
 def ensure_test() -> Path:
     """The environment of the tests, the checks and the documentation."""
     required = lines_of(REQUIREMENTS / "test.txt")
-    if os.environ.get("FSSPEC_TEST_TORCH", "1" if os.environ.get("CI") == "true" else "0") == "1":
+    torch = os.environ.get("FSSPEC_TEST_TORCH", "1" if os.environ.get("CI") == "true" else "")
+    # said neither way, what is there stays: making it anew takes a minute
+    if torch == "1" or not torch and any((TOP / ".venv-test").glob("lib/*/site-packages/torch")):
         required.append("torch==2.13.0")
     return ensure("test", required, optional=lines_of(REQUIREMENTS / "optional.txt"), tree="editable")
 

@@ -15,6 +15,10 @@ from fsspec._plans import drive, expanding, globbing, listing, showing, stream
 class Trees:
     """The part of `AbstractFileSystem` that looks at many paths."""
 
+    def _follows_link(self, path: str, top: str) -> bool:
+        """Whether a walk from ``top`` goes into a link to a folder; an entry's ``islink`` tells of one."""
+        return True
+
     def walk(
         self,
         path: str,

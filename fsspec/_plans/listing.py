@@ -100,6 +100,8 @@ def walk(
             continue
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
+        links = [name for name, entry in folders.items() if entry.get("islink")]
+        circular = {name for name in links if not fs._follows_link(below[name], path)}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))
         if topdown:
             yield emit(item)
@@ -111,7 +113,7 @@ def walk(
             turns.append(_Turn(folder, depth, item=item))
         if not below or depth == maxdepth:
             continue
-        wanted = [*below.values()]
+        wanted = [p for name, p in below.items() if name not in circular]
         if fs.async_impl and not ahead.keys() >= set(wanted):
             # one round trip for all of these, and for some that come later. What a caller
             # might still leave out is asked for only while it never did, and never for
@@ -189,7 +191,8 @@ def find(
                 for entry in listing:
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
-                        below.append(plain)
+                        if not entry.get("islink") or fs._follows_link(plain, path):
+                            below.append(plain)
                         if not withdirs:
                             continue
                     found[name] = entry

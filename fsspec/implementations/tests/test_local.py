@@ -100,6 +100,26 @@ def test_find_does_not_run_in_circles(fs, top):
     assert fs.find(f"{top}/ten") == [f"{top}/ten"] and fs.find(f"{top}/none") == []
 
 
+@pytest.mark.parametrize("through", ["real", "link"])
+def test_no_walk_runs_in_circles(fs, tmp_path, through):
+    """Two links that lead to each other's folders, in a tree that is itself reached by a link."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    top = tmp_path / through
+    for here, there in ("ab", "ba"):
+        (top / here).mkdir(exist_ok=True)
+        (top / here / f"to{there}").symlink_to(f"../{there}")
+        (top / here / f"file{here}").write_bytes(b"1")
+    wanted = ["/a/filea", "/a/tob/fileb", "/b/fileb", "/b/toa/filea"]
+    for found in (fs.find(str(top)), fs.find(str(top), maxdepth=99), fs.glob(f"{top}/**/file*")):
+        assert [p[len(str(top)) :] for p in found] == wanted
+    for topdown in (True, False):
+        walked = [(p, d) for p, d, _ in fs.walk(str(top), topdown=topdown)]
+        assert sorted(p[len(str(top)) :] for p, _ in walked) == ["", "/a", "/a/tob", "/b", "/b/toa"]
+        assert dict(walked)[f"{top}/a/tob"] == ["toa"]  # told of, not gone into
+    assert fs.du(str(top)) == 4
+
+
 def test_odd_names(fs, top):
     """Every name the system takes."""
     for name in ("a b", "é", "new\nline", "[x]", "*", "#", "%41", "~"):
