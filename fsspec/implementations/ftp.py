@@ -517,16 +517,7 @@ class FTPFile(AbstractBufferedFile):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            fs,
-            path,
-            mode=mode,
-            block_size=block_size,
-            autocommit=autocommit,
-            cache_type=cache_type,
-            cache_options=cache_options,
-            **kwargs,
-        )
+        super().__init__(fs, path, mode, block_size, autocommit, cache_type, cache_options, **kwargs)
         self.target = path
         if mode == "rb":
             return

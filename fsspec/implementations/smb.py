@@ -72,12 +72,9 @@ class SMBFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.host = host
-        self.port = port
-        self.username = username
-        self.password = password
-        self.timeout = timeout
-        self.encrypt = encrypt
+        self.host, self.port = host, port
+        self.username, self.password = username, password
+        self.encrypt, self.timeout = encrypt, timeout
         self.temppath = kwargs.get("temppath")
         self.share_access = share_access
         self.register_session_retries = register_session_retries
