@@ -30,9 +30,6 @@ from fsspec.utils import stringify_path
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
 
-_ABANDONED = 3600.0
-"""Seconds after which what is not whole is nobody's any more."""
-
 
 @pass_on
 class CachingFileSystem(ChainedFileSystem):
@@ -286,7 +283,7 @@ class CachingFileSystem(ChainedFileSystem):
         self._check_cache()
         for fn in self._metadata.clear_expired(age)[0]:
             remove(fn)
-        self._folders.remove_older(time.time() - max(age, _ABANDONED), parts=True)
+        self._folders.remove_older(0, parts=True)
 
     def pop_from_cache(self, path: str) -> None:
         """Remove the copy of a file.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -215,7 +216,8 @@ class BlockFile(AbstractBufferedFile):
         if self.closed:
             return
         blocks = getattr(self.cache, "blocks", ())
-        if self._generation == _fork.generation and len(blocks) != self._known:
+        mine = self._generation == _fork.generation and not sys.is_finalizing()  # then files cannot be opened
+        if mine and len(blocks) != self._known:
             self.fs.close_and_update(self, self._let_go)
         else:
             self._let_go()

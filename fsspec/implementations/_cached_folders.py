@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,12 @@ from fsspec.utils import stringify_path
 
 PART = ".part"
 """How the names of what is not whole yet end."""
+
+ABANDONED = 3600.0
+"""Seconds without a change after which what is not whole is taken for a dead process's.
+
+Until then it is left alone: it may be a file that another process is writing.
+"""
 
 
 class Folders:
@@ -91,16 +98,7 @@ class Folders:
 
     def empty(self) -> None:
         """Remove all copies from the folder that is written; the folder stays."""
-        try:
-            scan = os.scandir(self.written)
-        except FileNotFoundError:
-            return
-        with scan:
-            for item in scan:
-                if item.is_dir(follow_symlinks=False):
-                    shutil.rmtree(item.path, ignore_errors=True)
-                else:
-                    remove(item.path)
+        self.remove_older(float("inf"))
 
     def size(self) -> int:
         """Bytes of all that is in the folder that is written, as the files' sizes say."""
@@ -112,15 +110,24 @@ class Folders:
         return total
 
     def remove_older(self, moment: float, parts: bool = False) -> None:
-        """Remove what was last changed before ``moment``; only what is not whole with ``parts``."""
-        for folder, _, names in os.walk(self.written):
+        """Remove the copies made before ``moment``, and what is not whole and was abandoned.
+
+        Parameters
+        ----------
+        parts
+            only the latter.
+        """
+        abandoned = time.time() - ABANDONED
+        for folder, _, names in os.walk(self.written, topdown=False):
             for name in names:
-                if parts and not name.endswith(PART):
-                    continue
+                whole = not name.endswith(PART)
                 path = os.path.join(folder, name)
                 with suppress(FileNotFoundError):
-                    if os.lstat(path).st_mtime < moment:
+                    if not (whole and parts) and os.lstat(path).st_mtime < (moment if whole else abandoned):
                         os.unlink(path)
+            if folder != self.written:
+                with suppress(OSError):  # there is something in it
+                    os.rmdir(folder)
 
 
 def remove(path: str) -> None:

@@ -232,6 +232,22 @@ def test_clearing(kind, target, tmp_path):
     assert c.cat("r/one") == b"new"
 
 
+@pytest.mark.parametrize("kind", WHOLE)
+def test_clearing_leaves_what_is_being_written(kind, target, tmp_path):
+    c, other = make(kind, target, tmp_path), make(kind, target, tmp_path)
+    c.cat("r/one")
+    with c.open("r/new", "wb") as f:
+        f.write(b"new")
+        other.clear_cache()
+        other.clear_expired_cache(1e-6)
+        assert os.listdir(tmp_path / "c") == [os.path.basename(f.name)]
+    assert target.files["r/new"] == b"new" and c.cat("r/one") == b"1"
+    (tmp_path / "c" / ".dead.part").write_bytes(b"part")
+    os.utime(tmp_path / "c" / ".dead.part", (0, 0))
+    other.clear_expired_cache(1000)
+    assert ".dead.part" not in os.listdir(tmp_path / "c")
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_a_copy_that_somebody_removed_is_fetched_again(kind, target, tmp_path):
     c = make(kind, target, tmp_path)
