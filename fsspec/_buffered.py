@@ -42,6 +42,12 @@ Steps = Generator[tuple[str, dict[str, Any]], Any, None]
 _MODES = ("ab", "rb", "wb", "xb")
 
 
+def _found_inherited(file: Any) -> bool:
+    """Whether only now a fork is noticed, made by a C library, since which the file is the parent's."""
+    _fork.check()  # gives the file the class that it has in a child
+    return getattr(file, "_generation", _fork.generation) != _fork.generation
+
+
 def flushing(file: Any, force: bool) -> Steps:
     """What a flush does to a file.
 
@@ -53,6 +59,9 @@ def flushing(file: Any, force: bool) -> Steps:
     if file.closed:
         raise ValueError("Flush on closed file")
     if file.mode == "rb":
+        return
+    if _found_inherited(file):
+        yield "flush", {"force": force}
         return
     if force:
         if file.forced:
@@ -83,6 +92,9 @@ def closing(file: Any) -> Steps:
             file.cache = None
             if release is not None:
                 release()
+            return
+        if _found_inherited(file):
+            yield "close", {}
             return
         if not file.forced:
             yield "flush", {"force": True}

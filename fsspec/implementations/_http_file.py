@@ -43,6 +43,7 @@ class _Connected:
     @property
     def loop(self) -> Any:
         """The event loop of the filesystem."""
+        _fork.check()  # that it has given may be the parent's, should a C library have forked
         if self._given_loop is not None and self._made_in == _fork.generation:
             return self._given_loop
         return self.fs.loop
