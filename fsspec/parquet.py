@@ -108,6 +108,8 @@ def open_parquet_files(
     """
     if kwargs.pop("mode", "rb") != "rb":
         raise ValueError("Parquet files are opened to be read here: the mode is 'rb'")
+    if engine not in ("auto", "pyarrow", "fastparquet"):
+        raise ValueError(f"{engine!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
     if fs is None:
         first = path if not isinstance(path, (list, tuple, set)) else next(iter(path), "")
         fs = url_to_fs(stringify_path(first), **(storage_options or {}))[0]
@@ -251,8 +253,6 @@ def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
     engines: dict[str, type[Any]] = {"pyarrow": PyarrowEngine, "fastparquet": FastparquetEngine}
     if name in engines:
         return engines[name]()
-    if name != "auto":
-        raise ValueError(f"{name!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
     for made in engines.values():
         try:
             return made()

@@ -15,12 +15,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from fsspec._sockets import watch
 
 
-class _HTTPConnection(HTTPConnectionPool.ConnectionCls):  # type: ignore[name-defined,misc]
+class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
     def _new_conn(self) -> Any:
         return watch(super()._new_conn())
 
 
-class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):  # type: ignore[name-defined,misc]
+class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):
     def _new_conn(self) -> Any:
         return watch(super()._new_conn())  # TLS is spoken through the same descriptor
 
