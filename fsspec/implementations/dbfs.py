@@ -1,0 +1,299 @@
+"""The files of a Databricks workspace (DBFS), by its REST API 2.0.
+
+The service takes and gives a megabyte at a time, as base64 in JSON.  A file that is written
+in a transaction has another name until it is committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any, NoReturn
+
+from fsspec._plans.globbing import has_magic
+from fsspec.implementations._rest import RestFileSystem
+from fsspec.spec import AbstractBufferedFile
+
+__all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
+
+_BLOCK = 2**20
+_DELETES = 1000
+"""How often to go on with a delete that the service does bit by bit."""
+_KINDS: dict[str, type[OSError]] = {
+    "RESOURCE_DOES_NOT_EXIST": FileNotFoundError,
+    "RESOURCE_ALREADY_EXISTS": FileExistsError,
+    "PERMISSION_DENIED": PermissionError,
+    "IO_ERROR": OSError,
+}
+
+
+class DatabricksException(Exception):
+    """An error of the service that no built-in one stands for.
+
+    Parameters
+    ----------
+    error_code
+        the service's name for it
+    message, details
+        what the service says
+    """
+
+    def __init__(self, error_code: str, message: str, details: Any = None) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        self.message = message
+        self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.error_code, self.message, self.details)
+
+
+class DatabricksFileSystem(RestFileSystem):
+    """The files of one workspace.
+
+    Parameters
+    ----------
+    instance
+        its host, or a URL where that is not to be asked by https
+    token
+        a personal access token
+    **kwargs
+        as for `AbstractFileSystem`
+    """
+
+    protocol = "dbfs"
+    root_marker = "/"
+
+    def __init__(self, instance: str, token: str, **kwargs: Any) -> None:
+        self.instance = instance
+        self.token = token
+        super().__init__(**kwargs)
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.instance!r})"
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        text = str(path)
+        text = text.removeprefix("dbfs:") if text.startswith("dbfs:/") else text
+        return "/" + text.strip("/")
+
+    # requests ------------------------------------------------------------------------
+    def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> Any:
+        """The answer of one endpoint; an error is raised with the path that it is about."""
+        base = self.instance if "://" in self.instance else f"https://{self.instance}"
+        url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"
+        if method == "GET":
+            return self._json(method, url, about, params=told)
+        return self._json(method, url, about, json=told)
+
+    def _raise(self, response: Any, path: str) -> NoReturn:
+        try:
+            told = response.json()
+        except ValueError:
+            told = None
+        code = told.get("error_code") if isinstance(told, dict) else None
+        if code is None or response.status_code in (401, 403):
+            super()._raise(response, path)
+        kind = _KINDS.get(code)
+        message = self._told(response)
+        if kind is FileNotFoundError:
+            raise kind(path)
+        if kind is not None:
+            raise kind(f"{path!r}: {message}")
+        raise DatabricksException(code, f"{path!r}: {message} ({code})", told.get("details"))
+
+    # listing -------------------------------------------------------------------------
+    @staticmethod
+    def _described(told: dict[str, Any]) -> dict[str, Any]:
+        entry = {
+            "name": told["path"],
+            "type": "directory" if told["is_dir"] else "file",
+            "size": told["file_size"],
+        }
+        if told.get("modification_time"):
+            entry["mtime"] = told["modification_time"] / 1000
+        return entry
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What a folder holds; one request, unless it is remembered and ``refresh`` is not set."""
+        path = self._strip_protocol(path)
+        entries = None if kwargs.get("refresh") else self._ls_from_cache(path)
+        if entries is None:
+            told = self._call("list", path, "GET", path=path)
+            entries = [self._described(each) for each in told.get("files", ())]
+            if not (len(entries) == 1 and entries[0]["name"] == path):
+                self.dircache[path] = entries
+        return list(entries) if detail else [entry["name"] for entry in entries]
+
+    def _ls_from_cache(self, path: str) -> list[dict[str, Any]] | None:
+        """As the base class, but of a folder its own listing only."""
+        path = self._strip_protocol(path)
+        if path in self.dircache:
+            return self.dircache[path]
+        found = super()._ls_from_cache(path) if path != "/" else None
+        return found if found is not None and found[0]["type"] == "file" else None
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """The entry of one path, by one request."""
+        path = self._strip_protocol(path)
+        return self._described(self._call("get-status", path, "GET", path=path))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        super().invalidate_cache(path)
+        if path is None:
+            self.dircache.clear()
+        else:
+            path = self._strip_protocol(path)
+            self.dircache.pop(path, None)
+            self.dircache.pop(self._parent(path), None)
+
+    # changing ------------------------------------------------------------------------
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if self.exists(path):
+            raise FileExistsError(path)
+        if not create_parents and not self.isdir(self._parent(path)):
+            raise FileNotFoundError(self._parent(path))
+        self._call("mkdirs", path, path=path)
+        self.dircache.clear()  # of any folder on the way
+
+    def makedirs(self, path: str, exist_ok: bool = True) -> None:
+        path = self._strip_protocol(path)
+        if not exist_ok and self.exists(path):
+            raise FileExistsError(path)
+        self._call("mkdirs", path, path=path)
+        self.dircache.clear()
+
+    def rm(self, path: Any, recursive: bool = False, **kwargs: Any) -> None:
+        """Remove files, or folders: empty ones, with ``recursive`` all.
+
+        The service removes large folders bit by bit, and is asked until nothing is left.
+        """
+        several = not isinstance(path, str) or has_magic(path)
+        paths = self.expand_path(path) if several else [self._strip_protocol(path)]
+        for each in paths:
+            self._delete(each, recursive)
+            self.invalidate_cache(each)
+
+    def _delete(self, path: str, recursive: bool) -> None:
+        if not self.exists(path):  # the service is silent about it
+            raise FileNotFoundError(path)
+        for _ in range(_DELETES):
+            try:
+                self._call("delete", path, path=path, recursive=recursive)
+                return
+            except DatabricksException as error:
+                if error.error_code != "PARTIAL_DELETE":
+                    raise
+        raise OSError(f"{path!r} is not removed after {_DELETES} requests; some of it is")
+
+    def _rm(self, path: str) -> None:
+        self.rm(path)
+
+    rmdir = _rm
+
+    def mv(
+        self,
+        source_path: str,
+        destination_path: str,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Move a file, or a folder as a whole, by one request."""
+        if maxdepth is not None:
+            raise NotImplementedError("a folder is moved as a whole, not to some depth")
+        source, target = self._strip_protocol(source_path), self._strip_protocol(destination_path)
+        if source != target:
+            self._call("move", source, source_path=source, destination_path=target)
+            self.dircache.clear()
+
+    # files ---------------------------------------------------------------------------
+    def _open(self, path: str, mode: str = "rb", block_size: Any = "default", **kwargs: Any) -> Any:
+        return DatabricksFile(self, path, mode=mode, block_size=block_size, **kwargs)
+
+
+class DatabricksFile(AbstractBufferedFile):
+    """A file of the service, a megabyte at a time.
+
+    Raises
+    ------
+    ValueError
+        for another block size
+    """
+
+    DEFAULT_BLOCK_SIZE = _BLOCK
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        mode: str = "rb",
+        block_size: Any = "default",
+        autocommit: bool = True,
+        cache_type: str = "readahead",
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if block_size not in (None, "default", _BLOCK):
+            self.closed = True
+            raise ValueError(f"the block size of the service is {_BLOCK}, not {block_size}")
+        self._target = path if autocommit else f"{path}.{os.urandom(6).hex()}.part"
+        super().__init__(
+            fs,
+            path,
+            mode=mode,
+            block_size=_BLOCK,
+            autocommit=autocommit,
+            cache_type=cache_type,
+            cache_options=cache_options,
+            **kwargs,
+        )
+        if mode == "ab":
+            self.closed = True
+            raise NotImplementedError(f"{path!r}: the service cannot append to files")
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        parts = []
+        while start < end:
+            length = min(end - start, _BLOCK)
+            told = self.fs._call("read", self.path, "GET", path=self.path, offset=start, length=length)
+            try:
+                data = base64.b64decode(told["data"])
+            except ValueError:
+                data = b""
+            if not data:
+                raise OSError(f"{self.path!r}: nothing came of bytes {start} to {end}; try again")
+            parts.append(data)
+            start += len(data)
+        return b"".join(parts)
+
+    def _initiate_upload(self) -> None:
+        overwrite = self.mode != "xb"
+        told = self.fs._call("create", self.path, path=self._target, overwrite=overwrite)
+        self.handle = told["handle"]
+
+    def _upload_chunk(self, final: bool = False) -> bool | None:
+        self.buffer.seek(0)
+        while block := self.buffer.read(_BLOCK):
+            data = base64.b64encode(block).decode()
+            self.fs._call("add-block", self.path, handle=self.handle, data=data)
+        if final:
+            self.fs._call("close", self.path, handle=self.handle)
+        return None
+
+    def commit(self) -> None:
+        """Give it its name, if it has another."""
+        if self._target != self.path:
+            if self.fs.exists(self.path):
+                self.fs.rm(self.path)
+            self.fs.mv(self._target, self.path)
+
+    def discard(self) -> None:
+        """Remove what was sent."""
+        if self._target != self.path and self.offset is not None and self.fs.exists(self._target):
+            self.fs.rm(self._target)

@@ -1,0 +1,159 @@
+"""Gists, by GitHub's REST API: a few files without folders.
+
+The list of files is fetched as the instance is made; a file is fetched whole when it is read.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fsspec.implementations._rest import RestFileSystem
+from fsspec.utils import infer_storage_options
+
+__all__ = ["GistFileSystem"]
+
+_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+
+
+class GistFileSystem(RestFileSystem):
+    """The files of one gist.
+
+    Parameters
+    ----------
+    gist_id
+        what its URL ends in
+    filenames
+        the files to know of; by default all
+    sha
+        a revision; by default the latest
+    username, token
+        for more requests an hour; a token alone will do
+    timeout
+        seconds to connect, and to wait for bytes
+    **kwargs
+        as for `AbstractFileSystem`
+
+    Raises
+    ------
+    ValueError
+        for a user name without a token
+    FileNotFoundError
+        if there is no such gist, or none of these files in it
+    """
+
+    protocol = "gist"
+    gist_url = "https://api.github.com/gists/{gist_id}"
+    gist_rev_url = "https://api.github.com/gists/{gist_id}/{sha}"
+
+    def __init__(
+        self,
+        gist_id: str,
+        filenames: list[str] | None = None,
+        sha: str | None = None,
+        username: str | None = None,
+        token: str | None = None,
+        timeout: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if username is not None and token is None:
+            raise ValueError("a user name is of no use without a token; a token is without a user name")
+        self.gist_id = gist_id
+        self.filenames = filenames
+        self.sha = sha
+        self.username = username
+        self.token = token
+        if timeout is not None:
+            self.timeout = timeout
+        self._files()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.gist_id!r}, sha={self.sha!r})"
+
+    @property
+    def kw(self) -> dict[str, Any]:
+        """What the requests carry; it holds the token."""
+        if self.token is None:
+            return {"headers": dict(_HEADERS)}
+        if self.username is None:
+            return {"headers": {**_HEADERS, "Authorization": f"Bearer {self.token}"}}
+        return {"headers": dict(_HEADERS), "auth": (self.username, self.token)}
+
+    def _place(self) -> str:
+        address = self.gist_url if self.sha is None else self.gist_rev_url
+        return address.format(gist_id=quote(self.gist_id, safe=""), sha=quote(self.sha or "", safe=""))
+
+    def _files(self) -> list[dict[str, Any]]:
+        if "" not in self.dircache:
+            what = f"gist {self.gist_id} at {self.sha or 'latest'}"
+            told = self._json("GET", self._place(), what, **self.kw)
+            found = {
+                name: {"name": name, "type": "file", "size": each["size"], "raw_url": each["raw_url"]}
+                for name, each in told["files"].items()
+                if each is not None  # it was removed in this revision
+            }
+            for name in self.filenames or ():
+                if name not in found:
+                    raise FileNotFoundError(name)
+            self._listed = [found[name] for name in self.filenames or found]
+            self.dircache[""] = self._listed
+        return self._listed
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        """The name of a file: what a URL says before it is of the gist."""
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        text = str(path)
+        if "://" in text:
+            return text.partition("://")[2].partition("/")[2].rstrip("/").rpartition("/")[2]
+        return text.strip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        options = infer_storage_options(path)
+        found: dict[str, Any] = {}
+        if "username" in options:
+            found["username"] = options["username"]
+        if "password" in options:
+            found["token"] = options["password"]
+        if options.get("host"):
+            found["gist_id"] = options["host"]
+            parts = [part for part in options["path"].split("/") if part]
+            if len(parts) > 1:
+                found["sha"] = parts[0]
+            if parts:
+                found["filenames"] = [parts[-1]]
+        return found
+
+    def ls(self, path: str = "", detail: bool = False, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        found = [entry for entry in self._files() if not path or entry["name"] == path]
+        if path and not found:
+            raise FileNotFoundError(path)
+        return [dict(entry) for entry in found] if detail else [entry["name"] for entry in found]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        return self.ls(path, detail=True)[0] if path else {"name": "", "type": "directory", "size": 0}
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        super().invalidate_cache(path)
+        self.dircache.clear()
+
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
+        """A file, which is fetched whole by one request."""
+        if mode != "rb":
+            raise NotImplementedError("gists are only read here")
+        entry = self.info(path)
+        if entry["type"] != "file":
+            raise IsADirectoryError(path)
+        url = entry["raw_url"]
+        # whoever serves the content needs no token, and is not to be told it
+        same = urlsplit(url).netloc == urlsplit(self.gist_url).netloc
+        data = self._request("GET", url, path, **(self.kw if same else {})).content
+        if len(data) != entry["size"]:
+            raise OSError(f"{path!r}: {len(data)} of {entry['size']} bytes came; try again")
+        return io.BytesIO(data)

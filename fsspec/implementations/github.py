@@ -1,0 +1,296 @@
+"""Repositories on GitHub, by its REST API.
+
+Folders are read as trees (one request each, remembered), files by the contents API.  A
+reference (branch, tag or commit) is fixed when the instance is made; ``sha`` of an
+operation takes another.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+from urllib.parse import quote
+
+from fsspec._plans.globbing import has_magic
+from fsspec.implementations._rest import RestFileSystem
+from fsspec.utils import infer_storage_options
+
+__all__ = ["GithubFileSystem"]
+
+_TYPES = {"blob": "file", "tree": "directory"}
+_RAW = {"Accept": "application/vnd.github.raw"}
+_LFS = b"version https://git-lfs.github.com/"
+Entry = dict[str, Any]
+
+
+class GithubFileSystem(RestFileSystem):
+    """The files of one repository at one reference.
+
+    Parameters
+    ----------
+    org, repo
+        the owner and the name of the repository
+    sha
+        branch, tag or commit; by default the branch that is the repository's own default
+    username, token
+        for private repositories, removing, and more requests an hour; a token alone will do
+    timeout
+        seconds to connect, and to wait for bytes
+    **kwargs
+        as for `AbstractFileSystem`
+
+    Raises
+    ------
+    ValueError
+        for a user name without a token
+    FileNotFoundError
+        if there is no such repository, or it is not for everybody to see
+    """
+
+    url = "https://api.github.com/repos/{org}/{repo}/git/trees/{sha}"
+    content_url = "https://api.github.com/repos/{org}/{repo}/contents/{path}?ref={sha}"
+    protocol = "github"
+    timeout = (60, 60)
+
+    def __init__(
+        self,
+        org: str,
+        repo: str,
+        sha: str | None = None,
+        username: str | None = None,
+        token: str | None = None,
+        timeout: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if username is not None and token is None:
+            raise ValueError("a user name is of no use without a token; a token is without a user name")
+        self.org = org
+        self.repo = repo
+        self.username = username
+        self.token = token
+        if timeout is not None:
+            self.timeout = timeout
+        self.root = sha or self._json("GET", self._about(), f"{org}/{repo}", **self.kw)["default_branch"]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.org!r}, {self.repo!r}, sha={self.root!r})"
+
+    @property
+    def kw(self) -> dict[str, Any]:
+        """What the requests carry to say who asks; it holds the token."""
+        if self.token is None:
+            return {}
+        if self.username is None:
+            return {"headers": {"Authorization": f"Bearer {self.token}"}}
+        return {"auth": (self.username, self.token)}
+
+    def _about(self, what: str = "") -> str:
+        base = self.url.partition("/repos/")[0]
+        return f"{base}/repos/{quote(self.org, safe='')}/{quote(self.repo, safe='')}{what}"
+
+    # the repository ------------------------------------------------------------------
+    @classmethod
+    def repos(cls, org_or_user: str, is_org: bool = True) -> list[str]:
+        """The names of the public repositories of an organisation, or of a user.
+
+        One request for each hundred.
+        """
+        import requests
+
+        kind = "orgs" if is_org else "users"
+        base = cls.url.partition("/repos/")[0]
+        url = f"{base}/{kind}/{quote(org_or_user, safe='')}/repos?per_page=100"
+        names: list[str] = []
+        with requests.Session() as session:
+            while url:
+                response = session.get(url, timeout=cls.timeout)
+                if response.status_code == 404:
+                    raise FileNotFoundError(f"there is no {kind[:-1]} {org_or_user!r} on GitHub")
+                response.raise_for_status()
+                names += [repo["name"] for repo in response.json()]
+                url = _next(response, base)
+        return names
+
+    def _names(self, what: str) -> list[str]:
+        names: list[str] = []
+        url = self._about(f"/{what}?per_page=100")
+        while url:
+            response = self._request("GET", url, f"{self.org}/{self.repo} {what}", **self.kw)
+            names += [each["name"] for each in response.json()]
+            url = _next(response, self.url.partition("/repos/")[0])
+        return names
+
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags; one request for each hundred."""
+        return self._names("tags")
+
+    @property
+    def branches(self) -> list[str]:
+        """The names of the branches; one request for each hundred."""
+        return self._names("branches")
+
+    @property
+    def refs(self) -> dict[str, list[str]]:
+        """The names of all ``tags`` and ``branches``."""
+        return {"tags": self.tags, "branches": self.branches}
+
+    # paths ---------------------------------------------------------------------------
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        text = str(path)
+        if text.startswith("github://") and "@" in text.partition("://")[2].partition("/")[0]:
+            return text.partition("://")[2].partition("/")[2].rstrip("/")
+        return super()._strip_protocol(path)
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        options = infer_storage_options(path)
+        if "username" not in options:
+            return {}
+        found = {"org": options["username"], "repo": options.get("password", "")}
+        if options.get("host"):
+            found["sha"] = options["host"]
+        return {name: value for name, value in found.items() if value}
+
+    # listing -------------------------------------------------------------------------
+    def ls(
+        self, path: str, detail: bool = False, sha: str | None = None, _sha: str | None = None, **kwargs: Any
+    ) -> list[Any]:
+        """What a folder holds, at a reference; one request for each level not known yet.
+
+        Parameters
+        ----------
+        sha
+            another reference than the instance's; such listings are not remembered
+        """
+        path = self._strip_protocol(path).strip("/")
+        known: Any = self.dircache if sha in (None, self.root) else {}
+        entries = self._entries(path, sha or self.root, known, _sha)
+        return list(entries) if detail else sorted(entry["name"] for entry in entries)
+
+    def _entries(self, path: str, ref: str, known: Any, tree: str | None = None) -> list[Entry]:
+        if path in known:
+            return known[path]
+        if tree is None and path:
+            entry = self._entry(path, ref, known)
+            if entry["type"] != "directory":
+                return [entry]
+            tree = entry["sha"]
+        url = self.url.format(org=self.org, repo=self.repo, sha=quote(tree or ref, safe=""))
+        told = self._json("GET", url, path or f"{self.org}/{self.repo} at {ref}", **self.kw)
+        if told.get("truncated"):
+            raise OSError(f"GitHub lists only a part of {path!r}, which holds too much")
+        entries = [
+            {
+                "name": f"{path}/{each['path']}".lstrip("/"),
+                "mode": each["mode"],
+                "type": _TYPES.get(each["type"], "other"),  # a commit of another repository
+                "size": each.get("size", 0),
+                "sha": each["sha"],
+            }
+            for each in told["tree"]
+        ]
+        known[path] = entries
+        return entries
+
+    def _entry(self, path: str, ref: str, known: Any) -> Entry:
+        parent = path.rpartition("/")[0]
+        siblings = self._entries(parent, ref, known)
+        for entry in siblings:
+            if entry["name"] == path:
+                return entry
+        raise FileNotFoundError(path)
+
+    def info(self, path: str, sha: str | None = None, **kwargs: Any) -> Entry:
+        path = self._strip_protocol(path).strip("/")
+        if not path:
+            return {"name": "", "type": "directory", "size": 0}
+        return dict(self._entry(path, sha or self.root, self.dircache if sha in (None, self.root) else {}))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        super().invalidate_cache(path)
+        self.dircache.clear()
+
+    # files ---------------------------------------------------------------------------
+    def _content(self, path: str, sha: str | None, **headers: str) -> Any:
+        url = self.content_url.format(
+            org=self.org, repo=self.repo, path=quote(path), sha=quote(sha or self.root, safe="")
+        )
+        options = {**self.kw, "headers": {**self.kw.get("headers", {}), **headers}}
+        return self._request("GET", url, path, **options)
+
+    def _open(  # type: ignore[override]
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        sha: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A file, which is fetched whole; one request, two for those above a megabyte and of LFS."""
+        if mode != "rb":
+            raise NotImplementedError("files on GitHub are not written here: commit and push them")
+        path = path.strip("/")
+        told = self._content(path, sha).json()
+        if not isinstance(told, dict):
+            raise IsADirectoryError(path)
+        if told.get("encoding") == "base64":
+            try:
+                data = base64.b64decode(told["content"])
+            except ValueError:
+                raise OSError(f"{path!r}: the content that GitHub sent is not whole; try again") from None
+        else:
+            data = self._content(path, sha, **_RAW).content
+        if data.startswith(_LFS) and told.get("download_url"):
+            return io.BytesIO(self._request("GET", told["download_url"], path).content)
+        if len(data) != told.get("size", len(data)):
+            raise OSError(f"{path!r}: {len(data)} of {told['size']} bytes came; try again")
+        return io.BytesIO(data)
+
+    def rm(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, message: str | None = None
+    ) -> None:
+        """Remove files, by a commit for each.
+
+        Parameters
+        ----------
+        message
+            of the commits
+        """
+        literal = isinstance(path, str) and not recursive and not has_magic(path)
+        paths = [path] if literal else self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        for each in reversed(paths):
+            if literal or not self.isdir(each):
+                self.rm_file(each, message)
+
+    def rm_file(self, path: str, message: str | None = None, **kwargs: Any) -> None:
+        """Remove one file from the branch, by a commit.
+
+        Raises
+        ------
+        ValueError
+            without a token
+        """
+        if self.token is None:
+            raise ValueError("removing from a repository needs a token")
+        path = self._strip_protocol(path).strip("/")
+        self.dircache.clear()  # what is removed is named by its present content
+        entry = self._entry(path, self.root, self.dircache)
+        if entry["type"] != "file":
+            raise IsADirectoryError(path)
+        url = self._about(f"/contents/{quote(path)}")
+        told = {"message": message or f"Remove {path}", "sha": entry["sha"], "branch": self.root}
+        self._request("DELETE", url, path, json=told, **self.kw)
+        self.invalidate_cache()
+
+
+def _next(response: Any, base: str) -> str:
+    """The URL of the next page, where there is one and it is the service's own."""
+    url = response.links.get("next", {}).get("url", "")
+    return url if url.startswith(f"{base}/") else ""

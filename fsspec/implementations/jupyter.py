@@ -1,0 +1,161 @@
+"""The files of a Jupyter server (notebook, lab, hub), by its contents API.
+
+Each file goes whole, as base64 in JSON: what is written is sent as it is closed.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+
+from fsspec.implementations._rest import RestFileSystem
+from fsspec.spec import AbstractBufferedFile
+
+__all__ = ["JupyterFileSystem", "SimpleFileWriter"]
+
+
+class JupyterFileSystem(RestFileSystem):
+    """The files of one server.
+
+    Parameters
+    ----------
+    url
+        its address, as a browser has it; a ``token`` in its query is taken out of it
+    tok
+        the token, where it is not in the URL
+    **kwargs
+        as for `AbstractFileSystem`
+    """
+
+    protocol = ("jupyter", "jlab")  # type: ignore[assignment]
+
+    def __init__(self, url: str, tok: str | None = None, **kwargs: Any) -> None:
+        parts = urlsplit(url)
+        if tok is None:
+            tok = parse_qs(parts.query).get("token", [None])[0]
+        place = parts.path.rstrip("/")
+        if place.endswith(("/lab", "/tree")):  # pages of the server, not the server
+            place = place.rpartition("/")[0]
+        self.url = urlunsplit((parts.scheme, parts.netloc, f"{place}/api/contents", "", ""))
+        super().__init__(**kwargs)
+        if tok is not None:
+            self.session.headers["Authorization"] = f"token {tok}"
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{type(self).__name__}({parts.scheme}://{parts.netloc.rpartition('@')[2]})"
+
+    def _at(self, path: str) -> str:
+        return f"{self.url}/{quote(path.strip('/'))}"
+
+    @staticmethod
+    def _described(told: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in told.items() if name not in ("path", "content")}
+        kind = "directory" if told["type"] == "directory" else "file"  # there are notebooks as well
+        return {**kept, "name": told["path"], "type": kind}
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        told = self._json("GET", self._at(path), path)
+        if told["type"] == "directory":
+            entries = [self._described(each) for each in told["content"] or ()]
+        else:
+            entries = [self._described(told)]
+        return entries if detail else [entry["name"] for entry in entries]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """The entry of one path, by one request."""
+        path = self._strip_protocol(path)
+        return self._described(self._json("GET", self._at(path), path, params={"content": "0"}))
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """The bytes of a file, which is fetched whole, or a part of them."""
+        path = self._strip_protocol(path)
+        told = self._json("GET", self._at(path), path, params={"type": "file", "format": "base64"})
+        if told["type"] == "directory":
+            raise IsADirectoryError(path)
+        if told.get("format") == "base64":
+            try:
+                data = base64.b64decode(told["content"])
+            except ValueError:
+                raise OSError(f"{path!r}: the content that the server sent is not whole; try again") from None
+        else:
+            data = told["content"].encode("utf-8")
+        return data[start:end]
+
+    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
+        path = self._strip_protocol(path)
+        if mode == "create" and self.exists(path):
+            raise FileExistsError(path)
+        told = {
+            "name": path.rpartition("/")[2],
+            "path": path.strip("/"),
+            "type": "file",
+            "format": "base64",
+            "content": base64.b64encode(value).decode(),
+        }
+        self._request("PUT", self._at(path), path, json=told)
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if self.exists(path):
+            raise FileExistsError(path)
+        parent = self._parent(path)
+        if create_parents and parent.strip("/") and not self.exists(parent):
+            self.mkdir(parent)
+        self._request("PUT", self._at(path), path, json={"type": "directory"})
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        try:
+            self.mkdir(path)
+        except FileExistsError:
+            if not exist_ok or not self.isdir(path):
+                raise
+
+    def _rm(self, path: str) -> None:
+        path = self._strip_protocol(path)
+        self._request("DELETE", self._at(path), path)
+
+    rmdir = _rm
+
+    def mv(
+        self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+    ) -> None:
+        """Move a file, or a folder as a whole, by one request."""
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        if path1 != path2:
+            self._request("PATCH", self._at(path1), path1, json={"path": path2.strip("/")})
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        self.pipe_file(path2, self.cat_file(path1))
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        """A file: one that is read is fetched whole, one that is written is sent as it is closed."""
+        path = self._strip_protocol(path)
+        if mode == "rb":
+            return io.BytesIO(self.cat_file(path))
+        if mode == "xb" and self.exists(path):
+            raise FileExistsError(path)
+        if mode not in ("wb", "xb"):
+            raise NotImplementedError(f"{path!r}: files on a Jupyter server are read or written anew")
+        return SimpleFileWriter(self, path, mode=mode, **kwargs)
+
+
+class SimpleFileWriter(AbstractBufferedFile):
+    """A file that is sent whole at its end."""
+
+    def _upload_chunk(self, final: bool = False) -> bool:
+        """Send the file if it is at its end; until then all of it stays in the buffer."""
+        if final and self.autocommit:
+            self.commit()
+        return False
+
+    def commit(self) -> None:
+        """Send it."""
+        self.fs.pipe_file(self.path, self.buffer.getvalue())
+
+    def discard(self) -> None:
+        """Forget it."""
+        self.buffer = io.BytesIO()
