@@ -70,7 +70,7 @@ GUARDS = (
                 "",
             ),
         ),
-        _matrix("http/fork/neither", "https/fork/opted"),
+        (f"{LOCKS}::test_a_childs_end_takes_no_time[neither]", *_matrix("s3/fork/neither")),
     ),
     Guard(
         "keeping",

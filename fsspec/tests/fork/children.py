@@ -11,7 +11,10 @@ from fsspec.exceptions import ForkError
 from fsspec.tests.fork.crossings import Crossing
 
 MODES = ("opted", "by hand", "reset_loop", "neither")
-"""FSSPEC_FORK_RESET=1; reset_after_fork(); the instance's reset_loop(); none of them."""
+"""FSSPEC_FORK_RESET=1; reset_after_fork(); the instance's reset_loop(); none of them.
+
+What was sent to a new interpreter was not inherited and works in each: "sent".
+"""
 
 
 def _refused(use: Callable[[Any], None], handle: Any) -> str:

@@ -52,6 +52,8 @@ class Crossing:
         it has connections, or an instance that has: refused where nothing allows it.
     strict
         refused in a child in every mode.
+    variant
+        one of a family that is tried by hand as well: the other modes are enough.
     resets
         its ``instance`` has all that ``reset_loop`` has to reach.
     pickles
@@ -62,6 +64,7 @@ class Crossing:
 
     connects = True
     strict = False
+    variant = False
     resets = True
     pickles = True
     needs: tuple[str, ...] = ()

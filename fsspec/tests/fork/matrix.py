@@ -38,9 +38,7 @@ _BY_WAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | Non
     # rows, modes, what the child does (None: everything that ends by the way's own exit)
     "thread": (_SOME, ("opted", "neither"), None),
     "callback": (_SOME, ("opted", "neither"), None),
-    "generations": (
-        (*_SOME, "https file", "s3 file background"), ("opted", "by hand", "neither"), ("use", "exit", "drop")
-    ),
+    "generations": ((*_SOME, "https file"), ("opted", "by hand", "neither"), ("use", "drop")),
     "process": (_SOME, ("opted", "neither"), None),
     "fork in process": (("http", "s3"), ("opted", "neither"), None),
     "C": (_SOME, ("opted", "neither"), ("use", "drop", "exit")),
@@ -80,7 +78,7 @@ class Column:
 
 def _modes(name: str) -> tuple[str, ...]:
     crossing = CROSSINGS[name]
-    if not crossing.connects or crossing.strict:
+    if not crossing.connects or crossing.strict or crossing.variant:
         return ("opted", "neither")
     return MODES if crossing.resets else tuple(mode for mode in MODES if mode != "reset_loop")
 

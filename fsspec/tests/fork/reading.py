@@ -265,7 +265,7 @@ class WalkingLines(HTTP):
 
 
 def _cached(base: type[Crossing], kind: str) -> type[Crossing]:
-    body = {"cache": kind, "__doc__": base.__doc__, "__module__": __name__}
+    body = {"cache": kind, "variant": True, "__doc__": base.__doc__, "__module__": __name__}
     return type(f"{base.__name__}_{kind}", (base,), body)
 
 
@@ -280,7 +280,7 @@ READING: dict[str, type[Crossing]] = {
     "http stream": HTTPStream,
     "requests file": RequestsFile,
     "s3 file": S3File,
-    **{f"s3 file {kind}": _cached(S3File, kind) for kind in ("bytes", "blockcache", "background", "none")},
+    **{f"s3 file {kind}": _cached(S3File, kind) for kind in ("background", "none")},
     "local file": LocalFile,
     "text": Text,
     "http text": HTTPText,

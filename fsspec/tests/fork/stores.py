@@ -223,7 +223,7 @@ class SFTPFile(_Half, SFTP):
     pickles = False
 
     def make(self) -> Any:
-        return self.begun(super().make().open("/data0.bin"))
+        return self.begun(super().make().open("/data0.bin", block_size=2**15))
 
 
 def _kinds(base: type[Crossing], name: str, *kinds: str) -> dict[str, type[Crossing]]:
