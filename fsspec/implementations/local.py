@@ -302,8 +302,8 @@ class LocalFileSystem(AbstractFileSystem):
         callback.set_size(size)
         callback.absolute_update(size)
 
-    def mv(self, path: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
-        shutil.move(self._strip_protocol(path), self._strip_protocol(path2))
+    def mv(self, path1: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
+        shutil.move(self._strip_protocol(path1), self._strip_protocol(path2))
 
     def link(self, src: str, dst: str, **kwargs: Any) -> None:
         """Make ``dst`` another name of the file ``src``."""
