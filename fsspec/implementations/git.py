@@ -1,0 +1,139 @@
+"""The files of a local git repository at one of its commits, by pygit2.
+
+What a reference stands for is looked up at each operation, so that a branch that moves is
+followed.  Nothing is written.  A repository may be read on in a forked child: objects are
+found by their digests, and no position in a file is shared.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import pygit2
+
+from fsspec.spec import AbstractFileSystem
+
+__all__ = ["GitFileSystem"]
+
+
+class GitFileSystem(AbstractFileSystem):
+    """A repository's files.
+
+    Parameters
+    ----------
+    path, fo
+        the repository, or a folder in its working tree; by default the working folder
+    ref
+        branch, tag or the beginning of a commit's digest; by default what HEAD is on
+    **kwargs
+        as for `AbstractFileSystem`
+
+    Raises
+    ------
+    FileNotFoundError
+        if there is no repository
+    """
+
+    protocol = "git"
+    root_marker = ""
+    cachable = True
+
+    def __init__(
+        self, path: str | None = None, fo: str | None = None, ref: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        place = os.fspath(path or fo or os.getcwd())
+        try:
+            self.repo = pygit2.Repository(place)
+        except (pygit2.GitError, KeyError) as error:
+            raise FileNotFoundError(f"there is no git repository at {place!r} ({error})") from error
+        if ref is None:
+            ref = "HEAD" if self.repo.head_is_unborn else self.repo.head.shorthand
+        self.ref = ref
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        """The path in the repository, of ``git://REPOSITORY:REF@PATH``."""
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        text = super()._strip_protocol(path)
+        if "://" in os.fspath(path) or text != os.fspath(path):
+            text = text.rpartition("@")[2] if "@" in text else text.rpartition(":")[2]
+        return text.strip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        rest = path.removeprefix("git://")
+        found = {}
+        place, colon, inside = rest.partition(":")
+        if colon:
+            found["path"] = place
+        else:
+            inside = rest
+        ref, at, _ = inside.partition("@")
+        if at:
+            found["ref"] = ref
+        return found
+
+    # -- looking up ------------------------------------------------------------
+
+    def _object(self, path: str, ref: str | None) -> tuple[Any, int]:
+        """The tree or blob at a path, and its mode."""
+        ref = ref or self.ref
+        try:
+            found: Any = self.repo.revparse_single(ref).peel(pygit2.Tree)
+        except (pygit2.GitError, KeyError, ValueError) as error:
+            raise FileNotFoundError(f"{self.repo.path} has no commit {ref!r}, to find {path!r} in") from error
+        mode = int(pygit2.enums.FileMode.TREE)
+        for part in filter(None, path.split("/")):
+            if not isinstance(found, pygit2.Tree) or part not in found:
+                raise FileNotFoundError(path)
+            found = found[part]
+            mode = int(found.filemode)
+        return found, mode
+
+    @staticmethod
+    def _described(found: Any, mode: int, name: str) -> dict[str, Any]:
+        kinds = {pygit2.Tree: "directory", pygit2.Blob: "file"}
+        kind = next((text for cls, text in kinds.items() if isinstance(found, cls)), "other")
+        size = found.size if kind == "file" else 0
+        return {"type": kind, "name": name, "hex": str(found.id), "mode": f"{mode:o}", "size": size}
+
+    def ls(self, path: str, detail: bool = True, ref: str | None = None, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        found, mode = self._object(path, ref)
+        if isinstance(found, pygit2.Tree):
+            start = path and path + "/"
+            entries = [self._described(each, int(each.filemode), start + each.name) for each in found]
+        else:
+            entries = [self._described(found, mode, path)]
+        return entries if detail else [entry["name"] for entry in entries]
+
+    def info(self, path: str, ref: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        return self._described(*self._object(path, ref), path)
+
+    def ukey(self, path: str, ref: str | None = None) -> str:
+        """The digest that git itself knows the content by."""
+        return self.info(path, ref=ref)["hex"]
+
+    # -- reading ---------------------------------------------------------------
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        ref: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if mode != "rb":
+            raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")
+        found, _ = self._object(path, ref)
+        if not isinstance(found, pygit2.Blob):
+            raise IsADirectoryError(path)
+        return io.BytesIO(found.data)
