@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 word = "noticed" if noticed else "NOT NOTICED"
                 print(f"{guard.name}: {word}, {len(noticed)} of {len(guard.tests)} tests fail; {guard.what}")
                 for test in sorted(noticed):
-                    print(f"    {test.rpartition('/')[2]}", flush=True)
+                    print(f"    {test.removeprefix('fsspec/tests/fork/')}", flush=True)
         except Astray as error:
             print(error, file=sys.stderr)
             return 2
