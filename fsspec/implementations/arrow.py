@@ -1,0 +1,462 @@
+"""Filesystems of pyarrow as filesystems of this package, HDFS above all.
+
+What pyarrow has connections for (S3, GCS, Azure, HDFS with its Java machine) lives in
+libraries that cannot be used in a forked child, whatever is reset: such an instance and its
+files raise `ForkError` there.  Those over this machine's files and over memory work on, and
+a file that is read keeps a position of its own, which no other process moves.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from fsspec import _fork
+from fsspec._plans.globbing import has_magic
+from fsspec.exceptions import ForkError
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import (
+    get_package_version_without_import,
+    infer_storage_options,
+    mirror_from,
+    tokenize,
+)
+
+__all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
+
+PYARROW_VERSION = get_package_version_without_import("pyarrow")
+
+_HERE = ("local", "mock")
+"""Types of pyarrow's filesystems that have no connections."""
+_ADVICE = "Libraries below pyarrow do not survive a fork; make it in the child, or start processes by spawn"
+
+
+def wrap_exceptions(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an OSError that says that something does not exist raised as FileNotFoundError."""
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return func(*args, **kwargs)
+        except OSError as error:
+            text = str(error.args[0]) if error.args else ""
+            if type(error) is OSError and ("does not exist" in text or "not found" in text.lower()):
+                raise FileNotFoundError(errno.ENOENT, text) from error
+            raise
+
+    return wrapper
+
+
+class _OfInstance(property):
+    """A property that is text on the class too, where nothing is known of an instance."""
+
+    def __get__(self, obj: Any, owner: type | None = None) -> Any:
+        return "arrow" if obj is None else super().__get__(obj, owner)
+
+
+class ArrowFSWrapper(AbstractFileSystem):
+    """A filesystem of pyarrow.
+
+    Parameters
+    ----------
+    fs
+        a ``pyarrow.fs.FileSystem``
+    **kwargs
+        as for `AbstractFileSystem`
+    """
+
+    root_marker = "/"
+
+    def __init__(self, fs: Any, **kwargs: Any) -> None:
+        self.fs = fs
+        super().__init__(**kwargs)
+        if not self._is_here():
+            _fork.register(self)
+
+    def _is_here(self) -> bool:
+        return self.fs.type_name in _HERE
+
+    def _revive(self, before: dict[str, Any]) -> None:
+        raise ForkError(f"{type(self).__name__} over {before['fs']!r}", _fork.owner_pid(0), advice=_ADVICE)
+
+    @_OfInstance
+    def protocol(self) -> str:  # type: ignore[override]
+        """What pyarrow calls the kind of its filesystem: "local", "s3", "hdfs", ..."""
+        return self.fs.type_name
+
+    @property
+    def fsid(self) -> str:
+        """The kind of filesystem and a digest of what pyarrow knows of its place.
+
+        Raises
+        ------
+        NotImplementedError
+            where it is in memory
+        """
+        try:
+            known = self.fs.__reduce__()[1:]
+        except TypeError:
+            return super().fsid
+        return f"{self.fs.type_name}_{tokenize(known)}"
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = infer_storage_options(path)["path"]
+        return path.rstrip("/") or path[:1]
+
+    def _parent(self, path: str) -> str:  # type: ignore[override]
+        head = self._strip_protocol(path).rpartition("/")[0]
+        return head or self.root_marker
+
+    # looking ---------------------------------------------------------------------------
+    def _found(self, path: str) -> Any:
+        from pyarrow.fs import FileType
+
+        info = self.fs.get_file_info(path)
+        return None if info.type is FileType.NotFound else info
+
+    @staticmethod
+    def _described(info: Any) -> dict[str, Any]:
+        from pyarrow.fs import FileType
+
+        kinds = {FileType.Directory: "directory", FileType.File: "file"}
+        return {
+            "name": info.path,
+            "size": info.size,
+            "type": kinds.get(info.type, "other"),
+            "mtime": info.mtime,
+        }
+
+    def ls(self, path: str, detail: bool = False, **kwargs: Any) -> list[Any]:
+        from pyarrow.fs import FileSelector
+
+        path = self._strip_protocol(path)
+        entry = self.info(path)
+        if entry["type"] == "directory":
+            entries = [self._described(info) for info in self.fs.get_file_info(FileSelector(path))]
+        else:
+            entries = [entry]
+        return entries if detail else [each["name"] for each in entries]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        info = self._found(path)
+        if info is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self._described(info)
+
+    def exists(self, path: str) -> bool:  # type: ignore[override]
+        return self._found(self._strip_protocol(path)) is not None
+
+    def modified(self, path: str) -> Any:
+        return self.info(path)["mtime"]
+
+    # whole files -----------------------------------------------------------------------
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        seekable = bool(start) or (end or 0) < 0
+        return super().cat_file(path, start, end, **{"seekable": seekable, **kwargs})
+
+    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        super().get_file(rpath, lpath, **kwargs)
+
+    @wrap_exceptions
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy a file; the copy has its name once it is whole."""
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        if self.isdir(path1):
+            self.makedirs(path2, exist_ok=True)
+            return
+        partial = _partial(path2)
+        with self._open(path1, "rb", seekable=False) as source:
+            try:
+                with self.fs.open_output_stream(partial) as target:
+                    shutil.copyfileobj(source, target, self.blocksize)
+                self.fs.move(partial, path2)
+            except BaseException:
+                if self._found(partial) is not None:
+                    self.fs.delete_file(partial)
+                raise
+
+    @wrap_exceptions
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:  # type: ignore[override]
+        """Move a file, or a folder as a whole."""
+        self.fs.move(self._strip_protocol(path1), self._strip_protocol(path2))
+
+    # making and removing ---------------------------------------------------------------
+    @wrap_exceptions
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        path = self._strip_protocol(path)
+        if self.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self.fs.create_dir(path, recursive=create_parents)
+
+    @wrap_exceptions
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        path = self._strip_protocol(path)
+        if not exist_ok and self.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self.fs.create_dir(path, recursive=True)
+
+    @wrap_exceptions
+    def rmdir(self, path: str) -> None:
+        path = self._strip_protocol(path)
+        if self.ls(path):  # pyarrow would remove what is in it
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        self.fs.delete_dir(path)
+
+    @wrap_exceptions
+    def rm_file(self, path: str) -> None:
+        self.fs.delete_file(self._strip_protocol(path))
+
+    def _rm(self, path: str) -> None:
+        self.rm(path)
+
+    @wrap_exceptions
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        if maxdepth is not None or not isinstance(path, str) or has_magic(path):
+            several = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+            for each in reversed(several):
+                if self.exists(each) and not (maxdepth is not None and self.isdir(each) and self.ls(each)):
+                    self.rm(each)
+            return
+        path = self._strip_protocol(path)
+        if not self.isdir(path):
+            self.fs.delete_file(path)
+        elif recursive:
+            self.fs.delete_dir(path)
+        else:
+            self.rmdir(path)
+
+    # opening ---------------------------------------------------------------------------
+    @wrap_exceptions
+    def _open(  # type: ignore[override]
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        seekable: bool = True,
+        autocommit: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """A file of pyarrow.
+
+        Parameters
+        ----------
+        seekable
+            if false, one that is read can only be read from its beginning to its end
+        """
+        target = path
+        if mode == "rb" and seekable:
+            stream: Any = _Reader(self.fs.open_input_file(path))
+        elif mode == "rb":
+            stream = self.fs.open_input_stream(path, compression=None)
+        elif mode == "wb":
+            target = path if autocommit else _partial(path)
+            stream = self.fs.open_output_stream(target, compression=None)
+        elif mode == "ab" and autocommit:
+            stream = self.fs.open_append_stream(path, compression=None)
+        else:
+            raise ValueError(f"pyarrow opens files as rb, wb or ab (the last in no transaction), not {mode}")
+        return ArrowFile(self, stream, path, mode, block_size, written_to=target, **kwargs)
+
+
+def _partial(path: str) -> str:
+    """Where a file is written until it may have its name."""
+    return f"{path}.{os.urandom(6).hex()}.part"
+
+
+class _Reader:
+    """A file of pyarrow that is read by position: a forked child shares none."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.loc = 0
+
+    def read(self, nbytes: int | None = -1) -> bytes:
+        if nbytes is None or nbytes < 0:
+            nbytes = max(0, self.stream.size() - self.loc)
+        data = self.stream.read_at(nbytes, self.loc)
+        self.loc += len(data)
+        return data
+
+    def readinto(self, b: Any) -> int:
+        out = memoryview(b).cast("B")
+        data = self.read(out.nbytes)
+        out[: len(data)] = data
+        return len(data)
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        start = {0: 0, 1: self.loc, 2: self.stream.size()}[whence]
+        if start + position < 0:
+            raise ValueError("a file has no bytes before its beginning")
+        self.loc = start + position
+        return self.loc
+
+    def tell(self) -> int:
+        if self.stream.closed:
+            raise ValueError("I/O operation on closed file.")
+        return self.loc
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class _Gone:
+    """What a file has in a forked child in place of a stream that is the parent's."""
+
+    closed = True
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def close(self) -> None:
+        pass
+
+    flush = close
+
+    def _refuse(self, *args: Any) -> Any:
+        raise ForkError(self.what, _fork.owner_pid(_fork.generation - 1), advice=_ADVICE)
+
+    read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
+
+
+@mirror_from(
+    "stream",
+    "close closed flush read readable readinto seek seekable tell writable write".split(),
+)
+class ArrowFile(io.IOBase):
+    """A file of a filesystem of pyarrow.
+
+    Parameters
+    ----------
+    fs
+        the `ArrowFSWrapper`
+    stream
+        the file as pyarrow has it
+    path, mode, block_size
+        what it was opened by
+    written_to
+        where it is written until it is committed, if that is another path
+    """
+
+    def __init__(
+        self,
+        fs: Any,
+        stream: Any,
+        path: str,
+        mode: str,
+        block_size: int | None = None,
+        written_to: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.path = path
+        self.mode = mode
+        self.fs = fs
+        self.stream = stream
+        self.blocksize = self.block_size = block_size
+        self.kwargs = kwargs
+        self._written_to = written_to or path
+        _fork.register(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
+
+    def __enter__(self) -> ArrowFile:
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.stream.size()
+
+    def commit(self) -> None:
+        """Give what was written its name."""
+        if self._written_to != self.path:
+            self.fs.fs.move(self._written_to, self.path)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self._written_to != self.path and self.fs._found(self._written_to) is not None:
+            self.fs.fs.delete_file(self._written_to)
+
+    def _after_fork_in_child(self) -> None:
+        stream = self.stream
+        fs = object.__getattribute__(self.fs, "__dict__")["fs"]  # to touch the instance is to use it
+        if isinstance(stream, _Reader) and fs.type_name in _HERE:
+            return
+        _fork.keep(stream)
+        self.stream = _Gone(repr(self))
+
+
+class HadoopFileSystem(ArrowFSWrapper):
+    """HDFS by libhdfs, which needs Java and Hadoop's own settings (``CLASSPATH`` and so on).
+
+    Parameters
+    ----------
+    host
+        the namenode; "default" is that of Hadoop's settings
+    port
+        0 for that of the settings
+    user
+        who to act as
+    kerb_ticket
+        the path of a Kerberos ticket cache
+    replication
+        how many copies of each block of a file that is written
+    extra_conf
+        further settings of Hadoop
+    **kwargs
+        as for `AbstractFileSystem`
+    """
+
+    protocol = "hdfs"  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        host: str = "default",
+        port: int = 0,
+        user: str | None = None,
+        kerb_ticket: str | None = None,
+        replication: int = 3,
+        extra_conf: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        from pyarrow.fs import HadoopFileSystem as Hadoop
+
+        self.host = host
+        self.port = port
+        fs = Hadoop(
+            host=host,
+            port=port,
+            user=user,
+            kerb_ticket=kerb_ticket,
+            replication=replication,
+            extra_conf=extra_conf,
+        )
+        super().__init__(fs=fs, **kwargs)
+
+    @property
+    def fsid(self) -> str:
+        """The word hdfs and a digest of the host and the port."""
+        return f"hdfs_{tokenize(self.host, self.port)}"
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        options = infer_storage_options(path)
+        found = {name: options[name] for name in ("host", "port") if options.get(name)}
+        if options.get("username"):
+            found["user"] = options["username"]
+        for name, _, value in (term.partition("=") for term in options.get("url_query", "").split("&")):
+            if name == "replication":
+                found[name] = int(value)
+        return found

@@ -1,0 +1,263 @@
+"""Filesystems of pyarrow: this machine's, one in memory, and the way to HDFS."""
+
+import os
+import pickle
+
+import pytest
+
+pyarrow = pytest.importorskip("pyarrow")
+pafs = pytest.importorskip("pyarrow.fs")
+
+import fsspec  # noqa: E402  # after the checks
+from fsspec.implementations import arrow  # noqa: E402
+from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem, wrap_exceptions  # noqa: E402
+from fsspec.tests.programs import run  # noqa: E402
+
+BIG = bytes(range(256)) * 40_000
+
+
+@pytest.fixture
+def local(tmp_path):
+    return ArrowFSWrapper(pafs.LocalFileSystem()), tmp_path.as_posix()
+
+
+@pytest.fixture
+def memory():
+    return ArrowFSWrapper(pafs._MockFileSystem()), "store"
+
+
+@pytest.fixture(params=["local", "memory"])
+def place(request):
+    """A filesystem, and a folder there."""
+    fs, folder = request.getfixturevalue(request.param)
+    fs.makedirs(folder, exist_ok=True)
+    return fs, folder
+
+
+def test_files(place):
+    fs, top = place
+    fs.pipe(f"{top}/big", BIG)
+    with fs.open(f"{top}/a", "wb") as f:
+        assert f.write(b"alpha") == 5 and f.writable() and not f.closed
+    assert f.closed
+    with fs.open(f"{top}/a", "ab") as f:
+        f.write(b"beta")
+    assert fs.cat_file(f"{top}/a") == b"alphabeta"
+    assert (fs.cat_file(f"{top}/a", 5, 7), fs.cat_file(f"{top}/a", -4), fs.cat_file(f"{top}/a", 5, 3)) == (
+        b"be",
+        b"beta",
+        b"",
+    )
+    with fs.open(f"{top}/big") as f:
+        assert (f.size, f.seek(1000), f.read(10)) == (len(BIG), 1000, BIG[1000:1010])
+        assert f.seek(-5, 2) == len(BIG) - 5 and f.read() == BIG[-5:] and f.read() == b""
+        held = bytearray(4)
+        f.seek(0)
+        assert f.readinto(held) == 4 and held == BIG[:4] and f.tell() == 4
+        assert f.readable() and f.seekable() and not f.writable()
+    with fs.open(f"{top}/a", "rt") as f:
+        assert f.read() == "alphabeta"
+    with fs.open(f"{top}/a", seekable=False) as f:
+        assert f.read() == b"alphabeta"
+    with fs.open(f"{top}/z.gz", "wb", compression="gzip") as f:
+        f.write(BIG)
+    assert fs.open(f"{top}/z.gz", compression="infer").read() == BIG
+    assert fs.cat_file(f"{top}/z.gz")[:2] == b"\x1f\x8b"
+
+
+def test_listing(place):
+    fs, top = place
+    fs.pipe({f"{top}/a": b"1"})
+    fs.makedirs(f"{top}/sub/deep")
+    fs.pipe(f"{top}/sub/b", b"22")
+    assert sorted(fs.ls(top)) == [f"{top}/a", f"{top}/sub"]
+    assert fs.ls(f"{top}/a", detail=True) == [fs.info(f"{top}/a")]
+    info = fs.info(f"{top}/sub/b")
+    assert (info["type"], info["size"], info["mtime"]) == ("file", 2, fs.modified(f"{top}/sub/b"))
+    assert fs.find(top) == [f"{top}/a", f"{top}/sub/b"]
+    assert fs.glob(f"{top}/*/b") == [f"{top}/sub/b"]
+    assert fs.isdir(f"{top}/sub") and fs.exists(f"{top}/a") and not fs.exists(f"{top}/none")
+
+
+def test_copying_and_moving(place, tmp_path):
+    fs, top = place
+    fs.pipe(f"{top}/sub/../a".replace("sub/../", ""), BIG)
+    fs.cp_file(f"{top}/a", f"{top}/b")
+    fs.mv(f"{top}/a", f"{top}/c")
+    assert fs.find(top) == [f"{top}/b", f"{top}/c"] and fs.cat_file(f"{top}/b") == BIG
+    fs.get_file(f"{top}/b", tmp_path / "got/b")
+    assert (tmp_path / "got/b").read_bytes() == BIG
+    fs.cp_file(top, f"{top}/folder")
+    assert fs.isdir(f"{top}/folder")
+
+
+def test_copy_that_fails_leaves_nothing(place):
+    fs, top = place
+    with pytest.raises(FileNotFoundError):
+        fs.cp_file(f"{top}/none", f"{top}/b")
+    assert fs.find(top) == []
+
+
+def test_removing(place):
+    fs, top = place
+    for name in ("a", "b", "c.txt"):
+        fs.pipe(f"{top}/{name}", b"x")
+    fs.makedirs(f"{top}/sub/deep")
+    with pytest.raises(OSError, match="sub"):
+        fs.rmdir(f"{top}/sub")
+    with pytest.raises(OSError, match="sub"):
+        fs.rm(f"{top}/sub")
+    fs.rm([f"{top}/a", f"{top}/b"])
+    fs.rm(f"{top}/*.txt")
+    fs.rmdir(f"{top}/sub/deep")
+    fs.rm(f"{top}/sub", recursive=True)
+    assert fs.ls(top) == []
+    with pytest.raises(FileNotFoundError):
+        fs.rm_file(f"{top}/none")
+
+
+def test_folders_that_are_there(place):
+    fs, top = place
+    fs.mkdir(f"{top}/x/y")
+    for again in (fs.mkdir, fs.makedirs):
+        with pytest.raises(FileExistsError, match="y"):
+            again(f"{top}/x/y")
+    fs.makedirs(f"{top}/x/y", exist_ok=True)
+
+
+def test_transactions(place):
+    fs, top = place
+    fs.pipe(f"{top}/a", b"before")
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            fs.pipe(f"{top}/a", b"never")
+            1 / 0
+    assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"before"
+    with fs.transaction:
+        fs.pipe(f"{top}/a", b"after")
+        assert fs.cat_file(f"{top}/a") == b"before"
+    assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"after"
+
+
+@pytest.mark.parametrize("operation", ["info", "ls", "open", "cat_file", "modified"])
+def test_missing(place, operation):
+    fs, top = place
+    with pytest.raises(FileNotFoundError, match="none"):
+        getattr(fs, operation)(f"{top}/none")
+
+
+def test_modes(place):
+    fs, top = place
+    with pytest.raises(ValueError, match="xb"):
+        fs.open(f"{top}/a", "xb")
+
+
+def test_paths():
+    urls = ["hdfs://h:1/a/b", "/a", "file:///a/b", "a/b/", "hdfs://u@h/a?x=1", "/"]
+    assert ArrowFSWrapper._strip_protocol(urls) == ["/a/b", "/a", "/a/b", "a/b", "/a", "/"]
+    fs = ArrowFSWrapper(pafs.LocalFileSystem())
+    assert (fs._parent("/a/b"), fs._parent("/a"), fs.protocol) == ("/a", "/", "local")
+    assert fs.unstrip_protocol("/a") == "local:///a"
+    in_url = HadoopFileSystem._get_kwargs_from_urls
+    assert in_url("hdfs://u@h:1/a?replication=2") == {"user": "u", "host": "h", "port": 1, "replication": 2}
+    assert in_url("hdfs:///a") == {}
+    assert fs.fsid == ArrowFSWrapper(pafs.LocalFileSystem()).fsid
+    with pytest.raises(NotImplementedError):
+        ArrowFSWrapper(pafs._MockFileSystem()).fsid
+    assert arrow.PYARROW_VERSION == pyarrow.__version__
+
+
+def test_errors_that_mean_missing():
+    @wrap_exceptions
+    def failing(text):
+        raise OSError(text)
+
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        failing("Path does not exist 'a'")
+    with pytest.raises(OSError) as caught:
+        failing("disk full")
+    assert type(caught.value) is OSError
+
+
+def test_hdfs_without_java(monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", "/nonexistent")
+    monkeypatch.setenv("ARROW_LIBHDFS_DIR", "/nonexistent")
+    monkeypatch.setenv("HADOOP_HOME", "/nonexistent")
+    with pytest.raises(OSError):
+        fsspec.filesystem("hdfs", host="127.0.0.1", port=9)
+
+
+def test_pickled(local):
+    fs, top = local
+    fs.pipe(f"{top}/a", b"x")
+    assert pickle.loads(pickle.dumps(fs)).cat_file(f"{top}/a") == b"x"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("reset", ["1", "0"])
+def test_inherited(tmp_path, reset):
+    """Each process reads on from its own position; what is written stays the parent's."""
+    (tmp_path / "a").write_bytes(BIG)
+    text = f"""
+        import os
+        from pyarrow.fs import LocalFileSystem
+        from fsspec._forked import by_fork
+        from fsspec.exceptions import ForkError
+        from fsspec.implementations.arrow import ArrowFSWrapper
+        fs, big, top = ArrowFSWrapper(LocalFileSystem()), bytes(range(256)) * 40_000, {str(tmp_path)!r}
+        f = fs.open(top + "/a")
+        stream = fs.open(top + "/a", seekable=False)
+        w = fs.open(top + "/w", "wb")
+        w.write(b"parent")
+        assert f.read(1000) == big[:1000] and stream.read(10) == big[:10]
+
+        def refused(func, *args):
+            try:
+                func(*args)
+            except ForkError:
+                return True
+            return False
+
+        def body():
+            assert f.read(50) == big[1000:1050]
+            assert fs.cat_file(top + "/a") == big
+            assert refused(stream.read, 10) and refused(w.write, b"child")
+            w.close()
+            f.seek(0)
+
+        report = by_fork(body)
+        assert not report.problem(), report.problem()
+        assert f.read(10) == big[1000:1010] and stream.read(10) == big[10:20]
+        w.write(b" goes on")
+        w.close()
+        assert fs.cat_file(top + "/w") == b"parent goes on"
+    """
+    assert run(text, FSSPEC_FORK_RESET=reset) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.skipif(not hasattr(pafs, "S3FileSystem"), reason="pyarrow has no S3")
+def test_those_with_connections_refuse(tmp_path):
+    """Whatever was chosen, for the libraries below cannot be reset."""
+    text = """
+        import os, fsspec
+        from fsspec._forked import by_fork
+        from fsspec.exceptions import ForkError
+        from fsspec.implementations.arrow import ArrowFSWrapper
+        from pyarrow.fs import S3FileSystem
+        s3 = S3FileSystem(access_key="k", secret_key="a-secret", endpoint_override="127.0.0.1:9")
+        fs = ArrowFSWrapper(s3)
+
+        def body():
+            for _ in range(2):
+                try:
+                    fs.exists("bucket/a")
+                except ForkError as error:
+                    assert "spawn" in str(error) and "a-secret" not in str(error), error
+                else:
+                    raise AssertionError("not refused")
+
+        report = by_fork(body)
+        assert not report.problem(), report.problem()
+    """
+    assert run(text, FSSPEC_FORK_RESET="1") == ""
