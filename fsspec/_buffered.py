@@ -543,29 +543,15 @@ class AbstractBufferedFile(io.IOBase):
 
 
 def reopen(
-    fs: AbstractFileSystem,
-    path: str,
-    mode: str,
-    blocksize: int,
-    loc: int,
-    size: int | None,
-    autocommit: bool,
-    cache_type: str,
-    kwargs: dict[str, Any],
-) -> Any:
+    fs: AbstractFileSystem, path: str, mode: str, blocksize: int, loc: int,
+    size: int | None, autocommit: bool, cache_type: str, kwargs: dict[str, Any],
+) -> Any:  # fmt: skip
     """The file that a pickle was made of: opened again and at its position."""
-    file = fs.open(
-        path,
-        mode=mode,
-        block_size=blocksize,
-        autocommit=autocommit,
-        cache_type=cache_type,
-        size=size,
-        **kwargs,
-    )
+    how = {"size": size, "block_size": blocksize, "cache_type": cache_type, "autocommit": autocommit}
+    again = fs.open(path, mode, **how, **kwargs)
     if loc > 0:
-        file.seek(loc)
-    return file
+        again.seek(loc)
+    return again
 
 
 for _public in (AbstractBufferedFile, reopen):

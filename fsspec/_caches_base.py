@@ -57,10 +57,9 @@ class BaseCache:
     name: ClassVar[str] = "none"
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
-        self.blocksize = blocksize
-        self.nblocks = 0
         self.fetcher = fetcher
-        self.size = size
+        self.size, self.blocksize = size, blocksize
+        self.nblocks = 0
         self._reset_stats()
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:

@@ -282,16 +282,11 @@ class MMapCache(BaseCache):
     name: ClassVar[str] = "mmap"
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        location: str | None = None,
-        blocks: set[int] | None = None,
-        multi_fetcher: MultiFetcher | None = None,
-    ) -> None:
+        self, blocksize: int, fetcher: Fetcher, size: int, location: str | None = None,
+        blocks: set[int] | None = None, multi_fetcher: MultiFetcher | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(blocksize, fetcher, size)
-        self.blocks: set[int] = set() if blocks is None else blocks
+        self.blocks: set[int] = blocks if blocks is not None else set()
         self.location = location
         self.multi_fetcher = multi_fetcher
         self._generation = _fork.generation

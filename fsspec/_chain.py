@@ -11,17 +11,7 @@ from typing import Any
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import stringify_path
 
-_OPENING = (
-    "auto_mkdir",
-    "compression",
-    "encoding",
-    "errors",
-    "expand",
-    "mode",
-    "name_function",
-    "newline",
-    "num",
-)
+_OPENING = "auto_mkdir compression encoding errors expand mode name_function newline num".split()
 """Arguments of `open_files` that are no options of a filesystem."""
 
 Link = tuple[str, str, dict[str, Any]]

@@ -69,13 +69,9 @@ class OpenFile:
         errors: str | None = None,
         newline: str | None = None,
     ) -> None:
-        self.fs = fs
-        self.path = path
-        self.mode = mode
+        self.fs, self.path, self.mode = fs, path, mode
         self.compression = get_compression(path, compression)
-        self.encoding = encoding
-        self.errors = errors
-        self.newline = newline
+        self.encoding, self.errors, self.newline = encoding, errors, newline
         self.fobjects: list[Any] = []
         self._generation = _fork.generation
 

@@ -212,20 +212,18 @@ class AllBytes(BaseCache):
     name: ClassVar[str] = "all"
 
     def __init__(
-        self,
-        blocksize: int | None = None,
-        fetcher: Fetcher | None = None,
-        size: int | None = None,
-        data: bytes | None = None,
+        self, blocksize: int | None = None, fetcher: Any = None, size: int | None = None, data: Any = None
     ) -> None:
         super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]
-        if data is None:
-            if fetcher is None:
-                raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
-            self.miss_count += 1
-            data = fetcher(0, None) if size is None else self._ask(0, size)  # type: ignore[arg-type]
-            self.total_requested_bytes += len(data)
-        self.data = data
+        self.data: bytes = self._everything() if data is None else data
+
+    def _everything(self) -> bytes:
+        if self.fetcher is None:
+            raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
+        self.miss_count += 1
+        found = self._ask(0, self.size) if self.size is not None else self.fetcher(0, None)
+        self.total_requested_bytes += len(found)
+        return found
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
         self.hit_count += 1
@@ -252,18 +250,12 @@ class KnownPartsOfAFile(BaseCache):
     name: ClassVar[str] = "parts"
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        data: dict[tuple[int, int], bytes] | None = None,
-        strict: bool = False,
-        **_: Any,
+        self, blocksize: int, fetcher: Fetcher, size: int, data: Any = None, strict: bool = False, **_: Any
     ) -> None:
-        self.strict = strict
         self.data: dict[tuple[int, int], bytes] = _joined(data or {})
         self._file_size = size
         super().__init__(blocksize, fetcher, size)
+        self.strict = strict
 
     @property
     def size(self) -> int:
@@ -364,16 +356,11 @@ class AdaptiveReadaheadCache(BaseCache):
     name: ClassVar[str] = "adaptive"
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        concurrency: int = 4,
-        max_prefetch_size: int | None = None,
-    ) -> None:
+        self, blocksize: int, fetcher: Fetcher, size: int,
+        concurrency: int = 4, max_prefetch_size: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(blocksize, fetcher, size)
-        self.concurrency = concurrency
-        self.max_prefetch_size = max_prefetch_size
+        self.concurrency, self.max_prefetch_size = concurrency, max_prefetch_size
         self._prefetcher: BackgroundPrefetcher | None = self._make()
 
     def _make(self) -> BackgroundPrefetcher:

@@ -173,15 +173,10 @@ class FileSelector(SigSlot):
     >>> sel.open_file()  # doctest: +SKIP
     """
 
-    signals = [
-        "protocol_changed",
-        "selection_changed",
-        "directory_entered",
-        "home_clicked",
-        "up_clicked",
-        "go_clicked",
-        "filters_changed",
-    ]
+    signals = (
+        "protocol_changed selection_changed directory_entered home_clicked up_clicked go_clicked"
+        " filters_changed"
+    ).split()
     slots = ["set_filters", "go_home"]
 
     def __init__(

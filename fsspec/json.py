@@ -18,6 +18,9 @@ from fsspec.spec import AbstractFileSystem
 __all__ = ["FilesystemJSONDecoder", "FilesystemJSONEncoder"]
 
 
+_OfText = Callable[[str], Any] | None
+
+
 class FilesystemJSONEncoder(json.JSONEncoder):
     """Encodes filesystems and paths.
 
@@ -31,11 +34,11 @@ class FilesystemJSONEncoder(json.JSONEncoder):
 
     def default(self, o: Any) -> Any:
         """The form of a filesystem or path; TypeError for anything else."""
-        if isinstance(o, AbstractFileSystem):
+        kind = type(o)
+        if issubclass(kind, PurePath):
+            return {"cls": f"{kind.__module__}.{kind.__name__}", "str": str(o)}
+        if issubclass(kind, AbstractFileSystem):
             return o.to_dict(include_password=self.include_password)
-        if isinstance(o, PurePath):
-            cls = type(o)
-            return {"cls": f"{cls.__module__}.{cls.__name__}", "str": str(o)}
         return super().default(o)
 
     def make_serializable(self, obj: Any) -> Any:
@@ -60,22 +63,15 @@ class FilesystemJSONDecoder(json.JSONDecoder):
 
     def __init__(
         self,
-        *,
-        object_hook: Callable[[dict[str, Any]], Any] | None = None,
-        parse_float: Callable[[str], Any] | None = None,
-        parse_int: Callable[[str], Any] | None = None,
-        parse_constant: Callable[[str], Any] | None = None,
-        strict: bool = True,
+        *, object_hook: Callable[[dict[str, Any]], Any] | None = None, parse_float: _OfText = None,
+        parse_int: _OfText = None, parse_constant: _OfText = None, strict: bool = True,
         object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.original_object_hook = object_hook
+        numbers = {"parse_float": parse_float, "parse_int": parse_int, "parse_constant": parse_constant}
+        pairs = object_pairs_hook
         super().__init__(
-            object_hook=self.custom_object_hook,
-            parse_float=parse_float,
-            parse_int=parse_int,
-            parse_constant=parse_constant,
-            strict=strict,
-            object_pairs_hook=object_pairs_hook,
+            strict=strict, object_hook=self.custom_object_hook, object_pairs_hook=pairs, **numbers
         )
 
     @classmethod

@@ -201,14 +201,9 @@ class PrefetchProducer:
         orchestrator: BackgroundPrefetcher,
         user_max_prefetch_size: int | None = None,
     ) -> None:
-        self.fetcher = fetcher
-        self.size = size
-        self.concurrency = concurrency
-        self.queue = queue
-        self.wakeup_event = wakeup_event
-        self.consumer = consumer
-        self.tracker = tracker
-        self.orchestrator = orchestrator
+        self.fetcher, self.size, self.concurrency = fetcher, size, concurrency
+        self.queue, self.wakeup_event = queue, wakeup_event
+        self.consumer, self.tracker, self.orchestrator = consumer, tracker, orchestrator
         self.current_offset = 0
         self.is_stopped = False
         self._user_max_prefetch_size = user_max_prefetch_size

@@ -127,10 +127,9 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
         if self._cached:  # the metaclass or a subclass constructs what is set up already
             return
         self._cached = True
-        self._intrans = False
-        self._transaction = None
-        self._invalidated_caches_in_transaction = []
         self.dircache = DirCache(**storage_options)
+        self._transaction, self._intrans = None, False
+        self._invalidated_caches_in_transaction = []
         for gone in ("add_docs", "add_aliases"):
             if storage_options.get(gone):
                 import warnings
@@ -442,13 +441,7 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
             if false, what is written appears only when ``commit`` of the file is called
         """
         return AbstractBufferedFile(
-            self,
-            path,
-            mode,
-            block_size,
-            autocommit,
-            cache_options=cache_options,
-            **kwargs,
+            self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
         )
 
     def open(
@@ -506,14 +499,8 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
         if compression is not None:
             codec = _codec(path, compression)
         autocommit = kwargs.pop("autocommit", not self._intrans)
-        file = self._open(
-            path,
-            mode=mode,
-            block_size=block_size,
-            autocommit=autocommit,
-            cache_options=cache_options,
-            **kwargs,
-        )
+        kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
+        file = self._open(path, mode=mode, **kwargs)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:

@@ -151,10 +151,8 @@ class HTTPFileSystem(AsyncFileSystem):
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
         self.block_size = block_size if block_size is not None else CHUNK
-        self.simple_links = simple_links
-        self.same_schema = same_scheme
-        self.cache_type = cache_type
-        self.cache_options = cache_options
+        self.simple_links, self.same_schema = simple_links, same_scheme
+        self.cache_type, self.cache_options = cache_type, cache_options
         self.client_kwargs = client_kwargs or {}
         self.get_client = get_client
         self.encoded = encoded
@@ -486,16 +484,10 @@ class HTTPFileSystem(AsyncFileSystem):
             return HTTPStreamFile(
                 self, path, mode=mode, loop=self.loop, session=session, response=response, **options
             )
+        options["cache_type"] = cache_type or self.cache_type
+        options["cache_options"] = cache_options or self.cache_options
         opened = HTTPFile(
-            self,
-            path,
-            session=session,
-            block_size=block_size,
-            mode=mode,
-            size=size,
-            cache_type=cache_type or self.cache_type,
-            cache_options=cache_options or self.cache_options,
-            loop=self.loop,
+            self, path, mode=mode, session=session, loop=self.loop, size=size, block_size=block_size,
             **options,
         )
         if info:

@@ -135,10 +135,8 @@ class HTTPFileSystem(AbstractFileSystem):
     ) -> None:
         super().__init__(self, **storage_options)
         self.block_size = block_size if block_size is not None else CHUNK
-        self.simple_links = simple_links
-        self.same_schema = same_scheme
-        self.cache_type = cache_type
-        self.cache_options = cache_options
+        self.simple_links, self.same_schema = simple_links, same_scheme
+        self.cache_type, self.cache_options = cache_type, cache_options
         self.client_kwargs = client_kwargs or {}
         self.encoded = encoded
         self.use_listings_cache = storage_options.get("use_listings_cache", False)
@@ -368,16 +366,10 @@ class HTTPFileSystem(AbstractFileSystem):
             size = info["size"]
         if not (block_size and size and info.get("partial", True)):
             return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
+        options["cache_type"] = cache_type or self.cache_type
+        options["cache_options"] = cache_options or self.cache_options
         return HTTPFile(
-            self,
-            path,
-            session=self.session,
-            block_size=block_size,
-            mode=mode,
-            size=size,
-            cache_type=cache_type or self.cache_type,
-            cache_options=cache_options or self.cache_options,
-            **options,
+            self, path, mode=mode, session=self.session, size=size, block_size=block_size, **options
         )
 
 

@@ -239,12 +239,12 @@ class LocalFileSystem(AbstractFileSystem):
     # folders -------------------------------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if self.exists(path):
+        if osp.exists(path):
             raise FileExistsError(path)
-        if create_parents:
-            self.makedirs(path, exist_ok=True)
-        else:
+        if not create_parents:
             os.mkdir(path, **kwargs)
+        else:
+            os.makedirs(path, exist_ok=True)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         os.makedirs(self._strip_protocol(path), exist_ok=exist_ok)
@@ -274,10 +274,10 @@ class LocalFileSystem(AbstractFileSystem):
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         if self.auto_mkdir:
             self.makedirs(self._parent(path2), exist_ok=True)
-        if self.isfile(path1):
+        if osp.isdir(path1):
+            os.makedirs(path2, exist_ok=True)
+        elif osp.isfile(path1):
             shutil.copyfile(path1, path2)
-        elif self.isdir(path1):
-            self.mkdirs(path2, exist_ok=True)
         else:
             raise FileNotFoundError(path1)
 
