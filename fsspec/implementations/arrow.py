@@ -85,7 +85,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         raise ForkError(f"{type(self).__name__} over {before['fs']!r}", _fork.owner_pid(0), advice=_ADVICE)
 
     @_OfInstance
-    def protocol(self) -> str:  # type: ignore[override]
+    def protocol(self) -> str:
         """What pyarrow calls the kind of its filesystem: "local", "s3", "hdfs", ..."""
         return self.fs.type_name
 
@@ -111,7 +111,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         path = infer_storage_options(path)["path"]
         return path.rstrip("/") or path[:1]
 
-    def _parent(self, path: str) -> str:  # type: ignore[override]
+    def _parent(self, path: str) -> str:
         head = self._strip_protocol(path).rpartition("/")[0]
         return head or self.root_marker
 
@@ -152,7 +152,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return self._described(info)
 
-    def exists(self, path: str) -> bool:  # type: ignore[override]
+    def exists(self, path: str) -> bool:
         return self._found(self._strip_protocol(path)) is not None
 
     def modified(self, path: str) -> Any:
@@ -163,7 +163,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         seekable = bool(start) or (end or 0) < 0
         return super().cat_file(path, start, end, **{"seekable": seekable, **kwargs})
 
-    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
         super().get_file(rpath, lpath, **kwargs)
 
     @wrap_exceptions
@@ -185,7 +185,7 @@ class ArrowFSWrapper(AbstractFileSystem):
                 raise
 
     @wrap_exceptions
-    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:  # type: ignore[override]
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Move a file, or a folder as a whole."""
         self.fs.move(self._strip_protocol(path1), self._strip_protocol(path2))
 
@@ -236,7 +236,7 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     # opening ---------------------------------------------------------------------------
     @wrap_exceptions
-    def _open(  # type: ignore[override]
+    def _open(
         self,
         path: str,
         mode: str = "rb",
@@ -347,15 +347,9 @@ class ArrowFile(io.IOBase):
     """
 
     def __init__(
-        self,
-        fs: Any,
-        stream: Any,
-        path: str,
-        mode: str,
-        block_size: int | None = None,
-        written_to: str | None = None,
-        **kwargs: Any,
-    ) -> None:
+        self, fs: Any, stream: Any, path: str, mode: str, block_size: int | None = None,
+        written_to: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         self.path = path
         self.mode = mode
         self.fs = fs
@@ -419,31 +413,18 @@ class HadoopFileSystem(ArrowFSWrapper):
         as for `AbstractFileSystem`
     """
 
-    protocol = "hdfs"  # type: ignore[assignment]
+    protocol = "hdfs"
 
     def __init__(
-        self,
-        host: str = "default",
-        port: int = 0,
-        user: str | None = None,
-        kerb_ticket: str | None = None,
-        replication: int = 3,
-        extra_conf: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
+        self, host: str = "default", port: int = 0, user: str | None = None, kerb_ticket: str | None = None,
+        replication: int = 3, extra_conf: dict[str, str] | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         from pyarrow.fs import HadoopFileSystem as Hadoop
 
         self.host = host
         self.port = port
-        fs = Hadoop(
-            host=host,
-            port=port,
-            user=user,
-            kerb_ticket=kerb_ticket,
-            replication=replication,
-            extra_conf=extra_conf,
-        )
-        super().__init__(fs=fs, **kwargs)
+        how = {"user": user, "kerb_ticket": kerb_ticket, "replication": replication, "extra_conf": extra_conf}
+        super().__init__(fs=Hadoop(host, port, **how), **kwargs)
 
     @property
     def fsid(self) -> str:

@@ -150,32 +150,13 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
     # files -----------------------------------------------------------------------------
     def _open(
-        self,
-        path: str,
-        mode: str = "rb",
-        block_size: int | None = None,
-        autocommit: bool = True,
-        cache_options: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        if self.worker:
-            return self.fs._open(
-                path,
-                mode=mode,
-                block_size=block_size,
-                autocommit=autocommit,
-                cache_options=cache_options,
-                **kwargs,
-            )
-        return DaskFile(
-            fs=self,
-            path=path,
-            mode=mode,
-            block_size=block_size,
-            autocommit=autocommit,
-            cache_options=cache_options,
-            **kwargs,
-        )
+        self, path: str, mode: str = "rb", block_size: int | None = None, autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """A file of the filesystem behind on a worker; elsewhere one that is read by a worker."""
+        kwargs |= {"mode": mode, "block_size": block_size, "autocommit": autocommit}
+        kwargs["cache_options"] = cache_options
+        return self.fs._open(path, **kwargs) if self.worker else DaskFile(fs=self, path=path, **kwargs)
 
     def fetch_range(self, path: str, mode: str, start: int, end: int) -> bytes:
         """A part of a file, read by a worker.

@@ -224,7 +224,7 @@ class GithubFileSystem(RestFileSystem):
         options = {**self.kw, "headers": {**self.kw.get("headers", {}), **headers}}
         return self._request("GET", url, path, **options)
 
-    def _open(  # type: ignore[override]
+    def _open(
         self,
         path: str,
         mode: str = "rb",

@@ -29,7 +29,7 @@ class JupyterFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
-    protocol = ("jupyter", "jlab")  # type: ignore[assignment]
+    protocol = ("jupyter", "jlab")
 
     def __init__(self, url: str, tok: str | None = None, **kwargs: Any) -> None:
         parts = urlsplit(url)

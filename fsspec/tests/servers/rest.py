@@ -103,7 +103,7 @@ class GitHub(Service):
             return 404, {"message": "Not Found"}
         listed = []
         for p in self.below(folder):
-            each = {"path": p.rpartition("/")[2], "sha": self.sha(p)}
+            each: dict[str, Any] = {"path": p.rpartition("/")[2], "sha": self.sha(p)}
             if p in self.files:
                 each |= {"type": "blob", "mode": "100644", "size": len(self.files[p])}
             else:
@@ -324,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif given is not None and given not in self.service.authorization:
             answer = 401, {"message": "Bad credentials"}
         else:
-            address = "http://%s:%d" % self.server.server_address[:2]  # type: ignore[str-format]
+            address = f"http://{self.headers['Host']}"
             path = unquote(parts.path)
             told = json.loads(body) if body else None
             answer = self.service.answer(self.command, path, query, told, address)
