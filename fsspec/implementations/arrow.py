@@ -350,12 +350,9 @@ class ArrowFile(io.IOBase):
         self, fs: Any, stream: Any, path: str, mode: str, block_size: int | None = None,
         written_to: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        self.path = path
-        self.mode = mode
-        self.fs = fs
-        self.stream = stream
+        self.fs, self.stream = fs, stream
+        self.path, self.mode, self.kwargs = path, mode, kwargs
         self.blocksize = self.block_size = block_size
-        self.kwargs = kwargs
         self._written_to = written_to or path
         _fork.register(self)
 
