@@ -12,7 +12,8 @@ ours (`IOLoop`)
     ``finally`` of the parent's tasks runs here.
 somebody else's selector loop that our instances may live on (zarr's, ``asyncio.run``)
     keeps working in the child: its epoll and wake-up pair are *unshared*, as
-    libevent's ``event_reinit`` does, and HTTP client connections on it are covered.
+    libevent's ``event_reinit`` does, and HTTP client connections on it are covered,
+    those too that are only being made, see `fsspec._connecting`.
 any other (uvloop)
     cannot be reached; what is ours on it is kept referenced.
 
@@ -36,15 +37,13 @@ import os
 import select
 import selectors
 import socket
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from fsspec import _fork
+from fsspec import _connecting, _fork
 
 REST_BOUND = 1.0
 """Seconds that a fork may be held up to bring the loops to rest.
@@ -63,6 +62,7 @@ _held: list[_Hold] = []
 _fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
 _foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
+_at_work: list[socket.socket] = []  # sockets that other threads were about to connect at the fork
 
 try:  # what _fork.keep needs, loaded where no fork is waiting for it
     import ctypes
@@ -310,26 +310,13 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
             _foreign.add(other)
 
 
-def _running() -> Iterable[asyncio.AbstractEventLoop]:
-    """The asyncio loops that some thread runs at this moment, read off their frames."""
-    code = asyncio.BaseEventLoop.run_forever.__code__
-    for frame in sys._current_frames().values():
-        depth = 0
-        current: Any = frame
-        while current is not None and depth < 200:
-            if current.f_code is code:
-                yield current.f_locals["self"]
-                break
-            current = current.f_back
-            depth += 1
-
-
 # around a fork -----------------------------------------------------------------
 def _before() -> None:
     _fork_lock.acquire()
     found = {id(other): other for other in list(_foreign) if not other.is_closed()}
     if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
-        found.update((id(other), other) for other in _running() if not isinstance(other, IOLoop))
+        running = (other for other, _ in _connecting.running())
+        found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
     _abandoned_class(IOLoop)  # made once here, rather than in each child
     if (_io_threads or found) and _fork.opted_in():
@@ -338,10 +325,14 @@ def _before() -> None:
         _resting[:] = [io for io in _io_threads if io.rest(deadline)]
         for hold in _held:
             hold.wait(deadline)
+    elsewhere = {key for key, other in found.items() if _elsewhere(other)}
+    if elsewhere:
+        _at_work[:] = _connecting.at_work(elsewhere)  # last: what is not held goes on meanwhile
 
 
 def _in_parent() -> None:
     _foreign_at_fork.clear()
+    _at_work.clear()
     for hold in _held:
         hold.end()
     for io in _resting:
@@ -356,6 +347,9 @@ def _in_child() -> None:
     global _fork_lock
     _fork_lock = threading.RLock()
     inherited, foreign = [io.loop for io in _io_threads], list(_foreign_at_fork)
+    for sock in _at_work:
+        _release(sock)
+    _at_work.clear()
     _io_threads.clear()
     _held.clear()
     _resting.clear()
@@ -454,6 +448,9 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
         for key in list((other._selector.get_map() or {}).values()):
             if key.fd not in released:
                 dead.cover(key.fd)  # without an object of which we know: the number stays taken
+    else:
+        for sock in _connecting.waiting(other):
+            _release(sock)
     _release(other._ssock)
     _release(other._csock)
     epoll = getattr(other._selector, "_selector", None)
@@ -473,8 +470,8 @@ def unshare(other: Any, dead: _Dead) -> None:
     """Give a loop that the child may go on with descriptors of its own."""
     clients = [t for t in list(other._transports.values()) if _http_client(t)]
     _fork.keep(clients)
-    for transport in clients:
-        dead.cover(transport._sock_fd)
+    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in _connecting.waiting(other)]:
+        dead.cover(fd)
     mine, theirs = socket.socketpair()
     with mine, theirs:
         for fresh, old in ((mine, other._ssock), (theirs, other._csock)):

@@ -18,7 +18,7 @@ TOP = Path(fsspec.__file__).parent
 ROOMS = {
     "words": "exceptions config callbacks compression dircache utils _version _paths _urls _ranges _glob"
     " _replacing",
-    "process": "_fork _io_thread _sockets",
+    "process": "_fork _connecting _io_thread _sockets",
     "bytes": "caching prefetcher _buffered _caches_base _caches_block _inherited_files _snappy",
     "trees": "_plans",
     "contract": "transaction spec asyn archive _instances _identity _contents _moving _trees _sync _aliases",

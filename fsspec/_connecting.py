@@ -1,0 +1,88 @@
+"""Sockets of HTTP clients that no transport has yet, on loops that are not ours.
+
+From when a client makes a socket until its loop wraps it in a transport, only frames know
+it: those of coroutines that wait in a task of the loop, or of the thread that runs one of
+them at the moment.  What waits is read by the child (`waiting`).  What runs is read by the
+parent just before the fork (`at_work`), for the frames of a thread are gone in the child.
+
+A socket is taken for a client's where a frame of aiohttp lies above: the loop may have
+connections that are not our business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import sys
+import types
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+_CLIENT = ("aiohttp", "aiohappyeyeballs")
+_BELOW = (*_CLIENT, "asyncio")  # whose frames have the sockets, under one of a client's
+
+
+def _package(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _sockets(frames: Iterable[Any]) -> Iterator[socket.socket]:
+    """Those that frames, the outermost first, hold by a name or in a set with one."""
+    within = False
+    for frame in frames:
+        package = _package(frame)
+        within = within or package in _CLIENT
+        if within and package in _BELOW:
+            for value in list(frame.f_locals.values()):
+                if isinstance(value, socket.socket):
+                    yield value
+                elif isinstance(value, set):
+                    yield from (one for one in value if isinstance(one, socket.socket))
+
+
+def _waiting_frames(coro: Any) -> Iterator[Any]:
+    """The frames of a coroutine that is suspended, and of those that it awaits."""
+    while coro is not None:
+        if isinstance(coro, types.CoroutineType):
+            frame, running, coro = coro.cr_frame, coro.cr_running, coro.cr_await
+        elif isinstance(coro, types.AsyncGeneratorType):
+            frame, running, coro = coro.ag_frame, coro.ag_running and coro.ag_await is None, coro.ag_await
+        elif isinstance(coro, types.GeneratorType):
+            frame, running, coro = coro.gi_frame, coro.gi_running, coro.gi_yieldfrom
+        else:  # what __await__ and __anext__ give shows what it stands for only to the collector
+            inner = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType)
+            coro = next((one for one in gc.get_referents(coro) if isinstance(one, inner)), None)
+            continue
+        if running or frame is None:
+            return
+        yield frame
+
+
+def waiting(loop: Any) -> list[socket.socket]:
+    """Sockets of clients in the tasks of a loop that wait for something."""
+    if not any(name in sys.modules for name in _CLIENT):
+        return []
+    found: list[socket.socket] = []
+    for task in asyncio.all_tasks(loop):
+        found += _sockets(_waiting_frames(task.get_coro()))
+    return found
+
+
+def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
+    """The asyncio loops that threads run at this moment, with the frames of what runs on each."""
+    code = asyncio.BaseEventLoop.run_forever.__code__
+    for frame in sys._current_frames().values():
+        inner: list[Any] = []
+        current: Any = frame
+        while current is not None and len(inner) < 200:
+            if current.f_code is code:
+                yield current.f_locals["self"], inner[::-1]
+                break
+            inner.append(current)
+            current = current.f_back
+
+
+def at_work(loops: Container[int]) -> list[socket.socket]:
+    """Sockets of clients that threads which run loops, told by their ids, have in hand."""
+    return [sock for loop, frames in running() if id(loop) in loops for sock in _sockets(frames)]
