@@ -6,7 +6,8 @@ another: `copy_file_op` for files, `rsync` for trees.  Paths are URLs on the way
 What always holds:
 
 * a filesystem is asked on the loop that it lives on; one that blocks is asked in a thread of
-  its own, made for the one call.  No pool is kept, so none is inherited by a forked child;
+  its own, made for the one call, unless a thread would cost more than what it is asked for
+  (`_QUICK`).  No pool is kept, so none is inherited by a forked child;
 * a file goes from one filesystem to another in one such thread: small ones whole, others
   block by block, so many at a time as the batch size says.  It appears at its target only
   when it is whole, where the target can keep what is written back.
@@ -39,6 +40,11 @@ logger = logging.getLogger("fsspec.generic")
 
 _BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
 _BLOCK = 2**20
+_HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
+_QUICK = frozenset(
+    "cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split()
+)
+"""What filesystems of this machine are asked without a thread."""
 _generic_fs: dict[str, Any] = {}
 _Entry = dict[str, Any]
 
@@ -119,9 +125,16 @@ async def _in_thread(func: Callable[[], Any], stop: threading.Event | None = Non
         raise
 
 
+def _is_here(fs: Any) -> bool:
+    """Whether a filesystem is on this machine, and neither waits for another nor for the loop."""
+    return type(fs).__module__ in _HERE
+
+
 async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """One operation of a filesystem, blocking or awaitable, from whichever loop."""
     if not fs.async_impl:
+        if name in _QUICK and _is_here(fs):
+            return getattr(fs, name)(*args, **kwargs)
         return await _in_thread(lambda: getattr(fs, name)(*args, **kwargs))
     method = getattr(fs, f"_{name}")
     home = None if fs.asynchronous else fs.loop
@@ -422,7 +435,10 @@ async def _copy_between(
 ) -> None:
     loop, stop = asyncio.get_running_loop(), threading.Event()
     work = _Copying(source, path, target, path2, blocksize, callback, loop, stop)
-    await _in_thread(work.run, stop)
+    if _is_here(source) and _is_here(target) and (source.info(path)["size"] or 0) <= blocksize:
+        work.run()
+    else:
+        await _in_thread(work.run, stop)
 
 
 class _Stopped(Exception):

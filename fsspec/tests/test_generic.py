@@ -220,27 +220,33 @@ def test_maybe_await():
     assert asyncio.run(both()) == (5, 6)
 
 
-def test_no_more_at_a_time_than_the_batch_size_says(m, tmp_path, monkeypatch):
-    """Copies run together, but no more of them."""
-    lock, now, most = threading.Lock(), [0], [0]
+class Meeting(fsspec.get_filesystem_class("memory")):
+    """Memory in which three files are always written at a time, and never more."""
+
+    protocol = "meeting"
+    lock, now, most = threading.Lock(), 0, 0
     together = threading.Barrier(3)
-    pipe_file = type(m).pipe_file
 
-    def counted(self, path, value, **kwargs):
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        together.wait(20)
-        pipe_file(self, path, value, **kwargs)
-        with lock:
-            now[0] -= 1
+    def pipe_file(self, path, value, **kwargs):
+        with Meeting.lock:
+            Meeting.now += 1
+            Meeting.most = max(Meeting.most, Meeting.now)
+        Meeting.together.wait(30)
+        super().pipe_file(path, value, **kwargs)
+        with Meeting.lock:
+            Meeting.now -= 1
 
+
+def test_as_many_at_a_time_as_the_batch_size_says(tmp_path):
+    """Of a filesystem that blocks."""
     for i in range(9):
         (tmp_path / str(i)).write_bytes(b"%d" % i)
-    monkeypatch.setattr(type(m), "pipe_file", counted)
-    GenericFileSystem(batch_size=3).copy(f"file://{tmp_path}/*", "memory://copied/")
-    assert most == [3]
-    assert m.cat([f"/copied/{i}" for i in range(9)]) == {f"/copied/{i}": b"%d" % i for i in range(9)}
+    fsspec.register_implementation("meeting", Meeting, clobber=True)
+    fs = GenericFileSystem(batch_size=3)
+    fs.copy(f"file://{tmp_path}/*", "meeting://copied/")
+    assert Meeting.most == 3
+    assert fs.cat("meeting://copied/*") == {f"meeting://copied/{i}": b"%d" % i for i in range(9)}
+    fs.rm("meeting://copied", recursive=True)
 
 
 # from one server to another ----------------------------------------------------------
