@@ -251,7 +251,7 @@ def test_as_many_at_a_time_as_the_batch_size_says(tmp_path):
 
 # from one server to another ----------------------------------------------------------
 @pytest.mark.parametrize("size", [10, len(BIG)])
-def test_from_web_to_store(fs, s3, http_server, size):
+def test_from_web_to_store(fs, m, s3, http_server, size):
     http_server.files["/a.bin"] = BIG[:size]
     fs.copy(http_server.url + "/a.bin", "s3://bucket/a.bin")
     assert s3.cat("bucket/a.bin") == BIG[:size]
@@ -275,7 +275,7 @@ class Breaking(fsspec.Callback):
 
 @pytest.mark.parametrize("status, error", [(500, OSError), (404, FileNotFoundError)])
 @pytest.mark.parametrize("target", ["s3", "file", "memory"])
-def test_what_breaks_off_leaves_nothing(s3, http_server, out, tmp_path, status, error, target):
+def test_what_breaks_off_leaves_nothing(m, s3, http_server, out, tmp_path, status, error, target):
     """What was there before stays."""
     fs = GenericFileSystem("options", storage_options={"s3": {"default_block_size": 5 * 2**20}})
     http_server.files["/a.bin"] = BIG * 3
