@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 LOADED = ("aiohttp", "aiobotocore.session", "requests", "paramiko", "multiprocessing", "concurrent.futures")
@@ -72,6 +73,8 @@ def waited(pid: int, deadline: float) -> str:
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
+            with suppress(ProcessLookupError):  # those that outlive a hung or killed middle generation
+                os.killpg(pid, signal.SIGKILL)
             return f"ended with {os.waitstatus_to_exitcode(status)}"
         time.sleep(0.005)
     os.kill(pid, signal.SIGUSR1)
