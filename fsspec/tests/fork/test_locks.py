@@ -14,7 +14,6 @@ HOLDING = {
     "the instance cache's lock": "type(fs)._instantiation_lock",
     "the instance cache's lock of the base": "fsspec.asyn.AsyncFileSystem._instantiation_lock",
     "the table of revivals": "fsspec._instances._table_lock",
-    "logging's lock": "logging._lock",
 }
 
 
@@ -23,7 +22,6 @@ HOLDING = {
 def test_a_lock_held_by_another_thread_stops_no_child(lock, mode, places):
     run(
         f"""
-    import logging
     import fsspec._instances
     fs = fsspec.filesystem("http")
     read(fs)
