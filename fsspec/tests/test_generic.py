@@ -420,6 +420,38 @@ def test_inherited(s3, http_server, s3_address, reset, size):
     assert run(text, FSSPEC_FORK_RESET=reset) == "well\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_filesystems_that_were_set_are_inherited(http_server, by_hand):
+    """They work in the child as soon as it may use them."""
+    http_server.files["/a.bin"] = BIG
+    text = f"""
+        import fsspec
+        from fsspec import generic
+        from fsspec._forked import by_fork
+        from fsspec.asyn import reset_after_fork
+        from fsspec.exceptions import ForkError
+        generic.set_generic_fs("http")
+        fs, web = fsspec.filesystem("generic", default_method="generic"), {http_server.url + "/a.bin"!r}
+        assert fs.cat_file(web, 0, 4) == bytes(4)
+
+        def body():
+            if {by_hand}:
+                reset_after_fork()
+            new = generic.GenericFileSystem("generic", skip_instance_cache=True)
+            for each in (fs, new):
+                try:
+                    assert each.cat_file(web, 4, 8) == bytes([0, 0, 0, 1]) and {by_hand}
+                except ForkError:
+                    assert not {by_hand}
+
+        report = by_fork(body)
+        assert not report.problem(), report.problem()
+        assert fs.cat_file(web, 4, 8) == bytes([0, 0, 0, 1])
+    """
+    assert run(text, FSSPEC_FORK_RESET="0") == ""
+
+
 IN_FLIGHT = """
     import fsspec, threading
     from fsspec._forked import by_fork
