@@ -168,7 +168,7 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     @wrap_exceptions
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy a file; the copy has its name once it is whole."""
+        """Copy a file; the copy has its name once it is whole, and folders on the way are made."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
@@ -176,7 +176,12 @@ class ArrowFSWrapper(AbstractFileSystem):
         partial = _partial(path2)
         with self._open(path1, "rb", seekable=False) as source:
             try:
-                with self.fs.open_output_stream(partial) as target:
+                target = self.fs.open_output_stream(partial)
+            except FileNotFoundError:
+                self.fs.create_dir(self._parent(path2), recursive=True)
+                target = self.fs.open_output_stream(partial)
+            try:
+                with target:
                     shutil.copyfileobj(source, target, self.blocksize)
                 self.fs.move(partial, path2)
             except BaseException:
@@ -253,17 +258,19 @@ class ArrowFSWrapper(AbstractFileSystem):
             if false, one that is read can only be read from its beginning to its end
         """
         target = path
+        if mode == "xb" and self.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if mode == "rb" and seekable:
             stream: Any = _Reader(self.fs.open_input_file(path))
         elif mode == "rb":
             stream = self.fs.open_input_stream(path, compression=None)
-        elif mode == "wb":
+        elif mode in ("wb", "xb"):
             target = path if autocommit else _partial(path)
             stream = self.fs.open_output_stream(target, compression=None)
         elif mode == "ab" and autocommit:
             stream = self.fs.open_append_stream(path, compression=None)
         else:
-            raise ValueError(f"pyarrow opens files as rb, wb or ab (the last in no transaction), not {mode}")
+            raise ValueError(f"{path!r}: modes are rb, wb, xb, and outside of transactions ab; not {mode}")
         return ArrowFile(self, stream, path, mode, block_size, written_to=target, **kwargs)
 
 

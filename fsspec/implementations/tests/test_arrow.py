@@ -9,11 +9,43 @@ pyarrow = pytest.importorskip("pyarrow")
 pafs = pytest.importorskip("pyarrow.fs")
 
 import fsspec  # noqa: E402  # after the checks
+import fsspec.tests.abstract as abstract  # noqa: E402
 from fsspec.implementations import arrow  # noqa: E402
 from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem, wrap_exceptions  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 BIG = bytes(range(256)) * 40_000
+
+
+class Fixtures(abstract.AbstractFixtures):
+    @pytest.fixture
+    def fs(self):
+        return ArrowFSWrapper(pafs.LocalFileSystem())
+
+    @pytest.fixture
+    def fs_path(self, tmp_path):
+        (tmp_path / "backend").mkdir()
+        return (tmp_path / "backend").as_posix()
+
+
+class TestCopy(abstract.AbstractCopyTests, Fixtures):
+    """The public contract."""
+
+
+class TestGet(abstract.AbstractGetTests, Fixtures):
+    """The public contract."""
+
+
+class TestPut(abstract.AbstractPutTests, Fixtures):
+    """The public contract."""
+
+
+class TestPipe(abstract.AbstractPipeTests, Fixtures):
+    """The public contract."""
+
+
+class TestOpen(abstract.AbstractOpenTests, Fixtures):
+    """The public contract."""
 
 
 @pytest.fixture
@@ -148,8 +180,15 @@ def test_missing(place, operation):
 
 def test_modes(place):
     fs, top = place
-    with pytest.raises(ValueError, match="xb"):
+    with fs.open(f"{top}/a", "xb") as f:
+        f.write(b"x")
+    with pytest.raises(FileExistsError, match="/a"):
         fs.open(f"{top}/a", "xb")
+    with pytest.raises(ValueError, match="r[+]b"):
+        fs.open(f"{top}/a", "r+b")
+    with fs.transaction, pytest.raises(ValueError, match="ab"):
+        fs.open(f"{top}/a", "ab")
+    assert fs.cat_file(f"{top}/a") == b"x"
 
 
 def test_paths():
