@@ -176,7 +176,7 @@ class _Ahead:
         self._block: bytes | None = None
         self.error: BaseException | None = None
         self._done = threading.Event()
-        threading.Thread(target=self._run, name=f"fsspec-block-{number}", daemon=True).start()
+        _fork.start_thread(self._run, f"fsspec-block-{number}")
 
     def _run(self) -> None:
         try:

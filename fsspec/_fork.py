@@ -21,8 +21,11 @@ run on the thread that forks; in the child it is the only one.
 
 from __future__ import annotations
 
+import gc
 import os
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
@@ -49,6 +52,12 @@ _modules: list[_Hooks] = []
 _before_registered = False
 _objects: dict[int, weakref.ref[Any]] = {}
 _immortal: list[Any] = []  # see keep()
+_ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
+_threads_started = False
+_collecting_again = False
+
+LEAVING = 1.0
+"""Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
 
 
 def at_fork(
@@ -107,6 +116,69 @@ def keep(obj: Any) -> None:
         return
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
     _immortal.append(obj)
+
+
+def pause_collection() -> None:
+    """Have the collector run nothing of others while a fork is made; in the child to its hooks' end.
+
+    There it would close what is the parent's before that is covered.
+    """
+    global _collecting_again
+    if gc.isenabled():
+        gc.disable()
+        _collecting_again = True
+
+
+def resume_collection() -> None:
+    """The end of `pause_collection`; nothing where the collector was off before it."""
+    global _collecting_again
+    if _collecting_again:
+        _collecting_again = False
+        gc.enable()
+
+
+def start_thread(target: Callable[[], None], name: str) -> None:
+    """Run ``target`` in a daemon thread; one that just ended has left before a fork, if opted in.
+
+    Raises
+    ------
+    RuntimeError
+        no thread can be started.
+    """
+    global _threads_started
+    import threading  # by whoever needs one
+
+    if not _threads_started:
+        _threads_started = True
+        at_fork(before=_let_leave)
+
+    def run() -> None:
+        try:
+            target()
+        finally:
+            _ended.append(threading.get_native_id())
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def _let_leave() -> None:
+    if _ended and opted_in():
+        deadline = time.monotonic() + LEAVING
+        for native_id in list(_ended):
+            wait_gone(native_id, deadline)
+        _ended.clear()
+
+
+def wait_gone(native_id: int, deadline: float) -> None:
+    """Wait until the kernel has no such thread of this process any more.
+
+    One that has ended still has its C libraries' exit to run, and OpenSSL's takes a lock that
+    the child would inherit held: its own exit would wait for it for ever. Also, Python 3.12 and
+    newer count the kernel's threads.
+    """
+    task = f"/proc/self/task/{native_id}"
+    while os.path.exists(task) and time.monotonic() < deadline:
+        time.sleep(0.00005)
 
 
 def opted_in() -> bool:
@@ -193,6 +265,8 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     global generation, pid
+    pause_collection()
+    _ended.clear()
     pid = os.getpid()
     generation += 1
     owner_pids.append(pid)
@@ -204,6 +278,7 @@ def _in_child() -> None:
             hook(obj)
         except Exception:  # see _run
             _log(f"hook of {type(obj).__qualname__}")
+    resume_collection()
 
 
 if hasattr(os, "register_at_fork"):

@@ -52,6 +52,9 @@ It takes milliseconds, but for a callback that blocks and machines with more wor
 processors: and there the longer bound is the lesser evil, for what forks in the middle of
 OpenSSL has a child that hangs."""
 
+_TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
+_NOBODY = (0,)  # no thread has this number: all see a loop as running
+
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
 """The loop and thread in use.  Programs read these, and put None there to have new ones."""
@@ -60,6 +63,7 @@ _io_threads: list[IOThread] = []
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
 _fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
+_queued: set[int] = set()  # threads that wait for it: they hold nothing of a C library
 _foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _at_work: list[socket.socket] = []  # sockets that other threads were about to connect at the fork
@@ -75,7 +79,8 @@ except ImportError:
 class IOLoop(asyncio.SelectorEventLoop):
     """A selector loop that remembers the sockets made for it."""
 
-    resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork
+    resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork, or not yet begun
+    stopped = False  # by a program: then nothing makes it run on
 
     def __init__(self) -> None:
         super().__init__(selectors.DefaultSelector())
@@ -83,13 +88,25 @@ class IOLoop(asyncio.SelectorEventLoop):
         self._connecting: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def is_running(self) -> bool:
-        """Whether what is asked of it will be done: at rest for a fork it is only delayed.
+        """Whether what is asked of it will be done: at rest for a fork, or about to run, it is delayed.
 
         But for the thread that forks, for which it waits, and its own.
         """
-        if self.resting and threading.get_ident() not in self.resting:
+        if super().is_running():
             return True
-        return super().is_running()
+        resting = self.resting
+        if resting:
+            return threading.get_ident() not in resting
+        return super().is_running()  # the rest may have come to its end between the two
+
+    def stop(self) -> None:
+        """Stop for good, as a program asks for it."""
+        self.stopped = True
+        super().stop()
+
+    def pause(self) -> None:
+        """Stop until it is run again."""
+        super().stop()
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         # between connecting and being wrapped in a transport nobody else knows it
@@ -195,6 +212,7 @@ class IOThread:
 
     def _start(self) -> threading.Thread:
         self._wanted = self._stopping = self._ended = False
+        self.loop.resting = _NOBODY
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         thread.start()
         return thread
@@ -202,39 +220,55 @@ class IOThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         while True:
+            with self._lock:
+                if not self._wanted:
+                    self.loop.resting = (threading.get_ident(),)
+            self.loop.call_soon(self._runs)
             self.loop.run_forever()
             with self._lock:
-                if not self._stopping or self._wanted:
-                    self._ended = True  # stopped by a program, or at rest
+                if self.loop.stopped or self._wanted or not self._stopping:
+                    self._ended = True  # by a program, or at rest
+                    if self.loop.stopped:
+                        self.loop.resting = ()
                     return
                 self._stopping = False  # for a fork that did not wait for it
 
+    # both run on the loop; one that comes late, the fork being over, must not count for the next
+    def _runs(self) -> None:
+        with self._lock:
+            if not self._wanted:
+                self.loop.resting = ()
+
     def _stop(self) -> None:
-        # runs on the loop; one that comes late, the fork being over, must not count for the next
         with self._lock:
             if self._wanted:
                 self._stopping = True
-                self.loop.stop()
+                self.loop.pause()
 
-    def rest(self, deadline: float) -> bool:
-        """Ask to stop between two callbacks, and wait for that until ``deadline``.
+    def ask(self) -> bool:
+        """Ask it to stop between two callbacks.
 
         Returns
         -------
         bool
-            Whether it was asked, so that `wake` has to follow.
+            Whether that was possible, so that `rest` and `wake` have to follow.
         """
-        loop = self.loop
-        if loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
+        if self.loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
             return False
         with self._lock:
             self._wanted = True
-        # finalizers on other threads must not take it for gone, and end sessions without it
-        loop.resting = (threading.get_ident(), self.thread.ident)
-        loop.call_soon_threadsafe(self._stop)
-        if _join(self.thread, deadline):
-            self._drain(deadline)
+            # finalizers on other threads must not take it for gone, and end sessions without it
+            self.loop.resting = (threading.get_ident(), self.thread.ident)
+        with suppress(RuntimeError):  # closed since
+            self.loop.call_soon_threadsafe(self._stop)
         return True
+
+    def rest(self, deadline: float) -> None:
+        """Wait until it has stopped, or ``deadline``."""
+        while self.thread.is_alive() and self.thread.ident not in _queued and time.monotonic() < deadline:
+            self.thread.join(min(_TURN, max(0.0, deadline - time.monotonic())))
+        if not self.thread.is_alive() and _join(self.thread, deadline):
+            self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
         """Let go of the threads that resolve names; the loop makes others when it needs them."""
@@ -248,13 +282,15 @@ class IOThread:
                 break
 
     def wake(self) -> None:
-        """Run on, on a new thread if the old one ended."""
+        """Run on, on a new thread if the old one ended at rest."""
         previous = self.thread
-        self.loop.resting = ()
         with self._lock:
             self._wanted = False
-            if not self._ended:
-                return  # the bound had passed: it goes on by itself
+            if not self._ended or self.loop.stopped or self.loop.is_closed():
+                # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
+                self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
+                return
+            self.loop.resting = _NOBODY
         previous.join()
         self.thread = self._start()
         if iothread[0] is previous:
@@ -264,7 +300,8 @@ class IOThread:
 class _Hold:
     """Keeps somebody else's loop, running on another thread, in one callback."""
 
-    def __init__(self, other: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, other: Any) -> None:
+        self._other = other
         self._there = threading.Event()
         self._over = threading.Event()
         with suppress(RuntimeError):  # closed since
@@ -275,8 +312,11 @@ class _Hold:
         self._over.wait()
 
     def wait(self, deadline: float) -> None:
-        """Until the loop is held; it may be busy for longer than the fork can wait."""
-        self._there.wait(max(0.0, deadline - time.monotonic()))
+        """Until the loop is held, or it has stopped; it may be busy for longer than the fork can wait."""
+        while not self._there.is_set() and time.monotonic() < deadline and self._other.is_running():
+            if getattr(self._other, "_thread_id", None) in _queued:
+                break
+            self._there.wait(min(_TURN, max(0.0, deadline - time.monotonic())))
 
     def end(self) -> None:
         """Let the loop run on."""
@@ -292,14 +332,9 @@ def _join(thread: threading.Thread, deadline: float) -> bool:
     thread.join(max(0.0, deadline - time.monotonic()))
     if thread.is_alive():
         return False
-    # What is joined still has its C libraries' exit to run, and OpenSSL's takes a lock that the
-    # child would inherit held: its own exit would wait for it for ever. Also, Python 3.12 and newer
-    # count the kernel's threads. It needs no more than its turn on a processor, so the bound differs.
     if thread.native_id is not None:
-        task = f"/proc/self/task/{thread.native_id}"
-        deadline = max(deadline, time.monotonic() + REST_BOUND)
-        while os.path.exists(task) and time.monotonic() < deadline:
-            time.sleep(0.00005)
+        # it has ended, and needs no more than its turn to leave: the bound is another
+        _fork.wait_gone(thread.native_id, max(deadline, time.monotonic() + _fork.LEAVING))
     return True
 
 
@@ -312,7 +347,14 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 
 # around a fork -----------------------------------------------------------------
 def _before() -> None:
-    _fork_lock.acquire()
+    if not _fork_lock.acquire(blocking=False):
+        me = threading.get_ident()
+        _queued.add(me)
+        try:
+            _fork_lock.acquire()
+        finally:
+            _queued.discard(me)
+    _fork.pause_collection()  # what is collected now might want a loop that waits for this thread
     found = {id(other): other for other in list(_foreign) if not other.is_closed()}
     if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
         running = (other for other, _ in _connecting.running())
@@ -321,8 +363,14 @@ def _before() -> None:
     _abandoned_class(IOLoop)  # made once here, rather than in each child
     if (_io_threads or found) and _fork.opted_in():
         deadline = time.monotonic() + REST_BOUND
-        _held[:] = [_Hold(other) for other in found.values() if _elsewhere(other)]
-        _resting[:] = [io for io in _io_threads if io.rest(deadline)]
+        for other in found.values():
+            if _elsewhere(other):
+                _held.append(_Hold(other))
+        for io in list(_io_threads):
+            if io.ask():
+                _resting.append(io)
+        for io in _resting:
+            io.rest(deadline)
         for hold in _held:
             hold.wait(deadline)
     elsewhere = {key for key, other in found.items() if _elsewhere(other)}
@@ -340,13 +388,16 @@ def _in_parent() -> None:
     _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
+    _fork.resume_collection()
     _fork_lock.release()
 
 
 def _in_child() -> None:
     global _fork_lock
     _fork_lock = threading.RLock()
-    inherited, foreign = [io.loop for io in _io_threads], list(_foreign_at_fork)
+    _queued.clear()
+    inherited = [io.loop for io in _io_threads if not io.loop.is_closed()]
+    foreign = list(_foreign_at_fork)
     for sock in _at_work:
         _release(sock)
     _at_work.clear()
@@ -423,6 +474,11 @@ def _release_closing(transport: Any) -> None:
         sock.detach()
 
 
+def _watched(other: Any) -> list[selectors.SelectorKey]:
+    selector = other._selector  # None where a thread of the parent was closing the loop
+    return [] if selector is None else list((selector.get_map() or {}).values())
+
+
 def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
     """Cut off a loop that can never run here from all that the parent uses.
 
@@ -433,7 +489,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
         neither asyncio's own nor of an HTTP client.
     """
     _fork.keep([other, asyncio.all_tasks(other), list(other._ready)])
-    released = {other._ssock.fileno(), other._csock.fileno()}
+    released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
     for transport in list(other._transports.values()):
         if everything or _http_client(transport):
             released.add(transport._sock_fd)
@@ -445,7 +501,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
         for sock in list(other._connecting):
             released.add(sock.fileno())
             _release(sock)
-        for key in list((other._selector.get_map() or {}).values()):
+        for key in _watched(other):
             if key.fd not in released:
                 dead.cover(key.fd)  # without an object of which we know: the number stays taken
     else:
@@ -481,7 +537,7 @@ def unshare(other: Any, dead: _Dead) -> None:
     if not hasattr(select, "epoll") or not isinstance(old_epoll, select.epoll):
         return  # kqueue is not inherited; poll and select share nothing
     with select.epoll() as epoll:
-        for key in list((other._selector.get_map() or {}).values()):
+        for key in _watched(other):
             mask = (select.EPOLLIN if key.events & selectors.EVENT_READ else 0) | (
                 select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
             )

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from fsspec import _fork
 from fsspec._plans.awaiting import together
 from fsspec._sync import sync
 from fsspec.asyn import AsyncFileSystem
@@ -114,7 +115,7 @@ async def _in_thread(func: Callable[[], Any], stop: threading.Event | None = Non
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(settle, result, failed)
 
-    threading.Thread(target=run, name="fsspec-generic", daemon=True).start()
+    _fork.start_thread(run, "fsspec-generic")
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:

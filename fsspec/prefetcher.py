@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -80,7 +79,7 @@ def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
             except RuntimeError:  # the loop was closed meanwhile
                 pass
 
-        threading.Thread(target=run, name="fsspec-prefetch", daemon=True).start()
+        _fork.start_thread(run, "fsspec-prefetch")
         return await future
 
     return fetch

@@ -216,3 +216,206 @@ def test_a_child_holds_no_socket_that_another_thread_is_just_connecting():
     """,
         FSSPEC_FORK_RESET="0",
     )
+
+
+LOOP = SOCKETS.replace(
+    "    import fsspec\n",
+    """
+    tasks_at_fork = []  # threads, as the kernel counts them, after what fsspec does before a fork
+    os.register_at_fork(before=lambda: tasks_at_fork.append(len(os.listdir("/proc/self/task"))))
+    import fsspec
+    from fsspec import _fork, _io_thread, asyn
+
+    def works(loop, value=1):
+        assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, value), loop).result(20) == value
+
+    def own_loop_works():
+        loop = asyn.get_loop()
+        assert loop.is_running()
+        works(loop)
+""",
+)
+
+
+def test_the_loop_counts_as_running_while_a_fork_holds_it_up():
+    """Finalizers that are told otherwise end their sessions without it, and say so."""
+    run(
+        LOOP
+        + """
+    loop = asyn.get_loop()
+    assert loop.is_running()
+    enough, seen = threading.Event(), set()
+
+    def look():
+        while not enough.is_set():
+            seen.add(loop.is_running())
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(60):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        assert loop.is_running()
+        os.waitpid(pid, 0)
+    enough.set()
+    for thread in threads:
+        thread.join()
+    assert seen == {True}
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_an_instance_that_ends_right_after_a_fork_closes_its_session():
+    pytest.importorskip("aiohttp")
+    run(
+        LOOP
+        + """
+    from fsspec.tests.servers.http import HTTPServer
+
+    start = _io_thread.IOThread._run
+
+    def late(self):
+        time.sleep(0.05)  # a busy machine
+        start(self)
+
+    with HTTPServer() as server:
+        server.files["/a"] = b"abc"
+        asyn.get_loop()
+        _io_thread.IOThread._run = late
+        for _ in range(3):
+            fs = fsspec.filesystem("http", skip_instance_cache=True)
+            assert fs.cat_file(server.url + "/a") == b"abc"
+            session = fs._session
+            pid = os.fork()
+            if not pid:
+                os._exit(0)
+            del fs
+            assert session.closed
+            os.waitpid(pid, 0)
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
+    run(
+        LOOP
+        + """
+    loop, thread = asyn.get_loop(), asyn.iothread[0]
+
+    def stop():
+        while not _io_thread._resting:  # until the fork waits for it
+            time.sleep(0.001)
+        loop.stop()
+
+    loop.call_soon_threadsafe(stop)
+    assert child(lambda: asyn.reset_after_fork() and own_loop_works()) == 0
+    thread.join(20)
+    assert not loop.is_running() and asyn.iothread[0] is thread
+    assert loop.run_until_complete(asyncio.sleep(0, 2)) == 2
+    loop.close()
+    assert child(own_loop_works) == 0  # of what is closed there is nothing to rest
+    asyn.reset_lock()
+    own_loop_works()
+    assert child(own_loop_works) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_several_threads_fork_at_once_those_of_loops_among_them(reset):
+    run(
+        LOOP
+        + """
+    asyn.get_loop()
+    fs = fsspec.filesystem("http", asynchronous=True) if sys.modules.get("aiohttp") else None
+    other = asyncio.new_event_loop()
+    _io_thread.note_foreign(other)
+    threading.Thread(target=other.run_forever, daemon=True).start()
+    codes, together = [], threading.Barrier(6)
+
+    def fork():
+        together.wait(20)
+        for _ in range(8):
+            codes.append(child(own_loop_works))
+            codes.append(child(lambda: codes.append(child(own_loop_works)) or own_loop_works()))
+
+    async def on_loop():
+        fork()
+
+    busy = [asyncio.run_coroutine_threadsafe(on_loop(), loop) for loop in (asyn.get_loop(), other)]
+    threads = [threading.Thread(target=fork) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for task in [*busy, *threads]:
+        task.result(60) if task in busy else task.join(60)
+    assert codes == [0] * 96, codes
+    own_loop_works()
+    works(other)
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+def test_nothing_is_collected_while_a_fork_is_made():
+    """In the child it would reach what is the parent's and not yet covered."""
+    run(
+        LOOP
+        + """
+    import gc
+    own_loop_works()
+    at_rest, main = [], threading.get_ident()
+
+    def note(phase, info):
+        if threading.get_ident() == main and (_io_thread._resting or _io_thread._held):
+            at_rest.append(phase)
+
+    class Object:
+        def _after_fork_in_child(self):
+            at_rest.append("told") if gc.isenabled() else None
+            [[] for _ in range(100)]
+
+    objects = [Object() for _ in range(50)]
+    for one in objects:
+        _fork.register(one)
+    gc.callbacks.append(note)
+    gc.set_threshold(1)
+
+    def look():
+        assert gc.isenabled() and not at_rest, at_rest
+
+    for _ in range(5):
+        assert child(look) == 0
+        assert child(lambda: child(look) and sys.exit(1)) == 0
+        look()
+    gc.disable()
+    assert child(lambda: gc.isenabled() and sys.exit(1)) == 0
+    assert not gc.isenabled()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_thread_of_ours_that_has_just_ended_is_gone_at_a_fork():
+    run(
+        LOOP
+        + """
+    own_loop_works()
+    for _ in range(50):
+        done = threading.Event()
+        _fork.start_thread(done.set, "brief")
+        done.wait(20)
+        while threading.active_count() > 2:  # main and the loop's
+            time.sleep(0.0001)
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    assert tasks_at_fork == [1] * 50, tasks_at_fork
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
