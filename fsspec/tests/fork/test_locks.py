@@ -22,6 +22,7 @@ HOLDING = {
 def test_a_lock_held_by_another_thread_stops_no_child(lock, mode, places):
     run(
         f"""
+    import logging
     import fsspec._instances
     fs = fsspec.filesystem("http")
     read(fs)
