@@ -38,6 +38,9 @@ generation: int = 0
 pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
+registrations: int = 0
+"""How many objects were ever registered."""
+
 owner_pids: list[int] = [pid]
 """Process ids by generation, for messages."""
 
@@ -52,6 +55,9 @@ _modules: list[_Hooks] = []
 _before_registered = False
 _objects: dict[int, weakref.ref[Any]] = {}
 _immortal: list[Any] = []  # see keep()
+_kept: list[Any] | None = None  # what hooks of a child keep: made immortal at once when they are done
+_alive: list[Any] = []  # around a fork: what is registered, found once, in the parent
+_opted_in: bool | None = None  # around a fork: as found in the parent
 _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
 _threads_started = False
 _collecting_again = False
@@ -87,6 +93,7 @@ def at_fork(
 
 def register(obj: Any) -> None:
     """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
+    global registrations
     key = id(obj)
 
     def forget(ref: weakref.ref[Any], key: int = key, objects: Any = _objects) -> None:
@@ -94,10 +101,13 @@ def register(obj: Any) -> None:
             del objects[key]
 
     _objects[key] = weakref.ref(obj, forget)
+    registrations += 1
 
 
 def registered() -> list[Any]:
     """The live registered objects, oldest first."""
+    if _alive and len(_alive) == len(_objects):
+        return _alive  # while a fork is made: none can have gone, and one more would be counted
     return [obj for ref in list(_objects.values()) if (obj := ref()) is not None]
 
 
@@ -106,8 +116,11 @@ def keep(obj: Any) -> None:
 
     For what belongs to the parent: transports, tasks in flight, sessions.  A module
     global would not do, for modules are cleared at exit and what they held is then
-    finalized; a reference that nothing accounts for is beyond that.
+    reference that nothing accounts for is beyond that.
     """
+    if _kept is not None:
+        _kept.append(obj)
+        return
     try:
         import ctypes  # loaded already where a loop was started: see _io_thread
     except ImportError:  # built without it: the interpreter drops its hooks last of all
@@ -183,6 +196,10 @@ def wait_gone(native_id: int, deadline: float) -> None:
 
 def opted_in() -> bool:
     """Whether inherited handles are to work in a child by themselves."""
+    return _asked() if _opted_in is None else _opted_in
+
+
+def _asked() -> bool:
     text = os.environ.get("FSSPEC_FORK_RESET")
     if text is not None:
         return text.strip().lower() not in ("", "0", "false", "no", "off", "null", '""')
@@ -263,9 +280,33 @@ def _in_parent() -> None:
         _run(hooks.parent)
 
 
-def _in_child() -> None:
-    global generation, pid
+def begin() -> None:
+    """Find out once, in the parent, what hooks of the fork will ask for; by who lets one fork at a time.
+
+    What is registered is held until `end`, so that nothing ends in between.  Also the
+    collector runs nothing of others meanwhile; in the child to the end of the hooks, for
+    there it would close what is the parent's before that is covered.
+    """
+    global _alive, _opted_in
     pause_collection()
+    _alive = []
+    _alive = registered()
+    _opted_in = None
+    _opted_in = _asked()
+
+
+def end() -> list[Any]:
+    """The other end of `begin`; gives what was held, for its end may take a while."""
+    global _alive, _opted_in
+    held, _alive, _opted_in = _alive, [], None
+    resume_collection()
+    return held
+
+
+def _in_child() -> None:
+    global generation, pid, _kept
+    pause_collection()
+    _kept = []
     _ended.clear()
     pid = os.getpid()
     generation += 1
@@ -278,7 +319,9 @@ def _in_child() -> None:
             hook(obj)
         except Exception:  # see _run
             _log(f"hook of {type(obj).__qualname__}")
-    resume_collection()
+    kept, _kept = _kept, None
+    keep(kept)
+    end()
 
 
 if hasattr(os, "register_at_fork"):

@@ -148,6 +148,7 @@ _stale_classes: dict[type, type] = {}
 _touching: dict[int, tuple[int, Any]] = {}  # id of an instance being revived: thread, lock
 _table_lock = threading.Lock()
 _reset_in_generation = -1
+_prepared = 0  # registrations that `before_fork` has seen
 _uncached: list[tuple[Any, str, Any]] = []  # (class, token, instance) left out of the caches
 
 
@@ -180,7 +181,13 @@ class _Stale:
             and _allowed()
         ):
             touch(self)
+        _changed(self)
         object.__setattr__(self, name, value)
+
+
+def _changed(fs: Any) -> None:
+    """Keep what ``fs`` holds of the parent's, before the child puts something else in its place."""
+    _fork.keep(dict(object.__getattribute__(fs, "__dict__")))
 
 
 def _reducer(fs: Any, real: Any) -> Any:
@@ -210,8 +217,12 @@ def _stale_class(cls: Any) -> Any:
 
 def before_fork() -> None:
     """Make the classes that a child will need: once here, rather than in each child."""
-    for cls in {type(obj) for obj in _fork.registered() if isinstance(type(obj), _Cached)}:
-        if "_real_class" not in cls.__dict__:
+    global _prepared
+    if _prepared == _fork.registrations:
+        return
+    _prepared = _fork.registrations
+    for cls in {type(obj) for obj in _fork.registered()}:
+        if isinstance(cls, _Cached) and "_real_class" not in cls.__dict__:
             _stale_class(cls)
 
 
@@ -258,7 +269,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         real = type(fs)._real_class
         state = object.__getattribute__(fs, "__dict__")
         if state.get("_pid") == os.getpid():
-            pass  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
+            _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
         elif by_hand or _allowed():
             revive(fs, real)
         else:
@@ -336,7 +347,7 @@ def _in_child() -> None:
     inherited = [obj for obj in _fork.registered() if isinstance(type(obj), _Cached)]
     if not inherited:
         return
-    _fork.keep([list(object.__getattribute__(fs, "__dict__").values()) for fs in inherited])
+    _fork.keep([object.__getattribute__(fs, "__dict__") for fs in inherited])  # see also _changed
     if _fork.opted_in():
         return
     for fs in inherited:

@@ -37,6 +37,7 @@ import os
 import select
 import selectors
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -354,7 +355,7 @@ def _before() -> None:
             _fork_lock.acquire()
         finally:
             _queued.discard(me)
-    _fork.pause_collection()  # what is collected now might want a loop that waits for this thread
+    _fork.begin()
     found = {id(other): other for other in list(_foreign) if not other.is_closed()}
     if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
         running = (other for other, _ in _connecting.running())
@@ -388,8 +389,9 @@ def _in_parent() -> None:
     _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
-    _fork.resume_collection()
+    held = _fork.end()
     _fork_lock.release()
+    del held  # what ends with it may use the loops
 
 
 def _in_child() -> None:
@@ -409,7 +411,8 @@ def _in_child() -> None:
         loop[0] = iothread[0] = None
     if not inherited and not foreign:
         return
-    with _Dead() as dead:
+    dead = _Dead()
+    try:
         for ours in inherited:
             abandon(ours, dead, everything=True)
         for other in foreign:
@@ -419,21 +422,24 @@ def _in_child() -> None:
                 unshare(other, dead)
             else:
                 abandon(other, dead, everything=False)
+    finally:
+        dead.close()
 
 
 class _Dead:
-    """A descriptor that reaches nobody, to cover inherited ones with."""
+    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
 
-    def __enter__(self) -> _Dead:
-        self._socket, peer = socket.socketpair()
-        self._socket.setblocking(False)
-        peer.close()
-        return self
+    _socket: socket.socket | None = None
 
-    def __exit__(self, *exc: object) -> None:
-        self._socket.close()
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
 
     def cover(self, fd: int) -> None:
+        if self._socket is None:
+            self._socket, peer = socket.socketpair()
+            self._socket.setblocking(False)
+            peer.close()
         if fd >= 0:
             with suppress(OSError):
                 os.dup2(self._socket.fileno(), fd, inheritable=False)
@@ -474,6 +480,16 @@ def _release_closing(transport: Any) -> None:
         sock.detach()
 
 
+def _tasks(other: Any) -> set[asyncio.Task[Any]]:
+    """The tasks of a loop; that there are none can be seen with less."""
+    if sys.version_info < (3, 14):
+        names = ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+        sets = (getattr(asyncio.tasks, name, ()) for name in names)
+        if not any(getattr(one, "data", one) for one in sets):
+            return set()
+    return asyncio.all_tasks(other)
+
+
 def _watched(other: Any) -> list[selectors.SelectorKey]:
     selector = other._selector  # None where a thread of the parent was closing the loop
     return [] if selector is None else list((selector.get_map() or {}).values())
@@ -488,7 +504,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
         the loop is ours: no descriptor of it stays.  Otherwise those stay that are
         neither asyncio's own nor of an HTTP client.
     """
-    _fork.keep([other, asyncio.all_tasks(other), list(other._ready)])
+    _fork.keep([other, _tasks(other), list(other._ready)])
     released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
     for transport in list(other._transports.values()):
         if everything or _http_client(transport):
