@@ -547,8 +547,8 @@ def reopen(
     size: int | None, autocommit: bool, cache_type: str, kwargs: dict[str, Any],
 ) -> Any:  # fmt: skip
     """The file that a pickle was made of: opened again and at its position."""
-    how = {"size": size, "block_size": blocksize, "cache_type": cache_type, "autocommit": autocommit}
-    again = fs.open(path, mode, **how, **kwargs)
+    how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
+    again = fs.open(path, mode, blocksize, **how, **kwargs)
     if loc > 0:
         again.seek(loc)
     return again
