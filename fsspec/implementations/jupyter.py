@@ -129,7 +129,15 @@ class JupyterFileSystem(RestFileSystem):
             self._request("PATCH", self._at(path1), path1, json={"path": path2.strip("/")})
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        self.pipe_file(path2, self.cat_file(path1))
+        """Copy one file, through here; the service has no other way. Folders on the way are made."""
+        if self.isdir(path1):
+            self.makedirs(path2, exist_ok=True)
+            return
+        data = self.cat_file(path1)
+        parent = self._parent(path2)
+        if parent.strip("/"):
+            self.makedirs(parent, exist_ok=True)
+        self.pipe_file(path2, data)
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         """A file: one that is read is fetched whole, one that is written is sent as it is closed."""

@@ -263,6 +263,17 @@ class TestWriting:
         fs.mv(top + "a.txt", top + "a.txt")
         assert server.ask("all")["a.txt"] == b"alpha"
 
+    def test_copying(self, fs, server, top):
+        fs.copy(top + "sub", top + "new/copy", recursive=True)
+        held = server.ask("all")
+        assert {p: held["new/copy" + p[3:]] for p in TREE if p[:3] == "sub"} == {
+            p: data for p, data in TREE.items() if p[:3] == "sub"
+        }
+        fs.cp_file(top + "big", top + "deep/down/big")
+        assert server.ask("all")["deep/down/big"] == BIG
+        with pytest.raises(FileNotFoundError, match="none"):
+            fs.cp_file(top + "none", top + "x")
+
     def test_transaction(self, fs, server, top):
         fs.pipe(top + "there", b"before")
         with pytest.raises(ZeroDivisionError):

@@ -303,6 +303,7 @@ SERVICES = {"github": GitHub, "jupyter": Jupyter, "databricks": Databricks}
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: the client need not wait for the second
     service: Service
 
     def log_message(self, *args: Any) -> None:
