@@ -53,6 +53,11 @@ It takes milliseconds, but for a callback that blocks and machines with more wor
 processors: and there the longer bound is the lesser evil, for what forks in the middle of
 OpenSSL has a child that hangs."""
 
+_TASKS = [
+    vars(asyncio.tasks)[name]
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+    if name in vars(asyncio.tasks)
+]
 _TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
 _NOBODY = (0,)  # no thread has this number: all see a loop as running
 
@@ -398,6 +403,8 @@ def _in_child() -> None:
     global _fork_lock
     _fork_lock = threading.RLock()
     _queued.clear()
+    # kept, for freeing them would write to more of the memory shared with the parent
+    _fork.keep([*_io_threads, iothread[0]])
     inherited = [io.loop for io in _io_threads if not io.loop.is_closed()]
     foreign = list(_foreign_at_fork)
     for sock in _at_work:
@@ -483,16 +490,23 @@ def _release_closing(transport: Any) -> None:
 def _tasks(other: Any) -> set[asyncio.Task[Any]]:
     """The tasks of a loop; that there are none can be seen with less."""
     if sys.version_info < (3, 14):
-        names = ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
-        sets = (getattr(asyncio.tasks, name, ()) for name in names)
-        if not any(getattr(one, "data", one) for one in sets):
-            return set()
+        for one in _TASKS:
+            if getattr(one, "data", one):
+                return asyncio.all_tasks(other)
+        return set()
     return asyncio.all_tasks(other)
+
+
+def _transports(other: Any) -> list[Any]:
+    return [found for ref in other._transports.valuerefs() if (found := ref()) is not None]
 
 
 def _watched(other: Any) -> list[selectors.SelectorKey]:
     selector = other._selector  # None where a thread of the parent was closing the loop
-    return [] if selector is None else list((selector.get_map() or {}).values())
+    known = getattr(selector, "_fd_to_key", None)  # what get_map() shows, and takes more memory for
+    if selector is not None and known is None:
+        known = selector.get_map()
+    return list(known.values()) if known else []
 
 
 def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
@@ -506,7 +520,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
     """
     _fork.keep([other, _tasks(other), list(other._ready)])
     released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
-    for transport in list(other._transports.values()):
+    for transport in _transports(other):
         if everything or _http_client(transport):
             released.add(transport._sock_fd)
             if transport._sock is None or transport._sock.fileno() < 0:
@@ -540,7 +554,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
 
 def unshare(other: Any, dead: _Dead) -> None:
     """Give a loop that the child may go on with descriptors of its own."""
-    clients = [t for t in list(other._transports.values()) if _http_client(t)]
+    clients = [t for t in _transports(other) if _http_client(t)]
     _fork.keep(clients)
     for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in _connecting.waiting(other)]:
         dead.cover(fd)
