@@ -19,6 +19,8 @@ class Bench:
         where the local tree is.
     site
         the HTTP server's address.
+    s3
+        the S3 server's, where a case wants one.
     full
         the larger sizes were asked for.
     counted
@@ -28,6 +30,7 @@ class Bench:
     folder: str
     site: str
     full: bool
+    s3: str = ""
     counted: dict[str, int] = field(default_factory=dict)
     count: Callable[[], dict[str, int]] | None = None
 
@@ -40,7 +43,8 @@ class Case:
     one by whichever fsspec is installed, the other as the limit does it.  A function that
     returns a float has timed itself.  ``ops`` is how often the function does the work, so that
     the figure is for one.  ``aim`` is what ours/upstream should be at most, ``limit_aim`` the
-    same for ours/limit; where both are None there is no aim.
+    same for ours/limit, ``over`` the seconds that ours may take more than the limit; where all
+    are None there is no aim.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Case:
     limit: Callable[[Bench], Timed]
     ops: int = 1
     limit_aim: float | None = None
+    over: float | None = None
+    s3: bool = False
 
 
 CASES: dict[str, Case] = {}
@@ -63,11 +69,13 @@ def case(
     limit: Callable[[Bench], Timed],
     ops: int = 1,
     limit_aim: float | None = None,
+    over: float | None = None,
+    s3: bool = False,
 ) -> Callable[[Callable[[Bench], Timed]], Callable[[Bench], Timed]]:
     """Enter the decorated function into the table as the ``work`` of a case."""
 
     def enter(work: Callable[[Bench], Timed]) -> Callable[[Bench], Timed]:
-        CASES[name] = Case(name, text, aim, work, limit, ops, limit_aim)
+        CASES[name] = Case(name, text, aim, work, limit, ops, limit_aim, over, s3)
         return work
 
     return enter

@@ -15,6 +15,7 @@ from typing import Any
 
 from .case import Bench, Timed, case
 from .loops import LoopThread
+from .s3 import CREDENTIALS, PATH, SIZE, options
 
 
 def timed_fork(in_child: Callable[[], Any]) -> Timed:
@@ -73,8 +74,8 @@ def bare(count: int) -> Callable[[Bench], Timed]:
 
 
 case("fork-1", "a fork with 1 live instance", None, limit=bare(1))(live(1))
-case("fork-10", "a fork with 10 live instances", None, limit=bare(10))(live(10))
-case("fork-1000", "a fork with 1,000 live instances", None, limit=bare(1000))(live(1000))
+case("fork-10", "a fork with 10 live instances", None, limit=bare(10), over=100e-6)(live(10))
+case("fork-1000", "a fork with 1,000 live instances", None, limit=bare(1000), over=2e-3)(live(1000))
 
 
 # -- the first byte --------------------------------------------------------------------------
@@ -119,18 +120,18 @@ def new_first_byte(bench: Bench) -> Timed:
 
     url = f"{bench.site}/small/1"
     fsspec.filesystem("http").cat_file(url)
-    return timed_fork(lambda: fetch(url))
+    return timed_fork(lambda: fetch("http", url, {}))
 
 
-def fetch(url: str) -> None:
+def fetch(protocol: str, url: str, storage: dict[str, Any]) -> None:
     """In a child: through an instance of its own."""
     import fsspec
 
-    assert len(fsspec.filesystem("http", skip_instance_cache=True).cat_file(url)) == 2000
+    assert len(fsspec.filesystem(protocol, skip_instance_cache=True, **storage).cat_file(url)) == SIZE
 
 
-def started(method: str, url: str) -> Timed:
-    """Seconds until a process started by ``method`` of multiprocessing has fetched ``url``.
+def started(method: str, *source: Any) -> Timed:
+    """Seconds until a process started by ``method`` of multiprocessing has fetched ``source``.
 
     The child tells the time by a file's contents, for it inherits no pipe of ours.
     """
@@ -142,7 +143,7 @@ def started(method: str, url: str) -> Timed:
     def timed() -> float:
         with tempfile.NamedTemporaryFile() as told:
             began = time.monotonic()
-            process = context.Process(target=fetch_and_tell, args=(url, told.name))
+            process = context.Process(target=fetch_and_tell, args=(told.name, *source))
             process.start()
             process.join()
             text = told.read()
@@ -153,18 +154,76 @@ def started(method: str, url: str) -> Timed:
     return timed
 
 
-def fetch_and_tell(url: str, file: str) -> None:
+def fetch_and_tell(file: str, *source: Any) -> None:
     """What a spawned process runs."""
-    fetch(url)
+    fetch(*source)
     with open(file, "wb") as told:
         told.write(struct.pack("d", time.monotonic()))
 
 
 @case("spawn-first-byte", "from spawn to first byte, HTTP", None, limit=bare_first_byte)
 def spawn_first_byte(bench: Bench) -> Timed:
-    return started("spawn", f"{bench.site}/small/1")
+    return started("spawn", "http", f"{bench.site}/small/1", {})
 
 
 @case("forkserver-first-byte", "from forkserver to first byte, HTTP", None, limit=bare_first_byte)
 def forkserver_first_byte(bench: Bench) -> Timed:
-    return started("forkserver", f"{bench.site}/small/1")
+    return started("forkserver", "http", f"{bench.site}/small/1", {})
+
+
+# -- the same from S3 ------------------------------------------------------------------------
+
+def bare_s3_first_byte(bench: Bench) -> Timed:
+    """A new loop and client of aiobotocore in the child."""
+    import asyncio
+
+    from aiobotocore.session import get_session
+
+    bucket, key = PATH.split("/")
+
+    async def get() -> None:
+        client = get_session().create_client(
+            "s3", endpoint_url=bench.s3, region_name="us-east-1",
+            aws_access_key_id=CREDENTIALS["key"], aws_secret_access_key=CREDENTIALS["secret"])
+        async with client as s3:
+            answer = await s3.get_object(Bucket=bucket, Key=key)
+            async with answer["Body"] as body:
+                assert len(await body.read()) == SIZE
+
+    return timed_fork(lambda: asyncio.run(get()))
+
+
+@case("fork-first-byte-s3", "from fork to first byte, inherited S3", None, limit=bare_s3_first_byte,
+      limit_aim=1.5, s3=True)
+def s3_first_byte(bench: Bench) -> Timed:
+    os.environ["FSSPEC_FORK_RESET"] = "1"
+    import fsspec
+    from fsspec import exceptions
+
+    inherited = fsspec.filesystem("s3", **options(bench.s3))
+    inherited.cat_file(PATH)
+    safe = hasattr(exceptions, "ForkError")
+
+    def read() -> None:
+        fs = inherited if safe else fsspec.filesystem("s3", skip_instance_cache=True, **options(bench.s3))
+        assert len(fs.cat_file(PATH)) == SIZE
+
+    return timed_fork(read)
+
+
+@case("fork-new-s3", "from fork to first byte, new S3 instance", None, limit=bare_s3_first_byte, s3=True)
+def s3_new_first_byte(bench: Bench) -> Timed:
+    os.environ["FSSPEC_FORK_RESET"] = "1"
+    fetch("s3", PATH, options(bench.s3))
+    return timed_fork(lambda: fetch("s3", PATH, options(bench.s3)))
+
+
+@case("spawn-first-byte-s3", "from spawn to first byte, S3", None, limit=bare_s3_first_byte, s3=True)
+def s3_spawn_first_byte(bench: Bench) -> Timed:
+    return started("spawn", "s3", PATH, options(bench.s3))
+
+
+@case("forkserver-first-byte-s3", "from forkserver to first byte, S3", None, limit=bare_s3_first_byte,
+      s3=True)
+def s3_forkserver_first_byte(bench: Bench) -> Timed:
+    return started("forkserver", "s3", PATH, options(bench.s3))
