@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import importlib.util
-import itertools
 import os
 import ssl
 import threading
@@ -33,7 +32,7 @@ def content(name: str, size: int = SIZE) -> bytes:
 NAMES = [f"data{i}.bin" for i in range(3)]
 DATA = {name: content(name) for name in NAMES}
 SLOW = "slow.bin"  # what the parent reads all the while
-LINES = "".join(f"line {i}\n" for i in range(20_000))
+LINES = "".join(f"line {i}\n" for i in range(100_000))
 
 
 def expect(found: bytes, wanted: bytes, what: str) -> None:
@@ -73,7 +72,7 @@ class Crossing:
     def __init__(self, places: dict[str, str]) -> None:
         self.places = places
         self.folder = places["folder"]
-        self.numbers = itertools.count()
+        self.numbers = iter(range(2**30))  # of those that count, one that pickles everywhere
 
     @classmethod
     def lacking(cls) -> str:

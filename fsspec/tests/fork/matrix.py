@@ -115,7 +115,7 @@ def serving() -> Iterator[dict[str, str]]:
         stack.callback(shutil.rmtree, folder, True)
         places = {"folder": folder, "tmp": os.path.join(folder, "tmp")}
         os.mkdir(places["tmp"])
-        files = {**DATA, "lines.txt": LINES.encode(), "lines.txt.gz": gzip.compress(LINES.encode())}
+        files = {**DATA, "lines.txt": LINES.encode(), "lines.txt.gz": gzip.compress(LINES.encode(), 0)}
         for name, data in files.items():
             with open(os.path.join(folder, name), "wb") as f:
                 f.write(data)
