@@ -25,6 +25,7 @@ import gc
 import os
 import time
 import weakref
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
@@ -56,11 +57,12 @@ _before_registered = False
 _objects: dict[int, weakref.ref[Any]] = {}
 _immortal: list[Any] = []  # see keep()
 _kept: list[Any] | None = None  # what hooks of a child keep: made immortal at once when they are done
-_alive: list[Any] = []  # around a fork: what is registered, found once, in the parent
+_alive: list[Any] | None = None  # while hooks of a child run: what is registered, found once
 _opted_in: bool | None = None  # around a fork: as found in the parent
 _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
 _threads_started = False
 _collecting_again = False
+_pausing: set[int] = set()  # threads that fork
 
 LEAVING = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
@@ -88,7 +90,9 @@ def at_fork(
         # concurrent.futures take locks of theirs before a fork, and what is asked here of other
         # threads may need those; whoever brings such a hook has imported them.
         _before_registered = True
-        os.register_at_fork(before=_before)
+        os.register_at_fork(
+            before=_before, after_in_parent=resume_collection, after_in_child=resume_collection
+        )
 
 
 def register(obj: Any) -> None:
@@ -106,8 +110,8 @@ def register(obj: Any) -> None:
 
 def registered() -> list[Any]:
     """The live registered objects, oldest first."""
-    if _alive and len(_alive) == len(_objects):
-        return _alive  # while a fork is made: none can have gone, and one more would be counted
+    if _alive is not None:
+        return _alive
     return [obj for ref in list(_objects.values()) if (obj := ref()) is not None]
 
 
@@ -132,11 +136,14 @@ def keep(obj: Any) -> None:
 
 
 def pause_collection() -> None:
-    """Have the collector run nothing of others while a fork is made; in the child to its hooks' end.
+    """Have the collector run nothing of others on this thread while it forks.
 
-    There it would close what is the parent's before that is covered.
+    What it ends might wait for a loop that waits for this thread, or for a lock that some
+    hook of the fork holds; in the child it would close what is the parent's before that is
+    covered.
     """
     global _collecting_again
+    _pausing.add(get_ident())
     if gc.isenabled():
         gc.disable()
         _collecting_again = True
@@ -145,7 +152,8 @@ def pause_collection() -> None:
 def resume_collection() -> None:
     """The end of `pause_collection`; nothing where the collector was off before it."""
     global _collecting_again
-    if _collecting_again:
+    _pausing.discard(get_ident())
+    if _collecting_again and not _pausing:
         _collecting_again = False
         gc.enable()
 
@@ -253,6 +261,7 @@ def check() -> None:
     """Catch up with a fork whose hooks did not run."""
     if os.getpid() != pid:
         _in_child()
+        resume_collection()
 
 
 def _log(what: str) -> None:
@@ -281,32 +290,25 @@ def _in_parent() -> None:
 
 
 def begin() -> None:
-    """Find out once, in the parent, what hooks of the fork will ask for; by who lets one fork at a time.
-
-    What is registered is held until `end`, so that nothing ends in between.  Also the
-    collector runs nothing of others meanwhile; in the child to the end of the hooks, for
-    there it would close what is the parent's before that is covered.
-    """
-    global _alive, _opted_in
+    """Before a fork, by who lets one at a time: what its hooks will ask for; nothing is collected."""
+    global _opted_in
     pause_collection()
-    _alive = []
-    _alive = registered()
     _opted_in = None
     _opted_in = _asked()
 
 
-def end() -> list[Any]:
-    """The other end of `begin`; gives what was held, for its end may take a while."""
-    global _alive, _opted_in
-    held, _alive, _opted_in = _alive, [], None
-    resume_collection()
-    return held
+def end() -> None:
+    """The other end of `begin`, but for the collector: other hooks of the fork still hold locks."""
+    global _opted_in
+    _opted_in = None
 
 
 def _in_child() -> None:
-    global generation, pid, _kept
+    global generation, pid, _alive, _kept
+    _pausing.clear()
     pause_collection()
-    _kept = []
+    _alive = None
+    _alive, _kept = registered(), []
     _ended.clear()
     pid = os.getpid()
     generation += 1
@@ -319,9 +321,11 @@ def _in_child() -> None:
             hook(obj)
         except Exception:  # see _run
             _log(f"hook of {type(obj).__qualname__}")
-    kept, _kept = _kept, None
+    kept, _kept, _alive = _kept, None, None
     keep(kept)
     end()
+    if not _before_registered:
+        resume_collection()
 
 
 if hasattr(os, "register_at_fork"):

@@ -175,13 +175,11 @@ class _Stale:
 
     def __setattr__(self, name: str, value: Any) -> None:
         busy = _touching.get(id(self))
-        if (
-            name not in ("_loop", "_pid")
-            and (busy is None or busy[0] != threading.get_ident())
-            and _allowed()
-        ):
-            touch(self)
-        _changed(self)
+        if busy is None or busy[0] != threading.get_ident():
+            if name not in ("_loop", "_pid") and _allowed():
+                touch(self)
+            else:
+                _changed(self)
         object.__setattr__(self, name, value)
 
 

@@ -353,6 +353,8 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 
 # around a fork -----------------------------------------------------------------
 def _before() -> None:
+    # here, where what ends meanwhile can still use the loops
+    awaited = any(getattr(fs, "asynchronous", False) for fs in _fork.registered())
     if not _fork_lock.acquire(blocking=False):
         me = threading.get_ident()
         _queued.add(me)
@@ -362,7 +364,7 @@ def _before() -> None:
             _queued.discard(me)
     _fork.begin()
     found = {id(other): other for other in list(_foreign) if not other.is_closed()}
-    if any(getattr(fs, "asynchronous", False) for fs in _fork.registered()):
+    if awaited:
         running = (other for other, _ in _connecting.running())
         found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
@@ -394,9 +396,8 @@ def _in_parent() -> None:
     _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
-    held = _fork.end()
+    _fork.end()
     _fork_lock.release()
-    del held  # what ends with it may use the loops
 
 
 def _in_child() -> None:

@@ -419,3 +419,51 @@ def test_a_thread_of_ours_that_has_just_ended_is_gone_at_a_fork():
     """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_what_an_inherited_instance_held_outlives_what_a_child_puts_there(reset):
+    """Where it is replaced, where the child made the instance its own, and at the child's end."""
+    run(
+        LOOP
+        + """
+    class Held:
+        owner = os.getpid()
+
+        def __del__(self):
+            if os.getpid() != self.owner:
+                os.write(2, b"ended in a child")
+
+    class Files(asyn.AsyncFileSystem):
+        protocol = "files"
+
+    def holding():
+        fs = Files(skip_instance_cache=True)
+        fs._session = fs._again = Held()
+        fs.other = Held()
+        fs.other.fs = fs  # a cycle
+        return fs
+
+    one, two, three = holding(), holding(), holding()
+
+    def replace():
+        one._session = None
+        one._again = None
+        two._loop, two._pid = asyn.get_loop(), os.getpid()
+        two._session = two._again = two.other = None
+        if os.environ["FSSPEC_FORK_RESET"] == "1":
+            assert not hasattr(three, "_session")  # made anew
+        for name in ("one", "two", "three"):
+            globals().pop(name)
+        import gc
+        gc.collect()
+
+    for end in (os._exit, sys.exit):
+        pid = os.fork()
+        if not pid:
+            replace()
+            end(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
