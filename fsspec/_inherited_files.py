@@ -5,10 +5,16 @@ its upload the parent's. Nothing that the child does may reach the store, least 
 the ``commit``, ``discard`` or ``close`` that a backend brings. Therefore the file is given
 the class that `inherited` makes of its own, as the fork returns in the child: writing
 raises there, and ending it in any way only lets go of the copy.
+
+Compressors and text layers above it write their end as they are closed or collected, and
+must be let go of as silently. Whoever refuses therefore looks whether a layer is `leaving`,
+which shows in the calls that lead there: the text layer of the standard library, which
+makes none of Python's, is replaced by `Text`.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -19,10 +25,13 @@ from fsspec.exceptions import ForkError
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 
 
-def _leaving() -> bool:
-    """Whether this happens because a file is closed or collected: compressors then write their end."""
+_DEPTH = 6  # calls from the end of a text layer through a compressor down to the file
+
+
+def leaving() -> bool:
+    """Whether the caller was called because a file is closed or collected: layers then write their end."""
     frame = sys._getframe(2)
-    for _ in range(4):
+    for _ in range(_DEPTH):
         if frame.f_code.co_name in ("close", "__exit__", "__del__"):
             return True
         if frame.f_back is None:
@@ -31,9 +40,17 @@ def _leaving() -> bool:
     return False
 
 
+class Text(io.TextIOWrapper):
+    """Text over a binary file; closing it in a forked child writes nothing that was not written."""
+
+    def close(self) -> None:
+        """Close it and the file below; closing again does nothing."""
+        super().close()  # within a call of this name, see `leaving`
+
+
 def _refused(name: str) -> Callable[..., Any]:
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if name in ("write", "flush") and _leaving():
+        if name in ("write", "flush") and leaving():
             return len(args[0]) if args else None
         raise ForkError(f"{self!r}", _fork.owner_pid(self._generation), advice=_ADVICE)
 

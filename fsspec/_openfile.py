@@ -7,11 +7,11 @@ opened them: in a forked child closing forgets them.
 
 from __future__ import annotations
 
-import io
 from contextlib import ExitStack
 from typing import Any
 
 from fsspec import _fork
+from fsspec._inherited_files import Text
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
 
@@ -25,7 +25,7 @@ def get_compression(urlpath: str, compression: str | None) -> str | None:
     return name
 
 
-class PickleableTextIOWrapper(io.TextIOWrapper):
+class PickleableTextIOWrapper(Text):
     """Text over a binary file that can be pickled; it comes back at the beginning."""
 
     def __init__(

@@ -30,6 +30,7 @@ from fsspec._aliases import Aliases
 from fsspec._buffered import AbstractBufferedFile, reopen
 from fsspec._contents import Contents
 from fsspec._identity import Identity
+from fsspec._inherited_files import Text
 from fsspec._instances import _Cached, make_instance
 from fsspec._moving import Moving
 from fsspec._plans import bulk, drive
@@ -483,8 +484,6 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
         """
         path = self._strip_protocol(path)
         if "b" not in mode:
-            import io
-
             text = {name: kwargs.pop(name) for name in _TEXT_OPTIONS if name in kwargs}
             binary = self.open(
                 path,
@@ -494,7 +493,7 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
                 compression=compression,
                 **kwargs,
             )
-            return io.TextIOWrapper(binary, **text)
+            return Text(binary, **text)
         codec = None
         if compression is not None:
             codec = _codec(path, compression)

@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from fsspec import _fork
+from fsspec._inherited_files import leaving
 from fsspec._paths import trailing_sep
 from fsspec._replacing import replacing
 from fsspec.callbacks import Callback
@@ -592,6 +593,8 @@ class LocalFileOpener(io.IOBase):
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
+        if self._inherited_writer() and leaving():
+            return len(args[0])
         self._mine("write")
         return self.f.write(*args, **kwargs)
 
@@ -600,8 +603,13 @@ class LocalFileOpener(io.IOBase):
         return self.f.truncate(size)
 
     def flush(self) -> None:
-        if self.f is not None and not self.f.closed and self.writable() and not self._inherited_writer():
-            self.f.flush()
+        if self.f is None or self.f.closed or not self.writable():
+            return
+        if self._inherited_writer():
+            if leaving():
+                return
+            self._mine("flush")
+        self.f.flush()
 
     def _inherited_writer(self) -> bool:
         return self._generation != _fork.generation and self.writable()

@@ -3,6 +3,7 @@
 import gc
 import gzip
 import io
+import os
 import pickle
 
 import pytest
@@ -208,3 +209,63 @@ def test_dropping_one_that_is_open_is_silent(m):
     m.pipe_file("/a", b"A")
     fsspec.open("memory://a").open()
     gc.collect()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+@pytest.mark.parametrize("compression", ["", "gzip", "bz2", "lzma"])
+def test_layers_over_a_file_being_written_end_silently_in_a_child(tmp_path, compression):
+    """Text, codec and file: ended in any way they write nothing; flushing to the file raises."""
+    run(
+        """
+        import gc, os, sys
+        import fsspec
+        from fsspec._forked import by_fork
+        from fsspec.core import OpenFile
+        from fsspec.exceptions import ForkError
+
+        codec, folder = os.environ["CODEC"] or None, os.environ["FOLDER"]
+        line = "hello world\\n"
+
+        def refused():
+            for act in (lambda: f.write(line * 9000 if text else line.encode() * 9000), f.flush):
+                try:
+                    act()
+                except ForkError:
+                    continue
+                raise AssertionError("no error")
+
+        def close():
+            f.close()
+            of and of.close()
+
+        def leave():
+            f.__exit__(None, None, None)
+
+        def drop():
+            globals().pop("f")
+            globals().pop("of")
+            gc.collect()
+
+        def nothing():
+            pass
+
+        for text in (True, False):
+            for later in (True, False):
+                fs, path = fsspec.filesystem("file"), f"{folder}/{text}-{later}"
+                mode = "wt" if text else "wb"
+                of = OpenFile(fs, path, mode, compression=codec) if later else None
+                f = of.open() if later else fs.open(path, mode, compression=codec)
+                f.write(line * 50 if text else line.encode() * 50)
+                children = [close, leave, drop, nothing]
+                if codec in (None, "gzip"):  # the others keep to themselves what is flushed
+                    children.append(refused)
+                for child in children:
+                    report = by_fork(child)
+                    assert not report.problem(), (text, later, child, report.problem())
+                close()
+                with fs.open(path, "rb", compression=codec) as g:
+                    assert g.read() == line.encode() * 50
+        """,
+        CODEC=compression,
+        FOLDER=str(tmp_path),
+    )
