@@ -322,7 +322,8 @@ def _in_child() -> None:
         except Exception:  # see _run
             _log(f"hook of {type(obj).__qualname__}")
     kept, _kept, _alive = _kept, None, None
-    keep(kept)
+    if kept:
+        keep(kept)
     end()
     if not _before_registered:
         resume_collection()
