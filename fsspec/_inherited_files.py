@@ -9,14 +9,17 @@ raises there, and ending it in any way only lets go of the copy.
 Compressors and text layers above it write their end as they are closed or collected, and
 must be let go of as silently. Whoever refuses therefore looks whether a layer is `leaving`,
 which shows in the calls that lead there: the text layer of the standard library, which
-makes none of Python's, is replaced by `Text`.
+makes none of Python's, is replaced by `Text`. A compressor, which may keep to itself what it
+is given, is remembered by `over` and refuses in a child as the file below it does.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fsspec import _fork
@@ -91,3 +94,31 @@ def inherited(cls: type) -> type:
                 members[name] = _awaited(member)
         found = _inherited[cls] = type(cls.__name__, (cls,), members)
     return found
+
+
+_compressors: dict[int, weakref.ref[Any]] = {}
+
+
+def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
+    """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
+    layer = codec(file, mode=mode)
+    if mode != "r":
+        key = id(layer)
+        with suppress(TypeError):  # of another make, to which there are no weak references
+            _compressors[key] = weakref.ref(layer, lambda _: _compressors.pop(key, None))
+    return layer
+
+
+def _in_child() -> None:
+    for ref in list(_compressors.values()):
+        layer = ref()
+        state = getattr(layer, "__dict__", None)
+        if state is not None:
+            _fork.keep(list(state.values()))  # else buffers of its own would be written as they go
+            state.pop("close", None)
+            state.setdefault("_generation", _fork.generation - 1)
+            with suppress(TypeError):  # not a class of Python's
+                layer.__class__ = inherited(type(layer))
+
+
+_fork.at_fork(child=_in_child)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from fsspec import _fork
-from fsspec._inherited_files import Text
+from fsspec._inherited_files import Text, over
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
 
@@ -97,7 +97,7 @@ class OpenFile:
         self.fobjects = [f]
         try:
             if self.compression is not None:
-                self.fobjects.append(compr[self.compression](f, mode=mode[0]))
+                self.fobjects.append(over(compr[self.compression], f, mode[0]))
             if "b" not in self.mode:
                 # a text layer does not know of forks, but what is below it does
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)

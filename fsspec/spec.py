@@ -30,7 +30,7 @@ from fsspec._aliases import Aliases
 from fsspec._buffered import AbstractBufferedFile, reopen
 from fsspec._contents import Contents
 from fsspec._identity import Identity
-from fsspec._inherited_files import Text
+from fsspec._inherited_files import Text, over
 from fsspec._instances import _Cached, make_instance
 from fsspec._moving import Moving
 from fsspec._plans import bulk, drive
@@ -503,7 +503,7 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:
-            return codec(file, mode=mode[0])
+            return over(codec, file, mode[0])
         return file
 
     # -- transactions ----------------------------------------------------------
