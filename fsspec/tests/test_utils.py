@@ -522,7 +522,8 @@ def test_words_load_no_machinery():
         " 'importlib.util', 'json', 'logging', 'lzma', 'ssl', 'tempfile', 'threading', 'zipfile'}"
         " & set(sys.modules) - before)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("FSSPEC")}  # configuration is JSON
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=plain)
     assert done.stdout.strip() == "" and not done.stderr
 
 
