@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 import weakref
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,6 +94,7 @@ def at_fork(
         os.register_at_fork(
             before=_before, after_in_parent=resume_collection, after_in_child=resume_collection
         )
+        _put_off()
 
 
 def register(obj: Any) -> None:
@@ -287,6 +289,56 @@ def _before() -> None:
 def _in_parent() -> None:
     for hooks in _modules:
         _run(hooks.parent)
+    if _afterwards and not _goes_on():
+        work_off()
+
+
+_afterwards: list[Callable[[], None]] = []
+
+
+def afterwards(task: Callable[[], None]) -> None:
+    """For a parent's hook: have ``task`` called when the fork returns to the program.
+
+    Python 3.13 counts threads for its warning only after the hooks, so that one started by a
+    hook would be warned of at every fork.
+    """
+    _afterwards.append(task)
+
+
+def work_off(*_: Any) -> int:
+    """Do what was put off; also for those who wait for it in vain."""
+    tasks, _afterwards[:] = list(_afterwards), []
+    for task in tasks:
+        _run(task)
+    return 0
+
+
+_pending: Any = None  # `work_off` as the interpreter calls it: never to be collected
+
+
+def _put_off() -> None:
+    """Have the interpreter call `work_off` after each fork, when it is back in Python code.
+
+    The hook itself must not be Python code: the interpreter would do within it what is pending.
+    """
+    global _pending
+    if sys.version_info < (3, 13):
+        return
+    try:
+        import ctypes  # see keep
+    except ImportError:
+        return
+    _pending = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(work_off)
+    os.register_at_fork(after_in_parent=partial(ctypes.pythonapi.Py_AddPendingCall, _pending, None))
+
+
+def _goes_on() -> bool:
+    """Whether who forked comes to what is pending: Python code of the main thread, nobody else."""
+    if _pending is None or sys._getframe(1).f_back is None:
+        return False
+    import threading  # loaded already where there is anything to put off
+
+    return threading.current_thread() is threading.main_thread()
 
 
 def begin() -> None:
@@ -306,6 +358,7 @@ def end() -> None:
 def _in_child() -> None:
     global generation, pid, _alive, _kept
     _pausing.clear()
+    _afterwards.clear()
     pause_collection()
     _alive = None
     _alive, _kept = registered(), []

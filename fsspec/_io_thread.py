@@ -392,7 +392,7 @@ def _in_parent() -> None:
     for hold in _held:
         hold.end()
     for io in _resting:
-        io.wake()
+        _fork.afterwards(io.wake)
     _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
