@@ -161,7 +161,7 @@ def resume_collection() -> None:
 
 
 def start_thread(target: Callable[[], None], name: str) -> None:
-    """Run ``target`` in a daemon thread; one that just ended has left before a fork, if opted in.
+    """Run ``target`` in a daemon thread; one that just ended has left before a fork.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 
 
 def _let_leave() -> None:
-    if _ended and opted_in():
+    if _ended:
         deadline = time.monotonic() + LEAVING
         for native_id in list(_ended):
             wait_gone(native_id, deadline)

@@ -17,9 +17,11 @@ somebody else's selector loop that our instances may live on (zarr's, ``asyncio.
 any other (uvloop)
     cannot be reached; what is ours on it is kept referenced.
 
-Before a fork of a process that opted in, our loops are brought to *rest* between two
-callbacks and their threads joined, within a bound, so that the process forks without
-a lock of a C library held on our behalf; after it the parent runs the same loops on.
+Before a fork our loops are brought to *rest* between two callbacks and their threads
+joined, within a bound, so that the process forks without a lock of a C library held on
+our behalf, and without a socket that is only being made and that nobody knows yet. That
+is so in every mode: a child that is to be refused must not hang or hold a connection
+either. After the fork the parent runs the same loops on.
 A loop of somebody else's thread that our instances live on is *held* in a callback
 meanwhile: OpenSSL's locks are as much in the child's way when taken by that thread.
 
@@ -369,7 +371,7 @@ def _before() -> None:
         found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
     _abandoned_class(IOLoop)  # made once here, rather than in each child
-    if (_io_threads or found) and _fork.opted_in():
+    if _io_threads or found:
         deadline = time.monotonic() + REST_BOUND
         for other in found.values():
             if _elsewhere(other):

@@ -164,11 +164,11 @@ GUARDS = (
     ),
     Guard(
         "quiescence",
-        "before a fork of a process that opted in the loops come to rest",
+        "before a fork the loops come to rest",
         (
             Edit(
                 "fsspec/_io_thread.py",
-                "    if (_io_threads or found) and _fork.opted_in():\n",
+                "    if _io_threads or found:\n",
                 "    if False:\n",
             ),
         ),
