@@ -24,10 +24,11 @@ from .content import BUCKET, READ, SIZES, Places, data, size_of
 from .handles import filesystem
 
 SILENCE = 90.0  # seconds without a word from the subject, which speaks every second
-GROWTH = 48 * 2**20  # bytes that the allocator may have taken in addition; a leak is more
+GROWTH = 48 * 2**20  # bytes that Python's allocator may hold in addition; a leak is more
+OBJECTS = 20_000  # that may have come in addition: an S3 client is 6,000, and a few are alive by chance
 SLACK = 2  # descriptors: what the interpreter may happen to have open
 BAD = ("hangs", "wrong bytes", "errors", "half-written objects", "inherited connections", "connections left",
-       "descriptors grown", "memory grown", "lines of noise")
+       "descriptors grown", "memory grown", "objects grown", "lines of noise")
 
 NAMES = {"hang": "hangs", "wrong": "wrong bytes", "inherited": "inherited connections"}
 
@@ -169,6 +170,8 @@ def judge(tally: Tally, places: Places, server_files: dict[str, Any], ports: dic
         tally.bad("descriptors grown", f"from {start['fds']} to {end['fds']}", end["fds"] - start["fds"])
     if end["memory"] > start["memory"] + GROWTH:
         tally.bad("memory grown", f"from {start['memory']:,} to {end['memory']:,}")
+    if end["objects"] > start["objects"] + OBJECTS:
+        tally.bad("objects grown", f"from {start['objects']:,} to {end['objects']:,}")
 
 
 def report(tally: Tally, places: Places) -> None:
@@ -187,7 +190,7 @@ def report(tally: Tally, places: Places) -> None:
             event = tally.figures[when]
             served = ", ".join(f"{name} {n}" for name, n in event["served"].items())
             rows.append((f"at {when}", f"{event['fds']} descriptors, {event['memory'] / 2**20:.0f} MiB, "
-                         f"connections {served}"))
+                         f"{event['objects']:,} objects, connections {served}"))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:{width}}  {value}")

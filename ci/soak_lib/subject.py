@@ -94,7 +94,8 @@ class Subject:
         close_all(self.handles)
         gc.collect()
         time.sleep(0.3)
-        tell(when, fds=watch.descriptors(), memory=watch.resident(), served=watch.served(self.ports))
+        memory, objects = watch.in_use()
+        tell(when, fds=watch.descriptors(), memory=memory, objects=objects, served=watch.served(self.ports))
 
     def run(self) -> None:
         """Warm up, measure, fork under load, measure."""
