@@ -21,6 +21,7 @@ from typing import Any
 
 LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fraction of one
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
+ENDING = 0.8  # seconds that one that has said its word may then wait: it asks nothing of others
 
 
 def crowding() -> float:
@@ -30,12 +31,21 @@ def crowding() -> float:
 
 @dataclass
 class Report:
-    """What came of a child."""
+    """What came of a child.
+
+    Attributes
+    ----------
+    seconds
+        from the fork to the child's end.
+    waited
+        how much of it, after its word, the child neither ran nor wanted to: it waited for something.
+    """
 
     code: int | None = None
     stderr: str = ""
     said: Any = None
     seconds: float = 0.0
+    waited: float = 0.0
 
     def problem(self, killed: bool = False) -> str:
         """Why the child is not as it should be; empty where it is."""
@@ -49,9 +59,20 @@ class Report:
             return f"noise: {self.stderr}"
         if self.seconds > SLOW * crowding():
             return f"took {self.seconds:.1f} s"
+        if self.waited > ENDING:
+            return f"waited {self.waited:.1f} s before it ended"
         if self.said != "done":
             return str(self.said)
         return ""
+
+
+def _busy(pid: int | str) -> float | None:
+    """Seconds that a process has run on a processor or waited for one; None where nobody counts."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+            return sum(map(int, f.read().split()[:2])) / 1e9
+    except OSError:
+        return None
 
 
 class Channel:
@@ -72,15 +93,18 @@ class Channel:
 
     def say(self, word: Any) -> None:
         with open(self.word, "w", encoding="utf8") as f:
-            json.dump(word, f)
+            json.dump([word, time.monotonic(), _busy("self")], f)
 
-    def read(self, report: Report) -> Report:
+    def read(self, report: Report, ended: float | None = None) -> Report:
+        """Put into the report what was left; ``ended`` is what `_busy` said at the child's end."""
         with suppress(FileNotFoundError):
             with open(self.noise, encoding="utf8", errors="replace") as f:
                 report.stderr = f.read()
         with suppress(FileNotFoundError, ValueError):
             with open(self.word, encoding="utf8") as f:
-                report.said = json.load(f)
+                report.said, since, busy = json.load(f)
+            if ended is not None:
+                report.waited = time.monotonic() - since - (ended - busy)
         for path in (self.word, self.noise):
             with suppress(FileNotFoundError):
                 os.unlink(path)
@@ -91,11 +115,12 @@ class Channel:
 def wait(pid: int, channel: Channel, begun: float) -> Report:
     report, limit = Report(), LIMIT * crowding()
     while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
+        done = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         report.seconds = time.monotonic() - begun
         if done:
-            report.code = os.waitstatus_to_exitcode(status)
-            return channel.read(report)
+            busy = _busy(pid)  # the kernel knows it until the child is waited for
+            report.code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            return channel.read(report, busy)
         if report.seconds > limit:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR1)

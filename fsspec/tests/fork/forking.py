@@ -167,7 +167,8 @@ def by_crowd(body: Body) -> Report:
     reports = [wait(*each) for each in pids]
     for report in reports:
         if report.code == 0:
-            report.seconds = 0.0  # they wait for each other: only the whole is bounded, by wait's limit
+            # they wait for each other: only the whole is bounded, by wait's limit
+            report.seconds = report.waited = 0.0
     return next((r for r in reports if verdict(r) not in (None, "refused")), reports[0])
 
 
