@@ -9,8 +9,8 @@ raises there, and ending it in any way only lets go of the copy.
 Compressors and text layers above it write their end as they are closed or collected, and
 must be let go of as silently. Whoever refuses therefore looks whether a layer is `leaving`,
 which shows in the calls that lead there: the text layer of the standard library, which
-makes none of Python's, is replaced by `Text`. A compressor, which may keep to itself what it
-is given, is remembered by `over` and refuses in a child as the file below it does.
+makes none of Python's, is replaced by `Text`. Layers may keep to themselves what they are
+given: they are remembered, and refuse in a child as the file below does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -46,9 +46,31 @@ def leaving() -> bool:
 class Text(io.TextIOWrapper):
     """Text over a binary file; closing it in a forked child writes nothing that was not written."""
 
+    def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(buffer, *args, **kwargs)
+        if buffer.writable():
+            _remember(self)
+
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
         super().close()  # within a call of this name, see `leaving`
+
+
+def _write_text(self: Any, text: str) -> int:
+    """In a child: text that only waits in the layer would be lost without a word."""
+    self.buffer.write(b"")  # raises where the file is the parent's
+    return io.TextIOWrapper.write(self, text)
+
+
+def _write_lines(self: Any, lines: Iterable[str]) -> None:
+    for line in lines:
+        self.write(line)
+
+
+def _flush_text(self: Any) -> None:
+    if not leaving():
+        self.buffer.flush()  # as above; the layer itself would only say that it is closed
+    io.TextIOWrapper.flush(self)
 
 
 def _refused(name: str) -> Callable[..., Any]:
@@ -73,6 +95,7 @@ def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _inherited: dict[type, type] = {}
+_texts: dict[type, type] = {}
 
 
 def inherited(cls: type) -> type:
@@ -96,29 +119,51 @@ def inherited(cls: type) -> type:
     return found
 
 
-_compressors: dict[int, weakref.ref[Any]] = {}
+_layers: dict[int, weakref.ref[Any]] = {}
+
+
+def _remember(layer: Any) -> None:
+    key = id(layer)
+    with suppress(TypeError):  # of another make, to which there are no weak references
+        _layers[key] = weakref.ref(layer, lambda _: _layers.pop(key, None))
 
 
 def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
     layer = codec(file, mode=mode)
     if mode != "r":
-        key = id(layer)
-        with suppress(TypeError):  # of another make, to which there are no weak references
-            _compressors[key] = weakref.ref(layer, lambda _: _compressors.pop(key, None))
+        _remember(layer)
     return layer
 
 
+def _refuse_text(layer: Text) -> None:
+    cls = type(layer)
+    if cls not in _texts:
+        body: dict[str, Any] = {"write": _write_text, "writelines": _write_lines, "flush": _flush_text}
+        body["__doc__"] = cls.__doc__
+        _texts[cls] = type(cls.__name__, (cls,), body)
+        _texts[_texts[cls]] = _texts[cls]  # a child's child
+    layer.__class__ = _texts[cls]
+
+
+def _refuse_compressor(layer: Any) -> None:
+    state = getattr(layer, "__dict__", None)
+    if state is None:
+        return
+    _fork.keep(list(state.values()))  # else buffers of its own would be written as they go
+    state.pop("close", None)
+    state.setdefault("_generation", _fork.generation - 1)
+    with suppress(TypeError):  # not a class of Python's
+        layer.__class__ = inherited(type(layer))
+
+
 def _in_child() -> None:
-    for ref in list(_compressors.values()):
+    for ref in list(_layers.values()):
         layer = ref()
-        state = getattr(layer, "__dict__", None)
-        if state is not None:
-            _fork.keep(list(state.values()))  # else buffers of its own would be written as they go
-            state.pop("close", None)
-            state.setdefault("_generation", _fork.generation - 1)
-            with suppress(TypeError):  # not a class of Python's
-                layer.__class__ = inherited(type(layer))
+        if isinstance(layer, Text):
+            _refuse_text(layer)
+        elif layer is not None:
+            _refuse_compressor(layer)
 
 
 _fork.at_fork(child=_in_child)
