@@ -175,6 +175,55 @@ def test_asynchronous_instance(http_server, url):
     assert len({r.connection for r in http_server.requests}) >= 3
 
 
+@pytest.mark.parametrize("opted_in", [True, False])
+def test_fork_inside_a_coroutine(http_server, url, opted_in):
+    """Both kinds of instance, used in a run of asyncio that forks; the parent's run goes on."""
+    run(
+        """
+        opted_in = os.environ.get("FSSPEC_FORK_RESET") == "1"
+        blocking = ReferenceFileSystem(references(sys.argv[1]))
+        fs = ReferenceFileSystem(references(sys.argv[1]), asynchronous=True, skip_instance_cache=True)
+        wanted = {"a": DATA[10:30], "far": DATA[1500:1510]}
+
+        async def read():
+            assert await fs._cat(["a", "far"]) == wanted
+
+        def child():
+            if not opted_in:
+                refuses(lambda: blocking.cat("a"))
+                refuses(lambda: asyncio.run(read()))
+                return
+            check(blocking)
+
+            async def both():
+                await asyncio.gather(read(), read())
+                await fs.fss["http"]._session.close()
+            asyncio.run(both())
+
+        async def main():
+            await read()
+            check(blocking)
+            for _ in range(2):
+                meanwhile = asyncio.ensure_future(fs._cat(["a", "far"]))
+                await asyncio.sleep(0)
+                pid = os.fork()
+                if not pid:
+                    well(by_fork(child))  # a child's child: it ends as programs do
+                    child()
+                    os._exit(0)
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+                assert await asyncio.wait_for(meanwhile, 10) == wanted
+                await asyncio.wait_for(read(), 10)
+                check(blocking)
+            await fs.fss["http"]._session.close()
+
+        asyncio.run(main())
+        """,
+        url,
+        opted_in=opted_in,
+    )
+
+
 def test_several_targets(http_server, url, s3, tmp_path):
     """Each filesystem of targets revives, those that block among them."""
     path = tmp_path / "local"
