@@ -125,14 +125,19 @@ def ensure(
     return interpreter
 
 
-def ensure_test() -> Path:
+def ensure_test(name: str = "test") -> Path:
     """The environment of the tests, the checks and the documentation."""
     required = lines_of(REQUIREMENTS / "test.txt")
     torch = os.environ.get("FSSPEC_TEST_TORCH", "1" if os.environ.get("CI") == "true" else "")
     # said neither way, what is there stays: making it anew takes a minute
-    if torch == "1" or not torch and any((TOP / ".venv-test").glob("lib/*/site-packages/torch")):
+    if torch == "1" or not torch and any((TOP / f".venv-{name}").glob("lib/*/site-packages/torch")):
         required.append("torch==2.13.0")
-    return ensure("test", required, optional=lines_of(REQUIREMENTS / "optional.txt"), tree="editable")
+    return ensure(name, required, optional=lines_of(REQUIREMENTS / "optional.txt"), tree="editable")
+
+
+def ensure_matrix() -> Path:
+    """As that of the tests, one for each Python."""
+    return ensure_test("test-{}.{}".format(*sys.version_info))
 
 
 def ensure_demo() -> Path:
@@ -144,7 +149,7 @@ def ensure_demo() -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    known = {"demo": ensure_demo, "test": ensure_test}
+    known = {"demo": ensure_demo, "matrix": ensure_matrix, "test": ensure_test}
     if len(arguments) != 1 or arguments[0] not in known:
         say(f"usage: python3 ci/environment.py {'|'.join(known)}")
         return 2
