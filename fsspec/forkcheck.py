@@ -477,7 +477,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{url}: {_hide(_why(error), options)}", file=sys.stderr)
         return 2
     for finding in findings:
-        finding.note = _hide(finding.note, options)
+        if not finding.safe:  # else the words are ours
+            finding.note = _hide(finding.note, options)
     safe = all(f.safe for f in findings)
     if args.json:
         print(json.dumps({"url": url, "safe": safe, "findings": [asdict(f) for f in findings]}, indent=1))

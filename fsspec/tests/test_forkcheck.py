@@ -66,7 +66,7 @@ def test_s3_and_its_secrets():
     from fsspec.tests.servers.s3 import options, serve_s3
 
     with serve_s3() as address:
-        given = {**options(address), "secret": "not-to-be-seen"}
+        given = {**options(address), "key": "a", "secret": "not-to-be-seen"}
         fs = fsspec.filesystem("s3", skip_instance_cache=True, **given)
         fs.mkdir("bucket")
         fs.pipe_file("bucket/folder/a.bin", CONTENT)
@@ -74,6 +74,7 @@ def test_s3_and_its_secrets():
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert "all safe" in done.stdout
         assert "file being written" in done.stdout
+        assert "refused with a clear error" in done.stdout  # though a short option is a word of it
         assert "NOT SAFE" not in done.stdout
         fs.invalidate_cache()
         assert fs.find("bucket") == ["bucket/folder/a.bin"]
