@@ -8,9 +8,8 @@ What always holds:
 * a filesystem is asked on the loop that it lives on; one that blocks is asked in a thread of
   its own, made for the one call, unless a thread would cost more than what it is asked for
   (`_QUICK`).  No pool is kept, so none is inherited by a forked child;
-* a file goes from one filesystem to another in one such thread: small ones whole, others
-  block by block, so many at a time as the batch size says.  It appears at its target only
-  when it is whole, where the target can keep what is written back.
+* a file goes from one filesystem to another in one such thread, see `fsspec._copying`, so many
+  at a time as the batch size says.
 
 In a forked child the instance does what any awaitable one does, and its targets as well.
 """
@@ -20,19 +19,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
-from fsspec import _fork
+from fsspec._copying import copy_between, in_thread, is_here
 from fsspec._plans.awaiting import together
 from fsspec._sync import sync
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol
 from fsspec.registry import filesystem, get_filesystem_class
-from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import check_contained, stringify_path
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -41,7 +37,6 @@ logger = logging.getLogger("fsspec.generic")
 
 _BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
 _BLOCK = 2**20
-_HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
 _QUICK = frozenset(
     "cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split()
 )
@@ -90,53 +85,12 @@ async def maybe_await(cor: Any) -> Any:
     return await cor if inspect.isawaitable(cor) else cor
 
 
-async def _in_thread(func: Callable[[], Any], stop: threading.Event | None = None) -> Any:
-    """What ``func`` returns, which runs in a thread of its own.
-
-    Being cancelled sets ``stop`` and waits all the same: what runs does not outlive the call.
-    """
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        result, failed = None, None
-        try:
-            result = func()
-        except BaseException as error:  # raised where it is waited for
-            failed = error
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, result, failed)
-
-    _fork.start_thread(run, "fsspec-generic")
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        if stop is not None:
-            stop.set()
-        await asyncio.wait([done])
-        done.exception()
-        raise
-
-
-def _is_here(fs: Any) -> bool:
-    """Whether a filesystem is on this machine, and neither waits for another nor for the loop."""
-    return type(fs).__module__ in _HERE
-
-
 async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """One operation of a filesystem, blocking or awaitable, from whichever loop."""
     if not fs.async_impl:
-        if name in _QUICK and _is_here(fs):
+        if name in _QUICK and is_here(fs):
             return getattr(fs, name)(*args, **kwargs)
-        return await _in_thread(lambda: getattr(fs, name)(*args, **kwargs))
+        return await in_thread(lambda: getattr(fs, name)(*args, **kwargs))
     method = getattr(fs, f"_{name}")
     home = None if fs.asynchronous else fs.loop
     if home is None or home is asyncio.get_running_loop():
@@ -407,7 +361,7 @@ class GenericFileSystem(AsyncFileSystem):
         if source is target:
             await _ask(source, "cp_file", path, path2, **kwargs)
         else:
-            await _copy_between(source, path, target, path2, blocksize, Callback.as_callback(callback))
+            await copy_between(source, path, target, path2, blocksize, Callback.as_callback(callback))
 
     def mv(
         self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
@@ -428,124 +382,6 @@ class GenericFileSystem(AsyncFileSystem):
 def _plain(url: Any) -> str:
     """A URL as text, without ``generic://`` in front."""
     return stringify_path(url).removeprefix("generic://")
-
-
-# copying ---------------------------------------------------------------------------
-async def _copy_between(
-    source: Any, path: str, target: Any, path2: str, blocksize: int, callback: Callback
-) -> None:
-    loop, stop = asyncio.get_running_loop(), threading.Event()
-    work = _Copying(source, path, target, path2, blocksize, callback, loop, stop)
-    if _is_here(source) and _is_here(target) and (source.info(path)["size"] or 0) <= blocksize:
-        work.run()
-    else:
-        await _in_thread(work.run, stop)
-
-
-class _Stopped(Exception):
-    """The copy was cancelled; nobody gets to see this."""
-
-
-class _Copying:
-    """One file on its way from one filesystem to another, in a thread."""
-
-    def __init__(
-        self,
-        source: Any,
-        path: str,
-        target: Any,
-        path2: str,
-        blocksize: int,
-        callback: Callback,
-        loop: Any,
-        stop: threading.Event,
-    ) -> None:
-        self.source, self.path = source, path
-        self.target, self.path2 = target, path2
-        self.blocksize = blocksize
-        self.callback = callback
-        self.loop = loop
-        self.stop = stop
-
-    def ask(self, fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if fs.async_impl and fs.asynchronous:  # it lives on the loop that waits for this thread
-            return sync(self.loop, getattr(fs, f"_{name}"), *args, **kwargs)
-        return getattr(fs, name)(*args, **kwargs)
-
-    def run(self) -> None:
-        entry = self.ask(self.source, "info", self.path)
-        if entry["type"] == "directory":
-            self.ask(self.target, "makedirs", self.path2, exist_ok=True)
-            return
-        size = entry.get("size")
-        self.callback.set_size(size)
-        awaited = any(fs.async_impl and fs.asynchronous for fs in (self.source, self.target))
-        if awaited or (size is not None and size <= self.blocksize):
-            self.whole(size)
-        else:
-            self.stream(size)
-
-    def check(self, done: int, size: int | None) -> None:
-        if size is not None and done < size:
-            raise OSError(
-                f"{type(self.source).__name__}: {self.path!r} ended after {done} of {size} bytes; it was not"
-                f" copied to {self.path2!r}, try again"
-            )
-
-    def whole(self, size: int | None) -> None:
-        data = self.ask(self.source, "cat_file", self.path)
-        self.check(len(data), size)
-        if self.stop.is_set():
-            raise _Stopped(self.path)
-        self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
-        self.callback.relative_update(len(data))
-
-    def with_parent(self, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except FileNotFoundError:  # most stores have no folders, or make them
-            self.ask(self.target, "makedirs", self.target._parent(self.path2), exist_ok=True)
-        return make()
-
-    def stream(self, size: int | None) -> None:
-        with self.source.open(self.path, "rb") as read:
-            # not open(), which counts what does not commit itself to a transaction
-            waits = self.target._intrans
-            begin = self.target.open if waits else self.target._open
-            options = {} if waits else {"autocommit": False}
-            file = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
-            try:
-                self.check(self.blocks(read, file), size)
-                file.close()
-                if not waits:
-                    file.commit()
-            except BaseException:
-                _give_up(file)
-                raise
-
-    def blocks(self, read: Any, file: Any) -> int:
-        done = 0
-        while data := read.read(self.blocksize):
-            if self.stop.is_set():
-                raise _Stopped(self.path)
-            file.write(data)
-            done += len(data)
-            self.callback.relative_update(len(data))
-        return done
-
-
-def _give_up(file: Any) -> None:
-    """Drop a file that was being written, so that not even its finalizer sends anything."""
-    try:
-        if not isinstance(file, AbstractBufferedFile):
-            file.close()  # which makes it appear only where autocommit means nothing
-        if hasattr(file, "discard"):
-            file.discard()
-    except Exception:  # of the two failures the first is what the caller has to know of
-        logger.exception("%r could not be discarded", file)
-    finally:
-        if isinstance(file, AbstractBufferedFile):
-            file.closed = True
 
 
 async def copy_file_op(
@@ -588,7 +424,7 @@ async def copy_file_op(
         if fs1 is fs2:
             await _ask(fs1, "cp_file", path, path2)
         else:
-            await _copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
+            await copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
 
     results = await together(list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise")
     if on_error == "return":

@@ -23,7 +23,7 @@ ROOMS = {
     "trees": "_plans",
     "contract": "transaction spec asyn archive _instances _identity _contents _moving _trees _sync _aliases",
     "doors": "registry core mapping generic json parquet fuse gui conftest forkcheck __init__ _chain"
-    " _openfile _forked",
+    " _openfile _forked _copying",
     "backends": "implementations",
     "proof": "tests",
 }
