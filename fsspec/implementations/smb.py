@@ -1,8 +1,7 @@
 """Files of Windows shares and Samba, by ``smbclient`` of smbprotocol.
 
-A path is ``/share/folder/file``. An instance has connections of its own, which a forked
-child is to neither use nor end: smbprotocol serves each by a thread that the child has not.
-Their sockets are watched, and the child keeps the objects for good.
+A path is ``/share/folder/file``. An instance has connections of its own, on which its
+requests follow each other. In a forked child it connects anew; see `_smb_link`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import datetime
 import errno
 import os
 import stat
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +18,8 @@ from typing import Any
 import smbclient
 import smbprotocol.exceptions
 
-from fsspec import _fork, _sockets
+from fsspec import _fork
+from fsspec.implementations._smb_link import LOST, Link
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -81,9 +80,8 @@ class SMBFileSystem(AbstractFileSystem):
         self.register_session_retry_wait = register_session_retry_wait
         self.register_session_retry_factor = register_session_retry_factor
         self.auto_mkdir = auto_mkdir
-        self._lock = threading.RLock()
-        self._connections: dict[str, Any] = {}
-        _fork.finalize(self, _disconnect, self._connections)
+        self._link = Link(host)
+        _fork.finalize(self, self._link.disconnect)
         self._connect()
 
     @property
@@ -98,7 +96,7 @@ class SMBFileSystem(AbstractFileSystem):
             "port": self._port,
             "encrypt": self.encrypt,
             "connection_timeout": self.timeout,
-            "connection_cache": self._connections,
+            "connection_cache": self._link.connections,
         }
 
     def _connect(self) -> None:
@@ -112,34 +110,31 @@ class SMBFileSystem(AbstractFileSystem):
                     errno.EACCES, f"the SMB server {self.host} refuses the login of {self.username!r}"
                 ) from error
             except (smbprotocol.exceptions.SMBException, ValueError, OSError) as error:
-                self._connections.clear()
+                self._link.disconnect()
                 if attempt == last:
                     raise ConnectionError(f"the SMB server {self.host}:{self._port}: {error}") from error
             longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
             time.sleep(self.register_session_retry_wait * longer)
-        self._watch()
-
-    def _watch(self) -> None:
-        for connection in list(self._connections.values()):
-            sock = getattr(connection.transport, "_sock", None)
-            if sock is not None and sock.fileno() >= 0:
-                _sockets.watch(sock)
+        self._link.watch()
 
     def _do(self, work: Callable[..., Any], *args: Any, repeat: bool = False, **kwargs: Any) -> Any:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
-        with self._lock:
-            try:
-                return work(*args, **kwargs, **self._options())
-            except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
-                raise _refusal(error, args[0]) from None
-            except smbprotocol.exceptions.SMBException as error:
-                _disconnect(self._connections)
-                if not repeat:
-                    raise ConnectionResetError(f"the SMB server {self.host}: {error}") from error
-            finally:
-                self._watch()
-            self._connect()
-            return work(*args, **kwargs, **self._options())
+        _fork.check()
+        link = self._link
+        with link.turn():
+            while True:
+                try:
+                    return work(*args, **kwargs, **self._options())
+                except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
+                    raise _refusal(error, args[0]) from None
+                except smbprotocol.exceptions.SMBException as error:
+                    link.disconnect()
+                    if not repeat:
+                        raise ConnectionResetError(f"the SMB server {self.host}: {error}") from error
+                finally:
+                    link.watch()  # smbclient may have connected again
+                repeat = False
+                self._connect()
 
     # -- paths -----------------------------------------------------------------
 
@@ -238,11 +233,13 @@ class SMBFileSystem(AbstractFileSystem):
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
+        generation = _fork.generation
         try:
             self._do(smbclient.copyfile, self._unc(path1), self._unc(path2))
         except BaseException:
-            with suppress(OSError):
-                self._do(smbclient.remove, self._unc(path2))
+            if generation == _fork.generation:  # else the parent goes on with it
+                with suppress(OSError):
+                    self._do(smbclient.remove, self._unc(path2))
             raise
 
     def copy(self, path1: Any, path2: Any, **kwargs: Any) -> None:
@@ -334,15 +331,6 @@ def _moment(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
 
 
-def _disconnect(connections: dict[str, Any]) -> None:
-    """End connections; what is lost already is only forgotten."""
-    found = list(connections.values())
-    connections.clear()
-    for connection in found:
-        with suppress(OSError, ValueError, smbprotocol.exceptions.SMBException):
-            connection.disconnect(close=False)
-
-
 class SMBFileOpener(AbstractBufferedFile):
     """A file of a share, read by parts or written block by block.
 
@@ -364,7 +352,7 @@ class SMBFileOpener(AbstractBufferedFile):
         self.temp = temp
         self.port = port
         self._raw: Any = None
-        self._session: Any = None
+        self._link: Any = None
         self._share_access = kwargs.pop("share_access", None)
         fs = kwargs.pop("fs")
         size = None if block_size is None or block_size < 0 else block_size
@@ -398,22 +386,26 @@ class SMBFileOpener(AbstractBufferedFile):
     def _open(self) -> None:
         """Open the file on the server, on the connection that the filesystem has now."""
         fs = self.fs
-        self._raw = fs._do(
-            smbclient.open_file,
-            fs._unc(self.temp or self.path),
-            mode="wb" if self.mode == "xb" and self.temp else self.mode,
-            buffering=0,
-            share_access=self._share_access,
-            repeat=self.mode == "rb",
-        )
-        self._session = fs._connections
+        _fork.check()
+        link = fs._link
+        with link.turn():
+            self._raw = fs._do(
+                smbclient.open_file,
+                fs._unc(self.temp or self.path),
+                mode="wb" if self.mode == "xb" and self.temp else self.mode,
+                buffering=0,
+                share_access=self._share_access,
+                repeat=self.mode == "rb",
+            )
+            link.raws.add(self._raw)
+        self._link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``."""
-        with self.fs._lock:
-            if self._raw is None or self._session is not self.fs._connections:
-                if self._raw is not None:
-                    _fork.keep(self._raw)  # the parent's
+        _fork.check()
+        link = self.fs._link
+        with link.turn():
+            if self._raw not in link.raws:  # another process's, or lost
                 self._open()
             out = bytearray(end - start)
             got = 0
@@ -422,7 +414,7 @@ class SMBFileOpener(AbstractBufferedFile):
                 while got < len(out) and (count := self._raw.readinto(memoryview(out)[got:])):
                     got += count
             except smbprotocol.exceptions.SMBException as error:
-                self._raw = None
+                link.forget(self._raw)
                 raise ConnectionResetError(f"reading {self.path!r}: {error}") from error
         if got < len(out):
             raise OSError(f"{self.path!r} ended {len(out) - got} bytes early; was it changed?")
@@ -431,36 +423,38 @@ class SMBFileOpener(AbstractBufferedFile):
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds behind what was written before."""
         view = memoryview(self.buffer.getvalue())
+        link = self._link
         try:
-            with self.fs._lock:
+            with link.turn():
+                if self._raw not in link.raws:
+                    raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
                 while view:
                     view = view[self._raw.write(view) or 0:]
                 if final:
-                    raw, self._raw = self._raw, None
-                    raw.close()
+                    self._raw.close()
+                    link.forget(self._raw)
         except BaseException as error:
             self.closed = True  # more would go behind a gap
-            if self.mode != "ab":
-                with suppress(OSError, ValueError, smbprotocol.exceptions.SMBException):
-                    if self._raw is not None:
-                        self._raw.close()
-                    self.fs._do(smbclient.remove, self.fs._unc(self.temp or self.path))
+            self._remove_part()
             if isinstance(error, smbprotocol.exceptions.SMBException) and not isinstance(error, OSError):
                 raise ConnectionResetError(f"writing {self.path!r}: {error}") from error
             raise
+
+    def _remove_part(self) -> None:
+        if self._generation == _fork.generation:  # else it is the parent's, which goes on with it
+            self._link.dismiss(self._raw)
+            if self.mode != "ab":
+                with suppress(*LOST):
+                    self.fs._do(smbclient.remove, self.fs._unc(self.temp or self.path))
 
     def close(self) -> None:
         """Write what is left and close the file on the server."""
         try:
             super().close()
         finally:
-            raw, self._raw = self._raw, None
-            if raw is not None and self.mode == "rb":
-                if self._generation == _fork.generation:
-                    with suppress(OSError, smbprotocol.exceptions.SMBException):
-                        raw.close()
-                else:
-                    _fork.keep(raw)
+            _fork.check()
+            if self.mode == "rb" and self._link is not None:
+                self._link.dismiss(self._raw)
 
     def commit(self) -> None:
         """Give the file its name, over what is there."""

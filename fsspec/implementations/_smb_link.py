@@ -1,0 +1,127 @@
+"""The connections of one instance of SMB, and the files of the server that are open on them.
+
+A `Link` is used by one thread at a time, for the length of a request. smbprotocol serves each
+connection by a thread, which a forked child has not, nor has anybody as the interpreter ends:
+whatever waits for an answer then waits for ever. Therefore a link holds every remote file
+that is open, the child keeps the link for good and has one of its own, and each request
+begins by asking whether it can be answered. The sockets are watched, and dead in the child;
+see `fsspec._sockets`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
+
+import smbprotocol.exceptions
+
+from fsspec import _fork, _sockets
+from fsspec.exceptions import ForkError
+
+LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
+
+
+class Link:
+    """What smbclient is to use instead of its own cache of connections.
+
+    Parameters
+    ----------
+    name
+        of the server, for messages.
+
+    Attributes
+    ----------
+    connections
+        by server and port: the cache that smbclient is given.
+    raws
+        the remote files that are open.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = threading.RLock()
+        self.generation = _fork.generation
+        self.connections: dict[str, Any] = {}
+        self.raws: set[Any] = set()
+        self._done_with: list[Any] = []
+        self._busy = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """For the length of a request.
+
+        Raises
+        ------
+        ForkError
+            it is the parent's: the process forked in the middle of a call.
+        ConnectionError
+            the interpreter is at its end.
+        """
+        if self.generation != _fork.generation:
+            raise ForkError(
+                f"a call to the SMB server {self.name}",
+                _fork.owner_pid(self.generation),
+                advice="It is the parent's, which goes on with it; begin it anew in this process",
+            )
+        if sys.is_finalizing():
+            raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
+        with self.lock:
+            outer, self._busy = self._busy, True
+            try:
+                if not outer:
+                    self._dismiss_queued()
+                yield
+            finally:
+                self._busy = outer
+
+    def watch(self) -> None:
+        """See that no child of this process keeps the sockets."""
+        for connection in list(self.connections.values()):
+            sock = getattr(connection.transport, "_sock", None)
+            if sock is not None and sock.fileno() >= 0:
+                _sockets.watch(sock)
+
+    def disconnect(self) -> None:
+        """End the connections; what is lost already is only forgotten, what is the parent's left alone."""
+        if self.generation != _fork.generation:
+            return
+        found = list(self.connections.values())
+        self.connections.clear()
+        for raw in list(self.raws):
+            self.forget(raw)
+        for connection in found:
+            with suppress(*LOST):
+                connection.disconnect(close=False)
+
+    # -- remote files --------------------------------------------------------------
+
+    def forget(self, raw: Any) -> None:
+        """Let go of a remote file that is closed, or was lost with its connection."""
+        self.raws.discard(raw)
+        if not raw.closed:
+            raw.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
+
+    def dismiss(self, raw: Any) -> None:
+        """Close a remote file, now or where that is not possible before the next request."""
+        if self.generation != _fork.generation or raw not in self.raws:
+            return
+        self._done_with.append(raw)
+        if self._busy or sys.is_finalizing() or not self.lock.acquire(blocking=False):
+            return  # the collector may ask in the middle of a request
+        try:
+            with self.turn():
+                pass
+        finally:
+            self.lock.release()
+
+    def _dismiss_queued(self) -> None:
+        while self._done_with:
+            raw = self._done_with.pop()
+            if raw in self.raws:
+                with suppress(*LOST):
+                    raw.close()
+                self.forget(raw)
