@@ -19,6 +19,17 @@ from fsspec import _fork
 from fsspec._caches_base import BaseCache, Fetcher, Held, MultiFetcher
 
 
+def _keep(kept: OrderedDict[Any, Any], key: Any, item: Any, most: int) -> None:
+    """Add what was used last, and let go of what is longest unused until ``most`` are left."""
+    kept.pop(key, None)
+    kept[key] = item
+    while len(kept) > most:
+        try:
+            kept.popitem(last=False)
+        except KeyError:  # another thread emptied it
+            return
+
+
 class UpdatableLRU:
     """Keeps the last results of a function, and takes results from elsewhere as well.
 
@@ -68,13 +79,7 @@ class UpdatableLRU:
 
     def add_key(self, result: Any, *args: Any) -> None:
         """Keep a result that came by another way."""
-        self._cache[args] = result
-        self._cache.move_to_end(args)
-        while len(self._cache) > self._max_size:
-            try:
-                self._cache.popitem(last=False)
-            except KeyError:  # another thread emptied it
-                return
+        _keep(self._cache, args, result, self._max_size)
 
     def cache_info(self) -> CacheInfo:
         """How it has done so far."""
@@ -99,60 +104,85 @@ class BlockCache(BaseCache):
         self._forget()
 
     def _forget(self) -> None:
-        # bound at each call, so that _fetch_block may be replaced on the instance
-        self._blocks = UpdatableLRU(lambda number: self._fetch_block(number), self.maxblocks)
-        self._last: tuple[int, int, bytes] = 0, -1, b""  # start, end and content of the block used last
+        self._kept: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
+        self._drops = self.nblocks > self.maxblocks  # otherwise their order is of no use
+        self._hits = self._misses = 0
 
     def cache_info(self) -> UpdatableLRU.CacheInfo:
         """Hits, misses, the most blocks that are kept and how many there are."""
-        return self._blocks.cache_info()
+        return UpdatableLRU.CacheInfo(self._hits, self._misses, self.maxblocks, len(self._kept))
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        left, right, block = self._last
-        if start is not None and end is not None and left <= start <= end <= right:
-            self.hit_count += 1
-            self._blocks._hits += 1
-            return block[start - left : end - left]
+        blocksize, kept = self.blocksize, self._kept
+        if start is not None and end is not None:
+            first = start // blocksize
+            at, to = start - first * blocksize, end - first * blocksize
+            if at <= to <= blocksize:
+                try:
+                    block = kept[first]
+                    if self._drops:
+                        kept.move_to_end(first)
+                except KeyError:
+                    pass  # it is fetched below
+                else:
+                    self._hits += 1
+                    self.hit_count += 1
+                    return block[at:to]
         start, end = self._bounds(start, end)
         if start >= end:
             return b""
-        blocksize = self.blocksize
         first, last = start // blocksize, (end - 1) // blocksize
-        if first == last:
-            self.hit_count += 1
-            block = self._blocks(first)
-            left = first * blocksize
-            self._last = left, left + len(block), block
-            return block[start - left : end - left]
         self.hit_count += last - first + 1
-        block_of = self._blocks
+        block_of = self._block
         parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
-        parts[0] = memoryview(parts[0])[start - first * blocksize :]
         parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
+        parts[0] = memoryview(parts[0])[start - first * blocksize :]
         return b"".join(parts)
+
+    def _block(self, number: int) -> bytes:
+        """A block that is kept; one that is not is fetched, and kept from now on."""
+        kept = self._kept
+        block = kept.get(number)
+        if block is None:
+            self._misses += 1
+            block = self._fetch_block(number)
+            _keep(kept, number, block, self.maxblocks)
+            return block
+        self._hits += 1
+        try:
+            kept.move_to_end(number)
+        except KeyError:  # another thread has just dropped it
+            pass
+        return block
 
     def _fetch_block(self, block_number: int) -> bytes:
         """Ask for a block."""
         if not 0 <= block_number < self.nblocks:
             raise ValueError(f"block {block_number} of a file that has {self.nblocks}")
         start = block_number * self.blocksize
-        end = min(start + self.blocksize, self.size)
+        end = start + self.blocksize
+        if end > self.size:
+            end = self.size
         self.miss_count += 1
         self.total_requested_bytes += end - start
-        data = self._ask(start, end)
-        return data if len(data) == end - start else data[: end - start]
+        data = self.fetcher(start, end)
+        if len(data) == end - start:
+            return data
+        if len(data) < end - start:
+            raise self._short(start, end, len(data))
+        return data[: end - start]
 
     def _held(self, position: int) -> Held | None:
         number, at = divmod(position, self.blocksize)
-        if not self._blocks.is_key_cached(number):
+        if number not in self._kept:
             return None
-        block = self._blocks(number)
+        block = self._block(number)
         return Held(block, at, len(block)) if at < len(block) else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the blocks: they can be fetched again, and are large."""
         state = self.__dict__.copy()
-        del state["_blocks"], state["_last"]
+        del state["_kept"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -233,7 +263,7 @@ class BackgroundBlockCache(BlockCache):
         return out
 
     def _begin(self, number: int) -> None:
-        if self._ahead is None and number < self.nblocks and not self._blocks.is_key_cached(number):
+        if self._ahead is None and number < self.nblocks and number not in self._kept:
             try:
                 # a bound method: whoever replaces _fetch_block sees the background's calls too
                 self._ahead = _Ahead(number, self._fetch_block)
@@ -251,7 +281,7 @@ class BackgroundBlockCache(BlockCache):
         elif wanted or ahead.done:
             self._ahead = None
             if wanted or ahead.error is None:  # an error is for those who want the block
-                self._blocks.add_key(ahead.result(), ahead.number)
+                _keep(self._kept, ahead.number, ahead.result(), self.maxblocks)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_ahead": None, "_reached": None}
