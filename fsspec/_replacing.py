@@ -3,7 +3,8 @@
 What is downloaded is written beside its target under another name and moved onto it at
 the end; after a failure the target is as it was before.  Another process sees the old
 file or the new one, never a part.  A child that is forked in between leaves both alone: the
-download is its parent's.
+download is its parent's, and as the fork returns its copy of the open file leads nowhere, for
+the two would write at an offset that they share.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from fsspec import _fork
 from fsspec.exceptions import ForkError
+
+_under_way: set[Any] = set()
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
     except OSError:
         before = None
     if before is not None and not stat.S_ISREG(before.st_mode):
-        with open(target, "wb") as f:
+        with open(target, "wb") as f, _owned(f):
             yield f
         return
     folder, name = os.path.split(target)
@@ -41,17 +45,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
     except PermissionError:
         if before is None:
             raise
-        with open(target, "wb") as f:
+        with open(target, "wb") as f, _owned(f):
             yield f
         return
     owner = os.getpid()
     try:
-        with f:
-            try:
-                yield f
-            finally:
-                if os.getpid() != owner:
-                    _let_go(f)
+        with f, _owned(f):
+            yield f
         if os.getpid() != owner:
             raise ForkError(f"the download to {os.fspath(path)!r}", owner, advice=_ADVICE)
         if before is not None:
@@ -66,7 +66,29 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
 _ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"
 
 
+@contextmanager
+def _owned(f: Any) -> Iterator[None]:
+    owner = os.getpid()
+    _under_way.add(f)
+    try:
+        yield
+    finally:
+        _under_way.discard(f)
+        if os.getpid() != owner:  # also where no hook ran
+            _let_go(f)
+
+
 def _let_go(f: Any) -> None:
-    """Lead a file elsewhere whose buffer is still to be written, at an offset that is shared."""
+    """Lead a file elsewhere, also what its buffer still holds."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)
+
+
+def _in_child() -> None:
+    for f in list(_under_way):
+        with suppress(ValueError):  # it was closed
+            _let_go(f)
+    _under_way.clear()
+
+
+_fork.at_fork(child=_in_child)

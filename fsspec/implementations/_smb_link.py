@@ -48,7 +48,8 @@ class Link:
         self.connections: dict[str, Any] = {}
         self.raws: set[Any] = set()
         self._done_with: list[Any] = []
-        self._busy = False
+        self._user: int | None = None  # the thread that is in the middle of a request
+        _fork.register(self)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -70,13 +71,13 @@ class Link:
         if sys.is_finalizing():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
         with self.lock:
-            outer, self._busy = self._busy, True
+            outer, self._user = self._user, threading.get_ident()
             try:
-                if not outer:
+                if outer is None:
                     self._dismiss_queued()
                 yield
             finally:
-                self._busy = outer
+                self._user = outer
 
     def watch(self) -> None:
         """See that no child of this process keeps the sockets."""
@@ -97,6 +98,15 @@ class Link:
             with suppress(*LOST):
                 connection.disconnect(close=False)
 
+    def _after_fork_in_child(self) -> None:
+        """Where a handler of a signal forked in the middle of a request: it will not be answered."""
+        if self._user != threading.get_ident():
+            return
+        for connection in self.connections.values():
+            connection.transport.connected = False
+            for request in list(connection.outstanding_requests.values()):
+                request.response_event.set()
+
     # -- remote files --------------------------------------------------------------
 
     def forget(self, raw: Any) -> None:
@@ -110,7 +120,7 @@ class Link:
         if self.generation != _fork.generation or raw not in self.raws:
             return
         self._done_with.append(raw)
-        if self._busy or sys.is_finalizing() or not self.lock.acquire(blocking=False):
+        if self._user is not None or sys.is_finalizing() or not self.lock.acquire(blocking=False):
             return  # the collector may ask in the middle of a request
         try:
             with self.turn():

@@ -5,9 +5,9 @@ That server does not copy by itself, as Windows and Samba do: copying is not tri
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
-import shutil
 
 import pytest
 
@@ -15,27 +15,18 @@ pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
 from fsspec.implementations.smb import SMBFileSystem  # noqa: E402  # after the checks
-from fsspec.tests.servers.smb import SMBServer  # noqa: E402
+from fsspec.tests.programs import run  # noqa: E402
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
 
 
-@pytest.fixture(scope="module")
-def process():
-    with SMBServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process):
-    for name in os.listdir(process.folder):
-        path = os.path.join(process.folder, name)
-        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-    os.makedirs(os.path.join(process.folder, "d/sub"))
+def server(smb_server):
+    os.makedirs(os.path.join(smb_server.folder, "d/sub"))
     for name, data in (("d/a b.txt", b"hello world"), ("big", BIG)):
-        with open(os.path.join(process.folder, name), "wb") as f:
+        with open(os.path.join(smb_server.folder, name), "wb") as f:
             f.write(data)
-    return process
+    return smb_server
 
 
 @pytest.fixture
@@ -127,3 +118,19 @@ def test_making_moving_removing(server, fs):
         fs.rm_file("/SHARE/nothing")
     fs.rm("/SHARE/m", recursive=True)
     assert fs.find("/SHARE") == ["/SHARE/d/a b.txt"]
+
+
+@pytest.mark.parametrize("mode", ["rb", "wb"])
+def test_a_file_that_is_left_open_at_the_end(server, mode):
+    """Nobody answers any more when it is collected: the program must not wait for it."""
+    run(
+        f"""
+        import json, os
+        from fsspec.implementations.smb import SMBFileSystem
+
+        fs = SMBFileSystem(**json.loads(os.environ["OPTIONS"]))
+        f = fs.open("/SHARE/big" if {mode == "rb"} else "/SHARE/out", {mode!r}, block_size=1000)
+        f.read(10) if {mode == "rb"} else f.write(b"x" * 1500)
+        """,
+        OPTIONS=json.dumps(server.options),
+    )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fsspec.tests.servers.ftp import FTPServer
     from fsspec.tests.servers.http import HTTPServer
     from fsspec.tests.servers.sftp import SFTPServer
+    from fsspec.tests.servers.smb import SMBServer
 
 __all__ = [
     "ftp_process",
@@ -23,6 +24,8 @@ __all__ = [
     "https_server",
     "sftp_process",
     "sftp_server",
+    "smb_process",
+    "smb_server",
 ]
 
 
@@ -114,3 +117,21 @@ def sftp_server(sftp_process: SFTPServer) -> SFTPServer:
     """An SFTP server, empty and with nothing on record."""
     sftp_process.clear()
     return sftp_process
+
+
+@pytest.fixture(scope="session")
+def smb_process() -> Iterator[SMBServer]:
+    """An SMB server in a process of its own, for all tests of a worker."""
+    pytest.importorskip("smbclient")
+    pytest.importorskip("impacket")
+    from fsspec.tests.servers.smb import SMBServer
+
+    with SMBServer() as server:
+        yield server
+
+
+@pytest.fixture
+def smb_server(smb_process: SMBServer) -> SMBServer:
+    """An SMB server, empty and with nothing on record."""
+    smb_process.clear()
+    return smb_process

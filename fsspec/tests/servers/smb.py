@@ -1,20 +1,32 @@
-"""impacket's SMB server in a process of its own, which ends with the one that started it."""
+"""impacket's SMB server in a process of its own, which ends with the one that started it.
+
+    with SMBServer() as server:
+        fsspec.filesystem("smb", **server.options)
+        server.connections   # [Connection(requests=12, open=True), ...]
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import threading
-import time
+from dataclasses import dataclass
 from typing import Any
 
 from fsspec.tests.servers.process import Process, serve
 
 USER, PASSWORD = "user", "a secret"
+
+
+@dataclass
+class Connection:
+    """One connection, from its beginning to its end."""
+
+    requests: int = 0
+    open: bool = True
 
 
 def _create(number: Any, server: Any, packet: Any) -> Any:
@@ -40,18 +52,46 @@ class _Service:
         from impacket.smbserver import SimpleSMBServer
 
         logging.disable(logging.CRITICAL)
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.number = found.getsockname()[1]
-        server = SimpleSMBServer("127.0.0.1", self.number)
+        server = SimpleSMBServer("127.0.0.1", 0)
         server.addShare("SHARE", folder)
         server.setSMB2Support(True)
-        server.getServer().hookSmb2Command(smb2.SMB2_CREATE, _create)
+        inner = server.getServer()
+        inner.hookSmb2Command(smb2.SMB2_CREATE, _create)
+        self.number = inner.server_address[1]
+        self.connections: list[Connection] = []
+        self.by_name: dict[str, Connection] = {}
+        self._note(inner)
         server.addCredential(USER, 0, compute_lmhash(PASSWORD), compute_nthash(PASSWORD))
         self.server = server
         threading.Thread(target=server.start, daemon=True).start()
 
+    def _note(self, server: Any) -> None:
+        """Take note of what the server is asked, by the names that it gives connections."""
+        add, process, remove = server.addConnection, server.processRequest, server.removeConnection
+
+        def added(name: str, *address: Any) -> None:
+            self.by_name[name] = Connection()
+            self.connections.append(self.by_name[name])
+            add(name, *address)
+
+        def processed(name: str, packet: Any) -> Any:
+            self.by_name[name].requests += 1
+            return process(name, packet)
+
+        def removed(name: str) -> None:
+            self.by_name[name].open = False
+            remove(name)
+
+        server.addConnection, server.processRequest, server.removeConnection = added, processed, removed
+
     def port(self) -> int:
         return self.number
+
+    def record(self) -> list[Connection]:
+        return self.connections
+
+    def clear(self) -> None:
+        self.connections = []
 
 
 class SMBServer:
@@ -68,18 +108,28 @@ class SMBServer:
             "password": PASSWORD,
             "encrypt": False,
         }
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.01)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._process.end()
         shutil.rmtree(self.folder)
 
+    @property
+    def connections(self) -> list[Connection]:
+        """All connections since the start or `clear`."""
+        return self._process.ask("record")
+
+    def clear(self) -> None:
+        """No files, nothing on record."""
+        for entry in os.scandir(self.folder):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self._process.ask("clear")
+
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), _Service(os.path.realpath(sys.argv[2])))
+    from fsspec.tests.servers.smb import _Service as Service  # what it pickles is to have a proper name
+
+    serve(int(sys.argv[1]), Service(os.path.realpath(sys.argv[2])))
