@@ -145,10 +145,13 @@ class BytesCache(BaseCache):
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, trim: bool = True) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.cache: bytes = b""
         self.start: int | None = None
         self.end: int | None = None
         self.trim = trim
+        # the stretch is in two pieces, so that what comes is kept as it is and not copied
+        self._before: bytes = b""
+        self._middle = 0
+        self.cache: bytes = b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start, end = self._bounds(start, end)
@@ -159,45 +162,51 @@ class BytesCache(BaseCache):
             left = right = start
         elif left <= start and end <= right:
             self.hit_count += 1
-            return self.cache[start - left : end - left]
+            return self._kept(start, end)
         self.miss_count += 1
         if start < left and end <= right and right - end <= self.blocksize:
-            self._keep(b"".join((self._more(start, left), self.cache)), start)
-            return self.cache[: end - start]
-        kept = self.cache
-        if not kept or not left <= start <= right + self.blocksize:
-            kept, left, right = b"", start, start
+            more = self._more(start, left)[: left - start]
+            self._keep(b"", start, b"".join((more, self._before, self.cache)))
+            return self._kept(start, end)
+        if left == right or not left <= start <= right + self.blocksize:
+            left = right = start
         ahead = min(self.size, end + self.blocksize)
         more = self._more(right, ahead)
         keep = left
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
-            keep = max(left, min(start, end - self.blocksize))
-        self._keep(_between(kept, left, more, right, keep, right + len(more)), keep)
-        return _between(kept, left, more, right, start, end)
+            keep = max(left, min(start, right, end - self.blocksize))
+        self._keep(self._kept(keep, right) if keep < right else b"", right, more)
+        return self._kept(start, end)
 
     def _more(self, start: int, end: int) -> bytes:
         data = self._ask(start, end)
         self.total_requested_bytes += len(data)
         return data
 
-    def _keep(self, data: bytes, start: int) -> None:
-        self.cache, self.start, self.end = data, start, start + len(data)
+    def _keep(self, before: bytes, middle: int, data: bytes) -> None:
+        self._before, self._middle, self.cache = before, middle, data
+        self.start, self.end = middle - len(before), middle + len(data)
+
+    def _kept(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` to ``end``, which are among those that are kept."""
+        start, end = start - self._middle, end - self._middle
+        if start >= 0:
+            return self.cache[start:end]
+        start += len(self._before)
+        if end <= 0:
+            return self._before[start : end + len(self._before)]
+        return b"".join((memoryview(self._before)[start:], memoryview(self.cache)[:end]))
 
     def _held(self, position: int) -> Held | None:
-        if self.start is None:
-            return None
-        at = position - self.start
-        return Held(self.cache, at, len(self.cache)) if 0 <= at < len(self.cache) else None
+        at = position - self._middle
+        piece = self.cache
+        if at < 0:
+            piece = self._before
+            at += len(piece)
+        return Held(piece, at, len(piece)) if 0 <= at < len(piece) else None
 
     def __len__(self) -> int:
-        return len(self.cache)
-
-
-def _between(kept: bytes, left: int, more: bytes, right: int, start: int, end: int) -> bytes:
-    """Bytes ``start`` to ``end`` of ``kept``, which begins at ``left``, and ``more``, at ``right``."""
-    if start >= right:
-        return more[start - right : end - right]
-    return b"".join((memoryview(kept)[start - left :], memoryview(more)[: end - right]))
+        return len(self._before) + len(self.cache)
 
 
 class AllBytes(BaseCache):

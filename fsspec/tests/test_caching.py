@@ -77,6 +77,7 @@ def test_a_generous_source_does_not_shift_blocks() -> None:
         cache = caches[kind](100, lambda start, end: DATA[start : end + 50], len(DATA))
         assert cache._fetch(50, 350) == DATA[50:350]
         assert cache._fetch(350, 450) == DATA[350:450]
+        assert cache._fetch(20, 450) == DATA[20:450]
         closed(cache)
 
 
