@@ -3,8 +3,8 @@
 A `Link` is used by one thread at a time, for the length of a request. smbprotocol serves each
 connection by a thread, which a forked child has not, nor has anybody as the interpreter ends:
 whatever waits for an answer then waits for ever. Therefore a link holds every remote file
-that is open, the child keeps the link for good and has one of its own, and each request
-begins by asking whether it can be answered. The sockets are watched, and dead in the child;
+that is open, the child keeps the link for good and has one of its own, and at the interpreter's
+end requests are refused. The sockets are watched, and dead in the child;
 see `fsspec._sockets`.
 """
 
@@ -20,7 +20,6 @@ from typing import Any
 import smbprotocol.exceptions
 
 from fsspec import _fork, _sockets
-from fsspec.exceptions import ForkError
 
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
@@ -57,17 +56,9 @@ class Link:
 
         Raises
         ------
-        ForkError
-            it is the parent's: the process forked in the middle of a call.
         ConnectionError
             the interpreter is at its end.
         """
-        if self.generation != _fork.generation:
-            raise ForkError(
-                f"a call to the SMB server {self.name}",
-                _fork.owner_pid(self.generation),
-                advice="It is the parent's, which goes on with it; begin it anew in this process",
-            )
         if sys.is_finalizing():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
         with self.lock:
@@ -87,9 +78,7 @@ class Link:
                 _sockets.watch(sock)
 
     def disconnect(self) -> None:
-        """End the connections; what is lost already is only forgotten, what is the parent's left alone."""
-        if self.generation != _fork.generation:
-            return
+        """End the connections; what is lost already is only forgotten."""
         found = list(self.connections.values())
         self.connections.clear()
         for raw in list(self.raws):

@@ -16,9 +16,8 @@ from fsspec.registry import known_implementations
 TOP = Path(fsspec.__file__).parent
 
 ROOMS = {
-    "words": "exceptions config callbacks compression dircache utils _version _paths _urls _ranges _glob"
-    " _replacing",
-    "process": "_fork _connecting _io_thread _sockets",
+    "words": "exceptions config callbacks compression dircache utils _version _paths _urls _ranges _glob",
+    "process": "_fork _connecting _io_thread _replacing _sockets",
     "bytes": "caching prefetcher _buffered _caches_base _caches_block _inherited_files _snappy",
     "trees": "_plans",
     "contract": "transaction spec asyn archive _instances _identity _contents _moving _trees _sync _aliases",
@@ -34,6 +33,7 @@ LATER = {
     ("compression", "_snappy"): "a codec of the words, which is a buffered file; made when it is asked for",
     ("caching", "_sync"): "a cache that fetches ahead for an awaitable filesystem asks it through its loop",
     ("prefetcher", "_sync"): "as caching",
+    ("utils", "_replacing"): "a file that a forked child leaves alone; only where files are written",
     ("_urls", "registry"): "a protocol's own way to strip a path is that of its class",
     ("_plans.transfers", "registry"): "the local side of an upload is a filesystem as well",
     ("_identity", "json"): "a filesystem as JSON: the doors' form, asked of the filesystem",

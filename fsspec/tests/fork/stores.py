@@ -1,4 +1,4 @@
-"""Filesystems over others, and those of other protocols: caches, archives, references, ftp, sftp."""
+"""Filesystems over others, and those of other protocols: caches, archives, references, ftp, sftp, smb."""
 
 from __future__ import annotations
 
@@ -226,6 +226,27 @@ class SFTPFile(_Half, SFTP):
         return self.begun(super().make().open("/data0.bin", block_size=2**15))
 
 
+class SMB(Crossing):
+    """A session with an SMB server."""
+
+    needs: tuple[str, ...] = ("fsspec.implementations.smb", "smbclient", "impacket")
+
+    def make(self) -> Any:
+        where = json.loads(self.places["smb"])
+        return fsspec.filesystem("smb", **where, skip_instance_cache=True)
+
+    def use(self, handle: Any) -> None:
+        for name in NAMES[:2]:
+            expect(handle.cat_file(f"/SHARE/{name}"), DATA[name], name)
+
+
+class SMBFile(_Half, SMB):
+    """An open file of it."""
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("/SHARE/data0.bin", block_size=2**15))
+
+
 def _kinds(base: type[Crossing], name: str, *kinds: str) -> dict[str, type[Crossing]]:
     return {
         name.format(kind): type(f"{base.__name__}_{kind}", (base,), {"kind": kind, "__module__": __name__})
@@ -248,6 +269,8 @@ STORES: dict[str, type[Crossing]] = {
     "ftp file": FTPFile,
     "sftp": SFTP,
     "sftp file": SFTPFile,
+    "smb": SMB,
+    "smb file": SMBFile,
 }
 
 
@@ -273,6 +296,10 @@ def serve(stack: ExitStack, places: dict[str, str]) -> None:
         from fsspec.tests.servers.sftp import SFTPServer
 
         servers["sftp"] = SFTPServer()
+    if not SMB.lacking():
+        from fsspec.tests.servers.smb import SMBServer
+
+        servers["smb"] = SMBServer()
     for name, server in servers.items():
         stack.enter_context(server)
         places[name] = json.dumps(server.options)
