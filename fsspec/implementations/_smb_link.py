@@ -106,10 +106,13 @@ class Link:
 
     def dismiss(self, raw: Any) -> None:
         """Close a remote file, now or where that is not possible before the next request."""
+        if sys.is_finalizing():
+            return
+        _fork.check()
         if self.generation != _fork.generation or raw not in self.raws:
             return
         self._done_with.append(raw)
-        if self._user is not None or sys.is_finalizing() or not self.lock.acquire(blocking=False):
+        if self._user is not None or not self.lock.acquire(blocking=False):
             return  # the collector may ask in the middle of a request
         try:
             with self.turn():

@@ -452,7 +452,6 @@ class SMBFileOpener(AbstractBufferedFile):
         try:
             super().close()
         finally:
-            _fork.check()
             if self.mode == "rb" and self._link is not None:
                 self._link.dismiss(self._raw)
 

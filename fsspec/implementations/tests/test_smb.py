@@ -131,6 +131,8 @@ def test_a_file_that_is_left_open_at_the_end(server, mode):
         fs = SMBFileSystem(**json.loads(os.environ["OPTIONS"]))
         f = fs.open("/SHARE/big" if {mode == "rb"} else "/SHARE/out", {mode!r}, block_size=1000)
         f.read(10) if {mode == "rb"} else f.write(b"x" * 1500)
+        if f.mode == "wb":  # Python 3.13 and newer say that it could not be closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         """,
         OPTIONS=json.dumps(server.options),
     )
