@@ -70,7 +70,10 @@ GUARDS = (
                 "",
             ),
         ),
-        (f"{LOCKS}::test_a_childs_end_takes_no_time[neither]", *_matrix("s3/fork/neither")),
+        (
+            f"{TESTS}/test_wire.py::test_no_end_of_a_child_reaches_the_server[https-neither]",
+            f"{TESTS}/test_by_hand.py::test_hand_made_fixes_of_programs_keep_working[opted]",
+        ),
     ),
     Guard(
         "keeping",
@@ -177,7 +180,13 @@ GUARDS = (
     Guard(
         "catching up",
         "process ids are compared where the hooks of a fork may not have run",
-        (Edit("fsspec/_fork.py", "    if os.getpid() != pid:\n        _in_child()\n", "    return\n"),),
+        (
+            Edit(
+                "fsspec/_fork.py",
+                "    if os.getpid() != pid:\n        _in_child()\n        resume_collection()\n",
+                "    return\n",
+            ),
+        ),
         _matrix("http/C/neither", "local-writing/C/opted"),
     ),
 )
