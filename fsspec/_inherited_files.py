@@ -44,7 +44,7 @@ def leaving() -> bool:
 
 
 class Text(io.TextIOWrapper):
-    """Text over a binary file; closing it in a forked child writes nothing that was not written."""
+    """Text over a file being written; closing it in a forked child writes nothing that was not written."""
 
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)

@@ -22,6 +22,7 @@ paths are in `_trees` and `_moving`, those that read and write whole contents in
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -493,7 +494,7 @@ class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_
                 compression=compression,
                 **kwargs,
             )
-            return Text(binary, **text)
+            return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
         codec = None
         if compression is not None:
             codec = _codec(path, compression)
