@@ -48,7 +48,6 @@ class Link:
         self.raws: set[Any] = set()
         self._done_with: list[Any] = []
         self._user: int | None = None  # the thread that is in the middle of a request
-        _fork.register(self)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -86,15 +85,6 @@ class Link:
         for connection in found:
             with suppress(*LOST):
                 connection.disconnect(close=False)
-
-    def _after_fork_in_child(self) -> None:
-        """Where a handler of a signal forked in the middle of a request: it will not be answered."""
-        if self._user != threading.get_ident():
-            return
-        for connection in self.connections.values():
-            connection.transport.connected = False
-            for request in list(connection.outstanding_requests.values()):
-                request.response_event.set()
 
     # -- remote files --------------------------------------------------------------
 
