@@ -151,7 +151,12 @@ class BytesCache(BaseCache):
         # the stretch is in two pieces, so that what comes is kept as it is and not copied
         self._before: bytes = b""
         self._middle = 0
-        self.cache: bytes = b""
+        self._after: bytes = b""
+
+    @property
+    def cache(self) -> bytes:
+        """All that is kept: the bytes from ``start`` to ``end``."""
+        return self._before + self._after
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start, end = self._bounds(start, end)
@@ -166,7 +171,7 @@ class BytesCache(BaseCache):
         self.miss_count += 1
         if start < left and end <= right and right - end <= self.blocksize:
             more = self._more(start, left)[: left - start]
-            self._keep(b"", start, b"".join((more, self._before, self.cache)))
+            self._keep(b"", start, b"".join((more, self._before, self._after)))
             return self._kept(start, end)
         if left == right or not left <= start <= right + self.blocksize:
             left = right = start
@@ -184,29 +189,29 @@ class BytesCache(BaseCache):
         return data
 
     def _keep(self, before: bytes, middle: int, data: bytes) -> None:
-        self._before, self._middle, self.cache = before, middle, data
+        self._before, self._middle, self._after = before, middle, data
         self.start, self.end = middle - len(before), middle + len(data)
 
     def _kept(self, start: int, end: int) -> bytes:
         """Bytes ``start`` to ``end``, which are among those that are kept."""
         start, end = start - self._middle, end - self._middle
         if start >= 0:
-            return self.cache[start:end]
+            return self._after[start:end]
         start += len(self._before)
         if end <= 0:
             return self._before[start : end + len(self._before)]
-        return b"".join((memoryview(self._before)[start:], memoryview(self.cache)[:end]))
+        return b"".join((memoryview(self._before)[start:], memoryview(self._after)[:end]))
 
     def _held(self, position: int) -> Held | None:
         at = position - self._middle
-        piece = self.cache
+        piece = self._after
         if at < 0:
             piece = self._before
             at += len(piece)
         return Held(piece, at, len(piece)) if 0 <= at < len(piece) else None
 
     def __len__(self) -> int:
-        return len(self._before) + len(self.cache)
+        return len(self._before) + len(self._after)
 
 
 class AllBytes(BaseCache):

@@ -78,6 +78,8 @@ def test_a_generous_source_does_not_shift_blocks() -> None:
         assert cache._fetch(50, 350) == DATA[50:350]
         assert cache._fetch(350, 450) == DATA[350:450]
         assert cache._fetch(20, 450) == DATA[20:450]
+        if kind == "bytes":
+            assert cache.cache == DATA[cache.start : cache.end] and len(cache.cache) == len(cache)
         closed(cache)
 
 
