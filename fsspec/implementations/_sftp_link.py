@@ -14,6 +14,7 @@ child; see `fsspec._sockets`.
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -87,6 +88,8 @@ class Link:
         """See that there is a connection; whether it is a new one."""
         if self._is_alive():
             return False
+        if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
+            raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
         self.close()
         self.client = self._connect()
         self.sftp = self.client.open_sftp()
@@ -130,8 +133,10 @@ class Link:
                         return operation(self.sftp)
                     except LOST as error:
                         late = isinstance(error, TimeoutError)
-                        if late:
-                            self.close()  # the answer may still come, to another question
+                        if late or isinstance(error, EOFError):
+                            # the answer may still come, to another question; and the end of a
+                            # connection is seen here before paramiko's own thread knows of it
+                            self.close()
                         if self._is_alive():
                             raise
                         if fresh or not repeat or late:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import pickle
 
@@ -13,6 +14,7 @@ paramiko = pytest.importorskip("paramiko")
 import fsspec  # noqa: E402  # after the check
 from fsspec.callbacks import Callback  # noqa: E402
 from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
+from fsspec.tests.programs import run  # noqa: E402
 from fsspec.tests.servers.process import until  # noqa: E402
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
@@ -404,3 +406,22 @@ def test_ends_with_its_instance(server):
     assert fs.exists("/d")
     del fs
     until(lambda: not server.connections[-1].open, "the connection is closed")
+
+
+@pytest.mark.parametrize("mode", ["rb", "wb"])
+def test_a_file_that_is_left_open_at_the_end(server, mode, tmp_path):
+    """Nobody answers any more when it is collected: the program must not wait for it."""
+    run(
+        f"""
+        import json, os
+        from fsspec.implementations.sftp import SFTPFileSystem
+
+        fs = SFTPFileSystem(**json.loads(os.environ["OPTIONS"]))
+        f = fs.open("/d/a.txt" if {mode == "rb"} else "/out", {mode!r}, block_size=1000)
+        f.read(5) if {mode == "rb"} else f.write(b"x" * 1500)
+        if f.mode == "wb":  # Python 3.13 and newer say that it could not be closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        """,
+        OPTIONS=json.dumps(server.options),
+        HOME=str(tmp_path),
+    )
