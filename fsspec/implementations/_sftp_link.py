@@ -133,7 +133,7 @@ class Link:
                         return operation(self.sftp)
                     except LOST as error:
                         late = isinstance(error, TimeoutError)
-                        if late or isinstance(error, EOFError):
+                        if late or not isinstance(error, OSError):
                             # the answer may still come, to another question; and the end of a
                             # connection is seen here before paramiko's own thread knows of it
                             self.close()
