@@ -112,14 +112,24 @@ class Channel:
         return report
 
 
+def _ended(pid: int) -> tuple[int, float | None] | None:
+    """The exit code of a child, and what `_busy` said of it at its end; None while it runs."""
+    busy = None
+    if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        busy = _busy(pid)  # the kernel knows it until the child is waited for
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return (os.waitstatus_to_exitcode(status), busy) if done else None
+
+
 def wait(pid: int, channel: Channel, begun: float) -> Report:
     report, limit = Report(), LIMIT * crowding()
     while True:
-        done = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        ended = _ended(pid)
         report.seconds = time.monotonic() - begun
-        if done:
-            busy = _busy(pid)  # the kernel knows it until the child is waited for
-            report.code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if ended is not None:
+            report.code, busy = ended
             return channel.read(report, busy)
         if report.seconds > limit:
             with suppress(ProcessLookupError):
