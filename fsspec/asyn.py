@@ -15,13 +15,8 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fsspec._buffered import Steps, closing, flushing, writable_now
-from fsspec._paths import trailing_sep
-from fsspec._plans import bulk, expanding, globbing, listing, transfers
-from fsspec._plans.awaiting import drive, stream
-from fsspec._plans.awaiting import get_batch_size as _get_batch_size
-from fsspec._plans.awaiting import run_coros_in_chunks as _run_coros_in_chunks
-from fsspec._sync import (
+from fsspec._files.buffered import Steps, closing, flushing, writable_now
+from fsspec._loop.bridge import (
     FSSpecCoroutineCancel,
     _dump_running_tasks,
     async_gen_wrapper,
@@ -44,6 +39,11 @@ from fsspec._sync import (
     sync_teardown,
     sync_wrapper,
 )
+from fsspec._paths.paths import trailing_sep
+from fsspec._plans import bulk, expanding, globbing, listing, transfers
+from fsspec._plans.awaiting import drive, stream
+from fsspec._plans.awaiting import get_batch_size as _get_batch_size
+from fsspec._plans.awaiting import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -234,6 +234,7 @@ class AsyncFileSystem(AbstractFileSystem):
         return f"bytes={start or 0}-{last}"
 
     # trees ---------------------------------------------------------------------------
+    @listing.default
     async def _walk(
         self,
         path: str,
@@ -245,6 +246,7 @@ class AsyncFileSystem(AbstractFileSystem):
         async for item in stream(self, listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)):
             yield item
 
+    @listing.default
     async def _find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
     ) -> Any:
@@ -253,6 +255,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _du(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
         return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
 
+    @listing.default
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._caches_base import BaseCache, Fetcher, Held, MultiFetcher, spliced
-from fsspec._caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
+from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, spliced
+from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 
 if TYPE_CHECKING:
     import logging
@@ -379,7 +379,7 @@ class AdaptiveReadaheadCache(BaseCache):
 
     def _make(self) -> BackgroundPrefetcher:
         # neither loads before such a cache is made; always fsspec's loop, since reads block
-        from fsspec._sync import get_loop
+        from fsspec._loop.bridge import get_loop
         from fsspec.prefetcher import BackgroundPrefetcher, in_thread
 
         return BackgroundPrefetcher(

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fsspec.utils import compressions
 
 if TYPE_CHECKING:
-    from fsspec._snappy import SnappyFile
+    from fsspec._files.snappy import SnappyFile
 
 __all__ = [
     "SnappyFile",
@@ -170,7 +170,7 @@ def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
 
 
 def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
-    from fsspec._snappy import SnappyFile
+    from fsspec._files.snappy import SnappyFile
 
     try:
         return SnappyFile(f, mode, **kwargs)
@@ -210,7 +210,7 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
 
 def __getattr__(name: str) -> Any:
     if name == "SnappyFile":  # made of a class that is loaded after this module
-        from fsspec._snappy import SnappyFile
+        from fsspec._files.snappy import SnappyFile
 
         return SnappyFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

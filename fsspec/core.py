@@ -1,7 +1,8 @@
 """How users come in: `open`, `open_files`, `url_to_fs` and their kin.
 
-URLs are taken apart in `fsspec._chain`, files that are not open yet live in
-`fsspec._openfile`; here are names of files: patterns, masks, and many at once.
+A chain, ``zip://a.csv::simplecache::s3://bucket/b.zip``, names the outermost filesystem
+first; each is made with the next one as its target.  Files that are not open yet are
+`fsspec._files.open_file`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fsspec import config
-from fsspec._chain import _OPENING, _nested, _un_chain, split_protocol, strip_protocol, url_to_fs
-from fsspec._openfile import OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression
+from fsspec._files.open_file import OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression
 from fsspec._plans.globbing import has_magic
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
@@ -46,6 +46,112 @@ logger = logging.getLogger("fsspec")
 
 DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
 """Whether `open` expands patterns where it is not told."""
+
+
+_OPENING = "auto_mkdir compression encoding errors expand mode name_function newline num".split()
+"""Arguments of `open_files` that are no options of a filesystem."""
+
+Link = tuple[str, str, dict[str, Any]]
+
+
+def _text(urlpath: Any) -> str:
+    """A URL or path as text; TypeError where it is neither."""
+    text = stringify_path(urlpath)
+    if not isinstance(text, str):
+        raise TypeError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
+    return text
+
+
+def split_protocol(urlpath: Any) -> tuple[str | None, str]:
+    """The protocol of a URL, if it has one, and the rest."""
+    text = _text(urlpath)
+    protocol, found, rest = text.partition("://")
+    if found and len(protocol) > 1 and "::" not in protocol:  # one letter is a Windows drive
+        return protocol, rest
+    if text.startswith("data:"):
+        return "data", text[len("data:") :]
+    return None, text
+
+
+def strip_protocol(urlpath: Any) -> str:
+    """The path of a URL as its filesystem writes it."""
+    protocol, _ = split_protocol(urlpath)
+    return get_filesystem_class(protocol)._strip_protocol(urlpath)
+
+
+def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
+    """The links of a chain, outermost first.
+
+    Parameters
+    ----------
+    kwargs
+        options: under the name of a protocol those for it, the rest for the outermost.
+
+    Returns
+    -------
+    list of tuple
+        path, protocol and options of each link.
+    """
+    bits = path.split("::") if "::" in path else [path]
+    if len(bits) > 1:
+        # a bare word is a protocol without a path of its own
+        bits = [bit + "://" if bit.isidentifier() and bit.islower() else bit for bit in bits]
+    options = dict(kwargs)
+    links: list[Link] = []
+    inner = None
+    for position in range(len(bits) - 1, -1, -1):
+        bit = bits[position]
+        outermost = position == 0
+        protocol = (options.pop("protocol", None) if outermost else None) or split_protocol(bit)[0] or "file"
+        cls = get_filesystem_class(protocol)
+        found = cls._get_kwargs_from_urls(bit)
+        found.update(options.pop(protocol, None) or {})
+        if outermost:
+            found.update(options)
+        bit = cls._strip_protocol(bit)
+        if inner is not None and not bit.strip("/") and getattr(cls, "_takes_inner_path", False):
+            bit = inner
+        inner = bit
+        links.append((bit, protocol, found))
+    links.reverse()
+    return links
+
+
+def _nested(links: list[Link]) -> dict[str, Any]:
+    """Options for the outermost link, those of the others nested in them."""
+    options: dict[str, Any] = {}
+    for path, protocol, own in reversed(links[1:]):
+        options = {"target_options": {**own, **options}, "target_protocol": protocol, "fo": path}
+    return {**links[0][2], **options}
+
+
+def url_to_fs(url: Any, **kwargs: Any) -> tuple[Any, str]:
+    """The filesystem that a URL stands for, and the path on it.
+
+    Parameters
+    ----------
+    url
+        a URL or a chain of them; a path is local.
+    **kwargs
+        options of the filesystem; for the inner links of a chain under the names of their
+        protocols.
+
+    Raises
+    ------
+    ValueError
+        the protocol is not known.
+    ImportError
+        what it needs is not installed.
+    """
+    for name in _OPENING:
+        kwargs.pop(name, None)
+    text = _text(url)
+    if not kwargs and ":" not in text:
+        fs = filesystem("file")
+        return fs, fs._strip_protocol(text)
+    links = _un_chain(text, kwargs)
+    path, protocol, _ = links[0]
+    return filesystem(protocol, **_nested(links)), path
 
 
 def open_files(

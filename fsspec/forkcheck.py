@@ -26,8 +26,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
-from fsspec import _fork, asyn, core
-from fsspec._forked import by_fork
+from fsspec import asyn, core
+from fsspec._fork import hooks
+from fsspec._fork.child import by_fork
 from fsspec.mapping import FSMap
 
 PATIENCE = 5.0  # seconds for the parent to answer after a child
@@ -490,5 +491,5 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    if _fork.generation == 0:
+    if hooks.generation == 0:
         os._exit(code)  # a backend that was harmed may not let the interpreter end

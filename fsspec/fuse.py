@@ -26,9 +26,8 @@ from functools import wraps
 from typing import Any
 
 from fsspec import __version__
-from fsspec._chain import _un_chain
 from fsspec.asyn import reset_after_fork
-from fsspec.core import url_to_fs
+from fsspec.core import _un_chain, url_to_fs
 
 try:
     from fuse import FUSE, FuseOSError, LoggingMixIn, Operations

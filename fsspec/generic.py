@@ -8,7 +8,7 @@ What always holds:
 * a filesystem is asked on the loop that it lives on; one that blocks is asked in a thread of
   its own, made for the one call, unless a thread would cost more than what it is asked for
   (`_QUICK`).  No pool is kept, so none is inherited by a forked child;
-* a file goes from one filesystem to another in one such thread, see `fsspec._copying`, so many
+* a file goes from one filesystem to another in one such thread, see `fsspec._files.copying`, so many
   at a time as the batch size says.
 
 In a forked child the instance does what any awaitable one does, and its targets as well.
@@ -22,9 +22,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fsspec._copying import copy_between, in_thread, is_here
+from fsspec._files.copying import copy_between, in_thread, is_here
+from fsspec._loop.bridge import sync
 from fsspec._plans.awaiting import together
-from fsspec._sync import sync
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
-from fsspec._chain import url_to_fs
+from fsspec.core import url_to_fs
 from fsspec.utils import check_contained
 
 logger = logging.getLogger("fsspec.mapping")

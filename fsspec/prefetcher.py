@@ -28,8 +28,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec import _fork
-from fsspec._caches_base import ShortFetch
+from fsspec._files.caches_base import ShortFetch
+from fsspec._fork import hooks
 
 if TYPE_CHECKING:
     import logging
@@ -79,7 +79,7 @@ def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
             except RuntimeError:  # the loop was closed meanwhile
                 pass
 
-        _fork.start_thread(run, "fsspec-prefetch")
+        hooks.start_thread(run, "fsspec-prefetch")
         return await future
 
     return fetch
@@ -448,7 +448,7 @@ class BackgroundPrefetcher:
         self._begin(fetcher, 0)
 
     def _begin(self, fetcher: AsyncFetcher, offset: int) -> None:
-        self._generation = _fork.generation
+        self._generation = hooks.generation
         self._async_lock = asyncio.Lock()
         self.queue: deque[_Block] = deque()
         self.wakeup_event = asyncio.Event()
@@ -473,7 +473,7 @@ class BackgroundPrefetcher:
         assert producer is not None
         tasks = [*producer._active_tasks, producer._producer_task]
         if any(tasks):
-            _fork.keep(tasks)  # collecting them would run their ends here
+            hooks.keep(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
         self._begin(producer.fetcher, consumer.offset)
         assert self.producer is not None
@@ -504,7 +504,7 @@ class BackgroundPrefetcher:
     def _range(self, start: int | None, end: int | None) -> tuple[int, int]:
         if self.is_stopped:
             raise self.closed_error()
-        if self._generation != _fork.generation:
+        if self._generation != hooks.generation:
             self._begin_in_child()
         start = start or 0
         if start < 0:
@@ -559,7 +559,7 @@ class BackgroundPrefetcher:
                 if self.producer is not None and self.producer.wanting():
                     self.loop.call_soon_threadsafe(self.producer.start)
                 return data
-        from fsspec._sync import sync  # not above: a cache that is never read needs no loop
+        from fsspec._loop.bridge import sync  # not above: a cache that is never read needs no loop
 
         return sync(self.loop, self._fetch, start, end)
 
@@ -586,12 +586,12 @@ class BackgroundPrefetcher:
         if self.is_stopped:
             return
         self.is_stopped = True
-        if self._generation != _fork.generation or self.producer is None:
+        if self._generation != hooks.generation or self.producer is None:
             return
         if not self._busy() or self.loop.is_closed() or sys.is_finalizing():
             self.queue.clear()
             return
-        from fsspec._sync import sync_teardown
+        from fsspec._loop.bridge import sync_teardown
 
         sync_teardown(self.loop, self.producer.stop, timeout=timeout, description="closing a prefetcher")
 
@@ -605,7 +605,7 @@ class BackgroundPrefetcher:
             return
         self.is_stopped = True
         producer = self.producer
-        if self._generation != _fork.generation or producer is None or self.loop.is_closed():
+        if self._generation != hooks.generation or producer is None or self.loop.is_closed():
             return
         for task in [*producer._active_tasks, producer._producer_task]:
             if task is not None:
@@ -616,7 +616,7 @@ class BackgroundPrefetcher:
         if self.is_stopped:
             return
         self.is_stopped = True
-        if self._generation != _fork.generation or self.producer is None:
+        if self._generation != hooks.generation or self.producer is None:
             return
         if asyncio.get_running_loop() is self.loop:
             await self.producer.stop()
@@ -641,6 +641,6 @@ def _default_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        from fsspec._sync import get_loop  # as in fetch
+        from fsspec._loop.bridge import get_loop  # as in fetch
 
         return get_loop()

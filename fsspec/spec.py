@@ -14,10 +14,11 @@ What always holds:
 * a listing entry is a dict with at least ``name``, ``size`` (None where unknown) and
   ``type`` (``"file"``, ``"directory"``, or what else the backend knows).
 
-An instance may be used by any thread unless its backend says otherwise.  Instances and
-their equality belong to `_instances` and `_identity`.  Of the methods, those over many
-paths are in `_trees` and `_moving`, those that read and write whole contents in
-`_contents`, and those that only rename others in `_aliases`.
+An instance may be used by any thread unless its backend says otherwise.
+
+Where a method lives follows from what it takes: no path, `_spec.identity`; many paths (a
+list, a pattern, a tree), `_spec.many_paths`; the contents of one file, `_spec.contents`;
+a second name of another method, `_spec.aliases`; anything else about one path, here.
 """
 
 from __future__ import annotations
@@ -27,15 +28,14 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._aliases import Aliases
-from fsspec._buffered import AbstractBufferedFile, reopen
-from fsspec._contents import Contents
-from fsspec._identity import Identity
-from fsspec._inherited_files import Text, over
-from fsspec._instances import _Cached, make_instance
-from fsspec._moving import Moving
+from fsspec._files.buffered import AbstractBufferedFile, reopen
+from fsspec._fork.handles import Text, over
+from fsspec._fork.instances import _Cached, make_instance
 from fsspec._plans import bulk, drive
-from fsspec._trees import Trees
+from fsspec._spec.aliases import Aliases
+from fsspec._spec.contents import Contents
+from fsspec._spec.identity import Identity
+from fsspec._spec.many_paths import ManyPaths
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.compression import compr
 from fsspec.dircache import DirCache
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class AbstractFileSystem(Identity, Trees, Contents, Moving, Aliases, metaclass=_Cached):
+class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cached):
     """The interface of every filesystem, and its behaviour where a backend has no better one.
 
     Making the same class with the same arguments twice gives one instance, unless

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from fsspec import _fork
+from fsspec._fork import hooks
 
 if TYPE_CHECKING:
     import logging
@@ -53,8 +53,8 @@ class Transaction:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = self._no_files()
         self._inner: list[int] = []  # how many files there were when each inner part began
-        self._generation = _fork.generation
-        _fork.register(self)
+        self._generation = hooks.generation
+        hooks.register(self)
 
     def __enter__(self) -> Transaction:
         if self.fs is not None and self.fs._intrans and self.fs._transaction is self:
@@ -80,7 +80,7 @@ class Transaction:
         """Begin, with no files."""
         assert self.fs is not None, "a transaction that has ended cannot begin again"
         self.files = self._no_files()
-        self._generation = _fork.generation
+        self._generation = hooks.generation
         self.fs._intrans = True
 
     def _no_files(self) -> Any:
@@ -120,12 +120,12 @@ class Transaction:
             raise failed
 
     def _is_inherited(self) -> bool:
-        _fork.check()
-        return self._generation != _fork.generation
+        hooks.check()
+        return self._generation != hooks.generation
 
     def _after_fork_in_child(self) -> None:
         if self.files:
-            _fork.keep(self.files)  # a file that is collected might still send what it holds
+            hooks.keep(self.files)  # a file that is collected might still send what it holds
             self.files = deque()
         fs, self.fs = self.fs, None
         if fs is not None:  # not by its attributes: to touch an inherited instance is to use it

@@ -1,7 +1,7 @@
 """Small tools that backends and programs import from here.
 
-A face: lists of paths are in `fsspec._paths`, patterns in `fsspec._glob`, URLs in
-`fsspec._urls`, ranges and blocks of bytes in `fsspec._ranges`.  What is left here is about
+A face: lists of paths are in `fsspec._paths.paths`, patterns in `fsspec._paths.glob`, URLs in
+`fsspec._paths.urls`, ranges and blocks of bytes in `fsspec._paths.ranges`.  What is left here is about
 objects: what tells them apart, and what they are.
 """
 
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from fsspec._glob import glob_translate
-from fsspec._paths import (
+from fsspec._paths.glob import glob_translate
+from fsspec._paths.paths import (
     build_name_function,
     check_contained,
     common_prefix,
     other_paths,
     stringify_path,
 )
-from fsspec._ranges import (
+from fsspec._paths.ranges import (
     DEFAULT_BLOCK_SIZE,
     HAS_CPYTHON_API,
     PyBytes_AsString,
@@ -32,7 +32,7 @@ from fsspec._ranges import (
     read_block,
     seek_delimiter,
 )
-from fsspec._urls import (
+from fsspec._paths.urls import (
     _unstrip_protocol,
     can_be_local,
     compressions,
@@ -264,7 +264,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     ValueError
         for any other mode
     """
-    from fsspec._replacing import replacing  # only needed where files are written
+    from fsspec._files.replacing import replacing  # only needed where files are written
 
     if mode not in ("w", "wb", "wt"):
         raise ValueError(f"atomic_write replaces the whole of {path}: its mode is 'wb' or 'w', not {mode!r}")

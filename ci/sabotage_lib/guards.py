@@ -38,18 +38,18 @@ GUARDS = (
         "a child closes or covers every descriptor of the loops that it inherits",
         (
             Edit(
-                "fsspec/_io_thread.py",
+                "fsspec/_loop/io_thread.py",
                 "    if sock is not None:\n        fd = sock.detach()\n"
                 "        if fd >= 0:\n            os.close(fd)\n",
                 "    return\n",
             ),
             Edit(
-                "fsspec/_io_thread.py",
+                "fsspec/_loop/io_thread.py",
                 "        if fd >= 0:\n            with suppress(OSError):\n",
                 "        if False:\n            with suppress(OSError):\n",
             ),
             Edit(
-                "fsspec/_io_thread.py",
+                "fsspec/_loop/io_thread.py",
                 '    if epoll is not None and hasattr(epoll, "close"):\n        epoll.close()\n',
                 "    del epoll\n",
             ),
@@ -65,7 +65,7 @@ GUARDS = (
         "the inherited loop answers that it is closed, and does nothing more",
         (
             Edit(
-                "fsspec/_io_thread.py",
+                "fsspec/_loop/io_thread.py",
                 "    other.__class__ = _abandoned_class(other.__class__)\n",
                 "",
             ),
@@ -80,7 +80,7 @@ GUARDS = (
         "tasks, transports and states of the parent are never collected in a child",
         (
             Edit(
-                "fsspec/_fork.py",
+                "fsspec/_fork/hooks.py",
                 "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))\n    _immortal.append(obj)\n",
                 "    del ctypes\n",
             ),
@@ -97,12 +97,12 @@ GUARDS = (
         "finalizers do nothing outside the process that made their object",
         (
             Edit(
-                "fsspec/_fork.py",
+                "fsspec/_fork/hooks.py",
                 "        if made_in == generation and pid == os.getpid():\n",
                 "        if True:\n",
             ),
             Edit(
-                "fsspec/_fork.py",
+                "fsspec/_fork/hooks.py",
                 '        if getattr(self, "_generation", generation) != generation:\n'
                 "            return None\n",
                 "",
@@ -118,13 +118,13 @@ GUARDS = (
         "a child has new locks: fsspec's, the instance cache's, that of the revivals",
         (
             Edit(
-                "fsspec/_sync.py",
+                "fsspec/_loop/bridge.py",
                 "def _in_child() -> None:\n    global _lock\n    _lock = None\n",
                 "def _in_child() -> None:\n    pass\n",
             ),
-            Edit("fsspec/_instances.py", " or cls._lock_generation != _fork.generation:\n", ":\n"),
+            Edit("fsspec/_fork/instances.py", " or cls._lock_generation != hooks.generation:\n", ":\n"),
             Edit(
-                "fsspec/_instances.py",
+                "fsspec/_fork/instances.py",
                 "    _table_lock = threading.Lock()\n    _touching.clear()\n",
                 "    _touching.clear()\n",
             ),
@@ -140,14 +140,14 @@ GUARDS = (
         "a file being written belongs to the process that opened it",
         (
             Edit(
-                "fsspec/_buffered.py",
+                "fsspec/_files/buffered.py",
                 '        object.__setattr__(self, "__class__", inherited(type(self)))\n'
                 "        self._closed = True\n",
                 "        pass\n",
             ),
             Edit(
                 "fsspec/implementations/local.py",
-                "        if self._generation != _fork.generation:\n            return len(data)",
+                "        if self._generation != hooks.generation:\n            return len(data)",
                 "        if False:\n            return len(data)",
             ),
         ),
@@ -158,7 +158,7 @@ GUARDS = (
         "an inherited instance is not used before it is revived, or refuses",
         (
             Edit(
-                "fsspec/_instances.py",
+                "fsspec/_fork/instances.py",
                 "    if not is_stale(fs):\n        fs.__class__ = _stale_class(type(fs))\n",
                 "    pass\n",
             ),
@@ -170,7 +170,7 @@ GUARDS = (
         "before a fork the loops come to rest",
         (
             Edit(
-                "fsspec/_io_thread.py",
+                "fsspec/_loop/io_thread.py",
                 "    if _io_threads or found:\n",
                 "    if False:\n",
             ),
@@ -182,7 +182,7 @@ GUARDS = (
         "process ids are compared where the hooks of a fork may not have run",
         (
             Edit(
-                "fsspec/_fork.py",
+                "fsspec/_fork/hooks.py",
                 "    if os.getpid() != pid:\n        _in_child()\n        resume_collection()\n",
                 "    return\n",
             ),

@@ -14,19 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fsspec._plans import Plan, batch, call, emit
 
 Entry = dict[str, Any]
 
-_OWN = frozenset({"fsspec._trees", "fsspec.spec", "fsspec.asyn"})
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def default(method: Method) -> Method:
+    """Mark the method of a base class that only starts a plan, for `overridden`."""
+    method.__default__ = True  # type: ignore[attr-defined]
+    return method
 
 
 def overridden(fs: Any, name: str) -> bool:
     """Whether a backend has its own form of the operation ``name``."""
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
-    return getattr(method, "__module__", None) not in _OWN
+    return not getattr(method, "__default__", False)
 
 
 def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from fsspec._paths import trailing_sep
+from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import Callback

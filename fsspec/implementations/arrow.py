@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from fsspec import _fork
+from fsspec._fork import hooks
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
 from fsspec.spec import AbstractFileSystem
@@ -76,13 +76,13 @@ class ArrowFSWrapper(AbstractFileSystem):
         self.fs = fs
         super().__init__(**kwargs)
         if not self._is_here():
-            _fork.register(self)
+            hooks.register(self)
 
     def _is_here(self) -> bool:
         return self.fs.type_name in _HERE
 
     def _revive(self, before: dict[str, Any]) -> None:
-        raise ForkError(f"{type(self).__name__} over {before['fs']!r}", _fork.owner_pid(0), advice=_ADVICE)
+        raise ForkError(f"{type(self).__name__} over {before['fs']!r}", hooks.owner_pid(0), advice=_ADVICE)
 
     @_OfInstance
     def protocol(self) -> str:
@@ -329,7 +329,7 @@ class _Gone:
     flush = close
 
     def _refuse(self, *args: Any) -> Any:
-        raise ForkError(self.what, _fork.owner_pid(_fork.generation - 1), advice=_ADVICE)
+        raise ForkError(self.what, hooks.owner_pid(hooks.generation - 1), advice=_ADVICE)
 
     read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
 
@@ -361,7 +361,7 @@ class ArrowFile(io.IOBase):
         self.path, self.mode, self.kwargs = path, mode, kwargs
         self.blocksize = self.block_size = block_size
         self._written_to = written_to or path
-        _fork.register(self)
+        hooks.register(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
@@ -392,7 +392,7 @@ class ArrowFile(io.IOBase):
         fs = object.__getattribute__(self.fs, "__dict__")["fs"]  # to touch the instance is to use it
         if isinstance(stream, _Reader) and fs.type_name in _HERE:
             return
-        _fork.keep(stream)
+        hooks.keep(stream)
         self.stream = _Gone(repr(self))
 
 

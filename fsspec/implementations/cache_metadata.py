@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from fsspec import _fork
-from fsspec.implementations._cached_folders import PART, is_inside, remove
+from fsspec._fork import hooks
+from fsspec.implementations._cached.folders import PART, is_inside, remove
 
 try:
     import fcntl
@@ -59,7 +59,7 @@ class CacheMetadata:
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
         self.lock = threading.RLock()
-        _fork.register(self)
+        hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
         self.lock = threading.RLock()  # another thread of the parent may have held it

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from fsspec._plans.globbing import has_magic
-from fsspec.implementations._cached_blocks import CachingFileSystem
-from fsspec.implementations._cached_files import LocalTempFile, logger
-from fsspec.implementations._cached_folders import remove
-from fsspec.implementations._cached_whole import WholeFileCacheFileSystem
+from fsspec.implementations._cached.blocks import CachingFileSystem
+from fsspec.implementations._cached.files import LocalTempFile, logger
+from fsspec.implementations._cached.folders import remove
+from fsspec.implementations._cached.whole import WholeFileCacheFileSystem
 from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.transaction import Transaction
 

@@ -11,7 +11,7 @@ import os
 from typing import Any, NoReturn
 
 from fsspec._plans.globbing import has_magic
-from fsspec.implementations._rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]

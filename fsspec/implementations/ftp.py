@@ -17,12 +17,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
-from fsspec import _fork
-from fsspec._contents import parts_of
-from fsspec._replacing import replacing
+from fsspec._files.replacing import replacing
+from fsspec._fork import hooks
+from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
-from fsspec.implementations import _ftp_words as words
-from fsspec.implementations._ftp_link import (
+from fsspec.implementations._remote import ftp_parsing as words
+from fsspec.implementations._remote.ftp_link import (
     REPLIES,
     SECURITY_PROTOCOL_MAP,
     ImplicitFTPTLS,
@@ -99,7 +99,7 @@ class FTPFileSystem(AbstractFileSystem):
         self.blocksize = block_size if block_size is not None else 2**16
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = Link(connect, f"{host}:{port}")
-        _fork.finalize(self, self._link.close)
+        hooks.finalize(self, self._link.close)
 
     @property
     def ftp(self) -> Any:
@@ -354,7 +354,7 @@ class FTPFileSystem(AbstractFileSystem):
                 _remove_part(link, command, path)
             raise
         finally:
-            if link.generation == _fork.generation:
+            if link.generation == hooks.generation:
                 self._changed(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
@@ -460,7 +460,7 @@ class FTPFileSystem(AbstractFileSystem):
 
 
 def _remove_part(link: Link, command: str, path: str) -> None:
-    if command != "APPE" and link.generation == _fork.generation:
+    if command != "APPE" and link.generation == hooks.generation:
         with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
             link.command(f"DELE {path}")
 

@@ -9,7 +9,7 @@ import io
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fsspec.implementations._rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
 __all__ = ["GistFileSystem"]

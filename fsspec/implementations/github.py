@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fsspec._plans.globbing import has_magic
-from fsspec.implementations._rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
 __all__ = ["GithubFileSystem"]

@@ -22,29 +22,14 @@ from typing import Any
 import aiohttp
 import yarl
 
-from fsspec import _fork
-from fsspec._replacing import replacing
+from fsspec._files.replacing import replacing
+from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
-from fsspec.implementations._http_ahead import FIRST
-from fsspec.implementations._http_file import AsyncStreamFile, HTTPFile, HTTPStreamFile
-from fsspec.implementations._http_requests import (
-    Body,
-    BodyStream,
-    HTTPPermissionError,
-    HTTPStatusError,
-    IncompleteResponse,
-    _file_info,
-    _file_size,
-    get_range,
-    logger,
-    raise_for_status,
-    read_body,
-    read_part,
-)
-from fsspec.implementations._http_plans import glob
-from fsspec.implementations._http_words import (
+from fsspec.implementations._http.ahead import FIRST
+from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
+from fsspec.implementations._http.parsing import (
     described,
     entries,
     ex,
@@ -57,6 +42,21 @@ from fsspec.implementations._http_words import (
     range_value,
     ranged,
     shown,
+)
+from fsspec.implementations._http.plans import glob
+from fsspec.implementations._http.requests import (
+    Body,
+    BodyStream,
+    HTTPPermissionError,
+    HTTPStatusError,
+    IncompleteResponse,
+    _file_info,
+    _file_size,
+    get_range,
+    logger,
+    raise_for_status,
+    read_body,
+    read_part,
 )
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike, tokenize
@@ -171,7 +171,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     async def set_session(self) -> aiohttp.ClientSession:
         """The session, made now if there is none or it was closed. Run on the instance's loop."""
-        _fork.check()  # what is awaited passes no other door, should a C library have forked
+        hooks.check()  # what is awaited passes no other door, should a C library have forked
         session, on = self._session, self._session_loop
         if session is not None and not session.closed and (on is None or not on.is_closed()):
             return session
@@ -182,7 +182,7 @@ class HTTPFileSystem(AsyncFileSystem):
         self._session = made
         self._session_loop = asyncio.get_running_loop()
         if not self.asynchronous:
-            _fork.finalize(self, self.close_session, self._session_loop, made)
+            hooks.finalize(self, self.close_session, self._session_loop, made)
         return made
 
     @staticmethod

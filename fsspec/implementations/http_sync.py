@@ -18,26 +18,17 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from fsspec._contents import parts_of
+from fsspec._files.replacing import replacing
 from fsspec._plans import drive
-from fsspec._replacing import replacing
+from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
-from fsspec.implementations._http_browser import (
+from fsspec.implementations._http.browser import (
     JsHttpException,
     RequestsSessionShim,
     ResponseProxy,
     StreamIO,
 )
-from fsspec.implementations._http_plans import glob
-from fsspec.implementations._http_sync_file import (
-    HTTPFile,
-    HTTPStreamFile,
-    cover,
-    get_range,
-    idle_sockets,
-    read_part,
-)
-from fsspec.implementations._http_words import (
+from fsspec.implementations._http.parsing import (
     checksums,
     described,
     entries,
@@ -53,6 +44,15 @@ from fsspec.implementations._http_words import (
     shown,
     with_headers,
 )
+from fsspec.implementations._http.plans import glob
+from fsspec.implementations._http.sync_file import (
+    HTTPFile,
+    HTTPStreamFile,
+    cover,
+    get_range,
+    idle_sockets,
+    read_part,
+)
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import isfilelike, tokenize
@@ -60,7 +60,7 @@ from fsspec.utils import isfilelike, tokenize
 try:
     import requests
 
-    from fsspec.implementations._requests_session import watched_session
+    from fsspec.implementations._http.session import watched_session
 except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise

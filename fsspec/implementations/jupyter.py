@@ -10,7 +10,7 @@ import io
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
-from fsspec.implementations._rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 __all__ = ["JupyterFileSystem", "SimpleFileWriter"]

@@ -22,8 +22,8 @@ from libarchive.exception import ArchiveError
 from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 
 from fsspec.archive import climbs
-from fsspec.implementations._archive_bytes import View
-from fsspec.implementations._archive_files import FileArchive, reopened
+from fsspec.implementations._archive.bytes import View
+from fsspec.implementations._archive.files import FileArchive, reopened
 
 __all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
 

@@ -23,10 +23,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from fsspec import _fork
-from fsspec._inherited_files import leaving
-from fsspec._paths import trailing_sep
-from fsspec._replacing import replacing
+from fsspec._files.replacing import replacing
+from fsspec._fork import hooks
+from fsspec._fork.handles import leaving
+from fsspec._paths.paths import trailing_sep
 from fsspec.callbacks import Callback
 from fsspec.compression import compr
 from fsspec.exceptions import ForkError
@@ -366,7 +366,7 @@ class _Raw(io.RawIOBase):
     def __init__(self, fd: int, mode: str) -> None:
         self._fd = fd
         self._mode = mode
-        self._generation = _fork.generation
+        self._generation = hooks.generation
         self._at = os.fstat(fd).st_size if "a" in mode else 0
 
     def fileno(self) -> int:
@@ -393,8 +393,8 @@ class _Raw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: Any) -> int:
-        _fork.check()
-        if self._generation != _fork.generation:
+        hooks.check()
+        if self._generation != hooks.generation:
             return len(data)  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
@@ -477,7 +477,7 @@ class LocalFileOpener(io.IOBase):
         compression: str | None = None,
         **kwargs: Any,
     ) -> None:
-        from fsspec._openfile import get_compression
+        from fsspec._files.open_file import get_compression
 
         self.path = path
         self.mode = mode
@@ -487,31 +487,31 @@ class LocalFileOpener(io.IOBase):
         self.autocommit = autocommit
         self.compression = get_compression(path, compression)
         self.blocksize = io.DEFAULT_BUFFER_SIZE
-        self._generation = _fork.generation
+        self._generation = hooks.generation
         self._open()
-        _fork.register(self)
+        hooks.register(self)
 
     @property
     def f(self) -> Any:
         """The open file below."""
-        if self._buffered_in != _fork.generation:
+        if self._buffered_in != hooks.generation:
             self._buffer_anew()
         return self._f
 
     @f.setter
     def f(self, value: Any) -> None:
         self._f = value
-        self._buffered_in = _fork.generation
+        self._buffered_in = hooks.generation
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
         if self._f is not None and not self._f.closed:
-            _fork.keep(self._f)
+            hooks.keep(self._f)
 
     def _buffer_anew(self) -> None:
         """In a forked child: the same descriptor and position, with a buffer of its own."""
-        self._buffered_in = _fork.generation
+        self._buffered_in = hooks.generation
         raw = getattr(self._f, "raw", None)
         if not isinstance(raw, _Raw) or raw.closed:
             return
@@ -536,11 +536,11 @@ class LocalFileOpener(io.IOBase):
                 self.size = os.fstat(self.f.fileno()).st_size
 
     def _mine(self, what: str) -> None:
-        _fork.check()
-        if self._generation != _fork.generation:
+        hooks.check()
+        if self._generation != hooks.generation:
             raise ForkError(
                 f"{self!r}, open for writing,",
-                _fork.owner_pid(self._generation),
+                hooks.owner_pid(self._generation),
                 advice=f"Only the process that opened it may {what}; in this one, open the file anew",
             )
 
@@ -612,7 +612,7 @@ class LocalFileOpener(io.IOBase):
         self.f.flush()
 
     def _inherited_writer(self) -> bool:
-        return self._generation != _fork.generation and self.writable()
+        return self._generation != hooks.generation and self.writable()
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.f)
@@ -656,7 +656,7 @@ class LocalFileOpener(io.IOBase):
         """Throw away what was written."""
         if self.autocommit:
             raise RuntimeError(f"{self!r} was opened with autocommit and cannot be discarded")
-        if self.temp is not None and self._generation == _fork.generation:
+        if self.temp is not None and self._generation == hooks.generation:
             with suppress(FileNotFoundError):
                 os.unlink(self.temp)
 

@@ -20,24 +20,24 @@ import logging
 import os
 from typing import Any
 
-from fsspec import _instances
+from fsspec._fork import instances
 from fsspec._plans import drive, listing
 from fsspec.asyn import get_loop
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import url_to_fs
-from fsspec.implementations._reference_layout import ravel_multi_index
-from fsspec.implementations._reference_loading import Targets, load, references_of
-from fsspec.implementations._reference_parquet import (
+from fsspec.implementations._reference.layout import ravel_multi_index
+from fsspec.implementations._reference.loading import Targets, load, references_of
+from fsspec.implementations._reference.parquet import (
     LazyReferenceMapper,
     RefsItemsView,
     RefsValuesView,
     write_whole,
 )
-from fsspec.implementations._reference_reading import ReferenceReading, blocking_of, failing
-from fsspec.implementations._reference_reads import missing
-from fsspec.implementations._reference_spec import textual
-from fsspec.implementations._reference_tree import Tree, lenient_size
-from fsspec.implementations._reference_words import ReferenceNotReachable, as_text, parsed
+from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, parsed
+from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
+from fsspec.implementations._reference.reads import missing
+from fsspec.implementations._reference.spec import textual
+from fsspec.implementations._reference.tree import Tree, lenient_size
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import stringify_path
 
@@ -180,8 +180,8 @@ class ReferenceFileSystem(ReferenceReading):
         inherited += [each.__dict__.get("sync_fs") for each in inherited]
         inherited.append(getattr(own["references"], "fs", None))
         for each in reversed(inherited):  # what is inside of others first
-            if each is not None and _instances.is_stale(each):
-                _instances.touch(each, by_hand=True)
+            if each is not None and instances.is_stale(each):
+                instances.touch(each, by_hand=True)
 
     # what there is -------------------------------------------------------------------
     def _folders(self) -> Tree:

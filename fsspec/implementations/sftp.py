@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 
 import paramiko
 
-from fsspec import _fork
-from fsspec._replacing import replacing
+from fsspec._files.replacing import replacing
+from fsspec._fork import hooks
 from fsspec.callbacks import Callback
-from fsspec.implementations._sftp_link import LOST, Link, log_in, receive, send
+from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
 
@@ -78,7 +78,7 @@ class SFTPFileSystem(AbstractFileSystem):
         self.ssh_kwargs = ssh_kwargs
         made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
         self._link = Link(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
-        _fork.finalize(self, self._link.close)
+        hooks.finalize(self, self._link.close)
 
     @property
     def client(self) -> Any:
@@ -484,7 +484,7 @@ class SFTPFile(AbstractBufferedFile):
             raise OSError(f"of {written} bytes of {self.targetpath!r} {there} are on the SFTP server")
 
     def _remove_part(self) -> None:
-        if self.mode != "ab" and self._generation == _fork.generation:
+        if self.mode != "ab" and self._generation == hooks.generation:
             with suppress(*LOST):  # the failure itself is what the caller has to know of
                 self.fs._link.run(lambda sftp: sftp.remove(self.temppath))
 

@@ -18,8 +18,8 @@ from typing import Any
 import smbclient
 import smbprotocol.exceptions
 
-from fsspec import _fork
-from fsspec.implementations._smb_link import LOST, Link
+from fsspec._fork import hooks
+from fsspec.implementations._remote.smb_link import LOST, Link
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -81,7 +81,7 @@ class SMBFileSystem(AbstractFileSystem):
         self.register_session_retry_factor = register_session_retry_factor
         self.auto_mkdir = auto_mkdir
         self._link = Link(host)
-        _fork.finalize(self, self._link.disconnect)
+        hooks.finalize(self, self._link.disconnect)
         self._connect()
 
     @property
@@ -119,7 +119,7 @@ class SMBFileSystem(AbstractFileSystem):
 
     def _do(self, work: Callable[..., Any], *args: Any, repeat: bool = False, **kwargs: Any) -> Any:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
-        _fork.check()
+        hooks.check()
         link = self._link
         with link.turn():
             while True:
@@ -233,11 +233,11 @@ class SMBFileSystem(AbstractFileSystem):
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        generation = _fork.generation
+        generation = hooks.generation
         try:
             self._do(smbclient.copyfile, self._unc(path1), self._unc(path2))
         except BaseException:
-            if generation == _fork.generation:  # else the parent goes on with it
+            if generation == hooks.generation:  # else the parent goes on with it
                 with suppress(OSError):
                     self._do(smbclient.remove, self._unc(path2))
             raise
@@ -386,7 +386,7 @@ class SMBFileOpener(AbstractBufferedFile):
     def _open(self) -> None:
         """Open the file on the server, on the connection that the filesystem has now."""
         fs = self.fs
-        _fork.check()
+        hooks.check()
         link = fs._link
         with link.turn():
             self._raw = fs._do(
@@ -402,7 +402,7 @@ class SMBFileOpener(AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``."""
-        _fork.check()
+        hooks.check()
         link = self.fs._link
         with link.turn():
             if self._raw not in link.raws:  # another process's, or lost
@@ -441,7 +441,7 @@ class SMBFileOpener(AbstractBufferedFile):
             raise
 
     def _remove_part(self) -> None:
-        if self._generation == _fork.generation:  # else it is the parent's, which goes on with it
+        if self._generation == hooks.generation:  # else it is the parent's, which goes on with it
             self._link.dismiss(self._raw)
             if self.mode != "ab":
                 with suppress(*LOST):

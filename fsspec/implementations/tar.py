@@ -17,11 +17,11 @@ import posixpath
 import tarfile
 from typing import Any
 
-from fsspec._openfile import get_compression
+from fsspec._files.open_file import get_compression
 from fsspec.archive import climbs
 from fsspec.compression import compr
-from fsspec.implementations._archive_bytes import DirectoryView, Source, View
-from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile
+from fsspec.implementations._archive.bytes import DirectoryView, Source, View
+from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile
 
 __all__ = ["TarFileSystem", "typemap"]
 

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from fsspec.implementations._requests_session import watched_session
+from fsspec.implementations._http.session import watched_session
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, tokenize
 

@@ -15,11 +15,11 @@ import zipfile
 from itertools import islice
 from typing import Any
 
-from fsspec import _fork
+from fsspec._fork import hooks
 from fsspec.archive import climbs
 from fsspec.exceptions import ForkError
-from fsspec.implementations._archive_bytes import DirectoryView
-from fsspec.implementations._archive_files import DAMAGED, FileArchive, MemberFile, MemberWriter
+from fsspec.implementations._archive.bytes import DirectoryView
+from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberWriter
 
 __all__ = ["ZipFileSystem"]
 
@@ -197,9 +197,9 @@ class ZipFileSystem(FileArchive):
     def _check_writable(self, path: str) -> None:
         if self.mode == "r":
             raise OSError(f"{self._archive_name} is open for reading, {path!r} cannot be written into it")
-        if self._generation != _fork.generation:
+        if self._generation != hooks.generation:
             advice = "What is being written belongs to the process that opened it; in this one, write another"
-            raise ForkError(self._archive_name, _fork.owner_pid(self._generation), advice=advice)
+            raise ForkError(self._archive_name, hooks.owner_pid(self._generation), advice=advice)
 
     # its end -------------------------------------------------------------------------
     def close(self) -> None:
@@ -207,7 +207,7 @@ class ZipFileSystem(FileArchive):
 
         In a child of the process that writes it nothing happens.
         """
-        if self.mode != "r" and getattr(self, "_generation", None) != _fork.generation:
+        if self.mode != "r" and getattr(self, "_generation", None) != hooks.generation:
             return
         if hasattr(self, "zip"):
             self.zip.close()
@@ -220,4 +220,4 @@ class ZipFileSystem(FileArchive):
                 self.zip._lock = threading.RLock()  # type: ignore[attr-defined]  # maybe held
         else:
             # collecting the zip file would write the end of the archive
-            _fork.keep([self.of, self.fo, getattr(self, "zip", None)])
+            hooks.keep([self.of, self.fo, getattr(self, "zip", None)])

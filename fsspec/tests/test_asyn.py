@@ -329,7 +329,7 @@ async def test_a_file_that_is_dropped_sends_nothing():
 
 CROSSING = """
     import asyncio
-    from fsspec._forked import by_fork
+    from fsspec._fork.child import by_fork
     from fsspec.exceptions import ForkError
     from fsspec.tests.depot import DepotFileSystem
     from fsspec.tests.test_asyn import Streamed

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 PROGRAM = """
 import fsspec, json, os
-from fsspec._forked import by_fork
+from fsspec._fork.child import by_fork
 from fsspec.exceptions import ForkError
 
 kind, mode, codec, top = json.loads(os.environ["CASE"])

@@ -224,7 +224,9 @@ LOOP = SOCKETS.replace(
     tasks_at_fork = []  # threads, as the kernel counts them, after what fsspec does before a fork
     os.register_at_fork(before=lambda: tasks_at_fork.append(len(os.listdir("/proc/self/task"))))
     import fsspec
-    from fsspec import _fork, _io_thread, asyn
+    from fsspec import asyn
+    from fsspec._fork import hooks
+    from fsspec._loop import io_thread
 
     def works(loop, value=1):
         assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, value), loop).result(20) == value
@@ -275,7 +277,7 @@ def test_an_instance_that_ends_right_after_a_fork_closes_its_session():
         + """
     from fsspec.tests.servers.http import HTTPServer
 
-    start = _io_thread.IOThread._run
+    start = io_thread.IOThread._run
 
     def late(self):
         time.sleep(0.05)  # a busy machine
@@ -284,7 +286,7 @@ def test_an_instance_that_ends_right_after_a_fork_closes_its_session():
     with HTTPServer() as server:
         server.files["/a"] = b"abc"
         asyn.get_loop()
-        _io_thread.IOThread._run = late
+        io_thread.IOThread._run = late
         for _ in range(3):
             fs = fsspec.filesystem("http", skip_instance_cache=True)
             assert fs.cat_file(server.url + "/a") == b"abc"
@@ -307,7 +309,7 @@ def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
     loop, thread = asyn.get_loop(), asyn.iothread[0]
 
     def stop():
-        while not _io_thread._resting:  # until the fork waits for it
+        while not io_thread._resting:  # until the fork waits for it
             time.sleep(0.001)
         loop.stop()
 
@@ -334,7 +336,7 @@ def test_several_threads_fork_at_once_those_of_loops_among_them(reset):
     asyn.get_loop()
     fs = fsspec.filesystem("http", asynchronous=True) if sys.modules.get("aiohttp") else None
     other = asyncio.new_event_loop()
-    _io_thread.note_foreign(other)
+    io_thread.note_foreign(other)
     threading.Thread(target=other.run_forever, daemon=True).start()
     codes, together = [], threading.Barrier(6)
 
@@ -371,7 +373,7 @@ def test_nothing_is_collected_while_a_fork_is_made():
     at_rest, main = [], threading.get_ident()
 
     def note(phase, info):
-        if threading.get_ident() == main and (_io_thread._resting or _io_thread._held):
+        if threading.get_ident() == main and (io_thread._resting or io_thread._held):
             at_rest.append(phase)
 
     class Object:
@@ -381,7 +383,7 @@ def test_nothing_is_collected_while_a_fork_is_made():
 
     objects = [Object() for _ in range(50)]
     for one in objects:
-        _fork.register(one)
+        hooks.register(one)
     gc.callbacks.append(note)
     gc.set_threshold(1)
 
@@ -419,7 +421,7 @@ def test_a_thread_of_ours_that_has_just_ended_is_gone_at_a_fork():
 
     for _ in range(10):
         done = threading.Event()
-        _fork.start_thread(brief, "brief")
+        hooks.start_thread(brief, "brief")
         done.wait(20)
         while threading.active_count() > 2:  # main and the loop's
             time.sleep(0.0001)

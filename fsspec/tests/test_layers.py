@@ -1,4 +1,4 @@
-"""The rooms of the house: each module imports only from its own room and those above it.
+"""The layers of the package: each module imports only from its own layer and those above it.
 
 Imports are read from the text, so that those inside functions are seen as well.  What is
 for type checkers only is not an import.
@@ -15,31 +15,28 @@ from fsspec.registry import known_implementations
 
 TOP = Path(fsspec.__file__).parent
 
-ROOMS = {
-    "words": "exceptions config callbacks compression dircache utils _version _paths _urls _ranges _glob",
-    "process": "_fork _connecting _io_thread _replacing _sockets",
-    "bytes": "caching prefetcher _buffered _caches_base _caches_block _inherited_files _snappy",
-    "trees": "_plans",
-    "contract": "transaction spec asyn archive _instances _identity _contents _moving _trees _sync _aliases",
-    "doors": "registry core mapping generic json parquet fuse gui conftest forkcheck __init__ _chain"
-    " _openfile _forked _copying",
+LAYERS = {
+    "values": "exceptions config callbacks compression dircache utils _version _paths",
+    "process": "_fork _loop",
+    "files": "caching prefetcher _files",
+    "algorithms": "_plans",
+    "contract": "transaction spec asyn archive _spec",
+    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck __init__",
     "backends": "implementations",
     "proof": "tests",
 }
-ORDER = list(ROOMS)
-PLACE = {module: room for room, modules in ROOMS.items() for module in modules.split()}
+ORDER = list(LAYERS)
+PLACE = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 
 LATER = {
-    ("compression", "_snappy"): "a codec of the words, which is a buffered file; made when it is asked for",
-    ("caching", "_sync"): "a cache that fetches ahead for an awaitable filesystem asks it through its loop",
-    ("prefetcher", "_sync"): "as caching",
-    ("utils", "_replacing"): "a file that a forked child leaves alone; only where files are written",
-    ("_urls", "registry"): "a protocol's own way to strip a path is that of its class",
+    ("compression", "_files.snappy"): "a codec, which is a buffered file; made when it is asked for",
+    ("utils", "_files.replacing"): "a file that a forked child leaves alone; only where files are written",
+    ("_paths.urls", "registry"): "a protocol's own way to strip a path is that of its class",
     ("_plans.transfers", "registry"): "the local side of an upload is a filesystem as well",
-    ("_identity", "json"): "a filesystem as JSON: the doors' form, asked of the filesystem",
+    ("_spec.identity", "json"): "a filesystem as JSON: the API's form, asked of the filesystem",
     ("spec", "mapping"): "fs.get_mapper",
 }
-"""Imports inside functions from rooms below, and why they are there."""
+"""Imports inside functions from layers below, and why they are there."""
 
 BACKENDS = {
     ("implementations.http_sync", "implementations.http"): "the same protocols, given back by unregister()"
@@ -55,11 +52,10 @@ def modules():
             yield name.removesuffix(".__init__"), path
 
 
-def room(name):
-    """Where a module belongs; a private one beside a door or a word begins with its name."""
-    first = name.split(".")[0]
-    found = PLACE.get(first) or PLACE.get(first.lstrip("_").split("_")[0])
-    assert found, f"{name} is in no room: name one in {__name__}"
+def layer(name):
+    """The layer of a module, by the first part of its name."""
+    found = PLACE.get(name.split(".")[0])
+    assert found, f"{name} is in no layer: name one in {__name__}"
     return found
 
 
@@ -114,12 +110,12 @@ SERVING = {
 @pytest.mark.parametrize("name", MODULES)
 def test_module_imports_only_from_above(name):
     """When it is loaded; and inside functions, where no reason is given."""
-    own = ORDER.index(room(name))
+    own = ORDER.index(layer(name))
     for imported, inside in imports(MODULES[name]):
         target = ours(imported)
-        if target is None or ORDER.index(room(target)) <= own:
+        if target is None or ORDER.index(layer(target)) <= own:
             continue
-        below = f"{name} ({room(name)}) imports {target} ({room(target)})"
+        below = f"{name} ({layer(name)}) imports {target} ({layer(target)})"
         assert inside, f"{below} as it is loaded"
         assert (name, target) in LATER, f"{below} in a function, without a reason"
 
@@ -142,7 +138,7 @@ def test_backend_uses_another_through_the_registry(name):
 
 @pytest.mark.parametrize("name", [m for m in MODULES if not m.startswith("implementations")])
 def test_core_needs_only_the_standard_library(name):
-    """As it is loaded; the words need neither threads nor asyncio."""
+    """As it is loaded; values need neither threads nor asyncio."""
     if name in ("conftest", "gui", "fuse", "parquet"):
         pytest.skip("for those who have the package that it is about")
     for imported, inside in imports(MODULES[name]):
@@ -150,7 +146,7 @@ def test_core_needs_only_the_standard_library(name):
         if inside or first == "fsspec":
             continue
         assert first in sys.stdlib_module_names, f"{name} imports {imported}"
-        if room(name) == "words":
+        if layer(name) == "values":
             assert first not in ("asyncio", "threading", "concurrent"), f"{name} imports {imported}"
 
 
@@ -161,4 +157,4 @@ def test_one_place_hears_of_forks():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
             if isinstance(node, ast.Call) and "register_at_fork" in ast.unparse(node.func):
                 callers.add(name)
-    assert callers == {"_fork"}
+    assert callers == {"_fork.hooks"}

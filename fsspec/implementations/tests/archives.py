@@ -47,7 +47,7 @@ def tarred(members: dict[str, bytes], compression: str = "", links: dict[str, st
 _BEFORE = """
 import faulthandler, io, os, random, signal, sys, threading, time, traceback, warnings
 import fsspec
-from fsspec import _fork
+from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
 from fsspec.implementations.tests.archives import SIZE, contents, tarred, zipped
 

@@ -11,7 +11,7 @@ import pytest
 import fsspec
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import BlocksizeMismatchError
-from fsspec.implementations._cached_passing import PASSED
+from fsspec.implementations._cached.passing import PASSED
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
 from fsspec.spec import AbstractFileSystem

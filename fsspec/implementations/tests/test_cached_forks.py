@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 HEAD = """
 import gc, json, multiprocessing, os, signal, sys, time
 import fsspec
-from fsspec._forked import by_fork
+from fsspec._fork.child import by_fork
 from fsspec.exceptions import ForkError
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))

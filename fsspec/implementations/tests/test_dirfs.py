@@ -178,7 +178,7 @@ def test_inherited_by_a_child(tmp_path, opted):
         f"""
         import fsspec
         from fsspec import asyn
-        from fsspec._forked import by_fork
+        from fsspec._fork.child import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.tests.depot import DepotFileSystem
         local = fsspec.filesystem("dir", path={str(tmp_path)!r})

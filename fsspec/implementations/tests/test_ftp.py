@@ -10,7 +10,7 @@ import pytest
 
 import fsspec
 from fsspec.callbacks import Callback
-from fsspec.implementations import _ftp_words as words
+from fsspec.implementations._remote import ftp_parsing as words
 from fsspec.implementations.ftp import FTPFileSystem
 from fsspec.tests.servers.process import until
 from fsspec.utils import tokenize

@@ -135,7 +135,7 @@ def test_streamed_file(http_server, fs, url):
 def test_fork(http_server, url):
     script = """
     import os, sys
-    from fsspec._forked import by_fork
+    from fsspec._fork.child import by_fork
     from fsspec.exceptions import ForkError
     from fsspec.implementations.http_sync import HTTPFileSystem
 
@@ -179,7 +179,7 @@ def test_fork(http_server, url):
 
 FORKING = """
 import gc, os, signal, sys, threading
-from fsspec._forked import by_fork
+from fsspec._fork.child import by_fork
 from fsspec.callbacks import Callback
 from fsspec.implementations.http_sync import HTTPFileSystem
 

@@ -140,7 +140,7 @@ def test_over_http_in_a_child(http_server):
             try:
                 assert fs.cat(name) == members[name]
             except {ForkError.__name__}:  # or what it needs was fetched before
-                assert not _fork.opted_in()
+                assert not hooks.opted_in()
         ended(fork(work))
         assert fs.cat(name) == members[name]
         """

@@ -201,7 +201,7 @@ def test_child_has_a_copy():
     found = run(
         """
         import fsspec
-        from fsspec._forked import by_fork
+        from fsspec._fork.child import by_fork
         shared = fsspec.filesystem("memory")
         own = fsspec.filesystem("memory", global_store=False)
         for fs in (shared, own):

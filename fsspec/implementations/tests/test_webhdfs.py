@@ -145,7 +145,7 @@ def test_fork(server):
     run(
         """
         import gc, json, os
-        from fsspec._forked import by_fork
+        from fsspec._fork.child import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.implementations.webhdfs import WebHDFS
 

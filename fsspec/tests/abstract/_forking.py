@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fsspec import _forked, asyn
-from fsspec._forked import by_fork
+from fsspec import asyn
+from fsspec._fork import child
+from fsspec._fork.child import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
 
@@ -283,7 +284,7 @@ def main() -> None:
     """See the module's text."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     told = json.load(sys.stdin)
-    _forked.LIMIT = told["limit"]
+    child.LIMIT = told["limit"]
     job = Job(told)
     found: dict[str, Any] = {}
     if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):

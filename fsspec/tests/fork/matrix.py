@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
-from fsspec._forked import crowding
+from fsspec._fork.child import crowding
 from fsspec.tests.fork.children import MODES
 from fsspec.tests.fork.crossings import DATA, INSTANCES, LINES, SLOW, Crossing
 from fsspec.tests.fork.forking import NEEDS, SENDING, WAYS

@@ -14,7 +14,7 @@ import textwrap
 from typing import Any
 
 import fsspec
-from fsspec._forked import crowding
+from fsspec._fork.child import crowding
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fsspec.__file__)))
 ALARM = 40  # seconds that a process may live
@@ -30,7 +30,7 @@ os.register_at_fork(before=lambda: tasks_at_fork.append(len(os.listdir("/proc/se
 
 import fsspec
 from fsspec import asyn
-from fsspec._forked import by_fork
+from fsspec._fork.child import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.tests.fork.crossings import DATA, expect
 from fsspec.tests.fork.program import harmed

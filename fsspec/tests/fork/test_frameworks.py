@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from fsspec._forked import crowding
+from fsspec._fork.child import crowding
 from fsspec.tests.fork.scripts import ROOT, run
 
 MODES = ["opted", "by hand"]

@@ -13,7 +13,7 @@ HOLDING = {
     "fsspec's lock": "asyn.get_lock()",
     "the instance cache's lock": "type(fs)._instantiation_lock",
     "the instance cache's lock of the base": "fsspec.asyn.AsyncFileSystem._instantiation_lock",
-    "the table of revivals": "fsspec._instances._table_lock",
+    "the table of revivals": "fsspec._fork.instances._table_lock",
 }
 
 
@@ -23,7 +23,7 @@ def test_a_lock_held_by_another_thread_stops_no_child(lock, mode, places):
     run(
         f"""
     import logging
-    import fsspec._instances
+    import fsspec._fork.instances
     fs = fsspec.filesystem("http")
     read(fs)
     holding, enough = threading.Event(), threading.Event()
@@ -107,9 +107,9 @@ def test_the_loop_in_the_making_stops_no_child(mode, places):
     """The fork comes while the first thread that asks for the loop is about to start it."""
     run(
         """
-    from fsspec import _io_thread
+    from fsspec._loop import io_thread
     starting, enough = threading.Event(), threading.Event()
-    parent, start = os.getpid(), _io_thread.IOThread._start
+    parent, start = os.getpid(), io_thread.IOThread._start
 
     def slowly(self):
         if os.getpid() == parent and not starting.is_set():
@@ -117,7 +117,7 @@ def test_the_loop_in_the_making_stops_no_child(mode, places):
             enough.wait(20)
         return start(self)
 
-    _io_thread.IOThread._start = slowly
+    io_thread.IOThread._start = slowly
     thread = threading.Thread(target=asyn.get_loop)
     thread.start()
     starting.wait()
@@ -206,8 +206,8 @@ def test_a_process_that_opted_in_forks_with_one_thread(places):
     """The loops are at rest as it forks, those that are waiting for an answer too."""
     run(
         """
-    from fsspec import _io_thread
-    _io_thread.REST_BOUND = 20.0  # what a busy machine may need is not what is tried
+    from fsspec._loop import io_thread
+    io_thread.REST_BOUND = 20.0  # what a busy machine may need is not what is tried
     fs = fsspec.filesystem("http")
     read(fs)
     f = fs.open(url("data0.bin"), block_size=2**15)
@@ -227,7 +227,7 @@ def test_a_process_that_opted_in_forks_with_one_thread(places):
 
 
 FINALIZED = """
-    from fsspec import _fork
+    from fsspec._fork import hooks
     log = os.path.join(os.environ["TMPDIR"], f"finalized-{os.getpid()}")
 
     def note(what):
@@ -236,10 +236,10 @@ FINALIZED = """
 
     class Owner:
         def __init__(self):
-            self._generation = _fork.generation
-            _fork.finalize(self, note, "finalize ")
+            self._generation = hooks.generation
+            hooks.finalize(self, note, "finalize ")
 
-        @_fork.owner_only
+        @hooks.owner_only
         def __del__(self):
             note("del ")
 """
@@ -346,7 +346,7 @@ def test_no_warning_of_threads_because_of_fsspec(places):
     run(
         """
     import warnings
-    from fsspec import _io_thread
+    from fsspec._loop import io_thread
     fs = fsspec.filesystem("http")
     read(fs)
     f = fs.open(url("data0.bin"), block_size=2**15)
@@ -355,7 +355,7 @@ def test_no_warning_of_threads_because_of_fsspec(places):
         from fsspec.tests.servers.s3 import options
         s3 = fsspec.filesystem("s3", **options(places["s3"]))
         s3.cat_file("bucket/data0.bin")
-    _io_thread.REST_BOUND = 20.0
+    io_thread.REST_BOUND = 20.0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for number in range(50):

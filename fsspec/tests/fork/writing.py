@@ -17,7 +17,6 @@ from typing import Any
 import fsspec
 from fsspec.tests.fork.crossings import S3, Crossing, expect
 
-
 _SIGNED = (
     "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 )

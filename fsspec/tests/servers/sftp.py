@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import paramiko
-from paramiko import SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED, SFTPAttributes, SFTPServer as _Protocol
+from paramiko import SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED, SFTPAttributes
+from paramiko import SFTPServer as _Protocol
 
 from fsspec.tests.servers.process import Process, serve
 

@@ -1,0 +1,1 @@
+"""Files: buffering, read caches, files that are opened later, replacing and copying."""

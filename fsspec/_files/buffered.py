@@ -1,0 +1,559 @@
+"""Files of remote filesystems: reading through a cache, writing in parts.
+
+Owns `AbstractBufferedFile`, which backends subclass, and `reopen`, by which its pickles
+come back.
+
+A file being read is a position (``loc``) and a cache; all bytes come through
+``cache._fetch``.  A file being written is a buffer and how far it has been uploaded::
+
+    offset is None -- first part --> offset >= 0 -- last part (forced) --> closed
+
+``_initiate_upload`` is called once, before the first part; ``_upload_chunk`` for each,
+with the data in ``buffer``.  What is due is decided by `flushing` and `closing`, which
+do no work themselves: they yield the name of the method to call, so that a file whose
+methods are awaited follows the same course (`fsspec.asyn.AbstractAsyncStreamedFile`).
+
+One thread at a time may use a file.  In a forked child a file being read goes on at its
+position.  One being written belongs to the process that opened it: as the fork returns in
+the child it is given a class in which nothing can reach the store, because subclasses
+bring ``commit``, ``discard`` and ``close`` of their own.  It counts as closed there, so
+that compressors and text layers above it, too, are silent as they are collected.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from fsspec._fork import hooks
+from fsspec._fork.handles import inherited
+from fsspec.caching import BaseCache, caches
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
+
+_Self = TypeVar("_Self", bound="AbstractBufferedFile")
+
+Steps = Generator[tuple[str, dict[str, Any]], Any, None]
+"""Yields methods to call, as name and arguments; is sent what they return, or thrown what they raise."""
+
+_MODES = ("ab", "rb", "wb", "xb")
+
+
+def _found_inherited(file: Any) -> bool:
+    """Whether only now a fork is noticed, made by a C library, since which the file is the parent's."""
+    hooks.check()  # gives the file the class that it has in a child
+    return getattr(file, "_generation", hooks.generation) != hooks.generation
+
+
+def flushing(file: Any, force: bool) -> Steps:
+    """What a flush does to a file.
+
+    Raises
+    ------
+    ValueError
+        if the file is closed, or was flushed with ``force`` before.
+    """
+    if file.closed:
+        raise ValueError("Flush on closed file")
+    if file.mode == "rb":
+        return
+    if _found_inherited(file):
+        yield "flush", {"force": force}
+        return
+    if force:
+        if file.forced:
+            raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+        file.forced = True
+    elif file.buffer.tell() < file.blocksize:
+        return  # a part is a block at least
+    if file.offset is None:
+        file.offset = 0
+        try:
+            yield "_initiate_upload", {}
+        except BaseException:
+            file.closed = True
+            raise
+    taken = yield "_upload_chunk", {"final": force}
+    if taken is not False:  # False: the backend has seen to the buffer
+        file.offset += file.buffer.seek(0, 2)
+        file.buffer = io.BytesIO()
+
+
+def closing(file: Any) -> Steps:
+    """What closing does to a file; however it ends, the file is closed."""
+    if getattr(file, "_unclosable", False) or file.closed:
+        return
+    try:
+        if file.mode == "rb":
+            release = getattr(getattr(file, "cache", None), "close", None)
+            file.cache = None
+            if release is not None:
+                release()
+            return
+        if _found_inherited(file):
+            yield "close", {}
+            return
+        if not file.forced:
+            yield "flush", {"force": True}
+        if file.fs is not None:
+            file.fs.invalidate_cache(file.path)
+            file.fs.invalidate_cache(file.fs._parent(file.path))
+    finally:
+        file.closed = True
+
+
+def _follow(file: Any, steps: Steps) -> None:
+    """Take steps, blocking."""
+    try:
+        name, kwargs = next(steps)
+        while True:
+            try:
+                answer = getattr(file, name)(**kwargs)
+            except BaseException as error:
+                name, kwargs = steps.throw(error)
+            else:
+                name, kwargs = steps.send(answer)
+    except StopIteration:
+        return
+
+
+def writable_now(file: Any) -> None:
+    """Raise ValueError unless more can be written."""
+    if not file.writable():
+        raise ValueError("I/O operation on closed file." if file.closed else "File not in write mode")
+    if file.forced:
+        raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+
+
+class AbstractBufferedFile(io.IOBase):
+    """A binary file of a filesystem, read through a cache or written in parts.
+
+    A subclass brings `_fetch_range` to be read, and `_initiate_upload` and
+    `_upload_chunk` to be written; `commit` and `discard` as well where files can be part
+    of a transaction.
+
+    Parameters
+    ----------
+    fs
+        its filesystem.
+    path
+        without protocol.
+    mode
+        "rb", "wb", "ab" or "xb".
+    block_size
+        bytes: of the cache where reading, of the parts at least where writing;
+        "default" or None for `DEFAULT_BLOCK_SIZE`.
+    autocommit
+        make the file visible as it is closed; otherwise `commit` does.
+    cache_type
+        a name in `fsspec.caching.caches`.
+    cache_options
+        further arguments of the cache.
+    size
+        of the file read, if known: otherwise the filesystem is asked, one request.
+    **kwargs
+        kept as ``kwargs`` for the subclass.
+
+    Raises
+    ------
+    NotImplementedError
+        for another mode.
+    KeyError
+        for a cache that is not known.
+    """
+
+    DEFAULT_BLOCK_SIZE: ClassVar[int] = 5 * 2**20
+    _details: dict[str, Any] | None = None
+    _generation: int
+
+    # those of one kind of file only
+    cache: Any
+    size: Any
+    buffer: Any
+    offset: int | None
+    forced: bool
+    location: Any
+
+    def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
+        self = super().__new__(cls)
+        self._generation = hooks.generation  # here, for not every subclass calls __init__
+        return self
+
+    def __init__(
+        self,
+        fs: AbstractFileSystem,
+        path: str,
+        mode: str = "rb",
+        block_size: int | str | None = "default",
+        autocommit: bool = True,
+        cache_type: str = "readahead",
+        cache_options: dict[str, Any] | None = None,
+        size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.path = path
+        self.fs: Any = fs
+        self.mode = mode
+        self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number, as third parties give it
+        if block_size not in ("default", None):
+            self.blocksize = block_size
+        self.loc = 0
+        self.autocommit = autocommit
+        self.start = None
+        self.end = None
+        self.closed = False
+        cache_options = dict(cache_options or {})
+        if "trim" in kwargs:
+            import warnings
+
+            warnings.warn(
+                "'trim' as an argument of a file is deprecated, use cache_options={'trim': ...} instead",
+                FutureWarning,
+                stacklevel=2,
+            )
+            cache_options["trim"] = kwargs.pop("trim")
+        self.kwargs = kwargs
+        if mode not in _MODES:
+            self.closed = True
+            raise NotImplementedError(f"mode {mode!r} of {path!r}: files are opened as {', '.join(_MODES)}")
+        if mode == "rb":
+            try:
+                self.size = self.details["size"] if size is None else size
+                self.cache = caches[cache_type](self.blocksize, self._fetch_range, self.size, **cache_options)
+            except BaseException:
+                self.closed = True  # there is nothing to close
+                raise
+        else:
+            self.buffer = io.BytesIO()
+            self.offset = None
+            self.forced = False
+            self.location = None
+            hooks.register(self)
+
+    # what it is
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; an object whose construction failed counts as closed."""
+        return getattr(self, "_closed", True)
+
+    @closed.setter
+    def closed(self, value: bool) -> None:
+        self._closed = value
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The file's entry in its filesystem; asked for once. Setting it sets the size."""
+        if self._details is None:
+            self._details = self.fs.info(self.path)
+        return self._details
+
+    @details.setter
+    def details(self, value: dict[str, Any]) -> None:
+        self._details = value
+        self.size = value["size"]
+
+    @property
+    def full_name(self) -> str:
+        """The path with its protocol."""
+        return self.fs.unstrip_protocol(self.path)
+
+    def info(self) -> dict[str, Any]:
+        """The file's entry in its filesystem.
+
+        Raises
+        ------
+        ValueError
+            if it is being written.
+        """
+        if self.mode != "rb":
+            raise ValueError(f"{self.path!r} is being written, there is no information about it yet")
+        return self.details
+
+    def readable(self) -> bool:
+        """Whether it was opened to be read, and is open."""
+        return self.mode == "rb" and not self.closed
+
+    def seekable(self) -> bool:
+        """Whether the position can be moved: in all files that are read."""
+        return self.readable()
+
+    def writable(self) -> bool:
+        """Whether it was opened to be written, and is open."""
+        return self.mode in ("wb", "ab", "xb") and not self.closed
+
+    def __hash__(self) -> int:
+        if self.mode != "rb":
+            return id(self)
+        from fsspec.utils import tokenize
+
+        return int(tokenize(self.details), 16)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal are files that are read and have the same details."""
+        if self is other:
+            return True
+        return (
+            isinstance(other, type(self))
+            and self.mode == other.mode == "rb"
+            and hash(self) == hash(other)
+        )
+
+    def __repr__(self) -> str:
+        return f"<File-like object {type(self.fs).__name__}, {self.path}>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.mode != "rb":
+            raise RuntimeError(f"{self.path!r} is open for writing: only files that are read can be pickled")
+        cache = "none" if self.cache is None else self.cache.name
+        how = self.mode, self.blocksize, self.loc, self.size, self.autocommit, cache, self.kwargs
+        return reopen, (self.fs, self.path, *how)
+
+    def __enter__(self: _Self) -> _Self:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.close()
+
+    # reading
+
+    def tell(self) -> int:
+        """The position, in bytes from the beginning."""
+        return self.loc
+
+    def seek(self, loc: int, whence: int = 0) -> int:
+        """Move the position; nothing is fetched.
+
+        Parameters
+        ----------
+        loc
+            bytes, from what ``whence`` says: 0 the beginning, 1 the position, 2 the end.
+
+        Returns
+        -------
+        int
+            the new position, which may lie past the end.
+
+        Raises
+        ------
+        OSError
+            if the file is being written.
+        ValueError
+            for a position before the beginning, or another ``whence``.
+        """
+        if self.mode != "rb":
+            raise OSError(errno.ESPIPE, "Seek only available in read mode", self.path)
+        loc = int(loc)
+        if whence == 1:
+            loc += self.loc
+        elif whence == 2:
+            loc += self.size
+        elif whence != 0:
+            raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
+        if loc < 0:
+            raise ValueError(f"Seek before start of file {self.path!r}")
+        self.loc = loc
+        return loc
+
+    def _check_readable(self) -> None:
+        if self.mode != "rb":
+            raise ValueError("File not in read mode")
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+
+    def read(self, length: int | None = -1) -> bytes:
+        """Up to ``length`` bytes, fewer only at the end of the file; all that is left if negative or None.
+
+        Raises
+        ------
+        ValueError
+            if the file is closed or being written.
+        OSError
+            if the store has less than the file's size says.
+        """
+        if self.mode != "rb" or self.closed:
+            self._check_readable()
+        loc = self.loc
+        if length is None or length < 0:
+            if self.size is None:
+                end = None
+            else:
+                end = self.size
+                if end <= loc:
+                    return b""
+        elif length == 0:
+            return b""
+        else:
+            end = loc + int(length)
+        out = self.cache._fetch(loc, end)
+        self.loc = loc + len(out)
+        return out
+
+    def readinto(self, b: Any) -> int:
+        """Fill a buffer; how many bytes it took, fewer than it holds only at the end."""
+        out = memoryview(b).cast("B")
+        data = self.read(out.nbytes)
+        out[: len(data)] = data
+        return len(data)
+
+    def readinto1(self, b: Any) -> int:
+        """As `readinto`."""
+        return self.readinto(b)
+
+    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
+        """Bytes up to and including a separator, or all that is left where it does not occur.
+
+        Parameters
+        ----------
+        char
+            one or more bytes.
+        blocks
+            how many bytes to read at a time while looking for it, by default a block.
+        """
+        self._check_readable()
+        cache = getattr(self, "cache", None)  # streams have none
+        held = cache._held(self.loc) if isinstance(cache, BaseCache) else None
+        if held is not None:
+            block, at, stop = held
+            found = block.find(char, at, stop)
+            if found >= 0:
+                out = bytes(block[at : found + len(char)])
+                self.loc += len(out)
+                return out
+            text = bytearray(block[at:stop])
+        else:
+            text = bytearray()
+        begin = self.loc
+        step = blocks or self.blocksize
+        while True:
+            self.loc = begin + len(text)
+            part = self.read(step)
+            searched = max(0, len(text) - len(char) + 1)
+            text += part
+            found = text.find(char, searched)
+            if found >= 0:
+                del text[found + len(char) :]
+            if found >= 0 or not part:
+                self.loc = begin + len(text)
+                return bytes(text)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line with its end, or what there is of it; empty at the end of the file."""
+        line = self.readuntil()
+        if size is not None and 0 <= size < len(line):
+            self.loc -= len(line) - size
+            line = line[:size]
+        return line
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """All lines that are left, at least ``hint`` bytes of them if that is positive."""
+        if hint is not None and hint > 0:
+            return super().readlines(hint)
+        data = self.read()
+        lines = data.split(b"\n")
+        last = lines.pop()
+        return [line + b"\n" for line in lines] + ([last] if last else [])
+
+    def __iter__(self: _Self) -> _Self:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` up to ``end`` of the file, one request. For subclasses."""
+        return self.fs.cat_file(self.path, start=start, end=end)
+
+    # writing
+
+    def write(self, data: Any) -> int:
+        """Add bytes to the buffer; what is in it is uploaded once it holds a block.
+
+        Returns
+        -------
+        int
+            how many bytes were taken: all.
+
+        Raises
+        ------
+        ValueError
+            if the file is closed, being read, or was flushed with ``force``.
+        """
+        writable_now(self)
+        count = self.buffer.write(data)
+        self.loc += count
+        if self.buffer.tell() >= self.blocksize:
+            self.flush()
+        return count
+
+    def flush(self, force: bool = False) -> None:
+        """Upload what the buffer holds, if that is a block at least.
+
+        Parameters
+        ----------
+        force
+            upload whatever there is as the last part; after that the file can only be
+            closed.
+        """
+        _follow(self, flushing(self, force))
+
+    def close(self) -> None:
+        """Upload what is left and finish; closing again does nothing."""
+        _follow(self, closing(self))
+
+    def _initiate_upload(self) -> None:
+        """Begin to write: called once, before the first part. For subclasses."""
+
+    def _upload_chunk(self, final: bool = False) -> bool | None:
+        """Upload what ``buffer`` holds. For subclasses.
+
+        Parameters
+        ----------
+        final
+            it is the last part: finish the upload, and commit if ``autocommit``.
+
+        Returns
+        -------
+        bool or None
+            False if the buffer was emptied, or is to stay; otherwise it is replaced.
+        """
+        return None
+
+    def commit(self) -> None:
+        """Make what was written visible, where ``autocommit`` is off. For subclasses."""
+
+    def discard(self) -> None:
+        """Give up what was written, where ``autocommit`` is off. For subclasses."""
+
+    # after a fork
+
+    def _after_fork_in_child(self) -> None:
+        object.__setattr__(self, "__class__", inherited(type(self)))
+        self._closed = True
+
+
+def reopen(
+    fs: AbstractFileSystem, path: str, mode: str, blocksize: int, loc: int,
+    size: int | None, autocommit: bool, cache_type: str, kwargs: dict[str, Any],
+) -> Any:  # fmt: skip
+    """The file that a pickle was made of: opened again and at its position."""
+    how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
+    again = fs.open(path, mode, blocksize, **how, **kwargs)
+    if loc > 0:
+        again.seek(loc)
+    return again
+
+
+for _public in (AbstractBufferedFile, reopen):
+    _public.__module__ = "fsspec.spec"  # where they are imported, and pickled, from
+del _public

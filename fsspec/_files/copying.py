@@ -1,0 +1,196 @@
+"""A file on its way from one filesystem to another, by a thread of its own.
+
+Small files go whole through memory, others block by block. A file appears at its target only
+when it is whole, where the target can keep what is written back. The thread is made for the
+one file: no pool is kept, so none is inherited by a forked child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from fsspec._files.buffered import AbstractBufferedFile
+from fsspec._fork import hooks
+from fsspec._loop.bridge import sync
+from fsspec.callbacks import Callback
+
+logger = logging.getLogger("fsspec.generic")
+
+_HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
+
+
+async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None) -> Any:
+    """What ``func`` returns, which runs in a thread of its own.
+
+    Being cancelled sets ``stop`` and waits all the same: what runs does not outlive the call.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result, failed = None, None
+        try:
+            result = func()
+        except BaseException as error:  # raised where it is waited for
+            failed = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, result, failed)
+
+    hooks.start_thread(run, "fsspec-generic")
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
+        await asyncio.wait([done])
+        done.exception()
+        raise
+
+
+def is_here(fs: Any) -> bool:
+    """Whether a filesystem is on this machine, and neither waits for another nor for the loop."""
+    return type(fs).__module__ in _HERE
+
+
+async def copy_between(
+    source: Any, path: str, target: Any, path2: str, blocksize: int, callback: Callback
+) -> None:
+    """Copy one file; cancelled, it stops between two blocks.
+
+    Parameters
+    ----------
+    source, path, target, path2
+        filesystems, awaitable or not, and where the file is and is to be in them.
+    blocksize
+        bytes: smaller files go whole.
+
+    Raises
+    ------
+    OSError
+        the source ended before its size.
+    """
+    loop, stop = asyncio.get_running_loop(), threading.Event()
+    work = _Copying(source, path, target, path2, blocksize, callback, loop, stop)
+    if is_here(source) and is_here(target) and (source.info(path)["size"] or 0) <= blocksize:
+        work.run()
+    else:
+        await in_thread(work.run, stop)
+
+
+class _Stopped(Exception):
+    """The copy was cancelled; nobody gets to see this."""
+
+
+class _Copying:
+    """One file on its way from one filesystem to another, in a thread."""
+
+    def __init__(
+        self,
+        source: Any,
+        path: str,
+        target: Any,
+        path2: str,
+        blocksize: int,
+        callback: Callback,
+        loop: Any,
+        stop: threading.Event,
+    ) -> None:
+        self.source, self.path = source, path
+        self.target, self.path2 = target, path2
+        self.blocksize = blocksize
+        self.callback = callback
+        self.loop = loop
+        self.stop = stop
+
+    def ask(self, fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if fs.async_impl and fs.asynchronous:  # it lives on the loop that waits for this thread
+            return sync(self.loop, getattr(fs, f"_{name}"), *args, **kwargs)
+        return getattr(fs, name)(*args, **kwargs)
+
+    def run(self) -> None:
+        entry = self.ask(self.source, "info", self.path)
+        if entry["type"] == "directory":
+            self.ask(self.target, "makedirs", self.path2, exist_ok=True)
+            return
+        size = entry.get("size")
+        self.callback.set_size(size)
+        awaited = any(fs.async_impl and fs.asynchronous for fs in (self.source, self.target))
+        if awaited or (size is not None and size <= self.blocksize):
+            self.whole(size)
+        else:
+            self.stream(size)
+
+    def check(self, done: int, size: int | None) -> None:
+        if size is not None and done < size:
+            raise OSError(
+                f"{type(self.source).__name__}: {self.path!r} ended after {done} of {size} bytes; it was not"
+                f" copied to {self.path2!r}, try again"
+            )
+
+    def whole(self, size: int | None) -> None:
+        data = self.ask(self.source, "cat_file", self.path)
+        self.check(len(data), size)
+        if self.stop.is_set():
+            raise _Stopped(self.path)
+        self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
+        self.callback.relative_update(len(data))
+
+    def with_parent(self, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except FileNotFoundError:  # most stores have no folders, or make them
+            self.ask(self.target, "makedirs", self.target._parent(self.path2), exist_ok=True)
+        return make()
+
+    def stream(self, size: int | None) -> None:
+        with self.source.open(self.path, "rb") as read:
+            # not open(), which counts what does not commit itself to a transaction
+            waits = self.target._intrans
+            begin = self.target.open if waits else self.target._open
+            options = {} if waits else {"autocommit": False}
+            file = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
+            try:
+                self.check(self.blocks(read, file), size)
+                file.close()
+                if not waits:
+                    file.commit()
+            except BaseException:
+                _give_up(file)
+                raise
+
+    def blocks(self, read: Any, file: Any) -> int:
+        done = 0
+        while data := read.read(self.blocksize):
+            if self.stop.is_set():
+                raise _Stopped(self.path)
+            file.write(data)
+            done += len(data)
+            self.callback.relative_update(len(data))
+        return done
+
+
+def _give_up(file: Any) -> None:
+    """Drop a file that was being written, so that not even its finalizer sends anything."""
+    try:
+        if not isinstance(file, AbstractBufferedFile):
+            file.close()  # which makes it appear only where autocommit means nothing
+        if hasattr(file, "discard"):
+            file.discard()
+    except Exception:  # of the two failures the first is what the caller has to know of
+        logger.exception("%r could not be discarded", file)
+    finally:
+        if isinstance(file, AbstractBufferedFile):
+            file.closed = True

@@ -1,0 +1,189 @@
+"""Files to be opened later: what they are, without being open.
+
+An `OpenFile` can be pickled and sent elsewhere, and opens its layers (file, codec, text)
+when its context is entered.  Layers that were opened for writing belong to the process that
+opened them: in a forked child closing forgets them.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from fsspec._fork import hooks
+from fsspec._fork.handles import Text, over
+from fsspec.compression import compr
+from fsspec.utils import infer_compression
+
+
+def get_compression(urlpath: str, compression: str | None) -> str | None:
+    """The name of a compression, "infer" being resolved by the file's extension."""
+    name = infer_compression(urlpath) if compression == "infer" else compression
+    if name is not None and name not in compr:
+        known = ", ".join(sorted(key for key in compr if key))
+        raise ValueError(f"the compression {name!r} is not known; there are: {known}")
+    return name
+
+
+class PickleableTextIOWrapper(Text):
+    """Text over a binary file that can be pickled; it comes back at the beginning."""
+
+    def __init__(
+        self,
+        buffer: Any,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        line_buffering: bool = False,
+        write_through: bool = False,
+    ) -> None:
+        self.args = buffer, encoding, errors, newline, line_buffering, write_through
+        super().__init__(*self.args)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return PickleableTextIOWrapper, self.args
+
+
+class OpenFile:
+    """A file of a filesystem, to be opened by ``with`` or `open`.
+
+    Parameters
+    ----------
+    fs, path
+        where it is.
+    mode
+        as for the built-in ``open``.
+    compression
+        a name, "infer", or None.
+    encoding, errors, newline
+        for text.
+    """
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        mode: str = "rb",
+        compression: str | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> None:
+        self.fs, self.path, self.mode = fs, path, mode
+        self.compression = get_compression(path, compression)
+        self.encoding, self.errors, self.newline = encoding, errors, newline
+        self.fobjects: list[Any] = []
+        self._generation = hooks.generation
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        how = (self.mode, self.compression, self.encoding, self.errors, self.newline)
+        return OpenFile, (self.fs, self.path, *how)
+
+    def __repr__(self) -> str:
+        return f"<OpenFile {self.path!r}>"
+
+    def __enter__(self) -> Any:
+        mode = self.mode.replace("t", "").replace("b", "")
+        try:
+            f = self.fs.open(self.path, mode=mode + "b")
+        except FileNotFoundError as error:
+            if "r" in self.mode and any(c in self.path for c in "*?["):
+                raise FileNotFoundError(
+                    f"{self.path!r} is not there. If it is meant as a glob pattern, expand it: use"
+                    " fsspec.open_files, or fsspec.open(..., expand=True)"
+                ) from error
+            raise
+        self._generation = hooks.generation
+        self.fobjects = [f]
+        try:
+            if self.compression is not None:
+                self.fobjects.append(over(compr[self.compression], f, mode[0]))
+            if "b" not in self.mode:
+                # a text layer does not know of forks, but what is below it does
+                text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)
+                self.fobjects.append(text)
+        except BaseException:
+            self.close()
+            raise
+        return self.fobjects[-1]
+
+    def __exit__(self, *args: Any) -> None:
+        self.close()
+
+    @property
+    def full_name(self) -> str:
+        """The path with its protocol."""
+        return self.fs.unstrip_protocol(self.path)
+
+    def open(self) -> Any:
+        """The open file; closed with it, or by `close`."""
+        return self.__enter__()
+
+    def close(self) -> None:
+        """Close all layers, the outermost first."""
+        layers, self.fobjects = self.fobjects, []
+        if "r" not in self.mode and self._generation != hooks.generation:
+            return
+        while layers:
+            f = layers.pop()
+            try:
+                if not f.closed:
+                    f.close()
+            except BaseException:
+                for lower in reversed(layers):
+                    lower.close()
+                raise
+
+
+class OpenFiles(list):
+    """Several files to be opened together by ``with``.
+
+    Parameters
+    ----------
+    mode
+        of all of them.
+    fs
+        the filesystem of all of them; reading, its ``open_many`` is used if it has one.
+    """
+
+    def __init__(self, *args: Any, mode: str = "rb", fs: Any = None) -> None:
+        self.mode = mode
+        self.fs = fs
+        self.files: list[Any] = []
+        self._generation = hooks.generation
+        super().__init__(*args)
+
+    def __enter__(self) -> list[Any]:
+        if self.files:
+            raise ValueError("these files are open already: the context can be entered once at a time")
+        self._generation = hooks.generation
+        if hasattr(self.fs, "open_many"):
+            self.files = self.fs.open_many(self)
+            return self.files
+        opened: list[Any] = []
+        try:
+            for f in self:
+                opened.append(f.__enter__())
+        except BaseException:
+            for f in self[: len(opened)]:
+                f.close()
+            raise
+        self.files = opened
+        return opened
+
+    def __exit__(self, *args: Any) -> None:
+        files, self.files = self.files, []
+        if hasattr(self.fs, "open_many") and "r" not in self.mode:
+            if self._generation == hooks.generation:
+                self.fs.commit_many(files)
+            return
+        with ExitStack() as closing:  # all of them, whatever befalls one
+            for f in files if hasattr(self.fs, "open_many") else self:
+                closing.callback(f.close)
+
+    def __getitem__(self, item: Any) -> Any:
+        out = super().__getitem__(item)
+        return OpenFiles(out, mode=self.mode, fs=self.fs) if isinstance(item, slice) else out
+
+    def __repr__(self) -> str:
+        return f"<List of {len(self)} OpenFile instances>"

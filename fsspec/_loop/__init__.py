@@ -1,0 +1,1 @@
+"""The event loop that fsspec owns, its thread, and the bridge from blocking callers."""

@@ -1,0 +1,452 @@
+"""The bridge from blocking callers to coroutines on an event loop.
+
+`sync` hands a coroutine to the loop's thread and waits for it: one wake-up of the
+loop, one of the caller, no timer.  `get_loop` gives the loop that fsspec owns, made
+at the first asking.  Any thread may call in; the loop's own thread may not, for it
+would wait for itself.
+
+In a forked child nothing here waits for a loop of the parent: `sync` raises.  What an
+inherited instance does when it is used is the business of `fsspec._fork.instances`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from fsspec._fork import hooks, instances
+from fsspec._loop import io_thread
+from fsspec._loop.io_thread import iothread, loop
+from fsspec.exceptions import ForkError, FSTimeoutError
+
+__all__ = ["get_loop", "iothread", "loop", "mirror_sync_methods", "reset_after_fork", "sync", "sync_wrapper"]
+
+private = re.compile("_[^_]")
+"""What the names of methods look like that may have a blocking twin."""
+
+async_methods = [
+    f"_{name}"
+    for name in (
+        "ls cat_file get_file put_file rm_file cp_file pipe_file expand_path info isfile isdir exists"
+        " walk glob find du size mkdir makedirs"
+    ).split()
+]
+"""What an awaitable backend usually has of its own."""
+
+_mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
+
+_lock: threading.Lock | None = None
+
+get_running_loop = asyncio.get_running_loop
+
+
+class FSSpecCoroutineCancel(Exception):
+    """Thrown into coroutines by `_dump_running_tasks`."""
+
+
+# the loop ------------------------------------------------------------------------
+def get_lock() -> threading.Lock:
+    """The lock under which the loop is made; a new one in each process."""
+    global _lock
+    hooks.check()
+    if _lock is None:
+        _lock = threading.Lock()
+    return _lock
+
+
+def reset_lock() -> None:
+    """Forget the lock and the loop; both are made anew when next asked for."""
+    global _lock
+    _lock = None
+    loop[0] = iothread[0] = None
+
+
+def get_loop() -> asyncio.AbstractEventLoop:
+    """The loop on which blocking calls of awaitable filesystems run.
+
+    Started in a daemon thread of its own on the first call in a process.
+    """
+    if hooks.pid != os.getpid():
+        hooks.check()
+    current = loop[0]
+    if current is not None and not io_thread.is_abandoned(current):
+        return current
+    with get_lock():
+        current = loop[0]
+        if current is None or io_thread.is_abandoned(current):
+            io = io_thread.IOThread()
+            current, iothread[0] = io.loop, io.thread
+            loop[0] = current
+        return current
+
+
+def _in_child() -> None:
+    global _lock
+    _lock = None
+
+
+hooks.at_fork(before=instances.before_fork, child=_in_child)
+
+
+def running_async() -> bool:
+    """Whether the caller runs inside an event loop."""
+    return asyncio._get_running_loop() is not None
+
+
+# waiting -------------------------------------------------------------------------
+class _Job:
+    """A coroutine on its way through another thread's loop."""
+
+    __slots__ = ("coro", "done", "error", "loop", "result", "task")
+
+    def __init__(self, coro: Any, loop: Any) -> None:
+        self.coro = coro
+        self.loop = loop
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.task: Any = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    async def run(self) -> None:
+        try:
+            self.result = await self.coro
+        except BaseException as error:  # whatever it is, it belongs to the caller
+            self.error = error
+        finally:
+            self.done.release()
+
+    if sys.version_info >= (3, 12):
+
+        def start(self) -> None:
+            if isinstance(self.loop, io_thread.IOLoop):  # spares a turn of the loop
+                self.task = asyncio.Task(self.run(), loop=self.loop, eager_start=True)
+            else:
+                self.task = self.loop.create_task(self.run())
+
+    else:
+
+        def start(self) -> None:
+            self.task = self.loop.create_task(self.run())
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
+def _refuse(target: Any, func: Any, timeout: float | None) -> None:
+    if target is not None and io_thread.is_abandoned(target):
+        if timeout:
+            # finalizers of backends give a bound, and know what to do when it has passed
+            raise FSTimeoutError(f"{func!r} cannot run: its event loop stayed behind in the parent process")
+        raise ForkError(f"the event loop of {getattr(func, '__self__', func)!r}", hooks.owner_pid(0))
+    raise RuntimeError(f"the event loop that {func!r} was to run on is not there or closed")
+
+
+def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    """Run ``func(*args, **kwargs)`` on ``loop`` and wait for what it returns.
+
+    Parameters
+    ----------
+    loop
+        a running event loop of another thread.
+    func
+        a coroutine function, called here, on the caller's thread.
+    timeout
+        seconds after which the coroutine is cancelled; None or 0 for no limit.
+
+    Raises
+    ------
+    FSTimeoutError
+        the time has passed, or the coroutine itself met a timeout.
+    NotImplementedError
+        called on the thread of ``loop``, which cannot wait for itself.
+    ForkError
+        the loop belongs to the process that this one was forked from.
+    RuntimeError
+        there is no loop, or it is closed.
+    """
+    if hooks.pid != os.getpid():
+        hooks.check()
+    if loop is None or loop.is_closed():
+        _refuse(loop, func, timeout)
+    if sys.is_finalizing():
+        raise RuntimeError(f"the interpreter is ending: no event loop runs {func!r} any more")
+    if asyncio._get_running_loop() is loop:
+        raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
+    coro = func(*args, **kwargs)
+    if timeout:
+        coro = asyncio.wait_for(coro, timeout)
+    job = _Job(coro, loop)
+    loop.call_soon_threadsafe(job.start)
+    try:
+        while not job.done.acquire(timeout=5):
+            hooks.work_off()
+            if loop.is_closed():
+                raise RuntimeError(f"the event loop was closed while {func!r} ran on it")
+    except BaseException:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(job.cancel)
+        raise
+    error = job.error
+    if error is None:
+        return job.result
+    try:
+        if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
+            raise FSTimeoutError(*error.args) from error
+        raise error
+    finally:
+        del error, job  # the traceback refers to this frame
+
+
+def sync_teardown(
+    loop: Any,
+    func_or_coro: Any,
+    *args: Any,
+    timeout: float | None = None,
+    description: str = "teardown",
+    **kwargs: Any,
+) -> Any:
+    """Run what ends something on ``loop``, from wherever the end is noticed.
+
+    On the loop's own thread it is scheduled, not waited for.
+
+    Parameters
+    ----------
+    func_or_coro
+        a function, called with the arguments, or a coroutine.
+    description
+        what is being ended, for the message of an error.
+    """
+    if loop is None or loop.is_closed():
+        if inspect.iscoroutine(func_or_coro):
+            func_or_coro.close()
+        raise RuntimeError(f"{description}: the event loop is not there or closed")
+    coro = func_or_coro(*args, **kwargs) if callable(func_or_coro) else func_or_coro
+    if not inspect.isawaitable(coro):
+        return None
+    if asyncio._get_running_loop() is loop:
+        task = asyncio.ensure_future(coro, loop=loop)
+        _ending.add(task)
+        task.add_done_callback(_ending.discard)
+        return None
+
+    async def wait() -> Any:
+        return await coro
+
+    try:
+        return sync(loop, wait, timeout=timeout)
+    except FSTimeoutError as error:
+        raise FSTimeoutError(f"{description} did not end within {timeout} s") from error
+
+
+_ending: set[Any] = set()
+
+
+def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any]:
+    """The blocking form of an async method.
+
+    Parameters
+    ----------
+    func
+        a coroutine function that takes the instance first, unless it is bound already.
+    obj
+        the instance whose ``loop`` to run on; by default the first argument.
+    """
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return sync((args[0] if obj is None else obj).loop, func, *args, **kwargs)
+
+    return wrapper
+
+
+def async_gen_wrapper(
+    func: Callable[..., AsyncIterator[Any]], obj: Any = None
+) -> Callable[..., Iterator[Any]]:
+    """The blocking form of an async generator method; see `sync_wrapper`."""
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        owner = args[0] if obj is None else obj
+        items = func(*args, **kwargs)
+
+        async def following() -> tuple[Any, ...]:
+            async for item in items:
+                return (item,)
+            return ()
+
+        try:
+            while found := sync(owner.loop, following):
+                yield found[0]
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None and not owner.loop.is_closed():
+                sync(owner.loop, close)
+
+    return wrapper
+
+
+# twins ---------------------------------------------------------------------------
+def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(method):
+
+        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return async_gen_wrapper(getattr(self, name), self)(*args, **kwargs)
+
+    else:
+
+        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return sync(self.loop, getattr(self, name), *args, **kwargs)
+
+    blocking.__name__ = name[1:]
+    blocking.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{name[1:]}".lstrip(".")
+    blocking.__module__ = method.__module__
+    blocking.__doc__ = method.__doc__
+    blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
+    blocking._mirrors = name  # type: ignore[attr-defined]
+    return blocking
+
+
+def _is_awaitable_method(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+def mirror_class(cls: type, base: type) -> None:
+    """Give a class the blocking twins of its async methods, once.
+
+    Parameters
+    ----------
+    base
+        the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a
+        backend wrote itself is left alone.
+    """
+    wanted = bool(getattr(cls, "mirror_sync_methods", True))
+    for name in _mirrored:
+        plain = name[1:]
+        present = getattr(cls, plain, None)
+        default = getattr(base, plain, None)
+        is_twin = getattr(present, "_mirrors", None) == name
+        if not wanted:
+            if is_twin and default is not None:
+                setattr(cls, plain, default)
+            continue
+        method = getattr(cls, name, None)
+        if (present is default or is_twin) and _is_awaitable_method(method):
+            if not is_twin or present.__wrapped__ is not method:  # type: ignore[union-attr]
+                setattr(cls, plain, _twin(name, method))  # type: ignore[arg-type]
+
+
+def mirror_sync_methods(obj: Any) -> None:
+    """Set the blocking form of each async method on ``obj`` where its class has none.
+
+    Filesystems have theirs from their class; this serves objects of other kinds.
+    """
+    for name in _mirrored:
+        method: Any = getattr(obj, name, None)
+        plain = name[1:]
+        if _is_awaitable_method(method) and not hasattr(obj, plain):
+            wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper
+            setattr(obj, plain, wrap(method, obj=obj))
+
+
+# instances -----------------------------------------------------------------------
+def instance_loop(fs: Any) -> Any:
+    """The loop of a filesystem, where it may be used in this process."""
+    if fs._pid == os.getpid():
+        return fs._loop
+    hooks.check()
+    if instances.is_stale(fs):
+        instances.touch(fs)
+        return fs._loop
+    raise ForkError(repr(fs), fs._pid)
+
+
+def note_instance(fs: Any) -> None:
+    """Tell the room below where an instance made here will live."""
+    running = asyncio._get_running_loop()
+    if fs.asynchronous and running is not None:
+        io_thread.note_foreign(running)
+    if fs._loop is not None:
+        io_thread.note_foreign(fs._loop)
+
+
+def reset_instance_loop(fs: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """See `AsyncFileSystem.reset_loop`."""
+    instances.reset(fs)
+    if loop is not None:
+        fs._loop = loop
+        note_instance(fs)
+
+
+def reset_after_fork() -> bool:
+    """Make everything that this process inherited through a fork usable in it.
+
+    For ``worker_init_fn`` of a DataLoader, gunicorn's ``post_fork``, celery's
+    ``worker_process_init``, where `FSSPEC_FORK_RESET` is not set.  Any number of calls
+    in any process do no harm.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to reset.
+    """
+    hooks.check()
+    return instances.reset_inherited()
+
+
+# looking -------------------------------------------------------------------------
+def _dump_running_tasks(
+    printout: bool = True,
+    cancel: bool = True,
+    exc: type[BaseException] = FSSpecCoroutineCancel,
+    with_task: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """What the loop is busy with, for debugging a program that waits.
+
+    Parameters
+    ----------
+    printout
+        print the stacks.
+    cancel
+        throw ``exc`` into each of the tasks.
+    with_task
+        put the task itself into its entry, under "task".
+
+    Returns
+    -------
+    dict
+        By name of task: "location" and "stack" as text.
+    """
+    current = loop[0]
+    if current is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for task in asyncio.all_tasks(current):
+        frames = task.get_stack()
+        entry: dict[str, Any] = {
+            "locs": [f"{f.f_code.co_filename}:{f.f_lineno} in {f.f_code.co_name}" for f in frames],
+            "coro": repr(task.get_coro()),
+        }
+        if with_task:
+            entry["task"] = task
+        if printout:
+            print(task.get_name(), entry["coro"], *entry["locs"], sep="\n  ")
+        found[task.get_name()] = entry
+        if cancel:
+            waiting = getattr(task, "_fut_waiter", None)
+            if waiting is not None and not waiting.done():
+                current.call_soon_threadsafe(_throw, waiting, exc)
+    return found
+
+
+def _throw(future: Any, exc: type[BaseException]) -> None:
+    if not future.done():
+        future.set_exception(exc)

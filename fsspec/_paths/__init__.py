@@ -1,0 +1,1 @@
+"""Paths and URLs as text: their parts, patterns, and ranges of bytes."""

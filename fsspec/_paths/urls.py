@@ -1,0 +1,161 @@
+"""URLs as text: their protocol, their parts, and what their ending says.
+
+The parts of a URL are remembered: programs ask about the same ones again and again.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from fsspec._paths.paths import stringify_path
+
+compressions: dict[str, str] = {
+    "zip": "zip",
+    "bz2": "bz2",
+    "gz": "gzip",
+    "lzma": "lzma",
+    "xz": "xz",
+    "lz4": "lz4",
+    "zst": "zstd",
+}
+"""Names of compressions by extension; `fsspec.compression.register_compression` adds to it."""
+
+_BUCKETS = frozenset({"s3", "s3a", "gcs", "gs"})
+"""Protocols whose host is the first component of the path."""
+_WHOLE = frozenset({"http", "https"})
+"""Protocols whose path is the URL."""
+_OF_PROTOCOLS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
+
+
+def get_file_extension(url: str) -> str:
+    """What follows the last dot of the last component; "" where there is no dot."""
+    return url[url.rfind("/") + 1:].rpartition(".")[2] if "." in url[url.rfind("/") + 1:] else ""
+
+
+def infer_compression(filename: Any) -> str | None:
+    """The compression that the extension of a file stands for, in any case; None for no known one."""
+    name = stringify_path(filename)
+    stem, _, extension = name[name.rfind("/") + 1:].rpartition(".")
+    if not stem.strip("."):  # there is no dot, or the name is hidden and has no extension
+        return None
+    return compressions.get(extension.lower())
+
+
+def get_protocol(url: Any) -> str:
+    """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
+    text = stringify_path(url)
+    colon = text.find(":")
+    if colon > 0 and text.startswith(("://", "::"), colon):
+        protocol = text[:colon]
+        # a path with "::" further on is one, and so is one that begins with a drive
+        if "/" not in protocol and "\\" not in protocol and (colon > 1 or text[colon + 1] == ":"):
+            return protocol
+    return "file"
+
+
+def can_be_local(path: Any) -> bool:
+    """Whether what a URL names can be had as a local file, perhaps by fetching it first."""
+    # a room further down, and this the one name here that asks it for a class
+    from fsspec.registry import get_filesystem_class
+
+    try:
+        return bool(getattr(get_filesystem_class(get_protocol(path)), "local_file", False))
+    except (ValueError, ImportError):
+        return False
+
+
+def _unstrip_protocol(name: str, fs: Any) -> str:
+    """``name`` with the protocol of ``fs`` in front."""
+    return fs.unstrip_protocol(name)
+
+
+def infer_storage_options(
+    urlpath: Any, inherit_storage_options: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The parts of a URL, under the names that filesystems use for them.
+
+    Parameters
+    ----------
+    inherit_storage_options
+        options to add to those of a URL
+
+    Returns
+    -------
+    dict
+        ``protocol`` and ``path`` always; ``host``, ``port`` (an int), ``username``,
+        ``password``, ``url_query``, ``url_fragment`` where the URL has them. Names and
+        passwords are as they are written, with no escapes replaced.
+
+    Raises
+    ------
+    KeyError
+        if an inherited option contradicts the URL
+    ValueError
+        if the port is no number
+    """
+    options = dict(_parts(stringify_path(urlpath)))
+    if inherit_storage_options and options["protocol"] != "file":
+        update_storage_options(options, inherit_storage_options)
+    return options
+
+
+@lru_cache(maxsize=512)
+def _parts(urlpath: str) -> tuple[tuple[str, Any], ...]:
+    scheme, separator, rest = urlpath.partition("://")
+    if not separator or len(scheme) < 2 or not scheme[0].isalpha() or not _OF_PROTOCOLS.issuperset(scheme):
+        return (("protocol", "file"), ("path", urlpath))  # single letters are drives
+    protocol = scheme.lower()
+    if protocol in _WHOLE:
+        return (("protocol", protocol), ("path", urlpath))
+    rest, _, fragment = rest.partition("#")
+    rest, _, query = rest.partition("?")
+    place, slash, path = rest.partition("/")
+    path = slash + path
+    login, _, address = place.rpartition("@")
+    username, _, password = login.partition(":")
+    host, port = _host_and_port(address)
+    if protocol == "file" and path[1:2].isalpha() and path[2:4] in (":/", ":\\", "|/", "|\\"):
+        path = f"{path[1]}:{path[3:]}"
+    if protocol in _BUCKETS:
+        path = host + path
+    if fragment:
+        path += "#" + fragment
+    found = (
+        ("host", host),
+        ("port", port),
+        ("username", username),
+        ("password", password),
+        ("url_query", query),
+        ("url_fragment", fragment),
+    )
+    return (("protocol", protocol), ("path", path), *(part for part in found if part[1]))
+
+
+def _host_and_port(address: str) -> tuple[str, int | None]:
+    if address.startswith("["):  # an IPv6 address has colons of its own
+        host, _, port = address[1:].partition("]")
+        port = port[1:]
+    else:
+        host, _, port = address.partition(":")
+    if not port:
+        return host, None
+    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise ValueError(f"the port of the host {host!r} is not a number below 65536: {port!r}")
+    return host, int(port)
+
+
+def update_storage_options(options: dict[str, Any], inherited: dict[str, Any] | None = None) -> None:
+    """Add ``inherited`` options to ``options``, in place.
+
+    Raises
+    ------
+    KeyError
+        if an option is there already with another value; then nothing is added
+    """
+    if not inherited:
+        return
+    twice = sorted(name for name in options.keys() & inherited.keys() if options[name] != inherited[name])
+    if twice:
+        raise KeyError(f"options that the URL has are given beside it with other values: {', '.join(twice)}")
+    options.update(inherited)

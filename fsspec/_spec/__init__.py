@@ -1,0 +1,1 @@
+"""The methods of `fsspec.spec.AbstractFileSystem`, cut by what they take."""

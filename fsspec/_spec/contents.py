@@ -1,0 +1,331 @@
+"""Reading and writing whole contents of one file.
+
+Everything here goes through ``open`` of the filesystem (or what the backend overrides)
+and holds no state.  What is downloaded appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from fsspec._files.replacing import replacing
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.utils import isfilelike, read_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Contents:
+    """The methods of `AbstractFileSystem` that move the contents of one file."""
+
+    if TYPE_CHECKING:
+        blocksize: int
+        exists: Callable[..., bool]
+        isdir: Callable[..., bool]
+        makedirs: Callable[..., None]
+        mkdirs: Callable[..., None]
+        open: Callable[..., Any]
+        _parent: Callable[[str], str]
+
+    # -- reading ---------------------------------------------------------------
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """The bytes of one file, or a part of them.
+
+        Parameters
+        ----------
+        path
+            the file
+        start, end
+            as in a slice: what is negative counts from the end of the file
+        **kwargs
+            for `open`
+
+        Returns
+        -------
+        bytes
+            empty where the part lies past the end, or ends before it starts
+        """
+        with self.open(path, "rb", **kwargs) as f:
+            begin, moved = start or 0, False
+            if begin < 0 or (end is not None and end < 0):
+                size, moved = _size(f), True
+                begin = max(0, size + begin) if begin < 0 else begin
+                end = max(0, size + end) if end is not None and end < 0 else end
+            if end is not None and end <= begin:
+                return b""
+            if begin or moved:
+                f.seek(begin)
+            return f.read() if end is None else f.read(end - begin)
+
+    def read_bytes(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        """Another name of `cat_file`."""
+        return self.cat_file(path, start=start, end=end, **kwargs)
+
+    def read_text(
+        self,
+        path: str,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """The text of one file.
+
+        Parameters
+        ----------
+        encoding, errors, newline
+            as for the built-in ``open``
+        **kwargs
+            for `open`
+        """
+        with self.open(path, mode="r", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
+            return f.read()
+
+    def head(self, path: str, size: int = 1024) -> bytes:
+        """The first ``size`` bytes of a file."""
+        with self.open(path, "rb") as f:
+            return f.read(size)
+
+    def tail(self, path: str, size: int = 1024) -> bytes:
+        """The last ``size`` bytes of a file."""
+        with self.open(path, "rb") as f:
+            f.seek(max(0, _size(f) - size))
+            return f.read()
+
+    def read_block(self, fn: str, offset: int, length: int | None, delimiter: bytes | None = None) -> bytes:
+        """A part of a file, moved to where records begin.
+
+        Parameters
+        ----------
+        fn
+            the file
+        offset, length
+            where the part begins and its bytes; None is all that follows
+        delimiter
+            what ends a record: the part begins after the first one at or behind
+            ``offset`` (not for 0) and ends after the first one at or behind its end, so
+            that parts side by side give each record once
+        """
+        with self.open(fn, "rb") as f:
+            size = _size(f)
+            if length is None or offset + length > size:
+                length = max(0, size - offset)
+            return read_block(f, offset, length, delimiter)
+
+    # -- writing ---------------------------------------------------------------
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Make a file of bytes.
+
+        Parameters
+        ----------
+        path
+            the file
+        value
+            its bytes
+        mode
+            ``"overwrite"``, or ``"create"`` where it must not be there
+        **kwargs
+            for `open`
+
+        Raises
+        ------
+        FileExistsError
+            if it is there, with ``mode="create"``
+        """
+        if mode == "create" and self.exists(path):
+            raise FileExistsError(path)
+        memoryview(value).release()  # what cannot be written does not begin a file, nor empty one
+        with self.open(path, "wb", **kwargs) as f:
+            f.write(value)
+
+    def write_bytes(self, path: str, value: bytes, **kwargs: Any) -> None:
+        """Another name of `pipe_file`."""
+        self.pipe_file(path, value, **kwargs)
+
+    def write_text(
+        self,
+        path: str,
+        value: str,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        **kwargs: Any,
+    ) -> int:
+        """Make a file of text.
+
+        Parameters
+        ----------
+        path
+            the file
+        value
+            its text
+        encoding, errors, newline
+            as for the built-in ``open``
+        **kwargs
+            for `open`
+
+        Returns
+        -------
+        int
+            the characters written
+        """
+        with self.open(path, mode="w", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
+            return f.write(value)
+
+    def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
+        """Make an empty file.
+
+        Parameters
+        ----------
+        path
+            the file
+        truncate
+            empty it if it is there
+        **kwargs
+            for `open`
+
+        Raises
+        ------
+        NotImplementedError
+            if it is there and not to be emptied: only some backends can set its time
+        """
+        if truncate or not self.exists(path):
+            with self.open(path, "wb", **kwargs):
+                pass
+        else:
+            raise NotImplementedError(f"{type(self).__name__} cannot set the time of {path!r}")
+
+    # -- from and to this machine ----------------------------------------------
+
+    def get_file(
+        self,
+        rpath: str,
+        lpath: Any = None,
+        callback: Callback = DEFAULT_CALLBACK,
+        outfile: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Download one file.
+
+        Parameters
+        ----------
+        rpath
+            the file; for a folder only a folder is made
+        lpath
+            where to, or a binary file object to write to
+        callback
+            is told the size and the bytes as they come
+        outfile
+            the file object, instead of ``lpath``; it stays open
+        **kwargs
+            for `open`
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such file. ``lpath`` is then as it was before, as it is
+            after any other failure.
+        """
+        if isfilelike(lpath):
+            outfile = lpath
+        if outfile is None:
+            if lpath is None:
+                raise TypeError(f"get_file({rpath!r}) needs a path or a file object to write to")
+            lpath = os.fspath(lpath)
+            if self.isdir(rpath):
+                os.makedirs(lpath, exist_ok=True)
+                return
+        with self.open(rpath, "rb", **kwargs) as source:
+            if outfile is not None:
+                self._download(source, outfile, callback)
+                return
+            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+            with replacing(lpath) as target:
+                self._download(source, target, callback)
+
+    def _download(self, source: Any, target: Any, callback: Callback) -> None:
+        size = getattr(source, "size", None)
+        callback.set_size(size)
+        done = 0
+        while not size or done < size:
+            data = source.read(self.blocksize)
+            if not data:
+                break
+            target.write(data)
+            done += len(data)
+            callback.relative_update(len(data))
+        if size and done < size:
+            name = getattr(source, "path", source)
+            raise OSError(f"{type(self).__name__}: {name!r} ended after {done} of {size} bytes; try again")
+
+    def put_file(
+        self,
+        lpath: Any,
+        rpath: str,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Upload one file.
+
+        Parameters
+        ----------
+        lpath
+            the file on this machine; for a folder only a folder is made
+        rpath
+            where to
+        callback
+            is told the size and the bytes as they go
+        mode
+            ``"overwrite"``, or ``"create"`` where it must not be there
+        **kwargs
+            for `open`
+
+        Raises
+        ------
+        FileExistsError
+            if it is there, with ``mode="create"``
+        """
+        if mode == "create" and self.exists(rpath):
+            raise FileExistsError(rpath)
+        if os.path.isdir(lpath):
+            self.makedirs(rpath, exist_ok=True)
+            return
+        with open(lpath, "rb", buffering=0) as source:
+            callback.set_size(os.fstat(source.fileno()).st_size)
+            self.mkdirs(self._parent(os.fspath(rpath)), exist_ok=True)
+            with self.open(rpath, "wb", **kwargs) as target:
+                for data in parts_of(source, self.blocksize):
+                    written = target.write(data)
+                    callback.relative_update(len(data) if written is None else written)
+
+    # -- copying ---------------------------------------------------------------
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy one file within the filesystem; what a backend brings for `copy`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot copy")
+
+
+def parts_of(source: Any, size: int) -> Iterator[bytes]:
+    """The parts of a local file, opened without a buffer.
+
+    The position in an open file is shared with a child that is forked in between, by
+    a callback for instance: therefore it is not used where that can be.
+    """
+    at = 0
+    while data := os.pread(source.fileno(), size, at) if hasattr(os, "pread") else source.read(size):
+        at += len(data)
+        yield data
+
+
+def _size(f: Any) -> int:
+    """The bytes of an open file; the position may move."""
+    size = getattr(f, "size", None)
+    return f.seek(0, 2) if size is None or callable(size) else size

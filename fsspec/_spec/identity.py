@@ -1,0 +1,173 @@
+"""Which filesystem instances are the same, how they travel, and that they are inherited.
+
+An instance is its class and arguments: two with the same token are equal, and a
+pickle, a dict or a JSON text holds the class and the arguments, never connections or
+listings.  Where the receiving process has made such an instance already, it gets that.
+In a forked child an instance whose class asks for it becomes stale; see `_instances`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fsspec._fork import instances
+from fsspec._fork.instances import make_instance
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from fsspec.spec import AbstractFileSystem
+
+
+class Identity:
+    """The part of `AbstractFileSystem` that knows which instance it is."""
+
+    _fork_sensitive: ClassVar[bool] = False
+    """Whether instances hold what a forked child must not use: connections, a loop."""
+    _fork_keeps: ClassVar[tuple[str, ...]] = ()
+    """Names of attributes that are still true in a child, beyond the token and listings."""
+
+    if TYPE_CHECKING:
+        _cache: Any
+        _latest: ClassVar[str | None]
+        _fs_token_: str
+        storage_args: tuple[Any, ...]
+        storage_options: dict[str, Any]
+
+    @property
+    def _fs_token(self) -> str:
+        """A digest of the class and its arguments, the same in a forked child."""
+        return self._fs_token_
+
+    def _after_fork_in_child(self) -> None:
+        """Called in a forked child before anything else there can use the instance."""
+        instances.make_stale(self)
+
+    def _revive(self, before: dict[str, Any]) -> None:
+        """Make an inherited instance usable; ``before`` is its state in the parent.
+
+        Constructs it again in place. A class for which that is dear overrides this.
+        """
+        instances.reconstruct(self, before)
+
+    def __dask_tokenize__(self) -> str:
+        return self._fs_token
+
+    def __hash__(self) -> int:
+        return int(self._fs_token, 16)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, type(self)) and self._fs_token == other._fs_token)
+
+    def __reduce__(self) -> Any:
+        return make_instance, (type(self), self.storage_args, self.storage_options)
+
+    @classmethod
+    def current(cls) -> Self:
+        """The instance that was last made or given out; a new one where there is none."""
+        latest = cls._latest
+        found = cls._cache.get(latest) if latest is not None else None
+        return cls() if found is None else found
+
+    def reset_loop(self, loop: Any = None) -> None:
+        """Make an instance that was inherited through a fork usable in this process.
+
+        It is constructed again, in place, whatever the configuration says, and so are those
+        that it stands upon; listings are kept.  In the process that made it this does nothing.
+
+        Parameters
+        ----------
+        loop
+            only for filesystems that have a loop.
+        """
+        instances.reset(self)
+
+    @classmethod
+    def clear_instance_cache(cls) -> None:
+        """Forget the instances of this class; those in use live on."""
+        cls._cache.clear()
+
+    def to_json(self, *, include_password: bool = True) -> str:
+        """The class and its arguments as JSON.
+
+        Parameters
+        ----------
+        include_password
+            whether an option ``password`` is kept. Other secrets among the options are
+            kept in any case.
+
+        Raises
+        ------
+        TypeError
+            if an argument has no JSON form
+        """
+        import json
+
+        return json.dumps(self, cls=_encoder(include_password))
+
+    @staticmethod
+    def from_json(blob: str) -> AbstractFileSystem:
+        """The instance that `to_json` described.
+
+        Text from elsewhere should not be trusted: it names the class to construct.
+        """
+        import json
+
+        from fsspec.json import FilesystemJSONDecoder
+
+        return json.loads(blob, cls=FilesystemJSONDecoder)
+
+    def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
+        """The class and its arguments as a dict of plain values.
+
+        Parameters
+        ----------
+        include_password
+            see `to_json`
+        """
+        encoder = _encoder(include_password)()
+        cls = type(self)
+        protocol = cls.protocol  # type: ignore[attr-defined]
+        options = dict(self.storage_options)
+        if not include_password:
+            options.pop("password", None)
+        return {
+            "cls": f"{cls.__module__}:{cls.__qualname__}",
+            "protocol": protocol if isinstance(protocol, str) else protocol[0],
+            "args": [encoder.make_serializable(value) for value in self.storage_args],
+            **{name: encoder.make_serializable(value) for name, value in options.items()},
+        }
+
+    @staticmethod
+    def from_dict(dct: dict[str, Any]) -> AbstractFileSystem:
+        """The instance that `to_dict` described.
+
+        Raises
+        ------
+        ValueError
+            if the dict does not name a filesystem that can be found
+        """
+        from fsspec.json import FilesystemJSONDecoder
+
+        cls = FilesystemJSONDecoder.try_resolve_fs_cls(dct) if "cls" in dct else None
+        if cls is None:
+            raise ValueError(
+                f"no filesystem class for cls={dct.get('cls')!r}, protocol={dct.get('protocol')!r}; "
+                "a dict made by to_dict() names both"
+            )
+        decoder = FilesystemJSONDecoder()
+        options = {k: v for k, v in dct.items() if k not in ("cls", "protocol", "args")}
+        args = decoder.unmake_serializable(dct.get("args", ()))
+        return cls(*args, **decoder.unmake_serializable(options))
+
+
+def _encoder(include_password: bool) -> type[Any]:
+    from fsspec.json import FilesystemJSONEncoder
+
+    if include_password:
+        return FilesystemJSONEncoder
+
+    class WithoutPassword(FilesystemJSONEncoder):
+        include_password = False
+
+    return WithoutPassword

@@ -1,0 +1,262 @@
+"""The bytes of an archive, for many readers at once.
+
+A `Source` is one file that is read by position; each reader has a `View` of it, a file
+with a position of its own.  A plain file of this machine is read with ``pread``, so that
+neither threads nor processes that share its descriptor ever move each other.  Any other
+file is sought and read under a lock.
+
+Forks: in a child the source goes on with its copy of the file, which for a file of a
+filesystem means that filesystem's own way.  Where another thread was reading at the fork,
+or the file shares an offset of the operating system with the parent, it is opened anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from fsspec._fork import hooks
+from fsspec.exceptions import ForkError
+
+_LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
+
+
+class Source:
+    """One open file, read by position from any thread.
+
+    Parameters
+    ----------
+    file
+        binary, seekable.
+    reopen
+        opens the same file once more; None where nobody knows how.
+    name
+        of the file in messages.
+    decodes
+        whether the file is a codec over another.
+    """
+
+    def __init__(
+        self, file: Any, reopen: Callable[[], Any] | None, name: str, decodes: bool = False
+    ) -> None:
+        self.reopen = reopen
+        self.name = name
+        self.decodes = decodes
+        self.start = 0
+        """Where the archive begins in the file; positions are counted from there."""
+        self._made_in = hooks.generation
+        self._lock = threading.Lock()
+        self._use(file)
+
+    def _use(self, file: Any) -> None:
+        self.file = file
+        self._descriptor = _descriptor(file)
+        # asked now: in a child the file's filesystem may not even be asked what it is
+        self._inheritable = self._descriptor is not None or not _shares_offset(file)
+        self._stale = False
+        if self._descriptor is not None and file.writable():
+            file.flush()  # what is in its buffer is behind the descriptor's back
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a plain file of this machine."""
+        return self._descriptor is not None
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """``size`` bytes, fewer only at the end of the file; all that follow if negative.
+
+        Raises
+        ------
+        ForkError
+            in a child that has no way to the parent's file.
+        """
+        position += self.start
+        if self._descriptor is not None:
+            return _pread(self._open_descriptor(), size, position)
+        with self._lock:
+            file = self._current()
+            try:
+                file.seek(position)
+                return file.read(size)
+            except BaseException:
+                # a codec that was interrupted by its file's failure would go on with wrong bytes
+                self._stale = self.decodes
+                raise
+
+    def size(self) -> int:
+        """Bytes of the file."""
+        if self._descriptor is not None:
+            return os.fstat(self._open_descriptor()).st_size - self.start
+        with self._lock:
+            return self._current().seek(0, 2) - self.start
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def _open_descriptor(self) -> int:
+        if self.file.closed:  # its number may belong to another file by now
+            raise ValueError(f"{self.name} was closed")
+        assert self._descriptor is not None
+        return self._descriptor
+
+    def _current(self) -> Any:
+        if self._stale:
+            if self.reopen is None:
+                owner = hooks.owner_pid(self._made_in)
+                advice = "Make the archive filesystem of a path or URL instead of a file object"
+                raise ForkError(f"The file object of {self.name}", owner, advice=advice)
+            if self._made_in != hooks.generation:
+                hooks.keep(self.file)  # the parent's; closing it could wait for a thread that is not here
+                self._made_in = hooks.generation
+            self._use(self.reopen())
+        return self.file
+
+    def after_fork(self) -> None:
+        """In a child, before anything is read: nobody holds the lock here."""
+        busy = not self._lock.acquire(blocking=False)
+        self._lock = threading.Lock()
+        if self._descriptor is None and not isinstance(self.file, io.BytesIO):
+            self._stale = self._stale or busy or not self._inheritable
+
+
+class SeekError(OSError):
+    """A position before the beginning of a file: in an archive, offsets that cannot be right."""
+
+
+class View(io.RawIOBase):
+    """A reader of a source; one thread at a time may use it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._at = 0
+        self.name = source.name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        position = offset + (0 if whence == 0 else self._at if whence == 1 else self._source.size())
+        if position < 0:
+            raise SeekError(errno.EINVAL, f"cannot seek to {position}, before the beginning", self.name)
+        self._at = position
+        return position
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._source.read_at(self._at, -1 if size is None else size)
+        self._at += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        out = memoryview(buffer).cast("B")
+        data = self.read(len(out))
+        out[: len(data)] = data
+        return len(data)
+
+
+class DirectoryView(View):
+    """A view by which an archive's directory is read: what lies close together is fetched together.
+
+    Where headers follow each other closely, as much as it takes for many of them is fetched
+    at a time; where large members lie between them, little.  `done` ends that.
+
+    Parameters
+    ----------
+    tail
+        bytes at the end of the source to fetch at once.
+    """
+
+    def __init__(self, source: Source, tail: int = 0) -> None:
+        super().__init__(source)
+        self._step = _LEAST
+        self._held = b""
+        self._held_at = 0
+        self._held_to_end = False
+        if tail:
+            self._held_at = max(0, source.size() - tail)
+            self._held = source.read_at(self._held_at, tail)
+            self._held_to_end = True
+
+    def done(self) -> None:
+        """Hold nothing any more, and read just what is asked for."""
+        self._step = 0
+        self._held = b""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not self._step:
+            return super().read(size)
+        size = -1 if size is None else size
+        start = self._at - self._held_at
+        enough = self._held_to_end or 0 <= size <= len(self._held) - start
+        if start < 0 or not enough:
+            self._fetch(size)
+            start = 0
+        data = self._held[start:] if size < 0 else self._held[start : start + size]
+        self._at += len(data)
+        return data
+
+    def _fetch(self, size: int) -> None:
+        gap = self._at - (self._held_at + len(self._held))
+        close = self._held and -len(self._held) <= gap <= self._step
+        self._step = min(2 * self._step, _MOST) if close else _LEAST
+        wanted = -1 if size < 0 else max(size, self._step)
+        self._held_at = self._at
+        self._held = self._source.read_at(self._at, wanted)
+        self._held_to_end = len(self._held) < wanted or wanted < 0
+
+
+def _plain(file: Any) -> Any:
+    """The unbuffered layer of a file of this machine whose descriptor holds just its bytes, or None."""
+    raw = getattr(file, "raw", file)
+    if type(raw) is io.FileIO:
+        return raw
+    # a codec, too, may have the descriptor of what it decodes, but is no raw file
+    of_local = getattr(getattr(file, "fs", None), "local_file", False) is True
+    return raw if of_local and isinstance(raw, io.RawIOBase) else None
+
+
+def _number(file: Any) -> int | None:
+    """The descriptor under a file, if it is one of a regular file."""
+    try:
+        number = file.fileno()
+        return number if stat.S_ISREG(os.fstat(number).st_mode) else None
+    except (OSError, AttributeError, NotImplementedError, TypeError):
+        return None
+
+
+def _descriptor(file: Any) -> int | None:
+    raw = _plain(file) if hasattr(os, "pread") else None
+    return _number(raw) if raw is not None and raw.readable() else None
+
+
+def _shares_offset(file: Any) -> bool:
+    """Whether parent and child move each other's position in a file that is no plain one."""
+    if getattr(getattr(file, "fs", None), "local_file", False) is True:
+        return False  # below its codec it has a position of its own
+    return _number(file) is not None
+
+
+def _pread(descriptor: int, size: int, position: int) -> bytes:
+    if size < 0:
+        size = max(os.fstat(descriptor).st_size - position, 0)
+    data = os.pread(descriptor, size, position)
+    while 0 < len(data) < size:  # at the end, or more than one call gives
+        more = os.pread(descriptor, size - len(data), position + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,278 @@
+"""Archives that are one file of another filesystem, and the files in them.
+
+`FileArchive` opens the archive and closes it again; `MemberFile` reads a member,
+`MemberWriter` writes one.  What a format brings is how to open a member.
+
+Forks: an inherited archive is read on, as is a member at its position; both only note at
+the fork that what other threads may have been in the middle of is not to be used.  A member
+reads from its beginning to its position again when first used in the child.  An archive
+that is being written belongs to the process that opened it: its copy in a child is never
+touched, not even collected, because that would write the archive's end.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from fsspec import core
+from fsspec._fork import hooks
+from fsspec._fork.handles import inherited
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.implementations._archive.bytes import SeekError, Source
+from fsspec.implementations._http.parsing import shown
+
+try:
+    from lzma import LZMAError
+except ImportError:  # Python can be built without it, and then raises none
+    LZMAError = zlib.error  # type: ignore[misc, assignment]
+
+DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, SeekError)
+"""What reading raises where bytes are damaged or cut off, whatever the format."""
+
+
+class FileArchive(AbstractArchiveFileSystem):
+    """An archive that is a file: where it is, and who may use it."""
+
+    root_marker = ""
+    cachable = False
+    mode: str = "r"
+    of: Any = None
+    """The `OpenFile` that the archive was opened by; None where a file object was given."""
+    fo: Any = None
+    """The open file that the archive is."""
+    _source: Source | None = None
+    _damaged: tuple[type[BaseException], ...] = ()
+    """What reading the format raises where the archive is corrupt."""
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        stripped = super()._strip_protocol(path)
+        return stripped if isinstance(stripped, list) else stripped.lstrip("/")
+
+    # the file ------------------------------------------------------------------------
+    def _open_archive(
+        self, fo: Any, mode: str, protocol: str | None, options: dict[str, Any] | None
+    ) -> None:
+        """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
+        self._generation = hooks.generation
+        if isinstance(fo, (str, os.PathLike)):
+            fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
+        if isinstance(fo, core.OpenFile):
+            self.of = fo
+            fo = fo.open()
+        self.fo = fo
+        if isinstance(fo, io.TextIOBase):
+            raise ValueError(f"{self._archive_name} was opened as text, an archive needs mode 'rb'")
+        if "r" in mode and "+" not in mode:
+            decodes = self.of is not None and self.of.compression is not None
+            self._source = Source(fo, self._reopening(), self._archive_name, decodes)
+        hooks.register(self)
+
+    def _reopening(self) -> Callable[[], Any] | None:
+        of, fo = self.of, self.fo
+        if of is not None:
+            return lambda: core.OpenFile(of.fs, of.path, "rb", of.compression).open()
+        if hasattr(fo, "fs") and hasattr(fo, "path"):
+            return lambda: fo.fs.open(fo.path, "rb")
+        return None
+
+    @property
+    def _archive_name(self) -> str:
+        if self.of is not None:
+            return f"archive {shown(self.of.full_name)!r}"
+        name = getattr(self.fo, "path", None) or getattr(self.fo, "name", None)
+        if isinstance(name, str):
+            return f"archive {shown(name)!r}"
+        return f"archive in a {type(self.fo).__name__}"
+
+    def _close_archive(self) -> None:
+        """Close what this instance opened; a file object that it was given is its owner's."""
+        if self.of is not None:
+            self.of.close()
+            if self._source is not None and not self._source.file.closed:
+                self._source.close()  # opened anew in a child
+
+    def close(self) -> None:
+        """Close the archive; its members can no longer be read."""
+        self._close_archive()
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # a finalizer has no caller
+            import logging
+
+            logging.getLogger("fsspec").exception("%s could not be closed", self._archive_name)
+
+    def _after_fork_in_child(self) -> None:
+        if self._source is not None:
+            self._source.after_fork()
+
+    # members -------------------------------------------------------------------------
+    def _open_member(self, path: str) -> Any:
+        """A reader of a member's bytes; for `MemberFile`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot read members")
+
+    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+        """The error to raise for one of ``_damaged``: it names the archive, and the member."""
+        raise NotImplementedError
+
+
+class MemberFile(io.BufferedIOBase):
+    """A member of an archive being read.
+
+    Parameters
+    ----------
+    fs, path
+        the archive and the name in it.
+    size
+        bytes.
+    """
+
+    mode = "rb"
+
+    def __init__(self, fs: FileArchive, path: str, size: int) -> None:
+        self.fs = fs
+        self.path = self.name = path
+        self.size = size
+        self._at = 0
+        self._f: Any = None
+        self._opened()
+        hooks.register(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r} of {self.fs._archive_name}>"
+
+    def _opened(self) -> Any:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        fs = self.fs
+        try:
+            f = fs._open_member(self.path)
+            if self._at:
+                f.seek(self._at)
+        except fs._damaged as error:
+            raise fs._corrupt(error, self.path) from error
+        self._f = f
+        return f
+
+    def _after_fork_in_child(self) -> None:
+        hooks.keep(self._f)  # its buffer may be locked by a thread that is not here
+        self._f = None
+
+    def _do(self, method: str, *args: Any) -> Any:
+        f = self._f or self._opened()
+        try:
+            return getattr(f, method)(*args)
+        except BaseException as error:
+            self._f = None  # it may have lost bytes: what follows is read from our position anew
+            if isinstance(error, self.fs._damaged):
+                raise self.fs._corrupt(error, self.path) from error
+            raise
+
+    def _moved(self, data: bytes) -> bytes:
+        self._at += len(data)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._moved(self._do("read", -1 if size is None else size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._moved(self._do("read1", size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._moved(self._do("readline", -1 if size is None else size))
+
+    def peek(self, size: int = 0) -> bytes:
+        """Bytes that follow, some at least unless the end is reached; the position stays."""
+        return self._do("peek", size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = self._do("seek", offset, whence)
+        return self._at
+
+    def tell(self) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        return self._at
+
+    def close(self) -> None:
+        f, self._f = getattr(self, "_f", None), None
+        if f is not None:
+            f.close()
+        super().close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reopened, (self.fs, self.path, self._at)
+
+
+def reopened(fs: Any, path: str, at: int) -> Any:
+    """A member from its pickled form, at the position that it had."""
+    f = fs.open(path, "rb")
+    f.seek(at)
+    return f
+
+
+class MemberWriter(io.BufferedIOBase):
+    """A member of an archive being written; it is in the archive when it is closed.
+
+    In a forked child it counts as closed, and writing raises `ForkError`.
+    """
+
+    mode = "wb"
+
+    def __init__(self, fs: FileArchive, path: str, f: Any) -> None:
+        self.fs = fs  # an archive must not be finished before its members are
+        self.path = self.name = path
+        self._f: Any = f
+        self._at = 0
+        self._generation = hooks.generation
+        hooks.register(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r} of {self.fs._archive_name}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return getattr(self, "_f", None) is None
+
+    def _open_file(self) -> Any:
+        if self._f is None:
+            raise ValueError("I/O operation on closed file.")
+        return self._f
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        self._open_file()
+        return self._at
+
+    def write(self, data: Any) -> int:
+        count = self._open_file().write(data)
+        self._at += count
+        return count
+
+    def flush(self) -> None:
+        """Nothing: what was compressed so far is in the archive's file already."""
+
+    def close(self) -> None:
+        f, self._f = getattr(self, "_f", None), None
+        if f is not None:
+            f.close()
+
+    def _after_fork_in_child(self) -> None:
+        hooks.keep(self._f)  # the parent's: closing it would write into the archive
+        self._f = None
+        object.__setattr__(self, "__class__", inherited(type(self)))

@@ -1,0 +1,1 @@
+"""Filesystems that keep copies of what another one holds."""

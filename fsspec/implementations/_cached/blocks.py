@@ -1,0 +1,454 @@
+"""A cache of blocks, and what all caches share: their options, folders and table.
+
+Reading is served from copies; all else is the target's (`_cached_passing`).  What is
+written through a cache takes the place of the copy, or lets it go.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from fsspec._files.open_file import get_compression
+from fsspec._fork import hooks
+from fsspec._plans.globbing import has_magic
+from fsspec.compression import compr
+from fsspec.exceptions import BlocksizeMismatchError
+from fsspec.implementations._cached.files import BlockFile, local_copy
+from fsspec.implementations._cached.folders import Folders, is_inside, remove
+from fsspec.implementations._cached.passing import awaited, pass_on
+from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
+from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
+from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.registry import filesystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import stringify_path
+
+FOR_READING = ("block_size", "cache_options", "cache_type", "size")
+"""Arguments of `open` that mean nothing where a file is local, or written as a whole."""
+
+
+@pass_on
+class CachingFileSystem(ChainedFileSystem):
+    """Keeps the blocks of files that were read in sparse local files.
+
+    Each kind of cache needs a folder of its own.
+
+    Parameters
+    ----------
+    target_protocol, target_options
+        what the filesystem behind the cache is made of; or else
+    fs
+        that filesystem itself.
+    cache_storage
+        the folder for the copies; "TMP" is a temporary one, which goes with the process.
+        Of several folders the last one is written, the others are only read.
+    cache_check
+        seconds after which the table of the copies is read again, for what other processes
+        did; 0 or False for never.
+    check_files
+        ask the target before each use of a copy whether the original has changed.
+    expiry_time
+        seconds for which a copy is good; 0 or False for any time.
+    same_names
+        call the copies like the files. Files of one name in several folders are then one
+        copy.
+    cache_mapper
+        what gives the copies their names, see `fsspec.implementations.cache_mapper`.
+    compression
+        of the files, "infer" to tell by their names: copies of whole files are
+        decompressed.
+    cache_storage_mode
+        the permissions of the folder.
+
+    Raises
+    ------
+    ValueError
+        without a target, or with two; for both ``same_names`` and ``cache_mapper``.
+    """
+
+    protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
+    _strip_tokenize_options = ("fo",)
+    _fork_sensitive = True  # a child that did not opt in makes new ones; see _after_fork_in_child
+
+    def __init__(
+        self,
+        target_protocol: str | None = None,
+        cache_storage: Any = "TMP",
+        cache_check: Any = 10,
+        check_files: bool = False,
+        expiry_time: Any = 604800,
+        target_options: dict[str, Any] | None = None,
+        fs: Any = None,
+        same_names: bool | None = None,
+        compression: str | None = None,
+        cache_mapper: AbstractCacheMapper | None = None,
+        cache_storage_mode: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (fs is None) == (target_protocol is None):
+            raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
+        if same_names is not None and cache_mapper is not None:
+            raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")
+        self.kwargs = target_options or {}
+        self.fs: Any = fs
+        if target_protocol is None:
+            target_protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+        else:
+            self.fs = filesystem(target_protocol, **self.kwargs)
+        self.target_protocol: str = target_protocol
+        self.cache_check = cache_check
+        self.check_files = check_files
+        self.expiry = expiry_time
+        self.compression = compression
+        self.cache_storage_mode = cache_storage_mode
+        self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
+        self._folders = Folders(cache_storage, cache_storage_mode)
+        self._made_for = tuple(self._folders.paths)
+        self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
+        self._local = filesystem("file")
+        self.async_impl = self.fs.async_impl
+        self.sep = self.fs.sep
+        self.root_marker = self.fs.root_marker
+        self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore
+        self._folders.make()
+        self._metadata = CacheMetadata(self._folders.paths)
+        self.load_cache()
+
+    # what it is ----------------------------------------------------------------------
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        before = None
+        while path != before:
+            before, path = path, super()._strip_protocol(path)
+        return path
+
+    def __eq__(self, other: object) -> bool:
+        """Equal are caches of one kind with equal arguments and the same folders."""
+        return self is other or (
+            isinstance(other, CachingFileSystem)
+            and type(self) is type(other)
+            and self._made_for == other._made_for
+            and self.storage_args == other.storage_args
+            and self.storage_options == other.storage_options
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._made_for, self.target_protocol))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "fs" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return awaited(self, name, getattr(self.fs, name))
+
+    def _after_fork_in_child(self) -> None:
+        pass  # copies are local files; the target knows what to do, and so does the folder
+
+    def reset_loop(self, loop: Any = None) -> None:
+        """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
+        self.fs.reset_loop(loop)
+
+    @property
+    def fsid(self) -> str:
+        """That of the target."""
+        return self.fs.fsid
+
+    @property
+    def storage(self) -> list[str]:
+        """The folders of the copies; the last one is written."""
+        if self._folders.generation != hooks.generation:
+            with self._metadata.lock:
+                self._settle()
+        return self._folders.paths
+
+    def _settle(self) -> None:
+        """In a forked child, on first use."""
+        if self._folders.generation != hooks.generation:
+            own = self._folders.settle()
+            if own is not None:
+                self._metadata.add_folder(own)
+            self._folders.generation = hooks.generation
+
+    def _parent(self, path: str) -> str:
+        return self.fs._parent(self._bare(path))
+
+    def unstrip_protocol(self, name: str) -> str:
+        """The URL of a path on the target."""
+        return self.fs.unstrip_protocol(self._bare(name))
+
+    def _bare(self, path: Any) -> Any:
+        """A path, several or a mapping of them, without the protocol of the cache."""
+        if isinstance(path, str):
+            return _without(path, type(self))
+        if isinstance(path, (list, tuple)):
+            return [self._bare(p) for p in path]
+        return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
+
+    def _rm(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return awaited(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
+        finally:
+            self._drop([path])
+
+    def expand_path(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+    ) -> list[str]:
+        """What paths and patterns stand for; the target is not asked about a single plain path."""
+        if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
+            return [self._strip_protocol(path)]
+        return self.fs.expand_path(self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs)
+
+    def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
+        """Make a local folder; where the target is awaitable, its method of that name."""
+        if self.async_impl:
+            return self.fs._makedirs(self._bare(path), exist_ok)
+        return os.makedirs(path, exist_ok=exist_ok)
+
+    # the table -----------------------------------------------------------------------
+    def load_cache(self) -> None:
+        """Read the table of the copies, as other processes may have changed it."""
+        self._metadata.load()
+        self.last_cache = time.time()
+
+    def save_cache(self) -> None:
+        """Write what has changed in the table of the copies."""
+        if self._metadata._changed:
+            self._folders.make()
+            self._metadata.save()
+        self.last_cache = time.time()
+
+    def _check_cache(self) -> None:
+        """Read the table again when it is time."""
+        folders = self.storage  # in a forked child this may be a new one
+        if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
+            self.load_cache()
+
+    def _check_file(self, path: str) -> Any:
+        """The entry and the local path of a copy that can be used; False if there is none."""
+        path = self._strip_protocol(path)
+        self._check_cache()
+        return self._metadata.check_file(path, self)
+
+    # copies --------------------------------------------------------------------------
+    def hash_name(self, path: str, *args: Any) -> str:
+        """The name of the copy of a path.
+
+        Raises
+        ------
+        ValueError
+            if a name that the mapper gives leads out of the folder, or is the table's.
+        """
+        name = self._mapper(path)
+        if not is_inside(name):
+            raise ValueError(
+                f"{path!r} cannot be cached: {name!r}, which {self._mapper!r} calls it, is not the name of a"
+                " file in the folder of the cache; do without same_names, or use another cache_mapper"
+            )
+        if name == TABLE and self._has_table:
+            raise ValueError(
+                f"{path!r} cannot be cached under its own name: {TABLE!r} is the table of the cache; do"
+                " without same_names, or use another cache_mapper"
+            )
+        return name
+
+    _has_table: ClassVar[bool] = True
+
+    def cache_size(self) -> int:
+        """Bytes in the folder that is written."""
+        self.storage
+        return self._folders.size()
+
+    def clear_cache(self) -> None:
+        """Remove all copies in the folder that is written."""
+        self.storage
+        self._folders.empty()
+        self._metadata.forget()
+        self.load_cache()
+
+    def clear_expired_cache(self, expiry_time: float | None = None) -> None:
+        """Remove the copies in the folder that is written that are older than some seconds.
+
+        Parameters
+        ----------
+        expiry_time
+            by default as the cache was made.
+        """
+        age = expiry_time or self.expiry
+        if not age:
+            return
+        self._check_cache()
+        for fn in self._metadata.clear_expired(age)[0]:
+            remove(fn)
+        self._folders.remove_older(0, parts=True)
+
+    def pop_from_cache(self, path: str) -> None:
+        """Remove the copy of a file.
+
+        Raises
+        ------
+        PermissionError
+            if it is in a folder that is only read.
+        """
+        self.storage
+        fn = self._metadata.pop_file(self._strip_protocol(path))
+        if fn is not None:
+            remove(fn)
+
+    def _drop(self, given: list[Any]) -> None:
+        """Let go of the copies of what was changed: of paths, and of what is below them."""
+        self.storage
+        for path in _each(given):
+            path = self._strip_protocol(path)
+            if len(self._folders.paths) > 1:
+                self._changed_here.add(path)
+            self._drop_copy(path)
+        self.save_cache()
+
+    def _drop_copy(self, path: str) -> None:
+        table = self._metadata
+        old = [path] if path in table.cached_files[-1] else []
+        if has_magic(path):
+            old += table.below(path[: path.rfind("/", 0, _first_magic(path)) + 1])
+        else:
+            old += table.below(path.rstrip("/") + "/")
+        for name in old:
+            remove(os.path.join(self._folders.written, table.cached_files[-1][name]["fn"]))
+            table.drop(name)
+
+    def _out_of_date(self, path: str, fn: str) -> bool:
+        """Whether a copy in a folder that is only read is older than a change made here."""
+        return path in self._changed_here and not self._folders.is_written(fn)
+
+    # opening -------------------------------------------------------------------------
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        path = self._strip_protocol(path)
+        if mode != "rb":
+            self._drop([path])
+            return self.fs._open(
+                path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
+            )
+        for name in FOR_READING:
+            kwargs.pop(name, None)
+        f = self._open_blocks(path, block_size, kwargs)
+        codec = get_compression(path, self.compression)
+        return f if codec is None else compr[codec](f, mode="rb")
+
+    def _open_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
+        self._check_cache()
+        found = self._usable(path) or (self._metadata.load() and self._usable(path))
+        if not found:
+            return self._new_blocks(path, block_size, kwargs)
+        detail, fn = found
+        if detail["blocks"] is True:
+            return local_copy(path, fn)
+        if block_size not in (None, detail["blocksize"]):
+            raise BlocksizeMismatchError(
+                f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
+                " open it with that block_size, or call pop_from_cache for it first"
+            )
+        return BlockFile(self, path, detail, fn, **kwargs)
+
+    def _usable(self, path: str) -> Any:
+        """The entry and the local path of a whole copy, or of one that blocks can be added to."""
+        for detail, fn in self._metadata.lookup(path, self):
+            if detail["blocks"] is True or self._folders.is_written(fn):
+                if os.path.exists(fn) and not self._out_of_date(path, fn):
+                    return detail, fn
+        return None
+
+    def _new_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
+        entry = self.fs.info(path)
+        if entry.get("type") == "directory":
+            raise IsADirectoryError(path)
+        if entry.get("size") is None:
+            raise ValueError(
+                f"{path!r} cannot be kept in blocks, for {type(self.fs).__name__} does not know its size;"
+                " use filecache"
+            )
+        detail = {
+            "original": path,
+            "fn": self.hash_name(path),
+            "blocks": [],
+            "time": time.time(),
+            "uid": digest(entry) if self._plain_ukey() else self.fs.ukey(path),
+            "size": entry["size"],
+            "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
+        }
+        fn = os.path.join(self.storage[-1], detail["fn"])
+        self._folders.make()
+        os.makedirs(os.path.dirname(fn), exist_ok=True)
+        detail = self._metadata.reserve(path, detail, self)
+        if detail["blocks"] is True:  # another process was faster
+            return local_copy(path, fn)
+        return BlockFile(self, path, detail, fn, **kwargs)
+
+    def close_and_update(self, f: Any, close: Callable[[], Any]) -> None:
+        """Enter the blocks of a file in the table as it is closed.
+
+        Parameters
+        ----------
+        close
+            closes it.
+        """
+        if f.closed:
+            return
+        try:
+            self._metadata.on_close_cached_file(f, f.path)
+        finally:
+            close()
+
+    def _plain_ukey(self) -> bool:
+        """Whether the target tells versions apart by entries alone."""
+        return type(self.fs).ukey is AbstractFileSystem.ukey
+
+
+def _without(path: str, cls: Any) -> str:
+    """A path without the protocols of a cache."""
+    protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
+    for protocol in protocols:
+        if path.startswith(protocol) and path[len(protocol) :].startswith(("://", "::")):
+            rest = path[len(protocol) :]
+            return _without(rest[3:] if rest.startswith("://") else rest[2:], cls)
+    return path
+
+
+def _stripping(cls: Any, fs: Any) -> Callable[[Any], Any]:
+    """How an instance strips paths: of its own protocol, then as the target does."""
+    target = fs._strip_protocol
+
+    def strip(path: Any) -> Any:
+        if isinstance(path, list):
+            return [strip(p) for p in path]
+        return target(_without(stringify_path(path), cls))
+
+    return strip
+
+
+def _each(given: list[Any]) -> Iterator[str]:
+    """The paths in arguments that are paths, or several."""
+    for item in given:
+        if isinstance(item, (list, tuple, set, dict)):
+            yield from _each(list(item))
+        elif item is not None:
+            yield stringify_path(item)
+
+
+def _first_magic(path: str) -> int:
+    return min(at for at in map(path.find, "*?[") if at >= 0)
+
+
+def digest(entry: dict[str, Any]) -> str:
+    """What `AbstractFileSystem.ukey` gives for an entry."""
+    return sha256(str(entry).encode()).hexdigest()

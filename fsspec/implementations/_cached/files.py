@@ -1,0 +1,251 @@
+"""Files of caches that are more than a local copy: those written, and those kept in blocks.
+
+A file being written is a local one that is uploaded at the end.  It belongs to the
+process that opened it: in a forked child writing to it raises, and ending it in any way
+only lets go of it there.
+
+A file in blocks is read through a sparse file that is mapped into memory.  In a forked
+child it reads what is there, fetches the rest by the child's means and keeps that to
+itself; the table of the cache hears of the owner's blocks only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from fsspec._fork import hooks
+from fsspec._fork.handles import inherited
+from fsspec.caching import MMapCache
+from fsspec.implementations._cached.folders import remove
+from fsspec.registry import filesystem
+from fsspec.spec import AbstractBufferedFile
+
+logger = logging.getLogger("fsspec.cached")
+
+
+class LocalTempFile:
+    """A file that is written locally first, and uploaded when it is closed or committed.
+
+    Parameters
+    ----------
+    fs
+        the filesystem that it is uploaded to, by ``put_file``.
+    path
+        its path there.
+    fn
+        the local file.
+    mode
+        binary.
+    autocommit
+        upload as it is closed; otherwise by `commit`.
+    seek
+        where to begin in the local file.
+    **kwargs
+        for the upload.
+    """
+
+    _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
+    _placed = False
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        fn: str,
+        mode: str = "wb",
+        autocommit: bool = True,
+        seek: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.fs = fs
+        self.path = path
+        self.fn = fn
+        self.mode = mode
+        self.autocommit = autocommit
+        self.kwargs = kwargs
+        self._generation = hooks.generation
+        self.fh: Any = filesystem("file").open(fn, mode)
+        if seek:
+            self.fh.seek(seek)
+        hooks.register(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}, local file {self.fn!r}>"
+
+    @property
+    def name(self) -> str:
+        """The local file."""
+        return self.fn
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; a child forked from the process that opened it has it closed."""
+        return self._generation != hooks.generation or self.fh.closed
+
+    def __enter__(self) -> LocalTempFile:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish the local file and, unless that waits for `commit`, upload it.
+
+        If either fails, nothing is left of the local file.
+        """
+        if self.closed:
+            return
+        try:
+            self.fh.close()
+        except BaseException:  # a full disk: what there is of it must not be uploaded
+            self.discard()
+            raise
+        if self.autocommit:
+            self.commit()
+
+    def commit(self) -> None:
+        """Upload the file.
+
+        Raises
+        ------
+        Exception
+            what the upload raised; the local file is gone then.
+        """
+        self.fh.close()
+        try:
+            self.fs.put_file(self.fn, self.path, **self.kwargs)
+        except BaseException:
+            self.discard()
+            raise
+        self.uploaded()
+
+    def uploaded(self) -> None:
+        """The local file was uploaded: from now on it is the cache's."""
+        if self._owner is not None and not self._placed:
+            self._placed = True
+            self.fn = self._owner._keep_written(self.path, self.fn)
+
+    def discard(self) -> None:
+        """Give up what was written."""
+        with suppress(OSError):  # what cannot be written is not wanted any more
+            self.fh.close()
+        remove(self.fn)
+
+    @hooks.owner_only
+    def __del__(self) -> None:
+        """Close what nobody closed, as other files do: codecs leave to this what is below them."""
+        if "fh" in self.__dict__:
+            try:
+                self.close()
+            except Exception:  # nobody could handle it
+                logger.exception("%r was not uploaded", self)
+
+    def _after_fork_in_child(self) -> None:
+        object.__setattr__(self, "__class__", inherited(type(self)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "fh":
+            raise AttributeError(name)
+        return getattr(self.fh, name)
+
+
+class BlockFile(AbstractBufferedFile):
+    """A file whose blocks are kept in a sparse local file.
+
+    Parameters
+    ----------
+    fs
+        the cache.
+    path
+        the file, on the filesystem behind the cache.
+    detail
+        its entry in the table of the cache.
+    location
+        the sparse file, which exists.
+    **kwargs
+        for opening the file there.
+    """
+
+    def __init__(self, fs: Any, path: str, detail: dict[str, Any], location: str, **kwargs: Any) -> None:
+        super().__init__(
+            fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
+        )
+        self._target: Any = None
+        self._opened_in = self._generation
+        blocks = set(detail["blocks"])
+        self._known = len(blocks)
+        several = self._fetch_ranges if self._by_ranges() else None
+        self.cache = MMapCache(
+            self.blocksize, self._fetch_range, self.size, location, blocks, multi_fetcher=several
+        )
+
+    def _by_ranges(self) -> bool:
+        """Whether ranges are asked of the target directly; else of a file opened there, without a cache."""
+        return self.fs.async_impl and not self.kwargs
+
+    def _fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
+        return self.fs.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        if self._by_ranges():
+            return self.fs.fs.cat_file(self.path, start=start, end=end)
+        if self._target is not None and self._opened_in != hooks.generation:
+            hooks.keep(self._target)  # its connection is the parent's
+            self._target = None
+        if self._target is None:
+            self._target = self.fs.fs.open(self.path, "rb", cache_type="none", **self.kwargs)
+            self._opened_in = hooks.generation
+        fetch = getattr(self._target, "_fetch_range", None)
+        if fetch is not None:
+            return fetch(start, end)
+        self._target.seek(start)
+        return self._target.read(end - start)
+
+    @property
+    def name(self) -> str | None:
+        """The sparse file."""
+        return getattr(self.cache, "location", None)
+
+    def close(self) -> None:
+        """Enter what was fetched in the table of the cache, and let go of the blocks."""
+        if self.closed:
+            return
+        blocks = getattr(self.cache, "blocks", ())
+        mine = self._generation == hooks.generation and not sys.is_finalizing()  # then files cannot be opened
+        if mine and len(blocks) != self._known:
+            self.fs.close_and_update(self, self._let_go)
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        target, self._target = self._target, None
+        super().close()
+        if target is not None:
+            if self._opened_in == hooks.generation:
+                target.close()
+            else:
+                hooks.keep(target)
+
+
+def local_copy(path: str, fn: str) -> Any:
+    """An open local copy of a file, with what callers ask of the handles of caches."""
+    f = filesystem("file").open(fn, "rb")
+    f.original = path
+    return f
+
+
+def start_of(fs: Any, path: str, part: str, mode: str) -> None:
+    """Have the content of a file that is appended to or changed in a local one."""
+    try:
+        fs.get_file(path, part)
+    except FileNotFoundError:
+        if "a" not in mode:
+            raise
+    if os.path.isdir(part):
+        os.rmdir(part)
+        raise IsADirectoryError(path)

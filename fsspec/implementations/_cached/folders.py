@@ -1,0 +1,147 @@
+"""The folders in which copies of files lie.
+
+Any number of folders can be read; the last one is also written.  A copy that is being
+made has a name of its own, beside the one that it gets when it is whole, so that nobody
+ever sees a part under the name of a copy.
+
+A temporary folder goes with the process that made it.  A child forked from that one
+reads what is in it for as long as it is there, and writes to a temporary folder of its
+own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from typing import Any
+
+from fsspec._fork import hooks
+from fsspec.utils import stringify_path
+
+PART = ".part"
+"""How the names of what is not whole yet end."""
+
+ABANDONED = 3600.0
+"""Seconds without a change after which what is not whole is taken for a dead process's.
+
+Until then it is left alone: it may be a file that another process is writing.
+"""
+
+
+class Folders:
+    """The folders of one cache.
+
+    Parameters
+    ----------
+    given
+        a path, several of them, or "TMP".
+    mode
+        permissions of the one that is written.
+    """
+
+    def __init__(self, given: Any, mode: int | None) -> None:
+        self.temporary = isinstance(given, str) and given == "TMP"
+        self._mode = mode
+        self._ready = False
+        self.generation = hooks.generation
+        if self.temporary:
+            self.paths = [self._make_temporary()]
+        else:
+            several = given if isinstance(given, (list, tuple)) else [given]
+            self.paths = [stringify_path(path) for path in several]
+        if not self.paths:
+            raise ValueError("cache_storage is an empty list: at least one folder is needed")
+
+    @property
+    def written(self) -> str:
+        """The folder that new copies go to."""
+        return self.paths[-1]
+
+    def is_written(self, path: str) -> bool:
+        """Whether a file lies in the folder that is written."""
+        return path.startswith(os.path.join(self.written, ""))
+
+    def _make_temporary(self) -> str:
+        path = tempfile.mkdtemp(prefix="fsspec-cache-")
+        hooks.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:  # its processes end without what others run at exit
+            util.Finalize(None, shutil.rmtree, (path,), {"ignore_errors": True}, exitpriority=0)
+        return path
+
+    def settle(self) -> str | None:
+        """In a forked child: a new folder of its own, if it needs one, which is for the caller to add."""
+        new = self._make_temporary() if self.temporary else None
+        self._ready = False
+        return new
+
+    def make(self) -> None:
+        """Have the folder that is written, with its permissions."""
+        if self._ready and os.path.isdir(self.written):
+            return
+        os.makedirs(self.written, exist_ok=True)
+        if self._mode is not None:
+            os.chmod(self.written, self._mode)
+        self._ready = True
+
+    def part(self, copy: str) -> str:
+        """A new name for a copy in the making; its folder exists then."""
+        self.make()
+        folder = os.path.dirname(copy)
+        if folder != self.written:
+            os.makedirs(folder, exist_ok=True)
+        return os.path.join(folder, f".{os.urandom(8).hex()}{PART}")
+
+    def empty(self) -> None:
+        """Remove all copies from the folder that is written; the folder stays."""
+        self.remove_older(float("inf"))
+
+    def size(self) -> int:
+        """Bytes of all that is in the folder that is written, as the files' sizes say."""
+        total = 0
+        for folder, _, names in os.walk(self.written):
+            for name in names:
+                with suppress(FileNotFoundError):  # another process removed it
+                    total += os.lstat(os.path.join(folder, name)).st_size
+        return total
+
+    def remove_older(self, moment: float, parts: bool = False) -> None:
+        """Remove the copies made before ``moment``, and what is not whole and was abandoned.
+
+        Parameters
+        ----------
+        parts
+            only the latter.
+        """
+        abandoned = time.time() - ABANDONED
+        for folder, _, names in os.walk(self.written, topdown=False):
+            for name in names:
+                whole = not name.endswith(PART)
+                path = os.path.join(folder, name)
+                with suppress(FileNotFoundError):
+                    if not (whole and parts) and os.lstat(path).st_mtime < (moment if whole else abandoned):
+                        os.unlink(path)
+            if folder != self.written:
+                with suppress(OSError):  # there is something in it
+                    os.rmdir(folder)
+
+
+def remove(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def is_inside(name: Any) -> bool:
+    """Whether a name of a copy leads to a file in the folder that it is joined to."""
+    if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
+        return False
+    if os.name == "nt":
+        name = name.replace("\\", "/")
+        if ":" in name:
+            return False
+    return not {"", ".", ".."}.intersection(name.split("/"))

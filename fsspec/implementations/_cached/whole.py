@@ -1,0 +1,456 @@
+"""A cache of whole files: what is missing is fetched in one batch, and a copy appears when it is whole.
+
+Everything that may fetch is a plan over the target, so that one text serves blocking and
+awaiting callers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from fsspec._files.open_file import get_compression
+from fsspec._fork import hooks
+from fsspec._loop.bridge import sync
+from fsspec._plans import Plan, awaiting, batch, call, drive
+from fsspec._plans.bulk import _without_folders, _without_refusals
+from fsspec._plans.globbing import has_magic
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.compression import compr
+from fsspec.implementations._cached.blocks import FOR_READING, CachingFileSystem, digest
+from fsspec.implementations._cached.files import LocalTempFile, local_copy, start_of
+from fsspec.implementations._cached.folders import remove
+from fsspec.utils import stringify_path
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+"""How often a file is fetched whose copy others remove before it is read."""
+
+
+class WholeFileCacheFileSystem(CachingFileSystem):
+    """Keeps whole files, and a table that says when each was copied.
+
+    Parameters as for `CachingFileSystem`.
+    """
+
+    protocol: ClassVar[Any] = "filecache"
+    local_file = True
+
+    # copies --------------------------------------------------------------------------
+    def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
+        """Where there may be a copy of a path that can be used."""
+        self._check_cache()
+        for detail, fn in self._metadata.lookup(path, self, uid):
+            if detail["blocks"] is True and not self._out_of_date(path, fn):
+                yield fn
+
+    def _enter(self, path: str, fn: str, uid: str | None) -> None:
+        """A copy is in its place."""
+        self._metadata.update_file(
+            path,
+            {"original": path, "fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid},
+        )
+
+    def _keep_written(self, path: str, part: str) -> str:
+        """What was written to a path becomes its copy, of a version that is not known."""
+        if self.compression is not None:  # copies are decompressed, and this need not be compressed
+            remove(part)
+            self._drop([path])
+            return part
+        fn = os.path.join(self.storage[-1], self.hash_name(path))
+        os.replace(part, fn)
+        self._enter(path, fn, None)
+        self.save_cache()
+        return fn
+
+    def _uids(self, paths: list[str]) -> Plan:
+        """What the target says of each path, or the exception that asking raised."""
+        if self._plain_ukey():
+            entries = yield batch((call("info", p) for p in paths), return_exceptions=True)
+            return [e if isinstance(e, BaseException) else digest(e) for e in entries]
+        found: list[Any] = []
+        for path in paths:
+            try:
+                found.append(self.fs.ukey(path))
+            except NotImplementedError:  # on the loop that it would have to wait for
+                found.append(None)
+            except Exception as error:  # reported in its place, as if it was in a batch
+                found.append(error)
+        return found
+
+    def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
+        """Copy files, all at once; the local path of each, or what went wrong with it."""
+        out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
+        if self._has_table and self._metadata.load():  # others have been here
+            for path in paths:
+                there = filter(os.path.exists, self._copies(path, known.get(path)) if path not in out else ())
+                out.update((path, fn) for fn in list(there)[:1])
+        unknown = [p for p in paths if p not in known and p not in out] if self._has_table else []
+        if unknown:
+            # asked before: if a file changes meanwhile its copy is fetched again, and not kept for new
+            known = {**known, **dict(zip(unknown, (yield from self._uids(unknown))))}
+            out.update((p, known[p]) for p in unknown if isinstance(known[p], BaseException))
+        fns: dict[str, tuple[str, str]] = {}
+        for path in paths:
+            if path not in out:
+                fn = os.path.join(self.storage[-1], self.hash_name(path))
+                fns[path] = fn, self._folders.part(fn)
+        try:
+            calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
+            answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
+            for (path, (fn, part)), answer in zip(fns.items(), answers):
+                if not isinstance(answer, BaseException):
+                    answer = self._place(path, part, fn, known.get(path))
+                out[path] = answer
+        finally:
+            for _, part in fns.values():
+                remove(part)
+            if self._metadata._changed:
+                self.save_cache()
+        return out
+
+    def _place(self, path: str, part: str, fn: str, uid: str | None) -> Any:
+        """Put a copy that has arrived in its place; its path, or what went wrong."""
+        try:
+            if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
+                os.rmdir(part)
+                return IsADirectoryError(path)
+        except FileNotFoundError:
+            return FileNotFoundError(
+                f"{path!r} gave no file: it is a folder, or the cache was cleared meanwhile; try again"
+            )
+        try:
+            self._decompress(path, part)
+        except Exception as error:  # of a codec, of which there are many; reported for this file
+            return error
+        os.replace(part, fn)
+        self._enter(path, fn, uid)
+        return fn
+
+    def _decompress(self, path: str, part: str) -> None:
+        codec = get_compression(path, self.compression)
+        if codec is None:
+            return
+        plain = self._folders.part(part)
+        try:
+            with open(part, "rb") as raw, compr[codec](raw, mode="rb") as source, open(plain, "xb") as f:
+                shutil.copyfileobj(source, f, 2**20)
+            os.replace(plain, part)
+        finally:
+            remove(plain)
+
+    def _on_target(self, plan: Plan) -> Any:
+        """What a plan returns: it runs here, and the target is only troubled with what it asks for."""
+        if not self.async_impl:
+            return drive(self.fs, plan)
+        try:
+            step = next(plan)
+            while True:
+                try:
+                    answer = sync(self.fs.loop, awaiting.drive, self.fs, _single(step))
+                except Exception as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(answer)
+        except StopIteration as end:
+            return end.value
+        finally:
+            plan.close()
+
+    async def _awaited_on_target(self, plan: Plan) -> Any:
+        return await awaiting.drive(self.fs, plan) if self.async_impl else drive(self.fs, plan)
+
+    def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
+        """What ``use`` makes of the local path of a file, which is copied if need be."""
+        for fn in self._copies(path):
+            try:
+                return use(fn)
+            except FileNotFoundError:
+                continue
+        got = self._on_target(self._obtaining(path, use))
+        if isinstance(got, BaseException):
+            raise got
+        return got
+
+    def _obtaining(self, path: str, use: Callable[[str], Any]) -> Plan:
+        got = (yield from self._fetching([path], {}))[path]
+        return (yield from self._using(path, got, use))
+
+    def _using(self, path: str, got: Any, use: Callable[[str], Any]) -> Plan:
+        """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
+        for _ in range(_ATTEMPTS):
+            if isinstance(got, BaseException):
+                return got
+            try:
+                return use(got)
+            except FileNotFoundError:
+                got = (yield from self._fetching([path], {}))[path]
+        return FileNotFoundError(f"the copy of {path!r} is removed by others as soon as it is there: {got}")
+
+    # reading -------------------------------------------------------------------------
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
+        part_of = partial(self._local.cat_file, start=start, end=end)
+        return self._with_copy(self._strip_protocol(path), part_of)
+
+    def _slices(
+        self, paths: list[str], starts: list[Any], ends: list[Any], callback: Callback = DEFAULT_CALLBACK
+    ) -> Plan:
+        """Parts of files, each bytes or what went wrong with it; what is missing is copied at once."""
+        uids: dict[str, Any] = {}
+        if self.check_files:
+            there = [p for p in dict.fromkeys(paths) if any(p in t for t in self._metadata.cached_files)]
+            uids = dict(zip(there, (yield from self._uids(there))))
+        out: list[Any] = [None] * len(paths)
+        missing: dict[str, list[int]] = {}
+        for number, path in enumerate(paths):
+            for fn in [] if isinstance(uids.get(path), BaseException) else self._copies(path, uids.get(path)):
+                try:
+                    out[number] = self._local.cat_file(fn, start=starts[number], end=ends[number])
+                    callback.relative_update(1)
+                    break
+                except FileNotFoundError:
+                    continue
+            else:
+                missing.setdefault(path, []).append(number)
+        got = (yield from self._fetching(list(missing), uids)) if missing else {}
+        for path, numbers in missing.items():
+            for number in numbers:
+                part_of = partial(self._local.cat_file, start=starts[number], end=ends[number])
+                out[number] = yield from self._using(path, got[path], part_of)
+                callback.relative_update(1)
+        return out
+
+    def _ranges(self, paths: list[str], starts: Any, ends: Any, on_error: str) -> Plan:
+        if not isinstance(paths, list):
+            raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+        firsts = starts if isinstance(starts, list) else [starts] * len(paths)
+        lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+        if not len(paths) == len(firsts) == len(lasts):
+            raise ValueError(
+                f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
+            )
+        out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts)
+        if on_error == "raise":
+            _raise_first(out)
+        return out
+
+    def cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
+        return self._on_target(self._ranges(paths, starts, ends, on_error))
+
+    def _whole(self, path: Any, recursive: bool, on_error: str, callback: Callback) -> Plan:
+        given = stringify_path(path)
+        plain = isinstance(given, str) and not recursive and not has_magic(given)
+        if plain:
+            paths = [self._strip_protocol(given)]
+        else:
+            paths = yield call("expand_path", self._bare(given), recursive=recursive)
+        if recursive:
+            paths = yield from _without_folders(paths, None)
+        callback.set_size(len(paths))
+        nothing = [None] * len(paths)
+        contents = yield from self._slices(paths, nothing, nothing, callback)
+        if recursive:
+            paths, contents = yield from _without_refusals(paths, contents, None)
+        if on_error == "raise":
+            _raise_first(contents)
+        if on_error == "omit":
+            return {p: data for p, data in zip(paths, contents) if not isinstance(data, BaseException)}
+        return contents[0] if plain else dict(zip(paths, contents))
+
+    def cat(
+        self,
+        path: Any,
+        recursive: bool = False,
+        on_error: str = "raise",
+        callback: Callback = DEFAULT_CALLBACK,
+        **kwargs: Any,
+    ) -> Any:
+        """The bytes of files, from their copies; see `AbstractFileSystem.cat`.
+
+        Parameters
+        ----------
+        callback
+            is told the number of files, and each one.
+        """
+        return self._on_target(self._whole(path, recursive, on_error, callback))
+
+    async def _cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        callback = kwargs.get("callback", DEFAULT_CALLBACK)
+        return await self._awaited_on_target(self._whole(path, recursive, on_error, callback))
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        return (await self._awaited_on_target(self._ranges([path], start, end, "raise")))[0]
+
+    async def _cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        return await self._awaited_on_target(self._ranges(paths, starts, ends, on_error))
+
+    # writing -------------------------------------------------------------------------
+    def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
+        """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
+        self.pipe({path: value}, **kwargs)
+
+    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
+        """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
+        if isinstance(path, str):
+            path = {path: value}
+        if not isinstance(path, dict):
+            raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
+        if kwargs.pop("mode", "overwrite") == "create":
+            kwargs["mode"] = "create"
+            for p in path:
+                if self.exists(p):
+                    raise FileExistsError(p)
+        files: list[LocalTempFile] = []
+        try:
+            for p, data in path.items():
+                files.append(self._written(p, data, kwargs))
+        except BaseException:
+            for f in files:
+                f.discard()
+            raise
+        if self._intrans:
+            self.transaction.files.extend(files)
+        else:
+            self._upload(files)
+
+    def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
+        f = self._open(path, "wb", autocommit=False)
+        try:
+            f.kwargs = dict(kwargs)
+            f.write(data)
+            f.close()
+        except BaseException:
+            f.discard()
+            raise
+        return f
+
+    # opening -------------------------------------------------------------------------
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        path = self._strip_protocol(path)
+        if mode == "rb":
+            return self._with_copy(path, partial(local_copy, path))
+        for name in FOR_READING:
+            kwargs.pop(name, None)
+        if "x" in mode:
+            if self.fs.exists(path):
+                raise FileExistsError(path)
+            kwargs["mode"] = "create"  # for the upload: somebody else may be faster
+        part = self._folders.part(os.path.join(self.storage[-1], self.hash_name(path)))
+        try:
+            if "a" in mode or "r" in mode:
+                start_of(self.fs, path, part, mode)
+            put = {"mode": kwargs.pop("mode")} if "mode" in kwargs else {}
+            autocommit = kwargs.pop("autocommit", True)
+            f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit)
+            f.kwargs = {**kwargs, **put}
+        except BaseException:
+            remove(part)
+            raise
+        f._owner = self
+        hooks.finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
+        return f
+
+    def open_many(self, open_files: Any, **kwargs: Any) -> list[Any]:
+        """Open files together: what is missing is copied at once.
+
+        Parameters
+        ----------
+        open_files
+            an `fsspec.core.OpenFiles`; those written are uploaded by `commit_many`.
+        """
+        opened = _Together()
+        try:
+            if "r" in open_files.mode:
+                paths = [self._strip_protocol(of.path) for of in open_files]
+                _raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
+            together = "r" not in open_files.mode and not self._intrans
+            for of in open_files:
+                if together and of.compression is None and "b" in of.mode:
+                    opened.append(self._open(of.path, of.mode, autocommit=False))
+                else:
+                    opened.append(of.open())
+                    opened.layered.append(of)
+        except BaseException:
+            for f in opened:
+                f.discard() if isinstance(f, LocalTempFile) else f.close()
+            raise
+        return opened
+
+    def commit_many(self, open_files: Any) -> None:
+        """Close files that were written, and upload those that wait for it all at once.
+
+        Raises
+        ------
+        Exception
+            the first that an upload raised, after all were tried.
+        """
+        waiting = []
+        for of in getattr(open_files, "layered", []):
+            of.close()
+        for f in open_files:
+            f.close()
+            if isinstance(f, LocalTempFile) and not f.autocommit and not self._intrans:
+                waiting.append(f)
+        self._upload(waiting)
+
+    def _upload(self, files: list[LocalTempFile]) -> None:
+        """Upload what was written, all at once; the first failure is raised when all were tried."""
+        if files:
+            for f in files:
+                f.close()
+            _raise_first(self._on_target(_uploading(files)))
+
+
+def _single(step: Any) -> Plan:
+    return (yield step)
+
+
+class _Together(list):
+    """Files that were opened together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layered: list[Any] = []  # what those were opened from that have layers: a codec, text
+
+
+def _uploading(files: list[LocalTempFile]) -> Plan:
+    calls = [call("put_file", f.fn, f.path, **f.kwargs) for f in files]
+    answers = yield batch(calls, return_exceptions=True, nofiles=False)
+    for f, answer in zip(files, answers):
+        if isinstance(answer, BaseException):
+            f.discard()
+        else:
+            f.uploaded()
+    return answers
+
+
+def _raise_first(answers: list[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer

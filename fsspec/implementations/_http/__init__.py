@@ -1,0 +1,1 @@
+"""HTTP, awaitable and blocking."""

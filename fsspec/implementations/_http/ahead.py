@@ -1,0 +1,288 @@
+"""Reading a remote file ahead of its reader, where it is read in order and only there.
+
+Each fetch of a file comes through its `Ahead`.  One that begins where the last ended
+makes a *run*; from the second on, one request for the rest of the file is made and its
+response is read as the reader goes on, held back by flow control while nobody reads.
+Any other fetch asks for what is wanted and little more.  A stream that was given up
+early makes the next one start later.
+
+A stream that breaks is replaced by a request for the rest of what was wanted, so that a
+server which drops idle connections is not noticed.  Everything runs on the loop; in a
+forked child the parent's stream is dropped without being touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aiohttp
+
+from fsspec.caching import BytesCache
+from fsspec.implementations._http.parsing import range_value, ranged, shown
+from fsspec.implementations._http.requests import (
+    Body,
+    BodyStream,
+    check_range,
+    joined,
+    logger,
+    patient,
+    raise_for_status,
+    read_part,
+)
+
+FIRST = 2**16
+"""Bytes asked for as a file is opened."""
+LITTLE = 2**14
+"""Bytes asked for at least, where less is wanted."""
+GAP = 2**16
+"""Bytes that are rather read over than asked for anew."""
+GULP = 2**20
+"""Bytes taken from a stream at a time, so that the reader seldom crosses to the loop."""
+STREAMS = 24
+"""Responses that the files of one filesystem may hold open to read ahead."""
+
+_BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+
+
+class Ahead:
+    """How one file fetches its bytes.
+
+    Parameters
+    ----------
+    file
+        the `HTTPFile`; asked for its session, size and options at each use.
+    streams
+        the streams of its filesystem, to which this file's are added.
+    """
+
+    __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream")
+
+    def __init__(self, file: Any, streams: weakref.WeakSet[BodyStream]) -> None:
+        self._file = file
+        self._streams = streams
+        self._next: int | None = None
+        self._run = 0
+        self._patience = 1
+        self.stream: BodyStream | None = None
+
+    async def fetch(self, start: int, end: int, run: int | None = None) -> list[bytes]:
+        """The bytes from ``start`` up to ``end`` in pieces, fewer only where the file ends.
+
+        Parameters
+        ----------
+        run
+            how many reads in a row went before this one, where the caller counts reads;
+            more than asked for may then be returned. Otherwise fetches are counted.
+        """
+        most = None if run is not None else end - start
+        if run is None:
+            run = self._run = self._run + 1 if start == self._next else 0
+        self._next = end
+        # taken out while it is used: fetches of other threads make requests of their own
+        stream, self.stream = self.stream, None
+        if stream is not None and not stream.inherited:
+            parts = await self._continued(stream, start, end - start, most)
+            if parts is not None:
+                return parts
+        if run >= self._patience:
+            size = self._file.size
+            if (size is None or size - start > max(end - start, GULP)) and await self._room():
+                return await self._begun(start, end, most)
+            if most is None and size is not None:
+                end = min(size, end + min(self._file.blocksize, GULP, (end - start) << min(run, 6)))
+        return [await self.exactly(start, end)]
+
+    async def _continued(
+        self, stream: BodyStream, start: int, least: int, most: int | None
+    ) -> list[bytes] | None:
+        """Bytes of a stream that is under way; None if they are not to be had from it."""
+        if 0 <= start - stream.position <= GAP and not stream.done:
+            try:
+                await stream.skip(start - stream.position)
+                # the longer it is read, the more at a time
+                wanted = max(least, min(GULP, stream.delivered)) if most is None else least
+                parts = await stream.parts(wanted, most)
+            except _BROKEN as error:
+                logger.debug("reading ahead in %s broke off: %s", shown(self._file.url), error)
+            else:
+                size = self._file.size
+                if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
+                    self._keep(stream)
+                    return parts
+        elif stream.delivered < GULP:
+            self._patience = min(8, self._patience * 2)
+        stream.close()
+        self._streams.discard(stream)
+        return None
+
+    def _keep(self, stream: BodyStream) -> None:
+        if stream.done or self.stream is not None:
+            stream.close()
+            self._streams.discard(stream)
+        else:
+            self.stream = stream
+            self._streams.add(stream)
+
+    async def _room(self) -> bool:
+        connector = (await self._file._session_here()).connector
+        bounds = [STREAMS]
+        if connector is not None:
+            bounds += [limit // 4 for limit in (connector.limit, connector.limit_per_host) if limit]
+        return len(self._streams) < min(bounds)
+
+    async def _request(self, start: int, end: int | None) -> aiohttp.ClientResponse:
+        session = await self._file._session_here()
+        options = patient(session, ranged(self._file.kwargs, range_value(start, end)))
+        response = await session.get(self._file._request_url(), **options)
+        try:
+            if response.status != 416:
+                raise_for_status(response, self._file.url)
+            if response.status == 200 and start > 0:
+                raise ValueError(
+                    f"the server of {shown(self._file.url)} ignores requests for a part of the file;"
+                    " open it with block_size=0 to read it from its beginning to its end"
+                )
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
+        response = await self._request(start, self._file.size)
+        if response.status == 416:
+            response.close()
+            return []
+        if response.status == 206:
+            check_range(response, self._file.url, start, self._file.size)
+        stream = BodyStream(response, self._file.url, start)
+        parts = await self._continued(stream, start, end - start, most)
+        return parts if parts is not None else [await self.exactly(start, end)]
+
+    async def exactly(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, by one request for them."""
+        response = await self._request(start, end)
+        if response.status == 200:  # the whole file, whether asked for or not
+            stream = BodyStream(response, self._file.url)
+            data = await stream.take(end, end)
+            self._keep(stream)
+            return data
+        async with response:
+            return await read_part(response, self._file.url, start, end)
+
+    async def rest(self, head: bytes) -> bytes:
+        """The whole file, of which ``head`` is there already."""
+        size = self._file.size
+        if size is not None and len(head) >= size:
+            return head
+        session = await self._file._session_here()
+        options = self._file.kwargs
+        if size is not None:
+            options = ranged(options, range_value(len(head), size))
+        async with session.get(self._file._request_url(), **options) as response:
+            if size is not None and response.status == 416:
+                return head
+            raise_for_status(response, self._file.url)
+            body = Body(response, self._file.url)
+            if response.status != 206:
+                return await (body.rest() if size is None else body.take(size, size))
+            check_range(response, self._file.url, len(head), size)
+            return await body.rest(head)
+
+    def take_over(self, stream: BodyStream) -> None:
+        """Read from a response that began with the file, if there is room for one more."""
+        if len(self._streams) < STREAMS:
+            self._keep(stream)
+        else:
+            stream.close()
+
+    def drop(self) -> None:
+        """Give up the stream, from any thread."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+            self._streams.discard(stream)
+
+
+class AheadCache(BytesCache):
+    """The bytes around the last read, in the pieces in which `Ahead` brings them.
+
+    Parameters
+    ----------
+    fetcher
+        ``fetcher(start, end, run)``: as `Ahead.fetch`.
+    """
+
+    start: int  # never None here, nor is end
+    end: int
+    fetcher: Callable[..., Any]
+
+    def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int, trim: bool = True) -> None:
+        super().__init__(blocksize, fetcher, size, trim)
+        self.start = self.end = 0
+        self._pieces: deque[bytes] = deque()  # those from start to end, none empty
+        self._last: int | None = None
+        self._run = 0
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def put(self, start: int, data: bytes) -> None:
+        """Keep bytes that came by another way."""
+        self._pieces.clear()
+        self._pieces.append(data)
+        self.start, self.end = start, start + len(data)
+
+    def head(self) -> bytes:
+        """What is kept of the beginning of the file."""
+        return joined(list(self._pieces)) if self.start == 0 else b""
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        start = start or 0
+        end = self.size if end is None else min(end, self.size)
+        if start >= end:
+            return b""
+        self._run = self._run + 1 if start == self._last else 0
+        self._last = end
+        pieces = self._pieces
+        if not self.start <= start <= self.end:
+            pieces.clear()
+            self.start = self.end = start
+        elif end <= self.end:
+            self.hit_count += 1
+        if end > self.end:
+            self.miss_count += 1
+            # kept from where this read begins, so that going back within it costs nothing
+            while pieces and self.start + len(pieces[0]) <= start:
+                self.start += len(pieces.popleft())
+            wanted = end
+            if not self._run:
+                wanted = min(self.size, max(end, min(end + self.blocksize, self.end + LITTLE)))
+            for piece in self.fetcher(self.end, wanted, self._run):
+                if piece:
+                    pieces.append(piece)
+                    self.end += len(piece)
+                    self.total_requested_bytes += len(piece)
+        at, count = start - self.start, end - start
+        if pieces and at + count <= len(pieces[0]):
+            return pieces[0][at:at + count]
+        return _cut(pieces, at, count)
+
+
+def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
+    """``count`` bytes from ``at`` on of what the pieces are together."""
+    found: list[Any] = []
+    for piece in pieces:
+        if at >= len(piece):
+            at -= len(piece)
+            continue
+        part = memoryview(piece)[at:at + count]
+        found.append(part)
+        at = 0
+        count -= len(part)
+        if not count:
+            break
+    return b"".join(found)

@@ -1,0 +1,383 @@
+"""Files over HTTP: random access by ranges, and the two that only read on.
+
+Whatever a file needs of a session or a loop it takes from its filesystem at the time of
+use, so that after a fork it works on the child's.  Its position and the blocks it holds
+stay; a response that it was reading is the parent's and is dropped untouched.  A file
+that consists of nothing but such a response cannot be resumed: it raises `ForkError`.
+
+Responses live on the loop; the methods of the blocking files are called from any other
+thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import aiohttp
+
+from fsspec._fork import hooks
+from fsspec.asyn import AbstractAsyncStreamedFile, sync
+from fsspec.caching import AllBytes, BytesCache
+from fsspec.exceptions import ForkError
+from fsspec.implementations._http.ahead import LITTLE, Ahead, AheadCache
+from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._http.requests import ALL, BodyStream, joined, patient, raise_for_status
+from fsspec.spec import AbstractBufferedFile
+
+_PUBLIC = "fsspec.implementations.http"
+
+
+class _Connected:
+    """The loop and the session of a file, in whichever process it is."""
+
+    fs: Any
+    url: str
+    asynchronous: bool
+
+    def _connect(self, loop: Any, session: Any) -> None:
+        self._made_in = hooks.generation
+        self._given_loop = loop
+        self._given_session = session
+
+    @property
+    def loop(self) -> Any:
+        """The event loop of the filesystem."""
+        hooks.check()  # that it has given may be the parent's, should a C library have forked
+        if self._given_loop is not None and self._made_in == hooks.generation:
+            return self._given_loop
+        return self.fs.loop
+
+    @loop.setter
+    def loop(self, loop: Any) -> None:
+        self._given_loop = loop
+
+    @property
+    def session(self) -> Any:
+        """The `aiohttp.ClientSession` requests are made by; a child's own after a fork."""
+        if self._made_in != hooks.generation:
+            return sync(self.loop, self.fs.set_session)
+        return self._given_session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._connect(self._given_loop if self._made_in == hooks.generation else None, session)
+
+    async def _session_here(self) -> Any:
+        given = self._given_session
+        if given is not None and self._made_in == hooks.generation and not given.closed:
+            return given
+        session = await self.fs.set_session()
+        self._connect(None, session)
+        return session
+
+    def _request_url(self) -> Any:
+        return self.fs.encode_url(self.url)
+
+
+class HTTPFile(_Connected, AbstractBufferedFile):
+    """A remote file that can be read anywhere, by requests for ranges.
+
+    Parameters
+    ----------
+    url
+        full URL, with protocol.
+    session
+        the `aiohttp.ClientSession` to use; by default that of the filesystem.
+    block_size
+        bytes that caches work with; None for the default.
+    mode
+        only ``"rb"``.
+    cache_type
+        a name in `fsspec.caching.caches`. The default, ``"bytes"``, reads ahead by one
+        streamed response where reading is in order, and asks for what is wanted elsewhere.
+    size
+        of the file in bytes; None reads all of it at the first read.
+    loop
+        where the session lives; by default that of the filesystem.
+    **kwargs
+        options for each request.
+    """
+
+    __module__ = _PUBLIC
+
+    def __init__(
+        self,
+        fs: Any,
+        url: str,
+        session: aiohttp.ClientSession | None = None,
+        block_size: int | None = None,
+        mode: str = "rb",
+        cache_type: str = "bytes",
+        cache_options: dict[str, Any] | None = None,
+        size: int | None = None,
+        loop: Any = None,
+        asynchronous: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if mode != "rb":
+            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+        self.asynchronous = asynchronous
+        self.url = url
+        self._connect(loop, session)
+        self._details = {"name": url, "size": size, "type": "file"}
+        # some caches fetch as they are made
+        self.fs, self.size, self.kwargs = fs, size, kwargs
+        streams = getattr(fs, "_streams", None)
+        self._ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
+        super().__init__(
+            fs=fs,
+            path=url,
+            mode=mode,
+            block_size=block_size if block_size is not None else "default",
+            cache_type=cache_type,
+            cache_options=cache_options,
+            size=size,
+            **kwargs,
+        )
+        self.size = size
+        if type(self.cache) is BytesCache and size is not None:
+            self.cache = AheadCache(self.blocksize, self._fetch_more, size)
+
+    def read(self, length: int = -1) -> bytes:
+        """Read bytes from the position on.
+
+        Parameters
+        ----------
+        length
+            number of bytes; all that is left where it is negative. The whole of a file
+            that was not read yet is fetched by one request.
+        """
+        if not self.closed and not isinstance(self.cache, AllBytes):
+            whole = length is None or length < 0
+            if self.size is None or whole and self.loc == 0 and self._keeps_all():
+                sync(self.loop, self.async_fetch_all)
+        return super().read(-1 if length is None else length)
+
+    def _keeps_all(self) -> bool:
+        return self._ahead.stream is None and self.cache.name != "none"
+
+    def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
+        """Take over what opening has brought: headers, and the beginning of the file."""
+        self._details = info
+        if isinstance(first, BodyStream):
+            self._ahead.take_over(first)
+        elif first and isinstance(self.cache, AheadCache):
+            self.cache.put(0, first)
+
+    async def async_fetch_all(self) -> None:
+        """Read the whole file by one request, and keep it."""
+        head = self.cache.head() if isinstance(self.cache, AheadCache) else b""
+        data = await self._ahead.rest(head)
+        self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
+        self.size = len(data)
+
+    async def async_fetch_range(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, fewer where the file ends.
+
+        Raises
+        ------
+        ValueError
+            the server ignores ranges, and ``start`` is not 0.
+        """
+        return joined(await self._ahead.fetch(start, end))
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return joined(sync(self.loop, self._ahead.fetch, start, end))
+
+    def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
+        return sync(self.loop, self._ahead.fetch, start, end, run)
+
+    def close(self) -> None:
+        """Close the file, and the response that may be ahead of it."""
+        ahead = getattr(self, "_ahead", None)
+        if ahead is not None:
+            ahead.drop()
+        super().close()
+
+
+class _Streamed(_Connected):
+    """What the files have in common that are one response, from its beginning to its end."""
+
+    closed: bool
+    kwargs: dict[str, Any]
+    loc: int
+    size: int | None
+    _stream: BodyStream | None = None
+
+    @property
+    def r(self) -> aiohttp.ClientResponse | None:
+        """The response."""
+        return None if self._stream is None else self._stream.response
+
+    async def _begin(self) -> BodyStream:
+        session = await self._session_here()
+        options = patient(session, self.kwargs)
+        response = await session.get(self._request_url(), **options)
+        try:
+            raise_for_status(response, self.url)
+        except BaseException:
+            response.close()
+            raise
+        return BodyStream(response, self.url)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError(f"the file {shown(self.url)} is closed")
+        if self._stream is not None and self._stream.inherited:
+            raise ForkError(
+                f"the response that is read as {shown(self.url)}, which cannot be resumed: open it again",
+                hooks.owner_pid(self._made_in),
+            )
+
+
+class HTTPStreamFile(_Streamed, AbstractBufferedFile):
+    """A remote file read from its beginning to its end, where the server offers no more.
+
+    The request is made when the file is opened. Not to be used in a forked child:
+    reading there raises `ForkError`.
+
+    Parameters
+    ----------
+    response
+        an answer that has already arrived, if there is one.
+    """
+
+    __module__ = _PUBLIC
+
+    def __init__(
+        self,
+        fs: Any,
+        url: str,
+        mode: str = "rb",
+        loop: Any = None,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        response: BodyStream | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if mode != "rb":
+            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+        self.asynchronous = bool(kwargs.pop("asynchronous", False))
+        self.url = url
+        self._connect(loop, session)
+        self._details = {"name": url, "size": None}
+        self._stream = response
+        self._left = b""
+        super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
+        if response is None:
+            self._stream = sync(self.loop, self._begin)
+
+    def read(self, num: int = -1) -> bytes:
+        """Read on.
+
+        Raises
+        ------
+        OSError
+            the response ended before its time.
+        ForkError
+            the file was opened in the process that this one was forked from.
+        """
+        self._check_open()
+        if num is None or num < 0:
+            self._left += self._take(ALL, None)
+            return self._give(len(self._left))
+        lacking = num - len(self._left)
+        if lacking > 0:
+            self._left += self._take(lacking, max(lacking, LITTLE))
+        return self._give(num)
+
+    def _take(self, least: int, most: int | None) -> bytes:
+        if self._stream is None or self._stream.done:
+            return b""
+        return sync(self.loop, self._stream.take, least, most)
+
+    def _give(self, num: int) -> bytes:
+        data, self._left = self._left[:num], self._left[num:]
+        self.loc += len(data)
+        return data
+
+    def readinto(self, b: Any) -> int:
+        """Read on into a buffer; the number of bytes."""
+        view = memoryview(b).cast("B")
+        data = self.read(len(view))
+        view[:len(data)] = data
+        return len(data)
+
+    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
+        """Read on up to and with the next ``char``, or to the end."""
+        self._check_open()
+        searched = 0
+        while (found := self._left.find(char, searched)) < 0:
+            searched = max(0, len(self._left) - len(char) + 1)
+            more = self._take(1, blocks or LITTLE)
+            if not more:
+                return self._give(len(self._left))
+            self._left += more
+        return self._give(found + len(char))
+
+    def readline(self) -> bytes:
+        """Read on to the end of the line."""
+        return self.readuntil()
+
+    def seek(self, loc: int, whence: int = 0) -> int:
+        """Only to where the file is already.
+
+        Raises
+        ------
+        ValueError
+            for any other place.
+        """
+        if (loc, whence) == (0, 1) or (loc, whence) == (self.loc, 0):
+            return self.loc
+        raise ValueError(f"{shown(self.url)} is read as it arrives; there is no way to another place in it")
+
+    def close(self) -> None:
+        """Give up the response; silent in a forked child."""
+        if self._stream is not None:
+            self._stream.close()
+        super().close()
+
+
+class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
+    """A remote file read by awaiting, from its beginning to its end.
+
+    The request is made by the first `read`. Not to be used in a forked child: reading
+    there raises `ForkError`.
+    """
+
+    __module__ = _PUBLIC
+
+    def __init__(
+        self,
+        fs: Any,
+        url: str,
+        mode: str = "rb",
+        loop: Any = None,
+        session: aiohttp.ClientSession | None = None,
+        size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if mode != "rb":
+            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+        self.url = url
+        self._connect(loop, session)
+        self._details = {"name": url, "size": size}
+        super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=size, **kwargs)
+        self.size = size
+
+    async def read(self, num: int = -1) -> bytes:
+        """Read on; see `HTTPStreamFile.read`."""
+        self._check_open()
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = await self._begin()
+        data = await (stream.rest() if num is None or num < 0 else stream.take(num, num))
+        self.loc += len(data)
+        return data
+
+    async def close(self) -> None:
+        """Give up the response."""
+        if self._stream is not None:
+            self._stream.close()
+        self._closed = True

@@ -1,0 +1,40 @@
+"""Globbing over URLs, in which a question mark begins the query and is no wildcard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fsspec._plans import Plan, globbing
+from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
+
+
+class URLPattern(globbing.Pattern):
+    """A pattern whose root may have question marks."""
+
+    def __init__(self, url: str, only_folders: bool) -> None:
+        wild = magic_check.search(url)
+        assert wild is not None, url
+        root = url[: url.rfind("/", 0, wild.start()) + 1]
+        super().__init__(literal_question_marks(url[len(root):]), only_folders)
+        self.root = root + self.root
+
+
+def glob(
+    fs: Any,
+    path: str,
+    maxdepth: int | None = None,
+    *,
+    detail: bool = False,
+    withdirs: bool = True,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """The URLs that match; a request for each page that can lead to a match."""
+    only_folders = path.endswith("/")
+    if not has_magic(path):
+        found = yield from globbing._literal(fs, path, False, detail, kwargs)
+    else:
+        pattern = URLPattern(path.rstrip("/"), only_folders)
+        found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, batch_size, kwargs)
+    names = sorted(found)
+    return {name: found[name] for name in names} if detail else names

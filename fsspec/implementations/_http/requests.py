@@ -1,0 +1,342 @@
+"""One HTTP request by aiohttp, and what its answer means.
+
+Owns the errors that answers turn into, and the reading of bodies.  What always holds:
+a body that ends before the server said it would is an error, a range that a server did
+not honour is never taken for the one that was asked for, and the options that a caller
+passed are not changed.
+
+Everything runs on the loop of the session.  A `BodyStream` may be closed or dropped by
+any thread, and by a forked child without effect on anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+from fsspec._fork import hooks
+from fsspec.implementations._http.parsing import content_range, described, range_value, ranged, shown
+
+logger = logging.getLogger("fsspec.http")
+
+BUFFER = 2**18
+"""Bytes from which on the server is made to wait; up to twice as many are held."""
+ALL = 2**63
+"""More bytes than there are."""
+_LARGE = 2**20  # bytes from which on it pays to be careful about copies
+
+
+# errors --------------------------------------------------------------------------
+class HTTPStatusError(aiohttp.ClientResponseError, OSError):
+    """The server refused; ``status`` and ``message`` say how."""
+
+    def __str__(self) -> str:
+        url = shown(self.request_info.real_url)
+        return f"{self.status}, message={self.message!r}, url={url!r} (HTTPFileSystem)"
+
+    def __reduce__(self) -> Any:
+        return _status_error, (type(self), str(self.request_info.real_url), self.status, self.message)
+
+
+class HTTPPermissionError(HTTPStatusError, PermissionError):
+    """The server wants credentials that it was not given (401), or forbids (403)."""
+
+
+class IncompleteResponse(aiohttp.ClientPayloadError, OSError):
+    """A body ended early, or is not what was asked for."""
+
+
+def _status_error(kind: Any, url: str, status: int, message: str) -> HTTPStatusError:
+    import multidict
+    import yarl
+
+    empty: Any = multidict.CIMultiDictProxy(multidict.CIMultiDict())
+    info = aiohttp.RequestInfo(yarl.URL(url), "", empty, yarl.URL(url))
+    return kind(info, (), status=status, message=message)
+
+
+def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
+    """Turn a status of 400 and above into the error that says it.
+
+    Raises
+    ------
+    FileNotFoundError
+        404, 410.
+    PermissionError
+        401, 403.
+    OSError
+        any other; like the one before also an `aiohttp.ClientResponseError`.
+    """
+    status = response.status
+    if status < 400:
+        return
+    if status in (404, 410):
+        raise FileNotFoundError(shown(url))
+    kind: Any = HTTPPermissionError if status in (401, 403) else HTTPStatusError
+    raise kind(
+        response.request_info,
+        response.history,
+        status=status,
+        message=response.reason or "",
+        headers=response.headers,
+    )
+
+
+def _broken(url: Any, error: object) -> IncompleteResponse:
+    return IncompleteResponse(f"the response for {shown(url)} ended early: {error}")
+
+
+def joined(parts: list[bytes]) -> bytes:
+    """The parts in one piece, without a copy where there is one only."""
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+# bodies --------------------------------------------------------------------------
+async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
+    """The whole body."""
+    try:
+        if (response.content_length or 0) > _LARGE:
+            return await Body(response, url).rest()
+        return await response.read()
+    except aiohttp.ClientPayloadError as error:
+        raise _broken(url, error) from error
+
+
+async def read_part(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> bytes:
+    """The bytes from ``start`` up to ``end`` from the answer to a request for them.
+
+    Empty where the file ends before ``start``.  Of a server that ignores ranges, no
+    more than up to ``end`` is read.
+    """
+    if response.status == 416:
+        return b""
+    raise_for_status(response, url)
+    if response.status == 206:
+        check_range(response, url, start, end)
+        data = await read_body(response, url)
+        return data if end is None or len(data) <= end - start else data[: end - start]
+    if end is None:
+        return (await read_body(response, url))[start:]
+    return (await Body(response, url).take(end, end))[start:end]
+
+
+def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> None:
+    """Make sure that a partial answer begins at ``start`` and is as long as it can be."""
+    first, stop, total = content_range(response.headers)
+    if first is None or stop is None:
+        if "Content-Range" in response.headers or response.content_type.startswith("multipart/"):
+            raise IncompleteResponse(f"the server sent a range of {shown(url)} that cannot be understood")
+        return  # not said; the length will tell
+    if first != start:
+        raise IncompleteResponse(f"the server sent {shown(url)} from byte {first} on, not {start}")
+    wanted = total if end is None else end if total is None else min(end, total)
+    if wanted is not None and stop < wanted and total is not None:
+        raise IncompleteResponse(f"the server sent {shown(url)} up to byte {stop}, not {wanted}")
+
+
+class Body:
+    """The body of a response, read in order.
+
+    Attributes
+    ----------
+    position
+        where the next byte to be taken lies in the file.
+    done
+        whether the end was reached, or the response broke.
+    """
+
+    __slots__ = ("_over", "delivered", "done", "position", "response", "url")
+
+    def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
+        self.response = response
+        self.url = url
+        self.position = position
+        self.delivered = 0
+        self.done = False
+        self._over = b""  # what came with the last part and was too much
+
+    async def parts(self, least: int, most: int | None = None) -> list[bytes]:
+        """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came.
+
+        Raises
+        ------
+        IncompleteResponse
+            the body ended before the server said it would.
+        """
+        parts: list[bytes] = []
+        await self._pour(parts.append, least, most)
+        return parts
+
+    async def take(self, least: int, most: int | None = None) -> bytes:
+        """As `parts`, in one piece."""
+        if least <= _LARGE:
+            return joined(await self.parts(least, most))
+        # what has been copied is freed at once, so that the memory is used again
+        into = io.BytesIO()
+        await self._pour(into.write, least, most)
+        return into.getvalue()
+
+    async def rest(self, head: bytes = b"") -> bytes:
+        """``head`` and all that is still to come."""
+        into = io.BytesIO()
+        into.write(head)
+        await self._pour(into.write, ALL, None)
+        return into.getvalue()
+
+    async def _pour(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
+        content = self.response.content
+        part, self._over = self._over, b""
+        got = 0
+        try:
+            while True:
+                if most is not None and got + len(part) > most:
+                    part, self._over = part[: most - got], part[most - got:]
+                if part:
+                    sink(part)
+                    got += len(part)
+                if got >= least or content.at_eof():
+                    break
+                part = (await content.readchunk())[0]  # what came in as it is; read would make a copy
+        except BaseException as error:
+            self.response.close()
+            self.done = True
+            if isinstance(error, aiohttp.ClientPayloadError):
+                raise _broken(self.url, error) from error
+            raise
+        finally:
+            self.position += got
+            self.delivered += got
+        self.done = not self._over and content.at_eof()
+
+    async def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes."""
+        while count > 0 and not self.done:
+            count -= sum(map(len, await self.parts(1, count)))
+
+
+class BodyStream(Body):
+    """A response that outlives its request, held back while nobody reads.
+
+    Its connection is given up by `close`, at its end, or when nobody has it any more. In
+    a forked child it is the parent's: kept, and never touched.
+    """
+
+    __slots__ = ("__weakref__", "_finalizer", "_generation")
+
+    def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
+        super().__init__(response, url, position)
+        self._generation = hooks.generation
+        # it refers to the response, which so is never collected before it was closed
+        self._finalizer = hooks.finalize(self, _let_go, asyncio.get_running_loop(), response)
+        hooks.register(self)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether the response belongs to the process that this one was forked from."""
+        return self._generation != hooks.generation
+
+    def close(self) -> None:
+        """Give the connection up, from any thread; nothing in a forked child."""
+        if not self.inherited:
+            self._finalizer()
+
+    def _after_fork_in_child(self) -> None:
+        hooks.keep(self.response)
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -> None:
+    if asyncio._get_running_loop() is loop:
+        response.close()
+    elif not response.closed:
+        with suppress(RuntimeError):  # the loop is closed: its transports are as well
+            loop.call_soon_threadsafe(response.close)
+
+
+# requests ------------------------------------------------------------------------
+def patient(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a response that is read at the pace of a reader.
+
+    The time that a reader takes between two reads must not count; what is left of the
+    limits is how long the server may keep silent.
+    """
+    given = options.get("timeout", None)
+    if given is None:
+        given = session.timeout
+    if not isinstance(given, aiohttp.ClientTimeout):  # a number of seconds
+        given = aiohttp.ClientTimeout(total=given)
+    timeout = aiohttp.ClientTimeout(
+        total=None,
+        connect=given.connect,
+        sock_connect=given.sock_connect if given.sock_connect is not None else given.total,
+        sock_read=given.sock_read if given.sock_read is not None else given.total,
+    )
+    return {"read_bufsize": BUFFER, **options, "timeout": timeout}
+
+
+async def get_range(
+    session: aiohttp.ClientSession,
+    url: Any,
+    start: int,
+    end: int,
+    file: str | None = None,
+    **kwargs: Any,
+) -> bytes | None:
+    """Fetch the bytes from ``start`` up to ``end``, with one request.
+
+    Parameters
+    ----------
+    file
+        path of an existing local file that gets the bytes, at the same offset.
+    **kwargs
+        for `aiohttp.ClientSession.get`.
+
+    Returns
+    -------
+    bytes or None
+        None where they were written to ``file``.
+    """
+    async with session.get(url, **ranged(kwargs, range_value(start, end))) as response:
+        data = await read_part(response, url, start, end)
+    if file is None:
+        return data
+    with open(file, "r+b") as local:
+        local.seek(start)
+        local.write(data)
+    return None
+
+
+async def _file_info(
+    url: Any, session: aiohttp.ClientSession, size_policy: str = "head", **kwargs: Any
+) -> dict[str, Any]:
+    """What the headers of one request tell of a file; see `described`.
+
+    Parameters
+    ----------
+    size_policy
+        ``"head"`` or ``"get"``: the method. Of a GET the body is not read.
+    """
+    if size_policy not in ("head", "get"):
+        raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')
+    options = {"allow_redirects": True, **kwargs}
+    headers = {"Accept-Encoding": "identity", **(options.pop("headers", None) or {})}
+    request = session.head if size_policy == "head" else session.get
+    async with request(url, headers=headers, **options) as response:
+        raise_for_status(response, url)
+        info = described(response.headers, response.status)
+        info["url"] = str(response.url)
+        return info
+
+
+async def _file_size(
+    url: Any, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
+) -> int | None:
+    if session is not None:
+        return (await _file_info(url, session, *args, **kwargs))["size"]
+    async with aiohttp.ClientSession() as own:
+        return (await _file_info(url, own, *args, **kwargs))["size"]

@@ -1,0 +1,1 @@
+"""Files that are parts of other files."""

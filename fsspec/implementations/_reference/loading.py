@@ -1,0 +1,153 @@
+"""Finding the references of a filesystem, and the filesystems of their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fsspec.core import split_protocol, url_to_fs
+from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._reference.parquet import LazyReferenceMapper
+from fsspec.implementations._reference.spec import Document, decoded
+from fsspec.registry import filesystem, get_filesystem_class
+from fsspec.utils import stringify_path
+
+_DOCUMENTS = (".json", ".jsn")
+
+
+def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: int) -> Any:
+    """The document or the mapper that ``fo`` stands for.
+
+    Parameters
+    ----------
+    fo
+        a document or mapping; or the URL of a JSON file, or of a folder of parquet tables
+    protocol, options
+        of the filesystem that a URL is read from; ``compression`` among the options is that
+        of the file
+    cache_size
+        see `LazyReferenceMapper`
+
+    Raises
+    ------
+    FileNotFoundError
+        if there is nothing at the URL.
+    ValueError
+        if it holds no references.
+    """
+    if isinstance(fo, Mapping):
+        return fo
+    url = stringify_path(fo)
+    if not isinstance(url, str):
+        raise TypeError(
+            f"references are a mapping, or the URL of a file or folder of them; not a {type(fo).__name__}"
+        )
+    options = dict(options)
+    compression = options.pop("compression", None)
+    if protocol is None or "::" in url:
+        fs, path = url_to_fs(url, **options)
+    else:
+        fs = filesystem(protocol, **options)
+        path = fs._strip_protocol(url)
+    if not path.endswith(_DOCUMENTS) and compression is None:
+        if fs.exists(f"{path.rstrip('/')}/.zmetadata"):
+            return LazyReferenceMapper(path, fs, cache_size=cache_size)
+        if fs.isdir(path):
+            raise FileNotFoundError(f"{shown(fo)} is a folder without references: .zmetadata is not there")
+    if compression is None:
+        return decoded(fs.cat_file(path), str(url))
+    with fs.open(path, "rb", compression=compression) as f:
+        return decoded(f.read(), str(url))
+
+
+def references_of(content: Any, overrides: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+    """References by key, and the templates of the document they are from."""
+    if isinstance(content, LazyReferenceMapper):
+        return content, {}
+    document = Document(content, overrides)
+    return document.references, document.templates
+
+
+class Targets:
+    """The filesystems that targets are read from, awaitable ones.
+
+    Parameters
+    ----------
+    asynchronous, loop
+        of the filesystem of references: those of its targets have to be the same
+    options
+        for those that are made
+    """
+
+    def __init__(self, asynchronous: bool, loop: Any, options: Mapping[str, Any]) -> None:
+        self.asynchronous = asynchronous
+        self.loop = loop
+        self.options = options
+
+    def table(
+        self, fs: Any, remote_protocol: str | None, references: Any, target: str | None
+    ) -> dict[str | None, Any]:
+        """Filesystems by protocol; under None that of targets without one."""
+        fss: dict[str | None, Any] = {}
+        plain: Any = None
+        if isinstance(fs, Mapping):
+            for protocol, each in fs.items():
+                fss[protocol] = self.made(protocol, each) if isinstance(each, Mapping) else self.fitting(each)
+        elif fs is not None:
+            plain = self.fitting(fs)
+            names = plain.protocol
+            for name in (names,) if isinstance(names, str) else names:
+                fss[name] = plain
+        elif remote_protocol:
+            plain = fss[remote_protocol] = self.made(remote_protocol, self.options)
+        for protocol in _protocols(references, target):
+            if protocol is not None and protocol not in fss:
+                fss[protocol] = self.made(protocol, self.options)
+        if None not in fss:
+            fss[None] = self.made("file", {}) if plain is None else plain
+        return fss
+
+    def made(self, protocol: str | None, options: Mapping[str, Any]) -> Any:
+        """A filesystem of a protocol."""
+        options = dict(options)
+        if get_filesystem_class(protocol).async_impl:
+            options.setdefault("asynchronous", self.asynchronous)
+            if self.loop is not None and not self.asynchronous:
+                options.setdefault("loop", self.loop)
+        return self.fitting(filesystem(protocol or "file", **options))
+
+    def fitting(self, fs: Any) -> Any:
+        """An instance as one that can be awaited here.
+
+        Raises
+        ------
+        TypeError
+            if it is no filesystem.
+        ValueError
+            if it is awaited on other loops than the one of references.
+        """
+        if not hasattr(fs, "async_impl"):
+            raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")
+        if not fs.async_impl:
+            return filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
+        if fs.asynchronous != self.asynchronous:
+            raise ValueError(
+                f"the targets' filesystem ({type(fs).__name__}) has asynchronous={fs.asynchronous}, that of "
+                f"the references {self.asynchronous}; make both with the same"
+            )
+        return fs
+
+
+def _protocols(references: Any, target: str | None) -> Iterable[str | None]:
+    """Those that are in use; a mapper is not gone through."""
+    known: set[str] = set()
+    if target is not None:
+        known.add(target)
+    if isinstance(references, dict):
+        for value in references.values():
+            if type(value) is list and value and type(value[0]) is str:
+                known.add(value[0])
+    seen: dict[str | None, None] = {}
+    for url in known:
+        seen[split_protocol(url)[0]] = None
+    return seen

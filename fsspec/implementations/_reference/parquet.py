@@ -1,0 +1,515 @@
+"""References in a folder of parquet tables, loaded as they are asked for.
+
+``.zmetadata`` holds the metadata of all arrays and groups, and how many references a table
+has; ``FIELD/refs.N.parq`` the references of an array's chunks, so many a table::
+
+    {"metadata": {".zgroup": {...}, "x/.zarray": {...}, ...}, "record_size": 10000}
+
+A table that is not there has no references.  What is set is kept until a table is full,
+or until `LazyReferenceMapper.flush`; a file is then replaced as a whole, the metadata last.
+
+Any thread may read; one at a time may write.  What was set and not written yet belongs to
+the process that set it: a forked child reads it, and refuses to write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
+from typing import Any
+
+from fsspec._files.replacing import replacing
+from fsspec._fork import hooks
+from fsspec.core import url_to_fs
+from fsspec.exceptions import ForkError
+from fsspec.implementations._reference.layout import Layout
+from fsspec.implementations._reference.parsing import ReferenceNotReachable, parsed, size_of
+from fsspec.implementations._reference.table import Table, check_engine
+from fsspec.utils import stringify_path
+
+_METADATA = ".zmetadata"
+_ADVICE = (
+    "What was set on it and not flushed belongs to the process that made it; make another "
+    "LazyReferenceMapper in this process to write"
+)
+
+Record = tuple[str, int]
+
+
+def write_whole(fs: Any, path: str, data: bytes) -> None:
+    """Write a file at once: it is as before, or whole."""
+    folder = fs._parent(path)
+    if getattr(fs, "local_file", False) is True:
+        os.makedirs(folder, exist_ok=True)
+        with replacing(path) as f:
+            f.write(data)
+        return
+    fs.makedirs(folder, exist_ok=True)
+    fs.pipe_file(path, data)
+
+
+class RefsValuesView(ValuesView):
+    """The references of a `LazyReferenceMapper`, table by table."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        for _, value in self._mapping._pairs():
+            yield value
+
+
+class RefsItemsView(ItemsView):
+    """The keys and references of a `LazyReferenceMapper`, table by table."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return self._mapping._pairs()
+
+
+class LazyReferenceMapper(MutableMapping):
+    """References by key, of which as much is loaded as is asked for.
+
+    Iterating gives all keys that the arrays' shapes allow; asking for one without a
+    reference raises KeyError, and `items` and `values` leave it out.
+
+    Parameters
+    ----------
+    root
+        the folder
+    fs
+        its filesystem, a blocking one; by default that of the URL ``root``
+    out_root
+        the folder to write to, by default the same
+    cache_size
+        how many tables are kept in memory
+    categorical_threshold
+        with so many times more references than different targets in a table, each target is
+        written once in it
+    engine
+        "fastparquet" or "pyarrow"; the other one is used where only that is installed
+
+    Raises
+    ------
+    FileNotFoundError
+        if there are no references at ``root``; `create` makes a place for them.
+    ValueError
+        if their metadata is of no sense.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        fs: Any = None,
+        out_root: str | None = None,
+        cache_size: int = 128,
+        categorical_threshold: int = 10,
+        engine: str = "fastparquet",
+    ) -> None:
+        root = stringify_path(root)
+        if fs is None:
+            fs, root = url_to_fs(root)
+        if fs.async_impl and fs.asynchronous:
+            raise ValueError(f"references at {root!r} are read by blocking calls: give an fs that has them")
+        check_engine(engine)
+        self.fs = fs
+        self.root: str = fs._strip_protocol(root).rstrip("/")
+        self.out_root = fs.unstrip_protocol(self.root) if out_root is None else out_root
+        self.cache_size = cache_size
+        self.cat_thresh = categorical_threshold
+        self.engine = engine
+        self.url = f"{self.root}/{{field}}/refs.{{record}}.parq"
+        self._tables: OrderedDict[Record, Table] = OrderedDict()
+        self._pending: dict[Record, dict[int, Any]] = {}
+        self._layouts: dict[str, Layout | None] = {}
+        self._changed = False
+        self._generation = self._lock_generation = hooks.generation
+        self._lock = threading.Lock()
+        self.zmetadata: dict[str, Any]
+        self.record_size: int
+        self.setup()
+
+    @property
+    def np(self) -> Any:
+        """The module numpy."""
+        import numpy
+
+        return numpy
+
+    @property
+    def pd(self) -> Any:
+        """The module pandas."""
+        import pandas
+
+        return pandas
+
+    def setup(self) -> None:
+        """Read the metadata, again if it was read already."""
+        path = f"{self.root}/{_METADATA}"
+        try:
+            document = json.loads(self.fs.cat_file(path))
+            self.zmetadata = dict(document["metadata"])
+            self.record_size = document["record_size"]
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"no references are at {self.root!r}: {path} is not there") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not describe references: {error!r}") from error
+        if type(self.record_size) is not int or self.record_size < 1:
+            raise ValueError(f"{path}: record_size is {self.record_size!r}, not a number of references")
+        self._layouts.clear()
+
+    @staticmethod
+    def create(
+        root: str,
+        storage_options: dict[str, Any] | None = None,
+        fs: Any = None,
+        record_size: int = 10000,
+        **kwargs: Any,
+    ) -> LazyReferenceMapper:
+        """A mapper without references, in place of one that may be there.
+
+        Parameters
+        ----------
+        root
+            the folder
+        storage_options
+            of its filesystem, where ``fs`` is not given
+        record_size
+            references in each table
+        **kwargs
+            for the class
+
+        Raises
+        ------
+        FileExistsError
+            if the folder holds something that is no references; nothing is removed then.
+        """
+        root = stringify_path(root)
+        if record_size < 1:
+            raise ValueError(f"record_size is {record_size!r}; it is at least 1 reference a table")
+        if fs is None:
+            fs, root = url_to_fs(root, **(storage_options or {}))
+        root = fs._strip_protocol(root).rstrip("/")
+        metadata = f"{root}/{_METADATA}"
+        if fs.exists(root):
+            if not fs.exists(metadata) and fs.ls(root, detail=False):
+                raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
+            fs.rm(root, recursive=True)
+        write_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
+        return LazyReferenceMapper(root, fs, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._pending or self._changed:
+            raise RuntimeError(f"references at {self.root!r} were set and not flushed; flush() them first")
+        how = self.out_root, self.cache_size, self.cat_thresh, self.engine
+        return type(self), (self.root, self.fs, *how)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.root}>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # looking up ----------------------------------------------------------------------
+    def __getitem__(self, key: str) -> Any:
+        if _is_metadata(key):
+            if key == _METADATA:
+                return self._document()
+            return _compact(self.zmetadata[key])
+        record, row = self._place(key)
+        value = self._value(key, record, row)
+        if value is None:
+            where = self._table_path(record)
+            raise KeyError(key, f"row {row} of {where} is none, or that is not there")
+        return value
+
+    def _value(self, key: str, record: Record, row: int) -> Any:
+        pending = self._pending.get(record)
+        if pending is not None and row in pending:
+            return pending[row]
+        return self._table(record, key).reference(row)
+
+    def _layout(self, field: str) -> Layout | None:
+        found = self._layouts.get(field)
+        if found is None and field not in self._layouts:
+            metadata = self.zmetadata.get(f"{field}/.zarray" if field else ".zarray")
+            found = self._layouts[field] = None if metadata is None else Layout(field, metadata)
+        return found
+
+    def _place(self, key: str) -> tuple[Record, int]:
+        """The table of a chunk and the row in it; KeyError where no array has it."""
+        field, _, chunk = key.rpartition("/")
+        while (layout := self._layout(field)) is None and field:
+            field, _, word = field.rpartition("/")
+            chunk = f"{word}/{chunk}"
+        number = None if layout is None else layout.number(chunk)
+        if number is None:
+            raise KeyError(key)
+        return (field, number // self.record_size), number % self.record_size
+
+    def _rows(self, record: Record) -> int:
+        """How many references belong into a table."""
+        layout = self._layout(record[0])
+        assert layout is not None
+        return min(self.record_size, layout.total - record[1] * self.record_size)
+
+    def _table_path(self, record: Record) -> str:
+        return self.url.format(field=record[0], record=record[1]).replace("//refs.", "/refs.")
+
+    def is_loaded(self, key: str) -> bool:
+        """Whether looking a key up asks nobody."""
+        if _is_metadata(key):
+            return True
+        try:
+            record, row = self._place(key)
+        except KeyError:
+            return True
+        return record in self._tables or row in self._pending.get(record, ())
+
+    def _table(self, record: Record, key: str) -> Table:
+        found = self._tables.get(record)
+        if found is not None:
+            return found
+        if self._lock_generation != hooks.generation:  # another thread of the parent may have held it
+            self._lock, self._lock_generation = threading.Lock(), hooks.generation
+        with self._lock:
+            found = self._tables.get(record)
+            if found is None:
+                found = self._loaded(record, key)
+                self._remember(record, found)
+        return found
+
+    def _remember(self, record: Record, table: Table) -> None:
+        self._tables[record] = table
+        while len(self._tables) > max(1, self.cache_size):
+            self._tables.popitem(last=False)
+
+    def _loaded(self, record: Record, key: str) -> Table:
+        path = self._table_path(record)
+        try:
+            return Table.read(self.fs.cat_file(path), self.engine)
+        except FileNotFoundError:
+            return Table.empty()
+        except ForkError:
+            raise
+        except ImportError:
+            raise
+        except Exception as error:  # filesystems and engines have errors of their own, without a base
+            raise ReferenceNotReachable(key, path, "the table of references") from error
+
+    # going through -------------------------------------------------------------------
+    def _arrays(self) -> Iterator[tuple[str, Layout]]:
+        for key in list(self.zmetadata):
+            field, _, name = key.rpartition("/")
+            layout = self._layout(field) if name == ".zarray" else None
+            if layout is not None:
+                yield field, layout
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.zmetadata
+        yield _METADATA
+        for _, layout in self._arrays():
+            yield from layout.keys()
+
+    def __len__(self) -> int:
+        return 1 + len(self.zmetadata) + sum(layout.total for _, layout in self._arrays())
+
+    def _pairs(self) -> Iterator[tuple[str, Any]]:
+        for key in [*self.zmetadata, _METADATA]:
+            yield key, self[key]
+        for field, layout in self._arrays():
+            for number, key in enumerate(layout.keys()):
+                record, row = divmod(number, self.record_size)
+                value = self._value(key, (field, record), row)
+                if value is not None:
+                    yield key, value
+
+    def items(self) -> RefsItemsView:
+        """Keys and references; each table is loaded as its turn comes."""
+        return RefsItemsView(self)
+
+    def values(self) -> RefsValuesView:
+        """References; each table is loaded as its turn comes."""
+        return RefsValuesView(self)
+
+    def listdir(self) -> set[str]:
+        """The paths of all arrays and groups but the root."""
+        found: set[str] = set()
+        for key in self.zmetadata:
+            folder = key.rpartition("/")[0]
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return found
+
+    def ls(self, path: str = "", detail: bool = True) -> list[Any]:
+        """What is in a group or array.
+
+        Parameters
+        ----------
+        detail
+            entries; those of chunks need the tables of the array. Else only paths, those of
+            chunks that have no reference among them.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is nothing of that name
+        """
+        path = path.strip("/")
+        folders, files = self._inside(path)
+        if not folders and not files and path:
+            if path in self:
+                files = [path]
+            else:
+                raise FileNotFoundError(path)
+        if not detail:
+            return sorted([*folders, *files])
+        out: list[dict[str, Any]] = [{"name": p, "type": "directory", "size": 0} for p in folders]
+        for key in files:
+            value = self.get(key)
+            if value is not None:
+                out.append({"name": key, "type": "file", "size": size_of(key, value)})
+        return sorted(out, key=lambda entry: entry["name"])
+
+    def _inside(self, path: str) -> tuple[list[str], list[str]]:
+        """Folders and files in a folder."""
+        known = self.listdir()
+        folders = [folder for folder in known if folder.rpartition("/")[0] == path]
+        files = [key for key in self.zmetadata if key.rpartition("/")[0] == path]
+        if not path:
+            files.append(_METADATA)
+        field = path
+        while (layout := self._layout(field)) is None and field:
+            field = field.rpartition("/")[0]
+        held = layout.inside(path) if layout is not None and (field == path or path not in known) else None
+        if held is not None:
+            folders, files = folders + held[0], files + held[1]
+        return folders, files
+
+    # changing ------------------------------------------------------------------------
+    def _own(self) -> None:
+        if self._generation != hooks.generation:
+            raise ForkError(repr(self), hooks.owner_pid(self._generation), advice=_ADVICE)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._own()
+        if _is_metadata(key):
+            self._set_metadata(key, value)
+            return
+        try:
+            record, row = self._place(key)
+        except KeyError:
+            raise ValueError(
+                f"{key!r} is no chunk of an array at {self.root!r}; the .zarray of one has to be set first"
+            ) from None
+        parsed(key, value, None)  # what makes no sense is refused here
+        pending = self._pending.setdefault(record, {})
+        pending[row] = value
+        if len(pending) >= self._rows(record):
+            self.write(*record)
+
+    def _set_metadata(self, key: str, value: Any) -> None:
+        try:
+            held = value if isinstance(value, dict) else json.loads(value)
+            if not isinstance(held, dict):
+                raise TypeError(f"an object is needed, not a {type(held).__name__}")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the metadata {key!r} cannot be kept: {error}") from error
+        self._changed = True
+        if key == _METADATA:
+            for name, each in held.get("metadata", {}).items():
+                self.zmetadata.setdefault(name, each)
+        else:
+            if key.rpartition("/")[2] == ".zarray":
+                Layout(key.rpartition("/")[0], held)
+            self.zmetadata[key] = held
+        self._layouts.clear()
+
+    def __delitem__(self, key: str) -> None:
+        self._own()
+        if _is_metadata(key):
+            del self.zmetadata[key]
+            self._layouts.clear()
+            self._changed = True
+            return
+        self[key]
+        record, row = self._place(key)
+        self._pending.setdefault(record, {})[row] = None
+
+    def write(
+        self,
+        field: str,
+        record: int,
+        base_url: str | None = None,
+        storage_options: dict[str, Any] | None = None,
+    ) -> None:
+        """Write what was set in one table.
+
+        Parameters
+        ----------
+        field, record
+            the path of the array, and the number of the table
+        base_url, storage_options
+            see `flush`
+
+        Raises
+        ------
+        ForkError
+            in a child of the process that set it.
+        """
+        self._own()
+        fs, root = self._out(base_url, storage_options)
+        key = (field, record)
+        table = self._table(key, f"{field}/refs.{record}")
+        table = table.changed(self._rows(key), self._pending.get(key, {}))
+        blob = table.written(self.engine, self.cat_thresh)
+        folder = f"{root}/{field}" if field else root
+        write_whole(fs, f"{folder}/refs.{record}.parq", blob)
+        if base_url is None:  # elsewhere it is a copy, and what was set is still to be written here
+            self._pending.pop(key, None)
+            self._remember(key, table)
+
+    def flush(self, base_url: str | None = None, storage_options: dict[str, Any] | None = None) -> None:
+        """Write what was set and is not written yet, the metadata last.
+
+        Parameters
+        ----------
+        base_url, storage_options
+            the folder to write to, and options of its filesystem; by default ``out_root``
+
+        Raises
+        ------
+        ForkError
+            in a child of the process that set it.
+        """
+        self._own()
+        for field, record in sorted(self._pending):
+            if self._layout(field) is None:  # the array was removed since
+                del self._pending[field, record]
+            else:
+                self.write(field, record, base_url, storage_options)
+        fs, root = self._out(base_url, storage_options)
+        write_whole(fs, f"{root}/{_METADATA}", self._document())
+        self._changed = False
+
+    def _out(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
+        if base_url is None:
+            return self.fs, self.fs._strip_protocol(self.out_root).rstrip("/")
+        fs, root = url_to_fs(base_url, **(storage_options or {}))
+        return fs, root.rstrip("/")
+
+    def _document(self) -> bytes:
+        return _compact({"metadata": self.zmetadata, "record_size": self.record_size})
+
+
+def _is_metadata(key: str) -> bool:
+    name = key.rpartition("/")[2]
+    return name.startswith(".z") or name == "zarr.json"
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,164 @@
+"""What one reference says, and how it fails.
+
+A reference is a text or bytes (the contents themselves; text that begins with ``base64:``
+is decoded), an object (its JSON text is the contents), or a part of another file: a list
+of its URL alone, for all of it, or of URL, offset and length.
+
+Values only; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from operator import index
+from typing import Any, NamedTuple
+
+from fsspec.implementations._http.parsing import shown
+
+_BASE64 = "base64:"
+_LENGTH_SHOWN = 60  # characters of a value in a message
+
+
+class ReferenceNotReachable(RuntimeError):
+    """The target of a reference could not be read as the reference says.
+
+    Parameters
+    ----------
+    reference
+        the key
+    target
+        the URL it refers to
+    *args
+        what is known of the reason
+
+    Attributes
+    ----------
+    reference, target
+        as above; what the target's filesystem raised is the ``__cause__``
+    """
+
+    def __init__(self, reference: str, target: str | None, *args: Any) -> None:
+        super().__init__(*args)
+        self.reference = reference
+        self.target = target
+
+    def __str__(self) -> str:
+        reasons = "".join(f": {reason}" for reason in self.args)
+        return f"the target {shown(self.target)} of reference {self.reference!r} cannot be read{reasons}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reference, self.target, *self.args)
+
+
+class Part(NamedTuple):
+    """A part of another file; ``start`` and ``end`` are None for all of it."""
+
+    url: str
+    start: int | None
+    end: int | None
+
+
+def parsed(key: str, value: Any, target: str | None) -> bytes | Part:
+    """What a reference says: contents, or where they are.
+
+    Parameters
+    ----------
+    key, value
+        the reference
+    target
+        the URL that stands for one that is None
+
+    Raises
+    ------
+    ValueError
+        if it is none of the forms that there are.
+    """
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return _part(key, value, target)
+    if kind is bytes:
+        return value
+    if isinstance(value, str):
+        return _from_text(key, value)
+    if isinstance(value, dict):
+        return json.dumps(value).encode()
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, (list, tuple)):
+        return _part(key, value, target)
+    raise ValueError(
+        f"reference {key!r} is {_brief(value)}; a text, bytes, an object, [url] or [url, offset, length] "
+        "are what it can be"
+    )
+
+
+def _part(key: str, value: Any, target: str | None) -> Part:
+    if len(value) not in (1, 3):
+        raise ValueError(f"reference {key!r} is {_brief(value)}, neither [url] nor [url, offset, length]")
+    url = value[0]
+    if url is None:
+        url = target
+        if url is None:
+            raise ValueError(
+                f"reference {key!r} names no target, and its filesystem was made without target=, "
+                "which would be the URL of it"
+            )
+    elif not isinstance(url, str):
+        raise ValueError(f"the target of reference {key!r} is {_brief(url)}, not a URL")
+    if len(value) == 1:
+        return Part(url, None, None)
+    try:
+        offset, length = index(value[1]), index(value[2])
+    except TypeError:
+        offset = length = -1
+    if offset < 0 or length < 0:
+        raise ValueError(
+            f"reference {key!r} to {shown(url)} has offset {value[1]!r} and length {value[2]!r}; "
+            "both are numbers of bytes"
+        )
+    return Part(url, offset, offset + length)
+
+
+def _from_text(key: str, value: str) -> bytes:
+    if not value.startswith(_BASE64):
+        return value.encode()
+    try:
+        return b64decode(value[len(_BASE64) :], validate=True)
+    except ValueError as error:
+        raise ValueError(f"the base64 text of reference {key!r} cannot be decoded: {error}") from error
+
+
+def size_of(key: str, value: Any) -> int | None:
+    """The bytes of a reference without asking anybody; None for all of another file."""
+    kind = type(value)
+    if (kind is list or kind is tuple) and len(value) == 3:
+        length = value[2]
+        if type(length) is not int or length < 0:
+            _part(key, value, "")
+        return int(length)
+    said = parsed(key, value, "")
+    return len(said) if isinstance(said, bytes) else None
+
+
+def as_text(value: Any) -> Any:
+    """The form of a reference in a JSON document; reading that gives the same contents."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raw = bytes(value)
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = None
+        if text is not None and not text.startswith(_BASE64):
+            return text
+        return _BASE64 + b64encode(raw).decode()
+    if isinstance(value, (list, tuple)):
+        return [item if item is None or isinstance(item, str) else index(item) for item in value]
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return value
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."

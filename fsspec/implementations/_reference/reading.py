@@ -1,0 +1,370 @@
+"""Reading references: the part of the filesystem that fetches targets.
+
+One reference is read by one request.  Many are planned by `Reads`, and each block of the
+plan is fetched by the filesystem of its target: those that are awaitable together, within
+the batch size; those that block from the caller's thread, or in a loop from one of its
+helpers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec._files.replacing import replacing
+from fsspec._plans.awaiting import get_batch_size, together
+from fsspec._plans.globbing import has_magic
+from fsspec.asyn import AsyncFileSystem, sync
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.core import split_protocol
+from fsspec.implementations._reference import reads
+from fsspec.implementations._reference.loading import Targets
+from fsspec.implementations._reference.parquet import LazyReferenceMapper
+from fsspec.implementations._reference.parsing import Part, parsed
+from fsspec.implementations._reference.reads import Block, Reads
+from fsspec.utils import isfilelike, stringify_path
+
+Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
+"""Keys, and a slice for each where not all are wanted whole."""
+
+
+class ReferenceReading(AsyncFileSystem):
+    """What of `ReferenceFileSystem` reads.
+
+    Attributes
+    ----------
+    references : dict or LazyReferenceMapper
+        by key
+    fss : dict
+        filesystems of targets by protocol, those that block wrapped
+    target, max_gap, max_block
+        as given
+    """
+
+    references: Any
+    fss: dict[str | None, Any]
+    target: str | None
+    max_gap: int
+    max_block: int | None
+    _targets: Targets
+
+    @property
+    def _lazy(self) -> bool:
+        """Whether looking at references may ask somebody for them."""
+        return not isinstance(self.references, dict)
+
+    async def _aside(self, func: Any, *args: Any) -> Any:
+        """Call what may have to load references, without keeping the loop waiting."""
+        return await asyncio.to_thread(func, *args) if self._lazy else func(*args)
+
+    def _said(self, path: str) -> bytes | Part:
+        """What the reference of a path says."""
+        try:
+            value = self.references[path]
+        except KeyError as error:
+            raise reads.missing(path, error) from error
+        return parsed(path, value, self.target)
+
+    def _fs_of(self, url: str) -> Any:
+        protocol = split_protocol(url)[0]
+        found = self.fss.get(protocol)
+        if found is None:
+            found = self.fss[protocol] = self._targets.made(protocol, self._targets.options)
+        return found
+
+    def _source(self, path: str) -> tuple[Any, str | None]:
+        """The filesystem and URL of a path's target; None for both where there is none."""
+        said = self._said(path)
+        return (self._fs_of(said.url), said.url) if isinstance(said, Part) else (None, None)
+
+    # reading one ---------------------------------------------------------------------
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        path = self._strip_protocol(path)
+        said = self._said(path)
+        if isinstance(said, bytes):
+            return said[start:end]
+        source = self._fs_of(said.url)
+        blocking = blocking_of(source)
+        if blocking is None:
+            return sync(self.loop, self._fetch_part, path, said, start, end, kwargs)
+        part = reads.sliced(said, start, end)
+        if said.end is not None and part.start == part.end:
+            return b""
+        with failing(path, said.url):
+            data = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
+        return _complete(path, said, part, data)
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        path = self._strip_protocol(path)
+        references = self.references
+        if isinstance(references, LazyReferenceMapper) and not references.is_loaded(path):
+            said = await asyncio.to_thread(self._said, path)
+        else:
+            said = self._said(path)
+        if isinstance(said, bytes):
+            return said[start:end]
+        return await self._fetch_part(path, said, start, end, kwargs)
+
+    async def _fetch_part(
+        self, path: str, said: Part, start: int | None, end: int | None, kwargs: dict[str, Any]
+    ) -> bytes:
+        part = reads.sliced(said, start, end)
+        if said.end is not None and part.start == part.end:
+            return b""
+        with failing(path, said.url):
+            data = await self._fs_of(said.url)._cat_file(said.url, start=part.start, end=part.end, **kwargs)
+        return _complete(path, said, part, data)
+
+    # reading many --------------------------------------------------------------------
+    def _reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
+        gap = self.max_gap if max_gap is None else max_gap
+        return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
+
+    def _sorted_out(self, plan: Reads) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
+        """The blocks to ask of filesystems that block, by those, and the others, each with its own."""
+        blocking: dict[int, tuple[Any, list[Block]]] = {}
+        awaited: list[tuple[Any, Block]] = []
+        known: dict[str, Any] = {}
+        for block in plan.blocks:
+            source = known.get(block.url)
+            if source is None:
+                try:
+                    source = known[block.url] = self._fs_of(block.url)
+                except (ImportError, OSError, ValueError) as error:
+                    plan.take(block, error)
+                    continue
+            inner = blocking_of(source)
+            if inner is None:
+                awaited.append((source, block))
+            else:
+                blocking.setdefault(id(inner), (inner, []))[1].append(block)
+        return list(blocking.values()), awaited
+
+    async def _fetch_blocks(
+        self,
+        plan: Reads,
+        items: list[tuple[Any, Block]],
+        on_error: str,
+        batch_size: int | None,
+        kwargs: dict[str, Any],
+    ) -> None:
+        async def fetch(item: tuple[Any, Block]) -> None:
+            source, block = item
+            try:
+                data = await source._cat_file(block.url, start=block.start, end=block.end, **kwargs)
+            except Exception as error:  # backends raise their client library's own errors
+                data = error
+            plan.take(block, data)
+            if on_error == "raise":  # what else is under way is given up
+                raised([plan.results[position] for _, _, _, position in block.members])
+
+        await together(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
+
+    def _read_many(
+        self, wanted: Wanted, max_gap: int | None, on_error: str, kwargs: dict[str, Any]
+    ) -> list[Any]:
+        batch_size = kwargs.pop("batch_size", None)
+        plan = self._reads(wanted, max_gap)
+        blocking, awaited = self._sorted_out(plan)
+        if on_error == "raise":
+            raised(plan.results)
+        for source, blocks in blocking:
+            _fetch_blocking(plan, source, blocks, kwargs)
+        if awaited:
+            sync(self.loop, self._fetch_blocks, plan, awaited, on_error, batch_size, kwargs)
+        return raised(plan.results) if on_error == "raise" else plan.results
+
+    async def _read_many_async(
+        self,
+        wanted: Wanted,
+        max_gap: int | None,
+        on_error: str,
+        batch_size: int | None,
+        kwargs: dict[str, Any],
+    ) -> list[Any]:
+        plan = await self._aside(self._reads, wanted, max_gap)
+        blocking, awaited = self._sorted_out(plan)
+        if on_error == "raise":
+            raised(plan.results)
+        for source, blocks in blocking:
+            await asyncio.to_thread(_fetch_blocking, plan, source, blocks, kwargs)
+        if awaited:
+            await self._fetch_blocks(plan, awaited, on_error, batch_size, kwargs)
+        return raised(plan.results) if on_error == "raise" else plan.results
+
+    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        given = stringify_path(path)
+        paths = self._literal(given, recursive)
+        if paths is None:
+            paths = self._files(self.expand_path(given, recursive=recursive), recursive)
+        if _is_single(given, paths) and not recursive and on_error == "raise":
+            kwargs.pop("batch_size", None)
+            return self.cat_file(paths[0], **kwargs)
+        results = self._read_many((paths, None), None, on_error, kwargs)
+        return _by_path(given, paths, results, on_error)
+
+    async def _cat(
+        self,
+        path: Any,
+        recursive: bool = False,
+        on_error: str = "raise",
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        given = stringify_path(path)
+        paths = self._literal(given, recursive)
+        if paths is None:
+            paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
+        if _is_single(given, paths) and not recursive and on_error == "raise":
+            return await self._cat_file(paths[0], **kwargs)
+        results = await self._read_many_async((paths, None), None, on_error, batch_size, kwargs)
+        return _by_path(given, paths, results, on_error)
+
+    def cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        return self._read_many(self._slices(paths, starts, ends), max_gap, on_error, kwargs)
+
+    async def _cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        batch_size: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        wanted = self._slices(paths, starts, ends)
+        return await self._read_many_async(wanted, max_gap, on_error, batch_size, kwargs)
+
+    def _literal(self, path: Any, recursive: bool) -> list[str] | None:
+        """Paths that need no expanding, as keys; None for patterns and folders."""
+        given = [path] if isinstance(path, str) else list(map(stringify_path, path))
+        if recursive or any(map(has_magic, given)):
+            return None
+        return list(dict.fromkeys(map(self._strip_protocol, given)))
+
+    def _files(self, paths: list[str], recursive: bool) -> list[str]:
+        return [p for p in paths if not self.isdir(p)] if recursive else paths
+
+    def _slices(self, paths: list[str], starts: Any, ends: Any) -> Wanted:
+        if not isinstance(paths, list):
+            raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+        firsts = starts if isinstance(starts, list) else [starts] * len(paths)
+        lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+        if not len(paths) == len(firsts) == len(lasts):
+            raise ValueError(f"{len(paths)} paths need as many starts and ends: {len(firsts)}, {len(lasts)}")
+        return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
+
+    # to this machine -----------------------------------------------------------------
+    def get_file(
+        self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+    ) -> None:
+        rpath = self._strip_protocol(rpath)
+        if self.isdir(rpath):
+            os.makedirs(lpath, exist_ok=True)
+            return
+        said = self._said(rpath)
+        if isinstance(said, Part) and said.end is None:
+            source = self._fs_of(said.url)
+            with failing(rpath, said.url):
+                (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
+            return
+        _save(self.cat_file(rpath, **kwargs), lpath, callback)
+
+    async def _get_file(
+        self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+    ) -> None:
+        rpath = self._strip_protocol(rpath)
+        if await self._isdir(rpath):
+            os.makedirs(lpath, exist_ok=True)
+            return
+        said = await self._aside(self._said, rpath)
+        if isinstance(said, Part) and said.end is None:
+            with failing(rpath, said.url):
+                await self._fs_of(said.url)._get_file(said.url, lpath, callback=callback, **kwargs)
+            return
+        _save(await self._cat_file(rpath, **kwargs), lpath, callback)
+
+
+class failing:
+    """What a target's filesystem raises in this block becomes the error of a reference."""
+
+    __slots__ = ("key", "url")
+
+    def __init__(self, key: str, url: str | None) -> None:
+        self.key = key
+        self.url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, Exception):
+            made = reads.failed(self.key, self.url or "", error)
+            if made is not error:
+                raise made from error
+
+
+def _complete(path: str, said: Part, part: Part, data: bytes) -> bytes:
+    """Bytes of a part, of which none may be lacking."""
+    if said.end is None or len(data) == part.end - part.start:  # type: ignore[operator]
+        return data
+    raise reads.short(path, part, len(data))
+
+
+def blocking_of(source: Any) -> Any:
+    """The filesystem that blocks behind an awaitable one; None where there is none."""
+    return getattr(source, "sync_fs", None)
+
+
+def _fetch_blocking(plan: Reads, source: Any, blocks: list[Block], kwargs: dict[str, Any]) -> None:
+    urls = [block.url for block in blocks]
+    starts, ends = [block.start for block in blocks], [block.end for block in blocks]
+    answers = source.cat_ranges(urls, starts, ends, on_error="return", **kwargs)
+    for block, data in zip(blocks, answers):
+        plan.take(block, data)
+
+
+def _save(data: bytes, lpath: Any, callback: Callback) -> None:
+    callback.set_size(len(data))
+    if isfilelike(lpath):
+        lpath.write(data)
+    else:
+        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        with replacing(lpath) as f:
+            f.write(data)
+    callback.absolute_update(len(data))
+
+
+def _is_single(given: Any, paths: list[str]) -> bool:
+    return isinstance(given, str) and len(paths) == 1 and not has_magic(given)
+
+
+def raised(results: list[Any]) -> list[Any]:
+    """The results, if none of them is an error; else the first is raised."""
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def _by_path(given: Any, paths: list[str], results: list[Any], on_error: str) -> Any:
+    """What `cat` returns for results of paths."""
+    found: Mapping[str, Any] = dict(zip(paths, results))
+    if on_error == "omit":
+        return {p: data for p, data in found.items() if not isinstance(data, BaseException)}
+    if _is_single(given, paths):
+        return results[0]
+    return found

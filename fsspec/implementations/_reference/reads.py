@@ -1,0 +1,180 @@
+"""Reading many references with few requests.
+
+`Reads` takes the references that are wanted, has ready the contents that they are
+themselves, and joins the parts of other files into blocks, each to be fetched at once.
+Fetching is the filesystem's; it hands every block, or the error in its place, back, and
+the parts are cut out of it then, so that no block is kept.
+
+A part that comes short is an error: a reference that reaches past the end of its target
+is wrong, or the target is not the file that it was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fsspec._paths.ranges import cut, merge_offset_ranges
+from fsspec.exceptions import ForkError
+from fsspec.implementations._reference.parsing import Part, ReferenceNotReachable, parsed
+
+Range = tuple[str, int, int, int]
+"""A part that is wanted: URL, start, end, and its position among the wanted."""
+
+
+class Block(NamedTuple):
+    """What is fetched at once: a range of a target, and the parts in it.
+
+    All of a target, or a slice counted from its end, is a block whose parts have no range
+    (both ends are 0): each is the whole block.
+    """
+
+    url: str
+    start: int | None
+    end: int | None
+    members: list[Range]
+
+
+def sliced(said: Part, start: int | None, end: int | None) -> Part:
+    """A slice of a part, as a part; of a whole file the target's filesystem makes it."""
+    if said.start is None or said.end is None:
+        return Part(said.url, start, end)
+    if start is None and end is None:
+        return said
+    first, last = cut(said.end - said.start, start, end)
+    return Part(said.url, said.start + first, said.start + last)
+
+
+def failed(key: str, url: str, error: BaseException) -> BaseException:
+    """The error to raise where a target's filesystem raised ``error``."""
+    if isinstance(error, (ForkError, ReferenceNotReachable)):
+        return error
+    made = ReferenceNotReachable(key, url)
+    made.__cause__ = error
+    return made
+
+
+def short(key: str, part: Part, got: int) -> ReferenceNotReachable:
+    """The error for a part of which the target had only so many bytes."""
+    assert part.start is not None and part.end is not None
+    reason = f"{got} of {part.end - part.start} bytes at offset {part.start} came"
+    return ReferenceNotReachable(key, part.url, reason)
+
+
+class Reads:
+    """What has to be read for some references.
+
+    Parameters
+    ----------
+    keys
+        of the references
+    slices
+        start and end for each, where not all are wanted whole
+    lookup
+        gives the reference of a key, or raises KeyError
+    target
+        see `parsed`
+    max_gap, max_block
+        see `fsspec.utils.merge_offset_ranges`
+
+    Attributes
+    ----------
+    results : list
+        bytes or an exception for each of ``keys``, when all blocks were given back
+    blocks : list of Block
+        what to fetch
+    """
+
+    def __init__(
+        self,
+        keys: list[str],
+        slices: list[tuple[int | None, int | None]] | None,
+        lookup: Callable[[str], Any],
+        target: str | None,
+        max_gap: int,
+        max_block: int | None,
+    ) -> None:
+        self.keys = keys
+        self.results: list[Any] = [None] * len(keys)
+        self.blocks: list[Block] = []
+        self._ranges: list[Range] = []
+        self._wholes: dict[Part, Block] = {}
+        add = self._ranges.append
+        for position, key in enumerate(keys):
+            try:
+                value = lookup(key)
+                if slices is None and type(value) is list and len(value) == 3:
+                    # the usual one, without a detour: there may be hundreds of thousands
+                    url, offset, length = value
+                    if type(url) is str and type(offset) is type(length) is int and offset >= 0 < length:
+                        add((url, offset, offset + length, position))
+                        continue
+                self._place(position, parsed(key, value, target), slices)
+            except KeyError as error:
+                self.results[position] = missing(key, error)
+            except (OSError, RuntimeError, ValueError) as error:
+                self.results[position] = error
+        self.blocks += self._wholes.values()
+        if self._ranges:
+            self._ranges.sort()
+            self._join(max_gap, max_block)
+
+    def _place(
+        self, position: int, said: bytes | Part, slices: list[tuple[int | None, int | None]] | None
+    ) -> None:
+        start, end = (None, None) if slices is None else slices[position]
+        if isinstance(said, bytes):
+            self.results[position] = said[start:end]
+            return
+        part = sliced(said, start, end)
+        if said.end is None:
+            block = self._wholes.setdefault(part, Block(*part, []))
+            block.members.append((part.url, 0, 0, position))
+        elif part.start == part.end:
+            self.results[position] = b""
+        else:
+            assert part.start is not None and part.end is not None
+            self._ranges.append((part.url, part.start, part.end, position))
+
+    def _join(self, max_gap: int, max_block: int | None) -> None:
+        ranges = self._ranges
+        urls, starts, ends, _ = map(list, zip(*ranges))
+        joined = zip(*merge_offset_ranges(urls, starts, ends, max_gap, max_block, sort=False))
+        at, count = 0, len(ranges)
+        for url, start, last in joined:
+            # they were joined in this very order, so what does not fit begins the next block
+            begin = at
+            while at < count and ends[at] <= last and starts[at] >= start and urls[at] == url:
+                at += 1
+            self.blocks.append(Block(url, start, last, ranges[begin:at]))
+
+    def take(self, block: Block, data: Any) -> None:
+        """Cut the parts out of a block that was fetched; an exception stands for all of them."""
+        results = self.results
+        if isinstance(data, BaseException):
+            for _, _, _, position in block.members:
+                results[position] = failed(self.keys[position], block.url, data)
+            return
+        if block.members[0][2] == 0:
+            for _, _, _, position in block.members:
+                results[position] = data
+            return
+        origin = block.start or 0
+        available = origin + len(data)
+        if len(block.members) == 1 and available == block.end:
+            results[block.members[0][3]] = data
+            return
+        for url, start, end, position in block.members:
+            if end <= available:
+                results[position] = data[start - origin : end - origin]
+            else:
+                got = max(0, available - start)
+                results[position] = short(self.keys[position], Part(url, start, end), got)
+
+
+def missing(key: str, error: KeyError) -> FileNotFoundError:
+    """The error for a key without a reference; a second argument of KeyError says why."""
+    why = error.args[1:]
+    made = FileNotFoundError(f"{key}: {why[0]}" if why else key)
+    made.__cause__ = error
+    return made

@@ -1,0 +1,189 @@
+"""Tables of references in parquet: reading and writing one.
+
+A table has the columns ``path``, ``offset``, ``size`` and ``raw``, and a row for each
+chunk, whether there is a reference or not.  A row with bytes in ``raw`` is the contents
+themselves; one with neither is no reference; one whose offset and size are 0 is all of a
+file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec.implementations._reference.parsing import Part, parsed
+
+_COLUMNS = ("path", "offset", "size", "raw")
+
+
+class Table:
+    """Rows of references, as columns."""
+
+    __slots__ = _COLUMNS
+
+    def __init__(self, path: Any, offset: Any, size: Any, raw: Any) -> None:
+        self.path = path
+        self.offset = offset
+        self.size = size
+        self.raw = raw
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> Table:
+        return cls([None] * rows, [0] * rows, [0] * rows, [None] * rows)
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def reference(self, row: int) -> Any:
+        """The reference of a row; None where there is none."""
+        if row >= len(self.path):
+            return None
+        raw = self.raw[row]
+        if isinstance(raw, (bytes, str)):
+            return raw
+        path = self.path[row]
+        if not isinstance(path, str) or not path:  # a missing value has many forms
+            return None
+        offset, size = int(self.offset[row]), int(self.size[row])
+        return [path, offset, size] if offset or size else [path]
+
+    def changed(self, rows: int, values: Mapping[int, Any]) -> Table:
+        """A copy with so many rows, and references in some of them replaced; None for none."""
+        lack = rows - len(self)
+        made = Table(
+            [*self.path, *[None] * lack],
+            [*self.offset, *[0] * lack],
+            [*self.size, *[0] * lack],
+            [*self.raw, *[None] * lack],
+        )
+        for row, value in values.items():
+            said = None if value is None else parsed(str(row), value, None)
+            made.path[row], made.offset[row], made.size[row], made.raw[row] = _row(said)
+        return made
+
+    @classmethod
+    def read(cls, blob: bytes, engine: str) -> Table:
+        """The table that parquet bytes hold.
+
+        Raises
+        ------
+        ValueError
+            if they hold no such table; the engine has its own errors for what is no parquet.
+        """
+        columns = _ENGINES[_installed(engine)][0](blob)
+        lacking = [name for name in _COLUMNS if name not in columns]
+        if lacking:
+            raise ValueError(f"it has no column {', '.join(lacking)}")
+        return cls(*(columns[name] for name in _COLUMNS))
+
+    def written(self, engine: str, threshold: float) -> bytes:
+        """The table as parquet.
+
+        Parameters
+        ----------
+        threshold
+            if there are so many times more rows than different paths, these are written once each
+        """
+        path = [p if isinstance(p, str) else None for p in self.path]
+        raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
+        different = len({p for p in path if p is not None})
+        once = different > 0 and len(self) / different >= threshold
+        out = _Kept()
+        _ENGINES[_installed(engine)][1](out, path, self.offset, self.size, raw, once)
+        return out.getvalue()
+
+
+class _Kept(io.BytesIO):
+    """Bytes that are still there when an engine has closed the file."""
+
+    def close(self) -> None:
+        pass
+
+
+def _read_fastparquet(blob: bytes) -> dict[str, Any]:
+    import fastparquet
+    import numpy
+
+    frame = fastparquet.ParquetFile(io.BytesIO(blob)).to_pandas()
+    return {name: numpy.asarray(frame[name], dtype=_DTYPES[name]) for name in _COLUMNS if name in frame}
+
+
+def _write_fastparquet(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+    import fastparquet
+    import pandas
+
+    columns = {
+        "path": pandas.Series(path, dtype=object).astype("category" if once else object),
+        "offset": pandas.Series(offset, dtype="int64"),
+        "size": pandas.Series(size, dtype="int64"),
+        "raw": pandas.Series(raw, dtype=object),
+    }
+    fastparquet.write(
+        "refs.parq",
+        pandas.DataFrame(columns),
+        compression="ZSTD",
+        write_index=False,
+        stats=False,
+        has_nulls=["path", "raw"],
+        object_encoding={"raw": "bytes", "path": "utf8"},
+        open_with=lambda name, mode: out,
+    )
+
+
+def _read_pyarrow(blob: bytes) -> dict[str, Any]:
+    import pyarrow
+    from pyarrow import parquet
+
+    table = parquet.read_table(pyarrow.BufferReader(blob))
+    names = [name for name in _COLUMNS if name in table.column_names]
+    return {name: table[name].to_pylist() for name in names}
+
+
+def _write_pyarrow(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    paths = pyarrow.array(path, pyarrow.string())
+    columns = {
+        "path": paths.dictionary_encode() if once else paths,
+        "offset": pyarrow.array(map(int, offset), pyarrow.int64()),
+        "size": pyarrow.array(map(int, size), pyarrow.int64()),
+        "raw": pyarrow.array(raw, pyarrow.binary()),  # also where it is empty: readers ask its type
+    }
+    parquet.write_table(pyarrow.table(columns), out, compression="zstd")
+
+
+_DTYPES = {"path": object, "raw": object, "offset": "int64", "size": "int64"}
+_ENGINES = {
+    "fastparquet": (_read_fastparquet, _write_fastparquet),
+    "pyarrow": (_read_pyarrow, _write_pyarrow),
+}
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine that is not known."""
+    if engine not in _ENGINES:
+        raise ValueError(f"the engine {engine!r} is not known; there are: {', '.join(_ENGINES)}")
+
+
+def _installed(engine: str) -> str:
+    """The engine, or the other one if only that is installed: they read each other's tables."""
+    from importlib.util import find_spec
+
+    for name in sorted(_ENGINES, key=engine.__ne__):
+        if find_spec(name) is not None:
+            return name
+    raise ImportError(f"references in parquet need {' or '.join(_ENGINES)}: pip install {engine}")
+
+
+def _row(said: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]:
+    if said is None:
+        return None, 0, 0, None
+    if isinstance(said, bytes):
+        return None, 0, 0, said
+    if said.start is None or said.end is None:
+        return said.url, 0, 0, None
+    if said.start == said.end:  # a row without size would be all of the file
+        return None, 0, 0, b""
+    return said.url, said.start, said.end - said.start, None

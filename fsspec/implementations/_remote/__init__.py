@@ -1,0 +1,1 @@
+"""Connections of blocking clients: FTP, SFTP, SMB and REST services."""

@@ -1,0 +1,352 @@
+"""One connection to an FTP server, and the transfers made by it.
+
+A `Link` is used by one thread at a time, for the length of an operation. A connection on
+which the server hung up while it was idle is replaced before the next operation; one that
+fails in the middle is given up, and the operation tried once more on a fresh one where
+that can do no harm: never when something was changed, or a transfer had begun.
+
+Every socket is watched (`fsspec._fork.sockets`): in a forked child it is dead, so that whatever
+becomes of a link there, the parent's connection does not know of it.
+"""
+
+from __future__ import annotations
+
+import ftplib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from fsspec._fork import hooks, sockets
+from fsspec.exceptions import ForkError
+
+T = TypeVar("T")
+
+_PUBLIC = "fsspec.implementations.ftp"
+CHUNK = 2**18  # bytes taken off a socket at a time
+LOST = (OSError, EOFError, ftplib.error_proto, ftplib.error_reply)
+REPLIES = (ftplib.error_perm, ftplib.error_temp)
+
+SECURITY_PROTOCOL_MAP: dict[str, Any] = {
+    "tls": ssl.PROTOCOL_TLS,
+    "sslv23": ssl.PROTOCOL_TLS,
+    "tlsv1": ssl.PROTOCOL_TLSv1,
+    "tlsv1_1": ssl.PROTOCOL_TLSv1_1,
+    "tlsv1_2": ssl.PROTOCOL_TLSv1_2,
+}
+_ONLY = {"tlsv1": "TLSv1", "tlsv1_1": "TLSv1_1", "tlsv1_2": "TLSv1_2"}
+
+
+class TransferDone(Exception):
+    """Raised by what takes in a download, when it has enough."""
+
+    __module__ = _PUBLIC
+
+
+class _Watched(ftplib.FTP):
+    """A client whose control connection is watched from its beginning."""
+
+    def connect(
+        self, host: str = "", port: int = 0, timeout: float = -999, source_address: Any = None
+    ) -> str:
+        self.host, self.port = host or self.host, port or self.port
+        if timeout != -999:
+            self.timeout = timeout
+        self.sock = sockets.connect((self.host, self.port), self.timeout)
+        self.af = self.sock.family
+        self.file = self.sock.makefile("r", encoding=self.encoding)
+        self.welcome = self.getresp()
+        return self.welcome
+
+
+class _Explicit(_Watched, ftplib.FTP_TLS):
+    """TLS from the command AUTH on."""
+
+
+class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
+    """TLS from the first byte on, as servers on port 990 speak it."""
+
+    __module__ = _PUBLIC
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._sock: Any = None
+        super().__init__(*args, **kwargs)
+
+    @property
+    def sock(self) -> Any:
+        """The control connection; what is put here is given TLS."""
+        return self._sock
+
+    @sock.setter
+    def sock(self, value: Any) -> None:
+        if value is not None and not isinstance(value, ssl.SSLSocket):
+            value = self.context.wrap_socket(value, server_hostname=self.host)
+        self._sock = value
+
+
+def context(tls: Any, verify: bool | str) -> ssl.SSLContext:
+    """How TLS is spoken; see `FTPFileSystem`."""
+    made = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if not verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if tls in _ONLY:
+        made.minimum_version = made.maximum_version = getattr(ssl.TLSVersion, _ONLY[tls])
+    return made
+
+
+def log_in(
+    host: str,
+    port: int,
+    cred: tuple[str, str, str],
+    timeout: float,
+    encoding: str,
+    tls: bool | str,
+    verify: bool | str,
+) -> ftplib.FTP:
+    """A client that is connected and logged in; parameters as of `FTPFileSystem`.
+
+    Raises
+    ------
+    PermissionError
+        the server does not take the name or password.
+    OSError
+        it cannot be reached, or does not want to.
+    """
+    options: dict[str, Any] = {"timeout": timeout, "encoding": encoding}
+    client: Any
+    if not tls:
+        client = _Watched(**options)
+    else:
+        kind = ImplicitFTPTLS if isinstance(tls, str) else _Explicit
+        client = kind(context=context(tls, verify), **options)
+    try:
+        client.connect(host, port)
+        client.login(*cred)
+        if tls:
+            client.prot_p()
+    except REPLIES as error:
+        client.close()
+        what = PermissionError if str(error)[:2] == "53" else OSError
+        raise what(f"the FTP server {host}:{port} refuses the login: {error}") from None
+    except EOFError as error:
+        client.close()
+        raise ConnectionResetError(f"the FTP server {host}:{port} hung up") from error
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+class Link:
+    """A connection to a server, replaced when it is lost.
+
+    Parameters
+    ----------
+    connect
+        gives a client that is logged in.
+    name
+        of the server, for messages.
+    """
+
+    def __init__(self, connect: Callable[[], ftplib.FTP], name: str) -> None:
+        self._connect = connect
+        self.name = name
+        self.lock = threading.RLock()
+        self.generation = hooks.generation
+        self.ftp: Any = None
+        self.unknown: set[str] = set()  # commands that the server has not
+        self._type = ""
+        self._begun = False
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """See that there is a connection; whether it is a new one."""
+        if self.ftp is not None and self.ftp.sock is not None and not sockets.has_news(self.ftp.sock):
+            return False
+        self.close()
+        self.ftp = self._connect()
+        self._type = ""
+        return True
+
+    def close(self) -> None:
+        """Give up the connection, without a word."""
+        ftp, self.ftp = self.ftp, None
+        if ftp is not None:
+            with suppress(OSError):
+                ftp.close()
+
+    def run(self, operation: Callable[[Any], T], repeat: bool = True) -> T:
+        """What ``operation`` makes of a client.
+
+        Raises
+        ------
+        ftplib.error_perm, ftplib.error_temp
+            the server's refusal.
+        OSError
+            the connection was lost; ``ConnectionError`` where the server ended it.
+        """
+        with self.lock:
+            fresh = self.refresh()
+            try:
+                try:
+                    return self._once(operation)
+                except LOST as error:
+                    if fresh or not repeat or self._begun or isinstance(error, (TimeoutError, _Local)):
+                        raise
+                self.refresh()
+                return self._once(operation)
+            except _Local as error:
+                assert error.__cause__ is not None
+                raise error.__cause__
+            except EOFError as error:
+                raise ConnectionResetError(f"the FTP server {self.name} ended the connection") from error
+            except (ftplib.error_proto, ftplib.error_reply) as error:
+                raise OSError(f"the FTP server {self.name} does not keep to the protocol: {error}") from error
+
+    def _once(self, operation: Callable[[Any], T]) -> T:
+        self._begun = False
+        ftp = self.ftp
+        try:
+            return operation(ftp)
+        except REPLIES as error:
+            if str(error)[:3] == "421":  # it takes leave
+                self._give_up(ftp)
+                raise EOFError(str(error)) from error
+            raise
+        except BaseException as error:
+            self._give_up(ftp)  # what the server says next is an answer to something else
+            if self.generation != hooks.generation and isinstance(error, LOST):
+                raise ForkError(
+                    f"the transfer from or to the FTP server {self.name}",
+                    hooks.owner_pid(self.generation),
+                    advice="It is the parent's, which goes on with it; begin it anew in this process",
+                ) from error
+            raise
+
+    def _give_up(self, ftp: Any) -> None:
+        if ftp is self.ftp:
+            self.close()
+
+    # -- what is done with it ----------------------------------------------------
+
+    def command(self, text: str, repeat: bool = False) -> str:
+        """The answer to one command."""
+        return self.run(lambda ftp: ftp.sendcmd(text), repeat)
+
+    def size(self, path: str) -> int | None:
+        """The bytes of a file; None where the server does not tell."""
+
+        def ask(ftp: Any) -> int | None:
+            self._set_type(ftp, "I")
+            return ftp.size(path)
+
+        if "SIZE" in self.unknown:
+            return None
+        try:
+            return self.run(ask)
+        except ftplib.error_perm as error:
+            if str(error)[:3] not in ("500", "502"):
+                raise
+            self.unknown.add("SIZE")
+            return None
+
+    def _set_type(self, ftp: Any, letter: str) -> None:
+        if self._type != letter:
+            ftp.voidcmd(f"TYPE {letter}")
+            self._type = letter
+
+    def _data(self, ftp: Any, command: str, rest: int = 0) -> Any:
+        host, port = ftp.makepasv()
+        conn: Any = sockets.connect((host, port), ftp.timeout)
+        try:
+            if rest:
+                ftp.sendcmd(f"REST {rest}")
+            self._begun = not command.startswith(("RETR", "MLSD", "LIST"))
+            reply = ftp.sendcmd(command)
+            if reply[0] == "2":  # some say twice that they are ready
+                reply = ftp.getresp()
+            if reply[0] != "1":
+                raise ftplib.error_reply(reply)
+            if isinstance(ftp.sock, ssl.SSLSocket):
+                # many servers insist that both connections are of one session
+                conn = ftp.context.wrap_socket(conn, server_hostname=ftp.host, session=ftp.sock.session)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+    def download(self, command: str, take: Callable[[bytes], Any], start: int = 0, kind: str = "I") -> None:
+        """Give what a command sends to ``take``, part by part, until that raises `TransferDone`."""
+
+        def transfer(ftp: Any) -> None:
+            self._set_type(ftp, kind)
+            conn = self._data(ftp, command, start)
+            done = False
+            with conn:
+                while data := conn.recv(CHUNK):
+                    self._begun = True
+                    try:
+                        take(data)
+                    except TransferDone:
+                        done = True
+                        break
+                    except Exception as error:  # the taker's: no fault of the connection
+                        raise _Local from error
+                if not done:
+                    _end_tls(conn)
+            try:
+                ftp.voidresp()
+            except (*LOST, *REPLIES):
+                if not done:
+                    raise
+                if isinstance(ftp.lastresp, str) and ftp.lastresp[:1] not in ("4", "5"):
+                    self._give_up(ftp)
+
+        self.run(transfer)
+
+    def upload(self, command: str, parts: Iterable[Any], start: int = 0) -> None:
+        """Send ``parts`` by one command."""
+
+        def transfer(ftp: Any) -> None:
+            self._set_type(ftp, "I")
+            conn = self._data(ftp, command, start)
+            whole = False
+            try:
+                for part in _local(parts):
+                    conn.sendall(part)
+                _end_tls(conn)
+                whole = self.generation == hooks.generation
+            finally:
+                if not whole and self.generation == hooks.generation:
+                    # closed in good order it would be a file that ends here
+                    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                conn.close()
+            ftp.voidresp()
+
+        self.run(transfer)
+
+    @property
+    def upload_begun(self) -> bool:
+        """Whether the last operation came to the point where it changes what it writes to."""
+        return self._begun
+
+
+class _Local(OSError):
+    """Around an error on this side of a transfer, which says nothing of the connection."""
+
+
+def _local(parts: Iterable[Any]) -> Iterable[Any]:
+    try:
+        yield from parts
+    except Exception as error:  # the source's
+        raise _Local from error
+
+
+def _end_tls(conn: Any) -> None:
+    if isinstance(conn, ssl.SSLSocket):
+        with suppress(OSError):  # all that was sent has arrived, or the server's answer will say so
+            conn.unwrap()

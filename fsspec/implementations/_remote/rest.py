@@ -1,0 +1,81 @@
+"""What the filesystems over services that speak JSON have in common.
+
+A session whose connections are watched, so that a forked child reaches nobody by them; it
+makes its own when an inherited instance revives.  Answers are read whole, and errors are
+raised as the built-in ones, with the path in their text and nothing of the request: its
+headers and URL may hold a token.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+
+from fsspec.implementations._http.session import watched_session
+from fsspec.spec import AbstractFileSystem
+
+logger = logging.getLogger("fsspec.rest")
+
+_KINDS: dict[int, type[OSError]] = {
+    401: PermissionError,
+    403: PermissionError,
+    404: FileNotFoundError,
+    409: FileExistsError,
+    410: FileNotFoundError,
+}
+
+
+class RestFileSystem(AbstractFileSystem):
+    """Base of the filesystems over such services."""
+
+    _fork_sensitive = True
+    timeout: Any = (60, 60)
+    """Seconds to connect, and to wait for bytes of an answer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.session = watched_session()
+
+    def _request(self, method: str, url: str, path: str, **options: Any) -> requests.Response:
+        """The answer to one request about ``path``, which succeeded and was read."""
+        logger.debug("%s for %r", method, path)
+        try:
+            response = self.session.request(method, url, timeout=self.timeout, **options)
+        except requests.RequestException as error:  # its text has the URL in it
+            kind = TimeoutError if isinstance(error, requests.Timeout) else ConnectionError
+            host = urlsplit(url).hostname
+            raise kind(f"{path!r}: {type(error).__name__} in a request to {host}; try again") from None
+        if response.status_code >= 400:
+            self._raise(response, path)
+        return response
+
+    def _raise(self, response: requests.Response, path: str) -> NoReturn:
+        told = self._told(response)
+        kind = _KINDS.get(response.status_code, OSError)
+        if kind is FileNotFoundError:
+            raise kind(path)
+        text = f"{path!r}: {told or response.reason} (status {response.status_code})"
+        if kind is PermissionError:
+            text += f"; {type(self).__name__} was given credentials that do not allow it, or none"
+        raise kind(text)
+
+    def _told(self, response: requests.Response) -> str:
+        """What the service says of an error, a line of it."""
+        try:
+            found = response.json()
+        except ValueError:
+            return ""
+        message = str(found.get("message") or "") if isinstance(found, dict) else ""
+        return message.partition("\n")[0][:200]
+
+    def _json(self, method: str, url: str, path: str, **options: Any) -> Any:
+        """As `_request`, the answer taken as JSON."""
+        response = self._request(method, url, path, **options)
+        try:
+            return response.json()
+        except ValueError:
+            host = urlsplit(url).hostname
+            raise OSError(f"{path!r}: {host} did not answer with JSON; is it the service meant?") from None

@@ -1,0 +1,249 @@
+"""One SSH connection and the SFTP session on it.
+
+A `Link` is used by one thread at a time, for the length of an operation. Where the server
+hung up, the next operation begins with a new connection; one that was under way is tried
+once more on it if it changes nothing.
+
+paramiko serves a connection by a thread, which a forked child has not: there nothing of
+paramiko's may be called again or finalized, or it would wait for that thread. Therefore
+a link holds every remote file that is open, the child keeps the link for good, and each
+operation begins by asking whose link it is. The socket itself is watched, and dead in the
+child; see `fsspec._fork.sockets`.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import paramiko
+from paramiko.sftp import CMD_DATA, CMD_READ, int64
+
+from fsspec._fork import hooks, sockets
+from fsspec.exceptions import ForkError
+
+T = TypeVar("T")
+
+PACKET = 2**15  # what servers give and take at a time
+UNDER_WAY = 64  # requests for pieces of a file
+LOST = (OSError, EOFError, paramiko.SSHException)
+
+
+def log_in(host: str, options: dict[str, Any], policy: Any) -> paramiko.SSHClient:
+    """A client that is connected and logged in."""
+    client = paramiko.SSHClient()
+    client.load_system_host_keys()
+    client.set_missing_host_key_policy(policy)
+    options = dict(options)
+    sock = options.get("sock")
+    if sock is None:
+        sock = options["sock"] = sockets.connect((host, options.get("port") or 22), options.get("timeout"))
+    elif isinstance(sock, socket.socket):
+        sockets.watch(sock)
+    try:
+        client.connect(host, **options)
+    except BaseException:
+        client.close()
+        if hasattr(sock, "close"):
+            sock.close()
+        raise
+    return client
+
+
+class Link:
+    """A connection to a server, replaced when it is lost.
+
+    Parameters
+    ----------
+    connect
+        gives a client that is logged in.
+    timeout
+        seconds that the server may take for an answer; None for any time.
+    name
+        of the server, for messages.
+    """
+
+    def __init__(self, connect: Callable[[], Any], timeout: float | None, name: str) -> None:
+        self._connect = connect
+        self._timeout = timeout
+        self.name = name
+        self.lock = threading.RLock()
+        self.generation = hooks.generation
+        self.client: Any = None
+        self.sftp: Any = None
+        self.remotes: set[Any] = set()
+        self._done_with: list[Any] = []
+        self._busy = False
+        self.refresh()
+
+    def _is_alive(self) -> bool:
+        transport = self.client.get_transport() if self.client is not None else None
+        return transport is not None and transport.is_active()
+
+    def refresh(self) -> bool:
+        """See that there is a connection; whether it is a new one."""
+        if self._is_alive():
+            return False
+        if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
+            raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
+        self.close()
+        self.client = self._connect()
+        self.sftp = self.client.open_sftp()
+        self.sftp.get_channel().settimeout(self._timeout)
+        return True
+
+    def close(self) -> None:
+        """Give up the connection."""
+        client, self.client, self.sftp = self.client, None, None
+        remotes, self.remotes, self._done_with = self.remotes, set(), []
+        if client is not None:
+            client.close()
+        remotes.clear()  # not before: they would take leave one by one
+
+    def check_owner(self) -> None:
+        """Raise `ForkError` in a forked child, which may still be in the parent's calls."""
+        if self.generation != hooks.generation:
+            raise ForkError(
+                f"the transfer from or to the SFTP server {self.name}",
+                hooks.owner_pid(self.generation),
+                advice="It is the parent's, which goes on with it; begin it anew in this process",
+            )
+
+    def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
+        """What ``operation`` makes of the SFTP session.
+
+        Raises
+        ------
+        OSError
+            the server's refusal, or ``ConnectionError`` where the connection was lost.
+        """
+        self.check_owner()
+        with self.lock:
+            fresh = self.refresh()
+            outer, self._busy = self._busy, True
+            try:
+                while True:
+                    try:
+                        if not outer:
+                            self._dismiss_queued()
+                        return operation(self.sftp)
+                    except LOST as error:
+                        late = isinstance(error, TimeoutError)
+                        if late or not isinstance(error, OSError):
+                            # the answer may still come, to another question; and the end of a
+                            # connection is seen here before paramiko's own thread knows of it
+                            self.close()
+                        if self._is_alive():
+                            raise
+                        if fresh or not repeat or late:
+                            raise self._lost(error) from error
+                    self.refresh()
+                    fresh = True
+            finally:
+                self._busy = outer
+
+    def _lost(self, error: Exception) -> Exception:
+        if isinstance(error, TimeoutError):
+            return TimeoutError(f"the SFTP server {self.name} did not answer in {self._timeout} s")
+        return ConnectionResetError(f"the connection to the SFTP server {self.name} was lost: {error}")
+
+    # -- remote files --------------------------------------------------------------
+
+    def open(self, sftp: Any, path: str, mode: str) -> Any:
+        """A remote file; within an operation."""
+        remote = sftp.open(path, mode)
+        self.remotes.add(remote)
+        return remote
+
+    def dismiss(self, remote: Any) -> None:
+        """Close a file that was read, now or where that is not possible before the next operation."""
+        if self.generation != hooks.generation or remote not in self.remotes:
+            return
+        self._done_with.append(remote)
+        if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
+            try:
+                self._dismiss_queued()
+            finally:
+                self.lock.release()
+
+    def _dismiss_queued(self) -> None:
+        while self._done_with:
+            remote = self._done_with.pop()
+            self.remotes.discard(remote)
+            with suppress(*LOST):
+                remote.close()
+
+
+class _Pieces:
+    """Answers to requests for pieces of a file, in whatever order they come.
+
+    paramiko has `readv` for this, which asks from a thread of its own: that one would
+    print a traceback where the connection is lost, and stay behind at a fork.
+    """
+
+    def __init__(self, sftp: Any, handle: Any) -> None:
+        self.sftp, self.handle = sftp, handle
+        self.expected: dict[int, int] = {}  # number of a request: where its piece begins
+        self.found: dict[int, bytes] = {}
+        self.failed: Exception | None = None
+
+    def ask(self, start: int, length: int) -> None:
+        number = self.sftp._async_request(self, CMD_READ, self.handle, int64(start), length)
+        self.expected[number] = start
+
+    def await_one(self) -> None:
+        self.sftp._read_response()
+
+    def _async_response(self, kind: int, message: Any, number: int) -> None:
+        start = self.expected.pop(number)
+        if kind == CMD_DATA:
+            self.found[start] = message.get_string()
+            return
+        try:
+            self.sftp._convert_status(message)
+        except EOFError:
+            self.found[start] = b""
+        except OSError as error:
+            self.failed = self.failed or error
+
+
+def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
+    """Bytes of a remote file, fewer only at its end; within an operation."""
+    pieces = _Pieces(sftp, remote.handle)
+    begins = range(start, start + length, PACKET)
+    for begin in begins:
+        if len(pieces.expected) >= UNDER_WAY:
+            pieces.await_one()
+        pieces.ask(begin, min(PACKET, start + length - begin))
+    while pieces.expected:
+        pieces.await_one()
+    if pieces.failed is not None:
+        raise pieces.failed
+    out = bytearray()
+    for begin in begins:
+        while len(out) < begin - start:  # servers may give less than they are asked for
+            remote.seek(start + len(out))
+            lacking = remote.read(begin - start - len(out))
+            if not lacking:
+                return bytes(out)
+            out += lacking
+        out += pieces.found[begin]
+    if 0 < start + length - begins[-1] - len(pieces.found[begins[-1]]):
+        remote.seek(start + len(out))
+        out += remote.read(length - len(out))
+    return bytes(out)
+
+
+def send(remote: Any, data: Any) -> None:
+    """Write, without waiting for each answer but until all are there; within an operation."""
+    view = memoryview(data)
+    last = max(0, len(view) - PACKET)
+    if last:
+        remote.set_pipelined(True)
+        remote.write(bytes(view[:last]))
+    remote.set_pipelined(False)  # what is written now waits for the answers to all before
+    remote.write(bytes(view[last:]))
