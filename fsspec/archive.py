@@ -147,7 +147,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return self._index
 
 
-def climbs(name: str) -> bool:
+def leads_outside(name: str) -> bool:
     """Whether a name in an archive leads out of the folder that this is unpacked into."""
     return name.startswith("/") or (".." in name and ".." in name.split("/"))
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.bridge import sync
-from fsspec._plans.awaiting import together
+from fsspec._plans.awaiting import run_concurrently
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol
@@ -112,7 +112,7 @@ def _asked(name: str, shape: str = "plain") -> Any:
     return method
 
 
-def _told(name: str) -> Any:
+def _blocking_operation(name: str) -> Any:
     """As `_asked`, for what has no awaitable form."""
 
     def method(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
@@ -247,14 +247,14 @@ class GenericFileSystem(AsyncFileSystem):
     _rm_file = _asked("rm_file")
     _size = _asked("size")
 
-    checksum = _told("checksum")
-    created = _told("created")
-    lexists = _told("lexists")
-    modified = _told("modified")
-    rmdir = _told("rmdir")
-    sign = _told("sign")
-    touch = _told("touch")
-    ukey = _told("ukey")
+    checksum = _blocking_operation("checksum")
+    created = _blocking_operation("created")
+    lexists = _blocking_operation("lexists")
+    modified = _blocking_operation("modified")
+    rmdir = _blocking_operation("rmdir")
+    sign = _blocking_operation("sign")
+    touch = _blocking_operation("touch")
+    ukey = _blocking_operation("ukey")
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         fs, plain = self._side(path)
@@ -278,7 +278,7 @@ class GenericFileSystem(AsyncFileSystem):
         sync(self.loop, self._make_many_dirs, list(urls), exist_ok)
 
     async def _make_many_dirs(self, urls: list[str], exist_ok: bool) -> None:
-        await together(urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH)
+        await run_concurrently(urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH)
 
     async def _rm(self, url: Any, **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
@@ -291,7 +291,7 @@ class GenericFileSystem(AsyncFileSystem):
             options = kwargs if fs.async_impl else {k: v for k, v in kwargs.items() if k != "batch_size"}
             await _ask(fs, "rm", paths[0] if len(paths) == 1 else paths, **options)
 
-        await together(groups.values(), remove, -1)
+        await run_concurrently(groups.values(), remove, -1)
 
     async def _copy(
         self,
@@ -426,7 +426,7 @@ async def copy_file_op(
         else:
             await copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
 
-    results = await together(list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise")
+    results = await run_concurrently(list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise")
     if on_error == "return":
         return results
     for result in results:

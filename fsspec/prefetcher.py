@@ -473,7 +473,7 @@ class BackgroundPrefetcher:
         assert producer is not None
         tasks = [*producer._active_tasks, producer._producer_task]
         if any(tasks):
-            hooks.keep(tasks)  # collecting them would run their ends here
+            hooks.immortalize(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
         self._begin(producer.fetcher, consumer.offset)
         assert self.producer is not None

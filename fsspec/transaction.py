@@ -125,7 +125,7 @@ class Transaction:
 
     def _after_fork_in_child(self) -> None:
         if self.files:
-            hooks.keep(self.files)  # a file that is collected might still send what it holds
+            hooks.immortalize(self.files)  # a file that is collected might still send what it holds
             self.files = deque()
         fs, self.fs = self.fs, None
         if fs is not None:  # not by its attributes: to touch an inherited instance is to use it

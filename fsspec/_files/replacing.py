@@ -75,10 +75,10 @@ def _owned(f: Any) -> Iterator[None]:
     finally:
         _under_way.discard(f)
         if os.getpid() != owner:  # also where no hook ran
-            _let_go(f)
+            _detach(f)
 
 
-def _let_go(f: Any) -> None:
+def _detach(f: Any) -> None:
     """Lead a file elsewhere, also what its buffer still holds."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)
@@ -87,7 +87,7 @@ def _let_go(f: Any) -> None:
 def _in_child() -> None:
     for f in list(_under_way):
         with suppress(ValueError):  # it was closed
-            _let_go(f)
+            _detach(f)
     _under_way.clear()
 
 

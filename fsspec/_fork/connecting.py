@@ -2,8 +2,8 @@
 
 From when a client makes a socket until its loop wraps it in a transport, only frames know
 it: those of coroutines that wait in a task of the loop, or of the thread that runs one of
-them at the moment.  What waits is read by the child (`waiting`).  What runs is read by the
-parent just before the fork (`at_work`), for the frames of a thread are gone in the child.
+them at the moment.  What waits is read by the child (`waiting_sockets`).  What runs is read by the
+parent just before the fork (`running_sockets`), for the frames of a thread are gone in the child.
 
 A socket is taken for a client's where a frame of aiohttp lies above: the loop may have
 connections that are not our business.
@@ -59,7 +59,7 @@ def _waiting_frames(coro: Any) -> Iterator[Any]:
         yield frame
 
 
-def waiting(loop: Any) -> list[socket.socket]:
+def waiting_sockets(loop: Any) -> list[socket.socket]:
     """Sockets of clients in the tasks of a loop that wait for something."""
     if not any(name in sys.modules for name in _CLIENT):
         return []
@@ -83,6 +83,6 @@ def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
             current = current.f_back
 
 
-def at_work(loops: Container[int]) -> list[socket.socket]:
+def running_sockets(loops: Container[int]) -> list[socket.socket]:
     """Sockets of clients that threads which run loops, told by their ids, have in hand."""
     return [sock for loop, frames in running() if id(loop) in loops for sock in _sockets(frames)]

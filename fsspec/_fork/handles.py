@@ -150,7 +150,7 @@ def _refuse_compressor(layer: Any) -> None:
     state = getattr(layer, "__dict__", None)
     if state is None:
         return
-    hooks.keep(list(state.values()))  # else buffers of its own would be written as they go
+    hooks.immortalize(list(state.values()))  # else buffers of its own would be written as they go
     state.pop("close", None)
     state.setdefault("_generation", hooks.generation - 1)
     with suppress(TypeError):  # not a class of Python's

@@ -56,7 +56,7 @@ class _Hooks(NamedTuple):
 _modules: list[_Hooks] = []
 _before_registered = False
 _objects: dict[int, weakref.ref[Any]] = {}
-_immortal: list[Any] = []  # see keep()
+_immortal: list[Any] = []  # see immortalize
 _kept: list[Any] | None = None  # what hooks of a child keep: made immortal at once when they are done
 _alive: list[Any] | None = None  # while hooks of a child run: what is registered, found once
 _opted_in: bool | None = None  # around a fork: as found in the parent
@@ -65,7 +65,7 @@ _threads_started = False
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 
-LEAVING = 1.0
+EXIT_WAIT = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
 
 
@@ -94,7 +94,7 @@ def at_fork(
         os.register_at_fork(
             before=_before, after_in_parent=resume_collection, after_in_child=resume_collection
         )
-        _put_off()
+        _register_pending_call()
 
 
 def register(obj: Any) -> None:
@@ -117,7 +117,7 @@ def registered() -> list[Any]:
     return [obj for ref in list(_objects.values()) if (obj := ref()) is not None]
 
 
-def keep(obj: Any) -> None:
+def immortalize(obj: Any) -> None:
     """Never collect ``obj``, nor what it refers to, not even as the interpreter ends.
 
     For what belongs to the parent: transports, tasks in flight, sessions.  A module
@@ -173,7 +173,7 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 
     if not _threads_started:
         _threads_started = True
-        at_fork(before=_let_leave)
+        at_fork(before=_wait_for_ended_threads)
 
     def run() -> None:
         try:
@@ -184,9 +184,9 @@ def start_thread(target: Callable[[], None], name: str) -> None:
     threading.Thread(target=run, name=name, daemon=True).start()
 
 
-def _let_leave() -> None:
+def _wait_for_ended_threads() -> None:
     if _ended:
-        deadline = time.monotonic() + LEAVING
+        deadline = time.monotonic() + EXIT_WAIT
         for native_id in list(_ended):
             wait_gone(native_id, deadline)
         _ended.clear()
@@ -289,35 +289,35 @@ def _before() -> None:
 def _in_parent() -> None:
     for hooks in _modules:
         _run(hooks.parent)
-    if _afterwards and not _goes_on():
-        work_off()
+    if _deferred and not _pending_calls_run():
+        run_deferred()
 
 
-_afterwards: list[Callable[[], None]] = []
+_deferred: list[Callable[[], None]] = []
 
 
-def afterwards(task: Callable[[], None]) -> None:
+def defer(task: Callable[[], None]) -> None:
     """For a parent's hook: have ``task`` called when the fork returns to the program.
 
     Python 3.13 counts threads for its warning only after the hooks, so that one started by a
     hook would be warned of at every fork.
     """
-    _afterwards.append(task)
+    _deferred.append(task)
 
 
-def work_off(*_: Any) -> int:
+def run_deferred(*_: Any) -> int:
     """Do what was put off; also for those who wait for it in vain."""
-    tasks, _afterwards[:] = list(_afterwards), []
+    tasks, _deferred[:] = list(_deferred), []
     for task in tasks:
         _run(task)
     return 0
 
 
-_pending: Any = None  # `work_off` as the interpreter calls it: never to be collected
+_pending: Any = None  # `run_deferred` as the interpreter calls it: never to be collected
 
 
-def _put_off() -> None:
-    """Have the interpreter call `work_off` after each fork, when it is back in Python code.
+def _register_pending_call() -> None:
+    """Have the interpreter call `run_deferred` after each fork, when it is back in Python code.
 
     The hook itself must not be Python code: the interpreter would do within it what is pending.
     """
@@ -325,14 +325,14 @@ def _put_off() -> None:
     if sys.version_info < (3, 13):
         return
     try:
-        import ctypes  # see keep
+        import ctypes  # see immortalize
     except ImportError:
         return
-    _pending = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(work_off)
+    _pending = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(run_deferred)
     os.register_at_fork(after_in_parent=partial(ctypes.pythonapi.Py_AddPendingCall, _pending, None))
 
 
-def _goes_on() -> bool:
+def _pending_calls_run() -> bool:
     """Whether who forked comes to what is pending: Python code of the main thread, nobody else."""
     if _pending is None or sys._getframe(1).f_back is None:
         return False
@@ -358,7 +358,7 @@ def end() -> None:
 def _in_child() -> None:
     global generation, pid, _alive, _kept
     _pausing.clear()
-    _afterwards.clear()
+    _deferred.clear()
     pause_collection()
     _alive = None
     _alive, _kept = registered(), []
@@ -376,7 +376,7 @@ def _in_child() -> None:
             _log(f"hook of {type(obj).__qualname__}")
     kept, _kept, _alive = _kept, None, None
     if kept:
-        keep(kept)
+        immortalize(kept)
     end()
     if not _before_registered:
         resume_collection()

@@ -137,7 +137,7 @@ def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 # in a child ----------------------------------------------------------------------
-_HARMLESS = frozenset(
+_ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
     " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"
     " _pid"
@@ -166,7 +166,7 @@ class _Stale:
             if name in ("__reduce__", "__reduce_ex__"):
                 return _reducer(self, real)
             return object.__getattribute__(self, name)
-        if name in _HARMLESS:
+        if name in _ALLOWED_WITHOUT_USE:
             return object.__getattribute__(self, name)
         busy = _touching.get(id(self))
         if busy is not None and busy[0] == threading.get_ident():
@@ -186,7 +186,7 @@ class _Stale:
 
 def _changed(fs: Any) -> None:
     """Keep what ``fs`` holds of the parent's, before the child puts something else in its place."""
-    hooks.keep(dict(object.__getattribute__(fs, "__dict__")))
+    hooks.immortalize(dict(object.__getattribute__(fs, "__dict__")))
 
 
 def _reducer(fs: Any, real: Any) -> Any:
@@ -289,7 +289,7 @@ def revive(fs: Any, real: Any) -> None:
     """Construct ``fs`` again in place, keeping what is still true of it."""
     state = object.__getattribute__(fs, "__dict__")
     before = dict(state)
-    hooks.keep(before)
+    hooks.immortalize(before)
     try:
         real._revive(fs, before)
     except BaseException:
@@ -346,7 +346,7 @@ def _in_child() -> None:
     inherited = [obj for obj in hooks.registered() if isinstance(type(obj), _Cached)]
     if not inherited:
         return
-    hooks.keep([object.__getattribute__(fs, "__dict__") for fs in inherited])  # see also _changed
+    hooks.immortalize([object.__getattribute__(fs, "__dict__") for fs in inherited])  # see also _changed
     if hooks.opted_in():
         return
     for fs in inherited:

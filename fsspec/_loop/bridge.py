@@ -188,7 +188,7 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     loop.call_soon_threadsafe(job.start)
     try:
         while not job.done.acquire(timeout=5):
-            hooks.work_off()
+            hooks.run_deferred()
             if loop.is_closed():
                 raise RuntimeError(f"the event loop was closed while {func!r} ran on it")
     except BaseException:

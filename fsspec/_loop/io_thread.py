@@ -76,7 +76,7 @@ _foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _at_work: list[socket.socket] = []  # sockets that other threads were about to connect at the fork
 
-try:  # what hooks.keep needs, loaded where no fork is waiting for it
+try:  # what hooks.immortalize needs, loaded where no fork is waiting for it
     import ctypes
 
     ctypes.pythonapi.Py_IncRef  # remembered there once it was looked up
@@ -342,7 +342,7 @@ def _join(thread: threading.Thread, deadline: float) -> bool:
         return False
     if thread.native_id is not None:
         # it has ended, and needs no more than its turn to leave: the bound is another
-        hooks.wait_gone(thread.native_id, max(deadline, time.monotonic() + hooks.LEAVING))
+        hooks.wait_gone(thread.native_id, max(deadline, time.monotonic() + hooks.EXIT_WAIT))
     return True
 
 
@@ -385,7 +385,7 @@ def _before() -> None:
             hold.wait(deadline)
     elsewhere = {key for key, other in found.items() if _elsewhere(other)}
     if elsewhere:
-        _at_work[:] = connecting.at_work(elsewhere)  # last: what is not held goes on meanwhile
+        _at_work[:] = connecting.running_sockets(elsewhere)  # last: what is not held goes on meanwhile
 
 
 def _in_parent() -> None:
@@ -394,7 +394,7 @@ def _in_parent() -> None:
     for hold in _held:
         hold.end()
     for io in _resting:
-        hooks.afterwards(io.wake)
+        hooks.defer(io.wake)
     _held.clear()
     _resting.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
@@ -407,7 +407,7 @@ def _in_child() -> None:
     _fork_lock = threading.RLock()
     _queued.clear()
     # kept, for freeing them would write to more of the memory shared with the parent
-    hooks.keep([*_io_threads, iothread[0]])
+    hooks.immortalize([*_io_threads, iothread[0]])
     inherited = [io.loop for io in _io_threads if not io.loop.is_closed()]
     foreign = list(_foreign_at_fork)
     for sock in _at_work:
@@ -427,7 +427,7 @@ def _in_child() -> None:
             abandon(ours, dead, everything=True)
         for other in foreign:
             if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
-                hooks.keep(other)
+                hooks.immortalize(other)
             elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
                 unshare(other, dead)
             else:
@@ -521,7 +521,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
         the loop is ours: no descriptor of it stays.  Otherwise those stay that are
         neither asyncio's own nor of an HTTP client.
     """
-    hooks.keep([other, _tasks(other), list(other._ready)])
+    hooks.immortalize([other, _tasks(other), list(other._ready)])
     released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
     for transport in _transports(other):
         if everything or _http_client(transport):
@@ -538,7 +538,7 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
             if key.fd not in released:
                 dead.cover(key.fd)  # without an object of which we know: the number stays taken
     else:
-        for sock in connecting.waiting(other):
+        for sock in connecting.waiting_sockets(other):
             _release(sock)
     _release(other._ssock)
     _release(other._csock)
@@ -558,8 +558,8 @@ def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
 def unshare(other: Any, dead: _Dead) -> None:
     """Give a loop that the child may go on with descriptors of its own."""
     clients = [t for t in _transports(other) if _http_client(t)]
-    hooks.keep(clients)
-    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting(other)]:
+    hooks.immortalize(clients)
+    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting_sockets(other)]:
         dead.cover(fd)
     mine, theirs = socket.socketpair()
     with mine, theirs:

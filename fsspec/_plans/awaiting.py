@@ -3,7 +3,7 @@
 As many workers as may be under way draw from one iterator, so that the number under way
 is always full and nothing is made for an item but its coroutine.  Workers are started
 as the ones before them come to wait: items that never wait are done by the first.
-When `together` ends, however it does, its workers have ended.
+When `run_concurrently` ends, however it does, its workers have ended.
 
 Runs on whichever loop awaits it.
 """
@@ -44,7 +44,7 @@ def get_batch_size(nofiles: bool = False) -> int:
     return -1 if limit == RLIM_INFINITY else limit // 8
 
 
-class _Crew:
+class _Workers:
     """Workers on one list of items."""
 
     def __init__(
@@ -67,7 +67,7 @@ class _Crew:
         self.exhausted = False
         self.over: asyncio.Future[None] = self.loop.create_future()
 
-    def hire(self, number: int) -> None:
+    def _start_worker(self, number: int) -> None:
         for _ in range(number):
             if self.exhausted or 0 < self.size <= len(self.workers):
                 return
@@ -76,7 +76,7 @@ class _Crew:
 
     async def work(self) -> None:
         try:
-            await self.draw()
+            await self._next_item()
         except BaseException as error:  # handed to who waits for the crew
             if not self.over.done():
                 self.over.set_exception(error)
@@ -85,12 +85,12 @@ class _Crew:
             if not self.busy and not self.over.done():
                 self.over.set_result(None)
 
-    async def draw(self) -> None:
+    async def _next_item(self) -> None:
         hired = False
         for position, item in self.items:
             if not hired:
                 hired = True
-                self.hire(4)  # they begin when this one waits, and hire others in turn
+                self._start_worker(4)  # they begin when this one waits, and start others in turn
             try:
                 result = await self.start(item)
             except Exception as error:  # reported in its place, as was asked for
@@ -105,7 +105,7 @@ class _Crew:
         self.exhausted = True
 
     async def run(self) -> list[Any]:
-        self.hire(1)
+        self._start_worker(1)
         try:
             await self.over
         finally:
@@ -118,7 +118,7 @@ class _Crew:
         return [results[position] for position in range(len(results))]
 
 
-async def together(
+async def run_concurrently(
     items: Iterable[Any],
     start: Callable[[Any], Awaitable[Any]],
     size: int,
@@ -147,7 +147,7 @@ async def together(
     """
     if size == 0 or size < -1:
         raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")
-    return await _Crew(items, start, size, return_exceptions, done).run()
+    return await _Workers(items, start, size, return_exceptions, done).run()
 
 
 async def _answer(fs: Any, step: call | batch) -> Any:
@@ -163,7 +163,7 @@ async def _answer(fs: Any, step: call | batch) -> Any:
     def start(item: call) -> Awaitable[Any]:
         return method(item.name)(*item.args, **item.kwargs)
 
-    return await together(step.calls, start, size, step.return_exceptions, step.done)
+    return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
 
 
 async def drive(fs: Any, plan: Plan) -> Any:
@@ -252,7 +252,7 @@ async def run_coros_in_chunks(
         callback.relative_update(1)
 
     try:
-        return await together(items(), start, size, return_exceptions, done)
+        return await run_concurrently(items(), start, size, return_exceptions, done)
     finally:
         for coro in waiting[begun:]:
             if hasattr(coro, "close"):  # a future has none

@@ -102,7 +102,7 @@ def walk(
         if listing is None:
             (listing,) = yield listings([folder])
         if isinstance(listing, Exception):
-            _heed(listing, on_error)
+            _report(listing, on_error)
             continue
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
@@ -148,7 +148,7 @@ def _coming(
                     yield below
 
 
-def _heed(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
+def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
     if not isinstance(error, OSError) or on_error == "raise":
         raise error
     if callable(on_error):

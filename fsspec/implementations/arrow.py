@@ -392,7 +392,7 @@ class ArrowFile(io.IOBase):
         fs = object.__getattribute__(self.fs, "__dict__")["fs"]  # to touch the instance is to use it
         if isinstance(stream, _Reader) and fs.type_name in _HERE:
             return
-        hooks.keep(stream)
+        hooks.immortalize(stream)
         self.stream = _Gone(repr(self))
 
 

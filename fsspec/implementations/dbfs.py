@@ -99,7 +99,7 @@ class DatabricksFileSystem(RestFileSystem):
         if code is None or response.status_code in (401, 403):
             super()._raise(response, path)
         kind = _KINDS.get(code)
-        message = self._told(response)
+        message = self._error_text(response)
         if kind is FileNotFoundError:
             raise kind(path)
         if kind is not None:

@@ -383,7 +383,7 @@ class FTPFileSystem(AbstractFileSystem):
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.makedirs(self._parent(rpath), exist_ok=True)
-            self._write("STOR", rpath, _told(source, self.blocksize, callback))
+            self._write("STOR", rpath, _reporting(source, self.blocksize, callback))
 
     # -- making and removing ---------------------------------------------------
 
@@ -477,7 +477,7 @@ def _rename(ftp: Any, source: str, target: str) -> None:
         raise _Target(*error.args) from None
 
 
-def _told(source: Any, size: int, callback: Callback) -> Iterator[bytes]:
+def _reporting(source: Any, size: int, callback: Callback) -> Iterator[bytes]:
     for data in parts_of(source, size):
         yield data
         callback.relative_update(len(data))

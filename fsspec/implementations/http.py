@@ -41,7 +41,7 @@ from fsspec.implementations._http.parsing import (
     parent,
     range_value,
     ranged,
-    shown,
+    redact_url,
 )
 from fsspec.implementations._http.plans import glob
 from fsspec.implementations._http.requests import (
@@ -281,7 +281,7 @@ class HTTPFileSystem(AsyncFileSystem):
         if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
             os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
             return
-        logger.debug("%s", shown(rpath))
+        logger.debug("%s", redact_url(rpath))
         session = await self.set_session()
         async with session.get(self.encode_url(rpath), **{**self.kwargs, **kwargs}) as response:
             self._raise_not_found_for_status(response, rpath)
@@ -315,11 +315,11 @@ class HTTPFileSystem(AsyncFileSystem):
         try:
             info = await _file_info(target, session, "head", **options)
         except aiohttp.InvalidURL as error:
-            raise FileNotFoundError(shown(url)) from error
+            raise FileNotFoundError(redact_url(url)) from error
         except aiohttp.ClientConnectorError:
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
-            logger.debug("no HEAD of %s: %r", shown(url), type(error))
+            logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
         if info.get("size") is None:
             info = await _file_info(target, session, "get", **options)
         return {"name": url, "size": None, **info, "type": "file"}

@@ -41,7 +41,7 @@ from fsspec.implementations._http.parsing import (
     parent,
     range_value,
     ranged,
-    shown,
+    redact_url,
     with_headers,
 )
 from fsspec.implementations._http.plans import glob
@@ -190,11 +190,11 @@ class HTTPFileSystem(AbstractFileSystem):
             return
         response.close()
         if status in (404, 410):
-            raise FileNotFoundError(shown(url))
+            raise FileNotFoundError(redact_url(url))
         if self.js:
             response.raise_for_status()
         kind: Any = HTTPPermissionError if status in (401, 403) else requests.HTTPError
-        raise kind(f"{status} {response.reason} for {shown(url)} (HTTPFileSystem)", response=response)
+        raise kind(f"{status} {response.reason} for {redact_url(url)} (HTTPFileSystem)", response=response)
 
     # -- reading ---------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class HTTPFileSystem(AbstractFileSystem):
         if (start or 0) < 0 or (end or 0) < 0:
             size = self.info(url)["size"]
             if size is None:
-                raise ValueError(f"limits from the end need the size of {shown(url)}, which is not known")
+                raise ValueError(f"limits from the end need the size of {redact_url(url)}, which is not known")
             start, end, _ = slice(start, end).indices(size)
         return range_value(start or 0, end)
 
@@ -260,7 +260,7 @@ class HTTPFileSystem(AbstractFileSystem):
         try:
             info = _file_info(target, self.session, "head", **options)
         except OSError as error:
-            logger.debug("no HEAD of %s: %r", shown(url), type(error))
+            logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if info.get("size") is None:
             with closing(self._request(url, **with_headers(options, Accept_Encoding="identity"))) as response:
@@ -329,11 +329,11 @@ class HTTPFileSystem(AbstractFileSystem):
         if isfilelike(lpath):
             callback.set_size(getattr(lpath, "size", None))
             parts = iter(partial(lpath.read, chunk_size), b"")
-            self._upload(method, rpath, _told(parts, callback), kwargs)
+            self._upload(method, rpath, _reporting(parts, callback), kwargs)
             return
         with open(lpath, "rb", buffering=0) as local:
             callback.set_size(os.fstat(local.fileno()).st_size)
-            self._upload(method, rpath, _told(parts_of(local, chunk_size), callback), kwargs)
+            self._upload(method, rpath, _reporting(parts_of(local, chunk_size), callback), kwargs)
 
     def _upload(self, method: str, url: str, data: Any, options: dict[str, Any]) -> None:
         if self.js:
@@ -385,7 +385,7 @@ def _save(response: Any, local: Any, chunk_size: int, callback: Callback) -> Non
         callback.relative_update(len(chunk))
 
 
-def _told(parts: Iterator[bytes], callback: Callback) -> Iterator[bytes]:
+def _reporting(parts: Iterator[bytes], callback: Callback) -> Iterator[bytes]:
     for chunk in parts:
         yield chunk
         callback.relative_update(len(chunk))

@@ -21,7 +21,7 @@ from libarchive import ffi
 from libarchive.exception import ArchiveError
 from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 
-from fsspec.archive import climbs
+from fsspec.archive import leads_outside
 from fsspec.implementations._archive.bytes import View
 from fsspec.implementations._archive.files import FileArchive, reopened
 
@@ -167,7 +167,7 @@ class LibArchiveFileSystem(FileArchive):
                     if entry.isfile or entry.isdir:
                         name = entry.pathname.strip("/")
                         table[name] = _described(entry, name)
-                        if climbs(entry.pathname):
+                        if leads_outside(entry.pathname):
                             self._refused[name] = f"the name of member {entry.pathname!r} leads out of it"
         except ArchiveError as error:
             raise self._corrupt(error) from error

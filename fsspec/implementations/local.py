@@ -287,15 +287,15 @@ class LocalFileSystem(AbstractFileSystem):
             with open(self._strip_protocol(path1), "rb") as f:
                 shutil.copyfileobj(f, path2)
             return
-        self._told(self.cp_file, path1, path2, callback, **kwargs)
+        self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
     def put_file(self, path1: str, path2: str, callback: Any = None, **kwargs: Any) -> None:
         mode = kwargs.pop("mode", "overwrite")
         if mode == "create" and self.exists(path2):
             raise FileExistsError(path2)
-        self._told(self.cp_file, path1, path2, callback, **kwargs)
+        self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
-    def _told(self, copy: Any, path1: str, path2: str, callback: Any, **kwargs: Any) -> None:
+    def _with_progress(self, copy: Any, path1: str, path2: str, callback: Any, **kwargs: Any) -> None:
         copy(path1, path2, **kwargs)
         callback = Callback.as_callback(callback)
         source = self._strip_protocol(path1)
@@ -507,7 +507,7 @@ class LocalFileOpener(io.IOBase):
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
         if self._f is not None and not self._f.closed:
-            hooks.keep(self._f)
+            hooks.immortalize(self._f)
 
     def _buffer_anew(self) -> None:
         """In a forked child: the same descriptor and position, with a buffer of its own."""

@@ -224,9 +224,9 @@ class ReferenceFileSystem(ReferenceReading):
         return entry
 
     async def _info(self, path: str, **kwargs: Any) -> Entry:
-        entry = await self._aside(self._entry, path)
+        entry = await self._off_loop(self._entry, path)
         if entry["size"] is None:
-            source, url = await self._aside(self._source, entry["name"])
+            source, url = await self._off_loop(self._source, entry["name"])
             with failing(entry["name"], url):
                 entry["size"] = (await source._info(url))["size"]
         return entry
@@ -236,20 +236,20 @@ class ReferenceFileSystem(ReferenceReading):
         return path in self.references or self._is_folder(path)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
-        return await self._aside(self.exists, path)
+        return await self._off_loop(self.exists, path)
 
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
-        return await self._aside(self.isfile, path)
+        return await self._off_loop(self.isfile, path)
 
     def isdir(self, path: str) -> bool:
         path = self._strip_protocol(path)
         return path not in self.references and self._is_folder(path)
 
     async def _isdir(self, path: str) -> bool:
-        return await self._aside(self.isdir, path)
+        return await self._off_loop(self.isdir, path)
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
@@ -262,7 +262,7 @@ class ReferenceFileSystem(ReferenceReading):
         return found
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        return await self._aside(self.ls, path, detail)
+        return await self._off_loop(self.ls, path, detail)
 
     def find(
         self,
@@ -288,7 +288,7 @@ class ReferenceFileSystem(ReferenceReading):
     async def _find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
     ) -> Any:
-        return await self._aside(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
+        return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
     # changing ------------------------------------------------------------------------
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
@@ -313,7 +313,7 @@ class ReferenceFileSystem(ReferenceReading):
             self._tree.add(path) if new else self._tree.forget(path)
 
     async def _pipe_file(self, path: str, data: Any, mode: str = "overwrite", **kwargs: Any) -> None:
-        await self._aside(self.pipe_file, path, data, mode)
+        await self._off_loop(self.pipe_file, path, data, mode)
 
     async def _put_file(
         self,
@@ -341,7 +341,7 @@ class ReferenceFileSystem(ReferenceReading):
             self._tree.remove(path)
 
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
-        await self._aside(self._remove, path)
+        await self._off_loop(self._remove, path)
 
     async def _rm(
         self,
@@ -390,7 +390,7 @@ class ReferenceFileSystem(ReferenceReading):
     ) -> Any:
         if mode != "rb":
             raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")
-        said = self._said(path)
+        said = self._reference(path)
         if isinstance(said, bytes):
             return io.BytesIO(said)
         return ReferenceFile(self, path, mode, block_size, cache_options=cache_options, **kwargs)

@@ -328,7 +328,7 @@ class _Reader:
     def close(self) -> None:
         remote, self._remote = self._remote, None
         if remote is not None:
-            self.link.dismiss(remote)
+            self.link.close_file(remote)
 
     def _do(self, operation: Any) -> Any:
         if self.link is not self.fs._link:  # this process's own, where it was forked

@@ -442,7 +442,7 @@ class SMBFileOpener(AbstractBufferedFile):
 
     def _remove_part(self) -> None:
         if self._generation == hooks.generation:  # else it is the parent's, which goes on with it
-            self._link.dismiss(self._raw)
+            self._link.close_file(self._raw)
             if self.mode != "ab":
                 with suppress(*LOST):
                     self.fs._do(smbclient.remove, self.fs._unc(self.temp or self.path))
@@ -453,7 +453,7 @@ class SMBFileOpener(AbstractBufferedFile):
             super().close()
         finally:
             if self.mode == "rb" and self._link is not None:
-                self._link.dismiss(self._raw)
+                self._link.close_file(self._raw)
 
     def commit(self) -> None:
         """Give the file its name, over what is there."""

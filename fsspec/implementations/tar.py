@@ -18,7 +18,7 @@ import tarfile
 from typing import Any
 
 from fsspec._files.open_file import get_compression
-from fsspec.archive import climbs
+from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import DirectoryView, Source, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile
@@ -149,9 +149,9 @@ class TarFileSystem(FileArchive):
             kind = typemap.get(member.type, "file")
             entry.update(name=name, size=target.size if target else 0, type=kind)
             table[name] = entry
-            if climbs(member.name):
+            if leads_outside(member.name):
                 self._refused[name] = f"the name of member {member.name!r} leads out of it"
-            elif _is_link(member) and climbs(_target(member)):
+            elif _is_link(member) and leads_outside(_target(member)):
                 self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
         self.dir_cache = table
 
@@ -162,7 +162,7 @@ class TarFileSystem(FileArchive):
             if found is None or not _is_link(found):
                 return found
             target = _target(found)
-            found = None if climbs(target) else self._by_plain_name().get(target)
+            found = None if leads_outside(target) else self._by_plain_name().get(target)
         return None
 
     def _by_plain_name(self) -> dict[str, tarfile.TarInfo]:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from fsspec._fork import hooks
-from fsspec.archive import climbs
+from fsspec.archive import leads_outside
 from fsspec.exceptions import ForkError
 from fsspec.implementations._archive.bytes import DirectoryView
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberWriter
@@ -134,7 +134,7 @@ class ZipFileSystem(FileArchive):
                 size=0 if folder else member.file_size,
                 type="directory" if folder else "file",
             )
-            if climbs(member.filename):
+            if leads_outside(member.filename):
                 self._refused[name] = f"the name of member {member.filename!r} leads out of it"
             table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
         self.dir_cache = table
@@ -220,4 +220,4 @@ class ZipFileSystem(FileArchive):
                 self.zip._lock = threading.RLock()  # type: ignore[attr-defined]  # maybe held
         else:
             # collecting the zip file would write the end of the archive
-            hooks.keep([self.of, self.fo, getattr(self, "zip", None)])
+            hooks.immortalize([self.of, self.fo, getattr(self, "zip", None)])

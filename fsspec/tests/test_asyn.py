@@ -18,16 +18,16 @@ from fsspec.asyn import (
 )
 from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractFileSystem
-from fsspec.tests.depot import DepotFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem
 from fsspec.tests.programs import run
-from fsspec.tests.shelf import AsyncShelfFileSystem
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {"r/one": b"1", "r/sub/two": b"22"}
 
 
 @pytest.fixture
 def fs():
-    return DepotFileSystem(FILES)
+    return WritableDictFileSystem(FILES)
 
 
 # twins -----------------------------------------------------------------------------
@@ -43,15 +43,15 @@ def test_blocking_methods_are_there_for_the_awaitable_ones(fs):
 
 
 def test_twins_are_made_once_a_class():
-    assert "cat_file" not in vars(DepotFileSystem(FILES))
-    assert DepotFileSystem.cat_file is not AsyncShelfFileSystem.cat_file
+    assert "cat_file" not in vars(WritableDictFileSystem(FILES))
+    assert WritableDictFileSystem.cat_file is not AsyncDictFileSystem.cat_file
 
 
 def test_a_twin_shows_the_signature_and_text_of_the_awaitable_method():
-    shown = inspect.signature(DepotFileSystem(FILES).get_file)
+    shown = inspect.signature(WritableDictFileSystem(FILES).get_file)
     assert list(shown.parameters) == ["rpath", "lpath", "callback", "kwargs"]
-    assert DepotFileSystem.cat.__doc__ == AbstractFileSystem.cat.__doc__
-    assert DepotFileSystem._cat.__doc__ == AbstractFileSystem.cat.__doc__
+    assert WritableDictFileSystem.cat.__doc__ == AbstractFileSystem.cat.__doc__
+    assert WritableDictFileSystem._cat.__doc__ == AbstractFileSystem.cat.__doc__
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_method_without_a_text_takes_the_blocking_one_in_subclasses_too():
 
 
 def test_a_blocking_method_of_the_backend_is_left_alone():
-    class Own(DepotFileSystem):
+    class Own(WritableDictFileSystem):
         def cat_file(self, path, **kwargs):
             return b"mine"
 
@@ -88,7 +88,7 @@ def test_a_blocking_method_of_the_backend_is_left_alone():
 
 
 def test_a_subclass_that_overrides_the_awaitable_method_has_its_twin():
-    class Louder(DepotFileSystem):
+    class Louder(WritableDictFileSystem):
         async def _cat_file(self, path, start=None, end=None, **kwargs):
             return (await super()._cat_file(path, start, end, **kwargs)) * 2
 
@@ -104,7 +104,7 @@ def test_a_method_replaced_on_an_instance_is_the_one_that_is_called(fs):
 
 
 def test_classes_without_twins():
-    class Plain(DepotFileSystem):
+    class Plain(WritableDictFileSystem):
         mirror_sync_methods = False
 
     with pytest.raises(NotImplementedError):
@@ -112,7 +112,7 @@ def test_classes_without_twins():
 
 
 def test_twins_of_a_walk_that_a_backend_overrides(fs):
-    class Walker(DepotFileSystem):
+    class Walker(WritableDictFileSystem):
         async def _walk(self, path, maxdepth=None, **kwargs):
             async for item in super()._walk(path, maxdepth=maxdepth, **kwargs):
                 yield item
@@ -122,11 +122,11 @@ def test_twins_of_a_walk_that_a_backend_overrides(fs):
 
 # instances -------------------------------------------------------------------------
 def test_the_loop_is_that_of_fsspec_unless_one_is_given():
-    assert DepotFileSystem().loop is get_loop()
-    assert DepotFileSystem(asynchronous=True).loop is None
+    assert WritableDictFileSystem().loop is get_loop()
+    assert WritableDictFileSystem(asynchronous=True).loop is None
     loop = asyncio.new_event_loop()
     try:
-        assert DepotFileSystem(loop=loop).loop is loop
+        assert WritableDictFileSystem(loop=loop).loop is loop
     finally:
         loop.close()
 
@@ -138,7 +138,7 @@ def test_pickles():
 
 
 async def test_an_asynchronous_instance_is_awaited_where_it_is_used():
-    fs = DepotFileSystem(FILES, asynchronous=True)
+    fs = WritableDictFileSystem(FILES, asynchronous=True)
     assert await fs._cat(["r/one"]) == {"r/one": b"1"}
     assert [folder async for folder, _, _ in fs._walk("r")] == ["r", "r/sub"]
     await fs._pipe("t/a", b"a")
@@ -150,7 +150,7 @@ async def test_an_asynchronous_instance_is_awaited_where_it_is_used():
 
 
 async def test_a_walk_that_is_left_early_leaves_nothing_behind():
-    fs = DepotFileSystem(FILES, asynchronous=True)
+    fs = WritableDictFileSystem(FILES, asynchronous=True)
     before = asyncio.all_tasks()
     walk = fs._walk("r")
     await walk.__anext__()
@@ -163,13 +163,13 @@ async def test_a_walk_that_is_left_early_leaves_nothing_behind():
     (-3, -1, "bytes=7-8"), (2, -1, "bytes=2-8"), (-30, -1, "bytes=0-8"),
 ])
 async def test_a_slice_as_a_header(start, end, header):
-    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
     assert await fs._process_limits("x", start, end) == header
 
 
 async def test_files_that_are_awaited_are_the_backends():
-    fs = DepotFileSystem(FILES, asynchronous=True)
-    with pytest.raises(NotImplementedError, match="DepotFileSystem"):
+    fs = WritableDictFileSystem(FILES, asynchronous=True)
+    with pytest.raises(NotImplementedError, match="WritableDictFileSystem"):
         await fs.open_async("r/one")
     for options in ({"mode": "r"}, {"compression": "gzip"}):
         with pytest.raises(ValueError, match="r/one"):
@@ -256,7 +256,7 @@ def test_names_that_programs_import_from_here():
 
 # files that are awaited ------------------------------------------------------------
 class Streamed(AbstractAsyncStreamedFile):
-    """A file over the dict of an awaitable shelf."""
+    """A file over the dict of an awaitable dictfs."""
 
     async def _fetch_range(self, start, end):
         return self.fs.files[self.path][start:end]
@@ -271,7 +271,7 @@ class Streamed(AbstractAsyncStreamedFile):
 
 
 async def test_reading_in_order():
-    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
     async with Streamed(fs, "x", size=10) as f:
         assert await f.read(4) == b"0123"
         assert f.tell() == 4
@@ -284,7 +284,7 @@ async def test_reading_in_order():
 
 
 async def test_reading_what_has_no_size_to_its_end():
-    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
     f = Streamed(fs, "x", size=10)
     f.size = None
     assert await f.read(3) == b"012"
@@ -293,7 +293,7 @@ async def test_reading_what_has_no_size_to_its_end():
 
 
 async def test_writing_in_parts():
-    fs = DepotFileSystem(asynchronous=True)
+    fs = WritableDictFileSystem(asynchronous=True)
     async with Streamed(fs, "x", mode="wb", block_size=4) as f:
         assert await f.write(b"01") == 2
         await f.flush()  # less than a part
@@ -312,14 +312,14 @@ async def test_an_upload_that_cannot_begin_closes_the_file():
         async def _initiate_upload(self):
             raise PermissionError("no")
 
-    f = Refused(DepotFileSystem(asynchronous=True), "x", mode="wb", block_size=1)
+    f = Refused(WritableDictFileSystem(asynchronous=True), "x", mode="wb", block_size=1)
     with pytest.raises(PermissionError):
         await f.write(b"0")
     assert f.closed
 
 
 async def test_a_file_that_is_dropped_sends_nothing():
-    fs = DepotFileSystem(asynchronous=True)
+    fs = WritableDictFileSystem(asynchronous=True)
     f = Streamed(fs, "x", mode="wb")
     await f.write(b"0")
     del f
@@ -331,10 +331,10 @@ CROSSING = """
     import asyncio
     from fsspec._fork.child import by_fork
     from fsspec.exceptions import ForkError
-    from fsspec.tests.depot import DepotFileSystem
+    from fsspec.tests.wdictfs import WritableDictFileSystem
     from fsspec.tests.test_asyn import Streamed
 
-    fs = DepotFileSystem({"x": b"0123456789"}, asynchronous=True)
+    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
     read = Streamed(fs, "x", size=10)
     written = Streamed(fs, "y", mode="wb", block_size=2)
     assert asyncio.run(read.read(3)) == b"012"

@@ -8,7 +8,7 @@ import pytest
 
 from fsspec import config
 from fsspec._plans import batch, call, emit
-from fsspec._plans.awaiting import drive, get_batch_size, run_coros_in_chunks, stream, together
+from fsspec._plans.awaiting import drive, get_batch_size, run_coros_in_chunks, stream, run_concurrently
 from fsspec.callbacks import Callback
 
 
@@ -198,7 +198,7 @@ async def test_what_ignores_being_cancelled_does_not_go_on_with_the_next():
             return number
 
     with pytest.raises(OSError, match="x"):
-        await together(range(10), stubborn, 2)
+        await run_concurrently(range(10), stubborn, 2)
     assert begun == [0, 1]
 
 
@@ -224,7 +224,7 @@ async def test_an_error_of_the_items_is_no_result():
         return item
 
     with pytest.raises(KeyError, match="items"):
-        await together(items(), start, 3, return_exceptions=True)
+        await run_concurrently(items(), start, 3, return_exceptions=True)
 
 
 async def test_cancelling_the_whole_cancels_all_and_awaits_it():
@@ -261,18 +261,18 @@ async def test_what_never_waits_needs_no_second_worker():
         tasks.add(asyncio.current_task())
         return item
 
-    assert await together(range(1000), start, 100) == list(range(1000))
+    assert await run_concurrently(range(1000), start, 100) == list(range(1000))
     assert len(tasks) == 1
 
 
 async def test_nothing_gives_nothing():
-    assert await together([], None, 5) == []
+    assert await run_concurrently([], None, 5) == []
 
 
 @pytest.mark.parametrize("size", [0, -2])
 async def test_sizes_that_mean_nothing(size):
     with pytest.raises(ValueError, match=str(size)):
-        await together([], None, size)
+        await run_concurrently([], None, size)
 
 
 async def test_no_task_is_left():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fsspec.tests.depot import DepotFileSystem
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {
     "r/one": b"1",
@@ -14,8 +14,8 @@ FILES = {
 }
 
 
-class Shelf(ShelfFileSystem):
-    """The blocking shelf, whose folders can be removed."""
+class Shelf(DictFileSystem):
+    """The blocking dictfs, whose folders can be removed."""
 
     def _rm(self, path):
         path = self._strip_protocol(path)
@@ -23,7 +23,7 @@ class Shelf(ShelfFileSystem):
         self.files.pop(f"{path}/", None)
 
 
-@pytest.fixture(params=[Shelf, DepotFileSystem], ids=["blocking", "awaitable"])
+@pytest.fixture(params=[Shelf, WritableDictFileSystem], ids=["blocking", "awaitable"])
 def fs(request):
     return request.param(FILES)
 
@@ -54,12 +54,12 @@ def test_cat_of_an_empty_folder_gives_nothing(fs):
 
 
 def test_cat_of_a_tree_asks_only_about_what_may_be_a_folder():
-    fs = DepotFileSystem({f"r/{n}": b"x" for n in range(50)})
+    fs = WritableDictFileSystem({f"r/{n}": b"x" for n in range(50)})
     asked = []
 
     async def isdir(path):
         asked.append(path)
-        return await DepotFileSystem._isdir(fs, path)
+        return await WritableDictFileSystem._isdir(fs, path)
 
     fs._isdir = isdir
     assert len(fs.cat("r", recursive=True)) == 50
@@ -84,7 +84,7 @@ def test_cat_and_errors(fs, recursive):
 
 
 def test_cat_of_a_tree_raises_what_a_file_raises():
-    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     with pytest.raises(OSError, match="r/sub/three"):
         fs.cat("r", recursive=True)
     assert "r/sub/three" not in fs.cat("r", recursive=True, on_error="omit")
@@ -147,7 +147,7 @@ def test_sizes(fs):
 
 
 def test_the_batch_size_holds():
-    fs = DepotFileSystem({f"r/{n}": b"x" for n in range(30)}, batch_size=4)
+    fs = WritableDictFileSystem({f"r/{n}": b"x" for n in range(30)}, batch_size=4)
     fs.cat(list(fs.files))
     assert fs.most_at_once == 4
     fs.most_at_once = 0

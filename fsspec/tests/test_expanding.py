@@ -4,13 +4,13 @@ import pathlib
 
 import pytest
 
-from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 FILES = dict.fromkeys(["r/top1", "r/top2", "r/box/in1", "r/box/in2", "r/box/cell/core"], b".")
 BOX = ["r/box", "r/box/cell", "r/box/cell/core", "r/box/in1", "r/box/in2"]
 
 
-@pytest.fixture(params=[ShelfFileSystem, AsyncShelfFileSystem])
+@pytest.fixture(params=[DictFileSystem, AsyncDictFileSystem])
 def fs(request):
     return request.param(FILES)
 
@@ -67,12 +67,12 @@ def test_files_among_matches_are_not_asked_for_again(fs):
 
 
 def test_folders_below_others_are_not_asked_for_again():
-    fs = ShelfFileSystem(FILES)
+    fs = DictFileSystem(FILES)
     fs.expand_path("r/box/**", recursive=True)
     assert fs.asked.count("r/box/cell") <= 2
 
 
 def test_awaitable_paths_are_expanded_together():
-    fs = AsyncShelfFileSystem(FILES)
+    fs = AsyncDictFileSystem(FILES)
     fs.expand_path(["r", "r/box"], recursive=True)
     assert fs.most_at_once >= 2

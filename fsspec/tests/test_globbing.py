@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fsspec._plans.globbing import Pattern, has_magic
-from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 from fsspec.utils import glob_translate
 
 PATHS = """
@@ -17,7 +17,7 @@ r/d1/e1/f1/deep.txt r/d2/a.txt r/d2/e2/z r/d10/k
 FILES = {**dict.fromkeys(PATHS, b"."), "r/void/": b""}
 
 
-@pytest.fixture(params=[ShelfFileSystem, AsyncShelfFileSystem])
+@pytest.fixture(params=[DictFileSystem, AsyncDictFileSystem])
 def fs(request):
     return request.param(FILES)
 
@@ -109,27 +109,27 @@ def test_only_folders_that_can_lead_to_a_match_are_listed(fs, pattern, listed):
 
 
 def test_awaitable_levels_are_listed_together():
-    fs = AsyncShelfFileSystem({f"r/{n}/{m}/f": b"" for n in range(3) for m in range(3)})
+    fs = AsyncDictFileSystem({f"r/{n}/{m}/f": b"" for n in range(3) for m in range(3)})
     assert len(fs.glob("r/*/*/f")) == 9
     assert fs.most_at_once == 9
 
 
-class Flat(ShelfFileSystem):
+class Flat(DictFileSystem):
     """One flat listing instead of folders."""
 
     def find(self, path, maxdepth=None, withdirs=False, detail=False, **kwargs):
         self.asked.append((path, maxdepth, withdirs, kwargs))
-        inner = ShelfFileSystem(self.files)
+        inner = DictFileSystem(self.files)
         found = inner.find(path, withdirs=withdirs, detail=True)
         return found if detail else list(found)
 
 
-class AsyncFlat(AsyncShelfFileSystem):
+class AsyncFlat(AsyncDictFileSystem):
     """The same, awaitable."""
 
     async def _find(self, path, maxdepth=None, withdirs=False, detail=False, **kwargs):
         self.asked.append((path, maxdepth, withdirs, kwargs))
-        inner = ShelfFileSystem(self.files)
+        inner = DictFileSystem(self.files)
         return inner.find(path, withdirs=withdirs, detail=detail)
 
 
@@ -153,7 +153,7 @@ TREE = {f"r/{'/'.join([*names, file])}": b"" for n in (0, 1, 2)
 
 def test_all_ways_agree_with_the_expression_of_the_whole_pattern():
     """Steps, one flat listing, and the regular expression for whole paths."""
-    steps, flat = ShelfFileSystem(TREE), Flat(TREE)
+    steps, flat = DictFileSystem(TREE), Flat(TREE)
     everything = steps.find("r", withdirs=True, detail=True)
     for pattern in filter(has_magic, PATTERNS):
         whole = re.compile(glob_translate(pattern))

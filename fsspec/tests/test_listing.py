@@ -2,7 +2,7 @@
 
 import pytest
 
-from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 FILES = {
     "r/one": b"1",
@@ -16,7 +16,7 @@ ALL = ["r/one", "r/other/five", "r/sub/deep/four.txt", "r/sub/three", "r/two.txt
 FOLDERS = ["r", "r/empty", "r/other", "r/sub", "r/sub/deep"]
 
 
-@pytest.fixture(params=[ShelfFileSystem, AsyncShelfFileSystem])
+@pytest.fixture(params=[DictFileSystem, AsyncDictFileSystem])
 def fs(request):
     return request.param(FILES)
 
@@ -82,7 +82,7 @@ def test_a_depth_below_one_is_refused(fs, method):
 
 
 def test_walk_asks_only_for_what_is_looked_at():
-    fs = ShelfFileSystem(FILES)
+    fs = DictFileSystem(FILES)
     walk = fs.walk("r")
     next(walk)
     assert fs.asked == ["r"]
@@ -100,7 +100,7 @@ def test_walk_of_nothing(fs):
         list(fs.walk("r/nope", on_error="raise"))
 
 
-class Guarded(ShelfFileSystem):
+class Guarded(DictFileSystem):
     """Some folders cannot be listed."""
 
     error: Exception = PermissionError("locked")
@@ -158,21 +158,21 @@ def test_find_lists_each_folder_once(fs):
 
 
 def test_awaitable_levels_are_listed_together():
-    fs = AsyncShelfFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
+    fs = AsyncDictFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
     assert len(fs.find("r")) == 20
     assert fs.most_at_once == 20
 
 
 def test_awaitable_walk_asks_ahead_but_not_twice():
-    fs = AsyncShelfFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
+    fs = AsyncDictFileSystem({f"r/{a}/{b}/f": b"" for a in range(5) for b in range(4)})
     folders = [folder for folder, _, _ in fs.walk("r")]
-    assert folders == [folder for folder, _, _ in ShelfFileSystem(fs.files).walk("r")]
+    assert folders == [folder for folder, _, _ in DictFileSystem(fs.files).walk("r")]
     assert sorted(fs.asked) == sorted(folders)
     assert fs.most_at_once >= 5
 
 
 def test_awaitable_walk_asks_ahead_for_no_more_than_its_caller_has_seen():
-    fs = AsyncShelfFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
+    fs = AsyncDictFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
     walk = fs.walk("r")
     for seen in range(1, 30):
         next(walk)
@@ -181,7 +181,7 @@ def test_awaitable_walk_asks_ahead_for_no_more_than_its_caller_has_seen():
 
 
 def test_awaitable_walk_stops_asking_ahead_where_folders_are_left_out():
-    fs = AsyncShelfFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
+    fs = AsyncDictFileSystem({f"r/{a}/{b}/{c}/f": b"" for a in "abcd" for b in "abcd" for c in "abcd"})
     seen = []
     for folder, folders, _ in fs.walk("r"):
         seen.append(folder)
@@ -190,7 +190,7 @@ def test_awaitable_walk_stops_asking_ahead_where_folders_are_left_out():
     assert sorted(fs.asked) == sorted(seen)
 
 
-class Marked(ShelfFileSystem):
+class Marked(DictFileSystem):
     """Folders contain themselves and end in a slash, as in object stores."""
 
     def ls(self, path, detail=True, **kwargs):
@@ -209,7 +209,7 @@ def test_a_folder_that_contains_itself_is_not_walked_again():
     assert [path for path in fs.find("r") if not path.endswith("/")] == ALL
 
 
-class Silent(ShelfFileSystem):
+class Silent(DictFileSystem):
     """The listing of a file is empty."""
 
     def ls(self, path, detail=True, **kwargs):
@@ -224,7 +224,7 @@ def test_a_file_whose_listing_is_empty_finds_itself():
     assert fs.du("r/one") == 1
 
 
-class Walker(ShelfFileSystem):
+class Walker(DictFileSystem):
     """A backend with a walk of its own."""
 
     def walk(self, path, maxdepth=None, topdown=True, on_error="omit", **kwargs):
@@ -240,7 +240,7 @@ def test_find_uses_the_backends_own_walk():
 
 
 def test_options_reach_the_listings():
-    class Fresh(ShelfFileSystem):
+    class Fresh(DictFileSystem):
         def ls(self, path, detail=True, refresh=False, **kwargs):
             assert refresh
             return super().ls(path, detail)
@@ -270,7 +270,7 @@ def test_du_asks_for_no_more_than_listings(fs):
 
 
 def test_du_counts_what_it_does_not_know_as_nothing():
-    class Vague(ShelfFileSystem):
+    class Vague(DictFileSystem):
         def find(self, path, maxdepth=None, withdirs=False, detail=False, **kwargs):
             return ["r/one", "r/two.txt"]
 

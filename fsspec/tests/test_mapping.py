@@ -6,8 +6,8 @@ import pytest
 
 import fsspec
 from fsspec.mapping import FSMap, maybe_convert
-from fsspec.tests.depot import DepotFileSystem
 from fsspec.tests.programs import run
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 
 @pytest.fixture(params=["memory", "local", "awaitable"])
@@ -17,7 +17,7 @@ def mapper(request, m, tmp_path):
         return fsspec.get_mapper("memory://top/map")
     if request.param == "local":
         return fsspec.get_mapper(f"{tmp_path}/map", create=True, auto_mkdir=True)
-    return FSMap("top/map", DepotFileSystem({}))
+    return FSMap("top/map", WritableDictFileSystem({}))
 
 
 class Refusing(fsspec.get_filesystem_class("memory")):
@@ -35,7 +35,7 @@ class Refusing(fsspec.get_filesystem_class("memory")):
 
 def test_is_a_mapping_of_bytes(mapper):
     """What is set is there, and below the root only."""
-    if isinstance(mapper.fs, DepotFileSystem):
+    if isinstance(mapper.fs, WritableDictFileSystem):
         pytest.skip("cannot be written to by a mapping")
     mapper["a"] = b"1"
     mapper["b/c"] = bytearray(b"22")

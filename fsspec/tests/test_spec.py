@@ -12,7 +12,7 @@ import pytest
 from fsspec.callbacks import Callback
 from fsspec.exceptions import ForkError
 from fsspec.spec import DEFAULT_CALLBACK, FORK_AVAILABLE, AbstractFileSystem, make_instance
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 
 FILES = {
     "r/one": b"1", "r/digits": b"0123456789", "r/lines": b"alpha\nbeta\ngamma\n", "r/sub/two": b"22",
@@ -22,10 +22,10 @@ FILES = {
 
 @pytest.fixture
 def fs():
-    return ShelfFileSystem(FILES)
+    return DictFileSystem(FILES)
 
 
-class Remembered(ShelfFileSystem):
+class Remembered(DictFileSystem):
     """A backend whose instances are remembered."""
 
     protocol = ("mind", "memo")
@@ -42,22 +42,22 @@ def remembered():
 
 
 @pytest.mark.parametrize("path, plain, parent", [
-    ("shelf://a/b/", "a/b", "a"),
-    ("shelf::a", "a", ""),
+    ("dictfs://a/b/", "a/b", "a"),
+    ("dictfs::a", "a", ""),
     ("a/b/c", "a/b/c", "a/b"),
     ("/a/b", "/a/b", "/a"),
     ("/a", "/a", ""),
     ("a", "a", ""),
     ("a//b", "a//b", "a/"),
-    ("shelf:a/b", "shelf:a/b", "shelf:a"),
+    ("dictfs:a/b", "dictfs:a/b", "dictfs:a"),
     ("/", "", ""),
-    ("shelf://", "", ""),
+    ("dictfs://", "", ""),
     ("", "", ""),
     (pathlib.PurePosixPath("/x/y"), "/x/y", "/x"),
 ])
 def test_paths(path, plain, parent):
-    assert ShelfFileSystem._strip_protocol(path) == plain
-    assert ShelfFileSystem._parent(path) == parent
+    assert DictFileSystem._strip_protocol(path) == plain
+    assert DictFileSystem._parent(path) == parent
 
 
 def test_paths_of_a_class_with_a_root_marker():
@@ -75,14 +75,14 @@ def test_paths_of_a_class_with_a_root_marker():
 
 
 def test_urls_carry_no_options_by_default():
-    assert ShelfFileSystem._get_kwargs_from_urls("shelf://user@host/x") == {}
+    assert DictFileSystem._get_kwargs_from_urls("dictfs://user@host/x") == {}
 
 
 # -- one path ------------------------------------------------------------------
 
 
 def test_info(fs):
-    assert fs.info("shelf://r/one") == {"name": "r/one", "size": 1, "type": "file"}
+    assert fs.info("dictfs://r/one") == {"name": "r/one", "size": 1, "type": "file"}
     assert fs.info("r/sub/") == {"name": "r/sub", "size": 0, "type": "directory"}
     assert fs.info("") == {"name": "", "size": 0, "type": "directory"}
     assert fs.stat("r/one") == fs.info("r/one")
@@ -226,7 +226,7 @@ def test_touch(fs):
 def test_text(fs):
     with fs.open("r/new", "w", encoding="utf-16", newline="\r\n") as f:
         f.write("ä\n")
-    with fs.open("shelf://r/new", "rt", encoding="utf-16", newline="") as f:
+    with fs.open("dictfs://r/new", "rt", encoding="utf-16", newline="") as f:
         assert isinstance(f, io.TextIOWrapper)
         assert f.read() == "ä\r\n"
 
@@ -248,7 +248,7 @@ def test_a_compression_that_is_not_known(fs):
 
 
 def test_options_of_opening_reach_the_backend():
-    class Curious(ShelfFileSystem):
+    class Curious(DictFileSystem):
         def _open(self, path, mode="rb", **kwargs):
             self.given = {"mode": mode, **kwargs}
             return io.BytesIO(b"x")
@@ -344,7 +344,7 @@ class Counter(Callback):
         super().relative_update(inc)
 
 
-class Small(ShelfFileSystem):
+class Small(DictFileSystem):
     """A backend that copies four bytes at a time."""
 
     blocksize = 4
@@ -491,18 +491,18 @@ def test_options_of_old_are_warned_of():
 
 def test_an_instance_nobody_remembers_is_collected():
     ids = []
-    thread = threading.Thread(target=lambda: ids.append(id(ShelfFileSystem())))
+    thread = threading.Thread(target=lambda: ids.append(id(DictFileSystem())))
     thread.start()
     thread.join()
     gc.collect()
-    assert not [o for o in gc.get_objects() if type(o) is ShelfFileSystem and id(o) in ids]
+    assert not [o for o in gc.get_objects() if type(o) is DictFileSystem and id(o) in ids]
 
 
 # -- the rest ------------------------------------------------------------------
 
 
 def test_aliases_use_what_a_backend_overrides():
-    class Loud(ShelfFileSystem):
+    class Loud(DictFileSystem):
         def __getattribute__(self, name):
             if name in ("copy", "mv", "rm", "get", "put", "du", "info", "ls", "mkdir", "makedirs"):
                 return lambda *args, **kwargs: name
@@ -542,7 +542,7 @@ def test_tree(fs):
 
 
 def test_tree_amounts():
-    class Wide(ShelfFileSystem):
+    class Wide(DictFileSystem):
         sizes = {"a": 921, "b": 922, "c": 2**20, "d": 3 * 2**30, "e": None}
 
         def ls(self, path, detail=True, **kwargs):

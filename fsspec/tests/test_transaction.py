@@ -7,13 +7,13 @@ import textwrap
 
 import pytest
 
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 from fsspec.transaction import DaskTransaction, FileActor, Transaction
 
 
 @pytest.fixture
 def fs():
-    return ShelfFileSystem({"r/one": b"1"})
+    return DictFileSystem({"r/one": b"1"})
 
 
 class Noted:
@@ -114,7 +114,7 @@ def test_a_filesystem_can_bring_its_own():
     class Mine(Transaction):
         pass
 
-    class Brings(ShelfFileSystem):
+    class Brings(DictFileSystem):
         transaction_type = Mine
 
     assert type(Brings().transaction) is Mine
@@ -150,7 +150,7 @@ import faulthandler, os, signal, sys
 faulthandler.register(signal.SIGALRM, chain=True)  # in each process: say where it hangs, and end
 os.register_at_fork(after_in_child=lambda: signal.alarm(20))
 signal.alarm(20)
-from fsspec.tests.shelf import AsyncShelfFileSystem, ShelfFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 def write(fs, path, data):
     with fs.open(path, "wb") as f:
@@ -172,7 +172,7 @@ def run(code):
 
 
 @forks
-@pytest.mark.parametrize("kind", ["ShelfFileSystem", "AsyncShelfFileSystem"])
+@pytest.mark.parametrize("kind", ["DictFileSystem", "AsyncDictFileSystem"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_child_that_leaves_the_context_neither_commits_nor_discards(kind, fails):
     said = run(
@@ -205,7 +205,7 @@ def test_a_child_that_leaves_the_context_neither_commits_nor_discards(kind, fail
 def test_a_child_is_not_in_the_transaction_of_its_parent():
     said = run(
         """
-        fs = ShelfFileSystem()
+        fs = DictFileSystem()
         with fs.transaction:
             write(fs, "parents", b"1")
             pid = os.fork()
@@ -230,7 +230,7 @@ def test_a_child_is_not_in_the_transaction_of_its_parent():
 def test_a_child_that_ends_it_without_a_context_changes_nothing():
     said = run(
         """
-        fs = ShelfFileSystem()
+        fs = DictFileSystem()
         transaction = fs.start_transaction()
         write(fs, "parents", b"1")
         pid = os.fork()
@@ -251,7 +251,7 @@ def test_a_child_that_ends_it_without_a_context_changes_nothing():
 def test_a_transaction_belongs_to_the_generation_that_began_it():
     said = run(
         """
-        fs = ShelfFileSystem()
+        fs = DictFileSystem()
         pid = os.fork()
         if pid:
             sys.exit(waits(pid))

@@ -6,8 +6,8 @@ import pathlib
 import pytest
 
 from fsspec.callbacks import Callback
-from fsspec.tests.depot import DepotFileSystem
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {
     "r/one": b"1",
@@ -17,8 +17,8 @@ FILES = {
 }
 
 
-class Shelf(ShelfFileSystem):
-    """The blocking shelf, whose folders can be copied and removed."""
+class Shelf(DictFileSystem):
+    """The blocking dictfs, whose folders can be copied and removed."""
 
     def cp_file(self, path1, path2, **kwargs):
         if not self.isdir(path1):
@@ -34,14 +34,14 @@ class Shelf(ShelfFileSystem):
         self.files.pop(self._strip_protocol(path), None)
 
 
-@pytest.fixture(params=[Shelf, DepotFileSystem], ids=["blocking", "awaitable"])
+@pytest.fixture(params=[Shelf, WritableDictFileSystem], ids=["blocking", "awaitable"])
 def fs(request):
     return request.param(FILES)
 
 
 @pytest.fixture
-def depot():
-    return DepotFileSystem(FILES)
+def wdictfs():
+    return WritableDictFileSystem(FILES)
 
 
 def below(fs, folder):
@@ -136,13 +136,13 @@ def test_copy_of_what_is_not_there(fs):
         fs.copy("r/one", "t", on_error="omit")
 
 
-def test_other_errors_are_not_ignored(depot):
+def test_other_errors_are_not_ignored(wdictfs):
     async def cp_file(path1, path2, **kwargs):
         raise PermissionError(path1)
 
-    depot._cp_file = cp_file
+    wdictfs._cp_file = cp_file
     with pytest.raises(PermissionError, match="^r"):
-        depot.copy("r", "t", recursive=True)
+        wdictfs.copy("r", "t", recursive=True)
 
 
 def test_mv(fs):
@@ -165,7 +165,7 @@ def test_mv_removes_nothing_that_was_not_copied(fs):
 # get -------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "..", "/../../out"])
 def test_get_refuses_names_that_lead_out_before_it_writes(name, tmp_path):
-    fs = DepotFileSystem()
+    fs = WritableDictFileSystem()
     target = tmp_path / "in"
 
     async def find(path, **kwargs):
@@ -189,7 +189,7 @@ def test_get_makes_the_folders_that_are_needed(fs, tmp_path):
 
 
 def test_a_download_that_fails_leaves_no_part(tmp_path):
-    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     with pytest.raises(OSError, match="broken"):
         fs.get("r/sub", str(tmp_path / "t"), recursive=True)
     assert "three" not in local(tmp_path / "t")
@@ -199,14 +199,14 @@ def test_a_download_that_fails_leaves_no_part(tmp_path):
 
 
 def test_downloads_that_a_failure_ends_leave_no_part(tmp_path):
-    fs = DepotFileSystem({f"r/{n}": b"whole" for n in range(20)} | {"r/x": b"whole"}, broken=["r/x"])
+    fs = WritableDictFileSystem({f"r/{n}": b"whole" for n in range(20)} | {"r/x": b"whole"}, broken=["r/x"])
     with pytest.raises(OSError, match="broken"):
         fs.get("r", str(tmp_path), recursive=True)
     assert set(local(tmp_path).values()) <= {b"whole"}
 
 
 def test_a_part_written_over_an_older_file_goes_as_well(tmp_path):
-    fs = DepotFileSystem(FILES, broken=["r/sub/three"])
+    fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     (tmp_path / "three").write_bytes(b"older")
     with pytest.raises(OSError, match="broken"):
         fs.get("r/sub/three", str(tmp_path / "three"))
@@ -221,14 +221,14 @@ def test_a_file_that_was_not_touched_stays(fs, tmp_path):
 
 
 def test_what_is_no_plain_file_is_not_removed(tmp_path):
-    fs = DepotFileSystem(FILES, broken=["r/one"])
+    fs = WritableDictFileSystem(FILES, broken=["r/one"])
     with pytest.raises(OSError, match="broken"):
         fs.get("r/one", os.devnull)
     assert os.path.exists(os.devnull)
 
 
 def test_get_with_errors_ignored_leaves_no_part(tmp_path):
-    fs = DepotFileSystem(FILES)
+    fs = WritableDictFileSystem(FILES)
 
     async def get_file(rpath, lpath, **kwargs):
         with open(lpath, "wb") as f:
@@ -242,7 +242,7 @@ def test_get_with_errors_ignored_leaves_no_part(tmp_path):
 
 
 def test_of_sources_with_one_target_the_last_wins(tmp_path):
-    fs = DepotFileSystem({"a/x": b"first", "b/x": b"second, and longer"})
+    fs = WritableDictFileSystem({"a/x": b"first", "b/x": b"second, and longer"})
     fs.get(["a/x", "b/x"], str(tmp_path))
     assert local(tmp_path) == {"x": b"second, and longer"}
 
@@ -267,7 +267,7 @@ def test_put_of_lists(fs, tmp_path):
 
 def test_the_batch_size_of_uploads_holds(tmp_path):
     made(tmp_path, {str(n): b"" for n in range(20)})
-    fs = DepotFileSystem(batch_size=3)
+    fs = WritableDictFileSystem(batch_size=3)
     fs.put(f"{tmp_path}/", "t", recursive=True)
     assert fs.most_at_once == 3
     assert len(fs.files) == 20
@@ -310,7 +310,7 @@ def test_callbacks(fs, direction, tmp_path):
 
 
 def test_callbacks_of_what_fails_are_closed_once(tmp_path):
-    fs = DepotFileSystem(FILES, broken=["r/one"])
+    fs = WritableDictFileSystem(FILES, broken=["r/one"])
     callback = Told()
     with pytest.raises(OSError, match="broken"):
         fs.get(["r/one", "r/two.txt"], str(tmp_path), callback=callback)

@@ -112,7 +112,7 @@ class Source:
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
                 raise ForkError(f"The file object of {self.name}", owner, advice=advice)
             if self._made_in != hooks.generation:
-                hooks.keep(self.file)  # the parent's; closing it could wait for a thread that is not here
+                hooks.immortalize(self.file)  # the parent's; closing it could wait for a thread that is not here
                 self._made_in = hooks.generation
             self._use(self.reopen())
         return self.file

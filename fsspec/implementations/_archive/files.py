@@ -23,7 +23,7 @@ from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations._archive.bytes import SeekError, Source
-from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._http.parsing import redact_url
 
 try:
     from lzma import LZMAError
@@ -83,10 +83,10 @@ class FileArchive(AbstractArchiveFileSystem):
     @property
     def _archive_name(self) -> str:
         if self.of is not None:
-            return f"archive {shown(self.of.full_name)!r}"
+            return f"archive {redact_url(self.of.full_name)!r}"
         name = getattr(self.fo, "path", None) or getattr(self.fo, "name", None)
         if isinstance(name, str):
-            return f"archive {shown(name)!r}"
+            return f"archive {redact_url(name)!r}"
         return f"archive in a {type(self.fo).__name__}"
 
     def _close_archive(self) -> None:
@@ -161,7 +161,7 @@ class MemberFile(io.BufferedIOBase):
         return f
 
     def _after_fork_in_child(self) -> None:
-        hooks.keep(self._f)  # its buffer may be locked by a thread that is not here
+        hooks.immortalize(self._f)  # its buffer may be locked by a thread that is not here
         self._f = None
 
     def _do(self, method: str, *args: Any) -> Any:
@@ -273,6 +273,6 @@ class MemberWriter(io.BufferedIOBase):
             f.close()
 
     def _after_fork_in_child(self) -> None:
-        hooks.keep(self._f)  # the parent's: closing it would write into the archive
+        hooks.immortalize(self._f)  # the parent's: closing it would write into the archive
         self._f = None
         object.__setattr__(self, "__class__", inherited(type(self)))

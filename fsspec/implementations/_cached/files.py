@@ -195,7 +195,7 @@ class BlockFile(AbstractBufferedFile):
         if self._by_ranges():
             return self.fs.fs.cat_file(self.path, start=start, end=end)
         if self._target is not None and self._opened_in != hooks.generation:
-            hooks.keep(self._target)  # its connection is the parent's
+            hooks.immortalize(self._target)  # its connection is the parent's
             self._target = None
         if self._target is None:
             self._target = self.fs.fs.open(self.path, "rb", cache_type="none", **self.kwargs)
@@ -218,18 +218,18 @@ class BlockFile(AbstractBufferedFile):
         blocks = getattr(self.cache, "blocks", ())
         mine = self._generation == hooks.generation and not sys.is_finalizing()  # then files cannot be opened
         if mine and len(blocks) != self._known:
-            self.fs.close_and_update(self, self._let_go)
+            self.fs.close_and_update(self, self._forget_copy)
         else:
-            self._let_go()
+            self._forget_copy()
 
-    def _let_go(self) -> None:
+    def _forget_copy(self) -> None:
         target, self._target = self._target, None
         super().close()
         if target is not None:
             if self._opened_in == hooks.generation:
                 target.close()
             else:
-                hooks.keep(target)
+                hooks.immortalize(target)
 
 
 def local_copy(path: str, fn: str) -> Any:

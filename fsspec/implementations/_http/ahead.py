@@ -22,25 +22,25 @@ from typing import Any
 import aiohttp
 
 from fsspec.caching import BytesCache
-from fsspec.implementations._http.parsing import range_value, ranged, shown
+from fsspec.implementations._http.parsing import range_value, ranged, redact_url
 from fsspec.implementations._http.requests import (
     Body,
     BodyStream,
     check_range,
     joined,
     logger,
-    patient,
+    no_total_timeout,
     raise_for_status,
     read_part,
 )
 
 FIRST = 2**16
 """Bytes asked for as a file is opened."""
-LITTLE = 2**14
+MIN_READ = 2**14
 """Bytes asked for at least, where less is wanted."""
 GAP = 2**16
 """Bytes that are rather read over than asked for anew."""
-GULP = 2**20
+MAX_READ_AHEAD = 2**20
 """Bytes taken from a stream at a time, so that the reader seldom crosses to the loop."""
 STREAMS = 24
 """Responses that the files of one filesystem may hold open to read ahead."""
@@ -90,10 +90,10 @@ class Ahead:
                 return parts
         if run >= self._patience:
             size = self._file.size
-            if (size is None or size - start > max(end - start, GULP)) and await self._room():
+            if (size is None or size - start > max(end - start, MAX_READ_AHEAD)) and await self._room():
                 return await self._begun(start, end, most)
             if most is None and size is not None:
-                end = min(size, end + min(self._file.blocksize, GULP, (end - start) << min(run, 6)))
+                end = min(size, end + min(self._file.blocksize, MAX_READ_AHEAD, (end - start) << min(run, 6)))
         return [await self.exactly(start, end)]
 
     async def _continued(
@@ -104,16 +104,16 @@ class Ahead:
             try:
                 await stream.skip(start - stream.position)
                 # the longer it is read, the more at a time
-                wanted = max(least, min(GULP, stream.delivered)) if most is None else least
+                wanted = max(least, min(MAX_READ_AHEAD, stream.delivered)) if most is None else least
                 parts = await stream.parts(wanted, most)
             except _BROKEN as error:
-                logger.debug("reading ahead in %s broke off: %s", shown(self._file.url), error)
+                logger.debug("reading ahead in %s broke off: %s", redact_url(self._file.url), error)
             else:
                 size = self._file.size
                 if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
                     self._keep(stream)
                     return parts
-        elif stream.delivered < GULP:
+        elif stream.delivered < MAX_READ_AHEAD:
             self._patience = min(8, self._patience * 2)
         stream.close()
         self._streams.discard(stream)
@@ -136,14 +136,14 @@ class Ahead:
 
     async def _request(self, start: int, end: int | None) -> aiohttp.ClientResponse:
         session = await self._file._session_here()
-        options = patient(session, ranged(self._file.kwargs, range_value(start, end)))
+        options = no_total_timeout(session, ranged(self._file.kwargs, range_value(start, end)))
         response = await session.get(self._file._request_url(), **options)
         try:
             if response.status != 416:
                 raise_for_status(response, self._file.url)
             if response.status == 200 and start > 0:
                 raise ValueError(
-                    f"the server of {shown(self._file.url)} ignores requests for a part of the file;"
+                    f"the server of {redact_url(self._file.url)} ignores requests for a part of the file;"
                     " open it with block_size=0 to read it from its beginning to its end"
                 )
         except BaseException:
@@ -260,7 +260,7 @@ class AheadCache(BytesCache):
                 self.start += len(pieces.popleft())
             wanted = end
             if not self._run:
-                wanted = min(self.size, max(end, min(end + self.blocksize, self.end + LITTLE)))
+                wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
             for piece in self.fetcher(self.end, wanted, self._run):
                 if piece:
                     pieces.append(piece)

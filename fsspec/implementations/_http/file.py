@@ -20,9 +20,9 @@ from fsspec._fork import hooks
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.exceptions import ForkError
-from fsspec.implementations._http.ahead import LITTLE, Ahead, AheadCache
-from fsspec.implementations._http.parsing import shown
-from fsspec.implementations._http.requests import ALL, BodyStream, joined, patient, raise_for_status
+from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
+from fsspec.implementations._http.parsing import redact_url
+from fsspec.implementations._http.requests import ALL, BodyStream, joined, no_total_timeout, raise_for_status
 from fsspec.spec import AbstractBufferedFile
 
 _PUBLIC = "fsspec.implementations.http"
@@ -212,7 +212,7 @@ class _Streamed(_Connected):
 
     async def _begin(self) -> BodyStream:
         session = await self._session_here()
-        options = patient(session, self.kwargs)
+        options = no_total_timeout(session, self.kwargs)
         response = await session.get(self._request_url(), **options)
         try:
             raise_for_status(response, self.url)
@@ -223,10 +223,10 @@ class _Streamed(_Connected):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise ValueError(f"the file {shown(self.url)} is closed")
+            raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._stream is not None and self._stream.inherited:
             raise ForkError(
-                f"the response that is read as {shown(self.url)}, which cannot be resumed: open it again",
+                f"the response that is read as {redact_url(self.url)}, which cannot be resumed: open it again",
                 hooks.owner_pid(self._made_in),
             )
 
@@ -284,7 +284,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
             return self._give(len(self._left))
         lacking = num - len(self._left)
         if lacking > 0:
-            self._left += self._take(lacking, max(lacking, LITTLE))
+            self._left += self._take(lacking, max(lacking, MIN_READ))
         return self._give(num)
 
     def _take(self, least: int, most: int | None) -> bytes:
@@ -310,7 +310,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         searched = 0
         while (found := self._left.find(char, searched)) < 0:
             searched = max(0, len(self._left) - len(char) + 1)
-            more = self._take(1, blocks or LITTLE)
+            more = self._take(1, blocks or MIN_READ)
             if not more:
                 return self._give(len(self._left))
             self._left += more
@@ -330,7 +330,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         """
         if (loc, whence) == (0, 1) or (loc, whence) == (self.loc, 0):
             return self.loc
-        raise ValueError(f"{shown(self.url)} is read as it arrives; there is no way to another place in it")
+        raise ValueError(f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it")
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""

@@ -33,7 +33,7 @@ def literal_question_marks(pattern: str) -> str:
     return re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], pattern)
 
 
-def shown(url: Any) -> str:
+def redact_url(url: Any) -> str:
     """A URL as messages may show it: without credentials, nor the values of its query."""
     text = str(url)
     if "@" not in text and "?" not in text:

@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 
 from fsspec._fork import hooks
-from fsspec.implementations._http.parsing import content_range, described, range_value, ranged, shown
+from fsspec.implementations._http.parsing import content_range, described, range_value, ranged, redact_url
 
 logger = logging.getLogger("fsspec.http")
 
@@ -37,7 +37,7 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
     """The server refused; ``status`` and ``message`` say how."""
 
     def __str__(self) -> str:
-        url = shown(self.request_info.real_url)
+        url = redact_url(self.request_info.real_url)
         return f"{self.status}, message={self.message!r}, url={url!r} (HTTPFileSystem)"
 
     def __reduce__(self) -> Any:
@@ -77,7 +77,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
     if status < 400:
         return
     if status in (404, 410):
-        raise FileNotFoundError(shown(url))
+        raise FileNotFoundError(redact_url(url))
     kind: Any = HTTPPermissionError if status in (401, 403) else HTTPStatusError
     raise kind(
         response.request_info,
@@ -89,7 +89,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
 
 
 def _broken(url: Any, error: object) -> IncompleteResponse:
-    return IncompleteResponse(f"the response for {shown(url)} ended early: {error}")
+    return IncompleteResponse(f"the response for {redact_url(url)} ended early: {error}")
 
 
 def joined(parts: list[bytes]) -> bytes:
@@ -131,13 +131,13 @@ def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int
     first, stop, total = content_range(response.headers)
     if first is None or stop is None:
         if "Content-Range" in response.headers or response.content_type.startswith("multipart/"):
-            raise IncompleteResponse(f"the server sent a range of {shown(url)} that cannot be understood")
+            raise IncompleteResponse(f"the server sent a range of {redact_url(url)} that cannot be understood")
         return  # not said; the length will tell
     if first != start:
-        raise IncompleteResponse(f"the server sent {shown(url)} from byte {first} on, not {start}")
+        raise IncompleteResponse(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
     wanted = total if end is None else end if total is None else min(end, total)
     if wanted is not None and stop < wanted and total is not None:
-        raise IncompleteResponse(f"the server sent {shown(url)} up to byte {stop}, not {wanted}")
+        raise IncompleteResponse(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
 
 
 class Body:
@@ -170,7 +170,7 @@ class Body:
             the body ended before the server said it would.
         """
         parts: list[bytes] = []
-        await self._pour(parts.append, least, most)
+        await self._copy_to(parts.append, least, most)
         return parts
 
     async def take(self, least: int, most: int | None = None) -> bytes:
@@ -179,17 +179,17 @@ class Body:
             return joined(await self.parts(least, most))
         # what has been copied is freed at once, so that the memory is used again
         into = io.BytesIO()
-        await self._pour(into.write, least, most)
+        await self._copy_to(into.write, least, most)
         return into.getvalue()
 
     async def rest(self, head: bytes = b"") -> bytes:
         """``head`` and all that is still to come."""
         into = io.BytesIO()
         into.write(head)
-        await self._pour(into.write, ALL, None)
+        await self._copy_to(into.write, ALL, None)
         return into.getvalue()
 
-    async def _pour(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
+    async def _copy_to(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
         content = self.response.content
         part, self._over = self._over, b""
         got = 0
@@ -233,7 +233,7 @@ class BodyStream(Body):
         super().__init__(response, url, position)
         self._generation = hooks.generation
         # it refers to the response, which so is never collected before it was closed
-        self._finalizer = hooks.finalize(self, _let_go, asyncio.get_running_loop(), response)
+        self._finalizer = hooks.finalize(self, _release, asyncio.get_running_loop(), response)
         hooks.register(self)
 
     @property
@@ -247,10 +247,10 @@ class BodyStream(Body):
             self._finalizer()
 
     def _after_fork_in_child(self) -> None:
-        hooks.keep(self.response)
+        hooks.immortalize(self.response)
 
 
-def _let_go(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -> None:
+def _release(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -> None:
     if asyncio._get_running_loop() is loop:
         response.close()
     elif not response.closed:
@@ -259,7 +259,7 @@ def _let_go(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -
 
 
 # requests ------------------------------------------------------------------------
-def patient(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
+def no_total_timeout(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options for a response that is read at the pace of a reader.
 
     The time that a reader takes between two reads must not count; what is left of the

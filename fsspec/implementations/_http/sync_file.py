@@ -15,7 +15,7 @@ from typing import Any
 from fsspec._fork import hooks, sockets
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError
-from fsspec.implementations._http.parsing import content_range, range_value, ranged, shown
+from fsspec.implementations._http.parsing import content_range, range_value, ranged, redact_url
 from fsspec.spec import AbstractBufferedFile
 
 _PUBLIC = "fsspec.implementations.http_sync"
@@ -37,7 +37,7 @@ def read_part(response: Any, url: str, start: int, end: int | None) -> bytes:
     if first is not None and stop is not None:
         wanted = total if end is None or total is None else min(end, total)
         if first != start or wanted is not None and stop < wanted:
-            raise OSError(f"the server sent bytes {first} to {stop} of {shown(url)}, not {start} to {wanted}")
+            raise OSError(f"the server sent bytes {first} to {stop} of {redact_url(url)}, not {start} to {wanted}")
     data = response.content
     return data if end is None else data[: end - start]
 
@@ -123,7 +123,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
                 self.fs._raise_not_found_for_status(response, self.url)
             if response.status_code == 200 and start > 0:
                 raise ValueError(
-                    f"the server of {shown(self.url)} ignores requests for a part of the file;"
+                    f"the server of {redact_url(self.url)} ignores requests for a part of the file;"
                     " open it with block_size=0 to read it from its beginning to its end"
                 )
             return read_part(response, self.url, start, end)
@@ -149,13 +149,13 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
 
     def _after_fork_in_child(self) -> None:
         cover([getattr(getattr(self.r.raw, "_connection", None), "sock", None)])
-        hooks.keep([self.r, self._parts])
+        hooks.immortalize([self.r, self._parts])
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
         """Only to where the file is already; ValueError for any other place."""
         if args in ((0, 1), (self.loc,), (self.loc, 0)) and not kwargs:
             return self.loc
-        raise ValueError(f"{shown(self.url)} is read as it arrives; there is no way to another place in it")
+        raise ValueError(f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it")
 
     def read(self, num: int = -1) -> bytes:
         """Read on.
@@ -185,10 +185,10 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
 
     def _fill(self, num: int | None) -> None:
         if self.closed:
-            raise ValueError(f"the file {shown(self.url)} is closed")
+            raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._made_in != hooks.generation:
             raise ForkError(
-                f"the response that is read as {shown(self.url)}, which cannot be resumed: open it again",
+                f"the response that is read as {redact_url(self.url)}, which cannot be resumed: open it again",
                 hooks.owner_pid(self._made_in),
             )
         parts, got = [self._left], len(self._left)

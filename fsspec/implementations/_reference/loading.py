@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fsspec.core import split_protocol, url_to_fs
-from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.spec import Document, decoded
 from fsspec.registry import filesystem, get_filesystem_class
@@ -53,7 +53,7 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
         if fs.exists(f"{path.rstrip('/')}/.zmetadata"):
             return LazyReferenceMapper(path, fs, cache_size=cache_size)
         if fs.isdir(path):
-            raise FileNotFoundError(f"{shown(fo)} is a folder without references: .zmetadata is not there")
+            raise FileNotFoundError(f"{redact_url(fo)} is a folder without references: .zmetadata is not there")
     if compression is None:
         return decoded(fs.cat_file(path), str(url))
     with fs.open(path, "rb", compression=compression) as f:

@@ -14,7 +14,7 @@ from base64 import b64decode, b64encode
 from operator import index
 from typing import Any, NamedTuple
 
-from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._http.parsing import redact_url
 
 _BASE64 = "base64:"
 _LENGTH_SHOWN = 60  # characters of a value in a message
@@ -45,7 +45,7 @@ class ReferenceNotReachable(RuntimeError):
 
     def __str__(self) -> str:
         reasons = "".join(f": {reason}" for reason in self.args)
-        return f"the target {shown(self.target)} of reference {self.reference!r} cannot be read{reasons}"
+        return f"the target {redact_url(self.target)} of reference {self.reference!r} cannot be read{reasons}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.reference, self.target, *self.args)
@@ -114,7 +114,7 @@ def _part(key: str, value: Any, target: str | None) -> Part:
         offset = length = -1
     if offset < 0 or length < 0:
         raise ValueError(
-            f"reference {key!r} to {shown(url)} has offset {value[1]!r} and length {value[2]!r}; "
+            f"reference {key!r} to {redact_url(url)} has offset {value[1]!r} and length {value[2]!r}; "
             "both are numbers of bytes"
         )
     return Part(url, offset, offset + length)

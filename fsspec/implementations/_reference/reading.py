@@ -1,7 +1,7 @@
 """Reading references: the part of the filesystem that fetches targets.
 
 One reference is read by one request.  Many are planned by `Reads`, and each block of the
-plan is fetched by the filesystem of its target: those that are awaitable together, within
+plan is fetched by the filesystem of its target: those that are awaitable run_concurrently, within
 the batch size; those that block from the caller's thread, or in a loop from one of its
 helpers.
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsspec._files.replacing import replacing
-from fsspec._plans.awaiting import get_batch_size, together
+from fsspec._plans.awaiting import get_batch_size, run_concurrently
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -55,11 +55,11 @@ class ReferenceReading(AsyncFileSystem):
         """Whether looking at references may ask somebody for them."""
         return not isinstance(self.references, dict)
 
-    async def _aside(self, func: Any, *args: Any) -> Any:
+    async def _off_loop(self, func: Any, *args: Any) -> Any:
         """Call what may have to load references, without keeping the loop waiting."""
         return await asyncio.to_thread(func, *args) if self._lazy else func(*args)
 
-    def _said(self, path: str) -> bytes | Part:
+    def _reference(self, path: str) -> bytes | Part:
         """What the reference of a path says."""
         try:
             value = self.references[path]
@@ -76,13 +76,13 @@ class ReferenceReading(AsyncFileSystem):
 
     def _source(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""
-        said = self._said(path)
+        said = self._reference(path)
         return (self._fs_of(said.url), said.url) if isinstance(said, Part) else (None, None)
 
     # reading one ---------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         path = self._strip_protocol(path)
-        said = self._said(path)
+        said = self._reference(path)
         if isinstance(said, bytes):
             return said[start:end]
         source = self._fs_of(said.url)
@@ -102,9 +102,9 @@ class ReferenceReading(AsyncFileSystem):
         path = self._strip_protocol(path)
         references = self.references
         if isinstance(references, LazyReferenceMapper) and not references.is_loaded(path):
-            said = await asyncio.to_thread(self._said, path)
+            said = await asyncio.to_thread(self._reference, path)
         else:
-            said = self._said(path)
+            said = self._reference(path)
         if isinstance(said, bytes):
             return said[start:end]
         return await self._fetch_part(path, said, start, end, kwargs)
@@ -162,7 +162,7 @@ class ReferenceReading(AsyncFileSystem):
             if on_error == "raise":  # what else is under way is given up
                 raised([plan.results[position] for _, _, _, position in block.members])
 
-        await together(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
+        await run_concurrently(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
     def _read_many(
         self, wanted: Wanted, max_gap: int | None, on_error: str, kwargs: dict[str, Any]
@@ -186,7 +186,7 @@ class ReferenceReading(AsyncFileSystem):
         batch_size: int | None,
         kwargs: dict[str, Any],
     ) -> list[Any]:
-        plan = await self._aside(self._reads, wanted, max_gap)
+        plan = await self._off_loop(self._reads, wanted, max_gap)
         blocking, awaited = self._sorted_out(plan)
         if on_error == "raise":
             raised(plan.results)
@@ -275,7 +275,7 @@ class ReferenceReading(AsyncFileSystem):
         if self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
             return
-        said = self._said(rpath)
+        said = self._reference(rpath)
         if isinstance(said, Part) and said.end is None:
             source = self._fs_of(said.url)
             with failing(rpath, said.url):
@@ -290,7 +290,7 @@ class ReferenceReading(AsyncFileSystem):
         if await self._isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
             return
-        said = await self._aside(self._said, rpath)
+        said = await self._off_loop(self._reference, rpath)
         if isinstance(said, Part) and said.end is None:
             with failing(rpath, said.url):
                 await self._fs_of(said.url)._get_file(said.url, lpath, callback=callback, **kwargs)

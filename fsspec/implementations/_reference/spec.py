@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from fsspec.implementations._http.parsing import shown
+from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations._reference.parsing import as_text
 
 _NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
@@ -44,10 +44,10 @@ def decoded(blob: bytes, name: str) -> dict[str, Any]:
     try:
         document = json.loads(blob)
     except ValueError as error:
-        raise ValueError(f"{shown(name)} is no file of references, it is not JSON: {error}") from error
+        raise ValueError(f"{redact_url(name)} is no file of references, it is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(
-            f"{shown(name)} is no file of references: an object is needed, not a {type(document).__name__}"
+            f"{redact_url(name)} is no file of references: an object is needed, not a {type(document).__name__}"
         )
     return document
 

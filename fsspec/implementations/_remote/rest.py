@@ -53,7 +53,7 @@ class RestFileSystem(AbstractFileSystem):
         return response
 
     def _raise(self, response: requests.Response, path: str) -> NoReturn:
-        told = self._told(response)
+        told = self._error_text(response)
         kind = _KINDS.get(response.status_code, OSError)
         if kind is FileNotFoundError:
             raise kind(path)
@@ -62,7 +62,7 @@ class RestFileSystem(AbstractFileSystem):
             text += f"; {type(self).__name__} was given credentials that do not allow it, or none"
         raise kind(text)
 
-    def _told(self, response: requests.Response) -> str:
+    def _error_text(self, response: requests.Response) -> str:
         """What the service says of an error, a line of it."""
         try:
             found = response.json()

@@ -159,7 +159,7 @@ class Link:
         self.remotes.add(remote)
         return remote
 
-    def dismiss(self, remote: Any) -> None:
+    def close_file(self, remote: Any) -> None:
         """Close a file that was read, now or where that is not possible before the next operation."""
         if self.generation != hooks.generation or remote not in self.remotes:
             return

@@ -94,7 +94,7 @@ class Link:
         if not raw.closed:
             raw.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
 
-    def dismiss(self, raw: Any) -> None:
+    def close_file(self, raw: Any) -> None:
         """Close a remote file, now or where that is not possible before the next request."""
         if sys.is_finalizing():
             return

@@ -7,7 +7,7 @@ from fsspec.implementations.cached import (
     SimpleCacheFileSystem,
     WholeFileCacheFileSystem,
 )
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 
 WHOLE = {"simplecache": SimpleCacheFileSystem, "filecache": WholeFileCacheFileSystem}
 EVERY = {**WHOLE, "blockcache": CachingFileSystem}
@@ -20,8 +20,8 @@ FILES = {
 }
 
 
-class Noted(ShelfFileSystem):
-    """The blocking shelf, noting ranges that are read."""
+class Noted(DictFileSystem):
+    """The blocking dictfs, noting ranges that are read."""
 
     def __init__(self, files=None, **kwargs):
         super().__init__(files, **kwargs)

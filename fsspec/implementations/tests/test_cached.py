@@ -15,13 +15,13 @@ from fsspec.implementations._cached.passing import PASSED
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
 from fsspec.spec import AbstractFileSystem
-from fsspec.tests.depot import DepotFileSystem
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 
 @pytest.fixture(params=["blocking", "awaitable"])
 def target(request):
-    return Noted(FILES) if request.param == "blocking" else DepotFileSystem(FILES)
+    return Noted(FILES) if request.param == "blocking" else WritableDictFileSystem(FILES)
 
 
 # what is fetched ---------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_fetched_once(kind, target, tmp_path):
 @pytest.mark.parametrize("kind", WHOLE)
 def test_what_is_missing_is_fetched_at_once(kind, tmp_path):
     files = {f"r/{n}": bytes([n]) for n in range(40)}
-    target = DepotFileSystem(files)
+    target = WritableDictFileSystem(files)
     c = make(kind, target, tmp_path)
     c.cat("r/3")
     assert c.cat("r/*") == files
@@ -63,7 +63,7 @@ def test_what_is_missing_is_fetched_at_once(kind, tmp_path):
 
 
 def test_the_table_is_written_once_a_batch(tmp_path, monkeypatch):
-    target = DepotFileSystem({f"r/{n}": bytes([n]) for n in range(30)})
+    target = WritableDictFileSystem({f"r/{n}": bytes([n]) for n in range(30)})
     c = make("filecache", target, tmp_path)
     inodes = []
     save = c._metadata._save
@@ -95,7 +95,7 @@ def test_errors_of_some_files(kind, target, tmp_path):
 
 
 def test_a_broken_download_leaves_nothing(tmp_path):
-    target = DepotFileSystem(FILES, broken=["r/big"])
+    target = WritableDictFileSystem(FILES, broken=["r/big"])
     for kind in WHOLE:
         c = make(kind, target, tmp_path / kind)
         with pytest.raises(OSError, match="broken"):
@@ -108,7 +108,7 @@ def test_a_broken_download_leaves_nothing(tmp_path):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
-    target = DepotFileSystem(FILES)
+    target = WritableDictFileSystem(FILES)
     c = make("simplecache", target, tmp_path)
     resource = pytest.importorskip("resource")
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -148,7 +148,7 @@ def test_only_the_blocks_that_are_read(target, tmp_path):
         assert (f.blocksize, f.cache.blocks) == (1000, {0, 5, 6})
         f.seek(5500)
         assert f.read(100) == FILES["r/big"][5500:5600] and fetched(target) == []
-        copy = pickle.loads(pickle.dumps(f)) if isinstance(target, DepotFileSystem) else None
+        copy = pickle.loads(pickle.dumps(f)) if isinstance(target, WritableDictFileSystem) else None
         if copy is not None:
             assert copy.tell() == 5600 and copy.read(4) == FILES["r/big"][5600:5604]
             copy.close()
@@ -183,7 +183,7 @@ def test_blocks_of_what_has_no_size(http_server, tmp_path):
 
 
 def test_compressed_files_in_blocks(tmp_path):
-    target = DepotFileSystem({"a.gz": gzip.compress(b"text" * 1000)})
+    target = WritableDictFileSystem({"a.gz": gzip.compress(b"text" * 1000)})
     c = make("blockcache", target, tmp_path, compression="infer")
     assert c.cat("a.gz") == b"text" * 1000
     with c.open("a.gz") as f:
@@ -227,7 +227,7 @@ def test_every_operation_is_the_targets_or_has_a_reason(cls):
 
 
 def test_every_awaitable_operation_reaches_the_target():
-    target = DepotFileSystem(FILES)
+    target = WritableDictFileSystem(FILES)
     names = [
         name
         for name in dir(AsyncFileSystem)
@@ -249,7 +249,7 @@ def test_every_awaitable_operation_reaches_the_target():
             bound = method if own else getattr(method, "__wrapped__", method)
             assert bound.__self__ is (c if own else target), name
     with pytest.raises(AttributeError):
-        CachingFileSystem(fs=ShelfFileSystem())._ls
+        CachingFileSystem(fs=DictFileSystem())._ls
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -337,7 +337,7 @@ def test_what_is_below_a_folder_that_goes_is_let_go_of(kind, tmp_path):
 @pytest.mark.parametrize("kind", WHOLE)
 def test_awaited(kind, tmp_path):
     async def program():
-        target = DepotFileSystem(FILES, asynchronous=True)
+        target = WritableDictFileSystem(FILES, asynchronous=True)
         c = make(kind, target, tmp_path)
         assert await c._cat_file("r/big", 5, -5) == FILES["r/big"][5:-5]
         assert await c._cat_ranges(["r/one", "r/two", "r/nope"], 0, 1) == [b"1", b"2", Nope()]

@@ -35,7 +35,7 @@ def raises(error, func, *args):
         return caught
     raise AssertionError("nothing was raised")
 
-def together(body, number=4):
+def run_concurrently(body, number=4):
     "So many children at once, none of which may fail or hang."
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=body, args=(n,)) for n in range(number)]
@@ -123,7 +123,7 @@ def test_the_folder_of_a_multiprocessing_child_goes_too(url, tmp_path):
             assert c.cat(url + "/a.bin") == BIG + b"a"
             assert len(os.listdir(folder)) > n
 
-        together(child, 1)
+        run_concurrently(child, 1)
         assert os.listdir(folder) == []
         """,
         url,
@@ -389,7 +389,7 @@ def test_s3_instance_and_chain_in_a_child(s3_address, tmp_path):
                 assert of.fs.ls("chained", detail=False)[0] == "chained/0"
 
         well(child)
-        together(child)
+        run_concurrently(child)
         child(5)
         """,
         "",
@@ -417,7 +417,7 @@ def test_processes_that_share_a_folder(url, tmp_path, http_server, kind):
                     assert f.read() == expected[p][19_990:]
             assert c.cat(mine) == expected
 
-        together(child)
+        run_concurrently(child)
         c = cache({kind!r})
         if {kind!r} != "simplecache":
             with open(folder + "/cache") as f:
@@ -463,7 +463,7 @@ def test_processes_that_read_while_others_clear(url, tmp_path, kind):
                 except FileNotFoundError:
                     pass  # of what was cleared under way; never wrong bytes
 
-        together(child)
+        run_concurrently(child)
         c = cache({kind!r})
         assert c.cat(path) == BIG + b"a"
         """,

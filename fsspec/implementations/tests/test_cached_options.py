@@ -18,13 +18,13 @@ from fsspec.implementations.cache_mapper import AbstractCacheMapper, BasenameCac
 from fsspec.implementations.cached import CachingFileSystem, LocalTempFile
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
 from fsspec.spec import AbstractFileSystem
-from fsspec.tests.depot import DepotFileSystem
-from fsspec.tests.shelf import ShelfFileSystem
+from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 
 @pytest.fixture(params=["blocking", "awaitable"])
 def target(request):
-    return Noted(FILES) if request.param == "blocking" else DepotFileSystem(FILES)
+    return Noted(FILES) if request.param == "blocking" else WritableDictFileSystem(FILES)
 
 
 # options -----------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_names_with_folders(kind, target, tmp_path):
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_compressions(kind, tmp_path):
-    target = DepotFileSystem({"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"})
+    target = WritableDictFileSystem({"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"})
     c = make(kind, target, tmp_path, compression="infer")
     assert set(c.cat(["a.gz", "b.bz2", "c"]).values()) == {b"text"}
     assert c.cat_file("a.gz", 1, 3) == b"ex"
@@ -302,7 +302,7 @@ def test_modes(kind, target, tmp_path):
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_failing_upload_leaves_nothing(kind, tmp_path):
-    class Full(DepotFileSystem):
+    class Full(WritableDictFileSystem):
         async def _put_file(self, *args, **kwargs):
             raise OSError("the store is full")
 
@@ -335,7 +335,7 @@ def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_transactions(kind, target, tmp_path):
-    if kind == "blockcache" and isinstance(target, DepotFileSystem):
+    if kind == "blockcache" and isinstance(target, WritableDictFileSystem):
         pytest.skip("this target has no files that are written")
     c = make(kind, target, tmp_path)
     with c.transaction:
@@ -378,7 +378,7 @@ def test_several_files_written_together(kind, target, tmp_path, compression, mod
 
 
 def test_a_temporary_file_by_itself(tmp_path):
-    target = ShelfFileSystem()
+    target = DictFileSystem()
     fn = str(tmp_path / "x")
     with LocalTempFile(target, "r/x", fn, autocommit=False) as f:
         f.write(b"data")

@@ -7,8 +7,8 @@ import pytest
 
 import fsspec
 from fsspec.implementations.dirfs import DirFileSystem
-from fsspec.tests.depot import DepotFileSystem
 from fsspec.tests.programs import run
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {"/r/one": b"1", "/r/sub/two": b"22", "/secret": b"s", "/rx/z": b"z"}
 
@@ -75,7 +75,7 @@ def test_folder_of_a_folder(fs):
 
 def test_slashes_before_a_path_do_not_matter(m):
     """Over a filesystem whose paths have none."""
-    fs = DirFileSystem("r", DepotFileSystem({"r/one": b"1"}))
+    fs = DirFileSystem("r", WritableDictFileSystem({"r/one": b"1"}))
     assert fs.exists("/one") and fs.cat("/one") == fs.cat("one") == b"1"
 
 
@@ -137,7 +137,7 @@ def test_wrong_arguments(fs, other):
     with pytest.raises(ValueError, match="not awaitable"):
         DirFileSystem("/r", other, asynchronous=True)
     with pytest.raises(ValueError, match="both asynchronous"):
-        DirFileSystem("r", DepotFileSystem({}, asynchronous=True))
+        DirFileSystem("r", WritableDictFileSystem({}, asynchronous=True))
 
 
 # instances ---------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_awaited():
     """Over an awaitable filesystem, in its loop."""
 
     async def body():
-        fs = DirFileSystem("r", DepotFileSystem({"r/a/b": b"1"}, asynchronous=True), asynchronous=True)
+        fs = DirFileSystem("r", WritableDictFileSystem({"r/a/b": b"1"}, asynchronous=True), asynchronous=True)
         steps = [step async for step in fs._walk("")]
         with pytest.raises(ValueError, match="leads out"):
             await fs._cat_file("../x")
@@ -180,9 +180,9 @@ def test_inherited_by_a_child(tmp_path, opted):
         from fsspec import asyn
         from fsspec._fork.child import by_fork
         from fsspec.exceptions import ForkError
-        from fsspec.tests.depot import DepotFileSystem
+        from fsspec.tests.wdictfs import WritableDictFileSystem
         local = fsspec.filesystem("dir", path={str(tmp_path)!r})
-        awaited = fsspec.filesystem("dir", path="r", fs=DepotFileSystem({{"r/a": b"1"}}))
+        awaited = fsspec.filesystem("dir", path="r", fs=WritableDictFileSystem({{"r/a": b"1"}}))
         assert awaited.cat("a") == local.cat("one") == b"1"
         def use():
             for fs, path in ((local, "one"), (awaited, "a")):

@@ -27,7 +27,7 @@ def chosen(args: argparse.Namespace) -> list[Column]:
     return [
         column
         for column in columns()
-        if (not args.rows or column.crossing in args.rows)
+        if (not args.rows or column.subject in args.rows)
         and (not args.ways or column.way in args.ways)
         and (not args.modes or column.mode in args.modes)
     ]
@@ -68,16 +68,16 @@ def run(todo: list[Column], workers: int, progress: bool) -> dict[Column, Outcom
 def table(todo: list[Column], results: dict[Column, Outcome | str]) -> str:
     """The matrix as text, what crosses first."""
     order = list(CROSSINGS)
-    todo = sorted(todo, key=lambda c: order.index(c.crossing))
+    todo = sorted(todo, key=lambda c: order.index(c.subject))
     head = ["what crosses", "how", "mode", *ACTIONS]
     rows = [head]
     last = ""
     for column in todo:
         found = results.get(column, {})
-        first = column.crossing if column.crossing != last else ""
-        last = column.crossing
+        first = column.subject if column.subject != last else ""
+        last = column.subject
         if isinstance(found, str):
-            rows.append([column.crossing, column.way, column.mode, f"skipped: {found}"])
+            rows.append([column.subject, column.way, column.mode, f"skipped: {found}"])
             continue
         cells = [found[action]["outcome"] if action in found else "" for action in ACTIONS]
         more = [f"{name}: {each['outcome']}" for name, each in found.items() if name not in ACTIONS]
@@ -91,7 +91,7 @@ def table(todo: list[Column], results: dict[Column, Outcome | str]) -> str:
 def problems(results: dict[Column, Outcome | str]) -> list[str]:
     """Each cell that is not as it should be, with what is known of it."""
     return [
-        f"{column.crossing}, {column.way}, {column.mode}, {action}: {each['outcome']}\n{each['note']}"
+        f"{column.subject}, {column.way}, {column.mode}, {action}: {each['outcome']}\n{each['note']}"
         for column, found in results.items()
         if not isinstance(found, str)
         for action, each in found.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fsspec.exceptions import ForkError
-from fsspec.tests.fork.crossings import Crossing
+from fsspec.tests.fork.subjects import Subject
 
 MODES = ("opted", "by hand", "reset_loop", "neither")
 """FSSPEC_FORK_RESET=1; reset_after_fork(); the instance's reset_loop(); none of them.
@@ -28,66 +28,66 @@ def _refused(use: Callable[[Any], None], handle: Any) -> str:
     raise AssertionError("used what the parent owns without an error")
 
 
-def _use(crossing: Crossing, box: list[Any], mode: str) -> str | None:
+def _use(subject: Subject, box: list[Any], mode: str) -> str | None:
     """Use the handle, or find that it may not be."""
-    if crossing.strict or (mode == "neither" and crossing.connects):
-        _refused(crossing.refused, box[0])
-        return _refused(crossing.refused, box[0])  # and again, not only the first time
-    crossing.use(box[0])
-    crossing.use(box[0])
+    if subject.strict or (mode == "neither" and subject.connects):
+        _refused(subject.refused, box[0])
+        return _refused(subject.refused, box[0])  # and again, not only the first time
+    subject.use(box[0])
+    subject.use(box[0])
     return None
 
 
-def _exit(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _exit(subject: Subject, box: list[Any], mode: str) -> None:
     """Only end: sys.exit, or what the way of forking has for it."""
 
 
-def _leave(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _leave(subject: Subject, box: list[Any], mode: str) -> None:
     """End by os._exit."""
     raise Leave
 
 
-def _drop(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _drop(subject: Subject, box: list[Any], mode: str) -> None:
     """Let go of it and collect."""
     box.clear()
     gc.collect()
     gc.collect()
 
 
-def _close(crossing: Crossing, box: list[Any], mode: str) -> str | None:
+def _close(subject: Subject, box: list[Any], mode: str) -> str | None:
     """Close it, or its session, as a ``with`` block would, and then let go of it."""
     try:
-        crossing.close(box[0])
+        subject.close(box[0])
     except ForkError:
-        if mode != "neither" and not crossing.strict:
+        if mode != "neither" and not subject.strict:
             raise
         return "refused"
-    _drop(crossing, box, mode)
+    _drop(subject, box, mode)
     return None
 
 
-def _kill(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _kill(subject: Subject, box: list[Any], mode: str) -> None:
     """Be killed."""
     os.kill(os.getpid(), 9)
 
 
-def _again(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _again(subject: Subject, box: list[Any], mode: str) -> None:
     """Ask for a filesystem with the same arguments, and use that."""
-    crossing.again(box[0], mode)
+    subject.again(box[0], mode)
 
 
-def _new(crossing: Crossing, box: list[Any], mode: str) -> None:
+def _new(subject: Subject, box: list[Any], mode: str) -> None:
     """Make a handle of its own, whatever it inherited; then leave both behind."""
-    mine = crossing.make()
-    crossing.use(mine)
-    crossing.settle(mine)
+    mine = subject.make()
+    subject.use(mine)
+    subject.settle(mine)
 
 
 class Leave(BaseException):
     """The child is to end by os._exit."""
 
 
-ACTIONS: dict[str, Callable[[Crossing, list[Any], str], str | None]] = {
+ACTIONS: dict[str, Callable[[Subject, list[Any], str], str | None]] = {
     "use": _use,
     "exit": _exit,
     "leave": _leave,
@@ -105,8 +105,8 @@ class Body:
     Returns "refused" where the right thing is to refuse.
     """
 
-    def __init__(self, crossing: Crossing, handle: Any, action: str, mode: str) -> None:
-        self.crossing = crossing
+    def __init__(self, subject: Subject, handle: Any, action: str, mode: str) -> None:
+        self.subject = subject
         self.box = [handle]
         self.action = action
         self.mode = mode
@@ -119,8 +119,8 @@ class Body:
             asyn.reset_after_fork()
             asyn.reset_after_fork()
         elif self.mode == "reset_loop":
-            self.crossing.instance(self.box[0]).reset_loop()
+            self.subject.instance(self.box[0]).reset_loop()
         try:
-            return ACTIONS[self.action](self.crossing, self.box, self.mode)
+            return ACTIONS[self.action](self.subject, self.box, self.mode)
         except Leave:
             os._exit(0)

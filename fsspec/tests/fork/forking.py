@@ -197,7 +197,7 @@ def by_series(body: Body) -> Report:
 _inherited: list[tuple[Channel, Body]] = []
 
 
-def _told(channel: Channel, body: Body) -> None:
+def _run_in_child(channel: Channel, body: Body) -> None:
     """As `speak`, in a worker that lives on whatever happens."""
     channel.enter()
     try:
@@ -208,7 +208,7 @@ def _told(channel: Channel, body: Body) -> None:
 
 
 def _tell_inherited(_: int = 0) -> int:
-    _told(*_inherited[0])
+    _run_in_child(*_inherited[0])
     return 0
 
 
@@ -305,7 +305,7 @@ def by_loky(body: Body) -> Report:
 
     channel = Channel()
     with joblib.parallel_config(backend="loky"):
-        joblib.Parallel(n_jobs=2, timeout=60)(joblib.delayed(_told)(channel, body) for _ in range(1))
+        joblib.Parallel(n_jobs=2, timeout=60)(joblib.delayed(_run_in_child)(channel, body) for _ in range(1))
     return _read(channel, time.monotonic(), [])
 
 

@@ -21,13 +21,13 @@ from typing import Any
 import fsspec
 from fsspec._fork.child import crowding
 from fsspec.tests.fork.children import MODES
-from fsspec.tests.fork.crossings import DATA, INSTANCES, LINES, SLOW, Crossing
 from fsspec.tests.fork.forking import NEEDS, SENDING, WAYS
 from fsspec.tests.fork.reading import READING
 from fsspec.tests.fork.stores import STORES, pack, serve
+from fsspec.tests.fork.subjects import DATA, INSTANCES, LINES, SLOW, Subject
 from fsspec.tests.fork.writing import WRITING, ask
 
-CROSSINGS: dict[str, type[Crossing]] = {**INSTANCES, **READING, **WRITING, **STORES}
+CROSSINGS: dict[str, type[Subject]] = {**INSTANCES, **READING, **WRITING, **STORES}
 
 LIMIT = 100.0  # seconds for a column
 OK = ("ok", "refused")
@@ -60,36 +60,36 @@ _UNENDED = ("leave", "kill")  # these end a child before the way of forking has 
 class Column:
     """What crosses, forked one way, in one mode."""
 
-    crossing: str
+    subject: str
     way: str
     mode: str
     actions: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.crossing}, {self.way}, {self.mode}".replace(" ", "-").replace(",-", "/")
+        return f"{self.subject}, {self.way}, {self.mode}".replace(" ", "-").replace(",-", "/")
 
     def lacking(self) -> str:
         """Why it is skipped; empty where it is not."""
         package = NEEDS.get(self.way)
         if package is not None and importlib.util.find_spec(package) is None:
             return f"{package} is not there"
-        return CROSSINGS[self.crossing].lacking()
+        return CROSSINGS[self.subject].lacking()
 
 
 def _modes(name: str) -> tuple[str, ...]:
-    crossing = CROSSINGS[name]
-    if not crossing.connects or crossing.strict or crossing.variant:
+    subject = CROSSINGS[name]
+    if not subject.connects or subject.strict or subject.variant:
         return ("opted", "neither")
-    return MODES if crossing.resets else tuple(mode for mode in MODES if mode != "reset_loop")
+    return MODES if subject.resets else tuple(mode for mode in MODES if mode != "reset_loop")
 
 
 def columns() -> list[Column]:
     """The whole matrix."""
     made = [
-        Column(name, "fork", mode, crossing.actions if mode in ("opted", "neither") else ("use",))
-        for name, crossing in CROSSINGS.items()
+        Column(name, "fork", mode, subject.actions if mode in ("opted", "neither") else ("use",))
+        for name, subject in CROSSINGS.items()
         for mode in _modes(name)
-        if mode in ("opted", "neither") or "use" in crossing.actions
+        if mode in ("opted", "neither") or "use" in subject.actions
     ]
     for way, (names, modes, actions) in _BY_WAY.items():
         for name in names:
@@ -97,14 +97,14 @@ def columns() -> list[Column]:
             made += [Column(name, way, mode, those) for mode in modes if mode in _modes(name)]
     for column in made:
         assert column.way in WAYS, column
-        assert column.way not in SENDING or CROSSINGS[column.crossing].pickles, column
+        assert column.way not in SENDING or CROSSINGS[column.subject].pickles, column
     return made
 
 
 # where they run --------------------------------------------------------------------
 @contextmanager
 def serving() -> Iterator[dict[str, str]]:
-    """The servers that the crossings need, by name, with everything that they read."""
+    """The servers that the subjects need, by name, with everything that they read."""
     import gzip
 
     from fsspec.tests.servers.http import HTTPServer
@@ -177,7 +177,7 @@ class Runner:
         """By what the child does: "outcome" and "note"; see `fsspec.tests.fork.program.cell`."""
         assert self.process.stdin is not None and self.process.stdout is not None
         job: dict[str, Any] = {
-            "crossing": column.crossing,
+            "subject": column.subject,
             "way": column.way,
             "mode": column.mode,
             "actions": column.actions,

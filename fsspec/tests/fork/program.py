@@ -91,7 +91,7 @@ class Reader:
         return self.problem
 
 
-def cell(crossing: Any, way: str, action: str, mode: str) -> dict[str, str]:
+def cell(subject: Any, way: str, action: str, mode: str) -> dict[str, str]:
     """Try one cell.
 
     Returns
@@ -103,16 +103,16 @@ def cell(crossing: Any, way: str, action: str, mode: str) -> dict[str, str]:
     from fsspec.tests.fork.children import Body
     from fsspec.tests.fork.forking import SENDING, WAYS, verdict
 
-    handle = crossing.make()
-    crossing.use(handle)
-    body = Body(crossing, handle, action, "sent" if way in SENDING else mode)
+    handle = subject.make()
+    subject.use(handle)
+    body = Body(subject, handle, action, "sent" if way in SENDING else mode)
     # a thread that waits for the interpreter's lock as a C library forks leaves it broken in the child
-    reader = Reader(crossing.busy(handle) if way != "C" else None)
+    reader = Reader(subject.busy(handle) if way != "C" else None)
     report = WAYS[way](body)
     harm = [
         reader.stop(),
-        harmed(lambda: crossing.use(handle), "the parent's next use"),
-        harmed(lambda: crossing.settle(handle), "the parent's end"),
+        harmed(lambda: subject.use(handle), "the parent's next use"),
+        harmed(lambda: subject.settle(handle), "the parent's end"),
     ]
     harm = [each for each in harm if each]
     if action in ("leave", "kill") and report.code in (0, -9):
@@ -130,14 +130,14 @@ def cell(crossing: Any, way: str, action: str, mode: str) -> dict[str, str]:
 
 def column(crossing_name: str, way: str, mode: str, actions: list[str], places: dict[str, str]) -> Any:
     """The cells of these actions, by action, and the descriptors that were left over."""
-    from fsspec.tests.fork.crossings import UNSAFE
     from fsspec.tests.fork.matrix import CROSSINGS
+    from fsspec.tests.fork.subjects import UNSAFE
 
-    crossing = {**CROSSINGS, **UNSAFE}[crossing_name](places)
+    subject = {**CROSSINGS, **UNSAFE}[crossing_name](places)
     results = {}
     before = 0
     for action in actions:
-        results[action] = cell(crossing, way, action, mode)
+        results[action] = cell(subject, way, action, mode)
         if results[action]["outcome"] in ("HARM", "HANG"):
             break  # what follows in a process that was harmed says nothing
         before = before or descriptors()  # with what is loaded and connected once
@@ -151,4 +151,4 @@ def main(job: dict[str, Any]) -> Any:
     """See the module's text; called by `zygote` in a process of its own."""
     os.environ["FSSPEC_FORK_RESET"] = "1" if job["mode"] == "opted" else "0"
     sys.path.insert(0, job["root"])
-    return column(job["crossing"], job["way"], job["mode"], job["actions"], job["places"])
+    return column(job["subject"], job["way"], job["mode"], job["actions"], job["places"])

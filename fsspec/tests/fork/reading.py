@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 import fsspec
-from fsspec.tests.fork.crossings import DATA, HALF, HTTP, HTTPS, LINES, S3, SIZE, Crossing, Requests, expect
+from fsspec.tests.fork.subjects import DATA, HALF, HTTP, HTTPS, LINES, S3, SIZE, Requests, Subject, expect
 
 WHOLE = DATA["data0.bin"]
 
@@ -21,7 +21,7 @@ WHOLE = DATA["data0.bin"]
 class _Half:
     """How a file is read on both sides."""
 
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def begun(self, f: Any) -> Any:
         expect(f.read(HALF), WHOLE[:HALF], "first half")
@@ -87,7 +87,7 @@ class HTTPStream(HTTP):
 
     strict = True
     pickles = False
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         f = super().make().open(self.url("data0.bin"), block_size=0)
@@ -130,7 +130,7 @@ class S3File(_Half, S3):
         return self.begun(f)
 
 
-class LocalFile(_Half, Crossing):
+class LocalFile(_Half, Subject):
     """An open local file: parent and child each have a position of their own."""
 
     connects = False
@@ -139,7 +139,7 @@ class LocalFile(_Half, Crossing):
         return self.begun(fsspec.filesystem("file").open(os.path.join(self.folder, "data0.bin"), "rb"))
 
 
-class Text(Crossing):
+class Text(Subject):
     """A text wrapper with a decompressor below it, over a local file."""
 
     connects = False
@@ -196,7 +196,7 @@ class HTTPText(Text):
 class OpenFile(HTTP):
     """An OpenFile that is not open at the fork."""
 
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         return fsspec.open(self.url("data0.bin"), "rb", **self.options())
@@ -265,12 +265,12 @@ class WalkingLines(HTTP):
         return handle["file"].fs
 
 
-def _cached(base: type[Crossing], kind: str) -> type[Crossing]:
+def _cached(base: type[Subject], kind: str) -> type[Subject]:
     body = {"cache": kind, "variant": True, "__doc__": base.__doc__, "__module__": __name__}
     return type(f"{base.__name__}_{kind}", (base,), body)
 
 
-READING: dict[str, type[Crossing]] = {
+READING: dict[str, type[Subject]] = {
     "http file": HTTPFile,
     **{
         f"http file {kind}": _cached(HTTPFile, kind)

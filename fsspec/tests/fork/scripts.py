@@ -32,7 +32,7 @@ import fsspec
 from fsspec import asyn
 from fsspec._fork.child import by_fork
 from fsspec.exceptions import ForkError
-from fsspec.tests.fork.crossings import DATA, expect
+from fsspec.tests.fork.subjects import DATA, expect
 from fsspec.tests.fork.program import harmed
 
 OPTED = os.environ.get("FSSPEC_FORK_RESET") == "1"

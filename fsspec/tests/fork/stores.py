@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import fsspec
-from fsspec.tests.fork.crossings import DATA, HTTP, NAMES, Crossing, expect
 from fsspec.tests.fork.reading import _Half
+from fsspec.tests.fork.subjects import DATA, HTTP, NAMES, Subject, expect
 
 
 class Cached(HTTP):
@@ -20,7 +20,7 @@ class Cached(HTTP):
 
     needs: tuple[str, ...] = ("fsspec.implementations.cached", *HTTP.needs)
     kind = "simplecache"
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         return fsspec.filesystem(
@@ -54,7 +54,7 @@ class CachedFile(_Half, Cached):
     """An open file of a cache."""
 
     pickles = False
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         fs = super().make()
@@ -73,7 +73,7 @@ class LocalCachedFile(CachedFile):
     connects = False
 
 
-class Archive(Crossing):
+class Archive(Subject):
     """A local archive whose members are read by one handle."""
 
     connects = False
@@ -155,7 +155,7 @@ class Reference(HTTP):
     """References to ranges of files over HTTP."""
 
     needs: tuple[str, ...] = ("fsspec.implementations.reference", *HTTP.needs)
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         references: dict[str, Any] = {name: [self.url(name)] for name in NAMES}
@@ -181,7 +181,7 @@ class Reference(HTTP):
         return lambda: expect(handle.cat_file("data1.bin"), DATA["data1.bin"], "cat_file meanwhile")
 
 
-class FTP(Crossing):
+class FTP(Subject):
     """An FTP connection."""
 
     needs: tuple[str, ...] = ("fsspec.implementations.ftp", "fsspec.tests.servers.ftp", "pyftpdlib")
@@ -203,7 +203,7 @@ class FTPFile(_Half, FTP):
         return self.begun(super().make().open("/data0.bin", block_size=2**15))
 
 
-class SFTP(Crossing):
+class SFTP(Subject):
     """An SFTP connection."""
 
     needs: tuple[str, ...] = ("fsspec.implementations.sftp", "paramiko", "fsspec.tests.servers.sftp")
@@ -226,7 +226,7 @@ class SFTPFile(_Half, SFTP):
         return self.begun(super().make().open("/data0.bin", block_size=2**15))
 
 
-class SMB(Crossing):
+class SMB(Subject):
     """A session with an SMB server."""
 
     needs: tuple[str, ...] = ("fsspec.implementations.smb", "smbclient", "impacket")
@@ -247,14 +247,14 @@ class SMBFile(_Half, SMB):
         return self.begun(super().make().open("/SHARE/data0.bin", block_size=2**15))
 
 
-def _kinds(base: type[Crossing], name: str, *kinds: str) -> dict[str, type[Crossing]]:
+def _kinds(base: type[Subject], name: str, *kinds: str) -> dict[str, type[Subject]]:
     return {
         name.format(kind): type(f"{base.__name__}_{kind}", (base,), {"kind": kind, "__module__": __name__})
         for kind in kinds
     }
 
 
-STORES: dict[str, type[Crossing]] = {
+STORES: dict[str, type[Subject]] = {
     **_kinds(Cached, "{}", "simplecache", "filecache", "blockcache"),
     **_kinds(LocalCachedFile, "{} file", "simplecache", "filecache"),
     **_kinds(CachedFile, "{} file", "blockcache"),

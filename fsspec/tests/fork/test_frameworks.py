@@ -114,7 +114,7 @@ def test_executor_and_pool_with_initializers(mode, places):
 PRELOADED = """
 import json, os
 import fsspec
-from fsspec.tests.fork.crossings import DATA, expect
+from fsspec.tests.fork.subjects import DATA, expect
 
 places = json.loads(os.environ["PLACES"])
 PID = os.getpid()
@@ -178,7 +178,7 @@ def test_fork_server_with_a_preloaded_module(mode, places, tmp_path):
 APPLICATION = """
 import json, os
 import fsspec
-from fsspec.tests.fork.crossings import DATA, SIZE, expect
+from fsspec.tests.fork.subjects import DATA, SIZE, expect
 
 places = json.loads(os.environ["PLACES"])
 MASTER = os.getpid()

@@ -17,7 +17,7 @@ def test_child_and_parent_are_as_they_should_be(column, places, runner):
 
 
 def test_every_kind_is_in_the_matrix():
-    tried = {column.crossing for column in columns()}
+    tried = {column.subject for column in columns()}
     assert tried == set(CROSSINGS)
 
 

@@ -16,7 +16,7 @@ def server(request, places):
     """One of its own: connections are counted."""
     if request.param not in places:
         pytest.skip(f"no server for {request.param}")
-    from fsspec.tests.fork.crossings import DATA, SLOW
+    from fsspec.tests.fork.subjects import DATA, SLOW
 
     with HTTPServer(tls=request.param == "https") as server:
         for name, data in {**DATA, SLOW: DATA["data1.bin"]}.items():
@@ -298,7 +298,7 @@ def test_a_child_holds_no_connection_of_the_parent(places, mode):
 def test_children_of_a_reading_parent_make_no_connections_in_vain(places, mode):
     """A fork costs the parent none of its connections, nor does one that never uses fsspec connect."""
     with HTTPServer() as server:
-        from fsspec.tests.fork.crossings import DATA
+        from fsspec.tests.fork.subjects import DATA
 
         for name, data in DATA.items():
             server.files[f"/{name}"] = data

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fsspec
-from fsspec.tests.fork.crossings import S3, Crossing, expect
+from fsspec.tests.fork.subjects import S3, Subject, expect
 
 _SIGNED = (
     "AWS4-HMAC-SHA256 Credential=testing/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -44,7 +44,7 @@ def uploads(places: dict[str, str]) -> list[str]:
     return [part.partition("</Key>")[0] for part in text.split("<Key>")[1:]]
 
 
-class Writing(Crossing):
+class Writing(Subject):
     """A file being written; ``at_once`` says whether it is seen before it is ended."""
 
     strict = True
@@ -321,7 +321,7 @@ class S3Transaction(S3Writing):
         handle["fs"].end_transaction()
 
 
-WRITING: dict[str, type[Crossing]] = {
+WRITING: dict[str, type[Subject]] = {
     "local writing": LocalWriting,
     "local appending": LocalAppending,
     "local text": LocalText,

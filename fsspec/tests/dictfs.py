@@ -33,7 +33,7 @@ def children(files: dict[str, bytes], path: str) -> list[dict[str, Any]]:
 class Writer(io.BytesIO):
     """A file being written, which appears on closing or on commit."""
 
-    def __init__(self, fs: ShelfFileSystem, path: str, autocommit: bool) -> None:
+    def __init__(self, fs: DictFileSystem, path: str, autocommit: bool) -> None:
         super().__init__()
         self.fs, self.path, self.autocommit = fs, path, autocommit
 
@@ -51,10 +51,10 @@ class Writer(io.BytesIO):
         self.data = b""
 
 
-class ShelfFileSystem(AbstractFileSystem):
+class DictFileSystem(AbstractFileSystem):
     """A blocking backend."""
 
-    protocol = "shelf"
+    protocol = "dictfs"
     cachable = False
 
     def __init__(self, files: dict[str, bytes] | None = None, **kwargs: Any) -> None:
@@ -83,7 +83,7 @@ class ShelfFileSystem(AbstractFileSystem):
         self.files[self._strip_protocol(path2)] = self.files[self._strip_protocol(path1)]
 
 
-class AsyncShelfFileSystem(AsyncFileSystem):
+class AsyncDictFileSystem(AsyncFileSystem):
     """An awaitable backend."""
 
     protocol = "ashelf"

@@ -1,6 +1,6 @@
 """What can cross a fork, and how to tell that it works, byte by byte.
 
-A crossing makes a handle in the parent, uses it in whichever process it is asked to,
+A subject makes a handle in the parent, uses it in whichever process it is asked to,
 and says what must be true of the parent and of the server afterwards.  Here are the
 base and the instances; files open for reading are in `reading`, those being written in
 `writing`, filesystems over others in `stores`.
@@ -42,7 +42,7 @@ def expect(found: bytes, wanted: bytes, what: str) -> None:
         raise AssertionError(f"{what}: {len(found)} bytes for {len(wanted)}, different from {at}")
 
 
-class Crossing:
+class Subject:
     """One kind of handle.
 
     Attributes
@@ -112,12 +112,12 @@ class Crossing:
         return None
 
 
-class HTTP(Crossing):
+class HTTP(Subject):
     """An instance of the HTTP filesystem."""
 
     needs: tuple[str, ...] = ("aiohttp",)
     scheme = "http"
-    actions = (*Crossing.actions, "again", "new")
+    actions = (*Subject.actions, "again", "new")
 
     def url(self, name: str) -> str:
         return f"{self.places[self.scheme]}/{name}"
@@ -157,7 +157,7 @@ class HTTPS(HTTP):
     scheme = "https"
 
 
-class _OwnLoop(Crossing):
+class _OwnLoop(Subject):
     """An asynchronous instance on a loop that the program runs in a thread, as zarr does."""
 
     pickles = False
@@ -214,11 +214,11 @@ class HTTPSAwaited(HTTPAwaited):
     scheme = "https"
 
 
-class S3(Crossing):
+class S3(Subject):
     """An unmodified s3fs instance."""
 
     needs: tuple[str, ...] = ("s3fs", "moto", "flask")
-    actions = (*Crossing.actions, "again", "new")
+    actions = (*Subject.actions, "again", "new")
 
     def options(self) -> dict[str, Any]:
         from fsspec.tests.servers.s3 import options
@@ -263,7 +263,7 @@ class S3Awaited(_OwnLoop, S3):
 class Mapper(HTTP):
     """A mapping over an HTTP instance."""
 
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         return fsspec.get_mapper(self.places["http"], **self.options())
@@ -283,7 +283,7 @@ class Mapper(HTTP):
 class S3Mapper(S3):
     """A mapping over s3fs, for reading."""
 
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         return super().make().get_mapper("bucket")
@@ -302,7 +302,7 @@ class S3Mapper(S3):
 class Folder(HTTP):
     """A folder as a filesystem, over an HTTP instance."""
 
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         return fsspec.filesystem("dir", path=self.places["http"], fs=super().make())
@@ -321,7 +321,7 @@ class Requests(HTTP):
     """The blocking HTTP filesystem, whose session is of requests."""
 
     needs: tuple[str, ...] = ("requests", "fsspec.implementations.http_sync")
-    actions = Crossing.actions
+    actions = Subject.actions
 
     def make(self) -> Any:
         from fsspec.implementations.http_sync import HTTPFileSystem
@@ -339,7 +339,7 @@ class Requests(HTTP):
         return None  # a session of requests is used by one thread at a time
 
 
-class Shared(Crossing):
+class Shared(Subject):
     """A TLS connection that knows nothing of forks: the matrix is to find the harm."""
 
     needs: tuple[str, ...] = ("trustme",)
@@ -354,8 +354,8 @@ class Shared(Crossing):
         expect(handle.getresponse().read(), DATA["data0.bin"], "what the connection brings")
 
 
-UNSAFE: dict[str, type[Crossing]] = {"a shared connection": Shared}
-INSTANCES: dict[str, type[Crossing]] = {
+UNSAFE: dict[str, type[Subject]] = {"a shared connection": Shared}
+INSTANCES: dict[str, type[Subject]] = {
     "http": HTTP,
     "https": HTTPS,
     "http awaited": HTTPAwaited,

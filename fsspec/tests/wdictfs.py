@@ -1,4 +1,4 @@
-"""The awaitable shelf with operations that write, remove, copy and move to this machine.
+"""The awaitable dictfs with operations that write, remove, copy and move to this machine.
 
 Its downloads are written as many third-party ones are: straight to the target, chunk by
 chunk, so that what fails half-way leaves a part behind.
@@ -10,13 +10,13 @@ import asyncio
 import os
 from typing import Any
 
-from fsspec.tests.shelf import AsyncShelfFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem
 
 
-class DepotFileSystem(AsyncShelfFileSystem):
+class WritableDictFileSystem(AsyncDictFileSystem):
     """Notes the files that each kind of operation was asked for in ``did``."""
 
-    protocol = "depot"
+    protocol = "wdictfs"
 
     def __init__(self, files: dict[str, bytes] | None = None, broken: Any = (), **kwargs: Any) -> None:
         super().__init__(files, **kwargs)
