@@ -17,7 +17,7 @@ def version() -> str:
     text = (here / "fsspec" / "_version.py").read_text(encoding="utf-8")
     found = re.search(r"^__version__\b[^=]*=\s*[\"']([^\"']+)[\"']", text, re.MULTILINE)
     if found is None:
-        raise SystemExit("fsspec/_version.py has no line __version__ = \"...\"")
+        raise SystemExit('fsspec/_version.py has no line __version__ = "..."')
     return found.group(1)
 
 
@@ -44,7 +44,7 @@ extras = {
     "adl": ["adlfs"],
     "arrow": [pyarrow],
     "dask": ["dask", "distributed"],
-    "dev": ["flake8", "mypy"],
+    "dev": ["flake8", "mypy", "ruff"],
     "doc": ["numpydoc", "sphinx", "sphinx-design", "sphinx-rtd-theme", "yarl"],
     "dropbox": ["dropbox", "dropboxdrivefs", "requests"],
     "entrypoints": [],

@@ -44,8 +44,13 @@ def pip(python: Path, *arguments: str, check: bool = True) -> bool:
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | PIP_ENVIRONMENT
     done = subprocess.run(
         [str(python), "-m", "pip", *arguments],
-        cwd=TOP, env=environ, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        cwd=TOP,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     if check and done.returncode:
         say(done.stdout)
@@ -97,9 +102,16 @@ def ensure(
     base = python or sys.executable
     identity = subprocess.run(
         [base, "-c", "import sys, platform; print(sys.version, platform.machine(), sys.base_prefix)"],
-        check=True, stdout=subprocess.PIPE, text=True).stdout
-    setup = (TOP / "setup.py").read_text(encoding="utf-8") + (TOP / "fsspec/_version.py").read_text(
-        encoding="utf-8") if tree else ""
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    setup = (
+        (TOP / "setup.py").read_text(encoding="utf-8")
+        + (TOP / "fsspec/_version.py").read_text(encoding="utf-8")
+        if tree
+        else ""
+    )
     parts = [identity, str(TOP), *required, "optional", *optional, str(tree), setup]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -51,11 +51,26 @@ _MODULES = frozenset(
 )
 
 __all__ = [
-    "AbstractFileSystem", "Callback", "FSMap", "FSTimeoutError", "__version__",
-    "available_compressions", "available_protocols", "caching", "filesystem",
-    "get_filesystem_class", "get_fs_token_paths", "get_mapper", "open", "open_files", "open_local",
-    "process_entries", "register_implementation", "registry", "url_to_fs",
-]  # fmt: skip
+    "AbstractFileSystem",
+    "Callback",
+    "FSMap",
+    "FSTimeoutError",
+    "__version__",
+    "available_compressions",
+    "available_protocols",
+    "caching",
+    "filesystem",
+    "get_filesystem_class",
+    "get_fs_token_paths",
+    "get_mapper",
+    "open",
+    "open_files",
+    "open_local",
+    "process_entries",
+    "register_implementation",
+    "registry",
+    "url_to_fs",
+]
 
 
 def __getattr__(name: str) -> Any:

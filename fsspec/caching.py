@@ -370,9 +370,13 @@ class AdaptiveReadaheadCache(BaseCache):
     name: ClassVar[str] = "adaptive"
 
     def __init__(
-        self, blocksize: int, fetcher: Fetcher, size: int,
-        concurrency: int = 4, max_prefetch_size: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        blocksize: int,
+        fetcher: Fetcher,
+        size: int,
+        concurrency: int = 4,
+        max_prefetch_size: int | None = None,
+    ) -> None:
         super().__init__(blocksize, fetcher, size)
         self.concurrency, self.max_prefetch_size = concurrency, max_prefetch_size
         self._prefetcher: BackgroundPrefetcher | None = self._make()

@@ -322,8 +322,12 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
         new = _refusable(_reading(subject.anew, wanted), mode)
         yield _Try("nothing", "makes an instance", mode, lambda: subject.fs, subject.cat, new, wanted)
         if write and subject.folder:
-            for child, act in {"writes to it": _written_to, "drops it": _dropping(subject),
-                               "closes it": _closed, "ends": _nothing}.items():
+            for child, act in {
+                "writes to it": _written_to,
+                "drops it": _dropping(subject),
+                "closes it": _closed,
+                "ends": _nothing,
+            }.items():
                 yield _writing_try(subject, child, mode, act)
 
 
@@ -338,8 +342,9 @@ def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
         del written[:]  # the box has the only reference
         return act(box)
 
-    return _Try("file being written", child, mode, make, lambda f: written[0].finish(f), act_on_it,
-                b"first second")
+    return _Try(
+        "file being written", child, mode, make, lambda f: written[0].finish(f), act_on_it, b"first second"
+    )
 
 
 def check(
@@ -402,8 +407,9 @@ def _hide(text: str, options: Any) -> str:
         for value in options:
             text = _hide(text, value)
     elif isinstance(options, str) and options and not _SHOWN.fullmatch(options):
-        text = re.sub(rf"(?<!\w){re.escape(options)}(?!\w)" if len(options) < 6 else re.escape(options),
-                      "***", text)
+        text = re.sub(
+            rf"(?<!\w){re.escape(options)}(?!\w)" if len(options) < 6 else re.escape(options), "***", text
+        )
     return text
 
 
@@ -436,8 +442,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("url", help="a file, or a folder with a file directly in it")
     parser.add_argument("--storage-options", default="{}", metavar="JSON", help="options of the filesystem")
-    parser.add_argument("--write", action="store_true",
-                        help="also write small files beside it, and remove them (otherwise it only reads)")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="also write small files beside it, and remove them (otherwise it only reads)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser.parse_args(argv)
 
@@ -462,8 +471,10 @@ def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     url = _hide(args.url, None)
     if not hasattr(os, "fork"):
-        print("this platform has no fork: there is nothing to check, and nothing to be afraid of",
-              file=sys.stderr)
+        print(
+            "this platform has no fork: there is nothing to check, and nothing to be afraid of",
+            file=sys.stderr,
+        )
         return 2
     try:
         options = json.loads(args.storage_options)

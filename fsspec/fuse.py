@@ -393,9 +393,13 @@ def main(args: list[str]) -> None:
     parser.add_argument("source_path", help="the folder on that filesystem")
     parser.add_argument("mount_point", help="an empty folder of this machine")
     parser.add_argument(
-        "-o", "--option", action="append", default=[], metavar="[PROTOCOL-]NAME=VALUE",
+        "-o",
+        "--option",
+        action="append",
+        default=[],
+        metavar="[PROTOCOL-]NAME=VALUE",
         help="an option of the filesystem; VALUE[int] is a number, VALUE[bool] true or false",
-    )  # fmt: skip
+    )
     parser.add_argument("-l", "--log-file", default="", help="write what is asked and answered there")
     parser.add_argument("-f", "--foreground", action="store_true", help="do not go to the background")
     parser.add_argument("-t", "--threads", action="store_true", help="answer several requests at once")

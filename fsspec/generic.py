@@ -37,9 +37,7 @@ logger = logging.getLogger("fsspec.generic")
 
 _BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
 _BLOCK = 2**20
-_QUICK = frozenset(
-    "cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split()
-)
+_QUICK = frozenset("cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split())
 """What filesystems of this machine are asked without a thread."""
 _generic_fs: dict[str, Any] = {}
 _Entry = dict[str, Any]
@@ -213,9 +211,7 @@ class GenericFileSystem(AsyncFileSystem):
         **kwargs: Any,
     ) -> Any:
         fs, plain = self._side(path)
-        found = await _ask(
-            fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs
-        )
+        found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         named = _named(fs, found, "listing")
         return named if detail else list(named)
 
@@ -278,7 +274,9 @@ class GenericFileSystem(AsyncFileSystem):
         sync(self.loop, self._make_many_dirs, list(urls), exist_ok)
 
     async def _make_many_dirs(self, urls: list[str], exist_ok: bool) -> None:
-        await run_concurrently(urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH)
+        await run_concurrently(
+            urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH
+        )
 
     async def _rm(self, url: Any, **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
@@ -369,8 +367,13 @@ class GenericFileSystem(AsyncFileSystem):
         if isinstance(path1, str) and isinstance(path2, str):
             (source, path), (target, _) = self._side(path1), self._side(path2)
             if source is target:
-                source.mv(path, target._strip_protocol(_plain(path2)), recursive=recursive,
-                          maxdepth=maxdepth, **kwargs)  # fmt: skip
+                source.mv(
+                    path,
+                    target._strip_protocol(_plain(path2)),
+                    recursive=recursive,
+                    maxdepth=maxdepth,
+                    **kwargs,
+                )
                 return
         super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
 
@@ -426,7 +429,9 @@ async def copy_file_op(
         else:
             await copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
 
-    results = await run_concurrently(list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise")
+    results = await run_concurrently(
+        list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise"
+    )
     if on_error == "return":
         return results
     for result in results:
@@ -498,8 +503,10 @@ def rsync(
         if entry["type"] == "directory":
             continue
         there = theirs.get(name)
-        if there is None or update_cond == "always" or (
-            update_cond == "different" and _field(entry, source_field) != _field(there, dest_field)
+        if (
+            there is None
+            or update_cond == "always"
+            or (update_cond == "different" and _field(entry, source_field) != _field(there, dest_field))
         ):
             pairs[entry["name"]] = f"{top}/{name}"
     if pairs:

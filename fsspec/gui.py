@@ -199,12 +199,8 @@ class FileSelector(SigSlot):
 
     def _build(self) -> None:
         protocols = sorted(available_protocols())
-        self.protocol = _labelled(
-            pn.widgets.Select, "protocol", options=protocols, value=self.init_protocol
-        )
-        self.url = _labelled(
-            pn.widgets.TextInput, "path", value=self.init_url, sizing_mode="stretch_width"
-        )
+        self.protocol = _labelled(pn.widgets.Select, "protocol", options=protocols, value=self.init_protocol)
+        self.url = _labelled(pn.widgets.TextInput, "path", value=self.init_url, sizing_mode="stretch_width")
         self.kwargs = _labelled(pn.widgets.TextInput, "options", value=self.init_kwargs)
         self.home = _labelled(pn.widgets.Button, "Home", width=60, align="end")
         self.up = _labelled(pn.widgets.Button, "Up", width=45, align="end")

@@ -63,10 +63,14 @@ class FilesystemJSONDecoder(json.JSONDecoder):
 
     def __init__(
         self,
-        *, object_hook: Callable[[dict[str, Any]], Any] | None = None, parse_float: _OfText = None,
-        parse_int: _OfText = None, parse_constant: _OfText = None, strict: bool = True,
+        *,
+        object_hook: Callable[[dict[str, Any]], Any] | None = None,
+        parse_float: _OfText = None,
+        parse_int: _OfText = None,
+        parse_constant: _OfText = None,
+        strict: bool = True,
         object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.original_object_hook = object_hook
         numbers = {"parse_float": parse_float, "parse_int": parse_int, "parse_constant": parse_constant}
         pairs = object_pairs_hook

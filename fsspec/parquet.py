@@ -193,8 +193,8 @@ def _ends(fs: Any, paths: list[str], sizes: list[int], sample: int) -> list[dict
     ends = _ranges(fs, paths, starts, sizes)
     longer: dict[int, int] = {}  # those whose footer begins before what was fetched
     for i, (path, size, end) in enumerate(zip(paths, sizes, ends)):
-        length = int.from_bytes(end[-_TAIL:-len(_MAGIC)], "little")
-        if end[-len(_MAGIC):] != _MAGIC or length + _TAIL + len(_MAGIC) > size:
+        length = int.from_bytes(end[-_TAIL : -len(_MAGIC)], "little")
+        if end[-len(_MAGIC) :] != _MAGIC or length + _TAIL + len(_MAGIC) > size:
             raise ValueError(f"{path!r} is no Parquet file: its end is not that of one")
         if size - length - _TAIL < starts[i]:
             longer[i] = size - length - _TAIL
@@ -311,8 +311,13 @@ class PyarrowEngine:
             for j in range(group.num_columns):
                 column = group.column(j)
                 if _is_wanted(column.path_in_schema, names):
-                    yield column.file_path, *_range(
-                        column.dictionary_page_offset, column.data_page_offset, column.total_compressed_size
+                    yield (
+                        column.file_path,
+                        *_range(
+                            column.dictionary_page_offset,
+                            column.data_page_offset,
+                            column.total_compressed_size,
+                        ),
                     )
 
     def _matching(self, metadata: Any, expression: Any) -> set[int]:
@@ -359,8 +364,11 @@ class FastparquetEngine:
             for column in group.columns:
                 held = column.meta_data
                 if _is_wanted(".".join(map(_text, held.path_in_schema)), names):
-                    yield _text(column.file_path or ""), *_range(
-                        held.dictionary_page_offset, held.data_page_offset, held.total_compressed_size
+                    yield (
+                        _text(column.file_path or ""),
+                        *_range(
+                            held.dictionary_page_offset, held.data_page_offset, held.total_compressed_size
+                        ),
                     )
 
 

@@ -153,9 +153,9 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             if path.startswith(protocol):
                 end = len(protocol)
                 if path.startswith("://", end):
-                    path = path[end + 3:]
+                    path = path[end + 3 :]
                 elif path.startswith("::", end):
-                    path = path[end + 2:]
+                    path = path[end + 2 :]
         return path.rstrip("/") or cls.root_marker
 
     def unstrip_protocol(self, name: str) -> str:
@@ -258,8 +258,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         found = [
             entry
             for entry in siblings
-            if entry["name"] == path
-            or (entry["name"] == path.rstrip("/") and entry["type"] == "directory")
+            if entry["name"] == path or (entry["name"] == path.rstrip("/") and entry["type"] == "directory")
         ]
         if not found:
             raise FileNotFoundError(path)

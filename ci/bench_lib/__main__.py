@@ -39,8 +39,13 @@ def interpreters() -> dict[str, Path]:
 @contextlib.contextmanager
 def server(python: Path, module: str) -> Iterator[str]:
     """A server of this folder, in a process of its own; gives its address."""
-    process = subprocess.Popen([str(python), "-m", f"bench_lib.{module}"], cwd=CI, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(python), "-m", f"bench_lib.{module}"],
+        cwd=CI,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin is not None and process.stdout is not None
     try:
         yield process.stdout.readline().strip()
@@ -56,15 +61,33 @@ def server(python: Path, module: str) -> Iterator[str]:
 
 def run(python: Path, side: str, name: str, bench: dict[str, Any]) -> dict[str, Any]:
     """One case in one process: its figure, or {"error": the last line it said}."""
-    words = [str(python), "-m", "bench_lib.worker", "limit" if side == "limit" else "work", name,
-             json.dumps(bench)]
-    environ = {k: v for k, v in os.environ.items()
-               if k not in ("PYTHONPATH", "FSSPEC_FORK_RESET") and not k.startswith("AWS_")}
-    environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-                   AWS_EC2_METADATA_DISABLED="true")
+    words = [
+        str(python),
+        "-m",
+        "bench_lib.worker",
+        "limit" if side == "limit" else "work",
+        name,
+        json.dumps(bench),
+    ]
+    environ = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("PYTHONPATH", "FSSPEC_FORK_RESET") and not k.startswith("AWS_")
+    }
+    environ.update(
+        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
+    )
     try:
-        done = subprocess.run(words, cwd=CI, env=environ, stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
+        done = subprocess.run(
+            words,
+            cwd=CI,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=LIMIT,
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"longer than {LIMIT:.0f} seconds"}
     if done.returncode:
@@ -84,15 +107,21 @@ def seconds_of(figures: list[dict[str, Any]]) -> list[float]:
 
 def ratio(above: list[dict[str, Any]], below: list[dict[str, Any]]) -> float | None:
     """The median of the rounds' ratios: what changed between rounds met both sides."""
-    ratios = [a["seconds"] / b["seconds"] for a, b in zip(above, below, strict=True)
-              if "seconds" in a and "seconds" in b]
+    ratios = [
+        a["seconds"] / b["seconds"]
+        for a, b in zip(above, below, strict=True)
+        if "seconds" in a and "seconds" in b
+    ]
     return statistics.median(ratios) if ratios else None
 
 
 def difference(above: list[dict[str, Any]], below: list[dict[str, Any]]) -> float | None:
     """The median of the rounds' differences, in seconds."""
-    found = [a["seconds"] - b["seconds"] for a, b in zip(above, below, strict=True)
-             if "seconds" in a and "seconds" in b]
+    found = [
+        a["seconds"] - b["seconds"]
+        for a, b in zip(above, below, strict=True)
+        if "seconds" in a and "seconds" in b
+    ]
     return statistics.median(found) if found else None
 
 
@@ -145,8 +174,16 @@ def row(case: Case, figures: Figures) -> list[str]:
         mark = "ok"
     else:
         mark = "above 1" if case.limit_aim is case.over is None and compared > 1 else "above aim"
-    return [case.name, case.text, *(duration(figures[side]) for side in SIDES), number(found), shown, mark,
-            number(ratio(figures["upstream"], figures["limit"])), counted(figures)]
+    return [
+        case.name,
+        case.text,
+        *(duration(figures[side]) for side in SIDES),
+        number(found),
+        shown,
+        mark,
+        number(ratio(figures["upstream"], figures["limit"])),
+        counted(figures),
+    ]
 
 
 def table(cases: Sequence[Case], figures: dict[str, Figures]) -> str:
@@ -154,9 +191,13 @@ def table(cases: Sequence[Case], figures: dict[str, Figures]) -> str:
     rows = [heads, *(row(case, figures[case.name]) for case in cases)]
     widths = [max(len(cells[n]) for cells in rows) for n in range(len(heads))]
     left = {0, 1, 7, 9}
-    lines = ["  ".join(cell.ljust(w) if n in left else cell.rjust(w)
-                       for n, (cell, w) in enumerate(zip(cells, widths, strict=True))).rstrip()
-             for cells in rows]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if n in left else cell.rjust(w)
+            for n, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+        for cells in rows
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
@@ -173,7 +214,8 @@ def errors(figures: dict[str, Figures]) -> list[str]:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ci/bench", description="What work costs here, in upstream 2026.9.0, and at the limit.")
+        prog="ci/bench", description="What work costs here, in upstream 2026.9.0, and at the limit."
+    )
     parser.add_argument("case", nargs="*", help="names or patterns of cases, such as 'http-*'; default all")
     parser.add_argument("--rounds", type=int, default=3, help="how often each case runs (3)")
     parser.add_argument("--full", action="store_true", help="50,000 files and 256 MB, not 20,000 and 64")
@@ -185,8 +227,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     known = load()
-    wanted = [case for name, case in known.items()
-              if not options.case or any(fnmatch.fnmatch(name, pattern) for pattern in options.case)]
+    wanted = [
+        case
+        for name, case in known.items()
+        if not options.case or any(fnmatch.fnmatch(name, pattern) for pattern in options.case)
+    ]
     if not wanted:
         print(f"no such case; known are {', '.join(known)}", file=sys.stderr)
         return 2
@@ -217,8 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(wanted, figures))
     for line in errors(figures):
         print(line)
-    print(f"{len(wanted)} cases, {options.rounds} rounds, {time.monotonic() - began:.0f} seconds; "
-          "ratios are medians over the rounds, figures those of one operation")
+    print(
+        f"{len(wanted)} cases, {options.rounds} rounds, {time.monotonic() - began:.0f} seconds; "
+        "ratios are medians over the rounds, figures those of one operation"
+    )
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return 1 if any("error" in f for sides in figures.values() for f in sides["ours"]) else 0

@@ -84,12 +84,12 @@ def case(
 def load() -> dict[str, Case]:
     """All cases, in the order of the report."""
     from . import (  # noqa: F401  # importing a module enters its cases
-        cases_core,
-        cases_trees,
-        cases_files,
-        cases_http,
         cases_caches,
+        cases_core,
+        cases_files,
         cases_fork,
+        cases_http,
+        cases_trees,
     )
 
     return CASES

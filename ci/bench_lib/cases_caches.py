@@ -22,7 +22,7 @@ def places(count: int, length: int) -> list[int]:
 def slices(count: int, length: int) -> Any:
     def limit(bench: Bench) -> Timed:
         starts = places(count, length)
-        return lambda: [DATA[start:start + length] for start in starts]
+        return lambda: [DATA[start : start + length] for start in starts]
 
     return limit
 
@@ -48,8 +48,13 @@ def blockcache_random(bench: Bench) -> Timed:
     return through(bench, "blockcache", 200, 1024)
 
 
-@case("blockcache-spanning", "blockcache, reads of 100 kB over blocks of 8 kB", 0.3,
-      limit=slices(20, 100_000), ops=20)
+@case(
+    "blockcache-spanning",
+    "blockcache, reads of 100 kB over blocks of 8 kB",
+    0.3,
+    limit=slices(20, 100_000),
+    ops=20,
+)
 def blockcache_spanning(bench: Bench) -> Timed:
     return through(bench, "blockcache", 20, 100_000, 8192)
 
@@ -70,6 +75,7 @@ def bytes_random(bench: Bench) -> Timed:
 
 
 # -- files -----------------------------------------------------------------------------------
+
 
 def buffered(cache_type: str, data: bytes) -> Any:
     from fsspec.spec import AbstractBufferedFile, AbstractFileSystem

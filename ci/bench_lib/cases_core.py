@@ -10,12 +10,14 @@ from .case import Bench, Timed, case
 from .listings import uneven
 from .loops import LoopThread, pooled
 
-
 # -- import ----------------------------------------------------------------------------------
 
+
 def importing(bench: Bench, what: str) -> Timed:
-    program = (f"import sys, time; n = len(sys.modules); t = time.perf_counter(); import {what}; "
-               "t = time.perf_counter() - t; print(t, len(sys.modules) - n)")
+    program = (
+        f"import sys, time; n = len(sys.modules); t = time.perf_counter(); import {what}; "
+        "t = time.perf_counter() - t; print(t, len(sys.modules) - n)"
+    )
     modules = 0
 
     def timed() -> float:
@@ -40,6 +42,7 @@ def import_fsspec(bench: Bench) -> Timed:
 
 
 # -- instances -------------------------------------------------------------------------------
+
 
 def cached_limit(bench: Bench) -> Timed:
     known: dict[Any, Any] = {}
@@ -103,6 +106,7 @@ def instance_cold(bench: Bench) -> Timed:
 
 
 # -- calls -----------------------------------------------------------------------------------
+
 
 def call_limit(bench: Bench) -> Timed:
     thread = LoopThread()

@@ -9,8 +9,8 @@ from typing import Any
 from .case import Bench, Timed, case
 from .listings import FILES_IN_FOLDER
 
-
 # -- local -----------------------------------------------------------------------------------
+
 
 def local(bench: Bench) -> Any:
     import fsspec
@@ -65,8 +65,12 @@ def local_glob(bench: Bench) -> Timed:
     return lambda: fs.glob(f"{bench.folder}/d1/*/f?.csv")
 
 
-@case("local-glob-deep", "local glob **/f1.csv", 0.4,
-      limit=lambda bench: lambda: [p for p in scanned(bench.folder) if p.endswith("/f1.csv")])
+@case(
+    "local-glob-deep",
+    "local glob **/f1.csv",
+    0.4,
+    limit=lambda bench: lambda: [p for p in scanned(bench.folder) if p.endswith("/f1.csv")],
+)
 def local_glob_deep(bench: Bench) -> Timed:
     fs = local(bench)
     return lambda: fs.glob(f"{bench.folder}/**/f1.csv")
@@ -136,6 +140,7 @@ def local_open(bench: Bench) -> Timed:
 
 # -- memory ----------------------------------------------------------------------------------
 
+
 def memory(bench: Bench) -> tuple[Any, int]:
     import fsspec
 
@@ -150,8 +155,10 @@ def memory(bench: Bench) -> tuple[Any, int]:
 
 def memory_tree(bench: Bench) -> dict[str, dict[str, int]]:
     files = 50_000 if bench.full else 20_000
-    return {f"/m/d{n // 10}/e{n % 10}": {f"/m/d{n // 10}/e{n % 10}/f{m}": 1 for m in range(FILES_IN_FOLDER)}
-            for n in range(files // FILES_IN_FOLDER)}
+    return {
+        f"/m/d{n // 10}/e{n % 10}": {f"/m/d{n // 10}/e{n % 10}/f{m}": 1 for m in range(FILES_IN_FOLDER)}
+        for n in range(files // FILES_IN_FOLDER)
+    }
 
 
 def memory_ls_limit(bench: Bench) -> Timed:
@@ -188,6 +195,7 @@ def memory_find(bench: Bench) -> Timed:
 
 
 # -- doors -----------------------------------------------------------------------------------
+
 
 def url_limit(bench: Bench) -> Timed:
     def split(url: str) -> tuple[str, str]:

@@ -50,6 +50,7 @@ def nothing() -> None:
 
 # -- the fork itself -------------------------------------------------------------------------
 
+
 def live(count: int) -> Callable[[Bench], Timed]:
     def work(bench: Bench) -> Timed:
         os.environ["FSSPEC_FORK_RESET"] = "1"
@@ -80,6 +81,7 @@ case("fork-1000", "a fork with 1,000 live instances", None, limit=bare(1000), ov
 
 # -- the first byte --------------------------------------------------------------------------
 
+
 def bare_first_byte(bench: Bench) -> Timed:
     """A new loop and aiohttp session in the child."""
     import asyncio
@@ -94,8 +96,9 @@ def bare_first_byte(bench: Bench) -> Timed:
     return timed_fork(lambda: asyncio.run(get()))
 
 
-@case("fork-first-byte", "from fork to first byte, inherited HTTP", None, limit=bare_first_byte,
-      limit_aim=1.5)
+@case(
+    "fork-first-byte", "from fork to first byte, inherited HTTP", None, limit=bare_first_byte, limit_aim=1.5
+)
 def first_byte(bench: Bench) -> Timed:
     os.environ["FSSPEC_FORK_RESET"] = "1"
     import fsspec
@@ -173,6 +176,7 @@ def forkserver_first_byte(bench: Bench) -> Timed:
 
 # -- the same from S3 ------------------------------------------------------------------------
 
+
 def bare_s3_first_byte(bench: Bench) -> Timed:
     """A new loop and client of aiobotocore in the child."""
     import asyncio
@@ -183,8 +187,12 @@ def bare_s3_first_byte(bench: Bench) -> Timed:
 
     async def get() -> None:
         client = get_session().create_client(
-            "s3", endpoint_url=bench.s3, region_name="us-east-1",
-            aws_access_key_id=CREDENTIALS["key"], aws_secret_access_key=CREDENTIALS["secret"])
+            "s3",
+            endpoint_url=bench.s3,
+            region_name="us-east-1",
+            aws_access_key_id=CREDENTIALS["key"],
+            aws_secret_access_key=CREDENTIALS["secret"],
+        )
         async with client as s3:
             answer = await s3.get_object(Bucket=bucket, Key=key)
             async with answer["Body"] as body:
@@ -193,8 +201,14 @@ def bare_s3_first_byte(bench: Bench) -> Timed:
     return timed_fork(lambda: asyncio.run(get()))
 
 
-@case("fork-first-byte-s3", "from fork to first byte, inherited S3", None, limit=bare_s3_first_byte,
-      limit_aim=1.5, s3=True)
+@case(
+    "fork-first-byte-s3",
+    "from fork to first byte, inherited S3",
+    None,
+    limit=bare_s3_first_byte,
+    limit_aim=1.5,
+    s3=True,
+)
 def s3_first_byte(bench: Bench) -> Timed:
     os.environ["FSSPEC_FORK_RESET"] = "1"
     import fsspec
@@ -223,7 +237,8 @@ def s3_spawn_first_byte(bench: Bench) -> Timed:
     return started("spawn", "s3", PATH, options(bench.s3))
 
 
-@case("forkserver-first-byte-s3", "from forkserver to first byte, S3", None, limit=bare_s3_first_byte,
-      s3=True)
+@case(
+    "forkserver-first-byte-s3", "from forkserver to first byte, S3", None, limit=bare_s3_first_byte, s3=True
+)
 def s3_forkserver_first_byte(bench: Bench) -> Timed:
     return started("forkserver", "s3", PATH, options(bench.s3))

@@ -51,6 +51,7 @@ def fresh(bench: Bench) -> Any:
 
 # -- one large file --------------------------------------------------------------------------
 
+
 def big(bench: Bench) -> str:
     return f"{bench.site}/bigger" if bench.full else f"{bench.site}/big"
 
@@ -103,8 +104,9 @@ async def ranges(session: Any, bench: Bench) -> None:
             assert len(await answer.read()) == PART
 
 
-@case("http-random", "HTTP random reads of 64 kB, default cache", 0.2,
-      limit=aiohttp_limit(ranges), ops=RANDOM)
+@case(
+    "http-random", "HTTP random reads of 64 kB, default cache", 0.2, limit=aiohttp_limit(ranges), ops=RANDOM
+)
 def http_random(bench: Bench) -> Timed:
     fs = fresh(bench)
 
@@ -118,6 +120,7 @@ def http_random(bench: Bench) -> Timed:
 
 
 # -- small files -----------------------------------------------------------------------------
+
 
 def many(bench: Bench) -> list[str]:
     return [f"{bench.site}/small/{n}" for n in range(2000 if bench.full else 500)]

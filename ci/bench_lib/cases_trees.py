@@ -87,8 +87,9 @@ def glob(bench: Bench) -> Timed:
     return lambda: fs.glob(GLOB)
 
 
-@case("glob-latency", f"glob {GLOB}, 110 folders at 5 ms", 0.1,
-      limit=level_by_level("deep", 0.005, matching, 3))
+@case(
+    "glob-latency", f"glob {GLOB}, 110 folders at 5 ms", 0.1, limit=level_by_level("deep", 0.005, matching, 3)
+)
 def glob_latency(bench: Bench) -> Timed:
     fs = toy(bench, "deep", 0.005)
     return lambda: fs.glob(GLOB)

@@ -42,15 +42,19 @@ def main() -> None:
         asked = request.http_range
         start = asked.start or 0
         end = min(size, asked.stop or size)
-        headers = {"ETag": '"big"', "Accept-Ranges": "bytes", "Content-Length": str(end - start),
-                   "Content-Type": "application/octet-stream"}
+        headers = {
+            "ETag": '"big"',
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(end - start),
+            "Content-Type": "application/octet-stream",
+        }
         if "Range" in request.headers:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         answer = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
         await answer.prepare(request)
         while request.method == "GET" and start < end:
             place = start % len(BLOCK)
-            part = BLOCK[place:place + min(2**20, end - start)]
+            part = BLOCK[place : place + min(2**20, end - start)]
             await answer.write(part)
             start += len(part)
             seen["bytes"] += len(part)

@@ -1,6 +1,6 @@
 """One case, in one process, by one implementation; the figure as a line of JSON.
 
-    python -m bench_lib.worker work|limit CASE '{"folder": ..., "site": ..., "full": false}'
+python -m bench_lib.worker work|limit CASE '{"folder": ..., "site": ..., "full": false}'
 """
 
 from __future__ import annotations

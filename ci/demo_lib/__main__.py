@@ -87,8 +87,13 @@ class Told:
                 self.wrong.append(f"{self.bytes:,} bytes were verified, not {expected:,}")
         else:
             met = {w: self.refusals.get(w, ["nothing", "it was not refused", False]) for w in range(WORKERS)}
-            self.blame({w: f"should meet ForkError, met {e[0]}: {e[1]}" for w, e in met.items()
-                        if e[0] != "ForkError" or "fork-safe" not in e[1] or not e[2]})
+            self.blame(
+                {
+                    w: f"should meet ForkError, met {e[0]}: {e[1]}"
+                    for w, e in met.items()
+                    if e[0] != "ForkError" or "fork-safe" not in e[1] or not e[2]
+                }
+            )
         if not self.parent and not any("parent" in text for text in self.wrong):
             self.wrong.append("the parent did not come to read again")
 
@@ -129,10 +134,24 @@ def play(report: Report, told: Told, s3: str, http: str, share: tuple[float, flo
     seen = 0
     with tempfile.TemporaryFile() as noise:
         process = subprocess.Popen(
-            [sys.executable, "-m", "demo_lib.program", told.way, told.method, s3, http,
-             str(LIMIT), str(PROGRAM_LIMIT)],
-            cwd=Path(__file__).parent.parent, env=environ, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=noise, start_new_session=True)
+            [
+                sys.executable,
+                "-m",
+                "demo_lib.program",
+                told.way,
+                told.method,
+                s3,
+                http,
+                str(LIMIT),
+                str(PROGRAM_LIMIT),
+            ],
+            cwd=Path(__file__).parent.parent,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            start_new_session=True,
+        )
         try:
             for event in lines(process, PROGRAM_LIMIT + 5):
                 told.take(event)
@@ -164,8 +183,10 @@ def sentence(told: Told) -> str:
     if not told.opted_in:
         return f"{name}: refused in all {WORKERS} workers with ForkError; the parent reads on unharmed."
     means = "inherited" if told.method == "fork" else "sent to spawned processes"
-    return (f"{name}: {means}, read in full by {len(told.workers)} workers, all "
-            f"{told.bytes / 2**20:.0f} MiB right; the parent reads on unharmed.")
+    return (
+        f"{name}: {means}, read in full by {len(told.workers)} workers, all "
+        f"{told.bytes / 2**20:.0f} MiB right; the parent reads on unharmed."
+    )
 
 
 def cells(told: Told) -> list[str]:
@@ -174,18 +195,27 @@ def cells(told: Told) -> list[str]:
         rest = ["0", "refused", "refused"]
     else:
         how = told.method
-        rest = [f"{told.bytes:,}",
-                "-" if told.first is None else f"{told.first * 1000:.0f} ms",
-                "-" if not told.last else f"{told.bytes / told.last / 2**20:.0f} MiB/s"]
+        rest = [
+            f"{told.bytes:,}",
+            "-" if told.first is None else f"{told.first * 1000:.0f} ms",
+            "-" if not told.last else f"{told.bytes / told.last / 2**20:.0f} MiB/s",
+        ]
     workers = len(told.workers) if told.opted_in else len(told.refusals)
-    return [WAYS[told.way].name, how, str(workers), *rest,
-            "unharmed" if told.parent else "harmed", "WRONG" if told.wrong else "ok"]
+    return [
+        WAYS[told.way].name,
+        how,
+        str(workers),
+        *rest,
+        "unharmed" if told.parent else "harmed",
+        "WRONG" if told.wrong else "ok",
+    ]
 
 
 def write_data(s3: str, folder: Path) -> None:
     """Put the data where the ways find it: as an array, an object, small objects, and a file."""
-    import fsspec
     import zarr
+
+    import fsspec
 
     (folder / "data.bin").write_bytes(data.everything())
     fs = fsspec.filesystem("s3", **s3_options(s3))
@@ -193,10 +223,15 @@ def write_data(s3: str, folder: Path) -> None:
     fs.pipe_file(f"{BUCKET}/data.bin", data.everything())
     fs.pipe({f"{BUCKET}/chunks/{n}": data.chunk_bytes(n) for n in range(data.CHUNKS)})
     array = zarr.create_array(
-        f"s3://{BUCKET}/array", storage_options=s3_options(s3), shape=(data.CHUNKS * data.ITEMS,),
-        chunks=(data.ITEMS,), dtype="uint32", compressors=None)
+        f"s3://{BUCKET}/array",
+        storage_options=s3_options(s3),
+        shape=(data.CHUNKS * data.ITEMS,),
+        chunks=(data.ITEMS,),
+        dtype="uint32",
+        compressors=None,
+    )
     for number in range(data.CHUNKS):
-        array[number * data.ITEMS:(number + 1) * data.ITEMS] = data.chunk(number)
+        array[number * data.ITEMS : (number + 1) * data.ITEMS] = data.chunk(number)
 
 
 def demonstrate(report: Report) -> list[Told]:
@@ -234,8 +269,13 @@ def isolate() -> None:
     """Keep the user's AWS profile and proxies out of it: all traffic is for loopback."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_S3"))]:
         del os.environ[name]
-    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-                      AWS_EC2_METADATA_DISABLED="true", NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        NO_PROXY="127.0.0.1",
+        no_proxy="127.0.0.1",
+    )
 
 
 def main() -> int:
@@ -243,9 +283,11 @@ def main() -> int:
     isolate()
     report = Report()
     version = importlib.metadata.version
-    report.line(report.paint("Handles that survive a fork", "1") + f": fsspec {version('fsspec')}, s3fs "
-                f"{version('s3fs')}, zarr {version('zarr')}, Python {platform.python_version()}, "
-                f"{os.cpu_count()} cores")
+    report.line(
+        report.paint("Handles that survive a fork", "1") + f": fsspec {version('fsspec')}, s3fs "
+        f"{version('s3fs')}, zarr {version('zarr')}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores"
+    )
     try:
         all_told = demonstrate(report)
     except KeyboardInterrupt:
@@ -254,7 +296,8 @@ def main() -> int:
     report.head("What was read")
     report.table(
         ["way", "workers by", "workers", "bytes verified", "first byte", "throughput", "parent", ""],
-        [cells(told) for told in all_told])
+        [cells(told) for told in all_told],
+    )
     report.line()
     wrong = sum(bool(told.wrong) for told in all_told)
     took = f"{time.monotonic() - began:.0f} seconds"

@@ -131,8 +131,11 @@ def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[
     warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # 4 on 2 cores: on purpose
     loader = DataLoader(
         Chunks(way_name, handle),
-        batch_size=None, num_workers=WORKERS, multiprocessing_context=method,
-        worker_init_fn=Limit(limit), timeout=limit,
+        batch_size=None,
+        num_workers=WORKERS,
+        multiprocessing_context=method,
+        worker_init_fn=Limit(limit),
+        timeout=limit,
     )
     refused: set[int] = set()
     for outcome in loader:

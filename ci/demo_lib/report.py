@@ -62,7 +62,7 @@ class Report:
         width = max(10, min(40, columns - len(text) - 14))
         full = round(max(0.0, min(1.0, share)) * width)
         drawn = self.paint("━" * full, GREEN) + self.paint("─" * (width - full), DIM)
-        print(f"\r\033[K  {drawn} {share:4.0%} {text[:max(0, columns - width - 10)]}", end="", flush=True)
+        print(f"\r\033[K  {drawn} {share:4.0%} {text[: max(0, columns - width - 10)]}", end="", flush=True)
         self._bar_shown = True
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -72,7 +72,8 @@ class Report:
         def row(cells: Sequence[str]) -> str:
             first, *others = (
                 cell.ljust(width) if number < 2 else cell.rjust(width)
-                for number, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+                for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            )
             return "  " + "  ".join([first, *others]).rstrip()
 
         self.line(self.paint(row(names), BOLD))

@@ -69,7 +69,9 @@ def running(*arguments: str, limit: float = 60.0) -> Iterator[str]:
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "demo_lib.servers", *arguments],
-        cwd=Path(__file__).parent.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the conductor, who ends us
     )
     assert process.stdin is not None and process.stdout is not None

@@ -36,7 +36,7 @@ def open_array(s3: str, http: str) -> Any:
 
 
 def read_array(array: Any, number: int) -> bytes:
-    return array[number * data.ITEMS:(number + 1) * data.ITEMS].tobytes()
+    return array[number * data.ITEMS : (number + 1) * data.ITEMS].tobytes()
 
 
 def open_s3(s3: str, http: str) -> Any:

@@ -43,8 +43,13 @@ def run(folder: Path, tests: Sequence[str]) -> tuple[set[str], set[str]]:
     options = ["-q", "-rA", "-p", "no:cacheprovider", "--tb=no", "--no-header", "-n", "0", "--timeout", "300"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
-        cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT,
-    )  # fmt: skip
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT,
+    )
     found: dict[str, set[str]] = {"FAILED": set(), "PASSED": set(), "ERROR": set()}
     for word, test in re.findall(r"^(FAILED|PASSED|ERROR) (\S+::.*?)(?: - .*)?$", done.stdout, re.MULTILINE):
         found[word].add(test)

@@ -131,8 +131,7 @@ GUARDS = (
         ),
         (
             f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child[fsspec's lock-neither]",
-            f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child"
-            "[the instance cache's lock-opted]",
+            f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child[the instance cache's lock-opted]",
         ),
     ),
     Guard(

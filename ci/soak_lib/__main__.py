@@ -27,8 +27,18 @@ SILENCE = 90.0  # seconds without a word from the subject, which speaks every se
 GROWTH = 48 * 2**20  # bytes that Python's allocator may hold in addition; a leak is more
 OBJECTS = 20_000  # that may have come in addition: an S3 client is 6,000, and a few are alive by chance
 SLACK = 2  # descriptors: what the interpreter may happen to have open
-BAD = ("hangs", "wrong bytes", "errors", "half-written objects", "inherited connections", "connections left",
-       "descriptors grown", "memory grown", "objects grown", "lines of noise")
+BAD = (
+    "hangs",
+    "wrong bytes",
+    "errors",
+    "half-written objects",
+    "inherited connections",
+    "connections left",
+    "descriptors grown",
+    "memory grown",
+    "objects grown",
+    "lines of noise",
+)
 
 NAMES = {"hang": "hangs", "wrong": "wrong bytes", "inherited": "inherited connections"}
 
@@ -115,8 +125,13 @@ def soak(places: Places, environ: dict[str, str], tally: Tally, ports: dict[str,
     with tempfile.TemporaryFile() as noise:
         process = subprocess.Popen(
             [sys.executable, "-m", "soak_lib.subject", places.dump()],
-            cwd=Path(__file__).parent.parent, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=noise, start_new_session=True)
+            cwd=Path(__file__).parent.parent,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            start_new_session=True,
+        )
         began = time.monotonic()
         try:
             for event in events(process, SILENCE):
@@ -147,11 +162,15 @@ def soak(places: Places, environ: dict[str, str], tally: Tally, ports: dict[str,
 def judge(tally: Tally, places: Places, server_files: dict[str, Any], ports: dict[str, int]) -> None:
     """Look at what is left on the servers and of the subject."""
     s3 = filesystem("s3", places, skip_instance_cache=True)
-    left: list[tuple[str, Any]] = [(path, lambda path=path: s3.cat_file(path))
-                                   for path in s3.find(f"{BUCKET}/written")]
+    left: list[tuple[str, Any]] = [
+        (path, lambda path=path: s3.cat_file(path)) for path in s3.find(f"{BUCKET}/written")
+    ]
     for files in server_files.values():
-        left += [(path, lambda path=path, files=files: files[path]) for path in files
-                 if path.startswith("/written/")]
+        left += [
+            (path, lambda path=path, files=files: files[path])
+            for path in files
+            if path.startswith("/written/")
+        ]
     for path, read in left:
         name = path.rpartition("/")[2]
         found = read()
@@ -189,8 +208,13 @@ def report(tally: Tally, places: Places) -> None:
         if when in tally.figures:
             event = tally.figures[when]
             served = ", ".join(f"{name} {n}" for name, n in event["served"].items())
-            rows.append((f"at {when}", f"{event['fds']} descriptors, {event['memory'] / 2**20:.0f} MiB, "
-                         f"{event['objects']:,} objects, connections {served}"))
+            rows.append(
+                (
+                    f"at {when}",
+                    f"{event['fds']} descriptors, {event['memory'] / 2**20:.0f} MiB, "
+                    f"{event['objects']:,} objects, connections {served}",
+                )
+            )
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:{width}}  {value}")
@@ -204,7 +228,8 @@ def report(tally: Tally, places: Places) -> None:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ci/soak", description="Fork under load; all bad counts must be zero.")
+        prog="ci/soak", description="Fork under load; all bad counts must be zero."
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to fork (60)")
     parser.add_argument("--seed", type=int, default=None, help="what chance decides; by default a new one")
     parser.add_argument("--children", type=int, default=4, help="children alive at once (4)")
@@ -224,8 +249,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
         del os.environ[name]  # a user's profile is not for here
-    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-                      AWS_EC2_METADATA_DISABLED="true", NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        NO_PROXY="127.0.0.1",
+        no_proxy="127.0.0.1",
+    )
     tally = Tally()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fsspec-soak-"))

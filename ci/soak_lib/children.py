@@ -56,8 +56,15 @@ def opt(mode: str) -> None:
 class Child:
     """One child at work."""
 
-    def __init__(self, plan: Plan, handles: list[Handle], writing: list[Any], places: Places,
-                 ports: dict[str, int], on_main: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        handles: list[Handle],
+        writing: list[Any],
+        places: Places,
+        ports: dict[str, int],
+        on_main: bool,
+    ) -> None:
         self.plan = plan
         self.on_main = on_main  # forked on a thread that began the program: by its end the interpreter ends
         self.rng = random.Random(plan.seed)
@@ -74,8 +81,18 @@ class Child:
         if self.plan.mode == "by hand":
             asyn.reset_after_fork()
         doings: list[Callable[[], None]] = [self.read] * 8 + [
-            self.write, self.write, self.leave_half_written, self.write_inherited, self.drop, self.drop_all,
-            self.close, self.anew, self.execute, self.fork, self.fork]
+            self.write,
+            self.write,
+            self.leave_half_written,
+            self.write_inherited,
+            self.drop,
+            self.drop_all,
+            self.close,
+            self.anew,
+            self.execute,
+            self.fork,
+            self.fork,
+        ]
         for _ in range(self.rng.randint(0, 4)):
             doing = self.rng.choice(doings)
             try:
@@ -91,8 +108,16 @@ class Child:
 
     def tell(self) -> None:
         """What was done, and how many descriptors that took."""
-        tell("child", verified=self.verified, uses=self.uses, refused=self.refused, forks=self.forks,
-             depth=self.plan.depth, mode=self.plan.mode, fds=watch.descriptors())
+        tell(
+            "child",
+            verified=self.verified,
+            uses=self.uses,
+            refused=self.refused,
+            forks=self.forks,
+            depth=self.plan.depth,
+            mode=self.plan.mode,
+            fds=watch.descriptors(),
+        )
 
     # with what was inherited ------------------------------------------------------------
     def look(self) -> None:
@@ -168,8 +193,8 @@ class Child:
         fs = self.own(kind)
         if kind == "s3" and self.rng.random() < 0.5:
             with fs.open(path, "wb") as f:
-                f.write(wanted[:size // 2])
-                f.write(wanted[size // 2:])
+                f.write(wanted[: size // 2])
+                f.write(wanted[size // 2 :])
         else:
             fs.pipe_file(path, wanted)
         self.verified += verify(fs.cat_file(path), wanted, f"own {path}")

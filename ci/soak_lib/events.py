@@ -20,8 +20,10 @@ def tell(event: str, **what: Any) -> None:
     line = json.dumps({"event": event, "pid": os.getpid(), **what})
     over = len(line) - LONGEST
     if over > 0:
-        what = {k: v[over + 20:] if isinstance(v, str) and len(v) > over + 20 else v for k, v in what.items()}
-        line = json.dumps({"event": event, "pid": os.getpid(), **what})[:LONGEST + 200]
+        what = {
+            k: v[over + 20 :] if isinstance(v, str) and len(v) > over + 20 else v for k, v in what.items()
+        }
+        line = json.dumps({"event": event, "pid": os.getpid(), **what})[: LONGEST + 200]
     os.write(_fd, line.encode() + b"\n")
 
 

@@ -75,12 +75,17 @@ class Handle:
         if rng.random() < 0.3:
             names = rng.sample(sorted(SIZES), 3)
             found = self.obj.cat([self.path(name) for name in names])
-            return sum(verify(next(v for k, v in found.items() if k.endswith(name)), content(name), self.name)
-                       for name in names)
+            return sum(
+                verify(next(v for k, v in found.items() if k.endswith(name)), content(name), self.name)
+                for name in names
+            )
         name = rng.choice(sorted(SIZES))
         start, end = some_range(rng, SIZES[name])
-        return verify(self.obj.cat_file(self.path(name), start=start, end=end), content(name)[start:end],
-                      f"{self.name} {name}[{start}:{end}]")
+        return verify(
+            self.obj.cat_file(self.path(name), start=start, end=end),
+            content(name)[start:end],
+            f"{self.name} {name}[{start}:{end}]",
+        )
 
     def close(self) -> None:
         """End what it holds, as a tidy program does."""
@@ -140,8 +145,9 @@ class Opened(Handle):
         self.obj.seek(start)
         what = f"{self.name} {self.of}[{start}:{end}]"
         half = (end - start) // 2
-        return (verify(self.obj.read(half), wanted[start:start + half], what)
-                + verify(self.obj.read(end - start - half), wanted[start + half:end], what))
+        return verify(self.obj.read(half), wanted[start : start + half], what) + verify(
+            self.obj.read(end - start - half), wanted[start + half : end], what
+        )
 
     def close(self) -> None:
         self.obj.close()
@@ -189,8 +195,10 @@ def all_handles(places: Places) -> list[Handle]:
     handles: list[Handle] = []
     for kind in ("http", "https", "s3"):
         handles += [Handle(f"{kind} instance", kind, places), Mapping(f"{kind} mapping", kind, places)]
-        handles += [Opened(f"{kind} file, {cache}", kind, places, names[2 + n % 3], cache)
-                    for n, cache in enumerate(CACHES)]
+        handles += [
+            Opened(f"{kind} file, {cache}", kind, places, names[2 + n % 3], cache)
+            for n, cache in enumerate(CACHES)
+        ]
     handles += [OwnLoop(f"{kind} on its own loop", kind, places) for kind in ("http", "https")]
     handles.append(Opened("local file", "local", places, names[4], ""))
     for handle in handles:

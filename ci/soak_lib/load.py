@@ -111,9 +111,7 @@ def churning(kinds: tuple[str, ...]) -> Callable[[Worker], int]:
     return step
 
 
-def workers(
-    places: Places, phase: str, handles: list[Handle], being_written: list[Any]
-) -> list[Worker]:
+def workers(places: Places, phase: str, handles: list[Handle], being_written: list[Any]) -> list[Worker]:
     """The threads, not started; ``being_written`` is given a place for each that writes bit by bit.
 
     ``phase`` is part of the names that they write to.

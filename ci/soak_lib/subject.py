@@ -39,8 +39,10 @@ class Subject:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self.ports = {kind: urlsplit(places.root(kind) if kind != "s3" else places.s3).port or 0
-                      for kind in ("http", "https", "s3")}
+        self.ports = {
+            kind: urlsplit(places.root(kind) if kind != "s3" else places.s3).port or 0
+            for kind in ("http", "https", "s3")
+        }
         self.rng = random.Random(f"{places.seed} forks")
         self.being_written: list[Any] = []
         self.alive: dict[int, tuple[Plan, float]] = {}
@@ -145,8 +147,14 @@ class Subject:
     def progress(self, before: tuple[int, int]) -> tuple[int, int]:
         """Tell what the load has done since ``before``."""
         now = (sum(w.operations for w in self.load), sum(w.verified for w in self.load))
-        tell("load", operations=now[0] - before[0], verified=now[1] - before[1], forks=self.forks,
-             longest_fork=self.longest_fork, fds=watch.descriptors())
+        tell(
+            "load",
+            operations=now[0] - before[0],
+            verified=now[1] - before[1],
+            forks=self.forks,
+            longest_fork=self.longest_fork,
+            fds=watch.descriptors(),
+        )
         return now
 
     def sleepers(self) -> None:

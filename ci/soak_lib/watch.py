@@ -60,8 +60,11 @@ def clients_of(pid: int | str, ports: dict[str, int]) -> list[str]:
         except OSError:
             pass  # closed since
     names = {port: name for name, port in ports.items()}
-    return [f"{names[remote]}:{local}" for local, remote, _, inode in _sockets()
-            if remote in names and f"socket:[{inode}]" in mine]
+    return [
+        f"{names[remote]}:{local}"
+        for local, remote, _, inode in _sockets()
+        if remote in names and f"socket:[{inode}]" in mine
+    ]
 
 
 def threads(pid: int) -> str:

@@ -296,11 +296,7 @@ class AbstractBufferedFile(io.IOBase):
         """Equal are files that are read and have the same details."""
         if self is other:
             return True
-        return (
-            isinstance(other, type(self))
-            and self.mode == other.mode == "rb"
-            and hash(self) == hash(other)
-        )
+        return isinstance(other, type(self)) and self.mode == other.mode == "rb" and hash(self) == hash(other)
 
     def __repr__(self) -> str:
         return f"<File-like object {type(self.fs).__name__}, {self.path}>"
@@ -543,9 +539,16 @@ class AbstractBufferedFile(io.IOBase):
 
 
 def reopen(
-    fs: AbstractFileSystem, path: str, mode: str, blocksize: int, loc: int,
-    size: int | None, autocommit: bool, cache_type: str, kwargs: dict[str, Any],
-) -> Any:  # fmt: skip
+    fs: AbstractFileSystem,
+    path: str,
+    mode: str,
+    blocksize: int,
+    loc: int,
+    size: int | None,
+    autocommit: bool,
+    cache_type: str,
+    kwargs: dict[str, Any],
+) -> Any:
     """The file that a pickle was made of: opened again and at its position."""
     how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
     again = fs.open(path, mode, blocksize, **how, **kwargs)

@@ -312,9 +312,14 @@ class MMapCache(BaseCache):
     name: ClassVar[str] = "mmap"
 
     def __init__(
-        self, blocksize: int, fetcher: Fetcher, size: int, location: str | None = None,
-        blocks: set[int] | None = None, multi_fetcher: MultiFetcher | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        blocksize: int,
+        fetcher: Fetcher,
+        size: int,
+        location: str | None = None,
+        blocks: set[int] | None = None,
+        multi_fetcher: MultiFetcher | None = None,
+    ) -> None:
         super().__init__(blocksize, fetcher, size)
         self.blocks: set[int] = blocks if blocks is not None else set()
         self.location = location

@@ -34,9 +34,7 @@ def watch(sock: S) -> S:
     return sock
 
 
-def connect(
-    address: tuple[str, int], timeout: float | None, family: int = 0
-) -> socket.socket:
+def connect(address: tuple[str, int], timeout: float | None, family: int = 0) -> socket.socket:
     """A watched TCP connection; each address of the host is tried.
 
     Raises

@@ -78,7 +78,7 @@ def _one_of(chars: str) -> str:
     at = 0
     while at < len(chars):
         low = chars[at]
-        if chars[at + 1:at + 2] == "-" and at + 2 < len(chars):
+        if chars[at + 1 : at + 2] == "-" and at + 2 < len(chars):
             high = chars[at + 2]
             if low <= high:  # a range that goes backwards holds nothing
                 parts.append(f"{low.translate(_QUOTED)}-{high.translate(_QUOTED)}")

@@ -41,7 +41,7 @@ def common_prefix(paths: Sequence[str]) -> str:
         if at == len(high) or char != high[at]:
             length = at
             break
-    if all(path[length:length + 1] in ("", "/") for path in paths):
+    if all(path[length : length + 1] in ("", "/") for path in paths):
         return low[:length]
     return low[: max(low.rfind("/", 0, length), 0)]
 
@@ -80,7 +80,7 @@ def other_paths(
         return path2
     target = path2.rstrip("/")
     if flatten:
-        return [f"{target}/{path[path.rfind('/') + 1:]}" for path in paths]
+        return [f"{target}/{path[path.rfind('/') + 1 :]}" for path in paths]
     prefix = common_prefix(paths)
     if exists:
         parent, slash, _ = prefix.rpartition("/")

@@ -30,13 +30,13 @@ _OF_PROTOCOLS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 def get_file_extension(url: str) -> str:
     """What follows the last dot of the last component; "" where there is no dot."""
-    return url[url.rfind("/") + 1:].rpartition(".")[2] if "." in url[url.rfind("/") + 1:] else ""
+    return url[url.rfind("/") + 1 :].rpartition(".")[2] if "." in url[url.rfind("/") + 1 :] else ""
 
 
 def infer_compression(filename: Any) -> str | None:
     """The compression that the extension of a file stands for, in any case; None for no known one."""
     name = stringify_path(filename)
-    stem, _, extension = name[name.rfind("/") + 1:].rpartition(".")
+    stem, _, extension = name[name.rfind("/") + 1 :].rpartition(".")
     if not stem.strip("."):  # there is no dot, or the name is hidden and has no extension
         return None
     return compressions.get(extension.lower())

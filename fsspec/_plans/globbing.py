@@ -99,10 +99,10 @@ class Pattern:
         wild = _WILD.search(text)
         assert wild is not None, text
         self.root = text[: text.rfind("/", 0, wild.start()) + 1]
-        self.prefix = text[len(self.root):wild.start()]
+        self.prefix = text[len(self.root) : wild.start()]
         self.only_folders = only_folders
         self.tests: list[Callable[[str], Any] | None] = []
-        for name in text[len(self.root):].split("/"):
+        for name in text[len(self.root) :].split("/"):
             if name == "**":
                 self.tests.append(None)
             elif "**" in name:

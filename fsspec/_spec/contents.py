@@ -61,9 +61,7 @@ class Contents:
                 f.seek(begin)
             return f.read() if end is None else f.read(end - begin)
 
-    def read_bytes(
-        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
-    ) -> bytes:
+    def read_bytes(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Another name of `cat_file`."""
         return self.cat_file(path, start=start, end=end, **kwargs)
 

@@ -354,9 +354,15 @@ class ArrowFile(io.IOBase):
     """
 
     def __init__(
-        self, fs: Any, stream: Any, path: str, mode: str, block_size: int | None = None,
-        written_to: str | None = None, **kwargs: Any,
-    ) -> None:  # fmt: skip
+        self,
+        fs: Any,
+        stream: Any,
+        path: str,
+        mode: str,
+        block_size: int | None = None,
+        written_to: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.fs, self.stream = fs, stream
         self.path, self.mode, self.kwargs = path, mode, kwargs
         self.blocksize = self.block_size = block_size
@@ -420,9 +426,15 @@ class HadoopFileSystem(ArrowFSWrapper):
     protocol = "hdfs"
 
     def __init__(
-        self, host: str = "default", port: int = 0, user: str | None = None, kerb_ticket: str | None = None,
-        replication: int = 3, extra_conf: dict[str, str] | None = None, **kwargs: Any,
-    ) -> None:  # fmt: skip
+        self,
+        host: str = "default",
+        port: int = 0,
+        user: str | None = None,
+        kerb_ticket: str | None = None,
+        replication: int = 3,
+        extra_conf: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         from pyarrow.fs import HadoopFileSystem as Hadoop
 
         self.host = host

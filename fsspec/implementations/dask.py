@@ -150,9 +150,14 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
     # files -----------------------------------------------------------------------------
     def _open(
-        self, path: str, mode: str = "rb", block_size: int | None = None, autocommit: bool = True,
-        cache_options: dict[str, Any] | None = None, **kwargs: Any,
-    ) -> Any:  # fmt: skip
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """A file of the filesystem behind on a worker; elsewhere one that is read by a worker."""
         kwargs |= {"mode": mode, "block_size": block_size, "autocommit": autocommit}
         kwargs["cache_options"] = cache_options

@@ -487,7 +487,13 @@ class HTTPFileSystem(AsyncFileSystem):
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
         opened = HTTPFile(
-            self, path, mode=mode, session=session, loop=self.loop, size=size, block_size=block_size,
+            self,
+            path,
+            mode=mode,
+            session=session,
+            loop=self.loop,
+            size=size,
+            block_size=block_size,
             **options,
         )
         if info:

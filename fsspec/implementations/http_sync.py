@@ -209,7 +209,9 @@ class HTTPFileSystem(AbstractFileSystem):
         if (start or 0) < 0 or (end or 0) < 0:
             size = self.info(url)["size"]
             if size is None:
-                raise ValueError(f"limits from the end need the size of {redact_url(url)}, which is not known")
+                raise ValueError(
+                    f"limits from the end need the size of {redact_url(url)}, which is not known"
+                )
             start, end, _ = slice(start, end).indices(size)
         return range_value(start or 0, end)
 
@@ -229,7 +231,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 return b""
             self._raise_not_found_for_status(response, url)
             if not begin:
-                return response.content[-int(stop):]
+                return response.content[-int(stop) :]
             return read_part(response, url, int(begin), int(stop) + 1 if stop else None)
 
     def get_file(

@@ -249,9 +249,7 @@ class SFTPFileSystem(AbstractFileSystem):
 
     # -- contents ----------------------------------------------------------------
 
-    def _open(
-        self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
-    ) -> SFTPFile:
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> SFTPFile:
         """A file object."""
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 

@@ -429,7 +429,7 @@ class SMBFileOpener(AbstractBufferedFile):
                 if self._raw not in link.raws:
                     raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
                 while view:
-                    view = view[self._raw.write(view) or 0:]
+                    view = view[self._raw.write(view) or 0 :]
                 if final:
                     self._raw.close()
                     link.forget(self._raw)

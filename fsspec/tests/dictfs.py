@@ -21,7 +21,7 @@ def children(files: dict[str, bytes], path: str) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for full, data in files.items():
         if full.startswith(start) and full != start:
-            name, slash, _ = full[len(start):].partition("/")
+            name, slash, _ = full[len(start) :].partition("/")
             entry = {"name": start + name, "size": len(data), "type": "file"}
             folder = {"name": start + name, "size": 0, "type": "directory"}
             found[start + name] = folder if slash else entry
@@ -68,8 +68,15 @@ class DictFileSystem(AbstractFileSystem):
         entries = children(self.files, path)
         return entries if detail else [entry["name"] for entry in entries]
 
-    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, autocommit: bool = True,
-              cache_options: Any = None, **kwargs: Any) -> Any:
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         if mode != "rb":
             return Writer(self, path, autocommit)
         if path not in self.files:

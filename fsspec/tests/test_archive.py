@@ -19,7 +19,8 @@ class Crate(AbstractArchiveFileSystem):
         if self.dir_cache is None:
             self.dir_cache = {
                 name: {"name": name.rstrip("/"), "size": len(name), "type": "directory"}
-                if name.endswith("/") else {"name": name, "size": len(name), "type": "file"}
+                if name.endswith("/")
+                else {"name": name, "size": len(name), "type": "file"}
                 for name in self.members
             }
 
@@ -34,7 +35,8 @@ def test_ls(fs):
     assert fs.ls("/", detail=False) == ["a", "e", "f"]
     assert fs.ls("a", detail=False) == fs.ls("/a/", detail=False) == ["a/b", "a/c"]
     assert fs.ls("a") == [
-        {"name": "a/b", "size": 3, "type": "file"}, {"name": "a/c", "size": 0, "type": "directory"},
+        {"name": "a/b", "size": 3, "type": "file"},
+        {"name": "a/c", "size": 0, "type": "directory"},
     ]
     assert fs.ls("e") == []
     assert fs.ls("f") == [{"name": "f", "size": 1, "type": "file"}]

@@ -158,10 +158,18 @@ async def test_a_walk_that_is_left_early_leaves_nothing_behind():
     assert asyncio.all_tasks() == before
 
 
-@pytest.mark.parametrize("start, end, header", [
-    (None, None, "bytes=0-"), (5, None, "bytes=5-"), (5, 10, "bytes=5-9"), (-3, None, "bytes=-3"),
-    (-3, -1, "bytes=7-8"), (2, -1, "bytes=2-8"), (-30, -1, "bytes=0-8"),
-])
+@pytest.mark.parametrize(
+    "start, end, header",
+    [
+        (None, None, "bytes=0-"),
+        (5, None, "bytes=5-"),
+        (5, 10, "bytes=5-9"),
+        (-3, None, "bytes=-3"),
+        (-3, -1, "bytes=7-8"),
+        (2, -1, "bytes=2-8"),
+        (-30, -1, "bytes=0-8"),
+    ],
+)
 async def test_a_slice_as_a_header(start, end, header):
     fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
     assert await fs._process_limits("x", start, end) == header

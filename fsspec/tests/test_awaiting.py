@@ -8,7 +8,7 @@ import pytest
 
 from fsspec import config
 from fsspec._plans import batch, call, emit
-from fsspec._plans.awaiting import drive, get_batch_size, run_coros_in_chunks, stream, run_concurrently
+from fsspec._plans.awaiting import drive, get_batch_size, run_concurrently, run_coros_in_chunks, stream
 from fsspec.callbacks import Callback
 
 
@@ -317,9 +317,7 @@ async def test_a_limit_of_time_for_each():
     async def slow():
         await asyncio.Event().wait()
 
-    late, early = await run_coros_in_chunks(
-        [slow(), wait_and_give(1)], timeout=0.01, return_exceptions=True
-    )
+    late, early = await run_coros_in_chunks([slow(), wait_and_give(1)], timeout=0.01, return_exceptions=True)
     assert isinstance(late, asyncio.TimeoutError) and early == 1
 
 

@@ -115,7 +115,9 @@ def test_pipe(fs):
     fs.pipe("t/a", b"a")
     fs.pipe({"t/b": b"b", f"{fs.protocol}://t/c": b"c"})
     assert {path: data for path, data in fs.files.items() if path[0] == "t"} == {
-        "t/a": b"a", "t/b": b"b", "t/c": b"c",
+        "t/a": b"a",
+        "t/b": b"b",
+        "t/c": b"c",
     }
     with pytest.raises(ValueError):
         fs.pipe(["t/a"], b"")

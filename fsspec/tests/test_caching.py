@@ -320,7 +320,9 @@ FORK = """
 @forks
 @pytest.mark.parametrize("kind", EVERY)
 def test_a_child_reads_on_with_what_was_held(kind: str) -> None:
-    run(FORK + f"""
+    run(
+        FORK
+        + f"""
     cache = caching.caches[{kind!r}](100, fetch, 1000)
     check(cache, 0, 50)
     check(cache, 50, 150)
@@ -340,12 +342,15 @@ def test_a_child_reads_on_with_what_was_held(kind: str) -> None:
         check(cache, 250, 300)
     check(cache, 300, 900)
     getattr(cache, "close", lambda: None)()
-    """)
+    """
+    )
 
 
 @forks
 def test_a_child_does_not_wait_for_the_parents_block() -> None:
-    run(FORK + """
+    run(
+        FORK
+        + """
     begun, free = threading.Event(), threading.Event()
     main = threading.get_ident()
     def slow(start, end):
@@ -364,14 +369,17 @@ def test_a_child_does_not_wait_for_the_parents_block() -> None:
     free.set()
     check(cache, 100, 110)
     assert asked.count((100, 200)) == 1, asked
-    """)
+    """
+    )
 
 
 @forks
 @pytest.mark.parametrize("located", [False, True])
 def test_a_childs_mapping_is_private(located: bool, tmp_path) -> None:
     location = str(tmp_path / "sparse") if located else None
-    run(FORK + f"""
+    run(
+        FORK
+        + f"""
     location = {location!r}
     blocks = set()
     cache = caching.MMapCache(100, fetch, 1000, location=location, blocks=blocks)
@@ -393,4 +401,5 @@ def test_a_childs_mapping_is_private(located: bool, tmp_path) -> None:
     if location:
         with open(location, "rb") as f:
             assert f.read() == DATA
-    """)
+    """
+    )

@@ -31,7 +31,7 @@ def compressed(name, data=TEXT):
     target = Kept()
     with compr[name](target, mode="wb") as f:
         for start in range(0, len(data), 9999):
-            f.write(data[start:start + 9999])
+            f.write(data[start : start + 9999])
     target.close()
     return target.data
 

@@ -23,18 +23,21 @@ def test_plain_paths_cost_nothing(fs):
     assert fs.asked == []
 
 
-@pytest.mark.parametrize("pattern, depth, expected", [
-    ("r/top1", None, ["r/top1"]),
-    ("r/box", None, BOX),
-    ("r/box", 1, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
-    ("r/bo*", None, BOX),
-    ("r/bo*", 1, ["r/box"]),
-    ("r/bo*", 2, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
-    ("r/*", None, [*BOX, "r/top1", "r/top2"]),
-    ("r/**", None, ["r", *BOX, "r/top1", "r/top2"]),
-    ("r/**", 1, ["r", "r/box", "r/top1", "r/top2"]),
-    ("r/box/**", 2, BOX),
-])
+@pytest.mark.parametrize(
+    "pattern, depth, expected",
+    [
+        ("r/top1", None, ["r/top1"]),
+        ("r/box", None, BOX),
+        ("r/box", 1, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
+        ("r/bo*", None, BOX),
+        ("r/bo*", 1, ["r/box"]),
+        ("r/bo*", 2, ["r/box", "r/box/cell", "r/box/in1", "r/box/in2"]),
+        ("r/*", None, [*BOX, "r/top1", "r/top2"]),
+        ("r/**", None, ["r", *BOX, "r/top1", "r/top2"]),
+        ("r/**", 1, ["r", "r/box", "r/top1", "r/top2"]),
+        ("r/box/**", 2, BOX),
+    ],
+)
 def test_recursive(fs, pattern, depth, expected):
     assert fs.expand_path(pattern, recursive=True, maxdepth=depth) == expected
     assert fs.expand_path([pattern], recursive=True, maxdepth=depth) == expected

@@ -36,8 +36,11 @@ def fs(request):
         ("r/*/", "r/d1 r/d10 r/d2 r/void"),
         ("r/*/a.txt", "r/d1/a.txt r/d2/a.txt"),
         ("r/d1/*/*", "r/d1/.dot/in r/d1/e1/a.txt r/d1/e1/f1"),
-        ("r/d1/**", "r/d1 r/d1/.dot r/d1/.dot/in r/d1/a.txt r/d1/c.csv r/d1/e1 r/d1/e1/a.txt r/d1/e1/f1"
-                    " r/d1/e1/f1/deep.txt"),
+        (
+            "r/d1/**",
+            "r/d1 r/d1/.dot r/d1/.dot/in r/d1/a.txt r/d1/c.csv r/d1/e1 r/d1/e1/a.txt r/d1/e1/f1"
+            " r/d1/e1/f1/deep.txt",
+        ),
         ("r/d1/**/", "r/d1 r/d1/.dot r/d1/e1 r/d1/e1/f1"),
         ("r/**/a.txt", "r/a.txt r/d1/a.txt r/d1/e1/a.txt r/d2/a.txt"),
         ("r/**/e1/**", "r/d1/e1 r/d1/e1/a.txt r/d1/e1/f1 r/d1/e1/f1/deep.txt"),
@@ -64,11 +67,14 @@ def test_what_matches(fs, pattern, expected):
     assert list(fs.glob(pattern, detail=True)) == found
 
 
-@pytest.mark.parametrize("pattern, expected", [
-    ("r/**/a.txt", {1: 1, 2: 3, 3: 4, None: 4}),
-    ("r/d*/**", {1: 10, 2: 14, 3: 15, None: 15}),
-    ("r/*", {1: 11, None: 11}),
-])
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        ("r/**/a.txt", {1: 1, 2: 3, 3: 4, None: 4}),
+        ("r/d*/**", {1: 10, 2: 14, 3: 15, None: 15}),
+        ("r/*", {1: 11, None: 11}),
+    ],
+)
 def test_how_deep_two_stars_reach(fs, pattern, expected):
     assert {depth: len(fs.glob(pattern, maxdepth=depth)) for depth in expected} == expected
 
@@ -97,12 +103,15 @@ def test_two_stars_have_to_be_a_whole_name(fs, pattern):
         fs.glob(pattern)
 
 
-@pytest.mark.parametrize("pattern, listed", [
-    ("r/d1/*.csv", ["r/d1"]),
-    ("r/d?/e*/f*", ["r", "r/d1", "r/d1/e1", "r/d2", "r/d2/e2"]),
-    ("r/*/a.txt", ["r", "r/d1", "r/d10", "r/d2", "r/void"]),
-    ("r/d2/**/z", ["r/d2", "r/d2/e2"]),
-])
+@pytest.mark.parametrize(
+    "pattern, listed",
+    [
+        ("r/d1/*.csv", ["r/d1"]),
+        ("r/d?/e*/f*", ["r", "r/d1", "r/d1/e1", "r/d2", "r/d2/e2"]),
+        ("r/*/a.txt", ["r", "r/d1", "r/d10", "r/d2", "r/void"]),
+        ("r/d2/**/z", ["r/d2", "r/d2/e2"]),
+    ],
+)
 def test_only_folders_that_can_lead_to_a_match_are_listed(fs, pattern, listed):
     fs.glob(pattern)
     assert sorted(fs.asked) == listed
@@ -138,17 +147,28 @@ def test_a_find_of_the_backends_own_is_used(cls):
     fs = cls(FILES)
     assert fs.glob("r/d1/a*") == ["r/d1/a.txt"]
     assert fs.glob("r/**/e1/**") == [
-        "r/d1/e1", "r/d1/e1/a.txt", "r/d1/e1/f1", "r/d1/e1/f1/deep.txt",
+        "r/d1/e1",
+        "r/d1/e1/a.txt",
+        "r/d1/e1/f1",
+        "r/d1/e1/f1/deep.txt",
     ]
     prefix = {"prefix": "a"} if fs.async_impl else {}
     assert fs.asked == [("r/d1/", 1, True, prefix), ("r/", None, True, {})]
 
 
 PIECES = ["*", "**", "a*", "?", "d1", "[a-e]*", "x"]
-PATTERNS = ["r/" + "/".join(names) + end for n in (1, 2, 3) for end in ("", "/")
-            for names in itertools.product(PIECES, repeat=n)]
-TREE = {f"r/{'/'.join([*names, file])}": b"" for n in (0, 1, 2)
-        for names in itertools.product(["a", "ab", "d1"], repeat=n) for file in ("x", "y1")}
+PATTERNS = [
+    "r/" + "/".join(names) + end
+    for n in (1, 2, 3)
+    for end in ("", "/")
+    for names in itertools.product(PIECES, repeat=n)
+]
+TREE = {
+    f"r/{'/'.join([*names, file])}": b""
+    for n in (0, 1, 2)
+    for names in itertools.product(["a", "ab", "d1"], repeat=n)
+    for file in ("x", "y1")
+}
 
 
 def test_all_ways_agree_with_the_expression_of_the_whole_pattern():
@@ -158,7 +178,8 @@ def test_all_ways_agree_with_the_expression_of_the_whole_pattern():
     for pattern in filter(has_magic, PATTERNS):
         whole = re.compile(glob_translate(pattern))
         expected = [
-            path for path, entry in everything.items()
+            path
+            for path, entry in everything.items()
             if whole.match(path + "/" if _with_slash(pattern, entry) else path)
         ]
         assert steps.glob(pattern) == expected, pattern

@@ -62,5 +62,9 @@ with opened("r" + mode) as f:
 @pytest.mark.parametrize("mode", ["b", "t"])
 @pytest.mark.parametrize("kind", ["url", "file", "dir", "memory", "simplecache"])
 def test_layers_over_a_file_being_written(kind, mode, codec, reset, tmp_path):
-    run(PROGRAM, CASE=json.dumps([kind, mode, codec, str(tmp_path)]), FSSPEC_FORK_RESET=reset,
-        TMPDIR=str(tmp_path))
+    run(
+        PROGRAM,
+        CASE=json.dumps([kind, mode, codec, str(tmp_path)]),
+        FSSPEC_FORK_RESET=reset,
+        TMPDIR=str(tmp_path),
+    )

@@ -33,7 +33,11 @@ def test_walk_is_depth_first_in_the_order_of_listings(fs):
 
 def test_walk_from_the_bottom_up(fs):
     assert [folder for folder, _, _ in fs.walk("r", topdown=False)] == [
-        "r/sub/deep", "r/sub", "r/other", "r/empty", "r",
+        "r/sub/deep",
+        "r/sub",
+        "r/other",
+        "r/empty",
+        "r",
     ]
 
 
@@ -135,7 +139,12 @@ def test_find(fs):
     assert fs.find("r", withdirs=True) == sorted(ALL + FOLDERS)
     assert fs.find("r", maxdepth=1) == ["r/one", "r/two.txt"]
     assert fs.find("r", maxdepth=1, withdirs=True) == [
-        "r", "r/empty", "r/one", "r/other", "r/sub", "r/two.txt",
+        "r",
+        "r/empty",
+        "r/one",
+        "r/other",
+        "r/sub",
+        "r/two.txt",
     ]
     assert fs.find("r/one") == ["r/one"]
     assert fs.find("r/one", withdirs=True) == ["r/one"]
@@ -259,7 +268,10 @@ def test_du(fs):
     assert fs.du("r/nope") == 0
     assert fs.du("r/sub", total=False) == {"r/sub/deep/four.txt": 4, "r/sub/three": 3}
     assert fs.du("r/sub", total=False, withdirs=True) == {
-        "r/sub": 0, "r/sub/deep": 0, "r/sub/deep/four.txt": 4, "r/sub/three": 3,
+        "r/sub": 0,
+        "r/sub/deep": 0,
+        "r/sub/deep/four.txt": 4,
+        "r/sub/three": 3,
     }
     assert fs.disk_usage("r", maxdepth=1) == 3
 

@@ -15,7 +15,10 @@ from fsspec.spec import DEFAULT_CALLBACK, FORK_AVAILABLE, AbstractFileSystem, ma
 from fsspec.tests.dictfs import DictFileSystem
 
 FILES = {
-    "r/one": b"1", "r/digits": b"0123456789", "r/lines": b"alpha\nbeta\ngamma\n", "r/sub/two": b"22",
+    "r/one": b"1",
+    "r/digits": b"0123456789",
+    "r/lines": b"alpha\nbeta\ngamma\n",
+    "r/sub/two": b"22",
     "r/empty/": b"",
 }
 
@@ -41,20 +44,23 @@ def remembered():
 # -- paths ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path, plain, parent", [
-    ("dictfs://a/b/", "a/b", "a"),
-    ("dictfs::a", "a", ""),
-    ("a/b/c", "a/b/c", "a/b"),
-    ("/a/b", "/a/b", "/a"),
-    ("/a", "/a", ""),
-    ("a", "a", ""),
-    ("a//b", "a//b", "a/"),
-    ("dictfs:a/b", "dictfs:a/b", "dictfs:a"),
-    ("/", "", ""),
-    ("dictfs://", "", ""),
-    ("", "", ""),
-    (pathlib.PurePosixPath("/x/y"), "/x/y", "/x"),
-])
+@pytest.mark.parametrize(
+    "path, plain, parent",
+    [
+        ("dictfs://a/b/", "a/b", "a"),
+        ("dictfs::a", "a", ""),
+        ("a/b/c", "a/b/c", "a/b"),
+        ("/a/b", "/a/b", "/a"),
+        ("/a", "/a", ""),
+        ("a", "a", ""),
+        ("a//b", "a//b", "a/"),
+        ("dictfs:a/b", "dictfs:a/b", "dictfs:a"),
+        ("/", "", ""),
+        ("dictfs://", "", ""),
+        ("", "", ""),
+        (pathlib.PurePosixPath("/x/y"), "/x/y", "/x"),
+    ],
+)
 def test_paths(path, plain, parent):
     assert DictFileSystem._strip_protocol(path) == plain
     assert DictFileSystem._parent(path) == parent
@@ -133,10 +139,18 @@ def test_keys_change_with_the_file(fs):
         fs.ukey("r/nope")
 
 
-@pytest.mark.parametrize("name, args", [
-    ("ls", ["a"]), ("_rm", ["a"]), ("rm_file", ["a"]), ("cp_file", ["a", "b"]), ("created", ["a"]),
-    ("modified", ["a"]), ("sign", ["a"]),
-])
+@pytest.mark.parametrize(
+    "name, args",
+    [
+        ("ls", ["a"]),
+        ("_rm", ["a"]),
+        ("rm_file", ["a"]),
+        ("cp_file", ["a", "b"]),
+        ("created", ["a"]),
+        ("modified", ["a"]),
+        ("sign", ["a"]),
+    ],
+)
 def test_what_a_backend_has_to_bring(name, args):
     with pytest.raises(NotImplementedError, match="AbstractFileSystem"):
         getattr(AbstractFileSystem(), name)(*args)
@@ -183,17 +197,20 @@ def test_reading(fs):
     assert fs.cat_ranges(["r/digits"] * 2, [0, 5], 7) == [b"0123456", b"56"]
 
 
-@pytest.mark.parametrize("offset, length, delimiter, block", [
-    (0, 10, None, b"alpha\nbeta"),
-    (0, 10, b"\n", b"alpha\nbeta\n"),
-    (3, 5, b"\n", b"beta\n"),
-    (12, None, b"\n", b""),
-    (12, None, None, b"amma\n"),
-    (0, None, None, b"alpha\nbeta\ngamma\n"),
-    (17, 5, None, b""),
-    (90, 5, None, b""),
-    (0, 100, b"\n", b"alpha\nbeta\ngamma\n"),
-])
+@pytest.mark.parametrize(
+    "offset, length, delimiter, block",
+    [
+        (0, 10, None, b"alpha\nbeta"),
+        (0, 10, b"\n", b"alpha\nbeta\n"),
+        (3, 5, b"\n", b"beta\n"),
+        (12, None, b"\n", b""),
+        (12, None, None, b"amma\n"),
+        (0, None, None, b"alpha\nbeta\ngamma\n"),
+        (17, 5, None, b""),
+        (90, 5, None, b""),
+        (0, 100, b"\n", b"alpha\nbeta\ngamma\n"),
+    ],
+)
 def test_blocks(fs, offset, length, delimiter, block):
     assert fs.read_block("r/lines", offset, length, delimiter) == block
 
@@ -256,7 +273,11 @@ def test_options_of_opening_reach_the_backend():
     fs = Curious()
     fs.open("r/one", "r", block_size=5, extra=1, encoding="utf8")
     assert fs.given == {
-        "mode": "rb", "block_size": 5, "autocommit": True, "cache_options": None, "extra": 1,
+        "mode": "rb",
+        "block_size": 5,
+        "autocommit": True,
+        "cache_options": None,
+        "extra": 1,
     }
 
 
@@ -464,7 +485,11 @@ def test_pickles(remembered):
 def test_dicts_and_json(remembered):
     a = remembered(k=1, password="secret")
     assert a.to_dict() == {
-        "cls": f"{__name__}:Remembered", "protocol": "mind", "args": [], "k": 1, "password": "secret",
+        "cls": f"{__name__}:Remembered",
+        "protocol": "mind",
+        "args": [],
+        "k": 1,
+        "password": "secret",
     }
     assert "secret" not in str(a.to_dict(include_password=False)) + a.to_json(include_password=False)
     assert AbstractFileSystem.from_dict(a.to_dict()) is a
@@ -510,11 +535,24 @@ def test_aliases_use_what_a_backend_overrides():
 
     fs = Loud()
     pairs = {
-        "cp": "copy", "move": "mv", "rename": "mv", "delete": "rm", "download": "get", "upload": "put",
-        "disk_usage": "du", "stat": "info", "listdir": "ls", "makedir": "mkdir", "mkdirs": "makedirs",
+        "cp": "copy",
+        "move": "mv",
+        "rename": "mv",
+        "delete": "rm",
+        "download": "get",
+        "upload": "put",
+        "disk_usage": "du",
+        "stat": "info",
+        "listdir": "ls",
+        "makedir": "mkdir",
+        "mkdirs": "makedirs",
     }
-    assert {alias: getattr(fs, alias)("a", "b") if alias in ("cp", "move", "rename", "download", "upload")
-            else getattr(fs, alias)("a") for alias in pairs} == pairs
+    assert {
+        alias: getattr(fs, alias)("a", "b")
+        if alias in ("cp", "move", "rename", "download", "upload")
+        else getattr(fs, alias)("a")
+        for alias in pairs
+    } == pairs
 
 
 def test_moving_and_removing(fs):
@@ -532,10 +570,20 @@ def test_mapper(fs):
 
 def test_tree(fs):
     assert fs.tree("r").splitlines() == [
-        "r", "├── empty", "├── sub", "│   └── two", "├── digits", "├── lines", "└── one",
+        "r",
+        "├── empty",
+        "├── sub",
+        "│   └── two",
+        "├── digits",
+        "├── lines",
+        "└── one",
     ]
     assert fs.tree("r", display_size=True, recursion_limit=1, indent_size=2, max_display=3).splitlines() == [
-        "r", "├ empty (empty folder)", "├ sub (1 file)", "├ digits (10B)", "└ 2 more item(s) not displayed.",
+        "r",
+        "├ empty (empty folder)",
+        "├ sub (1 file)",
+        "├ digits (10B)",
+        "└ 2 more item(s) not displayed.",
     ]
     assert fs.tree("r", recursion_limit=0) == "r"
     assert fs.tree("r/sub", prefix="> ", first=False) == "> └── two"

@@ -165,8 +165,10 @@ def run(code):
     """Run a program; what it printed. It ends by itself, well and silently."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BEFORE + textwrap.dedent(code)],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout.split()
 

@@ -45,14 +45,12 @@ def wdictfs():
 
 
 def below(fs, folder):
-    return {path[len(folder):]: data for path, data in fs.files.items() if path.startswith(folder)}
+    return {path[len(folder) :]: data for path, data in fs.files.items() if path.startswith(folder)}
 
 
 def local(folder):
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
 
 
@@ -305,7 +303,8 @@ def test_callbacks(fs, direction, tmp_path):
     assert callback.told[0] == ("all", "size", 2)
     assert callback.told.count(("all", "done", 1)) == 2
     assert {entry for entry in callback.told if entry[1] == "closed"} == {
-        ("one", "closed", None), ("two.txt", "closed", None),
+        ("one", "closed", None),
+        ("two.txt", "closed", None),
     }
 
 

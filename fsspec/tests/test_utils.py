@@ -158,11 +158,20 @@ def test_a_part_of_a_component_cannot_be_any_number_of_them(pattern):
 @pytest.mark.parametrize(
     "url, protocol",
     [
-        ("a", "file"), ("", "file"), ("/a/b", "file"), ("c:/x", "file"), ("c:\\x", "file"), ("C://x", "file"),
-        ("s3://b", "s3"), ("zip::s3://b", "zip"), ("x::y", "x"), ("data:,x", "file"), ("/odd/a::b", "file"),
+        ("a", "file"),
+        ("", "file"),
+        ("/a/b", "file"),
+        ("c:/x", "file"),
+        ("c:\\x", "file"),
+        ("C://x", "file"),
+        ("s3://b", "s3"),
+        ("zip::s3://b", "zip"),
+        ("x::y", "x"),
+        ("data:,x", "file"),
+        ("/odd/a::b", "file"),
         (pathlib.PurePosixPath("/a"), "file"),
     ],
-)  # fmt: skip
+)
 def test_get_protocol(url, protocol):
     assert utils.get_protocol(url) == protocol
 
@@ -170,7 +179,11 @@ def test_get_protocol(url, protocol):
 @pytest.mark.parametrize(
     "url, extension",
     [
-        ("a", ""), ("a.txt", "txt"), ("s3://b/a.tar.gz", "gz"), ("/p.d/a", ""), (".hidden", "hidden"),
+        ("a", ""),
+        ("a.txt", "txt"),
+        ("s3://b/a.tar.gz", "gz"),
+        ("/p.d/a", ""),
+        (".hidden", "hidden"),
         ("a.", ""),
     ],
 )
@@ -181,11 +194,20 @@ def test_get_file_extension(url, extension):
 @pytest.mark.parametrize(
     "name, compression",
     [
-        ("a.gz", "gzip"), ("a.GZ", "gzip"), ("a.tar.bz2", "bz2"), ("s3://b/x.xz", "xz"), ("a.lz4", "lz4"),
-        ("a.zst", "zstd"), ("a.txt", None), ("a", None), ("gz", None), (".gz", None), ("a.gz/b", None),
+        ("a.gz", "gzip"),
+        ("a.GZ", "gzip"),
+        ("a.tar.bz2", "bz2"),
+        ("s3://b/x.xz", "xz"),
+        ("a.lz4", "lz4"),
+        ("a.zst", "zstd"),
+        ("a.txt", None),
+        ("a", None),
+        ("gz", None),
+        (".gz", None),
+        ("a.gz/b", None),
         (pathlib.PurePosixPath("a.zip"), "zip"),
     ],
-)  # fmt: skip
+)
 def test_infer_compression(name, compression):
     assert utils.infer_compression(name) == compression
 
@@ -214,8 +236,13 @@ def test_extensions_are_known_before_any_codec_is():
         (
             "hdfs://me:pw@Head:9000/one?a=1&b=2",
             {
-                "protocol": "hdfs", "path": "/one", "host": "Head", "port": 9000, "username": "me",
-                "password": "pw", "url_query": "a=1&b=2",
+                "protocol": "hdfs",
+                "path": "/one",
+                "host": "Head",
+                "port": 9000,
+                "username": "me",
+                "password": "pw",
+                "url_query": "a=1&b=2",
             },
         ),
         ("hdfs://me@head/one", {"protocol": "hdfs", "path": "/one", "host": "head", "username": "me"}),
@@ -226,7 +253,7 @@ def test_extensions_are_known_before_any_codec_is():
         ("HTTP://me:pw@h:8/one?a=1#t", {"protocol": "http", "path": "HTTP://me:pw@h:8/one?a=1#t"}),
         ("a+b.c-d://h/p", {"protocol": "a+b.c-d", "path": "/p", "host": "h"}),
     ],
-)  # fmt: skip
+)
 def test_infer_storage_options(url, parts):
     assert utils.infer_storage_options(url) == {"protocol": "file", **parts}
 
@@ -376,13 +403,27 @@ def test_tokens_differ_where_arguments_do():
     different = [
         utils.tokenize(*args, **kwargs)
         for args, kwargs in [
-            ((), {}), ((1,), {}), (("1",), {}), (([1, 2],), {}), (((1, 2),), {}), ((1, 2), {}),
+            ((), {}),
+            ((1,), {}),
+            (("1",), {}),
+            (([1, 2],), {}),
+            (((1, 2),), {}),
+            ((1, 2), {}),
             ((), {"a": 1}),
-            ((), {"a": 2}), ((), {"a": 1, "b": 2}), ((1,), {"a": 2}), ((WithToken("x"),), {}),
-            ((WithToken("y"),), {}), ((["x", WithToken("y")],), {}), (({"x"},), {}), ((frozenset("x"),), {}),
-            ((b"x",), {}), ((object(),), {}), ((True,), {}), ((1.0,), {}),
+            ((), {"a": 2}),
+            ((), {"a": 1, "b": 2}),
+            ((1,), {"a": 2}),
+            ((WithToken("x"),), {}),
+            ((WithToken("y"),), {}),
+            ((["x", WithToken("y")],), {}),
+            (({"x"},), {}),
+            ((frozenset("x"),), {}),
+            ((b"x",), {}),
+            ((object(),), {}),
+            ((True,), {}),
+            ((1.0,), {}),
         ]
-    ]  # fmt: skip
+    ]
     assert len(set(different)) == len(different)
 
 

@@ -41,9 +41,7 @@ class Source:
         whether the file is a codec over another.
     """
 
-    def __init__(
-        self, file: Any, reopen: Callable[[], Any] | None, name: str, decodes: bool = False
-    ) -> None:
+    def __init__(self, file: Any, reopen: Callable[[], Any] | None, name: str, decodes: bool = False) -> None:
         self.reopen = reopen
         self.name = name
         self.decodes = decodes
@@ -112,7 +110,9 @@ class Source:
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
                 raise ForkError(f"The file object of {self.name}", owner, advice=advice)
             if self._made_in != hooks.generation:
-                hooks.immortalize(self.file)  # the parent's; closing it could wait for a thread that is not here
+                hooks.immortalize(
+                    self.file
+                )  # the parent's; closing it could wait for a thread that is not here
                 self._made_in = hooks.generation
             self._use(self.reopen())
         return self.file

@@ -54,9 +54,7 @@ class FileArchive(AbstractArchiveFileSystem):
         return stripped if isinstance(stripped, list) else stripped.lstrip("/")
 
     # the file ------------------------------------------------------------------------
-    def _open_archive(
-        self, fo: Any, mode: str, protocol: str | None, options: dict[str, Any] | None
-    ) -> None:
+    def _open_archive(self, fo: Any, mode: str, protocol: str | None, options: dict[str, Any] | None) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         self._generation = hooks.generation
         if isinstance(fo, (str, os.PathLike)):

@@ -268,7 +268,7 @@ class AheadCache(BytesCache):
                     self.total_requested_bytes += len(piece)
         at, count = start - self.start, end - start
         if pieces and at + count <= len(pieces[0]):
-            return pieces[0][at:at + count]
+            return pieces[0][at : at + count]
         return _cut(pieces, at, count)
 
 
@@ -279,7 +279,7 @@ def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
         if at >= len(piece):
             at -= len(piece)
             continue
-        part = memoryview(piece)[at:at + count]
+        part = memoryview(piece)[at : at + count]
         found.append(part)
         at = 0
         count -= len(part)

@@ -96,7 +96,7 @@ class ResponseProxy:
         """The body in pieces."""
         data = self.content
         for at in range(0, len(data), chunksize):
-            yield data[at:at + chunksize]
+            yield data[at : at + chunksize]
 
 
 def _title(name: str) -> str:

@@ -226,7 +226,7 @@ class _Streamed(_Connected):
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._stream is not None and self._stream.inherited:
             raise ForkError(
-                f"the response that is read as {redact_url(self.url)}, which cannot be resumed: open it again",
+                f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again",
                 hooks.owner_pid(self._made_in),
             )
 
@@ -301,7 +301,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         """Read on into a buffer; the number of bytes."""
         view = memoryview(b).cast("B")
         data = self.read(len(view))
-        view[:len(data)] = data
+        view[: len(data)] = data
         return len(data)
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
@@ -330,7 +330,9 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         """
         if (loc, whence) == (0, 1) or (loc, whence) == (self.loc, 0):
             return self.loc
-        raise ValueError(f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it")
+        raise ValueError(
+            f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it"
+        )
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""

@@ -18,8 +18,18 @@ ex2 = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+)""")
 magic_check = re.compile("([*[])")
 """Wildcards of a URL: a question mark begins the query, and is none."""
 
-NOT_PAGES = ("application/octet-stream", "application/zip", "application/gzip", "application/pdf",
-             "application/x-tar", "application/x-hdf", "audio/", "font/", "image/", "video/")  # fmt: skip
+NOT_PAGES = (
+    "application/octet-stream",
+    "application/zip",
+    "application/gzip",
+    "application/pdf",
+    "application/x-tar",
+    "application/x-hdf",
+    "audio/",
+    "font/",
+    "image/",
+    "video/",
+)
 """How media types begin that hold no links; their bodies are not read in search of any."""
 
 
@@ -168,6 +178,4 @@ def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) ->
 
 def entries(urls: Iterable[str]) -> list[dict[str, Any]]:
     """Listing entries for links: a slash at the end is all that tells a folder."""
-    return [
-        {"name": url, "size": None, "type": "directory" if url.endswith("/") else "file"} for url in urls
-    ]
+    return [{"name": url, "size": None, "type": "directory" if url.endswith("/") else "file"} for url in urls]

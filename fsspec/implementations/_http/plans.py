@@ -15,7 +15,7 @@ class URLPattern(globbing.Pattern):
         wild = magic_check.search(url)
         assert wild is not None, url
         root = url[: url.rfind("/", 0, wild.start()) + 1]
-        super().__init__(literal_question_marks(url[len(root):]), only_folders)
+        super().__init__(literal_question_marks(url[len(root) :]), only_folders)
         self.root = root + self.root
 
 

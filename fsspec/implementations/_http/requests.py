@@ -131,7 +131,9 @@ def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int
     first, stop, total = content_range(response.headers)
     if first is None or stop is None:
         if "Content-Range" in response.headers or response.content_type.startswith("multipart/"):
-            raise IncompleteResponse(f"the server sent a range of {redact_url(url)} that cannot be understood")
+            raise IncompleteResponse(
+                f"the server sent a range of {redact_url(url)} that cannot be understood"
+            )
         return  # not said; the length will tell
     if first != start:
         raise IncompleteResponse(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
@@ -196,7 +198,7 @@ class Body:
         try:
             while True:
                 if most is not None and got + len(part) > most:
-                    part, self._over = part[: most - got], part[most - got:]
+                    part, self._over = part[: most - got], part[most - got :]
                 if part:
                     sink(part)
                     got += len(part)

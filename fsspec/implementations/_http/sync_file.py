@@ -37,7 +37,9 @@ def read_part(response: Any, url: str, start: int, end: int | None) -> bytes:
     if first is not None and stop is not None:
         wanted = total if end is None or total is None else min(end, total)
         if first != start or wanted is not None and stop < wanted:
-            raise OSError(f"the server sent bytes {first} to {stop} of {redact_url(url)}, not {start} to {wanted}")
+            raise OSError(
+                f"the server sent bytes {first} to {stop} of {redact_url(url)}, not {start} to {wanted}"
+            )
     data = response.content
     return data if end is None else data[: end - start]
 
@@ -155,7 +157,9 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         """Only to where the file is already; ValueError for any other place."""
         if args in ((0, 1), (self.loc,), (self.loc, 0)) and not kwargs:
             return self.loc
-        raise ValueError(f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it")
+        raise ValueError(
+            f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it"
+        )
 
     def read(self, num: int = -1) -> bytes:
         """Read on.
@@ -188,7 +192,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._made_in != hooks.generation:
             raise ForkError(
-                f"the response that is read as {redact_url(self.url)}, which cannot be resumed: open it again",
+                f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again",
                 hooks.owner_pid(self._made_in),
             )
         parts, got = [self._left], len(self._left)

@@ -53,7 +53,9 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
         if fs.exists(f"{path.rstrip('/')}/.zmetadata"):
             return LazyReferenceMapper(path, fs, cache_size=cache_size)
         if fs.isdir(path):
-            raise FileNotFoundError(f"{redact_url(fo)} is a folder without references: .zmetadata is not there")
+            raise FileNotFoundError(
+                f"{redact_url(fo)} is a folder without references: .zmetadata is not there"
+            )
     if compression is None:
         return decoded(fs.cat_file(path), str(url))
     with fs.open(path, "rb", compression=compression) as f:

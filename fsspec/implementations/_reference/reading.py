@@ -268,9 +268,7 @@ class ReferenceReading(AsyncFileSystem):
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     # to this machine -----------------------------------------------------------------
-    def get_file(
-        self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
-    ) -> None:
+    def get_file(self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any) -> None:
         rpath = self._strip_protocol(rpath)
         if self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)

@@ -47,7 +47,7 @@ def decoded(blob: bytes, name: str) -> dict[str, Any]:
         raise ValueError(f"{redact_url(name)} is no file of references, it is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(
-            f"{redact_url(name)} is no file of references: an object is needed, not a {type(document).__name__}"
+            f"{redact_url(name)} is no file of references: it holds a JSON {type(document).__name__}"
         )
     return document
 
@@ -228,8 +228,7 @@ class _Renderer:
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError as error:
             raise ImportError(
-                f"{what}: {text!r} is more than the name of a template, and needs jinja2: "
-                "pip install jinja2"
+                f"{what}: {text!r} is more than the name of a template, and needs jinja2: pip install jinja2"
             ) from error
         if self._environment is None:
             self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)

@@ -210,9 +210,12 @@ def test_over_s3(s3_address, kind):
     import boto3
 
     client = boto3.client(
-        "s3", endpoint_url=s3_address, aws_access_key_id="testing", aws_secret_access_key="testing",
+        "s3",
+        endpoint_url=s3_address,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
         region_name="us-east-1",
-    )  # fmt: skip
+    )
     client.create_bucket(Bucket="archives")
     client.put_object(Bucket="archives", Key=kind, Body=made(kind))
     client.close()
@@ -319,9 +322,12 @@ def test_an_archive_that_is_written_to_s3(s3_address):
     import boto3
 
     client = boto3.client(
-        "s3", endpoint_url=s3_address, aws_access_key_id="testing", aws_secret_access_key="testing",
+        "s3",
+        endpoint_url=s3_address,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
         region_name="us-east-1",
-    )  # fmt: skip
+    )
     client.create_bucket(Bucket="made")
     options = {**CREDENTIALS, "endpoint_url": s3_address}
     program = WRITING.format(fo="'s3://made/a.zip', target_options=OPTIONS", mode="w", act=ENDS["dropped"])

@@ -259,12 +259,23 @@ def test_operations_of_the_target(kind, tmp_path):
     memory.pipe({f"{root}/one": b"1", f"{root}/sub/two": b"22"})
     c = make(kind, memory, tmp_path)
     for name, args in {
-        "find": (root,), "glob": (root + "/*",), "du": (root,), "ls": (root,), "isdir": (root,),
-        "exists": (root + "/one",), "isfile": (root + "/one",), "size": (root + "/one",),
-        "sizes": ([root + "/one"],), "info": (root + "/one",), "lexists": (root + "/one",),
-        "checksum": (root + "/one",), "ukey": (root + "/one",), "created": (root + "/one",),
-        "modified": (root + "/one",), "expand_path": (root + "/*",),
-    }.items():  # fmt: skip
+        "find": (root,),
+        "glob": (root + "/*",),
+        "du": (root,),
+        "ls": (root,),
+        "isdir": (root,),
+        "exists": (root + "/one",),
+        "isfile": (root + "/one",),
+        "size": (root + "/one",),
+        "sizes": ([root + "/one"],),
+        "info": (root + "/one",),
+        "lexists": (root + "/one",),
+        "checksum": (root + "/one",),
+        "ukey": (root + "/one",),
+        "created": (root + "/one",),
+        "modified": (root + "/one",),
+        "expand_path": (root + "/*",),
+    }.items():
         expected = getattr(memory, name)(*args)
         assert getattr(c, name)(*args) == expected, name
         mine = args[0] if isinstance(args[0], list) else [args[0]]
@@ -376,11 +387,15 @@ def test_zarr_through_a_cache(http_server, tmp_path):
             with open(path, "rb") as f:
                 http_server.files["/" + os.path.relpath(path, tmp_path)] = f.read()
     store = zarr.storage.FsspecStore(
-        fsspec.filesystem("simplecache", target_protocol="http", cache_storage=str(tmp_path / "c"),
-                          target_options={"asynchronous": True, "skip_instance_cache": True}),
+        fsspec.filesystem(
+            "simplecache",
+            target_protocol="http",
+            cache_storage=str(tmp_path / "c"),
+            target_options={"asynchronous": True, "skip_instance_cache": True},
+        ),
         path=http_server.url + "/z",
         read_only=True,
-    )  # fmt: skip
+    )
     assert (zarr.open_array(store, mode="r")[:] == numpy.arange(20)).all()
     gets = len(http_server.requests)
     assert (zarr.open_array(store, mode="r")[:] == numpy.arange(20)).all()

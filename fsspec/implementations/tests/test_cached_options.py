@@ -128,7 +128,9 @@ def test_names_with_folders(kind, target, tmp_path):
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_compressions(kind, tmp_path):
-    target = WritableDictFileSystem({"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"})
+    target = WritableDictFileSystem(
+        {"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"}
+    )
     c = make(kind, target, tmp_path, compression="infer")
     assert set(c.cat(["a.gz", "b.bz2", "c"]).values()) == {b"text"}
     assert c.cat_file("a.gz", 1, 3) == b"ex"

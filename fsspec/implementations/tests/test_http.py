@@ -269,9 +269,9 @@ def test_reading_all_ways(fs, url, cache_type, block_size):
         assert f.seek(1_000_001) == 1_000_001
         for _ in range(6):
             at = f.tell()
-            assert f.read(70_000) == BIG[at:at + 70_000]
+            assert f.read(70_000) == BIG[at : at + 70_000]
         f.seek(-5, 1)
-        assert f.read(10) == BIG[f.tell() - 10:f.tell()]
+        assert f.read(10) == BIG[f.tell() - 10 : f.tell()]
         f.seek(2_000_000)
         f.seek(100, 1)
         assert f.read(5) == BIG[2_000_100:2_000_105]
@@ -296,7 +296,7 @@ def test_random_reading_fetches_what_is_asked(http_server, fs, url):
         places = [3_000_000, 500_000, 2_000_000, 100_000, 1_500_000]
         for at in places:
             f.seek(at)
-            assert f.read(2**16) == BIG[at:at + 2**16]
+            assert f.read(2**16) == BIG[at : at + 2**16]
     assert sum(r.sent for r in http_server.requests) == 2**16 * len(places)
     assert len({r.connection for r in http_server.requests}) == 1
 
@@ -313,7 +313,7 @@ def test_many_files_read_in_turns(fs, url):
     for _ in range(3):
         for f in files:
             at = f.tell()
-            assert f.read(100_000) == BIG[at:at + 100_000]
+            assert f.read(100_000) == BIG[at : at + 100_000]
     for f in files:
         f.close()
 
@@ -453,8 +453,11 @@ def run(script, *args, opted_in=True, **env):
         environment["FSSPEC_FORK_RESET"] = "1"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-X", "faulthandler", "-c", HEAD + textwrap.dedent(script), *args],
-        env=environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

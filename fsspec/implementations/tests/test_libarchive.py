@@ -113,7 +113,7 @@ def test_parent_and_children_read_at_once(tmp_path, fo):
     run(
         f"""
         with open({path!r}, "rb") as f:
-            fs = fsspec.filesystem("libarchive", fo={'f' if fo == 'file object' else repr(path)})
+            fs = fsspec.filesystem("libarchive", fo={"f" if fo == "file object" else repr(path)})
             files = {{name: fs.open(name) for name in members}}
             def work():
                 for _ in range(3):

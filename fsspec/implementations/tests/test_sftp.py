@@ -153,8 +153,10 @@ def test_info(server, fs):
         "type": "file",
         "uid": os.getuid(),
     }
-    assert info["mtime"] == fs.modified("/d/a.txt") == datetime.datetime(
-        1970, 1, 1, 0, 0, 2, tzinfo=datetime.timezone.utc
+    assert (
+        info["mtime"]
+        == fs.modified("/d/a.txt")
+        == datetime.datetime(1970, 1, 1, 0, 0, 2, tzinfo=datetime.timezone.utc)
     )
     assert fs.created("/d/a.txt").second == 1
 

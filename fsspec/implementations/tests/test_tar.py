@@ -192,11 +192,16 @@ def test_links_within_the_archive():
     kinds = tarfile.SYMTYPE, tarfile.LNKTYPE
     fs = TarFileSystem(
         special(
-            ("d/near", kinds[0], "file"), ("far", kinds[0], "./d/../d/file"), ("hard", kinds[1], "d/file"),
-            ("twice", kinds[0], "far"), ("loop", kinds[0], "loop"), ("nowhere", kinds[0], "gone"),
-            ("folder", tarfile.DIRTYPE, ""), ("to folder", kinds[0], "folder"),
+            ("d/near", kinds[0], "file"),
+            ("far", kinds[0], "./d/../d/file"),
+            ("hard", kinds[1], "d/file"),
+            ("twice", kinds[0], "far"),
+            ("loop", kinds[0], "loop"),
+            ("nowhere", kinds[0], "gone"),
+            ("folder", tarfile.DIRTYPE, ""),
+            ("to folder", kinds[0], "folder"),
         )
-    )  # fmt: skip
+    )
     for name in ("d/near", "far", "hard", "twice"):
         assert fs.cat(name) == b"123" and fs.info(name)["size"] == fs.open(name).size == 3
     for name in ("loop", "nowhere"):

@@ -82,8 +82,16 @@ class AbstractCopyTests:
 
     @pytest.mark.parametrize(GLOB_EDGE_CASES_TESTS["argnames"], GLOB_EDGE_CASES_TESTS["argvalues"])
     def test_copy_glob_edge_cases(
-        self, path, recursive, maxdepth, expected, fs, fs_join, fs_glob_edge_cases_files, fs_target,
-        fs_sanitize_path
+        self,
+        path,
+        recursive,
+        maxdepth,
+        expected,
+        fs,
+        fs_join,
+        fs_glob_edge_cases_files,
+        fs_target,
+        fs_sanitize_path,
     ):
         """Which files, and how much of their folders, for each pattern."""
         check_glob(

@@ -108,8 +108,17 @@ class AbstractGetTests:
 
     @pytest.mark.parametrize(GLOB_EDGE_CASES_TESTS["argnames"], GLOB_EDGE_CASES_TESTS["argvalues"])
     def test_get_glob_edge_cases(
-        self, path, recursive, maxdepth, expected, fs, fs_join, fs_glob_edge_cases_files, local_fs,
-        local_join, local_target
+        self,
+        path,
+        recursive,
+        maxdepth,
+        expected,
+        fs,
+        fs_join,
+        fs_glob_edge_cases_files,
+        local_fs,
+        local_join,
+        local_target,
     ):
         """Which files, and how much of their folders, for each pattern."""
         check_glob(

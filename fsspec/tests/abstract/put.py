@@ -41,8 +41,7 @@ class AbstractPutTests:
             )
 
     def test_put_file_to_existing_directory(
-        self, fs, fs_join, fs_target, local_join, local_bulk_operations_scenario_0,
-        supports_empty_directories
+        self, fs, fs_join, fs_target, local_join, local_bulk_operations_scenario_0, supports_empty_directories
     ):
         """Into it, with and without a slash."""
         rule, source = "file to existing directory", local_bulk_operations_scenario_0
@@ -55,8 +54,7 @@ class AbstractPutTests:
         self._check("file to new directory", fs, fs_join, fs_target, local_bulk_operations_scenario_0)
 
     def test_put_file_to_file_in_existing_directory(
-        self, fs, fs_join, fs_target, local_join, supports_empty_directories,
-        local_bulk_operations_scenario_0
+        self, fs, fs_join, fs_target, local_join, supports_empty_directories, local_bulk_operations_scenario_0
     ):
         """Under another name."""
         rule, source = "file to file in existing directory", local_bulk_operations_scenario_0
@@ -95,8 +93,7 @@ class AbstractPutTests:
         self._check(rule, fs, fs_join, fs_target, source, supports_empty_directories)
 
     def test_put_glob_to_existing_directory(
-        self, fs, fs_join, fs_target, local_join, supports_empty_directories,
-        local_bulk_operations_scenario_0
+        self, fs, fs_join, fs_target, local_join, supports_empty_directories, local_bulk_operations_scenario_0
     ):
         """Into it."""
         rule, source = "glob to existing directory", local_bulk_operations_scenario_0
@@ -110,8 +107,17 @@ class AbstractPutTests:
 
     @pytest.mark.parametrize(GLOB_EDGE_CASES_TESTS["argnames"], GLOB_EDGE_CASES_TESTS["argvalues"])
     def test_put_glob_edge_cases(
-        self, path, recursive, maxdepth, expected, fs, fs_join, fs_target, local_glob_edge_cases_files,
-        local_join, fs_sanitize_path
+        self,
+        path,
+        recursive,
+        maxdepth,
+        expected,
+        fs,
+        fs_join,
+        fs_target,
+        local_glob_edge_cases_files,
+        local_join,
+        fs_sanitize_path,
     ):
         """Which files, and how much of their folders, for each pattern."""
         check_glob(
@@ -126,8 +132,7 @@ class AbstractPutTests:
         )
 
     def test_put_list_of_files_to_existing_directory(
-        self, fs, fs_join, fs_target, local_join, local_bulk_operations_scenario_0,
-        supports_empty_directories
+        self, fs, fs_join, fs_target, local_join, local_bulk_operations_scenario_0, supports_empty_directories
     ):
         """All beside each other."""
         rule, source = "list to existing directory", local_bulk_operations_scenario_0
@@ -140,8 +145,13 @@ class AbstractPutTests:
         self._check("list to new directory", fs, fs_join, fs_target, local_bulk_operations_scenario_0)
 
     def test_put_directory_without_files_with_same_name_prefix(
-        self, fs, fs_join, fs_target, local_join, local_dir_and_file_with_same_name_prefix,
-        supports_empty_directories
+        self,
+        fs,
+        fs_join,
+        fs_target,
+        local_join,
+        local_dir_and_file_with_same_name_prefix,
+        supports_empty_directories,
     ):
         """A file beside a folder stays, though its name begins as the folder's."""
         rule, source = "names that begin alike", local_dir_and_file_with_same_name_prefix

@@ -262,12 +262,31 @@ def test_gunicorn_with_preload(mode, places, tmp_path):
     (tmp_path / "conf.py").write_text(GUNICORN_CONF)
     port, mark = free_port(), tmp_path / "mark"
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--timeout", "30", "-c",
-         str(tmp_path / "conf.py"), "--bind", f"127.0.0.1:{port}", "--max-requests", "5",
-         "--log-level", "warning", "web_work:app"],
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--preload",
+            "--workers",
+            "2",
+            "--timeout",
+            "30",
+            "-c",
+            str(tmp_path / "conf.py"),
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--max-requests",
+            "5",
+            "--log-level",
+            "warning",
+            "web_work:app",
+        ],
         env={**environment(places, mode, tmp_path), "MARK": str(mark)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+    )
 
     def ask():
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
@@ -344,8 +363,11 @@ def test_celery_prefork(mode, places, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "queue_work.py"],
         env={**environment(places, mode, tmp_path), "MARK": str(marks)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+    )
     try:
         done = until((marks / "parent").exists, 60)
     finally:

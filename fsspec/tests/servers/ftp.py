@@ -141,7 +141,7 @@ class _Service:
         self.authorizer.user_table[USER]["perm"] = letters
 
     def record(self) -> list[Connection]:
-        return self.connections[self.since:]
+        return self.connections[self.since :]
 
     def clear(self) -> None:
         self.fault_now = Fault()
@@ -164,7 +164,7 @@ class _Limited:
                 control = self.channel.cmd_channel
                 self.channel.close()
                 control.close()
-            data = data[:max(0, left)]
+            data = data[: max(0, left)]
         self.given += len(data)
         return data
 

@@ -379,7 +379,7 @@ class _Commands:
             self.site.faults[path] = fault
 
     async def record(self) -> tuple[list[Request], list[Connection]]:
-        return self.site.requests, self.site.connections[self.site.since:]
+        return self.site.requests, self.site.connections[self.site.since :]
 
     async def clear(self, everything: bool) -> None:
         self.site.requests.clear()

@@ -60,7 +60,7 @@ class Service:
         """The paths directly in a folder, "" for the top."""
         start = folder and folder + "/"
         every = [*self.files, *self.folders]
-        return sorted(p for p in every if p.startswith(start) and p != folder and "/" not in p[len(start):])
+        return sorted(p for p in every if p.startswith(start) and p != folder and "/" not in p[len(start) :])
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, base: str) -> Answer:
         raise NotImplementedError
@@ -80,7 +80,7 @@ class GitHub(Service):
             return 200, [{"name": "r"}]
         if not path.startswith("/repos/o/r"):
             return 404, {"message": "Not Found"}
-        rest = path[len("/repos/o/r"):]
+        rest = path[len("/repos/o/r") :]
         if rest == "":
             return 200, {"default_branch": "main"}
         if rest == "/tags":  # two pages
@@ -90,8 +90,8 @@ class GitHub(Service):
         if rest == "/branches":
             return 200, [{"name": "main"}]
         if rest.startswith("/git/trees/"):
-            return self.tree(rest[len("/git/trees/"):])
-        return self.contents(method, rest[len("/contents/"):], query, body, base)
+            return self.tree(rest[len("/git/trees/") :])
+        return self.contents(method, rest[len("/contents/") :], query, body, base)
 
     def sha(self, path: str) -> str:
         content = self.files.get(path, path.encode())
@@ -152,7 +152,7 @@ class Jupyter(Service):
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, base: str) -> Answer:
         if not path.startswith("/base/api/contents"):
             return 404, {"message": "no such page"}
-        path = path[len("/base/api/contents"):].strip("/")
+        path = path[len("/base/api/contents") :].strip("/")
         folder = path == "" or path in self.folders
         if method == "PUT":
             parent = path.rpartition("/")[0]
@@ -189,10 +189,10 @@ class Jupyter(Service):
         if new in self.files or new in self.folders:
             return 409, {"message": f"File already exists: {new}"}
         for p in [p for p in self.files if p == path or p.startswith(path + "/")]:
-            self.files[new + p[len(path):]] = self.files.pop(p)
+            self.files[new + p[len(path) :]] = self.files.pop(p)
         for p in [p for p in self.folders if p == path or p.startswith(path + "/")]:
             self.folders.discard(p)
-            self.folders.add(new + p[len(path):])
+            self.folders.add(new + p[len(path) :])
         return 200, self.described(new)
 
 
@@ -208,8 +208,12 @@ class Databricks(Service):
 
     def described(self, path: str) -> dict[str, Any]:
         folder = path not in self.files
-        return {"path": f"/{path}", "is_dir": folder, "file_size": 0 if folder else len(self.files[path]),
-                "modification_time": 1_700_000_000_000}  # fmt: skip
+        return {
+            "path": f"/{path}",
+            "is_dir": folder,
+            "file_size": 0 if folder else len(self.files[path]),
+            "modification_time": 1_700_000_000_000,
+        }
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, base: str) -> Answer:
         name = path.removeprefix("/api/2.0/dbfs/").replace("-", "_")
@@ -293,7 +297,7 @@ class Databricks(Service):
         if new in self.files:
             return 400, {"error_code": "RESOURCE_ALREADY_EXISTS", "message": "A file already exists"}
         for p in [p for p in self.files if p == path or p.startswith(path + "/")]:
-            self.put(new + p[len(path):], self.files.pop(p))
+            self.put(new + p[len(path) :], self.files.pop(p))
         self.folders = {p for p in self.folders if p != path and not p.startswith(path + "/")}
         return 200, {}
 

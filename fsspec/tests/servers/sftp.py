@@ -218,7 +218,7 @@ class _Service:
         self.fault_now = fault
 
     def record(self) -> list[Connection]:
-        return self.connections[self.since:]
+        return self.connections[self.since :]
 
     def clear(self) -> None:
         self.fault_now = Fault()

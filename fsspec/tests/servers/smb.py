@@ -1,8 +1,8 @@
 """impacket's SMB server in a process of its own, which ends with the one that started it.
 
-    with SMBServer() as server:
-        fsspec.filesystem("smb", **server.options)
-        server.connections   # [Connection(requests=12, open=True), ...]
+with SMBServer() as server:
+    fsspec.filesystem("smb", **server.options)
+    server.connections   # [Connection(requests=12, open=True), ...]
 """
 
 from __future__ import annotations
