@@ -21,7 +21,7 @@ LAYERS = {
     "files": "caching prefetcher _files",
     "algorithms": "_plans",
     "contract": "transaction spec asyn archive _spec",
-    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck __init__",
+    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor __init__",
     "backends": "implementations",
     "proof": "tests",
 }

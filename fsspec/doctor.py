@@ -1,0 +1,441 @@
+"""What an environment makes of fsspec: ``python -m fsspec.doctor [URL]``.
+
+Says which fsspec is imported and whether it is this one, what decides about forks, what in
+the process makes a fork dangerous, which packages are missing for a protocol, what is
+configured and from where, and, for a URL, how long the first requests take.  It reads and
+reports; the only requests are those for the URL that was given.
+
+`diagnose` does the same inside a running program, where the hazards that the program has
+loaded are seen.  Passwords, keys and tokens are never part of what is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec import config
+from fsspec._fork import hooks
+from fsspec.registry import known_implementations
+
+__all__ = ["Diagnosis", "Finding", "diagnose"]
+
+FOLLOWS = fsspec.__version__.partition("+")[0]
+"""The upstream version whose behaviour this version has."""
+
+OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
+_MARKS = {OK: " ", NOTE: "-", WARNING: "!", PROBLEM: "X"}
+
+_SECRET = re.compile(
+    r"pass|secret|token|key|auth|cred|sas|sign|connection_string|header|cookie|session", re.IGNORECASE
+)
+_HAZARDS = {
+    "grpc": "gRPC has threads and locks of its own; make its clients in the children",
+    "uvloop": "loops of uvloop cannot be taken over by a child: keep them out of processes that fork",
+    "ray": "Ray's driver has threads of its own: let Ray start the workers instead of forking",
+    "obstore": "object stores of obstore run on tokio's threads, which do not survive a fork",
+    "deltalake": "deltalake runs on tokio's threads, which do not survive a fork",
+    "lance": "lance runs on tokio's threads, which do not survive a fork",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    level
+        ``"ok"``, ``"note"`` (worth knowing), ``"warning"`` (can go wrong), or ``"problem"``.
+    subject
+        what it is about, in a word or two.
+    text
+        what was found.
+    fix
+        what to do about it, usually a command; empty where nothing has to be done.
+    """
+
+    level: str
+    subject: str
+    text: str
+    fix: str = ""
+
+
+@dataclass
+class Diagnosis:
+    """All findings, worst first for people (`text`), in the order of looking for programs (`findings`)."""
+
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no finding is a problem."""
+        return all(finding.level != PROBLEM for finding in self.findings)
+
+    def add(self, level: str, subject: str, text: str, fix: str = "") -> None:
+        self.findings.append(Finding(level, subject, text, fix))
+
+    def verdict(self) -> str:
+        """The outcome in a line."""
+        counts = {level: sum(f.level == level for f in self.findings) for level in (PROBLEM, WARNING)}
+        named = [f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts.items() if n]
+        return f"fsspec {fsspec.__version__}: {', '.join(named) or 'all well'}"
+
+    def text(self, width: int = 80) -> str:
+        """The report as text: the verdict, then what needs attention, then the rest."""
+        lines = [self.verdict(), ""]
+        order = list(reversed(_MARKS))
+        for finding in sorted(self.findings, key=lambda f: order.index(f.level)):
+            lines += _wrapped(f"{_MARKS[finding.level]} {finding.subject:<14}", finding.text, width)
+            if finding.fix:
+                lines += _wrapped(" " * 16 + "-> ", finding.fix, width)
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _wrapped(lead: str, text: str, width: int) -> Iterator[str]:
+    import textwrap
+
+    room = max(width - len(lead) - 1, 20)
+    for part in text.splitlines() or [""]:
+        for line in textwrap.wrap(part, room, break_long_words=False, break_on_hyphens=False) or [""]:
+            yield f"{lead} {line}"
+            lead = " " * len(lead)
+
+
+def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = None) -> Diagnosis:
+    """Look at everything.
+
+    Parameters
+    ----------
+    url
+        a file or folder of the user's own: its packages are looked for, and it is asked for with
+        one ``info`` and one read of a byte.
+    storage_options
+        for the filesystem of ``url``.
+
+    Returns
+    -------
+    Diagnosis
+        it is printed by ``print(diagnosis.text())``, and ``diagnosis.healthy`` says whether
+        something has to be done.
+    """
+    found = Diagnosis()
+    steps: list[Callable[[Diagnosis], None]] = [
+        _installation,
+        _dependants,
+        _fork_mode,
+        _hazards,
+        _configuration,
+        _state,
+        _packages,
+    ]
+    for step in steps:
+        step(found)
+    if url is not None:
+        _first_requests(found, url, storage_options or {})
+    return found
+
+
+# -- which fsspec --------------------------------------------------------------
+
+
+def _installation(found: Diagnosis) -> None:
+    here = Path(fsspec.__file__).resolve().parent
+    python = ".".join(map(str, sys.version_info[:3]))
+    found.add(OK, "package", f"fsspec {fsspec.__version__} at {here}, Python {python}, {sys.platform}")
+    found.add(OK, "follows", f"the behaviour of fsspec {FOLLOWS}; see docs/versions.rst for newer ones")
+    recorded = list(metadata.distributions(name="fsspec"))
+    versions = sorted({d.version for d in recorded})
+    if not recorded:
+        found.add(
+            NOTE, "package", "no installed distribution is named fsspec: it is imported from a source tree"
+        )
+    elif fsspec.__version__ not in versions:
+        found.add(
+            PROBLEM,
+            "package",
+            f"installed is fsspec {' and '.join(versions)}, imported is {fsspec.__version__} from {here}: "
+            "other programs of this environment may get the other one",
+            _reinstall(),
+        )
+    elif len(versions) > 1:
+        found.add(
+            WARNING,
+            "package",
+            f"several versions are recorded as installed: {', '.join(versions)}",
+            "pip uninstall fsspec until nothing is left, then install this one again",
+        )
+    for other in _other_copies(here):
+        found.add(
+            WARNING,
+            "package",
+            f"another fsspec lies at {other}, and is imported where the path is searched in another order",
+            f"remove it, or the entry {other.parent} of the path",
+        )
+
+
+def _reinstall() -> str:
+    """The command that puts this package back where another took its place."""
+    origin = "WHEEL-OR-FOLDER-OF-THIS-PACKAGE"
+    for distribution in metadata.distributions(name="fsspec"):
+        text = (
+            distribution.read_text("direct_url.json") if distribution.version == fsspec.__version__ else None
+        )
+        if text:
+            origin = json.loads(text)["url"]
+    return f"pip install --force-reinstall --no-deps {origin}"
+
+
+def _other_copies(here: Path) -> Iterator[Path]:
+    """Packages of the same name on the module search path, but the one that is imported."""
+    seen = {here}
+    for entry in sys.path:
+        other = Path(entry or ".").resolve() / "fsspec"
+        if other not in seen and (other / "__init__.py").is_file():
+            seen.add(other)
+            yield other
+
+
+def _dependants(found: Diagnosis) -> None:
+    """Installed packages whose requirement would bring another fsspec."""
+    bad = []
+    for distribution in metadata.distributions():
+        for requirement in distribution.requires or ():
+            named = re.match(r"\s*fsspec\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?$", requirement)
+            if named and "extra" not in (named[2] or "") and not _admits(named[1].strip()):
+                bad.append(
+                    f"{distribution.metadata['Name']} {distribution.version} needs fsspec{named[1].strip()}"
+                )
+    for text in sorted(set(bad)):
+        found.add(
+            WARNING,
+            "dependants",
+            f"{text}: the next install or upgrade of it replaces this fsspec by upstream's",
+            f"install its version for fsspec {FOLLOWS} (such as s3fs=={FOLLOWS}), then {_reinstall()}",
+        )
+    if not bad:
+        found.add(OK, "dependants", "no installed package asks for another version of fsspec")
+
+
+def _admits(specifiers: str) -> bool:
+    """Whether requirements such as ``==2026.9.0`` or ``>=2023.1,<2027`` are met by this version."""
+    own = _release(fsspec.__version__)
+    for specifier in filter(None, map(str.strip, specifiers.split(","))):
+        parts = re.match(r"(===|==|!=|~=|>=|<=|>|<)\s*([0-9][\w.*+!-]*)$", specifier)
+        if parts is None:
+            continue  # not understood: nothing is said of it
+        operator, text = parts.groups()
+        prefix = text.endswith(".*")
+        other = _release(text.removesuffix(".*"))
+        equal = own[: len(other)] == other if prefix else own == other
+        if not {
+            "===": text == fsspec.__version__,
+            "==": equal,
+            "!=": not equal,
+            ">=": own >= other,
+            "<=": own <= other,
+            ">": own > other,
+            "<": own < other,
+            "~=": own >= other and own[: len(other) - 1] == other[:-1],
+        }[operator]:
+            return False
+    return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, without trailing zeros, a local part or anything after them."""
+    numbers = re.match(r"[0-9.]+", version.partition("+")[0])
+    parts = [int(n) for n in numbers[0].split(".") if n] if numbers else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+# -- forks ---------------------------------------------------------------------
+
+
+def _fork_mode(found: Diagnosis) -> None:
+    if not hasattr(os, "fork"):
+        found.add(OK, "forks", "this platform cannot fork")
+        return
+    import multiprocessing
+
+    method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+    text = os.environ.get("FSSPEC_FORK_RESET")
+    source = f"FSSPEC_FORK_RESET={text}" if text is not None else "fsspec's configuration"
+    if hooks.opted_in():
+        found.add(OK, "forks", f"inherited handles work in forked children ({source}); starts by {method}")
+    elif text is not None and text.strip().lower() not in ("", "0", "false", "no", "off", "null"):
+        found.add(
+            WARNING, "forks", f"{source} is set, but does not switch anything on", "FSSPEC_FORK_RESET=1"
+        )
+    else:
+        found.add(
+            NOTE,
+            "forks",
+            "not opted in: a child that uses what it inherited gets ForkError (the parent is safe all the "
+            f"same); processes start by {method}",
+            "FSSPEC_FORK_RESET=1 before the program starts, or fsspec.asyn.reset_after_fork() in each child",
+        )
+
+
+def _hazards(found: Diagnosis) -> None:
+    """What is loaded in this process that a fork does not survive."""
+    before = len(found.findings)
+    for module, text in _HAZARDS.items():
+        if module in sys.modules:
+            found.add(WARNING, "hazards", f"{module} is loaded: {text}")
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    if cuda is not None and cuda.is_initialized():
+        found.add(
+            WARNING,
+            "hazards",
+            "CUDA is initialised, which no forked child can use",
+            "fork before the first use of CUDA, or start workers by spawn",
+        )
+    ours = {"fsspecIO"}
+    others = sorted(
+        t.name for t in threading.enumerate() if t is not threading.main_thread() and t.name not in ours
+    )
+    if others:
+        found.add(
+            NOTE,
+            "hazards",
+            f"{len(others)} threads of the program run ({', '.join(others[:5])}): locks that they hold "
+            "as the process forks stay locked in the child",
+        )
+    if len(found.findings) == before:
+        found.add(OK, "hazards", "nothing is loaded here that is known to break forked children")
+
+
+# -- configuration and state ---------------------------------------------------
+
+
+def _hidden(value: Any, name: str = "") -> Any:
+    """A value of the configuration with what may be secret left out."""
+    if isinstance(value, dict):
+        return {key: _hidden(inner, str(key)) for key, inner in value.items()}
+    if _SECRET.search(name):
+        return "(hidden)"
+    if isinstance(value, str):
+        return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", re.sub(r"\?\S*", "?(hidden)", value))
+    return value
+
+
+def _configuration(found: Diagnosis) -> None:
+    folder = Path(config.conf_dir)
+    files = (
+        sorted(p.name for p in folder.glob("*") if p.suffix in (".json", ".ini")) if folder.is_dir() else []
+    )
+    names = sorted(name for name in os.environ if name.startswith("FSSPEC_"))
+    sources = [f"files in {folder}: {', '.join(files)}"] * bool(files) + [
+        f"variables: {', '.join(names)}"
+    ] * bool(names)
+    if not sources:
+        found.add(OK, "configuration", f"none (looked in {folder} and for variables FSSPEC_...)")
+    for source in sources:
+        found.add(OK, "configuration", f"from {source}")
+    for protocol, options in sorted(config.conf.items()):
+        found.add(OK, "configuration", f"{protocol}: {json.dumps(_hidden(options, protocol), default=repr)}")
+
+
+def _state(found: Diagnosis) -> None:
+    """Loops and instances that exist by now; nothing is made for the asking."""
+    bridge = sys.modules.get("fsspec._loop.bridge")
+    loop = bridge.loop[0] if bridge else None
+    if loop is None:
+        found.add(
+            OK, "loop", "no event loop of fsspec is running yet; the first awaitable filesystem starts it"
+        )
+    else:
+        found.add(OK, "loop", f"{'running' if loop.is_running() else 'not running'}: {type(loop).__name__}")
+    live = sorted({type(obj).__name__ for obj in hooks.registered()})
+    if live:
+        found.add(OK, "instances", f"live objects that are told of forks: {', '.join(live)}")
+
+
+# -- packages and requests -----------------------------------------------------
+
+
+def _missing(protocol: str) -> str | None:
+    """What importing the class of a protocol says, where it fails."""
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _packages(found: Diagnosis) -> None:
+    """Third-party packages that serve protocols, by whether they are there."""
+    from importlib.util import find_spec
+
+    there: set[str] = set()
+    absent: set[str] = set()
+    for protocol, entry in known_implementations.items():
+        package = entry["class"].partition(".")[0]
+        if package != "fsspec":
+            (there if find_spec(package) else absent).add(protocol)
+    found.add(OK, "packages", f"installed for: {', '.join(sorted(there)) or 'none'}")
+    found.add(OK, "packages", f"not installed, and needed only for: {', '.join(sorted(absent)) or 'none'}")
+
+
+def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None:
+    from fsspec.core import split_protocol, url_to_fs
+
+    shown = _hidden(url)
+    for link in url.split("::"):
+        protocol = split_protocol(link)[0] or ("file" if "/" in link or "." in link else link)
+        why = _missing(protocol)
+        if why is not None:
+            found.add(PROBLEM, "url", why)
+            return
+
+    def timed(what: str, func: Callable[[], Any]) -> Any:
+        begin = time.perf_counter()
+        result = func()
+        found.add(OK, "url", f"{what}: {(time.perf_counter() - begin) * 1000:.0f} ms")
+        return result
+
+    try:
+        fs, path = timed(f"{shown}: filesystem made", lambda: url_to_fs(url, **options))
+        entry = timed("info", lambda: fs.info(path))
+        if entry["type"] == "file":
+            timed("first byte", lambda: fs.cat_file(path, start=0, end=1))
+        else:
+            timed("listing", lambda: fs.ls(path, detail=False))
+    except Exception as error:  # whatever it is, it is what the user came to see
+        found.add(PROBLEM, "url", f"{shown}: {type(error).__name__}: {_hidden(str(error))}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; 0 where nothing is a problem, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m fsspec.doctor", description=__doc__.partition("\n")[0])
+    parser.add_argument("url", nargs="?", metavar="URL", help="a file or folder of your own to try")
+    parser.add_argument("--storage-options", type=json.loads, default={}, metavar="JSON", help="for the URL")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
+    given = parser.parse_args(arguments)
+    found = diagnose(given.url, given.storage_options)
+    if given.json:
+        print(
+            json.dumps({"healthy": found.healthy, "findings": [asdict(f) for f in found.findings]}, indent=2)
+        )
+    else:
+        print(found.text())
+    return 0 if found.healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

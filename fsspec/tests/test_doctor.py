@@ -1,0 +1,207 @@
+"""What the doctor says of environments that are staged here, and of this process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fsspec
+from fsspec import doctor
+
+TREE = Path(fsspec.__file__).parent.parent
+
+
+class Stage:
+    """A folder on the module search path, and an interpreter that sees nothing but it and the tree."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": f"{TREE}"}
+
+    def on_path(self, *, first=False):
+        site = self.folder / "site"
+        site.mkdir(exist_ok=True)
+        self.env["PYTHONPATH"] = os.pathsep.join([str(site), str(TREE)] if first else [str(TREE), str(site)])
+        return site
+
+    def distribution(self, name, version, *requires):
+        folder = self.on_path() / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+        (folder / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines]) + "\n")
+        return folder
+
+    def configure(self, name, text):
+        folder = self.folder / ".config" / "fsspec"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(text)
+
+    def run(self, *arguments, code=0):
+        """The findings of the command, by subject."""
+        done = subprocess.run(
+            [sys.executable, "-S", "-m", "fsspec.doctor", "--json", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (code, "")
+        report = json.loads(done.stdout)
+        assert report["healthy"] is (code == 0)
+        return Findings(report["findings"])
+
+
+class Findings(list):
+    """What a report holds."""
+
+    def of(self, subject, level=None):
+        chosen = [f for f in self if f["subject"] == subject and level in (None, f["level"])]
+        return "\n".join(f"{f['text']} {f['fix']}" for f in chosen)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """An environment of its own."""
+    return Stage(tmp_path)
+
+
+def test_a_source_tree_alone_is_said_to_be_one(stage):
+    found = stage.run()
+    assert "no installed distribution" in found.of("package", "note")
+    assert fsspec.__version__ in found.of("package", "ok")
+    assert "ForkError" in found.of("forks", "note")
+    assert not found.of("dependants", "warning")
+
+
+def test_this_package_installed_has_nothing_to_complain_of(stage):
+    stage.distribution("fsspec", fsspec.__version__)
+    assert stage.run().of("package", "ok") and not stage.run().of("package", "note")
+
+
+def test_metadata_of_upstream_over_this_package_is_a_problem_with_the_command_that_cures_it(stage):
+    stage.distribution("fsspec", "2026.9.0")
+    text = stage.run(code=1).of("package", "problem")
+    assert "installed is fsspec 2026.9.0" in text and "--force-reinstall --no-deps" in text
+
+
+def test_two_recorded_versions_are_told(stage):
+    stage.distribution("fsspec", "2026.7.0")
+    stage.distribution("fsspec", fsspec.__version__)
+    assert "2026.7.0" in stage.run().of("package", "warning")
+
+
+def test_the_command_names_where_this_package_was_installed_from(stage):
+    folder = stage.distribution("fsspec", fsspec.__version__)
+    (folder / "direct_url.json").write_text('{"url": "file:///wheels/fsspec.whl"}')
+    stage.distribution("s3fs", "2026.7.0", "fsspec==2026.7.0")
+    assert "--no-deps file:///wheels/fsspec.whl" in stage.run().of("dependants", "warning")
+
+
+def test_another_copy_on_the_path_is_told(stage):
+    other = stage.on_path() / "fsspec"
+    other.mkdir()
+    (other / "__init__.py").write_text("")
+    assert str(other) in stage.run().of("package", "warning")
+
+
+@pytest.mark.parametrize(
+    "requirement, fits",
+    [
+        ("fsspec==2026.7.0", False),
+        ("fsspec (==2026.9.0)", True),
+        ("fsspec[http]<=2026.6,>=2023.1", False),
+        ("fsspec>=2023.1.0", True),
+        ("fsspec~=2026.9", True),
+        ("fsspec==2026.*", True),
+        ("fsspec!=2026.9.0", False),
+        ('fsspec>=2027; extra == "later"', True),
+    ],
+)
+def test_a_package_that_brings_upstream_back_is_named(stage, requirement, fits):
+    stage.distribution("dependant", "1.0", requirement)
+    assert ("dependant 1.0" in stage.run().of("dependants", "warning")) is not fits
+
+
+def test_the_variable_is_named_where_it_opts_in(stage):
+    stage.env["FSSPEC_FORK_RESET"] = "1"
+    assert "FSSPEC_FORK_RESET=1" in stage.run().of("forks", "ok")
+
+
+def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
+    stage.configure(
+        "conf.json", json.dumps({"fork": {"reset": True}, "s3": {"secret": "hush", "anon": False}})
+    )
+    found = stage.run()
+    assert "configuration" in found.of("forks", "ok")
+    said = found.of("configuration")
+    assert "conf.json" in said and '"anon": false' in said and "hush" not in said
+
+
+def test_secrets_in_variables_and_urls_are_hidden(stage):
+    stage.env["FSSPEC_FTP_PASSWORD"] = "hush"
+    stage.env["FSSPEC_HTTP_BASE"] = "https://me:hush@host/a?signature=hush"
+    found = stage.run("memory://me:hush@host/a?token=hush", code=1)
+    assert "hush" not in json.dumps(found) and "FSSPEC_FTP_PASSWORD" in found.of("configuration")
+
+
+def test_a_missing_package_is_a_problem_that_names_the_command(stage):
+    assert "pip install" in stage.run("s3://bucket/key", code=1).of("url", "problem")
+
+
+def test_an_unknown_protocol_is_a_problem(stage):
+    assert "htps" in stage.run("htps://host/a", code=1).of("url", "problem")
+
+
+def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    said = stage.run(f"file://{tmp_path}/a").of("url", "ok")
+    assert "info" in said and "first byte" in said and "ms" in said
+
+
+def test_a_url_that_is_not_there_is_a_problem(stage):
+    assert "FileNotFoundError" in stage.run("memory://nothing", code=1).of("url", "problem")
+
+
+def test_what_a_program_has_loaded_is_seen_from_inside(stage):
+    site = stage.on_path()
+    (site / "grpc.py").write_text("")
+    program = (
+        "import threading, grpc, fsspec.doctor as d\n"
+        "go = threading.Event(); threading.Thread(target=go.wait, name='mine').start()\n"
+        "print(d.diagnose().text(60)); go.set()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], env=stage.env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "grpc is loaded" in done.stdout and "(mine)" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines() if "/" not in line) <= 60
+
+
+def test_the_report_begins_with_the_verdict_and_what_is_worst():
+    diagnosis = doctor.Diagnosis()
+    diagnosis.add("ok", "a", "fine")
+    diagnosis.add("problem", "b", "broken", "mend it")
+    verdict, _, first, fix, last = diagnosis.text().splitlines()
+    assert verdict.endswith("1 problem") and "broken" in first and "mend it" in fix and "fine" in last
+    assert not diagnosis.healthy
+
+
+def test_nothing_is_made_for_the_asking(stage):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            "import sys, fsspec.doctor as d; d.diagnose(); print('asyncio' in sys.modules)",
+        ],
+        env=stage.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "False\n"
