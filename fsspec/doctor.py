@@ -201,7 +201,7 @@ def _other_copies(here: Path) -> Iterator[Path]:
     """Packages of the same name on the module search path, but the one that is imported."""
     seen = {here}
     for entry in sys.path:
-        other = Path(entry or ".").resolve() / "fsspec"
+        other = (Path(entry or ".") / "fsspec").resolve()
         if other not in seen and (other / "__init__.py").is_file():
             seen.add(other)
             yield other

@@ -11,7 +11,7 @@ import pytest
 import fsspec
 from fsspec import doctor
 
-TREE = Path(fsspec.__file__).parent.parent
+PACKAGE = Path(fsspec.__file__).parent
 
 
 class Stage:
@@ -19,12 +19,15 @@ class Stage:
 
     def __init__(self, folder):
         self.folder = folder
-        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": f"{TREE}"}
+        self.tree = folder / "tree"  # the package alone, without what an installation leaves beside it
+        self.tree.mkdir()
+        (self.tree / "fsspec").symlink_to(PACKAGE)
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(self.tree)}
 
-    def on_path(self, *, first=False):
+    def on_path(self):
         site = self.folder / "site"
         site.mkdir(exist_ok=True)
-        self.env["PYTHONPATH"] = os.pathsep.join([str(site), str(TREE)] if first else [str(TREE), str(site)])
+        self.env["PYTHONPATH"] = os.pathsep.join([str(self.tree), str(site)])
         return site
 
     def distribution(self, name, version, *requires):
