@@ -190,6 +190,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         pass  # as above
 
+    @listing.default
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         try:
             await self._info(path, **kwargs)
@@ -199,6 +200,7 @@ class AsyncFileSystem(AbstractFileSystem):
             return False
         return True
 
+    @listing.default
     async def _isfile(self, path: str) -> bool:
         try:
             return (await self._info(path))["type"] == "file"
@@ -207,6 +209,7 @@ class AsyncFileSystem(AbstractFileSystem):
         except Exception:  # as in _exists
             return False
 
+    @listing.default
     async def _isdir(self, path: str) -> bool:
         try:
             return (await self._info(path))["type"] == "directory"

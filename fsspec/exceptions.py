@@ -15,7 +15,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["BlocksizeMismatchError", "FSTimeoutError", "ForkError"]
+__all__ = ["AccessRefusedError", "BlocksizeMismatchError", "FSTimeoutError", "ForkError"]
+
+
+class AccessRefusedError(PermissionError):
+    """A request was refused, so that nothing is known of what lies at the path.
+
+    A `PermissionError` of another class comes from a store whose listing of the parent
+    shows the folder; such a folder is left out of walks, searches and patterns, where
+    this error is raised.
+    """
 
 
 class BlocksizeMismatchError(ValueError):

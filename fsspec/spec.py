@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._fork.handles import Text, over
 from fsspec._fork.instances import _Cached, make_instance
-from fsspec._plans import bulk, drive
+from fsspec._plans import bulk, drive, listing
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
@@ -297,6 +297,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             return {"name": path, "size": 0, "type": "directory"}
         raise FileNotFoundError(path)
 
+    @listing.default
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; False where that cannot be found out."""
         try:
@@ -311,6 +312,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """Like `exists`, but true of a link that leads nowhere, where the backend has links."""
         return self.exists(path)
 
+    @listing.default
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder; False where it is not there."""
         try:
@@ -318,6 +320,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         except OSError:
             return False
 
+    @listing.default
     def isfile(self, path: str) -> bool:
         """Whether a path is a file; False where it is not there."""
         try:

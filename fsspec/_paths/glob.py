@@ -6,7 +6,9 @@ between slashes, stands for any number of components.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+from itertools import count
 
 # what means something in a regular expression, or in a set of one in some version of it
 _QUOTED = {ord(char): "\\" + char for char in "()[]{}?*+-|^$\\.&~# \t\n\r\v\f"}
@@ -15,6 +17,9 @@ _QUOTED = {ord(char): "\\" + char for char in "()[]{}?*+-|^$\\.&~# \t\n\r\v\f"}
 @lru_cache(maxsize=256)
 def glob_translate(pat: str) -> str:
     r"""A regular expression, anchored at its end, for a glob pattern.
+
+    Matching takes at most time proportional to the square of the length, however many wildcards
+    there are.
 
     ========= ==============================================================
     ``*``     any characters of one component; alone in it, at least one
@@ -33,16 +38,50 @@ def glob_translate(pat: str) -> str:
     >>> glob_translate("data/**/*.csv")
     '(?s:data/(?:.+/)?[^/]*\\.csv)\\Z'
     """
-    *folders, last = pat.split("/")
-    parts = ["(?:.+/)?" if name == "**" else _component(name, pat) + "/" for name in folders]
-    parts.append(".*" if last == "**" else _component(last, pat))
+    runs: list[list[str]] = [[]]  # what stands between one ``**`` and the next
+    for name in pat.split("/"):
+        if name == "**":
+            runs.append([])
+        else:
+            runs[-1].append(_component(name, pat))
+    *before, last = runs
+    parts = []
+    for position, run in enumerate(before):
+        text = "".join(name + "/" for name in run)
+        if position and text.startswith("/"):  # an empty component; where it is found matters
+            text = "(?:.+/)?" + text
+        elif position and text:
+            text = _first("(?:.+?/)??" + text)
+        parts.append(text)
+    if not before:
+        parts.append("/".join(last))
+    elif last:
+        parts.append("(?:.+/)?" + "/".join(last))
+    else:
+        parts.append(".*")
     return rf"(?s:{''.join(parts)})\Z"
+
+
+def _first(regex: str) -> str:
+    """The first match of a lazy expression, and no other, even if what follows does not match then.
+
+    The parts of a pattern between wildcards have a fixed length, in characters or in
+    components: if the whole matches at all, then also with each at its first place. With all
+    other places tried, a pattern of many wildcards would take exponential time.
+    """
+    if sys.version_info >= (3, 11):
+        return f"(?>{regex})"
+    name = f"_first{next(_numbers)}"
+    return f"(?=(?P<{name}>{regex}))(?P={name})"
+
+
+_numbers = count()
 
 
 def _component(name: str, pat: str) -> str:
     if name == "*":
         return "[^/]+"
-    parts = []
+    runs = [""]  # what stands between one star and the next
     at = 0
     while at < len(name):
         char = name[at]
@@ -52,15 +91,18 @@ def _component(name: str, pat: str) -> str:
                 raise ValueError(
                     f"invalid pattern {pat!r}: '**' has to be a whole component, between slashes"
                 )
-            parts.append("[^/]*")
+            runs.append("")
         elif char == "?":
-            parts.append("[^/]")
+            runs[-1] += "[^/]"
         elif char == "[" and (end := _end_of_set(name, at)) > 0:
-            parts.append(_one_of(name[at:end]))
+            runs[-1] += _one_of(name[at:end])
             at = end + 1
         else:
-            parts.append(char.translate(_QUOTED))
-    return "".join(parts)
+            runs[-1] += char.translate(_QUOTED)
+    if len(runs) == 1:
+        return runs[0]
+    first, *middle, last = runs
+    return first + "".join(_first("[^/]*?" + run) for run in middle) + "[^/]*" + last
 
 
 def _end_of_set(name: str, start: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
+from fsspec._plans.listing import ask
 from fsspec.utils import stringify_path
 
 
@@ -24,14 +25,14 @@ def cat(
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
     if single and not recursive and on_error == "raise":
         return (yield call("cat_file", paths[0], **kwargs))
-    files = (yield from _without_folders(paths, batch_size)) if recursive else paths
+    files = (yield from _without_folders(fs, paths, batch_size)) if recursive else paths
     contents = yield batch(
         (call("cat_file", p, **kwargs) for p in files),
         return_exceptions=recursive or on_error != "raise",
         batch_size=batch_size,
     )
     if recursive:
-        files, contents = yield from _without_refusals(files, contents, batch_size)
+        files, contents = yield from _without_refusals(fs, files, contents, batch_size)
         if on_error == "raise":
             for data in contents:
                 if isinstance(data, BaseException):
@@ -43,20 +44,20 @@ def cat(
     return dict(zip(files, contents))
 
 
-def _without_folders(paths: list[str], batch_size: int | None) -> Plan:
+def _without_folders(fs: Any, paths: list[str], batch_size: int | None) -> Plan:
     """``paths`` but for folders that others of them are in; only those are asked about."""
     given = set(paths)
     above = {p.rstrip("/").rpartition("/")[0] for p in paths}
     perhaps = [p for p in paths if p.rstrip("/") in above]
-    is_folder = yield batch((call("isdir", p) for p in perhaps), batch_size=batch_size)
+    is_folder = yield from ask(fs, "isdir", perhaps, batch_size)
     given.difference_update(p for p, folder in zip(perhaps, is_folder) if folder)
     return [p for p in paths if p in given]
 
 
-def _without_refusals(paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
+def _without_refusals(fs: Any, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
     """What was read, without the errors of those that are folders after all: empty ones."""
     refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
-    is_folder = yield batch((call("isdir", p) for p in refused), batch_size=batch_size)
+    is_folder = yield from ask(fs, "isdir", refused, batch_size)
     folders = {p for p, folder in zip(refused, is_folder) if folder}
     left = [(p, data) for p, data in zip(paths, contents) if p not in folders]
     return [p for p, _ in left], [data for _, data in left]

@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import check_depth, overridden
+from fsspec._plans.listing import ask, check_depth, overridden
 from fsspec.utils import stringify_path
 
 
@@ -49,7 +49,7 @@ def expand_path(
             out.update(*(yield batch(calls, batch_size=batch_size)))
     left = [p for p in dict.fromkeys(literal) if p not in out]
     if left and recursive:
-        there = yield batch([call("exists", p) for p in left], batch_size=batch_size)
+        there = yield from ask(fs, "exists", left, batch_size)
         left = [p for p, exists in zip(left, there) if exists]
     out.update(left)
     if not out:

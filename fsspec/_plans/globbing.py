@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import check_depth, overridden
+from fsspec._plans.listing import ask, check_depth, is_absent, overridden, unless_absent
 from fsspec.utils import glob_translate, stringify_path
 
 Entry = dict[str, Any]
@@ -173,12 +173,15 @@ def glob(
 def _literal(fs: Any, path: str, only_folders: bool, detail: bool, kwargs: dict[str, Any]) -> Plan:
     """A pattern without wildcards matches the path itself, if it is there."""
     if not only_folders:
-        if not (yield call("exists", path, **kwargs)):
+        (exists,) = yield from ask(fs, "exists", [path], **kwargs)
+        if not exists:
             return {}
         return {path: (yield call("info", path, **kwargs)) if detail else None}
     try:
         entry = yield call("info", path, **kwargs)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if not is_absent(error):
+            raise
         return {}
     return {path: entry} if entry["type"] == "directory" else {}
 
@@ -237,14 +240,14 @@ def _by_steps(
         answers = yield batch(calls + extra, return_exceptions=True, batch_size=batch_size)
         if extra:
             extra = []
-            top = _unless_missing(answers.pop())
+            top = unless_absent(answers.pop())
             if top is not None and top["type"] == "directory":
                 matching[root] = top
         below: list[tuple[str, str, State]] = []
         for (_, beginning, through), answer in zip(level, answers):
             skip = len(beginning)
             after = through.after()
-            for entry in _unless_missing(answer) or ():
+            for entry in unless_absent(answer) or ():
                 name = entry["name"]
                 plain = name.rstrip("/")
                 if len(plain) <= skip or not plain.startswith(beginning):
@@ -261,12 +264,3 @@ def _by_steps(
         level = below
         depth += 1
     return matching
-
-
-def _unless_missing(answer: Any) -> Any:
-    """A listing or entry; None for one that could not be had."""
-    if isinstance(answer, OSError):
-        return None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer

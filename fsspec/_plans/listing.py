@@ -12,11 +12,13 @@ be named with a slash at their end.  Entries keep the names they were given.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from fsspec._plans import Plan, batch, call, emit
+from fsspec.exceptions import AccessRefusedError
 
 Entry = dict[str, Any]
 
@@ -57,6 +59,60 @@ def check_depth(maxdepth: int | None) -> None:
     """Refuse a depth that would descend nowhere."""
     if maxdepth is not None and maxdepth < 1:
         raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
+
+
+# -- what is there ---------------------------------------------------------------
+
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def is_absent(error: Exception) -> bool:
+    """Whether an error says that nothing is at a path, or nothing that may be looked at.
+
+    Any other error leaves that open: to take it for an empty folder would make a tree
+    smaller than it is, and whoever mirrors the tree would delete the rest.
+    """
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return True
+    if isinstance(error, PermissionError):
+        return not isinstance(error, AccessRefusedError)
+    return isinstance(error, OSError) and error.errno in _ABSENT
+
+
+def unless_absent(answer: Any) -> Any:
+    """A listing or entry; None in place of an error that says there is none.
+
+    Raises
+    ------
+    Exception
+        the answer, where it is any other error
+    """
+    if not isinstance(answer, Exception):
+        return answer
+    if not is_absent(answer):
+        raise answer
+    return None
+
+
+_TESTS: dict[str, Callable[[Entry], bool]] = {
+    "exists": lambda entry: True,
+    "isdir": lambda entry: entry["type"] == "directory",
+    "isfile": lambda entry: entry["type"] == "file",
+}
+
+
+def ask(fs: Any, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any) -> Plan:
+    """What ``exists``, ``isdir`` or ``isfile`` says of each path.
+
+    Those of the base class say False whatever goes wrong; here what leaves the answer open
+    is raised.
+    """
+    if overridden(fs, test):
+        return (yield batch([call(test, path, **kwargs) for path in paths], batch_size=batch_size))
+    calls = [call("info", path, **kwargs) for path in paths]
+    entries = yield batch(calls, return_exceptions=True, batch_size=batch_size)
+    holds = _TESTS[test]
+    return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]
 
 
 # -- walk ----------------------------------------------------------------------
@@ -149,10 +205,10 @@ def _coming(
 
 
 def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
-    if not isinstance(error, OSError) or on_error == "raise":
-        raise error
-    if callable(on_error):
+    if callable(on_error) and isinstance(error, OSError):
         on_error(error)
+    elif on_error == "raise" or not is_absent(error):
+        raise error
 
 
 # -- find ----------------------------------------------------------------------
@@ -192,9 +248,7 @@ def find(
                 top = answers.pop()
             below: list[str] = []
             for folder, listing in zip(level, answers):
-                if not _is_listing(listing):
-                    continue
-                for entry in listing:
+                for entry in unless_absent(listing) or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
                         if not entry.get("islink") or fs._follows_link(plain, path):
@@ -204,30 +258,25 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
-    if top is not None and _is_listing(top):
-        if top["type"] == "directory" or not found:
-            found[path] = top
-    elif not found and top is None:  # perhaps a file whose listing is empty, as some backends have it
-        found.update((yield from _file_alone(path, detail)))
+    if top is not None:
+        entry = unless_absent(top)
+        if entry is not None and (entry["type"] == "directory" or not found):
+            found[path] = entry
+    elif not found:  # perhaps a file whose listing is empty, as some backends have it
+        found.update((yield from _file_alone(fs, path, detail)))
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
 
 
-def _is_listing(answer: Any) -> bool:
-    """Whether an answer is one; false for an error that leaves a folder out."""
-    if isinstance(answer, Exception):
-        if not isinstance(answer, OSError):
-            raise answer
-        return False
-    return True
-
-
-def _file_alone(path: str, detail: bool) -> Plan:
+def _file_alone(fs: Any, path: str, detail: bool) -> Plan:
     if not detail:
-        return {path: {}} if (yield call("isfile", path)) else {}
+        (is_file,) = yield from ask(fs, "isfile", [path])
+        return {path: {}} if is_file else {}
     try:
         entry = yield call("info", path)
-    except OSError:
+    except OSError as error:
+        if not is_absent(error):
+            raise
         return {}
     return {path: entry} if entry["type"] == "file" else {}
 

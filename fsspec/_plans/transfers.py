@@ -20,6 +20,7 @@ from typing import Any
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.listing import ask
 from fsspec.callbacks import Callback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
@@ -69,9 +70,16 @@ def _sources(fs: Any, source: Any, recursive: bool, maxdepth: int | None, batch_
     found = yield call("expand_path", source, recursive=recursive, maxdepth=maxdepth)
     if isinstance(source, str) and (not recursive or maxdepth is not None):
         named = [p for p in found if not trailing_sep(p)]
-        is_folder = yield batch([call("isdir", p) for p in named], batch_size=batch_size)
+        is_folder = yield from ask(fs, "isdir", named, batch_size)
         found = [p for p, folder in zip(named, is_folder) if not folder]
     return found
+
+
+def _is_target_folder(fs: Any, target: str) -> Plan:
+    if trailing_sep(target):
+        return True
+    (is_folder,) = yield from ask(fs, "isdir", [target])
+    return is_folder
 
 
 def copy(
@@ -94,7 +102,7 @@ def copy(
         sources = yield from _sources(fs, path1, recursive, maxdepth, batch_size)
         if not sources:
             return None
-        folder = isinstance(path2, str) and (trailing_sep(path2) or (yield call("isdir", path2)))
+        folder = isinstance(path2, str) and (yield from _is_target_folder(fs, path2))
         targets = _targets(path1, sources, path2, folder)
     pairs = _paired(sources, targets)
     answers = yield batch(
@@ -104,15 +112,15 @@ def copy(
         nofiles=True,
     )
     if recursive and not ignore:
-        answers = yield from _of_files(pairs, answers, batch_size)
+        answers = yield from _of_files(fs, pairs, answers, batch_size)
     _raise_failures(answers, ignore)
     return None
 
 
-def _of_files(pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None) -> Plan:
+def _of_files(fs: Any, pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None) -> Plan:
     """Answers without those of folders that are only names: such cannot be copied, and need not be."""
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
-    is_folder = yield batch([call("isdir", pairs[i][0]) for i in missing], batch_size=batch_size)
+    is_folder = yield from ask(fs, "isdir", [pairs[i][0] for i in missing], batch_size)
     folders = {i for i, folder in zip(missing, is_folder) if folder}
     return [answer for i, answer in enumerate(answers) if i not in folders]
 
@@ -277,7 +285,7 @@ def put(
         if not sources:
             return None
         if isinstance(rpath, str):
-            folder = trailing_sep(rpath) or (yield call("isdir", rpath))
+            folder = yield from _is_target_folder(fs, rpath)
             rpath = fs._strip_protocol(rpath)
         else:
             folder, rpath = False, [fs._strip_protocol(p) for p in rpath]

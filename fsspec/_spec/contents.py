@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing
+from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, read_block
 
@@ -23,7 +24,6 @@ class Contents:
 
     if TYPE_CHECKING:
         blocksize: int
-        exists: Callable[..., bool]
         isdir: Callable[..., bool]
         makedirs: Callable[..., None]
         mkdirs: Callable[..., None]
@@ -137,11 +137,15 @@ class Contents:
         FileExistsError
             if it is there, with ``mode="create"``
         """
-        if mode == "create" and self.exists(path):
+        if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
         memoryview(value).release()  # what cannot be written does not begin a file, nor empty one
         with self.open(path, "wb", **kwargs) as f:
             f.write(value)
+
+    def _is_taken(self, path: str) -> bool:
+        """Like `exists`, but a failure is raised: it must not lead to an overwritten file."""
+        return drive(self, listing.ask(self, "exists", [path]))[0]
 
     def write_bytes(self, path: str, value: bytes, **kwargs: Any) -> None:
         """Another name of `pipe_file`."""
@@ -194,7 +198,7 @@ class Contents:
         NotImplementedError
             if it is there and not to be emptied: only some backends can set its time
         """
-        if truncate or not self.exists(path):
+        if truncate or not self._is_taken(path):
             with self.open(path, "wb", **kwargs):
                 pass
         else:
@@ -291,7 +295,7 @@ class Contents:
         FileExistsError
             if it is there, with ``mode="create"``
         """
-        if mode == "create" and self.exists(rpath):
+        if mode == "create" and self._is_taken(rpath):
             raise FileExistsError(rpath)
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)

@@ -362,7 +362,7 @@ class FTPFileSystem(AbstractFileSystem):
         if kwargs or self._intrans:
             return super().pipe_file(path, value, mode=mode, **kwargs)
         path = self._strip_protocol(path)
-        if mode == "create" and self.exists(path):
+        if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
         self._write("STOR", path, [value])
 
@@ -378,7 +378,7 @@ class FTPFileSystem(AbstractFileSystem):
         if self._intrans or kwargs or os.path.isdir(lpath):
             return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
         rpath = self._strip_protocol(rpath)
-        if mode == "create" and self.exists(rpath):
+        if mode == "create" and self._is_taken(rpath):
             raise FileExistsError(rpath)
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)

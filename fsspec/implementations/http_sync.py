@@ -22,6 +22,7 @@ from fsspec._files.replacing import replacing
 from fsspec._plans import drive
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http.browser import (
     JsHttpException,
     RequestsSessionShim,
@@ -90,7 +91,7 @@ _NOT_FOR_REQUESTS = ("use_listings_cache", "listings_expiry_time", "max_paths", 
 
 if sys.platform != "emscripten":
 
-    class HTTPPermissionError(requests.HTTPError, PermissionError):
+    class HTTPPermissionError(requests.HTTPError, AccessRefusedError):
         """The server wants credentials that it was not given (401), or forbids (403)."""
 
 

@@ -87,7 +87,7 @@ class JupyterFileSystem(RestFileSystem):
 
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
         path = self._strip_protocol(path)
-        if mode == "create" and self.exists(path):
+        if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
         told = {
             "name": path.rpartition("/")[2],

@@ -196,3 +196,27 @@ def test_a_pattern_is_read_into_a_root_and_steps():
     assert pattern.depth(None) is None
     assert pattern.depth(2) == 3
     assert Pattern("r/*/x", False).depth(None) == 2
+
+
+def test_many_wildcards_take_no_longer_than_few():
+    """With all places tried for each, these would not end within years."""
+    name, tree = "a" * 5000, "a/" * 500 + "c"
+    for pattern, text in [("*a" * 60 + "b", name), ("*?" * 60 + "[b]", name), ("**/*a*/" * 30 + "b", tree)]:
+        assert not re.compile(glob_translate(pattern)).match(text)
+        assert re.compile(glob_translate(pattern)).match(text + ("/a/b" if "/" in pattern else "b"))
+    for kind in (DictFileSystem, Flat):
+        assert kind({f"r/{name}": b""}).glob("r/" + "*a" * 60 + "b") == []
+
+
+def test_the_first_place_of_each_part_is_as_good_as_any_other():
+    """Compared with an expression that tries all places, over all short patterns and names."""
+
+    def plain(pattern):
+        return "/".join(c.replace("*", "[^/]*").replace("?", "[^/]") for c in pattern.split("/")) + r"\Z"
+
+    names = ["".join(n) for k in range(6) for n in itertools.product("ab", repeat=k)]
+    for parts in itertools.product(["", "a", "b", "?", "ab"], repeat=4):
+        pattern = "*".join(parts)
+        if "**" not in pattern and pattern != "*":
+            fast, slow = re.compile(glob_translate(pattern)), re.compile(plain(pattern))
+            assert [n for n in names if fast.match(n)] == [n for n in names if slow.match(n)], pattern

@@ -1,7 +1,11 @@
 """walk, find and du, over blocking and awaitable backends."""
 
+import asyncio
+import errno
+
 import pytest
 
+import fsspec
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 FILES = {
@@ -132,6 +136,120 @@ def test_other_errors_are_not_hidden():
     for work in (lambda: list(fs.walk("r")), lambda: fs.find("r"), lambda: fs.glob("r/*/*")):
         with pytest.raises(ValueError, match="broken"):
             work()
+
+
+OPEN_ERRORS = [OSError(5, "broken"), ConnectionResetError("reset"), TimeoutError("stalled")]
+
+
+@pytest.mark.parametrize("error", OPEN_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_folder_that_cannot_be_listed_for_now_is_not_taken_for_an_empty_one(error, tmp_path):
+    fs = Guarded(FILES)
+    fs.error = error
+    jobs = [
+        lambda: list(fs.walk("r")),
+        lambda: fs.find("r"),
+        lambda: fs.find("r", withdirs=True, detail=True),
+        lambda: fs.find("r/other"),
+        lambda: fs.du("r"),
+        lambda: fs.glob("r/*/*"),
+        lambda: fs.glob("r/other/f*"),
+        lambda: fs.expand_path("r", recursive=True),
+        lambda: fs.cat("r/*/*"),
+        lambda: fs.cat("r", recursive=True),
+        lambda: fs.get("r", str(tmp_path), recursive=True),
+        lambda: fs.copy("r", "t", recursive=True),
+        lambda: fs.rm("r", recursive=True),
+    ]
+    for job in jobs:
+        with pytest.raises(type(error), match=str(error.args[-1])):
+            job()
+    assert set(fs.files) == set(FILES) and list(tmp_path.iterdir()) == []
+    told = []
+    assert [folder for folder, _, _ in fs.walk("r", on_error=told.append)] == ["r", "r/sub", "r/empty"]
+    assert told == [error] * 2
+
+
+@pytest.mark.parametrize("code", [errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP])
+def test_what_cannot_be_there_is_left_out(code):
+    fs = Guarded(FILES)
+    fs.error = OSError(code, "no such thing")
+    assert fs.find("r") == ["r/one", "r/sub/three", "r/two.txt"]
+    assert fs.glob("r/other/*") == []
+
+
+class Unasked(DictFileSystem):
+    """Nothing is known of one file."""
+
+    def info(self, path, **kwargs):
+        if path == "r/one":
+            raise OSError(5, "broken")
+        return super().info(path, **kwargs)
+
+
+def test_a_file_of_which_nothing_is_known_is_not_taken_for_missing(tmp_path):
+    fs = Unasked(FILES)
+    assert not fs.exists("r/one") and not fs.isfile("r/one") and not fs.isdir("r/one")
+    (tmp_path / "new").write_bytes(b"new")
+    jobs = [
+        lambda: fs.pipe_file("r/one", b"new", mode="create"),
+        lambda: fs.put_file(str(tmp_path / "new"), "r/one", mode="create"),
+        lambda: fs.touch("r/one", truncate=False),
+        lambda: fs.put(str(tmp_path / "new"), "r/one"),
+        lambda: fs.copy("r/two.txt", "r/one"),
+        lambda: fs.glob("r/one"),
+    ]
+    for job in jobs:
+        with pytest.raises(OSError, match="broken"):
+            job()
+    assert fs.files == FILES
+
+
+FAULTS = {
+    "unavailable": {"status": 503},
+    "too many requests": {"status": 429},
+    "forbidden": {"status": 403},
+    "reset": {"drop_after": 10},
+    "cut": {"truncate": 10},
+    "stalled": {"delay": 30},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_page_that_fails_is_no_empty_folder(fault, http_server, tmp_path):
+    aiohttp = pytest.importorskip("aiohttp")
+    from fsspec.generic import GenericFileSystem, rsync
+
+    page = {"Content-Type": "text/html"}
+    http_server.files["/top"] = http_server.files["/top/"] = (
+        b'<a href="/top/one">1</a> <a href="/top/sub/">2</a>'
+    )
+    http_server.files["/top/sub"] = b'<a href="/top/sub/two">2</a>'
+    http_server.fault("/top", headers=page)
+    http_server.fault("/top/sub", headers=page)
+    http_server.files["/top/one"] = http_server.files["/top/sub/two"] = b"data"
+    url = f"{http_server.url}/top"
+    timeout = aiohttp.ClientTimeout(total=2)
+    options = {"client_kwargs": {"timeout": timeout}}
+    fs = fsspec.filesystem("http", **options)
+    both = GenericFileSystem(default_method="options", storage_options={"http": options, "file": {}})
+    local = tmp_path / "copy"
+    rsync(url, local.as_uri(), fs=both)
+    http_server.fault("/top/sub", headers=page, **fault)
+    jobs = [
+        lambda: fs.find(url),
+        lambda: list(fs.walk(url)),
+        lambda: fs.glob(f"{url}/*/*"),
+        lambda: fs.expand_path(url, recursive=True),
+        lambda: fs.cat(f"{url}/*/*"),
+        lambda: fs.get(url, str(tmp_path / "got"), recursive=True),
+        lambda: rsync(url, local.as_uri(), delete_missing=True, fs=both),
+    ]
+    if "delay" in fault:  # each waits for the timeout
+        jobs = jobs[:1]
+    for job in jobs:
+        with pytest.raises((OSError, aiohttp.ClientError, asyncio.TimeoutError)):
+            job()
+    assert (local / "sub" / "two").read_bytes() == b"data"
 
 
 def test_find(fs):

@@ -261,12 +261,12 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         else:
             paths = yield call("expand_path", self._bare(given), recursive=recursive)
         if recursive:
-            paths = yield from _without_folders(paths, None)
+            paths = yield from _without_folders(self.fs, paths, None)
         callback.set_size(len(paths))
         nothing = [None] * len(paths)
         contents = yield from self._slices(paths, nothing, nothing, callback)
         if recursive:
-            paths, contents = yield from _without_refusals(paths, contents, None)
+            paths, contents = yield from _without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
             _raise_first(contents)
         if on_error == "omit":

@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 from fsspec._fork import hooks
+from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http.parsing import content_range, described, range_value, ranged, redact_url
 
 logger = logging.getLogger("fsspec.http")
@@ -44,7 +45,7 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
         return _status_error, (type(self), str(self.request_info.real_url), self.status, self.message)
 
 
-class HTTPPermissionError(HTTPStatusError, PermissionError):
+class HTTPPermissionError(HTTPStatusError, AccessRefusedError):
     """The server wants credentials that it was not given (401), or forbids (403)."""
 
 
