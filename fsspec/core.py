@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fsspec import config
@@ -48,7 +49,7 @@ DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
 """Whether `open` expands patterns where it is not told."""
 
 
-_OPENING = "auto_mkdir compression encoding errors expand mode name_function newline num".split()
+_OPENING = "compression encoding errors expand mode name_function newline num".split()
 """Arguments of `open_files` that are no options of a filesystem."""
 
 Link = tuple[str, str, dict[str, Any]]
@@ -105,9 +106,11 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
         protocol = (options.pop("protocol", None) if outermost else None) or split_protocol(bit)[0] or "file"
         cls = get_filesystem_class(protocol)
         found = cls._get_kwargs_from_urls(bit)
-        found.update(options.pop(protocol, None) or {})
+        given = dict(options.pop(protocol, None) or {})
         if outermost:
-            found.update(options)
+            given.update(options)
+        _check_agreement(protocol, found, given)
+        found.update(given)
         bit = cls._strip_protocol(bit)
         if inner is not None and not bit.strip("/") and getattr(cls, "_takes_inner_path", False):
             bit = inner
@@ -115,6 +118,15 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
         links.append((bit, protocol, found))
     links.reverse()
     return links
+
+
+def _check_agreement(protocol: str, of_url: dict[str, Any], given: dict[str, Any]) -> None:
+    twice = sorted(name for name in of_url.keys() & given.keys() if of_url[name] != given[name])
+    if twice:
+        raise TypeError(
+            f"{protocol}: got multiple values for keyword argument {', '.join(map(repr, twice))}: the URL"
+            " gives another one than the options; leave out one of the two"
+        )
 
 
 def _nested(links: list[Link]) -> dict[str, Any]:
@@ -189,26 +201,24 @@ def open_files(
     auto_mkdir
         make the folders of files to be written.
     expand
-        whether ``*`` in names is a pattern.
+        whether names with ``*``, ``?`` or ``[]`` are patterns, but for what exists under a name
+        with brackets.
     **kwargs
         options of the filesystem.
     """
-    options = dict(kwargs)
-    scheme = protocol or split_protocol(_first(urlpath))[0] or "file"
-    if "r" not in mode and scheme in ("file", "local"):
-        options.setdefault("auto_mkdir", auto_mkdir)
     fs, _, paths = get_fs_token_paths(
         urlpath,
         mode,
         num=num,
         name_function=name_function,
-        storage_options=options,
+        storage_options=kwargs,
         protocol=protocol,
         expand=expand,
     )
-    if "r" not in mode and auto_mkdir and "auto_mkdir" not in options:
+    if "r" not in mode and auto_mkdir:
         for parent in dict.fromkeys(fs._parent(path) for path in paths):
-            fs.makedirs(parent, exist_ok=True)
+            with suppress(PermissionError):  # who may write files need not be allowed to make buckets
+                fs.makedirs(parent, exist_ok=True)
     how: dict[str, Any] = {
         "mode": mode,
         "compression": compression,
@@ -288,13 +298,6 @@ def open_local(url: Any, mode: str = "rb", **storage_options: Any) -> Any:
     return paths
 
 
-def _first(urlpath: Any) -> Any:
-    text = stringify_path(urlpath)
-    if isinstance(text, (list, tuple, set)):
-        return stringify_path(next(iter(text))) if text else ""
-    return text
-
-
 def get_fs_token_paths(
     urlpath: Any,
     mode: str = "rb",
@@ -321,11 +324,10 @@ def get_fs_token_paths(
     several = isinstance(urlpath, (list, tuple, set))
     urls = [stringify_path(u) for u in urlpath] if several else [stringify_path(urlpath)]
     if not urls:
-        raise ValueError("the list of URLs is empty")
+        raise ValueError("empty urlpath sequence: at least one URL is needed")
     options = {**(storage_options or {}), **({"protocol": protocol} if protocol else {})}
     for name in _OPENING:
-        if name != "auto_mkdir":
-            options.pop(name, None)
+        options.pop(name, None)
     chains = [_un_chain(url, options) for url in urls]
     if len({chain[0][1] for chain in chains}) > 1:
         names = sorted({chain[0][1] for chain in chains})
@@ -338,10 +340,20 @@ def get_fs_token_paths(
             paths = expand_paths_if_needed(paths, mode, num, fs, name_function)
     elif writing and expand:
         paths = _expand_paths(paths[0], name_function, num)
-    elif "*" in paths[0] or (expand and has_magic(paths[0])):
+    elif "*" in paths[0] or (expand and _is_pattern(fs, paths[0])):
         found = fs.glob(paths[0], detail=True)
-        paths = sorted(p for p, entry in found.items() if entry["type"] != "directory")
+        files = sorted(p for p, entry in found.items() if entry["type"] != "directory")
+        paths = files if files or "*" in paths[0] else paths
     return fs, fs._fs_token, paths
+
+
+def _is_pattern(fs: Any, path: str) -> bool:
+    """Whether a path to read from is a pattern: not if it is the name of something, or a URL with a query."""
+    if "*" in path:
+        return True
+    if not has_magic(path) or "://" in path:
+        return False
+    return "[" not in path or not fs.exists(path)
 
 
 def _expand_paths(path: Any, name_function: Callable[[int], str] | None, num: int) -> list[str]:
@@ -379,13 +391,13 @@ def expand_paths_if_needed(
     """
     writing = "w" in mode or "x" in mode
     if writing and sum("*" in path for path in paths) > 1:
-        raise ValueError("of the paths to write to only one can be a mask, with a *")
+        raise ValueError("only one filename mask can be specified among paths to write to: one with a *")
     out: list[str] = []
     for path in paths:
-        if "*" not in path:
-            out.append(path)
-        elif writing:
+        if writing and "*" in path:
             out.extend(_expand_paths(path, name_function, max(num - len(paths) + 1, 1)))
-        else:
+        elif not writing and _is_pattern(fs, path):
             out.extend(fs.glob(path))
+        else:
+            out.append(path)
     return out

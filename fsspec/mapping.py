@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -67,7 +69,7 @@ class FSMap(MutableMapping[str, bytes]):
         if check:
             if not fs.exists(root):
                 raise ValueError(f"the path {root!r} of the mapping is not there; create=True makes it")
-            probe = posixpath.join(root, "a")
+            probe = posixpath.join(root, f".check-{os.urandom(8).hex()}")  # a name that nobody has
             fs.touch(probe)
             fs.rm(probe)
 
@@ -178,7 +180,8 @@ class FSMap(MutableMapping[str, bytes]):
         """Remove all keys, and the root with them."""
         try:
             self.fs.rm(self.root, True)
-            self.fs.mkdir(self.root)
+            with suppress(FileExistsError):  # the root of a filesystem stays
+                self.fs.mkdir(self.root)
         except self.missing_exceptions:
             pass  # nothing was there
 

@@ -5,13 +5,17 @@ the end; after a failure the target is as it was before.  Another process sees t
 file or the new one, never a part.  A child that is forked in between leaves both alone: the
 download is its parent's, and as the fork returns its copy of the open file leads nowhere, for
 the two would write at an offset that they share.
+
+What is copied within this machine or comes from memory (`write_whole`) is written so too where
+nobody can tell, unlike a download, which always is.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -29,38 +33,184 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
     may be made.
     """
-    target = os.path.realpath(path)
+    target, before = _target(path)
+    partial = None if before is not None and not stat.S_ISREG(before.st_mode) else _partial(target)
     try:
-        before = os.stat(target)
-    except OSError:
-        before = None
-    if before is not None and not stat.S_ISREG(before.st_mode):
-        with open(target, "wb") as f, _owned(f):
-            yield f
-        return
-    folder, name = os.path.split(target)
-    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.part")
-    try:
-        f = open(partial, "xb")
+        f = open(target if partial is None else partial, "wb" if partial is None else "xb")
     except PermissionError:
-        if before is None:
+        if before is None or partial is None:
             raise
-        with open(target, "wb") as f, _owned(f):
-            yield f
-        return
+        partial, f = None, open(target, "wb")
     owner = os.getpid()
     try:
         with f, _owned(f):
             yield f
         if os.getpid() != owner:
             raise ForkError(f"the download to {os.fspath(path)!r}", owner, advice=_ADVICE)
-        if before is not None:
-            os.chmod(partial, stat.S_IMODE(before.st_mode))
-        os.replace(partial, target)
+        if partial is not None:
+            _rename(partial, target, before)
     except BaseException:
-        if os.getpid() == owner:
+        if partial is not None and os.getpid() == owner:
             os.unlink(partial)
         raise
+
+
+def write_whole(
+    path: str, write: Callable[[str], Any], atomic: bool | None = None, exclusive: bool = False
+) -> None:
+    """Have ``write`` make the file at ``path``.
+
+    Parameters
+    ----------
+    path
+        the file; a link is followed
+    write
+        called with the name to write to, which it creates or truncates. A second time with
+        another name where the disk has no room for the old and the new file together.
+    atomic
+        whether that is the name of a new file in the same folder, which is renamed to
+        ``path`` when it is whole; else it is ``path`` itself. None decides for the new file
+        where nobody can tell the difference: nothing is at ``path``, or a plain file with
+        one name that nobody has open and that the new one equals in owner, group and
+        permissions. What is not a plain file is always written directly.
+    exclusive
+        there must be nothing at ``path``
+
+    Raises
+    ------
+    FileExistsError
+        if there is, with ``exclusive``. In that case and after any other error of a new file
+        ``path`` is as it was before.
+    """
+    target, before = _target(path)
+    if exclusive and before is not None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    if atomic is False or not _may_replace(target, before, certainly=bool(atomic)):
+        if exclusive:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        write(target)
+        return
+    partial = _partial(target)
+    try:
+        try:
+            write(partial)
+        except OSError as error:
+            if error.filename == partial:
+                error.filename = path
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if before is None or not (full or not os.path.exists(partial)):
+                raise
+            return write(target)  # no other file can be made here
+        if exclusive:
+            link_new(partial, target)
+        elif before is None or atomic or _same_owner(partial, before):
+            _rename(partial, target, before)
+        else:
+            write(target)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
+    """The path behind links, and what is there."""
+    name = os.fspath(path)
+    try:
+        found = os.lstat(name)
+        if stat.S_ISLNK(found.st_mode):
+            name = os.path.realpath(name)
+            found = os.stat(name)
+    except OSError:
+        return name, None
+    return name, found
+
+
+def _partial(target: str) -> str:
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name[:40]}.{os.urandom(6).hex()}.part")
+
+
+def _may_replace(target: str, before: os.stat_result | None, certainly: bool) -> bool:
+    """Whether another file may take the place of the one that is there."""
+    if before is None:
+        return True
+    if not stat.S_ISREG(before.st_mode):
+        return False
+    # what may not be written to is not replaced either
+    fd = os.open(target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return certainly or (before.st_nlink == 1 and not _has_attributes(fd) and _is_unused(fd))
+    finally:
+        os.close(fd)
+
+
+def _has_attributes(fd: int) -> bool:
+    """Whether a file has access lists or other attributes, which a new one would lack."""
+    if not hasattr(os, "listxattr"):
+        return False
+    try:
+        return any(name != "security.selinux" for name in os.listxattr(fd))
+    except OSError:  # the filesystem has none
+        return False
+
+
+def _is_unused(fd: int) -> bool:
+    """Whether nobody else has the file open; False where the system does not tell.
+
+    Linux gives a write lease only then. It is given back at once; who opens the file in
+    between waits for that, and the signal about it is one that is ignored by default.
+    """
+    try:
+        import fcntl
+        import signal
+
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (ImportError, AttributeError, OSError):
+        return False
+    return True
+
+
+def _same_owner(partial: str, before: os.stat_result) -> bool:
+    made = os.stat(partial)
+    return (made.st_uid, made.st_gid) == (before.st_uid, before.st_gid)
+
+
+def _rename(partial: str, target: str, before: os.stat_result | None) -> None:
+    """Give a file its name, with the permissions of the one that had it."""
+    try:
+        if before is not None:
+            mode = stat.S_IMODE(before.st_mode)
+            if stat.S_IMODE(os.stat(partial).st_mode) != mode:
+                os.chmod(partial, mode)
+        os.replace(partial, target)
+    except OSError:
+        if before is None:
+            raise
+        from shutil import copyfile  # not needed by import fsspec
+
+        copyfile(partial, target)  # a mount point, or where permissions cannot be changed
+        os.unlink(partial)
+
+
+def link_new(name: str, target: str) -> None:
+    """Give a file the name ``target``, which nothing may have; ``name`` may stay as well.
+
+    Raises
+    ------
+    FileExistsError
+        if something has it
+    """
+    try:
+        os.link(name, target)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+    except OSError:  # another device, or one without links
+        from shutil import copyfileobj
+
+        with open(name, "rb") as source, open(target, "xb") as f:
+            copyfileobj(source, f)
 
 
 _ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"

@@ -1,7 +1,9 @@
 """Files of this machine.
 
 Paths are absolute, with forward slashes.  Listings come from `os.scandir` as it gives
-them; a file is stat'ed only where its details are asked for.
+them; a file is stat'ed only where its details are asked for.  In a listing a link to a folder
+is no folder, so that walks, and whatever removes or copies a tree, stay within it; asked for
+by its own path it is one.
 
 Forks: a reader keeps its own position and reads with ``pread``, so that parent and child
 never move each other's; what a writer has buffered belongs to the process that opened it,
@@ -21,12 +23,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import lru_cache, partial
 from typing import Any
 
-from fsspec._files.replacing import replacing
+from fsspec._files.replacing import link_new, replacing, write_whole
 from fsspec._fork import hooks
 from fsspec._fork.handles import leaving
 from fsspec._paths.paths import trailing_sep
+from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import Callback
 from fsspec.compression import compr
 from fsspec.exceptions import ForkError
@@ -38,6 +42,8 @@ __all__ = ["AbstractFileSystem", "LocalFileOpener", "LocalFileSystem", "make_pat
 logger = logging.getLogger("fsspec.local")
 
 _BLOCK = 2**20
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors that leave a folder out of a walk; any other one would make a tree smaller than it is."""
 _WINDOWS = os.name == "nt"
 
 
@@ -72,15 +78,21 @@ class LocalFileSystem(AbstractFileSystem):
     ----------
     auto_mkdir
         make the folder of a file that is written.
+    atomic
+        whether a file that is put, got, copied or piped as a whole is written under another
+        name in the same folder (``.NAME.*.part``) and renamed when it is whole. By default where
+        nobody can tell: not onto what is no plain file, has several names, is open elsewhere, or
+        has another owner or access lists; always or never with True or False.
     """
 
     root_marker = "/"
     protocol = ("file", "local")
     local_file = True
 
-    def __init__(self, auto_mkdir: bool = False, **kwargs: Any) -> None:
+    def __init__(self, auto_mkdir: bool = False, atomic: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.auto_mkdir = auto_mkdir
+        self.atomic = atomic
 
     @property
     def fsid(self) -> str:
@@ -121,7 +133,8 @@ class LocalFileSystem(AbstractFileSystem):
         try:
             scan = os.scandir(path)
         except NotADirectoryError:
-            return [self.info(path)] if detail else [path]
+            entry = self.info(path)  # or there is nothing, below a file
+            return [entry] if detail else [path]
         base = path.rstrip("/") + "/"
         with scan:
             if not detail:
@@ -129,7 +142,7 @@ class LocalFileSystem(AbstractFileSystem):
             return [self._entry(base + item.name, item) for item in scan]
 
     def _entry(self, path: str, item: Any = None) -> dict[str, Any]:
-        """The entry of a path, or of what `os.scandir` gave for it."""
+        """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
         found = os.stat(path, follow_symlinks=False) if item is None else item.stat(follow_symlinks=False)
         is_link = stat.S_ISLNK(found.st_mode)
         target = None
@@ -143,6 +156,8 @@ class LocalFileSystem(AbstractFileSystem):
             except OSError:
                 size = 0
         kind = "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+        if is_link and item is not None and kind == "directory":
+            kind = "other"
         entry = {
             "name": path,
             "size": size,
@@ -160,7 +175,7 @@ class LocalFileSystem(AbstractFileSystem):
         item = path if isinstance(path, os.DirEntry) else None
         stripped = self._strip_protocol(path.path if item is not None else path)
         entry = self._entry(stripped, item)
-        if entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
+        if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
         return entry
 
@@ -181,19 +196,18 @@ class LocalFileSystem(AbstractFileSystem):
             folder = todo.pop()
             try:
                 scan = os.scandir(folder)
-            except NotADirectoryError:
-                if folder == path:
-                    out[folder] = self._entry(folder) if detail else None
-                continue
-            except OSError:
+            except OSError as error:
+                if folder == path and osp.isfile(path):
+                    out[path] = self._entry(path) if detail else None
+                elif error.errno not in _ABSENT:
+                    raise
                 continue
             base = folder.rstrip("/") + "/"
             with scan:
                 for item in scan:
                     name = base + item.name
-                    if item.is_dir():
-                        if item.is_dir(follow_symlinks=False) or self._follows_link(name, path):
-                            todo.append(name)
+                    if item.is_dir(follow_symlinks=False):
+                        todo.append(name)
                         if withdirs:
                             out[name] = self._entry(name, item) if detail else None
                     else:
@@ -202,15 +216,6 @@ class LocalFileSystem(AbstractFileSystem):
             out[path] = self._entry(path) if detail else None
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
-
-    @staticmethod
-    def _follows_link(path: str, top: str) -> bool:
-        # it is a folder as others are, unless it leads up to one that the walk came through
-        real = osp.realpath(path)
-        while len(path) > len(top) and (path := osp.dirname(path)):
-            if real == osp.realpath(path) or path == "/":
-                return real != osp.realpath(path)
-        return True
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         return osp.exists(self._strip_protocol(path))
@@ -273,14 +278,35 @@ class LocalFileSystem(AbstractFileSystem):
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
-        if self.auto_mkdir:
-            self.makedirs(self._parent(path2), exist_ok=True)
+        self._make_parent(path2)
         if osp.isdir(path1):
             os.makedirs(path2, exist_ok=True)
-        elif osp.isfile(path1):
-            shutil.copyfile(path1, path2)
+        elif not osp.isfile(path1):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
+        elif osp.exists(path2) and (osp.samefile(path1, path2) or not osp.isfile(path2)):
+            shutil.copyfile(path1, path2)  # which refuses, or knows what to do
         else:
-            raise FileNotFoundError(path1)
+            write_whole(path2, partial(shutil.copyfile, path1), self.atomic)
+
+    def _make_parent(self, path: str) -> None:
+        if self.auto_mkdir:
+            self.makedirs(self._parent(path), exist_ok=True)
+
+    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+        mine = type(self)._open is LocalFileSystem._open and type(self).open is AbstractFileSystem.open
+        if kwargs or self._intrans or not mine:
+            return super().pipe_file(path, value, mode, **kwargs)
+        path = self._strip_protocol(path)
+        data = memoryview(value)  # what cannot be written does not begin a file
+
+        def write(name: str) -> None:
+            with open(name, "wb", buffering=0) as f:
+                left = data.cast("B") if data.c_contiguous else memoryview(bytes(data))
+                while left:  # of more than 2 GiB the system takes a part at a time
+                    left = left[f.write(left) :]
+
+        self._make_parent(path)
+        write_whole(path, write, self.atomic, exclusive=mode == "create")
 
     def get_file(self, path1: str, path2: Any, callback: Any = None, **kwargs: Any) -> None:
         if isfilelike(path2):
@@ -290,9 +316,8 @@ class LocalFileSystem(AbstractFileSystem):
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
     def put_file(self, path1: str, path2: str, callback: Any = None, **kwargs: Any) -> None:
-        mode = kwargs.pop("mode", "overwrite")
-        if mode == "create" and self.exists(path2):
-            raise FileExistsError(path2)
+        if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path2)
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
     def _with_progress(self, copy: Any, path1: str, path2: str, callback: Any, **kwargs: Any) -> None:
@@ -304,7 +329,9 @@ class LocalFileSystem(AbstractFileSystem):
         callback.absolute_update(size)
 
     def mv(self, path1: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
-        shutil.move(self._strip_protocol(path1), self._strip_protocol(path2))
+        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        self._make_parent(path2)
+        shutil.move(path1, path2)
 
     def link(self, src: str, dst: str, **kwargs: Any) -> None:
         """Make ``dst`` another name of the file ``src``."""
@@ -318,25 +345,41 @@ class LocalFileSystem(AbstractFileSystem):
         os.remove(self._strip_protocol(path))
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
-        given = path if isinstance(path, list) else [path]
         paths: list[str] = []
-        for p in given:
-            stripped = self._strip_protocol(p)
-            paths += self.expand_path(stripped) if any(c in stripped for c in "*?[") else [stripped]
+        for given in path if isinstance(path, (list, tuple, set)) else [path]:
+            stripped = self._strip_protocol(given)
+            is_pattern = has_magic(stripped) and not osp.lexists(stripped)
+            paths += self._matches(stripped, recursive) if is_pattern else [stripped]
+        folders = {p for p in paths if osp.isdir(p) and not osp.islink(p)}
+        for p in folders:  # before anything is removed
+            if not recursive:
+                raise ValueError(
+                    f"{p!r} is a folder. Cannot delete directory, set recursive=True to remove it with all"
+                    " that is in it"
+                )
+            if osp.abspath(p) == os.getcwd():
+                raise ValueError(f"Cannot delete current working directory {p!r}: it is that of this process")
         for p in paths:
-            if self.isdir(p) and not self.islink(p):
-                if not recursive:
-                    raise ValueError(f"{p!r} is a folder: recursive=True removes it with all that is in it")
-                if osp.abspath(p) == os.getcwd():
-                    raise ValueError(f"{p!r} is the current folder of this process and is not removed")
+            if p in folders:
                 shutil.rmtree(p)
             else:
                 os.remove(p)
 
+    def _matches(self, pattern: str, recursive: bool) -> list[str]:
+        """What a pattern matches, without what goes together with a folder above it."""
+        out: list[str] = []
+        top = ""
+        for p in sorted(self.expand_path(pattern), key=lambda p: p + "/"):
+            if top and p.startswith(top):
+                continue
+            out.append(p)
+            if recursive and osp.isdir(p) and not osp.islink(p):
+                top = p + "/"
+        return out
+
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if self.auto_mkdir:
-            self.makedirs(self._parent(path), exist_ok=True)
+        self._make_parent(path)
         if self.exists(path):
             os.utime(path, None)
         else:
@@ -351,8 +394,8 @@ class LocalFileSystem(AbstractFileSystem):
     # opening -------------------------------------------------------------------------
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
-        if self.auto_mkdir and "w" in mode:
-            self.makedirs(self._parent(path), exist_ok=True)
+        if "r" not in mode:
+            self._make_parent(path)
         return LocalFileOpener(path, mode, fs=self, **kwargs)
 
 
@@ -484,6 +527,7 @@ class LocalFileOpener(io.IOBase):
         self.fs = fs
         self.f: Any = None
         self.temp: str | None = None
+        self._appends_from: int | None = None  # where in ``temp`` begins what is to be appended
         self.autocommit = autocommit
         self.compression = get_compression(path, compression)
         self.blocksize = io.DEFAULT_BUFFER_SIZE
@@ -523,14 +567,19 @@ class LocalFileOpener(io.IOBase):
     def _open(self) -> None:
         if self.f is not None and not self.f.closed:
             return
-        if self.autocommit or "w" not in self.mode:
+        if self.autocommit or "r" in self.mode:
             self.f = _file(self.path, self.mode)
             if self.compression:
                 self.f = compr[self.compression](self.f, mode=self.mode)
         else:
+            if "x" in self.mode and osp.lexists(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
             fd, self.temp = tempfile.mkstemp()
             os.close(fd)
-            self.f = _file(self.temp, self.mode)
+            if "a" in self.mode and osp.exists(self.path):
+                shutil.copyfile(self.path, self.temp)
+                self._appends_from = osp.getsize(self.temp)
+            self.f = _file(self.temp, self.mode.replace("x", "w"))
         if "w" not in self.mode and hasattr(self.f, "fileno"):
             with suppress(OSError):
                 self.size = os.fstat(self.f.fileno()).st_size
@@ -637,11 +686,21 @@ class LocalFileOpener(io.IOBase):
             raise RuntimeError(f"{self!r} was opened with autocommit and has its name already")
         self._mine("commit")
         assert self.temp is not None
+        if self._appends_from is not None and osp.exists(self.path):
+            with open(self.temp, "rb") as source, open(self.path, "ab") as target:
+                source.seek(self._appends_from)  # whatever others have appended stays
+                shutil.copyfileobj(source, target)
+            os.unlink(self.temp)
+            return
         try:
             mode = stat.S_IMODE(os.stat(self.path).st_mode)
         except FileNotFoundError:
-            mode = get_umask()
+            mode = 0o666 & ~get_umask()
         os.chmod(self.temp, mode)
+        if "x" in self.mode:
+            link_new(self.temp, self.path)
+            os.unlink(self.temp)
+            return
         try:
             os.replace(self.temp, self.path)
         except OSError as error:
@@ -649,7 +708,8 @@ class LocalFileOpener(io.IOBase):
                 raise
             with replacing(self.path) as f, open(self.temp, "rb") as source:
                 shutil.copyfileobj(source, f)
-            os.chmod(self.path, mode)
+            with suppress(PermissionError):  # network mounts refuse it; the file is there
+                os.chmod(self.path, mode)
             os.unlink(self.temp)
 
     def discard(self) -> None:
@@ -680,8 +740,18 @@ def _reopened(path: str, mode: str, fs: Any, compression: str | None, at: int) -
     return f
 
 
+@lru_cache(maxsize=1)
 def get_umask(mask: int = 0o666) -> int:
-    """``mask`` less what this process's umask takes from new files."""
-    current = os.umask(0)
+    """The umask of this process, as it is at the first call.
+
+    To ask for it is to change it for a moment, for all threads; therefore it is asked once, and
+    again after ``get_umask.cache_clear()``.
+
+    Parameters
+    ----------
+    mask
+        what it is for that moment
+    """
+    current = os.umask(mask)
     os.umask(current)
-    return mask & ~current
+    return current

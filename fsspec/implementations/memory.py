@@ -370,17 +370,18 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
-        for given in [] if recursive else self._strip_protocol(path if isinstance(path, list) else [path]):
-            if given and self._tree().get(given):
-                raise OSError(39, "the folder is not empty; recursive=True removes all that is in it", given)
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        tree, doomed = self._tree(), set(paths)
+        for p in paths:  # before anything is removed
+            if p not in self.store and not self._is_folder(p):
+                raise FileNotFoundError(p)
+            if p and not doomed.issuperset(tree.get(p, ())):
+                raise OSError(39, "the folder is not empty; recursive=True removes all that is in it", p)
         for p in reversed(paths):
             if p in self.store:
                 del self.store[p]
             elif p in self.pseudo_dirs and p != "":
                 self.rmdir(p)
-            elif p and not recursive and not self._is_folder(p):
-                raise FileNotFoundError(p)
 
     # opening -------------------------------------------------------------------------
     def _open(

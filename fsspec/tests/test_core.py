@@ -213,8 +213,91 @@ def test_folders_of_new_files_are_made(tmp_path):
 
 def test_expand_paths_if_needed(m):
     """The paths of a list, each a pattern or not."""
-    m.pipe({"/d/a": b"", "/d/b": b""})
-    assert expand_paths_if_needed(["/d/*", "/e"], "rb", 1, m, None) == ["/d/a", "/d/b", "/e"]
+    m.pipe({"/d/a": b"", "/d/b": b"", "/d/c[1]": b"", "/d/c1": b""})
+    for pattern in ("/d/?", "/d/[ab]"):
+        assert expand_paths_if_needed([pattern, "/e"], "rb", 1, m, None) == ["/d/a", "/d/b", "/e"]
+    assert expand_paths_if_needed(["/d/c[1]", "/d/c*"], "rb", 1, m, None) == [
+        "/d/c[1]",
+        "/d/c1",
+        "/d/c[1]",
+    ]
+    assert expand_paths_if_needed(["/d/c?", "/d/c[2]"], "wb", 1, m, None) == ["/d/c?", "/d/c[2]"]
+
+
+@pytest.mark.parametrize("wrap", [str, lambda url: [url]])
+def test_names_with_brackets_are_names_where_they_exist(m, wrap):
+    """Patterns otherwise; of both kinds, alone and in a list."""
+    m.pipe({"/v/q[1].csv": b"brackets", "/v/q1.csv": b"other"})
+    assert [f.open().read() for f in open_files(wrap("memory://v/q[1].csv"))] == [b"brackets"]
+    assert [f.path for f in open_files(wrap("memory://v/q[12].csv"))] == ["/v/q1.csv"]
+    assert [f.path for f in open_files(wrap("memory://v/q?.csv"))] == ["/v/q1.csv"]
+    assert [f.path for f in open_files(wrap("memory://v/q[12].csv"), expand=False)] == ["/v/q[12].csv"]
+    assert [f.path for f in open_files("memory://v/z[12]")] == ["/v/z[12]"]  # as alone it always was
+
+
+def test_a_query_is_no_pattern(m):
+    """The server is not asked about it."""
+    url = "http://127.0.0.1:1/x?a=[1]"
+    for urls in (url, [url]):
+        assert [f.path for f in open_files(urls)] == [url]
+
+
+def test_option_given_twice():
+    """By the URL and beside it: with one value, or not at all."""
+
+    class Named(fsspec.get_filesystem_class("memory")):
+        protocol = "named"
+        cachable = False
+
+        @staticmethod
+        def _get_kwargs_from_urls(path):
+            return {"account": path.partition("://")[2].partition("/")[0]}
+
+    fsspec.register_implementation("named", Named, clobber=True)
+    for account, door in (
+        ("us", lambda **options: url_to_fs("named://us/x", **options)[0]),
+        ("us", lambda **options: fsspec.open("named://us/x", **options).fs),
+        ("us", lambda **options: fsspec.get_mapper("named://us/x", **options).fs),
+        ("us", lambda **options: url_to_fs("named://us/x", named=options)[0]),
+    ):
+        assert door(account=account).storage_options["account"] == "us"
+        with pytest.raises(TypeError, match="multiple values for keyword argument 'account'") as caught:
+            door(account="them")
+        assert "them" not in str(caught.value)
+
+
+def test_url_to_fs_keeps_options_of_the_filesystem(tmp_path):
+    """Those of opening are not among them."""
+    for url in (f"{tmp_path}/k", f"file://{tmp_path}/k", f"local://{tmp_path}/k"):
+        fs, path = url_to_fs(url, auto_mkdir=True, mode="rb", expand=True)
+        assert fs.auto_mkdir and fs.storage_options == {"auto_mkdir": True}
+    fs.pipe_file(f"{path}/deep/f", b"1")
+    assert fsspec.get_mapper(path, auto_mkdir=True)["deep/f"] == b"1"
+
+
+def test_open_takes_part_in_a_transaction_of_the_filesystem(tmp_path):
+    with fsspec.filesystem("file").transaction:
+        with fsspec.open(f"file://{tmp_path}/new/x", "wb") as f:
+            f.write(b"1")
+        assert not (tmp_path / "new/x").exists()
+    assert (tmp_path / "new/x").read_bytes() == b"1"
+
+
+def test_folders_that_may_not_be_made_do_not_hinder():
+    """Who may write files need not be allowed to make buckets."""
+
+    class Closed(fsspec.get_filesystem_class("memory")):
+        protocol = "closed"
+        cachable = False
+
+        def makedirs(self, path, exist_ok=False):
+            raise PermissionError(path)
+
+    fsspec.register_implementation("closed", Closed, clobber=True)
+    to_open = fsspec.open("closed://top/x", "wb")
+    with to_open as f:
+        f.write(b"1")
+    assert to_open.fs.store.pop(to_open.path).getvalue() == b"1"
 
 
 # local copies ------------------------------------------------------------------------

@@ -146,6 +146,22 @@ def test_check_and_create(m, tmp_path):
     assert list(mapper) == [] and (tmp_path / "new").is_dir()
 
 
+def test_check_touches_nothing_that_is_there(mapper):
+    """Whatever its name, and it leaves nothing."""
+    mapper.fs.makedirs(mapper.root, exist_ok=True)
+    mapper.setitems({"a": b"precious", "b": b"other"})
+    for create in (False, True):
+        again = FSMap(mapper.root, mapper.fs, check=True, create=create)
+        assert dict(again) == {"a": b"precious", "b": b"other"}
+
+
+def test_the_root_of_a_filesystem_can_be_cleared(m):
+    mapper = fsspec.get_mapper("memory://")
+    mapper.setitems({"a": b"1", "d/b": b"2"})
+    mapper.clear()
+    assert list(mapper) == [] and m.ls("/") == []
+
+
 def test_as_a_filesystem_of_its_own(m):
     """With the root as its top."""
     mapper = fsspec.get_mapper("memory://top")

@@ -78,31 +78,30 @@ def test_protocol_is_taken_off_by_every_operation(fs, top):
 
 # entries -----------------------------------------------------------------------------
 def test_entries_of_links_say_what_lies_behind(fs, top):
-    """In a listing as alone; one that leads nowhere is listed, and is not there."""
+    """In a listing as alone, but for links to folders; one that leads nowhere is listed, and is not there."""
     (top / "link").symlink_to("ten")
     (top / "folder").symlink_to("sub")
     (top / "dead").symlink_to("nowhere")
     listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(str(top), detail=True)}
     assert (listed["link"]["type"], listed["link"]["size"], listed["link"]["islink"]) == ("file", 10, True)
-    assert listed["folder"]["type"] == "directory" and listed["link"]["destination"] == "ten"
-    for name in ("link", "folder", "ten", "sub"):
+    assert listed["folder"]["type"] == "other" and listed["link"]["destination"] == "ten"
+    for name in ("link", "ten", "sub"):
         assert fs.info(f"{top}/{name}") == listed[name]
+    assert fs.info(f"{top}/folder") == {**listed["folder"], "type": "directory"}
     assert fs.lexists(f"{top}/dead") and not fs.exists(f"{top}/dead")
     with pytest.raises(FileNotFoundError, match="dead"):
         fs.info(f"{top}/dead")
-
-
-def test_find_does_not_run_in_circles(fs, top):
-    """A link to a folder above is no folder to go into; others are."""
-    (top / "sub/up").symlink_to("..")
-    (top / "other").symlink_to("sub")
-    assert [p[len(str(top)) :] for p in fs.find(str(top))] == ["/other/one", "/sub/one", "/ten"]
-    assert fs.find(f"{top}/ten") == [f"{top}/ten"] and fs.find(f"{top}/none") == []
+    with os.scandir(top) as found:
+        assert {item.name: fs.info(item)["type"] for item in found if item.is_symlink()} == {
+            "link": "file",
+            "folder": "other",
+            "dead": "other",
+        }
 
 
 @pytest.mark.parametrize("through", ["real", "link"])
-def test_no_walk_runs_in_circles(fs, tmp_path, through):
-    """Two links that lead to each other's folders, in a tree that is itself reached by a link."""
+def test_walks_do_not_go_through_links(fs, tmp_path, through):
+    """They are told of, and no folders; the path that is asked for may be one."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     top = tmp_path / through
@@ -110,14 +109,29 @@ def test_no_walk_runs_in_circles(fs, tmp_path, through):
         (top / here).mkdir(exist_ok=True)
         (top / here / f"to{there}").symlink_to(f"../{there}")
         (top / here / f"file{here}").write_bytes(b"1")
-    wanted = ["/a/filea", "/a/tob/fileb", "/b/fileb", "/b/toa/filea"]
-    for found in (fs.find(str(top)), fs.find(str(top), maxdepth=99), fs.glob(f"{top}/**/file*")):
+    wanted = ["/a/filea", "/a/tob", "/b/fileb", "/b/toa"]
+    for found in (fs.find(str(top)), fs.find(str(top), maxdepth=99), fs.glob(f"{top}/**/[ft]*")):
         assert [p[len(str(top)) :] for p in found] == wanted
     for topdown in (True, False):
-        walked = [(p, d) for p, d, _ in fs.walk(str(top), topdown=topdown)]
-        assert sorted(p[len(str(top)) :] for p, _ in walked) == ["", "/a", "/a/tob", "/b", "/b/toa"]
-        assert dict(walked)[f"{top}/a/tob"] == ["toa"]  # told of, not gone into
-    assert fs.du(str(top)) == 4
+        walked = {p[len(str(top)) :]: (d, sorted(f)) for p, d, f in fs.walk(str(top), topdown=topdown)}
+        assert sorted(walked) == ["", "/a", "/b"] and walked["/a"] == ([], ["filea", "tob"])
+    assert fs.glob(f"{top}/*/*/*") == [] and fs.find(f"{top}/a/tob") == [
+        f"{top}/a/tob/fileb",
+        f"{top}/a/tob/toa",
+    ]
+
+
+def test_nothing_is_found_below_a_file(fs, top):
+    path = f"{top}/ten/in"
+    for withdirs in (True, False):
+        assert fs.find(path, withdirs=withdirs) == [] and fs.find(path, withdirs=withdirs, detail=True) == {}
+    assert fs.find(f"{top}/ten") == [f"{top}/ten"] and fs.find(f"{top}/none") == []
+    for detail in (True, False):
+        with pytest.raises(NotADirectoryError):
+            fs.ls(path, detail=detail)
+    for paths in (path, [path, f"{top}/none"]):
+        with pytest.raises(FileNotFoundError):
+            fs.expand_path(paths, recursive=True)
 
 
 def test_odd_names(fs, top):
@@ -217,10 +231,60 @@ def test_remove(fs, top, monkeypatch):
     fs.rm(f"{top}/link", recursive=True)
     assert names(top) == ["sub", "sub/one", "ten"]
     monkeypatch.chdir(top / "sub")
-    with pytest.raises(ValueError, match="current folder"):
+    with pytest.raises(ValueError, match="Cannot delete current working directory"):
         fs.rm(".", recursive=True)
     fs.rm([f"{top}/t*", f"{top}/sub/o?e"])
     assert names(top) == ["sub"]
+
+
+@pytest.mark.parametrize("pattern", ["*", "**"])
+def test_patterns_remove_trees_or_nothing(fs, top, pattern):
+    """A folder takes what is in it along; not recursive, nothing goes before it is refused."""
+    (top / "sub/deep").mkdir()
+    (top / "sub/deep/two").write_bytes(b"2")
+    (top / "zip").write_bytes(b"")
+    before = names(top)
+    with pytest.raises(ValueError, match="set recursive=True"):
+        fs.rm(f"{top}/{pattern}")
+    with pytest.raises(ValueError, match="set recursive=True"):
+        fs.rm([f"{top}/ten", f"{top}/sub"])
+    assert names(top) == before
+    fs.rm(f"{top}/{pattern}", recursive=True)
+    assert not top.exists() or names(top) == []
+
+
+def test_names_with_brackets_are_removed_by_themselves(fs, top):
+    for name in ("q[1]", "q1"):
+        (top / name).write_bytes(b"")
+    fs.rm(f"{top}/q[1]")
+    assert (top / "q1").exists() and not (top / "q[1]").exists()
+    fs.rm(f"{top}/q[1]")
+    assert not (top / "q1").exists()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda fs, root: fs.rm(root, recursive=True),
+        lambda fs, root: fs.rm(f"{root}/*", recursive=True),
+        lambda fs, root: fs.rm(f"{root}/**", recursive=True),
+        lambda fs, root: fs.get_mapper(root).clear(),
+        lambda fs, root: fs.get_mapper(root).delitems(list(fs.get_mapper(root))),
+        lambda fs, root: fsspec.filesystem("dir", path=root, fs=fs).rm("*", recursive=True),
+        lambda fs, root: fsspec.filesystem("async_wrapper", fs=fs).rm(root, recursive=True),
+        lambda fs, root: fsspec.filesystem("generic").rm(f"file://{root}", recursive=True),
+    ],
+)
+def test_nothing_is_removed_through_links(fs, tmp_path, act):
+    (tmp_path / "outside/deep").mkdir(parents=True)
+    (tmp_path / "root/real").mkdir(parents=True)
+    for path in ("outside/o", "outside/deep/p", "root/real/a"):
+        (tmp_path / path).write_bytes(b"1")
+    for path in ("root/link", "root/real/link"):
+        (tmp_path / path).symlink_to(tmp_path / "outside")
+    act(fs, f"{tmp_path}/root")
+    assert names(tmp_path / "outside") == ["deep", "deep/p", "o"]
+    assert not (tmp_path / "root/real/a").exists()
 
 
 def test_callbacks_are_told(fs, top):
@@ -278,7 +342,7 @@ def test_compression(fs, top):
 def test_commit_and_discard(fs, top):
     """Under another name until then; permissions are kept, or those of a new file."""
     os.chmod(top / "ten", 0o640)
-    for path, mode in ((f"{top}/ten", 0o640), (f"{top}/new", get_umask())):
+    for path, mode in ((f"{top}/ten", 0o640), (f"{top}/new", 0o666 & ~get_umask())):
         with fs.open(path, "wb", autocommit=False) as f:
             f.write(b"later")
         assert not fs.exists(path) or fs.cat(path) == TEN
@@ -304,6 +368,77 @@ def test_transaction_that_fails_leaves_all_as_it_was(fs, top):
     with fs.transaction:
         fs.pipe_file(f"{top}/ten", b"new")
     assert fs.cat(f"{top}/ten") == b"new"
+
+
+def test_append_and_exclusive_in_a_transaction(fs, top):
+    """What they write appears at its end, behind what others have appended by then."""
+    with fs.transaction:
+        with fs.open(f"{top}/ten", "ab") as f:
+            assert f.tell() == 10
+            f.write(b"!")
+        with fs.open(f"{top}/log", "a") as f:
+            f.write("line")
+        with fs.open(f"{top}/new", "xb") as f:
+            f.write(b"x")
+        with pytest.raises(FileExistsError):
+            fs.open(f"{top}/ten", "xb")
+        assert names(top) == ["sub", "sub/one", "ten"] and fs.cat_file(f"{top}/ten") == TEN
+        with open(top / "ten", "ab") as other:
+            other.write(b"+")
+    assert fs.cat([f"{top}/ten", f"{top}/log", f"{top}/new"]) == {
+        f"{top}/ten": TEN + b"+!",
+        f"{top}/log": b"line",
+        f"{top}/new": b"x",
+    }
+    with pytest.raises(ZeroDivisionError):
+        with fs.transaction:
+            for path, mode in ((f"{top}/ten", "ab"), (f"{top}/other", "xb")):
+                with fs.open(path, mode) as f:
+                    f.write(b"never")
+            raise ZeroDivisionError
+    assert fs.cat_file(f"{top}/ten") == TEN + b"+!" and not fs.exists(f"{top}/other")
+
+
+def test_exclusive_creation_in_a_transaction_overwrites_nothing(fs, top):
+    """Neither what was there nor what came in between."""
+    with pytest.raises(FileExistsError, match="new"):
+        with fs.transaction:
+            with fs.open(f"{top}/new", "xb") as f:
+                f.write(b"mine")
+            (top / "new").write_bytes(b"theirs")
+    assert (top / "new").read_bytes() == b"theirs" and not os.path.exists(f.temp)
+
+
+def test_folders_are_made_for_whatever_makes_a_file(top):
+    """Not for reading, nor for changing what has to be there."""
+    fs = LocalFileSystem(auto_mkdir=True)
+    for mode in ("wb", "ab", "xb", "w", "a", "x", "w+b", "a+b", "x+b"):
+        with fs.open(f"{top}/{mode}/n/f", mode) as f:
+            f.write(b"1" if "b" in mode else "1")
+    for mode in ("rb", "r+b"):
+        with pytest.raises(FileNotFoundError):
+            fs.open(f"{top}/none/f", mode)
+    fs.cp_file(f"{top}/ten", f"{top}/cp/n/f")
+    fs.pipe_file(f"{top}/pipe/n/f", b"1")
+    fs.touch(f"{top}/touch/n/f")
+    fs.mv(f"{top}/sub", f"{top}/mv/n/d")
+    with fs.transaction:
+        fs.pipe_file(f"{top}/tx/n/f", b"1")
+    for name in ("wb", "xb", "a+b", "cp", "pipe", "touch", "tx"):
+        assert (top / name / "n/f").exists()
+    assert (top / "mv/n/d/one").read_bytes() == b"1" and not (top / "none").exists()
+
+
+def test_umask(monkeypatch):
+    """As it was at the first call."""
+    before = os.umask(0o027)
+    get_umask.cache_clear()
+    try:
+        assert get_umask() == 0o027 and os.umask(0o077) == 0o027
+        assert get_umask() == 0o027 and get_umask.cache_info().hits == 1
+    finally:
+        os.umask(before)
+        get_umask.cache_clear()
 
 
 def test_pickle(fs, top):

@@ -221,3 +221,20 @@ def test_child_has_a_copy():
         """
     )
     assert found == "['/a', '/w'] ['/a'] b'parent more' b'parent' b'rent'\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [("/r/**", []), ("/r/*", None), ("/r/s/**", ["/r/a"]), ("/r/**/t/*", ["/r/a", "/r/s/b"])],
+)
+def test_pattern_removes_what_it_matches_or_nothing(m, pattern, left):
+    """A folder goes with its files; one that would keep some is refused first."""
+    m.pipe({"/r/a": b"1", "/r/s/b": b"1", "/r/s/t/c": b"1"})
+    before = m.find("/")
+    if left is None:
+        with pytest.raises(OSError, match="not empty"):
+            m.rm(pattern)
+        left = before
+    else:
+        m.rm(pattern)
+    assert m.find("/") == left

@@ -1,0 +1,208 @@
+"""Local files that take the place of others when they are whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from fsspec.implementations.local import LocalFileSystem
+
+OLD, NEW = b"old", b"n" * 5000
+
+ways = pytest.mark.parametrize("way", ["pipe_file", "put_file", "get_file", "cp_file", "mapper"])
+
+ACT = """
+import fsspec, os, resource, signal, sys
+way, folder, options = sys.argv[1], sys.argv[2], eval(sys.argv[3])
+fs = fsspec.filesystem("file", **options)
+source, target, data = folder + "/source", folder + "/target", b"n" * 5000
+def act():
+    if way == "pipe_file":
+        fs.pipe_file(target, data)
+    elif way == "mapper":
+        fs.get_mapper(folder)["target"] = data
+    else:
+        getattr(fs, way)(source, target)
+"""
+KILLED = """
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the signal kills the process in the middle
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+act()
+"""
+FULL = """
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # the signal is ignored: an error
+try:
+    act()
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "source").write_bytes(NEW)
+    (tmp_path / "target").write_bytes(OLD)
+    return tmp_path
+
+
+def program(end, way, folder, options=None):
+    text = textwrap.dedent(ACT + end)
+    args = [sys.executable, "-c", text, way, str(folder), repr(options or {})]
+    return subprocess.run(args, capture_output=True, text=True, timeout=60)
+
+
+def act(way, folder, target="target", **options):
+    fs = LocalFileSystem(skip_instance_cache=True, **options)
+    if way == "pipe_file":
+        fs.pipe_file(f"{folder}/{target}", NEW)
+    elif way == "mapper":
+        fs.get_mapper(str(folder))[target] = NEW
+    else:
+        getattr(fs, way)(f"{folder}/source", f"{folder}/{target}")
+
+
+def inode(path):
+    return os.stat(path).st_ino
+
+
+@ways
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell who has a file open")
+def test_process_killed_while_writing_leaves_the_old_file(folder, way):
+    done = program(KILLED, way, folder)
+    assert done.returncode == -signal.SIGXFSZ, done.stderr
+    assert (folder / "target").read_bytes() == OLD
+
+
+@ways
+def test_process_killed_while_writing_leaves_no_part_of_a_new_file(folder, way):
+    (folder / "target").unlink()
+    assert program(KILLED, way, folder).returncode == -signal.SIGXFSZ
+    assert not (folder / "target").exists()
+
+
+@ways
+def test_error_while_writing_leaves_the_old_file_and_nothing_else(folder, way):
+    done = program(FULL, way, folder, {"atomic": True})
+    assert (done.stdout, done.stderr) == ("OSError\n", "")
+    assert (folder / "target").read_bytes() == OLD
+    assert sorted(os.listdir(folder)) == ["source", "target"]
+
+
+@ways
+def test_permissions_stay(folder, way):
+    os.chmod(folder / "target", 0o640)
+    act(way, folder, atomic=True)
+    assert (folder / "target").read_bytes() == NEW
+    assert os.stat(folder / "target").st_mode & 0o777 == 0o640
+    act(way, folder, target="new")
+    (folder / "plain").write_bytes(b"")
+    assert os.stat(folder / "new").st_mode == os.stat(folder / "plain").st_mode
+    assert sorted(os.listdir(folder)) == ["new", "plain", "source", "target"]
+
+
+@ways
+def test_links_are_followed_and_stay(folder, way):
+    (folder / "link").symlink_to("target")
+    (folder / "dangling").symlink_to("made")
+    for target in ("link", "dangling"):
+        act(way, folder, target=target)
+        assert (folder / target).is_symlink() and (folder / target).read_bytes() == NEW
+    assert (folder / "target").read_bytes() == (folder / "made").read_bytes() == NEW
+
+
+@ways
+def test_file_of_several_names_stays_one(folder, way):
+    os.link(folder / "target", folder / "other")
+    act(way, folder)
+    assert (folder / "other").read_bytes() == NEW
+
+
+@ways
+def test_file_that_is_open_elsewhere_is_written_in_place(folder, way):
+    with open(folder / "target", "rb") as f:
+        act(way, folder)
+        assert f.read() == NEW
+
+
+@ways
+def test_file_with_attributes_keeps_them(folder, way):
+    try:
+        os.setxattr(folder / "target", "user.note", b"1")
+    except (AttributeError, OSError):
+        pytest.skip("no such attributes here")
+    act(way, folder)
+    assert os.getxattr(folder / "target", "user.note") == b"1"
+
+
+@ways
+def test_special_file_is_written_to(folder, way):
+    if way in ("put_file", "get_file", "cp_file"):
+        pytest.skip("they refuse it, as shutil.copyfile does")
+    (folder / "target").unlink()
+    os.mkfifo(folder / "target")
+    reader = subprocess.Popen(["cat", str(folder / "target")], stdout=subprocess.PIPE)
+    act(way, folder)
+    assert reader.communicate(timeout=60)[0] == NEW
+
+
+@ways
+def test_read_only_file_is_refused(folder, way):
+    """By the system; who may do everything may do that as well."""
+    os.chmod(folder / "target", 0o400)
+    if os.access(folder / "target", os.W_OK):
+        act(way, folder)
+        assert os.stat(folder / "target").st_mode & 0o777 == 0o400
+    else:
+        with pytest.raises(PermissionError):
+            act(way, folder)
+        assert (folder / "target").read_bytes() == OLD
+
+
+@ways
+@pytest.mark.parametrize("atomic", [True, False])
+def test_option_decides(folder, way, atomic):
+    before = inode(folder / "target")
+    act(way, folder, atomic=atomic)
+    assert (folder / "target").read_bytes() == NEW
+    assert (inode(folder / "target") != before) is atomic
+
+
+@ways
+@pytest.mark.parametrize("options", [{}, {"atomic": True}])
+def test_error_names_the_target(folder, way, options):
+    if way == "mapper":
+        pytest.skip("it makes the folder")
+    with pytest.raises(FileNotFoundError) as caught:
+        act(way, folder, target="no/target", **options)
+    assert caught.value.filename == f"{folder}/no/target"
+
+
+def test_copy_onto_itself_is_refused(folder):
+    fs = LocalFileSystem(skip_instance_cache=True)
+    (folder / "link").symlink_to("source")
+    for target in ("source", "link"):
+        with pytest.raises(OSError, match="same file"):
+            fs.cp_file(f"{folder}/source", f"{folder}/{target}")
+    assert (folder / "source").read_bytes() == NEW
+
+
+def test_exclusive_creation_has_one_winner(folder):
+    fs = LocalFileSystem(skip_instance_cache=True)
+    fs.pipe_file(f"{folder}/x", b"first", mode="create")
+    for atomic in (None, True, False):
+        fs.atomic = atomic
+        with pytest.raises(FileExistsError):
+            fs.pipe_file(f"{folder}/x", b"second", mode="create")
+    assert (folder / "x").read_bytes() == b"first"
+    assert sorted(os.listdir(folder)) == ["source", "target", "x"]
+
+
+@pytest.mark.parametrize("value", [None, "text", 5])
+def test_what_is_no_bytes_leaves_the_old_file(folder, value):
+    with pytest.raises(TypeError):
+        LocalFileSystem(skip_instance_cache=True).pipe_file(f"{folder}/target", value)
+    assert (folder / "target").read_bytes() == OLD
+    assert sorted(os.listdir(folder)) == ["source", "target"]
