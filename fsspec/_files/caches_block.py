@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher
@@ -299,14 +299,18 @@ class MMapCache(BaseCache):
         the file; by default a temporary one without a name. It stays where it is.
     blocks
         the numbers of the blocks that the file has. The set is added to, so that whoever
-        gave it knows.
+        gave it knows; those that lie beyond the end of the file are taken out of it.
     multi_fetcher
         called with all the ranges that are missing, instead of ``fetcher`` for each.
 
     Notes
     -----
+    The mapping is only read.  Blocks are written by system calls, which fail on a full disk
+    where writing to a mapping ends the process; what could not be written is handed out, and
+    not kept.
+
     A forked child reads what is in the file, and keeps what it fetches itself to itself:
-    in the mapping and in ``blocks``, which is a set of its own from then on.
+    in memory, and in ``blocks``, which is a set of its own from then on.
     """
 
     name: ClassVar[str] = "mmap"
@@ -324,9 +328,14 @@ class MMapCache(BaseCache):
         self.blocks: set[int] = blocks if blocks is not None else set()
         self.location = location
         self.multi_fetcher = multi_fetcher
+        self._begin()
+
+    def _begin(self) -> None:
         self._generation = hooks.generation
         self._private = False
-        self._file: Any = None
+        self._apart: dict[int, tuple[bytes, int]] = {}  # blocks that are not in the file: in what, from where
+        self.refuses = False  # whether the file could not be written
+        self._fd = -1  # no file object: that would warn where a cycle with it is collected
         self.cache: Any = self._map()
 
     def _map(self) -> Any:
@@ -338,30 +347,27 @@ class MMapCache(BaseCache):
             import tempfile
 
             self.blocks.clear()
-            self._file = tempfile.TemporaryFile()
-        elif os.path.exists(self.location):
-            self._file = open(self.location, "r+b")
+            file: Any = tempfile.TemporaryFile(buffering=0)
         else:
-            self.blocks.clear()
-            self._file = open(self.location, "wb+")
-        if os.fstat(self._file.fileno()).st_size < self.size:
-            self._file.truncate(self.size)
-        return mmap.mmap(self._file.fileno(), self.size)
+            file = open(self.location, "r+b" if os.path.exists(self.location) else "wb+", buffering=0)
+        with file:
+            self._fd = os.dup(file.fileno())
+        there = os.fstat(self._fd).st_size
+        if there < self.size:
+            self.blocks -= {n for n in self.blocks if min((n + 1) * self.blocksize, self.size) > there}
+            os.truncate(self._fd, self.size)
+        return mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
 
     def __del__(self) -> None:
-        file = self.__dict__.get("_file")
-        if file is not None:
-            file.close()
+        fd, self._fd = self.__dict__.get("_fd", -1), -1
+        if fd >= 0:
+            os.close(fd)
 
     def _make_private(self) -> None:
-        """In a child: the parent's blocks can still be read, what is written stays here."""
-        import mmap
-
+        """In a child: the parent's blocks can still be read, what is fetched stays here."""
         self._generation = hooks.generation
+        self._private = True
         self.blocks = set(self.blocks)
-        if self._file is not None and not self._private:  # a private mapping is copied by a further fork
-            self._private = True
-            self.cache = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_COPY)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         if self._generation != hooks.generation:
@@ -371,36 +377,94 @@ class MMapCache(BaseCache):
             return b""
         first, last = start // self.blocksize, (end - 1) // self.blocksize
         known = self.blocks
-        missing = [n for n in range(first, last + 1) if n not in known]
-        self.hit_count += last - first + 1 - len(missing)
-        if missing:
-            self.miss_count += len(missing)
-            self._fill(missing)
-        return bytes(self.cache[start:end])
+        if first == last and first in known:
+            self.hit_count += 1
+            if not self._apart:
+                return self.cache[start:end]
+        elif missing := self.missing(start, end):
+            for (left, right), data in zip(missing, self._ask_for(missing)):
+                self.store(left, right, data)
+        return self.kept(start, end)
 
-    def _fill(self, missing: list[int]) -> None:
+    def missing(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The ranges to fetch so that all bytes from ``start`` to ``end`` are there; they are counted."""
+        self._drop_unwritten()
+        numbers = range(start // self.blocksize, -(-end // self.blocksize))
+        missing = [number for number in numbers if number not in self.blocks]
+        self.miss_count += len(missing)
+        self.hit_count += len(numbers) - len(missing)
+        return self.ranges(missing)
+
+    def ranges(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
+        """Where blocks are in the file, those side by side as one range."""
         ranges: list[tuple[int, int]] = []
-        for number in missing:
+        for number in numbers:
             left = number * self.blocksize
             right = min(left + self.blocksize, self.size)
             if ranges and ranges[-1][1] == left:
                 ranges[-1] = ranges[-1][0], right
             else:
                 ranges.append((left, right))
-        if self.multi_fetcher is not None:
-            parts = zip(ranges, self.multi_fetcher(ranges))
-            for (left, right), data in parts:
-                if len(data) < right - left:
-                    raise self._short(left, right, len(data))
-                self._store(left, right, data)
-        else:
-            for left, right in ranges:
-                self._store(left, right, self._ask(left, right))
+        return ranges
 
-    def _store(self, left: int, right: int, data: bytes) -> None:
+    def _drop_unwritten(self) -> None:
+        if self._apart and not self._private:  # what a full disk did not take
+            self._apart.clear()
+
+    def _ask_for(self, ranges: list[tuple[int, int]]) -> Iterable[bytes]:
+        if self.multi_fetcher is not None:
+            return self.multi_fetcher(ranges)
+        return (self.fetcher(left, right) for left, right in ranges)
+
+    def store(self, left: int, right: int, data: bytes) -> None:
+        """Keep what was fetched of a range that begins and ends with blocks.
+
+        Raises
+        ------
+        OSError
+            if there is not enough of it.
+        """
+        if len(data) < right - left:
+            raise self._short(left, right, len(data))
         self.total_requested_bytes += right - left
-        self.cache[left:right] = memoryview(data)[: right - left]
-        self.blocks.update(range(left // self.blocksize, -(-right // self.blocksize)))
+        view = memoryview(data)[: right - left]
+        numbers = range(left // self.blocksize, -(-right // self.blocksize))
+        if not self._private:
+            try:
+                _write_at(self._fd, view, left)
+            except OSError as error:
+                self._tell(error)
+            else:
+                self.blocks.update(numbers)
+                return
+        else:
+            self.blocks.update(numbers)
+        self._apart.update((number, (data, number * self.blocksize - left)) for number in numbers)
+
+    def kept(self, start: int, end: int) -> bytes:
+        """Bytes whose blocks are there, or have just been handed to `store`."""
+        blocksize, apart = self.blocksize, self._apart
+        numbers = range(start // blocksize, -(-end // blocksize))
+        if not apart or apart.keys().isdisjoint(numbers):
+            return self.cache[start:end]
+        parts: list[Any] = []
+        for number in numbers:
+            left = number * blocksize
+            first, last = max(start, left), min(end, left + blocksize)
+            if number in apart:
+                data, at = apart[number]
+                parts.append(memoryview(data)[at + first - left : at + last - left])
+            else:
+                parts.append(self.cache[first:last])
+        return b"".join(parts)
+
+    def _tell(self, error: OSError) -> None:
+        if not self.refuses:
+            self.refuses = True
+            import logging
+
+            logger = logging.getLogger("fsspec.caching")
+            logger.warning("%s does not take what was read, it is not kept: %s", self.location, error)
 
     def _held(self, position: int) -> Held | None:
         if self._generation != hooks.generation:
@@ -408,16 +472,31 @@ class MMapCache(BaseCache):
         number = position // self.blocksize
         if number not in self.blocks or position >= self.size:
             return None
-        return Held(self.cache, position, min((number + 1) * self.blocksize, self.size))
+        left = number * self.blocksize
+        stop = min(left + self.blocksize, self.size)
+        if number not in self._apart:
+            return Held(self.cache, position, stop)
+        data, at = self._apart[number]
+        return Held(data, at + position - left, at + stop - left)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["cache"], state["_file"], state["_generation"], state["_private"]
+        state["blocks"] = self.blocks.difference(self._apart)  # those are in no file
+        for name in ("cache", "_fd", "_generation", "_private", "_apart", "refuses"):
+            del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._generation = hooks.generation
-        self._private = False
-        self._file = None
-        self.cache = self._map()
+        self._begin()
+
+
+def _write_at(fd: int, data: memoryview, position: int) -> None:
+    """Write all of some bytes into a file."""
+    while data:
+        if hasattr(os, "pwrite"):
+            done = os.pwrite(fd, data, position)
+        else:  # Windows
+            os.lseek(fd, position, os.SEEK_SET)
+            done = os.write(fd, data)
+        data, position = data[done:], position + done

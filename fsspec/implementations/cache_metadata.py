@@ -8,18 +8,25 @@ store said of the original then); for copies in blocks also ``size`` and ``block
 Several processes may use a folder.  A table is replaced by one rename, never written in
 place; who saves takes the changes of others first and adds its own, under a lock on the
 folder (which is waited for within a bound, and only lets an entry be lost where it cannot
-be had: then a file is fetched again).  A table that cannot be read is an empty one.
-Names in a table that lead out of its folder are not believed.
+be had: then a file is fetched again).  A table that cannot be read is an empty one, and an
+entry that makes no sense is no entry: names that lead out of the folder, fields of other
+types, blocks that the file cannot have.  A local file that is shorter than its entry says is
+no copy either.
+
+A table is readable by its owner only, unless the cache was made with permissions for
+others.  URLs with credentials or a query are not in it: see `table_key`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from typing import Any
 
 from fsspec._fork import hooks
@@ -49,12 +56,16 @@ class CacheMetadata:
     ----------
     storage
         the folders; the last one is written. The list grows by `add_folder` only.
+    mode
+        permissions of the folder that is written, as the cache was asked for them: who may
+        read or write there may read or write the table.
     """
 
-    def __init__(self, storage: list[str]) -> None:
+    def __init__(self, storage: list[str], mode: int | None = None) -> None:
         if not storage:
             raise ValueError("a cache needs at least one folder")
         self._storage = storage
+        self._mode = 0o600 | ((mode or 0) & 0o066)
         self.cached_files: list[Table] = [{} for _ in storage]
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
@@ -108,14 +119,19 @@ class CacheMetadata:
         path = os.path.join(self._storage[-1], TABLE)
         part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART}")
         try:
-            with open(part, "x", encoding="utf8") as f:
+            with open(part, "x", encoding="utf8", opener=self._private) as f:
                 f.write(json.dumps(dict(self.cached_files[-1])))
+                if self._mode != 0o600 and hasattr(os, "fchmod"):
+                    os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
             os.replace(part, path)
         except BaseException:
             self._changed = {**changed, **self._changed}
             remove(part)
             raise
         self._signs[-1] = _sign(path)
+
+    def _private(self, path: str, flags: int) -> int:
+        return os.open(path, flags, 0o600)
 
     def forget(self) -> None:
         """The folder that is written was emptied."""
@@ -139,10 +155,11 @@ class CacheMetadata:
         Yields
         ------
         tuple
-            entry and local path; whether there is such a file was not looked at.
+            entry and local path; whether there is such a file was not looked at, see `is_whole`.
         """
+        key = table_key(path)
         for folder, table in zip(reversed(self._storage), reversed(self.cached_files)):
-            detail = table.get(path)
+            detail = table.get(key)
             if detail is None:
                 continue
             if cfs is not None:
@@ -163,12 +180,19 @@ class CacheMetadata:
             as for `lookup`.
         """
         for detail, fn in self.lookup(path, cfs):
-            if os.path.exists(fn):
+            if is_whole(detail, fn):
                 return detail, fn
         return False
 
+    def has(self, path: str) -> bool:
+        """Whether there is an entry for a path in any of the tables."""
+        key = table_key(path)
+        return any(key in table for table in self.cached_files)
+
     def update_file(self, path: str, detail: Detail) -> None:
         """Enter a copy in the folder that is written; see `save`."""
+        path = table_key(path)
+        detail = {**detail, "original": path}
         with self.lock:
             table = self.cached_files[-1]
             if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
@@ -178,13 +202,20 @@ class CacheMetadata:
 
     def drop(self, path: str) -> None:
         """Take an entry out of the table that is written; see `save`."""
+        path = table_key(path)
         with self.lock:
             self.cached_files[-1].pop(path, None)
             self._changed[path] = None
 
     def below(self, prefix: str) -> list[str]:
-        """The paths in the table that is written that begin with ``prefix``."""
+        """The keys in the table that is written of paths that begin with ``prefix``."""
+        prefix = _without_secrets(prefix)
         return [path for path in list(self.cached_files[-1]) if path.startswith(prefix)]
+
+    def location(self, path: str) -> str | None:
+        """Where the copy of a path in the folder that is written is, by its entry."""
+        detail = self.cached_files[-1].get(table_key(path))
+        return None if detail is None else os.path.join(self._storage[-1], detail["fn"])
 
     def pop_file(self, path: str) -> str | None:
         """Take a copy out of the table.
@@ -199,11 +230,11 @@ class CacheMetadata:
         PermissionError
             if the copy is in a folder that is only read.
         """
-        detail = self.cached_files[-1].get(path)
-        if detail is not None:
+        fn = self.location(path)
+        if fn is not None:
             self.drop(path)
             self.save()
-            return os.path.join(self._storage[-1], detail["fn"])
+            return fn
         found = self.check_file(path, None)
         if found:
             raise PermissionError(
@@ -243,9 +274,9 @@ class CacheMetadata:
         fn = os.path.join(folder, detail["fn"])
         with _alone(folder), self.lock:
             self._load(len(self._storage) - 1)
-            present = self.cached_files[-1].get(path)
+            present = self.cached_files[-1].get(table_key(path))
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
-                if os.path.exists(fn):
+                if is_whole(present, fn):
                     return present
             remove(fn)  # whoever has it mapped keeps what it maps
             with open(fn, "xb") as f:
@@ -254,24 +285,62 @@ class CacheMetadata:
             self._save()
         return detail
 
-    def on_close_cached_file(self, f: Any, path: str) -> None:
+    def enter_blocks(self, path: str, cache: Any) -> None:
         """Enter the blocks that an open file has fetched.
 
         Parameters
         ----------
-        f
-            with ``blocksize``, ``size`` and a ``cache`` that has ``blocks``.
+        cache
+            of the file, with ``blocks``, ``blocksize`` and ``size``.
         """
         folder = self._storage[-1]
         with _alone(folder), self.lock:
             self._load(len(self._storage) - 1)
-            detail = self.cached_files[-1].get(path)
-            if detail is None or detail["blocks"] is True or not _is_mapped(f.cache, folder, detail):
+            detail = self.cached_files[-1].get(table_key(path))
+            if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
                 return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
-            blocks = set(detail["blocks"]).union(f.cache.blocks)
-            whole = len(blocks) * f.blocksize >= f.size
+            blocks = set(detail["blocks"]).union(cache.blocks)
+            whole = len(blocks) * cache.blocksize >= cache.size
             self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
             self._save()
+
+    def on_close_cached_file(self, f: Any, path: str) -> None:
+        """Enter the blocks that an open file has fetched; see `enter_blocks`.
+
+        Parameters
+        ----------
+        f
+            with a ``cache``.
+        """
+        self.enter_blocks(path, f.cache)
+
+
+_URL = re.compile(r"([^:/?#]+://)([^/?#]*)([^?]*)(.*)", re.DOTALL)
+
+
+def table_key(path: str) -> str:
+    """What a path is called in a table: itself, unless it is a URL with credentials or a query.
+
+    Such a URL may hold a password, a token or a signature.  It is told from others by a digest,
+    and the rest of it is left readable.
+    """
+    bare = _without_secrets(path)
+    return path if bare == path else f"{bare}#sha256:{sha256(path.encode()).hexdigest()}"
+
+
+def _without_secrets(path: str) -> str:
+    if "?" not in path and "@" not in path:
+        return path
+    parts = _URL.fullmatch(path)
+    return path if parts is None else f"{parts[1]}{parts[2].rpartition('@')[2]}{parts[3]}"
+
+
+def is_whole(detail: Detail, fn: str) -> bool:
+    """Whether the local file of an entry is there, and as long as it was when it was entered."""
+    try:
+        return os.stat(fn).st_size >= detail.get("size", 0)
+    except OSError:
+        return False
 
 
 def _sign(path: str) -> Any:
@@ -287,11 +356,14 @@ def _read(path: str) -> Table:
     try:
         with open(path, encoding="utf8") as f:
             table = json.load(f)
-    except (OSError, ValueError):  # gone, or damaged: then the files are fetched again
+    except (OSError, ValueError, RecursionError):  # gone, or damaged: then the files are fetched again
         return {}
     if not isinstance(table, dict):
         return {}
-    return {name: detail for name, detail in table.items() if _is_entry(detail)}
+    entries = {table_key(name): detail for name, detail in table.items() if _is_entry(detail)}
+    for name, detail in entries.items():
+        detail["original"] = name  # tables of others have the path here as well
+    return entries
 
 
 def _is_entry(detail: Any) -> bool:
@@ -299,10 +371,22 @@ def _is_entry(detail: Any) -> bool:
         isinstance(detail, dict)
         and is_inside(detail.get("fn"))
         and detail["fn"] != TABLE
-        and isinstance(detail.get("time"), (int, float))
-        and (detail.get("blocks") is True or isinstance(detail.get("blocks"), list))
+        and type(detail.get("time")) in (int, float)
         and "uid" in detail
-        and (detail["blocks"] is True or {"size", "blocksize"} <= detail.keys())
+        and (detail.get("blocks") is True or _are_blocks(detail))
+        and ("size" not in detail or (type(detail["size"]) is int and detail["size"] >= 0))
+    )
+
+
+def _are_blocks(detail: Detail) -> bool:
+    """Whether an entry of a copy in blocks says which of them there are."""
+    blocks, size, blocksize = detail.get("blocks"), detail.get("size"), detail.get("blocksize")
+    return (
+        isinstance(blocks, list)
+        and type(size) is int
+        and type(blocksize) is int
+        and blocksize > 0
+        and all(type(number) is int and 0 <= number * blocksize < size for number in blocks)
     )
 
 
@@ -325,11 +409,11 @@ def _merged(theirs: Detail | None, ours: Detail) -> Detail:
 
 def _is_mapped(cache: Any, folder: str, detail: Detail) -> bool:
     """Whether what a cache has mapped is still the file that the entry names."""
-    file = getattr(cache, "_file", None)
-    if file is None:
+    fd = getattr(cache, "_fd", -1)
+    if fd < 0:
         return not getattr(cache, "size", 1)  # an empty file has no blocks
     with suppress(OSError):
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(os.path.join(folder, detail["fn"])))
+        return os.path.samestat(os.fstat(fd), os.stat(os.path.join(folder, detail["fn"])))
     return False
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -201,6 +205,73 @@ def test_mmap_is_shared_by_location_and_blocks(tmp_path) -> None:
     assert again._fetch(900, 950) == DATA[900:950]
     assert source.asked == [(100, 400), (900, 950)]
     assert os.path.getsize(location) == 950
+
+
+def test_mmap_file_that_is_too_short(tmp_path) -> None:
+    source, location = Source(), str(tmp_path / "sparse")
+    blocks = set(range(10))
+    with open(location, "wb") as f:
+        f.write(DATA[:250])
+    cache = caching.MMapCache(100, source.fetch, 950, location=location, blocks=blocks)
+    assert blocks == {0, 1}
+    assert cache._fetch(0, 950) == DATA[:950] and source.asked == [(200, 950)]
+
+
+FULL = """
+    import logging
+    from fsspec import caching
+    from fsspec.tests.test_caching import DATA, fetch_globally
+    warned = []
+    handler = logging.Handler()
+    handler.emit = lambda record: warned.append(record.getMessage())
+    logging.getLogger("fsspec.caching").addHandler(handler)
+    """
+
+
+def test_mmap_what_cannot_be_written_is_handed_out_and_not_kept(tmp_path) -> None:
+    pytest.importorskip("resource")
+    run(
+        FULL
+        + f"""
+    import pickle, resource
+    location = {str(tmp_path / "sparse")!r}
+    cache = caching.MMapCache(100, fetch_globally, 1000, location=location)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (450, 450))
+    assert cache._fetch(0, 150) == DATA[:150]
+    for _ in range(2):
+        assert cache._fetch(130, 760) == DATA[130:760]
+        assert cache._fetch(900, 1000) == DATA[900:]
+    assert cache.blocks == {{0, 1}}, cache.blocks
+    assert len(warned) == 1 and location in warned[0], warned
+    assert pickle.loads(pickle.dumps(cache))._fetch(0, 1000) == DATA
+    """
+    )
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="a disk of its own needs unshare")
+@pytest.mark.parametrize("named", [True, False])
+def test_mmap_on_a_full_disk(tmp_path, named) -> None:
+    program = textwrap.dedent(
+        FULL
+        + f"""
+    import os, tempfile
+    tempfile.tempdir = {str(tmp_path)!r}
+    location = {str(tmp_path / "sparse")!r} if {named} else None
+    size, data = 2**20, os.urandom(2**20)
+    cache = caching.MMapCache(2**16, lambda start, end: data[start:end], size, location=location)
+    for start in range(0, size, 100_000):
+        assert cache._fetch(start, start + 100_000) == data[start : start + 100_000]
+    assert 0 < len(cache.blocks) < 8, cache.blocks
+    assert len(warned) == 1 and "No space" in warned[0], warned
+    assert cache._fetch(0, size) == data
+    """
+    )
+    mount = f"mount -t tmpfs -o size=256k tmpfs {tmp_path} 2>/dev/null || exit 77"
+    how = ["unshare", "-Urm", "sh", "-c", f'{mount}; exec "$0" -c "$1"', sys.executable, program]
+    done = subprocess.run(how, capture_output=True, text=True, timeout=60)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no disk of its own for a process here")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
 def test_mmap_short_answer_of_many(tmp_path) -> None:

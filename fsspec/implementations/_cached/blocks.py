@@ -14,14 +14,16 @@ from typing import Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
+from fsspec._plans import Plan, awaiting, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
-from fsspec.implementations._cached.files import BlockFile, local_copy
+from fsspec.implementations._cached import ranges
+from fsspec.implementations._cached.files import BlockFile, enter_blocks, local_copy
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.passing import awaited, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
-from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
+from fsspec.implementations.cache_metadata import TABLE, CacheMetadata, is_whole
 from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -62,7 +64,9 @@ class CachingFileSystem(ChainedFileSystem):
         of the files, "infer" to tell by their names: copies of whole files are
         decompressed.
     cache_storage_mode
-        the permissions of the folder.
+        the permissions of the folder, and of its table as far as others may read or write in
+        the folder. Without it a folder that is made is the owner's alone, as the table is;
+        that of a simplecache, which has no table, is made as others are.
 
     Raises
     ------
@@ -107,8 +111,9 @@ class CachingFileSystem(ChainedFileSystem):
         self.compression = compression
         self.cache_storage_mode = cache_storage_mode
         self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
-        self._folders = Folders(cache_storage, cache_storage_mode)
+        self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
         self._made_for = tuple(self._folders.paths)
+        self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
         self._local = filesystem("file")
         self.async_impl = self.fs.async_impl
@@ -116,7 +121,7 @@ class CachingFileSystem(ChainedFileSystem):
         self.root_marker = self.fs.root_marker
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore
         self._folders.make()
-        self._metadata = CacheMetadata(self._folders.paths)
+        self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
         self.load_cache()
 
     # what it is ----------------------------------------------------------------------
@@ -310,14 +315,16 @@ class CachingFileSystem(ChainedFileSystem):
 
     def _drop_copy(self, path: str) -> None:
         table = self._metadata
-        old = [path] if path in table.cached_files[-1] else []
+        old = [path]
         if has_magic(path):
             old += table.below(path[: path.rfind("/", 0, _first_magic(path)) + 1])
         else:
             old += table.below(path.rstrip("/") + "/")
         for name in old:
-            remove(os.path.join(self._folders.written, table.cached_files[-1][name]["fn"]))
-            table.drop(name)
+            fn = table.location(name)
+            if fn is not None:
+                remove(fn)
+                table.drop(name)
 
     def _out_of_date(self, path: str, fn: str) -> bool:
         """Whether a copy in a folder that is only read is older than a change made here."""
@@ -349,7 +356,15 @@ class CachingFileSystem(ChainedFileSystem):
         self._check_cache()
         found = self._usable(path) or (self._metadata.load() and self._usable(path))
         if not found:
-            return self._new_blocks(path, block_size, kwargs)
+            entry = self.fs.info(path)
+            uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
+            return self._begin_blocks(path, entry, uid, block_size, kwargs)
+        return self._open_found(path, found, kwargs, block_size)
+
+    def _open_found(
+        self, path: str, found: tuple[Any, str], kwargs: dict[str, Any], block_size: int | None = None
+    ) -> Any:
+        """Open a copy that is there, whole or in part."""
         detail, fn = found
         if detail["blocks"] is True:
             return local_copy(path, fn)
@@ -360,16 +375,24 @@ class CachingFileSystem(ChainedFileSystem):
             )
         return BlockFile(self, path, detail, fn, **kwargs)
 
-    def _usable(self, path: str) -> Any:
+    def _usable(self, path: str, uid: str | None = None) -> Any:
         """The entry and the local path of a whole copy, or of one that blocks can be added to."""
-        for detail, fn in self._metadata.lookup(path, self):
+        for detail, fn in self._metadata.lookup(path, self, uid):
             if detail["blocks"] is True or self._folders.is_written(fn):
-                if os.path.exists(fn) and not self._out_of_date(path, fn):
+                if is_whole(detail, fn) and not self._out_of_date(path, fn):
                     return detail, fn
         return None
 
-    def _new_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
-        entry = self.fs.info(path)
+    def _begin_blocks(
+        self, path: str, entry: dict[str, Any], uid: str, block_size: int | None, kwargs: dict[str, Any]
+    ) -> Any:
+        """Open a file of which nothing is kept yet.
+
+        Parameters
+        ----------
+        entry, uid
+            what the target says of it, and of its version.
+        """
         if entry.get("type") == "directory":
             raise IsADirectoryError(path)
         if entry.get("size") is None:
@@ -382,7 +405,7 @@ class CachingFileSystem(ChainedFileSystem):
             "fn": self.hash_name(path),
             "blocks": [],
             "time": time.time(),
-            "uid": digest(entry) if self._plain_ukey() else self.fs.ukey(path),
+            "uid": uid,
             "size": entry["size"],
             "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
@@ -393,6 +416,32 @@ class CachingFileSystem(ChainedFileSystem):
         if detail["blocks"] is True:  # another process was faster
             return local_copy(path, fn)
         return BlockFile(self, path, detail, fn, **kwargs)
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        """As `cat_file`, awaited: a file that is asked for as a whole, and not kept yet, is one request."""
+        path = self._strip_protocol(path)
+        if not self.async_impl:
+            return self.cat_file(path, start, end, **kwargs)
+        return await ranges.cat_file(self, path, start, end)
+
+    async def _cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        """As `cat_ranges`, awaited."""
+        firsts, lasts = bounds_of(paths, starts, ends)
+        size = getattr(self.fs, "batch_size", None) or awaiting.get_batch_size()
+        one = self._cat_file
+        return await awaiting.run_concurrently(
+            zip(paths, firsts, lasts), lambda part: one(*part), size, return_exceptions=on_error != "raise"
+        )
 
     def close_and_update(self, f: Any, close: Callable[[], Any]) -> None:
         """Enter the blocks of a file in the table as it is closed.
@@ -405,9 +454,31 @@ class CachingFileSystem(ChainedFileSystem):
         if f.closed:
             return
         try:
-            self._metadata.on_close_cached_file(f, f.path)
+            enter_blocks(self._metadata, f.path, f.cache)
         finally:
             close()
+
+    def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
+        """What tells the versions of paths on the target apart, or the exception that asking raised.
+
+        Parameters
+        ----------
+        entries
+            of the paths, where they are known already.
+        """
+        if self._plain_ukey():
+            if entries is None or None in entries:
+                entries = yield batch((call("info", p) for p in paths), return_exceptions=True)
+            return [e if isinstance(e, BaseException) else digest(e) for e in entries]
+        found: list[Any] = []
+        for path in paths:
+            try:
+                found.append(self.fs.ukey(path))
+            except NotImplementedError:  # on the loop that it would have to wait for
+                found.append(None)
+            except Exception as error:  # reported in its place, as if it was in a batch
+                found.append(error)
+        return found
 
     def _plain_ukey(self) -> bool:
         """Whether the target tells versions apart by entries alone."""
@@ -443,6 +514,27 @@ def _each(given: list[Any]) -> Iterator[str]:
             yield from _each(list(item))
         elif item is not None:
             yield stringify_path(item)
+
+
+def bounds_of(paths: list[str], starts: Any, ends: Any) -> tuple[list[Any], list[Any]]:
+    """Starts and ends for each of some paths, of lists, arrays or single values.
+
+    Raises
+    ------
+    TypeError
+        if the paths are no list.
+    ValueError
+        if there are not as many.
+    """
+    if not isinstance(paths, list):
+        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+    firsts = list(starts) if hasattr(starts, "__iter__") else [starts] * len(paths)
+    lasts = list(ends) if hasattr(ends, "__iter__") else [ends] * len(paths)
+    if not len(paths) == len(firsts) == len(lasts):
+        raise ValueError(
+            f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
+        )
+    return firsts, lasts
 
 
 def _first_magic(path: str) -> int:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import time
 from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec.caching import MMapCache
-from fsspec.implementations._cached.folders import remove
+from fsspec.implementations._cached.folders import finalize, remove
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
@@ -153,8 +153,64 @@ class LocalTempFile:
         return getattr(self.fh, name)
 
 
+class _Source:
+    """What the blocks of a file come from.
+
+    It does not know the file, so that one that is dropped goes at once.
+
+    Parameters
+    ----------
+    fs
+        the filesystem behind a cache.
+    path
+        the file there.
+    kwargs
+        for opening it.
+    """
+
+    def __init__(self, fs: Any, path: str, kwargs: dict[str, Any]) -> None:
+        self.fs = fs
+        self.path = path
+        self.by_ranges = fs.async_impl and not kwargs  # else of a file opened there, without a cache
+        self._kwargs = kwargs
+        self._opened: Any = None
+        self._opened_in = hooks.generation
+
+    def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
+        return self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+
+    def fetch(self, start: int, end: int) -> bytes:
+        if self.by_ranges:
+            return self.fs.cat_file(self.path, start=start, end=end)
+        if self._opened_in != hooks.generation:
+            self.close()
+        if self._opened is None:
+            self._opened = self.fs.open(self.path, "rb", cache_type="none", **self._kwargs)
+        fetch = getattr(self._opened, "_fetch_range", None)
+        if fetch is not None:
+            return fetch(start, end)
+        self._opened.seek(start)
+        return self._opened.read(end - start)
+
+    def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if self._opened_in != hooks.generation:
+            hooks.immortalize(opened)  # its connection is the parent's
+            self._opened_in = hooks.generation
+        elif opened is not None:
+            opened.close()
+
+
+ENTER_EVERY = 10.0
+"""Seconds after which blocks are entered in the table while a file is read: a process may be killed."""
+
+
 class BlockFile(AbstractBufferedFile):
     """A file whose blocks are kept in a sparse local file.
+
+    What was fetched is entered in the table of the cache as the file is closed or dropped,
+    as the interpreter ends, and meanwhile when some time has passed.
 
     Parameters
     ----------
@@ -174,62 +230,66 @@ class BlockFile(AbstractBufferedFile):
         super().__init__(
             fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
         )
-        self._target: Any = None
-        self._opened_in = self._generation
         blocks = set(detail["blocks"])
         self._known = len(blocks)
-        several = self._fetch_ranges if self._by_ranges() else None
-        self.cache = MMapCache(
-            self.blocksize, self._fetch_range, self.size, location, blocks, multi_fetcher=several
-        )
-
-    def _by_ranges(self) -> bool:
-        """Whether ranges are asked of the target directly; else of a file opened there, without a cache."""
-        return self.fs.async_impl and not self.kwargs
-
-    def _fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
-        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
-        return self.fs.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+        self._due = time.monotonic() + ENTER_EVERY
+        self._source = source = _Source(fs.fs, path, self.kwargs)
+        several = source.fetch_ranges if source.by_ranges else None
+        try:
+            self.cache = MMapCache(
+                self.blocksize, source.fetch, self.size, location, blocks, multi_fetcher=several
+            )
+        except BaseException:
+            self.closed = True  # there is nothing to close
+            raise
+        self._at_end = finalize(self, enter_blocks, fs._metadata, path, self.cache, self._known)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        if self._by_ranges():
-            return self.fs.fs.cat_file(self.path, start=start, end=end)
-        if self._target is not None and self._opened_in != hooks.generation:
-            hooks.immortalize(self._target)  # its connection is the parent's
-            self._target = None
-        if self._target is None:
-            self._target = self.fs.fs.open(self.path, "rb", cache_type="none", **self.kwargs)
-            self._opened_in = hooks.generation
-        fetch = getattr(self._target, "_fetch_range", None)
-        if fetch is not None:
-            return fetch(start, end)
-        self._target.seek(start)
-        return self._target.read(end - start)
+        return self._source.fetch(start, end)
 
     @property
     def name(self) -> str | None:
         """The sparse file."""
         return getattr(self.cache, "location", None)
 
+    def read(self, length: int | None = -1) -> bytes:
+        """Up to ``length`` bytes; see `AbstractBufferedFile.read`."""
+        out = super().read(length)
+        if len(self.cache.blocks) != self._known and time.monotonic() > self._due and self._is_mine():
+            self._known = len(self.cache.blocks)
+            enter_blocks(self.fs._metadata, self.path, self.cache)
+            self._due = time.monotonic() + ENTER_EVERY
+        return out
+
+    def _is_mine(self) -> bool:
+        return self._generation == hooks.generation
+
     def close(self) -> None:
         """Enter what was fetched in the table of the cache, and let go of the blocks."""
         if self.closed:
             return
         blocks = getattr(self.cache, "blocks", ())
-        mine = self._generation == hooks.generation and not sys.is_finalizing()  # then files cannot be opened
-        if mine and len(blocks) != self._known:
+        pending = self._at_end.detach()  # nothing to do where it has been done, as the interpreter ends
+        if pending and self._is_mine() and len(blocks) != self._known:
             self.fs.close_and_update(self, self._forget_copy)
         else:
             self._forget_copy()
 
     def _forget_copy(self) -> None:
-        target, self._target = self._target, None
         super().close()
-        if target is not None:
-            if self._opened_in == hooks.generation:
-                target.close()
-            else:
-                hooks.immortalize(target)
+        self._source.close()
+
+
+def enter_blocks(table: Any, path: str, cache: MMapCache, known: int = -1) -> None:
+    """Enter the blocks of a file in a table, unless there are as many as ``known``.
+
+    A table that cannot be written is no reason for an error to whoever only reads.
+    """
+    if len(cache.blocks) != known:
+        try:
+            table.enter_blocks(path, cache)
+        except OSError:
+            logger.debug("the blocks of %r cannot be entered in the table of the cache", path, exc_info=True)
 
 
 def local_copy(path: str, fn: str) -> Any:

@@ -16,6 +16,8 @@ import shutil
 import sys
 import tempfile
 import time
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -40,12 +42,15 @@ class Folders:
     given
         a path, several of them, or "TMP".
     mode
-        permissions of the one that is written.
+        permissions of the one that is written; None to leave them as they are.
+    private
+        a folder that is made, and was given no permissions, is the owner's alone.
     """
 
-    def __init__(self, given: Any, mode: int | None) -> None:
+    def __init__(self, given: Any, mode: int | None, private: bool = False) -> None:
         self.temporary = isinstance(given, str) and given == "TMP"
         self._mode = mode
+        self._private = private
         self._ready = False
         self.generation = hooks.generation
         if self.temporary:
@@ -67,10 +72,7 @@ class Folders:
 
     def _make_temporary(self) -> str:
         path = tempfile.mkdtemp(prefix="fsspec-cache-")
-        hooks.finalize(self, shutil.rmtree, path, ignore_errors=True)
-        util: Any = sys.modules.get("multiprocessing.util")
-        if util is not None:  # its processes end without what others run at exit
-            util.Finalize(None, shutil.rmtree, (path,), {"ignore_errors": True}, exitpriority=0)
+        finalize(self, shutil.rmtree, path, ignore_errors=True)
         return path
 
     def settle(self) -> str | None:
@@ -83,7 +85,9 @@ class Folders:
         """Have the folder that is written, with its permissions."""
         if self._ready and os.path.isdir(self.written):
             return
-        os.makedirs(self.written, exist_ok=True)
+        os.makedirs(os.path.dirname(os.path.abspath(self.written)), exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(self.written, 0o700 if self._private and self._mode is None else 0o777)
         if self._mode is not None:
             os.chmod(self.written, self._mode)
         self._ready = True
@@ -128,6 +132,18 @@ class Folders:
             if folder != self.written:
                 with suppress(OSError):  # there is something in it
                     os.rmdir(folder)
+
+
+def finalize(obj: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize:
+    """`hooks.finalize`, which is also run as a process of ``multiprocessing`` ends.
+
+    Those end without what others run at exit.
+    """
+    finalizer = hooks.finalize(obj, func, *args, **kwargs)
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(obj, finalizer, exitpriority=0)
+    return finalizer
 
 
 def remove(path: str) -> None:

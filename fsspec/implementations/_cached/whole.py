@@ -22,9 +22,10 @@ from fsspec._plans.bulk import _without_folders, _without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
-from fsspec.implementations._cached.blocks import FOR_READING, CachingFileSystem, digest
+from fsspec.implementations._cached.blocks import FOR_READING, CachingFileSystem, bounds_of
 from fsspec.implementations._cached.files import LocalTempFile, local_copy, start_of
 from fsspec.implementations._cached.folders import remove
+from fsspec.implementations.cache_metadata import is_whole
 from fsspec.utils import stringify_path
 
 T = TypeVar("T")
@@ -47,15 +48,13 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         """Where there may be a copy of a path that can be used."""
         self._check_cache()
         for detail, fn in self._metadata.lookup(path, self, uid):
-            if detail["blocks"] is True and not self._out_of_date(path, fn):
+            if detail["blocks"] is True and is_whole(detail, fn) and not self._out_of_date(path, fn):
                 yield fn
 
     def _enter(self, path: str, fn: str, uid: str | None) -> None:
         """A copy is in its place."""
-        self._metadata.update_file(
-            path,
-            {"original": path, "fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid},
-        )
+        detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
+        self._metadata.update_file(path, {**detail, "size": os.stat(fn).st_size})
 
     def _keep_written(self, path: str, part: str) -> str:
         """What was written to a path becomes its copy, of a version that is not known."""
@@ -68,21 +67,6 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         self._enter(path, fn, None)
         self.save_cache()
         return fn
-
-    def _uids(self, paths: list[str]) -> Plan:
-        """What the target says of each path, or the exception that asking raised."""
-        if self._plain_ukey():
-            entries = yield batch((call("info", p) for p in paths), return_exceptions=True)
-            return [e if isinstance(e, BaseException) else digest(e) for e in entries]
-        found: list[Any] = []
-        for path in paths:
-            try:
-                found.append(self.fs.ukey(path))
-            except NotImplementedError:  # on the loop that it would have to wait for
-                found.append(None)
-            except Exception as error:  # reported in its place, as if it was in a batch
-                found.append(error)
-        return found
 
     def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
         """Copy files, all at once; the local path of each, or what went wrong with it."""
@@ -205,7 +189,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         """Parts of files, each bytes or what went wrong with it; what is missing is copied at once."""
         uids: dict[str, Any] = {}
         if self.check_files:
-            there = [p for p in dict.fromkeys(paths) if any(p in t for t in self._metadata.cached_files)]
+            there = [p for p in dict.fromkeys(paths) if self._metadata.has(p)]
             uids = dict(zip(there, (yield from self._uids(there))))
         out: list[Any] = [None] * len(paths)
         missing: dict[str, list[int]] = {}
@@ -228,14 +212,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         return out
 
     def _ranges(self, paths: list[str], starts: Any, ends: Any, on_error: str) -> Plan:
-        if not isinstance(paths, list):
-            raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-        firsts = starts if isinstance(starts, list) else [starts] * len(paths)
-        lasts = ends if isinstance(ends, list) else [ends] * len(paths)
-        if not len(paths) == len(firsts) == len(lasts):
-            raise ValueError(
-                f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
-            )
+        firsts, lasts = bounds_of(paths, starts, ends)
         out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts)
         if on_error == "raise":
             _raise_first(out)

@@ -112,6 +112,103 @@ def test_names_that_lead_out_are_not_believed(folder, fn):
     assert set(table.cached_files[0]) == {"b"}
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks": ["0"]},
+        {"blocks": [-1]},
+        {"blocks": [10]},
+        {"blocks": [True]},
+        {"blocks": [1.0]},
+        {"blocks": False},
+        {"blocks": {"0": 1}},
+        {"size": "100"},
+        {"size": -100},
+        {"size": None},
+        {"blocksize": 0},
+        {"blocksize": "10"},
+        {"blocksize": 2.5},
+        {"time": "now"},
+        {"time": True},
+        {"fn": ["a"]},
+    ],
+    ids=repr,
+)
+def test_entries_that_make_no_sense_are_none(folder, wrong):
+    with open(os.path.join(folder, "cache"), "w") as f:
+        json.dump({"a": {**blocks("a", 1, 2), **wrong}, "b": blocks("b", 9)}, f)
+    table = CacheMetadata([folder])
+    table.load()
+    assert set(table.cached_files[0]) == {"b"}
+
+
+def test_a_table_too_deep_to_be_read_is_empty(folder):
+    with open(os.path.join(folder, "cache"), "w") as f:
+        f.write('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    table = CacheMetadata([folder])
+    table.load()
+    assert table.cached_files == [{}]
+
+
+def test_a_copy_that_became_shorter_is_none(folder):
+    table = CacheMetadata([folder])
+    table.reserve("a", blocks("a", 1), CFS)
+    found, fn = table.check_file("a", CFS)
+    os.truncate(fn, 99)
+    assert table.check_file("a", CFS) is False
+    assert table.reserve("a", blocks("a"), CFS)["blocks"] == [] and os.path.getsize(fn) == 100
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(None, 0o600), (0o700, 0o600), (0o755, 0o644), (0o770, 0o660), (0o2775, 0o664)]
+)
+def test_the_table_is_readable_by_whom_the_folder_is_for(folder, mode, expected):
+    table = CacheMetadata([folder], mode)
+    for name in "ab":
+        add(table, folder, name)
+        table.save()
+        assert os.stat(os.path.join(folder, "cache")).st_mode & 0o777 == expected
+
+
+SECRET = "https://amy:pa55@host/d/file.nc?X-Sig=s1gn&b"
+
+
+def test_no_secrets_of_urls_are_in_the_table(folder):
+    table = CacheMetadata([folder])
+    others = [SECRET.replace("pa55", "other"), SECRET.replace("s1gn", "other"), "https://host/d/file.nc"]
+    for number, url in enumerate([SECRET, *others]):
+        table.update_file(url, detail(str(number)))
+        with open(os.path.join(folder, str(number)), "wb"):
+            pass
+    table.save()
+    text = (table_file := open(os.path.join(folder, "cache"))).read()
+    table_file.close()
+    assert (
+        "pa55" not in text and "s1gn" not in text and "amy" not in text and "https://host/d/file.nc" in text
+    )
+    again = CacheMetadata([folder])
+    again.load()
+    for number, url in enumerate([SECRET, *others]):
+        assert again.check_file(url, CFS)[1] == os.path.join(folder, str(number)) and again.has(url)
+    assert again.check_file("https://host/d/file.nc?X-Sig=s1gn&b", CFS) is False
+    assert len(again.below("https://amy:pa55@host/d/")) == 4
+    assert again.pop_file(SECRET) == os.path.join(folder, "0") and not again.has(SECRET)
+
+
+def test_a_table_with_secrets_is_read_and_loses_them(folder):
+    with open(os.path.join(folder, "cache"), "w") as f:
+        json.dump({SECRET: {**detail("a"), "original": SECRET}}, f)
+    with open(os.path.join(folder, "a"), "w") as f:
+        f.write("x")
+    table = CacheMetadata([folder])
+    table.load()
+    assert table.check_file(SECRET, CFS)[1] == os.path.join(folder, "a")
+    add(table, folder, "b")
+    table.save()
+    assert "pa55" not in json.dumps(saved(folder)) and len(saved(folder)) == 2
+
+
 def test_only_the_last_folder_is_written(tmp_path):
     for name in ("read", "write"):
         (tmp_path / name).mkdir()

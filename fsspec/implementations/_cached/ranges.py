@@ -1,0 +1,165 @@
+"""Parts of files from a cache of blocks, for callers that await.
+
+Callers on one loop that want parts of one file at the same time share its `BlockFile` and
+what is being fetched: a block that is under way is waited for, not fetched again.  In a
+forked child, and on another loop, a file is opened anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import time
+from typing import Any
+
+from fsspec._files.open_file import get_compression
+from fsspec._fork import hooks
+from fsspec._plans import awaiting
+from fsspec.compression import compr
+from fsspec.implementations._cached.files import BlockFile, logger
+from fsspec.implementations._cached.folders import remove
+from fsspec.spec import AbstractBufferedFile
+
+SAVE_EVERY = 1.0
+"""Seconds between two savings of the table while files are being read."""
+
+
+async def cat_file(cfs: Any, path: str, start: int | None, end: int | None) -> bytes:
+    """The bytes of a file, or a part of them, from a `CachingFileSystem` over an awaitable one."""
+    codec = get_compression(path, cfs.compression)
+    if codec is not None:
+        raw = await _part(cfs, path, None, None)
+        return compr[codec](io.BytesIO(raw), mode="rb").read()[start:end]
+    return await _part(cfs, path, start, end)
+
+
+async def _part(cfs: Any, path: str, start: int | None, end: int | None) -> bytes:
+    shared = cfs._shared.get(path)
+    if shared is None or not shared.is_mine():
+        shared = cfs._shared[path] = SharedBlocks(cfs, path)
+    shared.users += 1
+    try:
+        return await shared.read(start, end)
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            if cfs._shared.get(path) is shared:
+                del cfs._shared[path]
+            shared.close()
+        if not cfs._shared or time.time() - cfs.last_cache > SAVE_EVERY:
+            cfs.save_cache()
+
+
+class SharedBlocks:
+    """A file in blocks that is read by several at a time, on one loop.
+
+    Parameters
+    ----------
+    cfs
+        the cache.
+    path
+        the file, on the filesystem behind it.
+    """
+
+    def __init__(self, cfs: Any, path: str) -> None:
+        self.cfs = cfs
+        self.path = path
+        self.users = 0
+        self._loop = asyncio.get_running_loop()
+        self._generation = hooks.generation
+        self._lock = asyncio.Lock()  # held while the file is opened
+        self._file: Any = None
+        self._under_way: dict[int, asyncio.Future[None]] = {}
+
+    def is_mine(self) -> bool:
+        """Whether it was made in this process, on this loop."""
+        return self._generation == hooks.generation and self._loop is asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """Enter the blocks that were fetched, and let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+    async def read(self, start: int | None, end: int | None) -> bytes:
+        """The bytes from ``start`` up to ``end``, which are as those of a slice."""
+        if self._file is None:
+            async with self._lock:
+                if self._file is None:
+                    self._file = await self._found()
+                if self._file is None and start is None and end is None:
+                    return await self._whole()
+                if self._file is None:
+                    entry = await self.cfs.fs._info(self.path)
+                    self._file = self.cfs._begin_blocks(self.path, entry, await self._uid(entry), None, {})
+        file = self._file
+        if not isinstance(file, BlockFile):  # a whole copy
+            return self.cfs._local.cat_file(file.name, start=start, end=end)
+        start, end, _ = slice(start, end).indices(file.size)
+        if start >= end:
+            return b""
+        if file.cache.refuses:  # the disk is full: then as if there was no cache
+            return await self.cfs.fs._cat_file(self.path, start=start, end=end)
+        await self._fetch(file.cache, start, end)
+        missing = file.cache.missing(start, end)
+        if missing:  # of others who fetched them and failed: it is for us to find out why
+            await self._ask(file.cache, missing)
+        return file.cache.kept(start, end)
+
+    async def _found(self) -> Any:
+        """The file with the blocks that are kept of it, if there are any."""
+        cfs = self.cfs
+        cfs._check_cache()
+        uid = await self._uid(None) if cfs.check_files and cfs._metadata.has(self.path) else None
+        found = cfs._usable(self.path, uid) or (cfs._metadata.load() and cfs._usable(self.path, uid))
+        return cfs._open_found(self.path, found, {}) if found else None
+
+    async def _uid(self, entry: dict[str, Any] | None) -> str:
+        uid = (await awaiting.drive(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
+        if isinstance(uid, BaseException):
+            raise uid
+        return uid
+
+    async def _whole(self) -> bytes:
+        """All of a file of which nothing is kept: one request."""
+        cfs = self.cfs
+        uid = await self._uid(None) if cfs.check_files else None
+        data = await cfs.fs._cat_file(self.path)
+        fn = os.path.join(cfs.storage[-1], cfs.hash_name(self.path))
+        part = cfs._folders.part(fn)
+        try:
+            with open(part, "xb") as f:
+                f.write(data)
+            os.replace(part, fn)
+        except OSError:
+            remove(part)
+            logger.warning("%r was read and cannot be kept", self.path, exc_info=True)
+        else:
+            detail = {"fn": cfs.hash_name(self.path), "blocks": True, "time": time.time(), "uid": uid}
+            size = {"size": len(data), "blocksize": AbstractBufferedFile.DEFAULT_BLOCK_SIZE}
+            cfs._metadata.update_file(self.path, {**detail, **size})
+        return data
+
+    async def _fetch(self, cache: Any, start: int, end: int) -> None:
+        """Fetch the blocks that are missing, and wait for those that somebody else is fetching."""
+        numbers = range(start // cache.blocksize, -(-end // cache.blocksize))
+        missing = [n for n in numbers if n not in cache.blocks]
+        others = {self._under_way[n] for n in missing if n in self._under_way}
+        mine = [n for n in missing if n not in self._under_way]
+        if mine:
+            done = self._loop.create_future()
+            self._under_way.update(dict.fromkeys(mine, done))
+            try:
+                await self._ask(cache, cache.ranges(mine))
+            finally:
+                for number in mine:
+                    del self._under_way[number]
+                done.set_result(None)
+        if others:
+            await asyncio.wait(others)
+
+    async def _ask(self, cache: Any, ranges: list[tuple[int, int]]) -> None:
+        starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
+        got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+        for (left, right), data in zip(ranges, got):
+            cache.store(left, right, data)
