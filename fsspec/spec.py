@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._fork.handles import Text, over
 from fsspec._fork.instances import _Cached, make_instance
+from fsspec._fork.known import is_ours
+from fsspec._fork.readers import adopt
 from fsspec._plans import bulk, drive, listing
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
@@ -503,6 +505,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         autocommit = kwargs.pop("autocommit", not self._intrans)
         kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
         file = self._open(path, mode=mode, **kwargs)
+        if not isinstance(file, AbstractBufferedFile) and not is_ours(type(file)):
+            adopt(file, mode)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
+from fsspec._fork.known import is_ours
+from fsspec._fork.readers import inherit
 from fsspec.caching import BaseCache, caches
 
 if TYPE_CHECKING:
@@ -179,7 +181,10 @@ class AbstractBufferedFile(io.IOBase):
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
-        self._generation = hooks.generation  # here, for not every subclass calls __init__
+        # here, for not every subclass calls __init__
+        self._generation = hooks.generation
+        if not is_ours(cls):
+            hooks.register(self)
         return self
 
     def __init__(
@@ -534,8 +539,13 @@ class AbstractBufferedFile(io.IOBase):
     # after a fork
 
     def _after_fork_in_child(self) -> None:
-        object.__setattr__(self, "__class__", inherited(type(self)))
-        self._closed = True
+        if is_ours(type(self)):  # registered where it is written
+            object.__setattr__(self, "__class__", inherited(type(self)))
+            self._closed = True
+            return
+        state = object.__getattribute__(self, "__dict__")
+        if state.get("_closed") is not True and "fs" in state:
+            inherit(self, state.get("mode"))
 
 
 def reopen(

@@ -94,19 +94,43 @@ def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
     return awaited
 
 
-_inherited: dict[type, type] = {}
+_inherited: dict[tuple[type, bool], type] = {}
 _texts: dict[type, type] = {}
 
 
-def inherited(cls: type) -> type:
-    """The class that files of ``cls`` have in a child if they were being written at the fork."""
+class _Quiet:
+    """A first base that keeps the ``__init_subclass__`` of others from running in a hook."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        pass
+
+
+def derived(cls: type, body: dict[str, Any]) -> type:
+    """A subclass of the same name that objects of ``cls`` can be given in a child; runs no code of others."""
+    for name in ("__module__", "__qualname__", "__doc__"):
+        body[name] = getattr(cls, name)
+    # the other base only where it is needed: not every class can be exchanged for one of two bases
+    noisy = hasattr(cls.__init_subclass__, "__func__")
+    return type(cls.__name__, (_Quiet, cls) if noisy else (cls,), body)
+
+
+def inherited(cls: type, closed: bool = False) -> type:
+    """The class that files of ``cls`` have in a child if they were being written at the fork.
+
+    Parameters
+    ----------
+    closed
+        such a file says that it is closed, whatever its own class would say.
+    """
     if "_inherited" in cls.__dict__:  # a child's child
         return cls
-    found = _inherited.get(cls)
+    found = _inherited.get((cls, closed))
     if found is None:
         members: dict[str, Any] = {"_inherited": True}
-        for name in ("__module__", "__qualname__", "__doc__"):
-            members[name] = getattr(cls, name)
+        if closed:
+            members["closed"] = property(lambda self: True)
         for name in ("write", "writelines", "flush", "commit", "_initiate_upload", "_upload_chunk"):
             members[name] = _refused(name)
         for name in ("close", "discard", "__exit__", "__aexit__", "__del__"):
@@ -115,7 +139,7 @@ def inherited(cls: type) -> type:
             code = getattr(getattr(cls, name, None), "__code__", None)
             if code is not None and code.co_flags & 0x80:  # a coroutine function
                 members[name] = _awaited(member)
-        found = _inherited[cls] = type(cls.__name__, (cls,), members)
+        found = _inherited[cls, closed] = derived(cls, members)
     return found
 
 

@@ -25,7 +25,7 @@ import weakref
 from typing import Any
 
 from fsspec import config
-from fsspec._fork import hooks
+from fsspec._fork import hooks, known
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
 
@@ -118,6 +118,8 @@ def _digest(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 
 def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if cls.__dict__.get("_fork_introduced") is None:
+        known.introduce(cls)
     obj = type.__call__(cls, *args, **kwargs)
     obj._fs_token_ = token
     obj.storage_args = args
@@ -141,7 +143,8 @@ _ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
     " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"
     " _pid"
-    " mirror_sync_methods _fork_sensitive _after_fork_in_child _revive cachable blocksize".split()
+    " mirror_sync_methods _fork_sensitive _fork_introduced _after_fork_in_child _revive"
+    " cachable blocksize".split()
 )
 """What can be asked of an inherited instance without using it."""
 

@@ -1,0 +1,204 @@
+"""What is known of other packages' classes and modules: which of their state survives a fork.
+
+One table, as data.  Each entry stands under ``"module:Class"`` and holds for the subclasses too,
+or under ``"module"`` for state that lies in a module.  A package that wants to tell of itself
+brings an entry point of the group ``fsspec.fork`` that leads to such a table, or calls
+`learn`; what it says there goes before what ships here.
+
+A class of this tree needs no entry: it has ``_fork_sensitive``, ``_fork_keeps`` and
+``_after_fork_in_child`` of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from fsspec._fork import hooks
+from fsspec.exceptions import ForkError
+
+ENTRY_POINTS = "fsspec.fork"
+
+
+class Facts(NamedTuple):
+    """What is known of a class, or of a module.
+
+    Attributes
+    ----------
+    holds
+        instances of this blocking filesystem hold connections: they are made anew in a child
+    keeps
+        names of attributes that are still true in a child once the instance was made anew
+    renews
+        attributes (or globals, of a module) that a child replaces: by name the import path of
+        what is called to make the new value, or "" for None
+    arguments
+        of an open file: the attributes that its class is called with to open the same file again
+    position
+        of an open file: the attribute, by a path with dots, that holds the position
+    starts
+        names of methods that start a library in C, by the name of the library, which cannot
+        start in a child once it has run in the parent; there they raise `ForkError`
+    """
+
+    holds: bool = False
+    keeps: tuple[str, ...] = ()
+    renews: Mapping[str, str] = {}
+    arguments: tuple[str, ...] = ()
+    position: str = ""
+    starts: Mapping[str, str] = {}
+
+
+NOTHING = Facts()
+
+SHIPPED: dict[str, Facts] = {
+    # The kind of each bucket is asked by gRPC, which cannot run in a child of a process where it ran.
+    "gcsfs.extended_gcsfs:ExtendedGcsFileSystem": Facts(
+        keeps=("_storage_layout_cache",),
+        starts={"_get_control_plane_client": "gRPC", "_get_grpc_client": "gRPC"},
+    ),
+    # The thread that closes what is collected unclosed is not in the child.
+    "gcsfs.core": Facts(renews={"_deferred_close_queue": "", "_deferred_close_lock": "threading:Lock"}),
+    # Not an AbstractBufferedFile: the position and the channel are asyncssh's.
+    "sshfs.file:SSHFile": Facts(arguments=("fs", "path", "mode"), position="_file._offset"),
+    "huggingface_hub.hf_file_system:HfFileSystemStreamFile": Facts(
+        renews={
+            "response": "",
+            "_stream_iterator": "",
+            "_stream_buffer": "builtins:bytearray",
+            "_exit_stack": "contextlib:ExitStack",
+        }
+    ),
+    # Blocking classes with a pool of connections.
+    "webdav4.fsspec:WebdavFileSystem": Facts(holds=True),
+    "webdav4.fsspec:WebdavFile": Facts(arguments=("fs", "path", "mode"), position="loc"),
+    "ocifs.core:OCIFileSystem": Facts(holds=True),
+    "ossfs.core:OSSFileSystem": Facts(holds=True),
+    "dropboxdrivefs.core:DropboxDriveFileSystem": Facts(holds=True),
+    "gdrivefs.core:GoogleDriveFileSystem": Facts(holds=True),
+}
+
+_told: dict[str, Facts] = {}
+_asked_packages = False
+
+
+def learn(name: str, facts: Facts) -> None:
+    """Add an entry, which replaces what was known under ``name``.
+
+    Parameters
+    ----------
+    name
+        ``"module:Class"``, or ``"module"`` for globals that a child replaces.
+    """
+    _told[name] = facts
+
+
+def _ask_packages() -> None:
+    """Read the tables of installed packages, once, when a class of theirs is first met."""
+    global _asked_packages
+    if _asked_packages:
+        return
+    _asked_packages = True
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            table = point.load()
+        except Exception as error:  # one package that is broken must not take the others with it
+            import warnings
+
+            warnings.warn(f"entry point {point.value!r} of {ENTRY_POINTS}: {error!r}", stacklevel=2)
+            continue
+        for name, facts in table.items():
+            _told.setdefault(name, facts if isinstance(facts, Facts) else Facts(**facts))
+
+
+def _entry(name: str) -> Facts | None:
+    return _told.get(name) or SHIPPED.get(name)
+
+
+def of(cls: type) -> Facts:
+    """What is known of a class, or of the first of its bases that is known; `NOTHING` otherwise."""
+    for base in cls.__mro__:
+        found = _entry(f"{base.__module__}:{base.__qualname__}")
+        if found is not None:
+            return found
+    return NOTHING
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class is this package's own."""
+    return cls.__module__.partition(".")[0] == "fsspec"
+
+
+# filesystems ----------------------------------------------------------------------
+def introduce(cls: Any) -> None:
+    """Let the class of a filesystem have what is known of it; before its first instance."""
+    cls._fork_introduced = True
+    if is_ours(cls):
+        return
+    facts = of(cls)
+    if facts is NOTHING:
+        _ask_packages()
+        facts = of(cls)
+    if facts.holds:
+        cls._fork_sensitive = True
+    if facts.keeps:
+        cls._fork_keeps = (*dict.fromkeys((*cls._fork_keeps, *facts.keeps)),)
+    for name, library in facts.starts.items():
+        for base in cls.__mro__:
+            method = base.__dict__.get(name)
+            if method is not None and not hasattr(method, "_fork_starts"):
+                setattr(base, name, _starting(method, library))
+
+
+_running_in: dict[str, int] = {}  # the generation of processes in which a library was first started
+
+
+def _starting(method: Callable[..., Any], library: str) -> Callable[..., Any]:
+    """An awaitable method that starts a library; in children of the process where it ran it refuses."""
+
+    @wraps(method)
+    async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
+        hooks.check()
+        generation = _running_in.setdefault(library, hooks.generation)
+        if generation != hooks.generation:
+            raise ForkError(
+                f"{library}, which {type(self).__name__} needs here,",
+                hooks.owner_pid(generation),
+                advice=f"{library} cannot run in a process forked from one in which it ran: {_WITHOUT}",
+            )
+        return await method(self, *args, **kwargs)
+
+    start._fork_starts = library  # type: ignore[attr-defined]
+    return start
+
+
+_WITHOUT = "ask for the same bucket before the fork, start workers by spawn, or see the fork guide"
+
+
+# modules --------------------------------------------------------------------------
+def made(path: str) -> Any:
+    """A new value, from the import path of what makes it; None for an empty path."""
+    if not path:
+        return None
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)()
+
+
+def _in_child() -> None:
+    for name, facts in {**SHIPPED, **_told}.items():
+        module = sys.modules.get(name) if facts.renews else None
+        if module is None:
+            continue
+        state = vars(module)
+        for attribute, path in facts.renews.items():
+            if attribute in state:
+                hooks.immortalize(state[attribute])
+                state[attribute] = made(path)
+
+
+hooks.at_fork(child=_in_child)

@@ -1,0 +1,329 @@
+"""Open files of other packages, in a child of the process that opened them.
+
+A file that is read through a cache of `fsspec.caching` and through its filesystem needs
+nothing: it goes on with the filesystem, once that is revived.  Others hold more than that: the
+event loop of the parent, a channel, a response.  In a child these get a *stale* class,
+as instances do.  The first use opens them again, at their position:
+
+* by what `fsspec._fork.known` says of the class;
+* else by the ``__setstate__`` of their class, or by its ``__reduce__``, as pickling would.
+
+Where none of these is there, or nothing allows it (see `fsspec._fork.instances`), the use raises
+`ForkError`.  Closing or collecting such a file only lets go of the child's copy.
+
+Files are seen without their cooperation: an `AbstractBufferedFile` as it is created, whether or not
+its class calls ``super().__init__``; any other when ``open`` of its filesystem returns it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import types
+import weakref
+from contextlib import suppress
+from typing import Any
+
+from fsspec._fork import hooks, instances, known
+from fsspec._fork.handles import derived, inherited
+from fsspec.exceptions import ForkError
+
+_ANEW = "Open the file anew in this process"
+_LOOKED_AT = 400  # objects below a file of unknown make that are searched for connections
+
+_FREE = frozenset("mode path name fs full_name kwargs _generation _closed".split())
+"""What can be asked of a stale file without using it."""
+
+_LETTING_GO = frozenset(("close", "discard"))
+
+_busy: dict[int, int] = {}  # id of a file being opened again: the thread that does it
+_lock = threading.RLock()
+_stale: dict[type, type] = {}
+
+
+class _Stale:
+    """Attribute access of an inherited file until it is first used."""
+
+    _real_file_class: Any
+
+    def __getattribute__(self, name: str) -> Any:
+        real = object.__getattribute__(self, "_real_file_class")
+        if name == "__class__":
+            return real
+        if name in _FREE or (name.startswith("__") and name.endswith("__")) or _passes(self):
+            return real.__getattribute__(self, name)
+        if name == "closed":
+            return bool(object.__getattribute__(self, "__dict__").get("_closed", False))
+        if name in _LETTING_GO:
+            return _letting_go(self)
+        use(self)
+        return getattr(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def __iter__(self) -> Any:
+        use(self)
+        return iter(self)
+
+    def __next__(self) -> Any:
+        use(self)
+        return next(self)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        let_go(self)
+
+    def __del__(self) -> None:
+        """Nothing: what it holds is the parent's."""
+
+    def __repr__(self) -> str:
+        return _named(self)
+
+
+def _passes(file: Any) -> bool:
+    """Whether the caller takes part in opening it again: that thread, or a loop it waits for."""
+    owner = _busy.get(id(file))
+    if owner is None:
+        return False
+    if owner == threading.get_ident():
+        return True
+    running = sys.modules.get("asyncio.events")
+    return running is not None and running._get_running_loop() is not None
+
+
+def _named(file: Any) -> str:
+    real = object.__getattribute__(file, "_real_file_class")
+    path = object.__getattribute__(file, "__dict__").get("path")
+    return f"open file {path!r} ({real.__name__})" if path else f"open file ({real.__qualname__})"
+
+
+def let_go(file: Any) -> None:
+    """Close a stale file: the parent's goes on."""
+    file.__class__ = inherited(object.__getattribute__(file, "_real_file_class"), closed=True)
+
+
+def _letting_go(file: Any) -> Any:
+    real = object.__getattribute__(file, "_real_file_class")
+    if _is_coroutine_function(getattr(real, "close", None)):
+
+        async def awaited() -> None:
+            let_go(file)
+
+        return awaited
+    return lambda: let_go(file)
+
+
+def _is_coroutine_function(method: Any) -> bool:
+    return bool(getattr(getattr(method, "__code__", None), "co_flags", 0) & 0x80)
+
+
+def _stale_class(cls: type) -> type:
+    found = _stale.get(cls)
+    if found is None:
+        members = {name: member for name, member in vars(_Stale).items() if callable(member)}
+        found = _stale[cls] = derived(cls, {**members, "_real_file_class": cls})
+    return found
+
+
+def is_stale(file: Any) -> bool:
+    """Whether a file was inherited, holds what is the parent's, and was not used since."""
+    return "_real_file_class" in type(file).__dict__
+
+
+# using ----------------------------------------------------------------------------
+def use(file: Any) -> None:
+    """Open an inherited file again, in place and at its position.
+
+    Raises
+    ------
+    ForkError
+        nothing allows it, or nothing is known by which it could be opened again.
+    """
+    with _lock:
+        if not is_stale(file):
+            return  # by another thread meanwhile
+        real = object.__getattribute__(file, "_real_file_class")
+        state = object.__getattribute__(file, "__dict__")
+        before = dict(state)
+        owner = hooks.owner_pid(before.get("_generation", hooks.generation - 1))
+        if not _allowed(before):
+            raise ForkError(_named(file), owner)
+        _busy[id(file)] = threading.get_ident()
+        try:
+            if not _again(file, real, state, before):
+                raise ForkError(_named(file), owner, advice=_ANEW)
+            state["_generation"] = hooks.generation
+            file.__class__ = real
+        except BaseException:
+            state.clear()
+            state.update(before)
+            raise
+        finally:
+            del _busy[id(file)]
+
+
+def _allowed(state: dict[str, Any]) -> bool:
+    fs = state.get("fs")
+    if instances._allowed():
+        return True  # else only where its filesystem was made usable by itself
+    cls: Any = type(fs)
+    return isinstance(cls, instances._Cached) and cls._fork_sensitive and not instances.is_stale(fs)
+
+
+def _again(file: Any, real: Any, state: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Give the file what it needs in this process; False where nobody knows how."""
+    facts = known.of(real)
+    if facts.renews:
+        state.update((name, known.made(path)) for name, path in facts.renews.items())
+        return True
+    position = _position(before, facts.position or "loc")
+    if facts.arguments:
+        state.clear()
+        real.__init__(file, *(before[name] for name in facts.arguments), **before.get("kwargs", {}))
+    elif _own(real, "__setstate__"):
+        real.__setstate__(file, real.__getstate__(file))
+        return True  # with its position and what it has read
+    elif "loc" in before and (_own(real, "__reduce__") or _own(real, "__reduce_ex__") or _buffered(real)):
+        make, arguments = file.__reduce_ex__(2)[:2]
+        again = make(*arguments)
+        if type(again) is not real:
+            return False
+        hooks.immortalize(again)  # its end would close what the file goes on with
+        state.clear()
+        state.update(vars(again))
+    else:
+        return False
+    if position:
+        real.seek(file, position)
+    return True
+
+
+def _position(state: dict[str, Any], path: str) -> int:
+    first, *rest = path.split(".")
+    found = state.get(first)
+    for name in rest:
+        found = getattr(found, name, None)
+    return found if isinstance(found, int) else 0
+
+
+def _base(name: str) -> Any:
+    """The method of that name which every buffered file has."""
+    buffered = sys.modules.get("fsspec._files.buffered")
+    return getattr(getattr(buffered, "AbstractBufferedFile", object), name, None)
+
+
+def _own(cls: type, name: str) -> bool:
+    """Whether a class has a method of its own, not that of every file."""
+    found = getattr(cls, name, None)
+    return found not in (None, getattr(object, name, None), getattr(io.IOBase, name, None), _base(name))
+
+
+def _buffered(cls: type) -> bool:
+    buffered = sys.modules.get("fsspec._files.buffered")
+    return buffered is not None and issubclass(cls, buffered.AbstractBufferedFile)
+
+
+# which ----------------------------------------------------------------------------
+_adopted: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+
+def adopt(file: Any, mode: str) -> None:
+    """Remember a file of another package that is no `AbstractBufferedFile`."""
+    key = id(file)
+
+    def forget(ref: Any, key: int = key, adopted: Any = _adopted) -> None:
+        if key in adopted and adopted[key][0] is ref:
+            del adopted[key]
+
+    with suppress(TypeError):  # of a make to which there are no weak references
+        _adopted[key] = weakref.ref(file, forget), mode
+
+
+def is_read(mode: Any) -> bool:
+    """Whether a mode is one of files that are only read."""
+    return isinstance(mode, str) and "r" in mode and "+" not in mode
+
+
+def inherit(file: Any, mode: Any) -> None:
+    """What becomes of a file of another package in a child; called by hooks, runs nothing of others."""
+    cls = type(file)
+    if is_stale(file) or "_inherited" in cls.__dict__:
+        return
+    try:
+        state = object.__getattribute__(file, "__dict__")
+    except AttributeError:
+        return  # all slots, or written in C: nothing can be done for it
+    if is_read(mode) and not _holds(cls, state):
+        return
+    hooks.immortalize(dict(state))
+    state.setdefault("_generation", hooks.generation - 1)
+    swapped = _stale_class(cls) if is_read(mode) else inherited(cls, closed=True)
+    with suppress(TypeError):  # a class written in C
+        object.__setattr__(file, "__class__", swapped)
+
+
+def _holds(cls: type, state: dict[str, Any]) -> bool:
+    """Whether a file that is read holds more than a cache and its filesystem."""
+    facts = known.of(cls)
+    if facts.renews or facts.arguments:
+        return True
+    events = sys.modules.get("asyncio.events")
+    if events is not None and any(isinstance(v, events.AbstractEventLoop) for v in state.values()):
+        return True
+    return not _reads_by_cache(cls) and _reaches_connection(state)
+
+
+def _reads_by_cache(cls: type) -> bool:
+    return _buffered(cls) and getattr(cls, "read", None) is _base("read")
+
+
+_ASIDE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, str, bytes, int, float)
+
+
+def _reaches_connection(state: dict[str, Any]) -> bool:
+    """Whether a socket or an event loop lies below what a file holds, its filesystem apart."""
+    import gc
+
+    kinds = (("socket", "socket"), ("asyncio.events", "AbstractEventLoop"))
+    wanted = tuple(vars(sys.modules[module])[name] for module, name in kinds if module in sys.modules)
+    below, seen = list(state.values()), set[int]()
+    while below and len(seen) < _LOOKED_AT:
+        one = below.pop(0)
+        if id(one) in seen or isinstance(one, _ASIDE) or isinstance(type(one), instances._Cached):
+            continue
+        if isinstance(one, wanted):
+            return True
+        seen.add(id(one))
+        below += gc.get_referents(one)
+    return False
+
+
+def _in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+    _busy.clear()
+    for ref, mode in list(_adopted.values()):
+        file = ref()
+        if file is not None:
+            inherit(file, mode)
+    _detach_finalizers()
+
+
+def _detach_finalizers() -> None:
+    """What `weakref.finalize` would run for inherited objects is the parent's to run."""
+    registry = getattr(weakref.finalize, "_registry", None)
+    if not registry:
+        return
+    mine = {id(obj) for obj in hooks.registered()}
+    mine.update(_adopted)
+    for finalizer, info in list(registry.items()):
+        if id(info.weakref()) in mine:
+            hooks.immortalize(info)
+            registry.pop(finalizer, None)
+
+
+hooks.at_fork(child=_in_child)

@@ -1,0 +1,155 @@
+"""The table of what is known of other packages' classes and modules."""
+
+import os
+import sys
+
+import pytest
+
+from fsspec._fork import known
+from fsspec.spec import AbstractFileSystem
+from fsspec.tests.programs import run
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+
+def test_entries_hold_for_subclasses_and_name_one_class():
+    class Base:
+        pass
+
+    class Derived(Base):
+        pass
+
+    known.learn(f"{__name__}:{Base.__qualname__}", known.Facts(keeps=("a",)))
+    assert known.of(Derived).keeps == ("a",)
+    known.learn(f"{__name__}:{Derived.__qualname__}", known.Facts(holds=True))
+    assert known.of(Derived) == known.Facts(holds=True)
+    assert known.of(AbstractFileSystem) is known.NOTHING
+
+
+def test_what_ships_makes_values_that_exist():
+    """Those of the standard library, which every child can make."""
+    for facts in known.SHIPPED.values():
+        for path in facts.renews.values():
+            known.made(path)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with a backend, and a table that its entry point leads to."""
+    (tmp_path / "theirs.py").write_text(
+        """
+import socket, threading
+from fsspec.spec import AbstractFileSystem
+
+_lock = threading.Lock()
+
+class FS(AbstractFileSystem):
+    protocol = "theirs"
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.made, self.catalogue = socket.socketpair(), {}
+
+    def ls(self, path, detail=True, **kwargs):
+        return [self.made[0].fileno()]
+"""
+    )
+    (tmp_path / "theirs_table.py").write_text(
+        """
+table = {
+    "theirs:FS": {"holds": True, "keeps": ("catalogue",)},
+    "theirs": {"renews": {"_lock": "threading:Lock"}},
+}
+"""
+    )
+    information = tmp_path / "theirs-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[fsspec.fork]\ntheirs = theirs_table:table\nbroken = theirs_nothing:table\n"
+    )
+    return os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+
+
+@forks
+def test_a_package_tells_of_itself_by_an_entry_point(package):
+    run(
+        """
+import warnings
+from fsspec._fork.child import by_fork
+from fsspec.exceptions import ForkError
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import theirs
+    fs = theirs.FS()
+assert "theirs_nothing" in str(caught[0].message) and len(caught) == 1, caught
+fs.catalogue["a"] = 1
+mine = fs.made
+held = theirs._lock
+held.acquire()
+def used():
+    assert theirs._lock.acquire(timeout=1)
+    assert fs.catalogue == {"a": 1}
+    assert fs.made[0] is not mine[0]
+    for sock in fs.made: sock.close()
+problem = by_fork(used).problem()
+assert not problem, problem
+assert fs.made is mine and theirs._lock is held
+for sock in mine: sock.close()
+        """,
+        PYTHONPATH=package,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+@forks
+def test_a_library_in_c_that_ran_in_the_parent_does_not_start_in_a_child():
+    run(
+        """
+import os
+from fsspec import asyn
+from fsspec._fork.child import by_fork
+from fsspec._fork.known import Facts, learn
+from fsspec.exceptions import ForkError
+
+class FS(asyn.AsyncFileSystem):
+    protocol = "toy"
+    cachable = False
+    started = 0
+
+    async def _start(self):
+        self.started += 1
+        return self.started
+
+    async def _cat_file(self, path, start=None, end=None, **kwargs):
+        return await self._start()
+
+learn("__main__:FS", Facts(starts={"_start": "libfast"}))
+fs = FS()
+
+def starts():
+    assert fs.cat_file("a") == 1
+    assert FS().cat_file("a") == 1
+
+def refused(inner=True):
+    for one in (fs, FS()):
+        try:
+            one.cat_file("a")
+        except ForkError as error:
+            assert "libfast" in str(error) and str(first) in str(error), error
+        else:
+            raise AssertionError("not refused")
+    if inner:
+        problem = by_fork(lambda: refused(False)).problem()
+        assert not problem, problem
+
+first = os.getpid()
+problem = by_fork(starts).problem()
+assert not problem, problem
+assert fs.cat_file("a") == 1
+problem = by_fork(refused).problem()
+assert not problem, problem
+assert fs.cat_file("a") == 2
+        """,
+        FSSPEC_FORK_RESET="1",
+    )
