@@ -170,8 +170,9 @@ def _allowed(state: dict[str, Any]) -> bool:
     fs = state.get("fs")
     if instances._allowed():
         return True  # else only where its filesystem was made usable by itself
-    cls: Any = type(fs)
-    return isinstance(cls, instances._Cached) and cls._fork_sensitive and not instances.is_stale(fs)
+    if not isinstance(type(fs), instances._Cached):
+        return False
+    return bool(fs._fork_sensitive) and not instances.is_stale(fs)
 
 
 def _again(file: Any, real: Any, state: dict[str, Any], before: dict[str, Any]) -> bool:
