@@ -130,6 +130,8 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
     obj.storage_options = kwargs
     if cls._fork_sensitive:
         hooks.register(obj)
+        if hooks.generation and cls._fork_keeps:
+            known.carry_over(obj)
     return obj
 
 

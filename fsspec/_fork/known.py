@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import wraps
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -31,7 +32,8 @@ class Facts(NamedTuple):
     holds
         instances of this blocking filesystem hold connections: they are made anew in a child
     keeps
-        names of attributes that are still true in a child once the instance was made anew
+        names of attributes that are still true in a child once the instance was made anew; an
+        instance that the child makes with the same arguments begins with copies of them
     renews
         attributes (or globals, of a module) that a child replaces: by name the import path of
         what is called to make the new value, or "" for None
@@ -153,6 +155,19 @@ def introduce(cls: Any) -> None:
             method = base.__dict__.get(name)
             if method is not None and not hasattr(method, "_fork_starts"):
                 setattr(base, name, _starting(method, library))
+
+
+def carry_over(fs: Any) -> None:
+    """Give an instance made in a child what an inherited one with the same arguments knows."""
+    names = of(type(fs)).keeps
+    if not names:
+        return
+    state, token = object.__getattribute__(fs, "__dict__"), fs._fs_token_
+    for other in hooks.registered():
+        known = object.__getattribute__(other, "__dict__")
+        if other is not fs and known.get("_fs_token_") == token:
+            state.update((name, copy(known[name])) for name in names if name in known)
+            return
 
 
 _running_in: dict[str, int] = {}  # the generation of processes in which a library was first started

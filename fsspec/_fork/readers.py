@@ -167,7 +167,7 @@ def use(file: Any) -> None:
 
 
 def _allowed(state: dict[str, Any]) -> bool:
-    fs = state.get("fs")
+    fs: Any = state.get("fs")
     if instances._allowed():
         return True  # else only where its filesystem was made usable by itself
     if not isinstance(type(fs), instances._Cached):
