@@ -1,4 +1,4 @@
-"""Google's storage on the loopback interface, as gcsfs asks for it: JSON over HTTP, and gRPC on the same port.
+"""Google's storage on the loopback interface, as gcsfs asks for it: JSON by HTTP and gRPC, on one port.
 
 The first is `gcp-storage-emulator`; the other is a server of ``google.storage.control.v2`` that
 knows one request, the kind of a bucket.  gcsfs speaks TLS where it speaks gRPC, and to the

@@ -1,4 +1,4 @@
-"""An SSH server for sshfs, made of asyncssh's, in a process of its own which ends with the one that started it."""
+"""An SSH server for sshfs, made of asyncssh's, in a process that ends with the one that started it."""
 
 from __future__ import annotations
 
