@@ -15,7 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AccessRefusedError", "BlocksizeMismatchError", "FSTimeoutError", "ForkError"]
+__all__ = ["AccessRefusedError", "BlocksizeMismatchError", "FSTimeoutError", "FileChangedError", "ForkError"]
 
 
 class AccessRefusedError(PermissionError):
@@ -29,6 +29,32 @@ class AccessRefusedError(PermissionError):
 
 class BlocksizeMismatchError(ValueError):
     """A cached file was made with another block size than the one now asked for."""
+
+
+class FileChangedError(OSError):
+    """A file changed while it was read, so that its parts do not belong together.
+
+    Parameters
+    ----------
+    path
+        the file
+    before, after
+        the versions that were seen, in words: tags, times and sizes
+
+    Attributes
+    ----------
+    path, before, after
+        as above
+    """
+
+    def __init__(self, path: str, before: str, after: str) -> None:
+        self.path = path
+        self.before = before
+        self.after = after
+        super().__init__(f"{path} changed while it was read, from {before} to {after}: open it again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.before, self.after)
 
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):

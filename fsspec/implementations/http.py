@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
-from functools import wraps
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,7 @@ from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.ahead import FIRST
+from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.parsing import (
     described,
@@ -42,6 +43,7 @@ from fsspec.implementations._http.parsing import (
     range_value,
     ranged,
     redact_url,
+    with_headers,
 )
 from fsspec.implementations._http.plans import glob
 from fsspec.implementations._http.requests import (
@@ -50,14 +52,21 @@ from fsspec.implementations._http.requests import (
     HTTPPermissionError,
     HTTPStatusError,
     IncompleteResponse,
+    InvalidURLError,
+    UnreachableError,
     _file_info,
     _file_size,
+    check_is_whole,
     get_range,
     logger,
+    placed,
     raise_for_status,
     read_body,
-    read_part,
+    read_placed,
+    read_whole,
 )
+from fsspec.implementations._http.retrying import Retries
+from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike, tokenize
 
@@ -95,6 +104,9 @@ async def get_client(**kwargs: Any) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(**kwargs)
 
 
+_get_client = get_client  # the parameter of `HTTPFileSystem` has the same name
+
+
 @wraps(_file_size)
 def file_size(
     url: Any, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
@@ -126,6 +138,14 @@ class HTTPFileSystem(AsyncFileSystem):
         awaitable that gives the `aiohttp.ClientSession`; the instance closes it.
     encoded
         URLs are percent-encoded already and are sent as they are.
+    retries
+        how often a request that reads (GET, HEAD) or PUTs is made again after a broken or refused
+        connection, a body that ended early, a timeout or one of ``retry_statuses``.
+    retry_wait
+        seconds before the second attempt, doubled before each one after that; a ``Retry-After``
+        of the server counts instead where it is longer, up to two minutes.
+    retry_statuses
+        by default 408, 429, 500, 502, 503 and 504.
     **storage_options
         for each request (``headers``, ``auth``, ``ssl``, ``proxy``, ``timeout`` ...),
         besides those of every filesystem.
@@ -147,6 +167,9 @@ class HTTPFileSystem(AsyncFileSystem):
         client_kwargs: dict[str, Any] | None = None,
         get_client: Callable[..., Awaitable[aiohttp.ClientSession]] = get_client,
         encoded: bool = False,
+        retries: int = 0,
+        retry_wait: float = 1.0,
+        retry_statuses: Iterable[int] | None = None,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
@@ -155,6 +178,12 @@ class HTTPFileSystem(AsyncFileSystem):
         self.cache_type, self.cache_options = cache_type, cache_options
         self.client_kwargs = client_kwargs or {}
         self.get_client = get_client
+        repeat = Retries.given(retries, retry_wait, retry_statuses)
+        # credentials of a session of our making go with the requests, so that no other host gets them
+        if get_client is _get_client:
+            self._sender, self._session_options = Sender.of(self.client_kwargs, repeat)
+        else:
+            self._sender, self._session_options = Sender(retries=repeat), self.client_kwargs
         self.encoded = encoded
         self.use_listings_cache = storage_options.get("use_listings_cache", False)
         self.kwargs = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
@@ -175,7 +204,7 @@ class HTTPFileSystem(AsyncFileSystem):
         session, on = self._session, self._session_loop
         if session is not None and not session.closed and (on is None or not on.is_closed()):
             return session
-        made = await self.get_client(loop=self.loop, **self.client_kwargs)
+        made = await self.get_client(loop=self.loop, **self._session_options)
         if self._session is not session:  # another task was faster
             await made.close()
             return await self.set_session()
@@ -230,6 +259,11 @@ class HTTPFileSystem(AsyncFileSystem):
 
     # -- reading ---------------------------------------------------------------
 
+    async def _request(self, url: str, options: dict[str, Any], method: str = "get") -> Any:
+        """The response to a request, with the options of the filesystem; its body is still to be read."""
+        session = await self.set_session()
+        return await self._sender.send(session, method, self.encode_url(url), {**self.kwargs, **options})
+
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
@@ -237,29 +271,43 @@ class HTTPFileSystem(AsyncFileSystem):
 
         Where the end is given from the end of the file, its size is asked for first.
         """
-        options = {**self.kwargs, **kwargs}
         if start is None and end is None:
-            session = await self.set_session()
-            async with session.get(self.encode_url(url), **options) as response:
-                self._raise_not_found_for_status(response, url)
-                return await read_body(response, url)
-        begin = start or 0
+            return await self._sender.repeat(partial(self._whole, url, kwargs))
+        begin, known = start or 0, known_version(url)
         if end is not None and (end < 0 or begin < 0):
-            size = (await self._info(url, **kwargs))["size"]
-            if size is None:
+            info = await self._info(url, **kwargs)
+            if info["size"] is None:
                 return (await self._cat_file(url, **kwargs))[start:end]
-            begin, end, _ = slice(start, end).indices(size)
+            known = known.updated(url, _version_of(info))
+            begin, end, _ = slice(start, end).indices(info["size"])
         if end is not None and begin >= end:
             return b""
-        value = f"bytes={begin}" if begin < 0 else range_value(begin, end)
-        session = await self.set_session()
-        async with session.get(self.encode_url(url), **ranged(options, value)) as response:
-            if response.status == 416:
-                return b""
+        return await self._sender.repeat(partial(self._part, url, begin, end, known, kwargs))
+
+    async def _whole(self, url: str, options: dict[str, Any]) -> bytes:
+        async with await self._request(url, options) as response:
             self._raise_not_found_for_status(response, url)
-            if begin < 0:
-                return (await read_body(response, url))[begin:]
-            return await read_part(response, url, begin, end)
+            return await read_whole(response, url)
+
+    async def _part(
+        self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+    ) -> bytes:
+        value = f"bytes={start}" if start < 0 else range_value(start, end)
+        async with await self._request(url, ranged(options, value, self.kwargs)) as response:
+            if response.status != 416:
+                self._raise_not_found_for_status(response, url)
+            at = placed(response, url, start, end, known)
+            if not at.certain:  # the body is the range, or all of the file: only the size tells
+                with suppress(OSError, aiohttp.ClientError):
+                    told = _version_of(await self._info(url, **options))
+                    at = placed(response, url, start, end, known.updated(url, told))
+            learn_version(url, at.version)
+            return await read_placed(response, at, url, start, end)
+
+    async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
+        """The bytes of ranges; those of one file are all of the same version of it."""
+        with one_version():
+            return await super()._cat_ranges(paths, *args, **kwargs)
 
     async def _get_file(
         self,
@@ -282,16 +330,26 @@ class HTTPFileSystem(AsyncFileSystem):
             os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
             return
         logger.debug("%s", redact_url(rpath))
-        session = await self.set_session()
-        async with session.get(self.encode_url(rpath), **{**self.kwargs, **kwargs}) as response:
-            self._raise_not_found_for_status(response, rpath)
-            size = described(response.headers)["size"]
-            callback.set_size(size)
-            if isfilelike(lpath):
+        to_file = isfilelike(lpath)
+        begin = lpath.tell() if to_file and self._sender.retries.count and lpath.seekable() else None
+
+        async def download() -> None:
+            async with await self._request(rpath, kwargs) as response:
+                self._raise_not_found_for_status(response, rpath)
+                check_is_whole(response, rpath)
+                callback.set_size(described(response.headers)["size"])
+                if not to_file:
+                    with replacing(lpath) as local:
+                        await _save(response, rpath, local, chunk_size, callback)
+                    return
+                if begin is not None:
+                    lpath.seek(begin)
                 await _save(response, rpath, lpath, chunk_size, callback)
-            else:
-                with replacing(lpath) as local:
-                    await _save(response, rpath, local, chunk_size, callback)
+
+        if to_file and begin is None:  # what was written cannot be taken back
+            await download()
+        else:
+            await self._sender.repeat(download)
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size.
@@ -308,21 +366,31 @@ class HTTPFileSystem(AsyncFileSystem):
         FileNotFoundError, PermissionError, OSError
             see `raise_for_status`.
         """
-        session = await self.set_session()
-        options = {**self.kwargs, **kwargs}
-        info: dict[str, Any] = {}
-        target = self.encode_url(url)
         try:
-            info = await _file_info(target, session, "head", **options)
+            info = await self._ask(url, "head", kwargs)
         except aiohttp.InvalidURL as error:
             raise FileNotFoundError(redact_url(url)) from error
         except aiohttp.ClientConnectorError:
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
+            info = {}
         if info.get("size") is None:
-            info = await _file_info(target, session, "get", **options)
+            # what only HEAD has told stays
+            info.update((k, v) for k, v in (await self._ask(url, "get", kwargs)).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
+
+    async def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What the headers of one answer tell; the body of a GET is not read."""
+
+        async def ask() -> dict[str, Any]:
+            plain = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
+            async with await self._request(url, plain, method) as response:
+                self._raise_not_found_for_status(response, url)
+                return {**described(response.headers, response.status), "url": str(response.url)}
+
+        with _not_there(url):
+            return await self._sender.repeat(ask)
 
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds.
@@ -332,12 +400,14 @@ class HTTPFileSystem(AsyncFileSystem):
         strict
             raise what stood in the way of an answer, instead of False.
         """
+
+        async def ask() -> bool:
+            async with await self._request(path, kwargs) as response:
+                self._raise_not_found_for_status(response, path)
+                return True
+
         try:
-            session = await self.set_session()
-            async with session.get(self.encode_url(path), **{**self.kwargs, **kwargs}) as response:
-                if strict:
-                    self._raise_not_found_for_status(response, path)
-                return response.status < 400
+            return await self._sender.repeat(ask)
         except FileNotFoundError:
             return False
         except (aiohttp.ClientError, OSError, ValueError):
@@ -367,19 +437,21 @@ class HTTPFileSystem(AsyncFileSystem):
             Entries with ``size`` None, and ``type`` ``"directory"`` where the link ends in
             a slash; or URLs.
         """
-        listed = self.dircache[url] if self.use_listings_cache and url in self.dircache else None
+        refresh = kwargs.pop("refresh", False)
+        cached = self.use_listings_cache and not refresh and url in self.dircache
+        listed = self.dircache[url] if cached else None
         if listed is None:
-            listed = await self._links(url, **kwargs)
+            listed = await self._sender.repeat(partial(self._links, url, kwargs))
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)
 
-    async def _links(self, url: str, **kwargs: Any) -> list[dict[str, Any]]:
-        session = await self.set_session()
-        async with session.get(self.encode_url(url), **{**self.kwargs, **kwargs}) as response:
+    async def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+        async with await self._request(url, options) as response:
             self._raise_not_found_for_status(response, url)
             if not may_have_links(response.headers):
                 return []
+            check_is_whole(response, url)
             await read_body(response, url)
             text = await response.text(errors="replace")
         return entries(links(text, url, self.simple_links, self.same_schema))
@@ -415,31 +487,36 @@ class HTTPFileSystem(AsyncFileSystem):
         method = method.lower()
         if method not in ("post", "put"):
             raise ValueError(f"an upload is made by 'post' or 'put', not by {method!r}")
-        options = {**self.kwargs, **kwargs}
         if isfilelike(lpath):
             callback.set_size(getattr(lpath, "size", None))
-            await self._upload(method, rpath, _chunks(lpath, chunk_size, callback), options)
+            await self._upload(method, rpath, _Chunks(lpath, chunk_size, callback), kwargs)
             return
         with open(lpath, "rb") as local:
             size = os.fstat(local.fileno()).st_size
             callback.set_size(size)
-            await self._upload(method, rpath, _chunks(local, chunk_size, callback), options, size)
+            await self._upload(method, rpath, _Chunks(local, chunk_size, callback), kwargs, size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Upload bytes, by one PUT request."""
         _only_overwriting(mode)
-        await self._upload("put", path, value, {**self.kwargs, **kwargs})
+        await self._upload("put", path, lambda: value, kwargs)
 
     async def _upload(
-        self, method: str, url: str, data: Any, options: dict[str, Any], size: int | None = None
+        self, method: str, url: str, body: Any, options: dict[str, Any], size: int | None = None
     ) -> None:
+        options = {**self.kwargs, **options}
         if size is not None:  # many servers take nothing of unknown length
             headers = dict(options.get("headers") or {})
             if not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
                 options = {**options, "headers": {**headers, "Content-Length": str(size)}}
-        session = await self.set_session()
-        async with session.request(method.upper(), self.encode_url(url), data=data, **options) as response:
-            self._raise_not_found_for_status(response, url)
+
+        async def upload() -> None:
+            session = await self.set_session()
+            target = self.encode_url(url)
+            async with await self._sender.send(session, method, target, options, body) as response:
+                self._raise_not_found_for_status(response, url)
+
+        await (self._sender.repeat(upload) if method == "put" else upload())
 
     # -- files -----------------------------------------------------------------
 
@@ -505,24 +582,33 @@ class HTTPFileSystem(AsyncFileSystem):
 
         A server that ignores ranges sends everything: then the response, just begun.
         """
-        session = await self.set_session()
-        options = ranged({**self.kwargs, **kwargs}, range_value(0, FIRST))
-        response = await session.get(self.encode_url(url), **options)
+        with _not_there(url):
+            return await self._sender.repeat(partial(self._begin_once, url, kwargs))
+
+    async def _begin_once(
+        self, url: str, options: dict[str, Any]
+    ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
+        response = await self._request(url, ranged(options, range_value(0, FIRST), self.kwargs))
         first: bytes | BodyStream | None = None
         try:
             info = {"name": url, **described(response.headers, response.status), "type": "file"}
             info["url"] = str(response.url)
             if response.status in (401, 403, 404, 410):
                 self._raise_not_found_for_status(response, url)
-            elif response.status == 200:
-                first = BodyStream(response, url)
-            elif response.status == 206 and info["size"] is not None:
-                first = await read_part(response, url, 0, FIRST)
+            elif response.status == 416 and info["size"] == 0:
+                return info, None
+            elif response.status in (200, 206):
+                at = placed(response, url, 0, FIRST)
+                if response.status == 200 and "Content-Range" not in response.headers:
+                    first = BodyStream(response, url)
+                elif at.version.size is not None:
+                    info["size"] = at.version.size
+                    first = await read_placed(response, at, url, 0, FIRST)
         finally:
-            if first is None:
+            if not isinstance(first, BodyStream):
                 response.close()
-        if first is None:  # an empty file, or a server that wants no ranges
-            return await self._info(url, **kwargs), None
+        if first is None:  # a server that wants no ranges, or does not tell the size
+            return await self._info(url, **options), None
         return info, first
 
     async def open_async(
@@ -532,11 +618,15 @@ class HTTPFileSystem(AsyncFileSystem):
         if mode != "rb":
             raise NotImplementedError("HTTP files can only be opened for reading")
         session = await self.set_session()
+        known = Version()
         if size is None:
             with suppress(FileNotFoundError):
-                size = (await self._info(path, **kwargs))["size"]
+                info = await self._info(path, **kwargs)
+                size, known = info["size"], _version_of(info)
         options = {**self.kwargs, **kwargs}
-        return AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
+        opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
+        opened._version = known
+        return opened
 
 
 _closing: set[Any] = set()
@@ -554,7 +644,43 @@ async def _save(response: Any, url: str, local: Any, chunk_size: int, callback: 
         callback.relative_update(len(chunk))
 
 
-async def _chunks(local: Any, chunk_size: int, callback: Callback) -> AsyncIterator[bytes]:
-    while chunk := local.read(chunk_size):
-        yield chunk
-        callback.relative_update(len(chunk))
+class _Chunks:
+    """A file as the body of an upload, from where it is, as often as it is asked for."""
+
+    def __init__(self, local: Any, size: int, callback: Callback) -> None:
+        self._local, self._size, self._callback = local, size, callback
+        self._start: int | None = None
+        with suppress(AttributeError, OSError):
+            self._start = local.tell()
+        self._begun = False
+
+    def __call__(self) -> AsyncIterator[bytes]:
+        if self._begun:
+            if self._start is None:
+                raise OSError("the upload has to be sent again, but its file cannot be read again")
+            self._local.seek(self._start)
+        self._begun = True
+        return self._parts()
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        while chunk := self._local.read(self._size):
+            yield chunk
+            self._callback.relative_update(len(chunk))
+
+
+def _version_of(info: dict[str, Any]) -> Version:
+    """The version of a file that `HTTPFileSystem._info` has told of."""
+    return version(info, info.get("url", ""), info.get("size"))
+
+
+@contextmanager
+def _not_there(url: str) -> Iterator[None]:
+    """Make of an unreachable host and of a malformed URL what is also a FileNotFoundError."""
+    try:
+        yield
+    except (UnreachableError, InvalidURLError):
+        raise
+    except aiohttp.ClientConnectorError as error:
+        raise UnreachableError(error._conn_key, error.os_error) from error
+    except ValueError as error:
+        raise InvalidURLError(redact_url(url)) from error

@@ -59,6 +59,14 @@ def redact_url(url: Any) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
 
 
+_PROPER = re.compile(r"(?:[-A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})*")
+
+
+def is_proper_url(text: str) -> bool:
+    """Whether a URL can be requested as it is written: nothing in it has to be escaped."""
+    return _PROPER.fullmatch(text) is not None
+
+
 def parent(url: str) -> str:
     """The URL up to its last slash; empty where no host would be left."""
     head = url.rpartition("/")[0]
@@ -88,9 +96,15 @@ def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
     return {**options, "headers": own}
 
 
-def ranged(options: Mapping[str, Any], value: str) -> dict[str, Any]:
-    """A copy of the options of a request that asks for a range of the plain bytes."""
-    copy = with_headers(options, Accept_Encoding="identity")
+def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """A copy of the options of a request that asks for a range of the plain bytes.
+
+    Parameters
+    ----------
+    defaults
+        options that hold where there are no others; ``headers`` as a whole.
+    """
+    copy = with_headers({**defaults, **options}, Accept_Encoding="identity")
     copy["headers"] = {k: v for k, v in copy["headers"].items() if k.lower() != "range"}
     copy["headers"]["Range"] = value
     return copy

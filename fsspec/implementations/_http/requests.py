@@ -22,7 +22,16 @@ import aiohttp
 
 from fsspec._fork import hooks
 from fsspec.exceptions import AccessRefusedError
-from fsspec.implementations._http.parsing import content_range, described, range_value, ranged, redact_url
+from fsspec.implementations._http.answers import (
+    IncompleteRead,
+    Placed,
+    Version,
+    check_whole,
+    finish,
+    needed,
+    place,
+)
+from fsspec.implementations._http.parsing import described, range_value, ranged, redact_url
 
 logger = logging.getLogger("fsspec.http")
 
@@ -41,6 +50,9 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
         url = redact_url(self.request_info.real_url)
         return f"{self.status}, message={self.message!r}, url={url!r} (HTTPFileSystem)"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> Any:
         return _status_error, (type(self), str(self.request_info.real_url), self.status, self.message)
 
@@ -49,7 +61,19 @@ class HTTPPermissionError(HTTPStatusError, AccessRefusedError):
     """The server wants credentials that it was not given (401), or forbids (403)."""
 
 
-class IncompleteResponse(aiohttp.ClientPayloadError, OSError):
+class TooManyRedirects(HTTPStatusError, aiohttp.TooManyRedirects):
+    """A redirect led to another one too often."""
+
+
+class UnreachableError(aiohttp.ClientConnectorError, FileNotFoundError):
+    """Nobody answers at the host of a URL, so that there is no file either."""
+
+
+class InvalidURLError(FileNotFoundError, ValueError):
+    """A URL that cannot be requested, at which there is no file either."""
+
+
+class IncompleteResponse(aiohttp.ClientPayloadError, IncompleteRead):
     """A body ended early, or is not what was asked for."""
 
 
@@ -109,38 +133,54 @@ async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
         raise _broken(url, error) from error
 
 
-async def read_part(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> bytes:
-    """The bytes from ``start`` up to ``end`` from the answer to a request for them.
+def placed(
+    response: aiohttp.ClientResponse, url: Any, start: int, end: int | None, known: Version = Version()
+) -> Placed:
+    """Where the body of a response lies in the file; see `answers.place`."""
+    if response.status != 416:
+        raise_for_status(response, url)
+    try:
+        return place(response.status, response.headers, url, start, end, known, response.url)
+    except IncompleteRead as error:
+        raise IncompleteResponse(str(error)) from None
 
-    Empty where the file ends before ``start``.  Of a server that ignores ranges, no
-    more than up to ``end`` is read.
+
+async def read_placed(
+    response: aiohttp.ClientResponse, at: Placed, url: Any, start: int, end: int | None
+) -> bytes:
+    """The bytes from ``start`` up to ``end`` of a response whose place is known.
+
+    Of a body that is longer no more than that is read. Empty where the file ends before ``start``.
     """
-    if response.status == 416:
+    if at.start == at.stop:
         return b""
+    need = needed(at, end)
+    data = await (read_body(response, url) if need is None else Body(response, url).take(need, need))
+    try:
+        return finish(at, data, url, start, end)
+    except IncompleteRead as error:
+        raise IncompleteResponse(str(error)) from None
+
+
+async def read_part(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> bytes:
+    """The bytes from ``start`` up to ``end`` from the answer to a request for them."""
+    return await read_placed(response, placed(response, url, start, end), url, start, end)
+
+
+async def read_whole(response: aiohttp.ClientResponse, url: Any) -> bytes:
+    """The body of the answer to a request for the whole file."""
+    check_is_whole(response, url)
+    return await read_body(response, url)
+
+
+def check_is_whole(response: aiohttp.ClientResponse, url: Any) -> None:
+    """Make sure that a response is not a part of the file that nobody asked for."""
     raise_for_status(response, url)
     if response.status == 206:
-        check_range(response, url, start, end)
-        data = await read_body(response, url)
-        return data if end is None or len(data) <= end - start else data[: end - start]
-    if end is None:
-        return (await read_body(response, url))[start:]
-    return (await Body(response, url).take(end, end))[start:end]
-
-
-def check_range(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> None:
-    """Make sure that a partial answer begins at ``start`` and is as long as it can be."""
-    first, stop, total = content_range(response.headers)
-    if first is None or stop is None:
-        if "Content-Range" in response.headers or response.content_type.startswith("multipart/"):
-            raise IncompleteResponse(
-                f"the server sent a range of {redact_url(url)} that cannot be understood"
-            )
-        return  # not said; the length will tell
-    if first != start:
-        raise IncompleteResponse(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
-    wanted = total if end is None else end if total is None else min(end, total)
-    if wanted is not None and stop < wanted and total is not None:
-        raise IncompleteResponse(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
+        try:
+            check_whole(206, response.headers, url, "Range" in response.request_info.headers)
+        except IncompleteRead as error:
+            raise IncompleteResponse(str(error)) from None
 
 
 class Body:

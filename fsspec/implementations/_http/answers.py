@@ -1,0 +1,256 @@
+"""What an answer to a request for bytes is: which bytes of the file, and of which version of it.
+
+Every HTTP client of this package asks here before it takes a body for data. `place` says
+where in the file a body lies, from the status and the headers alone; `finish` makes sure
+that the body that came is as long as that; `Version` tells two states of a file apart.
+Nothing here does I/O or needs a package beyond the standard library.
+
+What counts:
+
+- 206 is the range that its ``Content-Range`` names, which has to be the one asked for.
+- 200 is the whole file, unless its headers or its length say that it is cut already:
+  there are servers that honour ``Range`` and answer 200.
+- 416 is nothing, if the file ends before the range; an error if it is known not to.
+- A body that is shorter than the headers of any answer so far say is an error, never a short file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from fsspec.exceptions import FileChangedError
+from fsspec.implementations._http.parsing import content_range, is_plain, redact_url
+
+
+class IncompleteRead(OSError):
+    """A body ended early, or is not what was asked for."""
+
+
+class Version(NamedTuple):
+    """What headers tell of the state of a file; None where they say nothing."""
+
+    etag: str | None = None
+    modified: str | None = None
+    size: int | None = None
+    host: str | None = None
+    """The host that said so, after redirects: tags of different hosts cannot be compared."""
+
+    def __str__(self) -> str:
+        words = {"ETag": self.etag, "Last-Modified": self.modified, "size": self.size}
+        return ", ".join(f"{k} {v}" for k, v in words.items() if v is not None) or "nothing known"
+
+    def updated(self, url: Any, new: Version) -> Version:
+        """What is known of the file after another answer.
+
+        Raises
+        ------
+        FileChangedError
+            the answer is about another version of the file.
+        """
+        if new == self:
+            return self
+        one_host = self.host == new.host or not self.host or not new.host
+        by_tag = one_host and bool(self.etag) and bool(new.etag)
+        changed = self.size is not None and new.size is not None and self.size != new.size
+        if by_tag:
+            changed = changed or _opaque(self.etag) != _opaque(new.etag)
+        elif self.modified and new.modified:
+            changed = changed or self.modified != new.modified
+        if changed:
+            raise FileChangedError(redact_url(url), str(self), str(new))
+        return Version(
+            self.etag or new.etag,
+            self.modified or new.modified,
+            new.size if self.size is None else self.size,
+            self.host or new.host,
+        )
+
+
+def _opaque(tag: str | None) -> str:
+    return (tag or "").removeprefix("W/")
+
+
+def version(headers: Mapping[str, str], url: Any, size: int | None = None) -> Version:
+    """The version that an answer from ``url`` is about.
+
+    A ``Last-Modified`` that is the time of the answer is none: such a server makes it anew each time.
+    """
+    modified = headers.get("Last-Modified")
+    if modified is not None and modified == headers.get("Date"):
+        modified = None
+    return Version(headers.get("ETag"), modified, size, urlsplit(str(url)).netloc.rpartition("@")[2])
+
+
+class Placed(NamedTuple):
+    """Where the body of an answer lies in the file.
+
+    Attributes
+    ----------
+    start
+        offset of the first byte of the body.
+    stop
+        offset behind its last byte; None where the length is not known beforehand.
+    version
+        what is known of the file, from this answer and those before it.
+    certain
+        False where only the size of the file tells whether the body is the range or the
+        whole file; then it is taken for the whole file.
+    """
+
+    start: int
+    stop: int | None
+    version: Version
+    certain: bool = True
+
+
+def place(
+    status: int,
+    headers: Mapping[str, str],
+    url: Any,
+    start: int,
+    end: int | None,
+    known: Version = Version(),
+    final_url: Any = None,
+) -> Placed:
+    """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
+
+    Parameters
+    ----------
+    status
+        below 400, or 416.
+    url
+        for messages.
+    start, end
+        a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
+        for everything.
+    known
+        what the server has told of the file before.
+    final_url
+        after redirects.
+
+    Raises
+    ------
+    IncompleteRead
+        the body is not what was asked for.
+    FileChangedError
+        the answer is about another version of the file than ``known``.
+    """
+
+    def about(size: int | None) -> Version:
+        return known.updated(url, version(headers, final_url or url, size))
+
+    if status == 416:
+        return _unsatisfied(about(content_range(headers)[2]), url, start)
+    if status == 206 or "Content-Range" in headers:
+        return _partial(status, headers, url, start, end, about(content_range(headers)[2]))
+    length, size = _length(headers), known.size
+    if length is None or start < 0 and length <= -start:
+        return Placed(0, length, about(None))
+    if start > 0 and length != size:
+        last = size if end is None else end if size is None else min(end, size)
+        if last is not None and length == last - start:
+            return Placed(start, last, about(None))
+        if size is None and (end is None or length < end - start):
+            return Placed(0, length, about(None), certain=False)
+    if start == 0 and length == end:  # the range, or a file that is no longer than it
+        return Placed(0, length, about(None))
+    return Placed(0, length, about(length))
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """The length of the plain body, where it is told."""
+    text = headers.get("Content-Length", "")
+    return int(text) if text.isdigit() and is_plain(headers) else None
+
+
+def _unsatisfied(said: Version, url: Any, start: int) -> Placed:
+    if said.size and -said.size <= start < said.size:
+        raise IncompleteRead(
+            f"the server has no byte {start} of {redact_url(url)}, whose size is {said.size} bytes"
+        )
+    return Placed(max(start, 0), max(start, 0), said)
+
+
+def _partial(
+    status: int, headers: Mapping[str, str], url: Any, start: int, end: int | None, said: Version
+) -> Placed:
+    first, stop, total = content_range(headers)
+    shown, length = redact_url(url), _length(headers)
+    if first is None or stop is None:
+        if "Content-Range" in headers or headers.get("Content-Type", "").lower().startswith("multipart/"):
+            raise IncompleteRead(f"the server sent a range of {shown} that cannot be understood")
+        first = start if start >= 0 else max(0, (said.size or 0) + start)
+        stop = None if length is None else first + length
+        if end is not None and stop is not None and stop > end:
+            raise IncompleteRead(f"the server sent {length} bytes of {shown}, not {end - start}")
+    elif length is not None and length != stop - first and status == 206:
+        raise IncompleteRead(f"the server sent {length} bytes of {shown}, not {stop - first}")
+    if start < 0:
+        start = first if said.size is None else max(0, said.size + start)
+    if first != start:
+        raise IncompleteRead(f"the server sent {shown} from byte {first} on, not {start}")
+    if said.size is not None and stop is not None:
+        wanted = said.size if end is None else min(end, said.size)
+        if stop < wanted:
+            raise IncompleteRead(f"the server sent {shown} up to byte {stop}, not {wanted}")
+    return Placed(first, stop, said)
+
+
+def needed(placed: Placed, end: int | None) -> int | None:
+    """How many bytes of the body are to be read for a range up to ``end``; None for all."""
+    if end is None or placed.stop is not None and placed.stop <= end:
+        return None
+    return end - placed.start
+
+
+def finish(placed: Placed, data: bytes, url: Any, start: int, end: int | None) -> bytes:
+    """The bytes from ``start`` up to ``end`` out of the body of an answer.
+
+    Parameters
+    ----------
+    data
+        the body, or as much of it as is `needed`.
+
+    Raises
+    ------
+    IncompleteRead
+        the body is shorter than it should be.
+    """
+    size = placed.version.size
+    if start < 0:
+        got, last, start = data[start:], size, 0 if size is None else max(0, size + start)
+    else:
+        ends = [n for n in (end, size) if n is not None]
+        last = min(ends) if ends else None
+        at = start - placed.start
+        if placed.stop is None and at and last is not None and len(data) == last - start:
+            at = 0  # of a length that nobody told: the range is known by having that of one
+        got = data[at : at + end - start] if end is not None else data[at:] if at else data
+        if size is None:  # a file may end anywhere, but a body only where it was said to
+            last = placed.stop if end is None or placed.stop is None else min(end, placed.stop)
+    if last is not None and len(got) < last - start:
+        raise IncompleteRead(f"{len(got)} of {last - start} bytes of {redact_url(url)} from {start} on came")
+    return got
+
+
+def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) -> None:
+    """Make sure that the answer to a request for the whole file is the whole file.
+
+    Parameters
+    ----------
+    asked
+        whether the request had a ``Range`` all the same, which then is the caller's.
+
+    Raises
+    ------
+    IncompleteRead
+        the server sent a part that nobody asked for.
+    """
+    if status == 206 and not asked:
+        first, stop, total = content_range(headers)
+        if first != 0 or stop is None or stop != total:
+            raise IncompleteRead(f"the server sent a part of {redact_url(url)}, not the whole file")

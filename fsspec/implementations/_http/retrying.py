@@ -1,0 +1,90 @@
+"""When a request is worth making again, and how long to wait before that.
+
+Shared by the awaitable and the blocking filesystem. Only requests that may be repeated
+without harm come here: GET, HEAD and PUT.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+STATUSES = (408, 429, 500, 502, 503, 504)
+"""Answers that say nothing of the file, and may be different the next time."""
+MAX_WAIT = 120.0
+"""Seconds: a server that wants more time is not waited for, and its answer is raised."""
+
+
+class Retries(NamedTuple):
+    """How often and after how long a request is repeated that failed for a reason that may pass.
+
+    Attributes
+    ----------
+    count
+        further attempts after the first.
+    wait
+        seconds before the second attempt; twice as many before each one after that, less a
+        random part of up to a half. A ``Retry-After`` of the server that is longer counts instead.
+    statuses
+        the answers that are worth another attempt.
+    """
+
+    count: int = 0
+    wait: float = 1.0
+    statuses: frozenset[int] = frozenset(STATUSES)
+
+    @classmethod
+    def given(cls, count: int, wait: float, statuses: Iterable[int] | None) -> Retries:
+        """Check the options of a filesystem.
+
+        Raises
+        ------
+        ValueError
+            a count or a wait below 0.
+        """
+        if count < 0 or wait < 0:
+            raise ValueError(f"retries and retry_wait cannot be below 0, but are {count} and {wait}")
+        return cls(count, wait, frozenset(STATUSES if statuses is None else statuses))
+
+    def pause(self, attempt: int, error: BaseException, passing: tuple[type, ...]) -> float | None:
+        """Seconds to wait before another attempt; None if there is to be none.
+
+        Parameters
+        ----------
+        attempt
+            how many there were before the one that failed.
+        passing
+            the classes of errors, other than an answer's status, that may pass.
+        """
+        if attempt >= self.count:
+            return None
+        backoff = self.wait * 2**attempt * random.uniform(0.5, 1.0)
+        status, headers = answer_of(error)
+        if status is None:
+            return min(backoff, MAX_WAIT) if isinstance(error, passing) else None
+        if status not in self.statuses:
+            return None
+        asked = retry_after(headers)
+        return None if asked > MAX_WAIT else max(asked, min(backoff, MAX_WAIT))
+
+
+def answer_of(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
+    """Status and headers of the answer that an error of aiohttp or of requests stands for."""
+    response: Any = getattr(error, "response", None)
+    source = error if response is None else response
+    status = getattr(source, "status_code", None) or getattr(source, "status", None)
+    return (status or None) if isinstance(status, int) else None, getattr(source, "headers", None) or {}
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a ``Retry-After`` asks to wait: a number of them, or a time; 0 without one."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError):
+        return 0.0

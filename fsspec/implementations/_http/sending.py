@@ -1,0 +1,187 @@
+"""Requests by aiohttp: redirects, credentials and repetition.
+
+Redirects are followed here, not by aiohttp, so that
+
+- a location that is a proper URL is requested as it is written: signed URLs stay valid;
+- credentials go to the host they were given for, and to no other;
+- an upload is sent anew from its beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import aiohttp
+import yarl
+
+from fsspec.implementations._http.parsing import is_proper_url, redact_url
+from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects, logger
+from fsspec.implementations._http.retrying import Retries
+
+T = TypeVar("T")
+
+REDIRECTS = (301, 302, 303, 307, 308)
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Names of headers that another host must not see."""
+
+PASSING = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, ConnectionError)
+"""Errors that may be gone at the next attempt."""
+_LASTING = (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)
+
+
+class Sender(NamedTuple):
+    """How the requests of one filesystem are made.
+
+    Attributes
+    ----------
+    auth, headers
+        the credentials that the session would have, for each request to the host it names.
+    retries
+        how often reading is tried again.
+    """
+
+    auth: Any = None
+    headers: Mapping[str, str] = {}
+    retries: Retries = Retries()
+
+    @classmethod
+    def of(cls, client_kwargs: dict[str, Any], retries: Retries) -> tuple[Sender, dict[str, Any]]:
+        """A sender, and the options of a session without the credentials that it takes over."""
+        rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
+        headers = dict(rest.get("headers") or {})
+        secret = {k: headers.pop(k) for k in list(headers) if k.lower() in SECRET_HEADERS}
+        if secret:
+            rest["headers"] = headers
+        return cls(client_kwargs.get("auth"), secret, retries), rest
+
+    async def repeat(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What ``work`` gives, which is to be repeated as the retries say."""
+        attempt = 0
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                if not self.retries.count or isinstance(error, _LASTING):
+                    raise
+                pause = self.retries.pause(attempt, error, PASSING)
+                if pause is None:
+                    raise
+                logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)
+            attempt += 1
+            await asyncio.sleep(pause)
+
+    async def send(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: yarl.URL,
+        options: Mapping[str, Any],
+        body: Callable[[], Any] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """The response to a request, at the end of its redirects.
+
+        Parameters
+        ----------
+        method
+            in small letters.
+        body
+            gives what is to be uploaded, from its beginning, each time it is called.
+        """
+        options = dict(options)
+        self._add_credentials(url, options)
+        follow = options.pop("allow_redirects", True)
+        if follow and not _leaves_redirects(session):
+            if body is not None:
+                options["data"] = body()
+            return await _once(session, method, url, {**options, "allow_redirects": True})
+        limit, history = options.pop("max_redirects", 10), []
+        options["allow_redirects"] = False
+        while True:
+            if body is not None:
+                options["data"] = body()
+            response = await _once(session, method, url, options)
+            target = _target(response) if follow and response.status in REDIRECTS else None
+            if target is None:
+                return response
+            response.release()
+            history.append(response)
+            if len(history) >= limit:
+                raise TooManyRedirects(history[0].request_info, tuple(history))
+            if response.status == 303 and method != "head" or response.status < 303 and method == "post":
+                method, body = "get", None
+                options.pop("data", None)
+                _drop_headers(options, {"content-length", "content-type", "transfer-encoding"})
+            options.pop("params", None)  # the location says all
+            if not _same_host(url, target):
+                options.pop("auth", None)
+                _drop_headers(options, SECRET_HEADERS)
+            url = target
+
+    def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:
+        given = {name.lower() for name in options.get("headers") or ()}
+        own = {k: v for k, v in self.headers.items() if k.lower() not in given}
+        if options.get("auth") is not None or url.raw_user is not None:
+            own = {k: v for k, v in own.items() if k.lower() != "authorization"}
+        elif self.auth is not None and "authorization" not in given | {k.lower() for k in own}:
+            options["auth"] = self.auth
+        if own:
+            options["headers"] = {**own, **(options.get("headers") or {})}
+
+
+def _leaves_redirects(session: Any) -> bool:
+    """Whether nothing of a session would go astray if its redirects are followed one by one."""
+    return (
+        type(session) is aiohttp.ClientSession
+        and getattr(session, "auth", None) is None
+        and not any(name.lower() in SECRET_HEADERS for name in session.headers)
+    )
+
+
+async def _once(session: Any, method: str, url: yarl.URL, options: dict[str, Any]) -> Any:
+    try:
+        return await getattr(session, method)(url, **options)
+    except aiohttp.InvalidURL as error:
+        raise type(error)(redact_url(error.url), getattr(error, "description", None)) from None
+    except aiohttp.ClientResponseError as error:
+        if type(error) is not aiohttp.ClientResponseError:
+            raise
+        # a session may be told to raise by itself; its errors show the whole URL
+        raise HTTPStatusError(
+            error.request_info,
+            error.history,
+            status=error.status,
+            message=error.message,
+            headers=error.headers,
+        ) from None
+
+
+def _target(response: aiohttp.ClientResponse) -> yarl.URL | None:
+    """Where a response redirects to; None where it does not say."""
+    location = response.headers.get("Location") or response.headers.get("URI")
+    if location is None:
+        return None
+    try:
+        target = response.url.join(yarl.URL(location, encoded=is_proper_url(location)))
+    except ValueError as error:
+        response.close()
+        raise aiohttp.InvalidURL(redact_url(location)) from error
+    if target.scheme not in ("http", "https") or not target.raw_host:
+        response.close()
+        raise aiohttp.InvalidURL(redact_url(location))
+    return target.with_fragment(None)
+
+
+def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
+    """Whether two URLs are of one origin, or the second the same by TLS."""
+    if url.origin() == target.origin():
+        return True
+    plain = url.scheme == "http" and url.is_default_port()
+    return plain and target.scheme == "https" and target.is_default_port() and url.host == target.host
+
+
+def _drop_headers(options: dict[str, Any], names: Any) -> None:
+    headers = options.get("headers")
+    if headers:
+        options["headers"] = {k: v for k, v in dict(headers).items() if k.lower() not in names}
