@@ -7,7 +7,8 @@ Any other fetch asks for what is wanted and little more.  A stream that was give
 early makes the next one start later.
 
 A stream that breaks is replaced by a request for the rest of what was wanted, so that a
-server which drops idle connections is not noticed.  Everything runs on the loop; in a
+server which drops idle connections is not noticed.  All answers have to be about the
+version of the file that the first one was about; `Ahead` remembers it, also in a forked child.  Everything runs on the loop; in a
 forked child the parent's stream is dropped without being touched.
 """
 
@@ -22,16 +23,17 @@ from typing import Any
 import aiohttp
 
 from fsspec.caching import BytesCache
+from fsspec.implementations._http.answers import IncompleteRead, Placed, Version, check_length
 from fsspec.implementations._http.parsing import range_value, ranged, redact_url
 from fsspec.implementations._http.requests import (
     Body,
     BodyStream,
-    check_range,
+    IncompleteResponse,
     joined,
     logger,
     no_total_timeout,
-    raise_for_status,
-    read_part,
+    placed,
+    read_placed,
 )
 
 FIRST = 2**16
@@ -59,7 +61,7 @@ class Ahead:
         the streams of its filesystem, to which this file's are added.
     """
 
-    __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream")
+    __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream", "version")
 
     def __init__(self, file: Any, streams: weakref.WeakSet[BodyStream]) -> None:
         self._file = file
@@ -68,6 +70,7 @@ class Ahead:
         self._run = 0
         self._patience = 1
         self.stream: BodyStream | None = None
+        self.version = Version()
 
     async def fetch(self, start: int, end: int, run: int | None = None) -> list[bytes]:
         """The bytes from ``start`` up to ``end`` in pieces, fewer only where the file ends.
@@ -134,63 +137,96 @@ class Ahead:
             bounds += [limit // 4 for limit in (connector.limit, connector.limit_per_host) if limit]
         return len(self._streams) < min(bounds)
 
-    async def _request(self, start: int, end: int | None) -> aiohttp.ClientResponse:
-        session = await self._file._session_here()
-        options = no_total_timeout(session, ranged(self._file.kwargs, range_value(start, end)))
-        response = await session.get(self._file._request_url(), **options)
+    async def _request(
+        self, start: int, end: int | None, streamed: bool = True
+    ) -> tuple[aiohttp.ClientResponse, Placed]:
+        """The response to a request for a range, and where its body lies in the file."""
+        file = self._file
+        session = await file._session_here()
+        options = (
+            dict(file.kwargs) if (start, end) == (0, None) else ranged(file.kwargs, range_value(start, end))
+        )
+        if streamed:
+            options = no_total_timeout(session, options)
+        response = await file._sender.send(session, "get", file._request_url(), options)
         try:
-            if response.status != 416:
-                raise_for_status(response, self._file.url)
-            if response.status == 200 and start > 0:
-                raise ValueError(
-                    f"the server of {redact_url(self._file.url)} ignores requests for a part of the file;"
-                    " open it with block_size=0 to read it from its beginning to its end"
-                )
+            at = placed(response, file.url, start, end, self.version)
+            # another thread's answer may have come meanwhile
+            self.version = self.version.updated(file.url, at.version)
         except BaseException:
             response.close()
             raise
-        return response
+        return response, at
+
+    async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
+        """As `_request`, from a server that honours ranges.
+
+        Raises
+        ------
+        ValueError
+            it does not, and the range does not begin where the file does.
+        """
+        response, at = await self._request(start, end)
+        if at.start < start:
+            response.close()
+            raise ValueError(
+                f"the server of {redact_url(self._file.url)} ignores requests for a part of the file;"
+                " open it with block_size=0 to read it from its beginning to its end"
+            )
+        return response, at
 
     async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
-        response = await self._request(start, self._file.size)
-        if response.status == 416:
+        response, at = await self._range(start, self._file.size)
+        if at.start == at.stop:
             response.close()
             return []
-        if response.status == 206:
-            check_range(response, self._file.url, start, self._file.size)
         stream = BodyStream(response, self._file.url, start)
         parts = await self._continued(stream, start, end - start, most)
         return parts if parts is not None else [await self.exactly(start, end)]
 
     async def exactly(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, by one request for them."""
-        response = await self._request(start, end)
-        if response.status == 200:  # the whole file, whether asked for or not
-            stream = BodyStream(response, self._file.url)
-            data = await stream.take(end, end)
-            self._keep(stream)
-            return data
-        async with response:
-            return await read_part(response, self._file.url, start, end)
+
+        async def fetch() -> bytes:
+            response, at = await self._range(start, end)
+            if at.stop is None or at.stop > end:  # the whole file, whether asked for or not
+                stream = BodyStream(response, self._file.url, at.start)
+                data = await stream.take(end - at.start, end - at.start)
+                self._check_length(at, len(data), start, end)
+                self._keep(stream)
+                return data
+            async with response:
+                return await read_placed(response, at, self._file.url, start, end)
+
+        return await self._file._sender.repeat(fetch)
+
+    def _check_length(self, at: Placed, got: int, start: int, end: int | None) -> None:
+        try:
+            check_length(at, got, self._file.url, start, end)
+        except IncompleteRead as error:
+            raise IncompleteResponse(str(error)) from None
 
     async def rest(self, head: bytes) -> bytes:
         """The whole file, of which ``head`` is there already."""
         size = self._file.size
         if size is not None and len(head) >= size:
             return head
-        session = await self._file._session_here()
-        options = self._file.kwargs
-        if size is not None:
-            options = ranged(options, range_value(len(head), size))
-        async with session.get(self._file._request_url(), **options) as response:
-            if size is not None and response.status == 416:
-                return head
-            raise_for_status(response, self._file.url)
-            body = Body(response, self._file.url)
-            if response.status != 206:
-                return await (body.rest() if size is None else body.take(size, size))
-            check_range(response, self._file.url, len(head), size)
-            return await body.rest(head)
+
+        async def fetch() -> bytes:
+            response, at = await self._request(len(head), size, streamed=False)
+            async with response:
+                if at.start == at.stop:
+                    return head
+                kept = head if at.start else b""
+                body = Body(response, self._file.url, at.start)
+                if size is not None and (at.stop is None or at.stop > size):
+                    data = kept + await body.take(size - at.start, size - at.start)
+                else:
+                    data = await body.rest(kept)
+                self._check_length(at, len(data), 0, size)
+                return data
+
+        return await self._file._sender.repeat(fetch)
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""

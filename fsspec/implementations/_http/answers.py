@@ -220,21 +220,40 @@ def finish(placed: Placed, data: bytes, url: Any, start: int, end: int | None) -
     IncompleteRead
         the body is shorter than it should be.
     """
-    size = placed.version.size
     if start < 0:
-        got, last, start = data[start:], size, 0 if size is None else max(0, size + start)
+        got = data[start:]
     else:
-        ends = [n for n in (end, size) if n is not None]
-        last = min(ends) if ends else None
         at = start - placed.start
-        if placed.stop is None and at and last is not None and len(data) == last - start:
+        if placed.stop is None and at and len(data) == _expected(placed.version.size, start, end):
             at = 0  # of a length that nobody told: the range is known by having that of one
         got = data[at : at + end - start] if end is not None else data[at:] if at else data
-        if size is None:  # a file may end anywhere, but a body only where it was said to
-            last = placed.stop if end is None or placed.stop is None else min(end, placed.stop)
-    if last is not None and len(got) < last - start:
-        raise IncompleteRead(f"{len(got)} of {last - start} bytes of {redact_url(url)} from {start} on came")
+    check_length(placed, len(got), url, start, end)
     return got
+
+
+def check_length(placed: Placed, got: int, url: Any, start: int, end: int | None) -> None:
+    """Make sure that so many bytes are all of a range that the file has.
+
+    Raises
+    ------
+    IncompleteRead
+        they are fewer.
+    """
+    size = placed.version.size
+    if start < 0:
+        expected = None if size is None else min(-start, size)
+    elif size is None and placed.stop is not None:
+        # a file may end anywhere, but a body only where it was said to
+        expected = _expected(placed.stop, start, end)
+    else:
+        expected = _expected(size, start, end) if size is not None else None
+    if expected is not None and got < expected:
+        raise IncompleteRead(f"{got} of {expected} bytes of {redact_url(url)} from {start} on came")
+
+
+def _expected(size: int | None, start: int, end: int | None) -> int | None:
+    ends = [n for n in (size, end) if n is not None]
+    return max(0, min(ends) - start) if ends else None
 
 
 def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) -> None:
@@ -254,3 +273,36 @@ def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) 
         first, stop, total = content_range(headers)
         if first != 0 or stop is None or stop != total:
             raise IncompleteRead(f"the server sent a part of {redact_url(url)}, not the whole file")
+
+
+# several requests for one file -----------------------------------------------------------
+_seen: ContextVar[dict[str, Version] | None] = ContextVar("_seen", default=None)
+
+
+@contextmanager
+def one_version() -> Iterator[None]:
+    """Have all parts of a file that are read meanwhile, in this context, be of one version."""
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def known_version(url: str) -> Version:
+    """What this operation has learned of a file so far."""
+    seen = _seen.get()
+    return Version() if seen is None else seen.get(url, Version())
+
+
+def learn_version(url: str, told: Version) -> None:
+    """Keep what an answer told.
+
+    Raises
+    ------
+    FileChangedError
+        another answer, which came meanwhile, was about another version.
+    """
+    seen = _seen.get()
+    if seen is not None:
+        seen[url] = known_version(url).updated(url, told)

@@ -21,8 +21,17 @@ from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.exceptions import ForkError
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
+from fsspec.implementations._http.answers import Version, version
 from fsspec.implementations._http.parsing import redact_url
-from fsspec.implementations._http.requests import ALL, BodyStream, joined, no_total_timeout, raise_for_status
+from fsspec.implementations._http.requests import (
+    ALL,
+    BodyStream,
+    check_is_whole,
+    joined,
+    no_total_timeout,
+    placed,
+)
+from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
 
 _PUBLIC = "fsspec.implementations.http"
@@ -73,6 +82,10 @@ class _Connected:
 
     def _request_url(self) -> Any:
         return self.fs.encode_url(self.url)
+
+    @property
+    def _sender(self) -> Sender:
+        return getattr(self.fs, "_sender", None) or Sender()
 
 
 class HTTPFile(_Connected, AbstractBufferedFile):
@@ -160,6 +173,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
         self._details = info
+        self._ahead.version = version(info, info.get("url", self.url), info.get("size"))
         if isinstance(first, BodyStream):
             self._ahead.take_over(first)
         elif first and isinstance(self.cache, AheadCache):
@@ -204,6 +218,7 @@ class _Streamed(_Connected):
     loc: int
     size: int | None
     _stream: BodyStream | None = None
+    _version = Version()
 
     @property
     def r(self) -> aiohttp.ClientResponse | None:
@@ -213,13 +228,18 @@ class _Streamed(_Connected):
     async def _begin(self) -> BodyStream:
         session = await self._session_here()
         options = no_total_timeout(session, self.kwargs)
-        response = await session.get(self._request_url(), **options)
-        try:
-            raise_for_status(response, self.url)
-        except BaseException:
-            response.close()
-            raise
-        return BodyStream(response, self.url)
+
+        async def begin() -> BodyStream:
+            response = await self._sender.send(session, "get", self._request_url(), options)
+            try:
+                check_is_whole(response, self.url)
+                placed(response, self.url, 0, None, self._version)
+            except BaseException:
+                response.close()
+                raise
+            return BodyStream(response, self.url)
+
+        return await self._sender.repeat(begin)
 
     def _check_open(self) -> None:
         if self.closed:
