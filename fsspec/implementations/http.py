@@ -54,7 +54,6 @@ from fsspec.implementations._http.requests import (
     IncompleteResponse,
     InvalidURLError,
     UnreachableError,
-    _file_info,
     _file_size,
     check_is_whole,
     get_range,
@@ -65,6 +64,7 @@ from fsspec.implementations._http.requests import (
     read_placed,
     read_whole,
 )
+from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # programs look it up here
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
@@ -331,7 +331,7 @@ class HTTPFileSystem(AsyncFileSystem):
             return
         logger.debug("%s", redact_url(rpath))
         to_file = isfilelike(lpath)
-        begin = lpath.tell() if to_file and self._sender.retries.count and lpath.seekable() else None
+        begin = lpath.tell() if to_file and self._sender.retries.times and lpath.seekable() else None
 
         async def download() -> None:
             async with await self._request(rpath, kwargs) as response:
@@ -439,7 +439,7 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         refresh = kwargs.pop("refresh", False)
         cached = self.use_listings_cache and not refresh and url in self.dircache
-        listed = self.dircache[url] if cached else None
+        listed: Any = self.dircache[url] if cached else None
         if listed is None:
             listed = await self._sender.repeat(partial(self._links, url, kwargs))
             if self.use_listings_cache:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from fsspec._plans import drive
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import AccessRefusedError
+from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
 from fsspec.implementations._http.browser import (
     JsHttpException,
     RequestsSessionShim,
@@ -46,13 +47,19 @@ from fsspec.implementations._http.parsing import (
     with_headers,
 )
 from fsspec.implementations._http.plans import glob
+from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import (
     HTTPFile,
     HTTPStreamFile,
+    body_parts,
+    check_is_whole,
     cover,
     get_range,
     idle_sockets,
-    read_part,
+    placed,
+    read_placed,
+    read_whole,
+    repeat,
 )
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -94,6 +101,12 @@ if sys.platform != "emscripten":
     class HTTPPermissionError(requests.HTTPError, AccessRefusedError):
         """The server wants credentials that it was not given (401), or forbids (403)."""
 
+    class UnreachableError(requests.ConnectionError, FileNotFoundError):
+        """Nobody answers at the host of a URL, so that there is no file either."""
+
+    class InvalidURLError(requests.exceptions.InvalidURL, FileNotFoundError):
+        """A URL that cannot be requested, at which there is no file either."""
+
 
 def _file_info(url: str, session: Any, size_policy: str = "head", **kwargs: Any) -> dict[str, Any]:
     """What the headers of one request tell of a file: ``name``, ``size``, checksums."""
@@ -132,9 +145,13 @@ class HTTPFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         client_kwargs: dict[str, Any] | None = None,
         encoded: bool = False,
+        retries: int = 0,
+        retry_wait: float = 1.0,
+        retry_statuses: Iterable[int] | None = None,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, **storage_options)
+        self._retries = Retries.given(retries, retry_wait, retry_statuses)
         self.block_size = block_size if block_size is not None else CHUNK
         self.simple_links, self.same_schema = simple_links, same_scheme
         self.cache_type, self.cache_options = cache_type, cache_options
@@ -172,13 +189,17 @@ class HTTPFileSystem(AbstractFileSystem):
     def _parent(cls, path: str) -> str:
         return parent(path)
 
-    def encode_url(self, url: str) -> str:
-        """The URL as it is requested."""
-        if self.js or self.encoded:
+    def encode_url(self, url: str) -> Any:
+        """The URL as it is requested; a `yarl.URL` where that package is installed."""
+        if self.js:
             return url
-        import urllib.parse
+        try:
+            import yarl
+        except ImportError:
+            import urllib.parse
 
-        return urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+            return url if self.encoded else urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+        return yarl.URL(url, encoded=self.encoded)
 
     def ukey(self, url: str) -> str:
         """A token of the URL; what it leads to may have changed."""
@@ -201,39 +222,66 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def _request(self, url: str, **options: Any) -> Any:
         """A response whose body is still to be read."""
-        return self.session.get(self.encode_url(url), stream=True, **{**self.kwargs, **options})
+        return self.session.get(str(self.encode_url(url)), stream=True, **{**self.kwargs, **options})
 
     def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
         """The value of a ``Range`` header for limits as slices have them."""
-        if start is not None and start < 0 and end is None:
-            return f"bytes={start}"
-        if (start or 0) < 0 or (end or 0) < 0:
-            size = self.info(url)["size"]
-            if size is None:
-                raise ValueError(
-                    f"limits from the end need the size of {redact_url(url)}, which is not known"
-                )
-            start, end, _ = slice(start, end).indices(size)
-        return range_value(start or 0, end)
+        limits = self._limits(url, start, end, {})
+        if limits is None:
+            raise ValueError(f"limits from the end need the size of {redact_url(url)}, which is not known")
+        begin, end, _ = limits
+        return f"bytes={begin}" if begin < 0 else range_value(begin, end)
+
+    def _limits(
+        self, url: str, start: int | None, end: int | None, options: dict[str, Any]
+    ) -> tuple[int, int | None, Version] | None:
+        """Limits of which at most a lone start counts from the end, and what is known of the file.
+
+        None where they need the size, which the server does not tell.
+        """
+        begin, known = start or 0, known_version(url)
+        if end is None or begin >= 0 <= end:
+            return begin, end, known
+        info = self.info(url, **options)
+        if info["size"] is None:
+            return None
+        begin, end, _ = slice(start, end).indices(info["size"])
+        return begin, end, known.updated(url, _version_of(info))
 
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
-        options = {**self.kwargs, **kwargs}
         if start is None and end is None:
-            with closing(self._request(url, **options)) as response:
-                self._raise_not_found_for_status(response, url)
-                return response.content
-        value = self._process_limits(url, start, end)
-        begin, _, stop = value.partition("=")[2].rpartition("-")
-        if begin and stop and int(stop) < int(begin):
+            return repeat(self._retries, partial(self._whole, url, kwargs))
+        limits = self._limits(url, start, end, kwargs)
+        if limits is None:  # they count from an end that the server does not tell
+            return self.cat_file(url, **kwargs)[start:end]
+        begin, end, known = limits
+        if end is not None and begin >= end:
             return b""
-        with closing(self._request(url, **ranged(options, value))) as response:
-            if response.status_code == 416:
-                return b""
+        return repeat(self._retries, partial(self._part, url, begin, end, known, kwargs))
+
+    def _whole(self, url: str, options: dict[str, Any]) -> bytes:
+        with closing(self._request(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
-            if not begin:
-                return response.content[-int(stop) :]
-            return read_part(response, url, int(begin), int(stop) + 1 if stop else None)
+            return read_whole(response, url)
+
+    def _part(self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]) -> bytes:
+        value = f"bytes={start}" if start < 0 else range_value(start, end)
+        with closing(self._request(url, **ranged(options, value, self.kwargs))) as response:
+            if response.status_code != 416:
+                self._raise_not_found_for_status(response, url)
+            at = placed(response, url, start, end, known)
+            if not at.certain:  # the body is the range, or all of the file: only the size tells
+                with suppress(OSError):
+                    told = _version_of(self.info(url, **options))
+                    at = placed(response, url, start, end, known.updated(url, told))
+            learn_version(url, at.version)
+            return read_placed(response, at, url, start, end)
+
+    def cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
+        """The bytes of ranges; those of one file are all of the same version of it."""
+        with one_version():
+            return super().cat_ranges(paths, *args, **kwargs)
 
     def get_file(
         self,
@@ -247,37 +295,82 @@ class HTTPFileSystem(AbstractFileSystem):
         if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
             os.makedirs(lpath, exist_ok=True)
             return
-        with closing(self._request(rpath, **kwargs)) as response:
-            self._raise_not_found_for_status(response, rpath)
-            callback.set_size(described(response.headers)["size"])
-            if isfilelike(lpath):
-                _save(response, lpath, chunk_size, callback)
-            else:
-                with replacing(lpath) as local:
-                    _save(response, local, chunk_size, callback)
+        to_file = isfilelike(lpath)
+        begin = lpath.tell() if to_file and self._retries.times and lpath.seekable() else None
+
+        def download() -> None:
+            with closing(self._request(rpath, **kwargs)) as response:
+                self._raise_not_found_for_status(response, rpath)
+                check_is_whole(response, rpath)
+                callback.set_size(described(response.headers)["size"])
+                if not to_file:
+                    with replacing(lpath) as local:
+                        _save(response, rpath, local, chunk_size, callback)
+                    return
+                if begin is not None:
+                    lpath.seek(begin)
+                _save(response, rpath, lpath, chunk_size, callback)
+
+        # what was written to a file that cannot be rewound cannot be taken back
+        repeat(Retries() if to_file and begin is None else self._retries, download)
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
-        options = {**self.kwargs, **kwargs}
-        target = self.encode_url(url)
         try:
-            info = _file_info(target, self.session, "head", **options)
+            info = self._ask(url, "head", kwargs)
+        except FileNotFoundError as error:
+            if not self.js and isinstance(error, (UnreachableError, InvalidURLError)):
+                raise
+            info = {}
         except OSError as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if info.get("size") is None:
-            with closing(self._request(url, **with_headers(options, Accept_Encoding="identity"))) as response:
+            # what only HEAD has told stays
+            info.update((k, v) for k, v in self._ask(url, "get", kwargs).items() if v is not None)
+        return {"size": None, **info, "name": url, "type": "file"}
+
+    def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What the headers of one answer tell; the body of a GET is not read."""
+        given = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
+
+        def ask() -> dict[str, Any]:
+            with closing(self._send(url, method, given)) as response:
                 self._raise_not_found_for_status(response, url)
-            info = _from_get(response)
-        return {**info, "name": url, "type": "file"}
+            return _told(response)
+
+        return repeat(self._retries, ask)
+
+    def _send(self, url: str, method: str, options: dict[str, Any]) -> Any:
+        """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
+        send = getattr(self.session, method)
+        try:
+            target = str(self.encode_url(url))
+            return send(target, **{"allow_redirects": True, "stream": method == "get", **options})
+        except OSError as caught:
+            error: Any = caught
+            if self.js:
+                raise
+            if isinstance(error, requests.exceptions.InvalidURL):
+                raise InvalidURLError(redact_url(url)) from error
+            if type(error) is requests.ConnectionError and _is_refused(error):
+                unreachable: Any = UnreachableError
+                raise unreachable(*error.args, request=error.request) from error
+            raise
+        except ValueError as malformed:
+            kind: Any = FileNotFoundError if self.js else InvalidURLError
+            raise kind(redact_url(url)) from malformed
 
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
-        try:
+
+        def ask() -> bool:
             with closing(self._request(path, **kwargs)) as response:
-                if strict:
-                    self._raise_not_found_for_status(response, path)
-                return response.status_code < 400
+                self._raise_not_found_for_status(response, path)
+                return True
+
+        try:
+            return repeat(self._retries, ask)
         except FileNotFoundError:
             return False
         except (OSError, ValueError):
@@ -300,15 +393,23 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request."""
-        listed = self.dircache[url] if self.use_listings_cache and url in self.dircache else None
+        refresh = kwargs.pop("refresh", False)
+        cached = self.use_listings_cache and not refresh and url in self.dircache
+        listed = self.dircache[url] if cached else None
         if listed is None:
-            with closing(self._request(url, **kwargs)) as response:
-                self._raise_not_found_for_status(response, url)
-                text = response.text if may_have_links(response.headers) else ""
-            listed = entries(links(text, url, self.simple_links, self.same_schema))
+            listed = repeat(self._retries, partial(self._links, url, kwargs))
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)
+
+    def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+        with closing(self._request(url, **options)) as response:
+            self._raise_not_found_for_status(response, url)
+            if not may_have_links(response.headers):
+                return []
+            check_is_whole(response, url)
+            text = response.text
+        return entries(links(text, url, self.simple_links, self.same_schema))
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
@@ -331,19 +432,34 @@ class HTTPFileSystem(AbstractFileSystem):
             raise ValueError(f"an upload is made by 'post' or 'put', not by {method!r}")
         if isfilelike(lpath):
             callback.set_size(getattr(lpath, "size", None))
-            parts = iter(partial(lpath.read, chunk_size), b"")
-            self._upload(method, rpath, _reporting(parts, callback), kwargs)
+            self._upload(
+                method,
+                rpath,
+                _Chunks(lpath, lambda: iter(partial(lpath.read, chunk_size), b""), callback),
+                kwargs,
+            )
             return
         with open(lpath, "rb", buffering=0) as local:
             callback.set_size(os.fstat(local.fileno()).st_size)
-            self._upload(method, rpath, _reporting(parts_of(local, chunk_size), callback), kwargs)
+            self._upload(method, rpath, _Chunks(local, lambda: parts_of(local, chunk_size), callback), kwargs)
 
     def _upload(self, method: str, url: str, data: Any, options: dict[str, Any]) -> None:
-        if self.js:
-            data = b"".join(data)
         send = getattr(self.session, method)
-        with closing(send(self.encode_url(url), data=data, **{**self.kwargs, **options})) as response:
-            self._raise_not_found_for_status(response, url)
+        target = str(self.encode_url(url))
+
+        def upload() -> None:
+            data.rewind()
+            body = b"".join(data) if self.js else data
+            with closing(send(target, data=body, **{**self.kwargs, **options})) as response:
+                self._raise_not_found_for_status(response, url)
+                statuses = [r.status_code for r in getattr(response, "history", ())]
+                if method == "put" and response.request.method != "PUT" and not {303} & {*statuses}:
+                    raise OSError(
+                        f"{redact_url(url)} redirects uploads with status {statuses[0]}, upon which nothing"
+                        f" is sent: upload to {redact_url(response.url)}"
+                    )
+
+        repeat(self._retries if method == "put" else Retries(), upload)
 
     # -- files -----------------------------------------------------------------
 
@@ -366,32 +482,76 @@ class HTTPFileSystem(AbstractFileSystem):
         info: dict[str, Any] = {}
         if size is None and block_size:
             info = self.info(path, **kwargs)
-            size = info["size"]
+        size = size or info.get("size")
         if not (block_size and size and info.get("partial", True)):
             return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
-        return HTTPFile(
+        opened = HTTPFile(
             self, path, mode=mode, session=self.session, size=size, block_size=block_size, **options
         )
+        if info:
+            opened._begin_with(info)
+        return opened
 
 
-def _from_get(response: Any) -> dict[str, Any]:
+def _told(response: Any) -> dict[str, Any]:
+    """What the headers of a response tell of a file: ``size``, checksums, whether ranges are refused."""
     told = described(response.headers, response.status_code)
     names = ("size", "partial", *checksums(response.headers))
     return {name: told[name] for name in names if name in told}
 
 
-def _save(response: Any, local: Any, chunk_size: int, callback: Callback) -> None:
-    for chunk in response.iter_content(chunk_size):
+def _version_of(info: dict[str, Any]) -> Version:
+    return version(info, info.get("url", ""), info.get("size"))
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether a connection was never made."""
+    from urllib3.exceptions import NewConnectionError
+
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(cause, NewConnectionError)
+
+
+def _save(response: Any, url: str, local: Any, chunk_size: int, callback: Callback) -> None:
+    for chunk in body_parts(response, url, size=chunk_size):
         local.write(chunk)
         callback.relative_update(len(chunk))
 
 
-def _reporting(parts: Iterator[bytes], callback: Callback) -> Iterator[bytes]:
-    for chunk in parts:
-        yield chunk
-        callback.relative_update(len(chunk))
+class _Chunks:
+    """A file as the body of an upload, from where it is; sent anew where a redirect asks for that."""
+
+    def __init__(self, local: Any, parts: Callable[[], Iterator[bytes]], callback: Callback) -> None:
+        self._local, self._parts, self._callback = local, parts, callback
+        self._start: int | None = None
+        with suppress(AttributeError, OSError):
+            self._start = local.tell()
+        self._begun = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._begun = True
+        for chunk in self._parts():
+            yield chunk
+            self._callback.relative_update(len(chunk))
+
+    def rewind(self) -> None:
+        """Go back to the beginning, if something was read."""
+        if self._begun:
+            self.seek(self.tell())
+
+    def tell(self) -> int:
+        """Where the upload begins in the file, which is what ``requests`` goes back to."""
+        if self._start is None:
+            raise OSError("the upload has to be sent again, but its file cannot be read again")
+        return self._start
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """To where the upload begins; the length is not told, as it is sent in chunks."""
+        if whence or place != self._start:
+            raise OSError("an upload can only be begun anew")
+        return self._local.seek(place)
 
 
 # registration --------------------------------------------------------------------

@@ -8,8 +8,9 @@ early makes the next one start later.
 
 A stream that breaks is replaced by a request for the rest of what was wanted, so that a
 server which drops idle connections is not noticed.  All answers have to be about the
-version of the file that the first one was about; `Ahead` remembers it, also in a forked child.  Everything runs on the loop; in a
-forked child the parent's stream is dropped without being touched.
+version of the file that the first one was about; `Ahead` remembers it, also in a forked
+child.  Everything runs on the loop; in a forked child the parent's stream is dropped
+without being touched.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def _partial(
 ) -> Placed:
     first, stop, total = content_range(headers)
     shown, length = redact_url(url), _length(headers)
-    if first is None or stop is None:
+    if first is None or stop is None or first >= stop or total is not None and stop > total:
         if "Content-Range" in headers or headers.get("Content-Type", "").lower().startswith("multipart/"):
             raise IncompleteRead(f"the server sent a range of {shown} that cannot be understood")
         first = start if start >= 0 else max(0, (said.size or 0) + start)

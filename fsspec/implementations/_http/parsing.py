@@ -59,6 +59,15 @@ def redact_url(url: Any) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
 
 
+_WORDS = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
+_USER = re.compile(r"""(://)[^/@\s'"]+@""")
+
+
+def redact_text(text: str) -> str:
+    """A text of another package as messages may show it: its URLs as `redact_url` has them."""
+    return _USER.sub(r"\1", _WORDS.sub(r"\1...", text))
+
+
 _PROPER = re.compile(r"(?:[-A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})*")
 
 

@@ -23,7 +23,7 @@ class Retries(NamedTuple):
 
     Attributes
     ----------
-    count
+    times
         further attempts after the first.
     wait
         seconds before the second attempt; twice as many before each one after that, less a
@@ -32,24 +32,30 @@ class Retries(NamedTuple):
         the answers that are worth another attempt.
     """
 
-    count: int = 0
+    times: int = 0
     wait: float = 1.0
     statuses: frozenset[int] = frozenset(STATUSES)
 
     @classmethod
-    def given(cls, count: int, wait: float, statuses: Iterable[int] | None) -> Retries:
+    def given(cls, times: int, wait: float, statuses: Iterable[int] | None) -> Retries:
         """Check the options of a filesystem.
 
         Raises
         ------
         ValueError
-            a count or a wait below 0.
+            fewer retries or a shorter wait than 0.
         """
-        if count < 0 or wait < 0:
-            raise ValueError(f"retries and retry_wait cannot be below 0, but are {count} and {wait}")
-        return cls(count, wait, frozenset(STATUSES if statuses is None else statuses))
+        if times < 0 or wait < 0:
+            raise ValueError(f"retries and retry_wait cannot be below 0, but are {times} and {wait}")
+        return cls(times, wait, frozenset(STATUSES if statuses is None else statuses))
 
-    def pause(self, attempt: int, error: BaseException, passing: tuple[type, ...]) -> float | None:
+    def pause(
+        self,
+        attempt: int,
+        error: BaseException,
+        passing: tuple[type[BaseException], ...],
+        lasting: tuple[type[BaseException], ...],
+    ) -> float | None:
         """Seconds to wait before another attempt; None if there is to be none.
 
         Parameters
@@ -57,9 +63,11 @@ class Retries(NamedTuple):
         attempt
             how many there were before the one that failed.
         passing
-            the classes of errors, other than an answer's status, that may pass.
+            the classes of errors, other than an answer's status, that may pass;
+        lasting
+            except for these.
         """
-        if attempt >= self.count:
+        if attempt >= self.times or isinstance(error, lasting):
             return None
         backoff = self.wait * 2**attempt * random.uniform(0.5, 1.0)
         status, headers = answer_of(error)

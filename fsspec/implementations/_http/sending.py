@@ -63,9 +63,7 @@ class Sender(NamedTuple):
             try:
                 return await work()
             except Exception as error:
-                if not self.retries.count or isinstance(error, _LASTING):
-                    raise
-                pause = self.retries.pause(attempt, error, PASSING)
+                pause = self.retries.pause(attempt, error, PASSING, _LASTING)
                 if pause is None:
                     raise
                 logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)
@@ -148,7 +146,8 @@ async def _once(session: Any, method: str, url: yarl.URL, options: dict[str, Any
         if type(error) is not aiohttp.ClientResponseError:
             raise
         # a session may be told to raise by itself; its errors show the whole URL
-        raise HTTPStatusError(
+        shown: Any = HTTPStatusError
+        raise shown(
             error.request_info,
             error.history,
             status=error.status,

@@ -1,7 +1,8 @@
-"""Sessions of ``requests`` that a forked child cannot harm its parent by.
+"""Sessions of ``requests`` that a forked child cannot harm its parent by, and whose errors hide secrets.
 
 Every connection of such a session is watched (`fsspec._fork.sockets`), whether it is idle, in
-the middle of a request of another thread, or has a response that is still being read.
+the middle of a request of another thread, or has a response that is still being read.  The
+texts of errors show URLs without credentials, nor the values of their queries.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fsspec._fork.sockets import watch
+from fsspec.implementations._http.parsing import redact_text
 
 
 class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
@@ -48,9 +50,33 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super().request(*args, **kwargs)
+        except (requests.RequestException, ValueError) as error:
+            hide_secrets(error)
+            raise
+
+
+def hide_secrets(error: BaseException) -> None:
+    """Redact the URLs in the texts of an error and of those that it was made from."""
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is None or any(each is other for other in seen):
+            continue
+        seen.append(each)
+        each.args = tuple(redact_text(a) if isinstance(a, str) else a for a in each.args)
+        left += [a for a in each.args if isinstance(a, BaseException)]
+        left += [each.__cause__, each.__context__, getattr(each, "reason", None)]
+        left = [e for e in left if isinstance(e, BaseException)]
+
+
 def watched_session() -> requests.Session:
     """A new session."""
-    session = requests.Session()
+    session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter())
     return session

@@ -8,40 +8,101 @@ covered with a dead socket, before any other code of the child runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec._fork import hooks, sockets
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError
-from fsspec.implementations._http.parsing import content_range, range_value, ranged, redact_url
+from fsspec.implementations._http.answers import (
+    IncompleteRead,
+    Placed,
+    Version,
+    check_whole,
+    finish,
+    needed,
+    place,
+    version,
+)
+from fsspec.implementations._http.parsing import is_plain, range_value, ranged, redact_url
+from fsspec.implementations._http.retrying import Retries
 from fsspec.spec import AbstractBufferedFile
 
 _PUBLIC = "fsspec.implementations.http_sync"
 
 
-def read_part(response: Any, url: str, start: int, end: int | None) -> bytes:
-    """The bytes from ``start`` up to ``end`` of the answer to a request for them."""
-    if response.status_code == 416:
+T = TypeVar("T")
+
+
+def placed(response: Any, url: str, start: int, end: int | None, known: Version = Version()) -> Placed:
+    """Where the body of a response lies in the file; see `answers.place`."""
+    return place(response.status_code, response.headers, url, start, end, known, response.url)
+
+
+def read_placed(response: Any, at: Placed, url: str, start: int, end: int | None) -> bytes:
+    """The bytes from ``start`` up to ``end`` of a response whose place is known."""
+    if at.start == at.stop:
         return b""
-    if response.status_code != 206:  # everything, whatever was asked for
-        parts, got = [], 0
-        for part in response.iter_content(2**16):
-            parts.append(part)
-            got += len(part)
-            if end is not None and got >= end:
-                break
-        return b"".join(parts)[start:end]
-    first, stop, total = content_range(response.headers)
-    if first is not None and stop is not None:
-        wanted = total if end is None or total is None else min(end, total)
-        if first != start or wanted is not None and stop < wanted:
-            raise OSError(
-                f"the server sent bytes {first} to {stop} of {redact_url(url)}, not {start} to {wanted}"
-            )
-    data = response.content
-    return data if end is None else data[: end - start]
+    need = needed(at, end)
+    return finish(at, b"".join(body_parts(response, url, need)), url, start, end)
+
+
+def body_parts(response: Any, url: str, need: int | None = None, size: int = 2**16) -> Iterator[bytes]:
+    """The body in pieces, up to ``need`` bytes of it.
+
+    Raises
+    ------
+    IncompleteRead
+        it ended before the server said it would; older versions of urllib3 do not look.
+    """
+    got = 0
+    for part in response.iter_content(size):
+        if need is not None and got + len(part) >= need:
+            yield part[: need - got]
+            return
+        got += len(part)
+        yield part
+    told = response.headers.get("Content-Length", "")
+    if told.isdigit() and got < int(told) and is_plain(response.headers):
+        raise IncompleteRead(f"{got} of {told} bytes of {redact_url(url)} came")
+
+
+def check_is_whole(response: Any, url: str) -> None:
+    """Make sure that a response is not a part of the file that nobody asked for."""
+    if response.status_code == 206:
+        asked = getattr(getattr(response, "request", None), "headers", None) or {}
+        check_whole(206, response.headers, url, "Range" in asked)
+
+
+def read_whole(response: Any, url: str) -> bytes:
+    """The body of the answer to a request for the whole file."""
+    check_is_whole(response, url)
+    return b"".join(body_parts(response, url))
+
+
+def repeat(retries: Retries, work: Callable[[], T]) -> T:
+    """What ``work`` gives, which is done again as the retries say."""
+    attempt = 0
+    while True:
+        try:
+            return work()
+        except OSError as error:
+            pause = retries.pause(attempt, error, *_passing()) if retries.times else None
+            if pause is None:
+                raise
+        attempt += 1
+        time.sleep(pause)
+
+
+def _passing() -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
+    try:
+        from requests import exceptions as given
+    except ImportError:  # in a browser
+        return (ConnectionError, TimeoutError, IncompleteRead), ()
+    broken = (given.ConnectionError, given.Timeout, given.ChunkedEncodingError, IncompleteRead)
+    return broken, (given.SSLError,)
 
 
 def get_range(session: Any, url: str, start: int, end: int, **kwargs: Any) -> bytes:
@@ -49,7 +110,7 @@ def get_range(session: Any, url: str, start: int, end: int, **kwargs: Any) -> by
     with closing(session.get(url, stream=True, **ranged(kwargs, range_value(start, end)))) as response:
         if response.status_code != 416:
             response.raise_for_status()
-        return read_part(response, url, start, end)
+        return read_placed(response, placed(response, url, start, end), url, start, end)
 
 
 class _Connected:
@@ -90,6 +151,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
         self.url = url
         self.session = session if session is not None else fs.session
+        self._version = Version()
         self._details = {"name": url, "size": size, "type": "file"}
         super().__init__(
             fs=fs,
@@ -111,6 +173,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             self.size = len(data)
         return super().read(-1 if length is None else length)
 
+    def _begin_with(self, info: dict[str, Any]) -> None:
+        """Take over what the server has told of the file when it was opened."""
+        self._details = info
+        self._version = version(info, info.get("url", self.url), info.get("size"))
+
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``.
 
@@ -118,17 +185,25 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         ------
         ValueError
             the server ignores ranges, and ``start`` is not 0.
+        FileChangedError
+            this is not the file any more of which bytes came before.
         """
+        return repeat(getattr(self.fs, "_retries", Retries()), lambda: self._fetch_once(start, end))
+
+    def _fetch_once(self, start: int, end: int) -> bytes:
         options = ranged(self.kwargs, range_value(start, end))
-        with closing(self.session.get(self.fs.encode_url(self.url), stream=True, **options)) as response:
+        target = str(self.fs.encode_url(self.url))
+        with closing(self.session.get(target, stream=True, **options)) as response:
             if response.status_code != 416:
                 self.fs._raise_not_found_for_status(response, self.url)
-            if response.status_code == 200 and start > 0:
+            at = placed(response, self.url, start, end, self._version)
+            if at.start < start:
                 raise ValueError(
                     f"the server of {redact_url(self.url)} ignores requests for a part of the file;"
                     " open it with block_size=0 to read it from its beginning to its end"
                 )
-            return read_part(response, self.url, start, end)
+            self._version = self._version.updated(self.url, at.version)
+            return read_placed(response, at, self.url, start, end)
 
 
 class HTTPStreamFile(_Connected, AbstractBufferedFile):
@@ -143,9 +218,10 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         self.session = session if session is not None else fs.session
         self._details = {"name": url, "size": None}
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
-        self.r = self.session.get(fs.encode_url(url), stream=True, **kwargs)
+        self.r = self.session.get(str(fs.encode_url(url)), stream=True, **kwargs)
         fs._raise_not_found_for_status(self.r, url)
-        self._parts = self.r.iter_content(2**16)
+        check_is_whole(self.r, url)
+        self._parts = body_parts(self.r, url)
         self._left = b""
         hooks.register(self)
 

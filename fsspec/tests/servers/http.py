@@ -85,7 +85,8 @@ class Fault:
     """405 for HEAD"""
     status: int | None = None
     redirect: str | None = None
-    """where to, with status 302"""
+    """where to"""
+    redirect_status: int = 302
     gzip: bool = False
     """Content-Encoding gzip"""
     chunked: bool = False
@@ -94,6 +95,18 @@ class Fault:
     """``Accept-Ranges: none``, and 200 to everything"""
     content_length: int | None = None
     """what Content-Length says, whatever the body"""
+    range_status: int = 206
+    """status of an answer to a range"""
+    no_content_range: bool = False
+    """a part is sent without a Content-Range"""
+    total: int | str | None = None
+    """what Content-Range says of the size of the file"""
+    cut: int | None = None
+    """at most so many bytes of a range are sent, and said to be sent"""
+    multipart: bool = False
+    """a range is sent as multipart/byteranges"""
+    unasked: bool = False
+    """everything is answered with its first half, and 206"""
     wrong_range: int = 0
     """bytes by which a partial answer is shifted from what was asked for"""
     truncate: int | None = None
@@ -108,6 +121,8 @@ class Fault:
     methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST")
     times: int | None = None
     """how many requests it befalls; None for all"""
+    then: dict[str, str] | None = None
+    """headers of all answers after that"""
 
 
 class Site:
@@ -222,15 +237,18 @@ class Site:
             fault = Fault()
         elif fault.times is not None:
             fault.times -= 1
-            if fault.times <= 0:
+            if fault.times <= 0 and fault.then is None:
                 del self.faults[request.path]
+            elif fault.times <= 0:
+                self.faults[request.path] = Fault(headers=fault.then or {})
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.redirect is not None:
-            return web.Response(status=302, headers={"Location": fault.redirect})
+            await request.read()
+            return web.Response(status=fault.redirect_status, headers={"Location": fault.redirect})
         if fault.status is not None:
             await request.read()
-            return web.Response(status=fault.status, text="told to")
+            return web.Response(status=fault.status, text="told to", headers=fault.headers)
         if request.method in ("PUT", "POST"):
             self.files[request.path] = await request.read()
             return web.Response(status=201)
@@ -248,6 +266,8 @@ class Site:
         status = 200
         view = memoryview(body)
         asked = request.headers.get("Range")
+        if fault.unasked:
+            asked = f"bytes=0-{len(body) // 2 - 1}"
         if fault.no_accept_ranges:
             headers["Accept-Ranges"] = "none"
         elif asked is not None and not fault.ignore_range:
@@ -256,8 +276,17 @@ class Site:
                 return web.Response(status=416, headers={"Content-Range": f"bytes */{len(body)}"})
             first, stop = found
             first, stop = first + fault.wrong_range, min(stop + fault.wrong_range, len(body))
-            status, view = 206, view[first:stop]
-            headers["Content-Range"] = f"bytes {first}-{stop - 1}/{len(body)}"
+            if fault.cut is not None:
+                stop = min(stop, first + fault.cut)
+            status, view = fault.range_status, view[first:stop]
+            said = f"bytes {first}-{stop - 1}/{len(body) if fault.total is None else fault.total}"
+            if fault.multipart:
+                headers["Content-Type"] = "multipart/byteranges; boundary=x"
+                view = memoryview(
+                    f"--x\r\nContent-Range: {said}\r\n\r\n".encode() + view.tobytes() + b"\r\n--x--"
+                )
+            elif not fault.no_content_range:
+                headers["Content-Range"] = said
         if fault.gzip:
             view = memoryview(gzip.compress(view))
             headers["Content-Encoding"] = "gzip"

@@ -1,0 +1,258 @@
+"""What answers to requests for bytes are taken for, by both HTTP filesystems; see `_http.answers`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+pytest.importorskip("aiohttp")
+pytest.importorskip("requests")
+
+from fsspec.exceptions import FileChangedError  # noqa: E402  # after the checks
+from fsspec.implementations import http, http_sync  # noqa: E402
+from fsspec.implementations._http.answers import IncompleteRead, Version, place, version  # noqa: E402
+from fsspec.tests.programs import run  # noqa: E402
+
+http_sync.unregister()  # the import put it in the place of the awaitable one
+
+SMALL = bytes(range(256)) * 4
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))  # 1 MiB, each four bytes their own position
+
+
+@pytest.fixture(params=["http", "http_sync"])
+def fs(request):
+    kind = {"http": http, "http_sync": http_sync}[request.param].HTTPFileSystem
+    made = kind(skip_instance_cache=True)
+    yield made
+    if request.param == "http_sync":
+        made.session.close()
+
+
+@pytest.fixture
+def url(http_server):
+    http_server.files["/f"] = SMALL
+    http_server.files["/big"] = BIG
+    return http_server.url + "/f"
+
+
+# -- short, shifted and superfluous data -----------------------------------------
+
+CUT = {
+    "less than asked": {"cut": 5},
+    "less than its length says": {"truncate": 5},
+    "another place": {"wrong_range": 3},
+    "multipart": {"multipart": True},
+    "longer than the file": {"total": 9, "methods": ("GET",)},
+}
+
+
+@pytest.mark.parametrize("slices", [(10, 30), (10, None), (-20, None), (-30, -10)])
+@pytest.mark.parametrize("fault", CUT.values(), ids=CUT)
+def test_a_wrong_part_is_an_error(http_server, fs, url, fault, slices):
+    http_server.fault("/f", **fault)
+    with pytest.raises(OSError) as caught:
+        fs.cat_file(url, *slices)
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_part_that_nobody_asked_for_is_an_error(http_server, fs, url, tmp_path):
+    http_server.fault("/f", unasked=True)
+    target = tmp_path / "f"
+    for read in (
+        lambda: fs.cat_file(url),
+        lambda: fs.get_file(url, str(target)),
+        lambda: fs.open(url, block_size=0).read(),
+    ):
+        with pytest.raises(OSError, match="part"):
+            read()
+    assert not target.exists()
+    got = fs.cat_file(url, headers={"Range": "bytes=0-511"})  # asked for by the caller
+    assert got == SMALL[:512]
+
+
+@pytest.mark.parametrize(
+    "cache_type", ["bytes", "readahead", "none", "blockcache", "background", "mmap", "all"]
+)
+@pytest.mark.parametrize("fault", ["cut", "status", "wrong_range", "total"])
+def test_short_data_of_an_open_file_is_an_error(http_server, fs, url, cache_type, fault):
+    big = url[:-1] + "big"
+    with fs.open(big, block_size=2**16, cache_type=cache_type) as f:
+        if cache_type == "all":
+            assert f.read() == BIG
+            return
+        f.read(10)
+        what = {"cut": 100, "status": 416, "wrong_range": 1, "total": 2**19}[fault]
+        http_server.fault("/big", **{fault: what})
+        f.seek(700_000)
+        with pytest.raises(OSError):
+            f.read(5000)
+
+
+def test_416_within_the_file_is_an_error(http_server, fs, url):
+    http_server.fault("/f", status=416, headers={"Content-Range": "bytes */1024"})
+    with pytest.raises(OSError):
+        fs.cat_file(url, 10, 30)
+    http_server.fault("/f")
+    assert fs.cat_file(url, 5000, 6000) == b""
+
+
+def test_a_file_that_shrank_is_an_error(http_server, fs, url):
+    big = url[:-1] + "big"
+    f = fs.open(big, block_size=2**16)
+    f.read(10)
+    http_server.files["/big"] = BIG[: 2**17]
+    f.seek(2**19)
+    with pytest.raises(FileChangedError, match=f"{len(BIG)}.*{2**17}"):
+        f.read(100)
+    f.close()
+
+
+# -- 200 in answer to a range -------------------------------------------------------
+
+SLICES = [(0, 10), (3, 9), (3, None), (-9, None), (-9, -2), (1000, 2000), (0, 5000)]
+
+
+@pytest.mark.parametrize("slices", SLICES)
+@pytest.mark.parametrize("said", [True, False], ids=["with Content-Range", "without"])
+def test_what_is_cut_already_is_not_cut_again(http_server, fs, url, slices, said):
+    http_server.fault("/f", range_status=200, no_content_range=not said)
+    assert fs.cat_file(url, *slices) == SMALL[slice(*slices)]
+
+
+@pytest.mark.parametrize("slices", SLICES)
+@pytest.mark.parametrize("chunked", [True, False])
+def test_what_is_whole_is_cut(http_server, fs, url, slices, chunked):
+    http_server.fault("/f", ignore_range=True, chunked=chunked)
+    assert fs.cat_file(url, *slices) == SMALL[slice(*slices)]
+
+
+def test_ranges_answered_by_200(http_server, fs, url):
+    http_server.fault("/f", range_status=200, no_content_range=True)
+    assert fs.cat_ranges([url, url], [2, 30], [5, 33]) == [SMALL[2:5], SMALL[30:33]]
+    with fs.open(url, block_size=100) as f:
+        f.seek(600)
+        assert f.read(3) == SMALL[600:603]
+        f.seek(1000)
+        assert f.read() == SMALL[1000:]
+
+
+# -- versions -------------------------------------------------------------------------
+
+OLD = {"headers": {"ETag": '"old"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}}
+NEW = {
+    "tag": {"headers": {"ETag": '"new"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}},
+    "time": {"headers": {"Last-Modified": "Thu, 02 Jan 2025 00:00:00 GMT"}},
+}
+
+
+@pytest.mark.parametrize("changed", NEW)
+@pytest.mark.parametrize(
+    "cache_type", ["bytes", "readahead", "none", "blockcache", "background", "mmap", "first"]
+)
+def test_versions_are_not_mixed(http_server, fs, url, cache_type, changed):
+    http_server.fault("/big", **OLD)
+    with fs.open(url[:-1] + "big", block_size=2**16, cache_type=cache_type) as f:
+        assert f.read(100) == BIG[:100]
+        http_server.files["/big"] = bytes(len(BIG))
+        http_server.fault("/big", **NEW[changed])
+        f.seek(2**19)
+        with pytest.raises(FileChangedError) as caught:
+            f.read(100)
+        text = str(caught.value)
+        assert "2025" in text or '"old"' in text and '"new"' in text
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.before, again.after) == (caught.value.before, caught.value.after)
+
+
+def test_a_stream_that_broke_is_not_resumed_in_another_version(http_server, url):
+    fs = http.HTTPFileSystem(skip_instance_cache=True)
+    http_server.fault("/big", **OLD)
+    with fs.open(url[:-1] + "big") as f:
+        got = f.read(2**17)
+        http_server.fault("/big", **OLD, drop_after=200_000)
+        f.read(10)
+        http_server.files["/big"] = bytes(len(BIG))
+        http_server.fault("/big", **NEW["tag"])
+        with pytest.raises(FileChangedError):
+            while part := f.read(2**16):
+                got += part
+
+
+def test_ranges_of_a_call_are_of_one_version(http_server, fs, url):
+    big = url[:-1] + "big"
+    http_server.fault("/big", total=len(BIG) + 1, times=1)
+    answers = fs.cat_ranges([big] * 3, [0, 5, 9], [5, 9, 20], on_error="return")
+    assert any(isinstance(answer, FileChangedError) for answer in answers)
+    http_server.fault("/big", total=len(BIG) + 1, times=1)
+    with pytest.raises(FileChangedError):
+        fs.cat_ranges([big] * 3, [0, 5, 9], [5, 9, 20], on_error="raise")
+    assert fs.cat_ranges([big] * 2, [0, 5], [5, 9]) == [BIG[:5], BIG[5:9]]
+
+
+def test_opening_again_reads_the_new_version(http_server, fs, url):
+    http_server.fault("/f", **OLD)
+    with fs.open(url) as f:
+        f.read(10)
+    http_server.fault("/f", **NEW["tag"])
+    with fs.open(url) as f:
+        assert f.read() == SMALL
+
+
+def test_times_made_for_each_answer_are_no_versions():
+    seen = version({"Last-Modified": "x", "Date": "x"}, "http://h/f", 10)
+    assert seen.modified is None
+    assert seen.updated("http://h/f", version({"Last-Modified": "y", "Date": "y"}, "http://h/f", 10)) == seen
+
+
+def test_tags_of_different_hosts_are_not_compared():
+    one = version({"ETag": '"a"'}, "http://one/f", 10)
+    assert one.updated("u", version({"ETag": '"b"'}, "http://two/f", 10)).etag == '"a"'
+    with pytest.raises(FileChangedError):
+        one.updated("u", version({"ETag": '"a"'}, "http://two/f", 11))
+    assert one.updated("u", version({"ETag": 'W/"a"'}, "http://one/f", 10)).size == 10
+
+
+def test_secrets_are_not_in_the_error():
+    with pytest.raises(FileChangedError) as caught:
+        Version('"a"').updated("http://me:pw@h/f?sig=hidden", Version('"b"'))
+    assert "hidden" not in repr(caught.value) + str(caught.value)
+    assert "pw" not in str(caught.value)
+    with pytest.raises(IncompleteRead) as short:
+        place(206, {"Content-Range": "bytes 1-2/9"}, "http://h/f?sig=hidden", 0, 3)
+    assert "hidden" not in str(short.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+@pytest.mark.parametrize("module", ["http", "http_sync"])
+def test_a_child_does_not_mix_versions_either(http_server, url, module):
+    # only the one answer of opening and the first read come before the change
+    http_server.fault("/big", headers={"ETag": '"old"'}, then={"ETag": '"new"'}, times=2)
+    run(
+        f"""
+        import os
+        from fsspec._fork.child import by_fork
+        from fsspec.exceptions import FileChangedError
+        from fsspec.implementations.{module} import HTTPFileSystem
+
+        fs = HTTPFileSystem()
+        url = os.environ["PLACE"]
+        f = fs.open(url + "big", block_size=2**16)
+        f.read(10)
+
+        def child():
+            f.seek(2**19)
+            try:
+                f.read(10)
+            except FileChangedError as error:
+                assert '"old"' in str(error) and '"new"' in str(error), error
+            else:
+                raise AssertionError("two versions were mixed")
+
+        report = by_fork(child)
+        assert not report.problem(), report.problem()
+        """,
+        FSSPEC_FORK_RESET="1",
+        PLACE=url[:-1],
+    )
