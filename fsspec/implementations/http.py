@@ -64,7 +64,7 @@ from fsspec.implementations._http.requests import (
     read_placed,
     read_whole,
 )
-from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # programs look it up here
+from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
