@@ -10,6 +10,8 @@ import faulthandler
 import json
 import os
 import signal
+import socket
+import stat
 import sys
 import tempfile
 import time
@@ -73,6 +75,41 @@ def _busy(pid: int | str) -> float | None:
             return sum(map(int, f.read().split()[:2])) / 1e9
     except OSError:
         return None
+
+
+Sockets = dict[int, tuple[int, int]]
+
+
+def open_sockets() -> Sockets:
+    """The sockets of this process: what the kernel knows each by, under its number."""
+    found: Sockets = {}
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        if os.path.isdir(folder):
+            break
+    else:
+        return found
+    for name in os.listdir(folder):
+        with suppress(OSError, ValueError):  # the folder's own, closed since
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode) and status.st_ino:
+                found[int(name)] = status.st_dev, status.st_ino
+    return found
+
+
+def shared_connections(parents: Sockets) -> list[str]:
+    """In a child: the peers of those connections of the parent that this process holds as well.
+
+    Parameters
+    ----------
+    parents
+        `open_sockets` of the parent, less those that are not to be looked at.
+    """
+    mine, peers = set(open_sockets().values()), []
+    for fd, number in parents.items():
+        if number in mine:
+            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:  # not connected; or moved
+                peers.append("{}:{}".format(*sock.getpeername()[:2]))
+    return peers
 
 
 class Channel:

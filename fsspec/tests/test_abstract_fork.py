@@ -1,8 +1,11 @@
 """The contract tests about forks find what they are for: backends that harm show as such."""
 
 import base64
+import http.client
+import http.server
 import os
 import pickle
+import socketserver
 import threading
 
 import pytest
@@ -156,3 +159,78 @@ def test_what_is_right_is_found_right(tmp_path):
     problems, noise = tried(LocalFileSystem(auto_mkdir=True), str(tmp_path), WRITING)
     assert problems == {} and noise == ""
     assert list(tmp_path.iterdir()) == []
+
+
+class Shared(LocalFileSystem):
+    """Asks all that it reads over one connection of http.client, and does not say so."""
+
+    protocol = "sharing"
+
+    def __init__(self, address, **kwargs):
+        super().__init__(**kwargs)
+        self.connection = http.client.HTTPConnection(*address)
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        data = super().cat_file(path, start, end, **kwargs)
+        self.connection.request("POST", "/", body=data)
+        return self.connection.getresponse().read()
+
+
+class Declared(Shared):
+    """The same, and says so."""
+
+    protocol = "declaring"
+    _fork_sensitive = True
+
+
+@pytest.fixture
+def echo():
+    """An HTTP server that answers with what it was sent."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, request, client_address):
+            pass  # a client that is killed
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_address
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("mode", ["opted in", "neither"])
+def test_shared_connections_are_found_by_their_descriptors(tmp_path, echo, mode):
+    """And the advice is what to write."""
+    problems, _ = tried(Shared(echo, auto_mkdir=True), str(tmp_path), "instance", mode)
+    assert f"{echo[0]}:{echo[1]}" in problems["used"]
+    assert "_fork_sensitive = True into the class Shared" in problems["used"]
+    problems, noise = tried(Declared(echo, auto_mkdir=True), str(tmp_path), "instance", mode)
+    assert problems == {}, noise
+
+
+def test_harm_of_both_at_once_is_found(tmp_path, echo, monkeypatch):
+    """Also where descriptors cannot be looked at."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        "from fsspec._fork import child\nchild.open_sockets = dict\n"
+        "from fsspec.tests.abstract import _forking\ndel _forking.ACTIONS['used']\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    problems, _ = tried(Shared(echo, auto_mkdir=True), str(tmp_path / "files"), "instance")
+    assert problems["used by both at once"]

@@ -15,6 +15,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ from fsspec.mapping import FSMap
 
 MODES = ("opted in", "by hand", "neither")
 WRITING = "file being written"
+BOTH = "used by both at once"
+TOGETHER = 0.7  # seconds for which both use it
 PATIENCE = 15.0  # seconds for the parent to do its next thing
 SIZE = 100_000
 
@@ -151,6 +154,7 @@ class Job:
     """What is tried, and how."""
 
     def __init__(self, told: dict[str, Any]) -> None:
+        self.others = child.open_sockets()  # before there is a filesystem
         self.fs: Any
         self.fs, place = pickle.loads(base64.b64decode(told["subject"]))
         self.pickled = pickle.dumps(self.fs)
@@ -227,8 +231,16 @@ def kill(job: Job, box: list[Any]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def use_together(job: Job, box: list[Any]) -> None:
+    """Use it again and again, while the parent does the same."""
+    deadline = time.monotonic() + TOGETHER
+    while time.monotonic() < deadline:
+        use(job, box)
+
+
 ACTIONS: dict[str, Callable[[Job, list[Any]], None]] = {
     "used": use,
+    BOTH: use_together,
     "dropped and collected": drop,
     "closed": close,
     "exit": leave,
@@ -255,21 +267,72 @@ def in_time(func: Callable[[], Any], what: str) -> str:
     return outcome[0] if outcome else f"{what}: hangs"
 
 
+def undeclared(job: Job, parents: child.Sockets) -> str:
+    """In the child: why what the instance holds is not its own; empty where it is, or is said not to be."""
+    cls = type(job.fs)
+    peers = [] if cls._fork_sensitive else child.shared_connections(parents)
+    if not peers:
+        return ""
+    return (
+        f"shares a connection with its parent (to {', '.join(peers)}) and does not say so: write"
+        f" _fork_sensitive = True into the class {cls.__name__}"
+    )
+
+
+class Meanwhile:
+    """The parent's use of the handle while a child uses its copy: begins when the child tells, by a pipe."""
+
+    def __init__(self, func: Callable[[], Any]) -> None:
+        self.func, self.over, self.problem = func, False, ""
+        self.reader, self.writer = os.pipe()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def begin(self) -> None:
+        """In the child."""
+        os.write(self.writer, b"x")
+
+    def run(self) -> None:
+        os.read(self.reader, 1)
+        while not self.over and not self.problem:
+            self.problem = in_time(self.func, "the parent's use at the same time")
+
+    def end(self) -> str:
+        """In the parent, the child having ended; why it is not as it should be, empty where it is."""
+        self.over = True
+        os.write(self.writer, b"x")  # if the child never came to it
+        self.thread.join(PATIENCE)
+        os.close(self.reader)
+        os.close(self.writer)
+        return self.problem
+
+
 def cell(job: Job, name: str) -> str:
     """One action; empty where child and parent are as they should be."""
     crossing = job.crossing
     box = [crossing.make()]
     crossing.use(box[0])
     before = crossing.state(box[0])
+    sockets = {fd: number for fd, number in child.open_sockets().items() if job.others.get(fd) != number}
+    meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 
-    def body() -> None:
+    def body() -> str | None:
         if job.mode == "by hand":
             asyn.reset_after_fork()
+        shared = undeclared(job, sockets)
+        if shared:
+            return shared
+        if meanwhile is not None:
+            meanwhile.begin()
         ACTIONS[name](job, box)
+        return None
 
     problem = by_fork(body).problem(killed=name == "killed")
     problems = [f"child: {problem}" if problem else ""]
-    problems.append(in_time(lambda: _same(before, crossing.state(box[0])), "the parent's"))
+    if meanwhile is not None:
+        problems.append(meanwhile.end())
+    else:
+        problems.append(in_time(lambda: _same(before, crossing.state(box[0])), "the parent's"))
     problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
     problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
     problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
