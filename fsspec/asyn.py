@@ -40,7 +40,7 @@ from fsspec._loop.bridge import (
     sync_wrapper,
 )
 from fsspec._paths.paths import trailing_sep
-from fsspec._plans import bulk, expanding, globbing, listing, transfers
+from fsspec._plans import Plan, bulk, expanding, globbing, listing, transfers
 from fsspec._plans.awaiting import drive, stream
 from fsspec._plans.awaiting import get_batch_size as _get_batch_size
 from fsspec._plans.awaiting import run_coros_in_chunks as _run_coros_in_chunks
@@ -154,7 +154,9 @@ class AsyncFileSystem(AbstractFileSystem):
 
     # one path ------------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot remove")
+        if not listing.overridden(self, "rm"):
+            raise NotImplementedError(f"{type(self).__name__} cannot remove")
+        await self._rm(path)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot copy")
@@ -269,7 +271,7 @@ class AsyncFileSystem(AbstractFileSystem):
 
     # many files ----------------------------------------------------------------------
     async def _sizes(self, paths: list[str], batch_size: int | None = None) -> list[int | None]:
-        return await drive(self, bulk.sizes(self, paths, batch_size=batch_size))
+        return await drive(self, bulk.sizes(self, paths, batch_size))
 
     async def _cat(
         self,
@@ -279,7 +281,7 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        return await drive(self, bulk.cat(self, path, recursive, on_error, batch_size=batch_size, **kwargs))
+        return await drive(self, bulk.cat(self, path, recursive, on_error, kwargs, batch_size))
 
     async def _cat_ranges(
         self,
@@ -291,12 +293,13 @@ class AsyncFileSystem(AbstractFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        plan = bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, batch_size=batch_size, **kwargs)
+        plan = bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs, batch_size)
         return await drive(self, plan)
 
-    async def _pipe(self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any) -> None:
-        await drive(self, bulk.pipe(self, path, value, batch_size=batch_size, **kwargs))
+    async def _pipe(self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
+        return await drive(self, bulk.pipe(self, path, value, kwargs, batch_size))
 
+    @listing.default
     async def _rm(
         self,
         path: Any,
@@ -304,9 +307,10 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         maxdepth: int | None = None,
         **kwargs: Any,
-    ) -> None:
-        await drive(self, bulk.rm(self, path, recursive, maxdepth, batch_size=batch_size, **kwargs))
+    ) -> Any:
+        return await drive(self, bulk.rm(self, path, recursive, maxdepth, kwargs, batch_size))
 
+    @listing.default
     async def _copy(
         self,
         path1: Any,
@@ -317,9 +321,7 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        plan = transfers.copy(
-            self, path1, path2, recursive, maxdepth, on_error, batch_size=batch_size, **kwargs
-        )
+        plan = transfers.copy(self, path1, path2, recursive, maxdepth, on_error, kwargs, batch_size)
         await drive(self, plan)
 
     async def _get(
@@ -329,9 +331,12 @@ class AsyncFileSystem(AbstractFileSystem):
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
+        batch_size: int | None = None,
+        on_error: str | None = None,
         **kwargs: Any,
-    ) -> None:
-        await drive(self, transfers.get(self, rpath, lpath, recursive, callback, maxdepth, **kwargs))
+    ) -> Any:
+        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, kwargs, batch_size, on_error)
+        return await drive(self, plan)
 
     async def _put(
         self,
@@ -342,11 +347,13 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         maxdepth: int | None = None,
         **kwargs: Any,
-    ) -> None:
-        plan = transfers.put(
-            self, lpath, rpath, recursive, callback, maxdepth, batch_size=batch_size, **kwargs
-        )
-        await drive(self, plan)
+    ) -> Any:
+        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
+        return await drive(self, plan)
+
+    def _drive(self, plan: Plan) -> Any:
+        """What a plan returns, its operations awaited on the instance's loop."""
+        return sync(self.loop, drive, self, plan)
 
     # opening -------------------------------------------------------------------------
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:

@@ -5,7 +5,8 @@ and what happens to instances when a process forks.
 
 An instance has a *token*, a digest of its class and arguments that is the same in a
 parent and its children.  Blocking classes have an instance a thread, awaitable ones an
-instance a process.
+instance a process; but with ``asynchronous=True`` one a thread as well, since a thread has an
+event loop of its own.  Instances of one class are constructed side by side, equal ones once.
 
 In a forked child each live instance that holds connections is made *stale*: given a
 subclass of its class, empty but for attribute access.  The first touch gives it back
@@ -62,11 +63,7 @@ class _Cached(type):
                 found = _construct(cls, token, args, kwargs)  # nobody else has this thread's token
                 cls._cache[token] = found
             else:
-                with _lock_of(cls):
-                    found = cls._cache.get(token)
-                    if found is None:
-                        found = _construct(cls, token, args, kwargs)
-                        cls._cache[token] = found
+                found = _construct_once(cls, token, args, kwargs)
         cls._latest = token
         return found
 
@@ -79,23 +76,41 @@ class _Cached(type):
 
 
 def _prepare(cls: Any) -> None:
-    cls._instantiation_lock = threading.RLock()
-    cls._lock_generation = hooks.generation
+    _renew_locks(cls)
     cls._tokens = {}
 
 
-def _lock_of(cls: Any) -> Any:
-    if "_instantiation_lock" not in cls.__dict__ or cls._lock_generation != hooks.generation:
-        # another thread of the parent may have held it
-        cls._instantiation_lock = threading.RLock()
-        cls._lock_generation = hooks.generation
-    return cls._instantiation_lock
+def _renew_locks(cls: Any) -> None:
+    cls._instantiation_lock = threading.RLock()
+    cls._constructing = {}  # by token: a lock and how many threads want the instance
+    cls._lock_generation = hooks.generation
+
+
+def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The instance with this token; of several threads that want it, one constructs it."""
+    if "_constructing" not in cls.__dict__ or cls._lock_generation != hooks.generation:
+        _renew_locks(cls)  # another thread of the parent may have held them
+    guard, constructing = cls._instantiation_lock, cls._constructing
+    with guard:
+        entry = constructing.setdefault(token, [threading.RLock(), 0])
+        entry[1] += 1
+    try:
+        with entry[0]:
+            found = cls._cache.get(token)
+            if found is None:
+                found = cls._cache[token] = _construct(cls, token, args, kwargs)
+            return found
+    finally:
+        with guard:
+            entry[1] -= 1
+            if not entry[1]:
+                constructing.pop(token, None)
 
 
 def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if cls._extra_tokenize_attributes or cls._strip_tokenize_options:
         return _digest(cls, args, kwargs)
-    owner = None if cls.async_impl else threading.get_ident()
+    owner = _owner(cls, kwargs)
     types: list[type] = [type(value) for value in args]
     types += [type(value) for value in kwargs.values()]
     if not _PLAIN.issuperset(types):
@@ -110,9 +125,14 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     return token
 
 
+def _owner(cls: Any, kwargs: dict[str, Any]) -> int | None:
+    """The thread that an instance belongs to; None for all threads."""
+    return None if cls.async_impl and not kwargs.get("asynchronous") else threading.get_ident()
+
+
 def _digest(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     extra = tuple(getattr(cls, name, None) for name in cls._extra_tokenize_attributes)
-    owner = () if cls.async_impl else (threading.get_ident(),)
+    owner = [thread for thread in [_owner(cls, kwargs)] if thread is not None]
     named = {k: kwargs[k] for k in sorted(kwargs) if k not in cls._strip_tokenize_options}
     return tokenize(cls, *owner, *args, *extra, **named)
 

@@ -306,8 +306,8 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
             return sync(self.loop, getattr(self, name), *args, **kwargs)
 
-    blocking.__name__ = name[1:]
-    blocking.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{name[1:]}".lstrip(".")
+    blocking.__name__ = name  # as its signature: of what it wraps
+    blocking.__qualname__ = method.__qualname__
     blocking.__module__ = method.__module__
     blocking.__doc__ = method.__doc__
     blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
@@ -333,15 +333,28 @@ def mirror_class(cls: type, base: type) -> None:
         plain = name[1:]
         present = getattr(cls, plain, None)
         default = getattr(base, plain, None)
+        own = _without_twins(cls, plain)
+        if own is not default:  # of an ancestor that a twin hides, or of the class itself
+            if present is not own:
+                setattr(cls, plain, own)
+            continue
         is_twin = getattr(present, "_mirrors", None) == name
         if not wanted:
             if is_twin and default is not None:
                 setattr(cls, plain, default)
             continue
         method = getattr(cls, name, None)
-        if (present is default or is_twin) and _is_awaitable_method(method):
-            if not is_twin or present.__wrapped__ is not method:  # type: ignore[union-attr]
-                setattr(cls, plain, _twin(name, method))  # type: ignore[arg-type]
+        if _is_awaitable_method(method) and not (is_twin and present.__wrapped__ is method):  # type: ignore[union-attr]
+            setattr(cls, plain, _twin(name, method))  # type: ignore[arg-type]
+
+
+def _without_twins(cls: type, plain: str) -> Any:
+    """What the ancestors of a class call by a name, twins apart."""
+    for ancestor in cls.__mro__:
+        found = vars(ancestor).get(plain)
+        if found is not None and not hasattr(found, "_mirrors"):
+            return found
+    return None
 
 
 def mirror_sync_methods(obj: Any) -> None:
@@ -408,7 +421,7 @@ def _dump_running_tasks(
     cancel: bool = True,
     exc: type[BaseException] = FSSpecCoroutineCancel,
     with_task: bool = False,
-) -> dict[str, dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """What the loop is busy with, for debugging a program that waits.
 
     Parameters
@@ -422,24 +435,30 @@ def _dump_running_tasks(
 
     Returns
     -------
-    dict
-        By name of task: "location" and "stack" as text.
+    list of dict
+        For each task "stack", lines of text, and of the innermost frame "file", "firstline" (of the
+        function), "linelo" (where it is), "locals".
     """
+    import traceback
+
     current = loop[0]
-    if current is None:
-        return {}
-    found: dict[str, dict[str, Any]] = {}
-    for task in asyncio.all_tasks(current):
+    found: list[dict[str, Any]] = []
+    for task in asyncio.all_tasks(current) if current is not None else ():
         frames = task.get_stack()
-        entry: dict[str, Any] = {
-            "locs": [f"{f.f_code.co_filename}:{f.f_lineno} in {f.f_code.co_name}" for f in frames],
-            "coro": repr(task.get_coro()),
+        if not frames:
+            continue
+        code = frames[-1].f_code
+        entry = {
+            "locals": frames[-1].f_locals,
+            "file": code.co_filename,
+            "firstline": code.co_firstlineno,
+            "linelo": frames[-1].f_lineno,
+            "stack": [line for frame in frames for line in traceback.format_stack(frame, 1)],
+            "task": task if with_task else None,
         }
-        if with_task:
-            entry["task"] = task
         if printout:
-            print(task.get_name(), entry["coro"], *entry["locs"], sep="\n  ")
-        found[task.get_name()] = entry
+            print(task.get_name(), repr(task.get_coro()), "".join(entry["stack"]), sep="\n")
+        found.append(entry)
         if cancel:
             waiting = getattr(task, "_fut_waiter", None)
             if waiting is not None and not waiting.done():

@@ -14,6 +14,9 @@ A plan is a generator.  It yields what it wants done and is sent the result:
 ``emit(item)``
     one item of a plan that produces a stream (a walk); only the streaming
     drivers know it.
+``forward(call(...))``
+    all items of the stream that an operation produces, one by one as they come; also
+    for the streaming drivers.
 
 The value of a plan is what it returns.  Plans never block, await, import asyncio
 or touch threads; anything of the filesystem that is neither blocking nor awaitable
@@ -25,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
-__all__ = ["batch", "call", "drive", "emit", "stream"]
+__all__ = ["batch", "call", "drive", "emit", "forward", "stream"]
 
 
 class call:
@@ -89,7 +92,16 @@ class emit:
         self.item = item
 
 
-Plan = Generator["call | batch | emit", Any, Any]
+class forward:
+    """The items of another stream."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: call) -> None:
+        self.source = source
+
+
+Plan = Generator["call | batch | emit | forward", Any, Any]
 
 
 def _answer(fs: Any, step: call | batch) -> Any:
@@ -117,6 +129,10 @@ def stream(fs: Any, plan: Plan) -> Iterator[Any]:
         while True:
             if type(step) is emit:
                 yield step.item
+                step = next(plan)
+                continue
+            if type(step) is forward:
+                yield from _answer(fs, step.source)
                 step = next(plan)
                 continue
             try:

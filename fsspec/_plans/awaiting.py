@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from fsspec import config
-from fsspec._plans import Plan, batch, call, emit
+from fsspec._plans import Plan, batch, call, emit, forward
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 NOFILES_DEFAULT = 1280
@@ -190,6 +190,12 @@ async def stream(fs: Any, plan: Plan) -> AsyncIterator[Any]:
         while True:
             if type(step) is emit:
                 yield step.item
+                step = next(plan)
+                continue
+            if type(step) is forward:
+                source = step.source
+                async for item in getattr(fs, f"_{source.name}")(*source.args, **source.kwargs):
+                    yield item
                 step = next(plan)
                 continue
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
@@ -10,20 +10,23 @@ from fsspec._plans.listing import ask
 from fsspec.utils import stringify_path
 
 
+def listing_options(fs: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What of the options of a bulk operation is for finding the files, too.
+
+    Blocking filesystems are given all of them, so that an argument of a backend's own
+    ``ls`` narrows what is copied or read; awaitable ones never were.
+    """
+    return {} if fs.async_impl else kwargs
+
+
 def cat(
-    fs: Any,
-    path: Any,
-    recursive: bool = False,
-    on_error: str = "raise",
-    *,
-    batch_size: int | None = None,
-    **kwargs: Any,
+    fs: Any, path: Any, recursive: bool, on_error: str, kwargs: dict[str, Any], batch_size: int | None = None
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
     given = stringify_path(path)
-    paths = yield call("expand_path", given, recursive=recursive)
+    paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
-    if single and not recursive and on_error == "raise":
+    if single and not recursive:  # whatever ``on_error`` is, there is nothing to go on with
         return (yield call("cat_file", paths[0], **kwargs))
     files = (yield from _without_folders(fs, paths, batch_size)) if recursive else paths
     contents = yield batch(
@@ -33,14 +36,14 @@ def cat(
     )
     if recursive:
         files, contents = yield from _without_refusals(fs, files, contents, batch_size)
-        if on_error == "raise":
-            for data in contents:
-                if isinstance(data, BaseException):
-                    raise data
-    if on_error == "omit":
-        return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
+    if on_error == "raise" or single:
+        for data in contents:
+            if isinstance(data, BaseException):
+                raise data
     if single and files:
         return contents[0]
+    if on_error == "omit":
+        return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
     return dict(zip(files, contents))
 
 
@@ -68,62 +71,80 @@ def cat_ranges(
     paths: list[str],
     starts: Any,
     ends: Any,
-    max_gap: int | None = None,
-    on_error: str = "return",
-    *,
+    max_gap: int | None,
+    on_error: str,
+    kwargs: dict[str, Any],
     batch_size: int | None = None,
-    **kwargs: Any,
 ) -> Plan:
     """The bytes of ranges; see ``AbstractFileSystem.cat_ranges``."""
+    if max_gap is not None:
+        # joined ranges are for callers of merge_offset_ranges, who know what they ask for
+        raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
     if not isinstance(paths, list):
         raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    firsts = starts if isinstance(starts, list) else [starts] * len(paths)
-    lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+    firsts, lasts = _one_each(fs, starts, len(paths)), _one_each(fs, ends, len(paths))
     if not len(paths) == len(firsts) == len(lasts):
         raise ValueError(
             f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
         )
-    if max_gap is not None:
-        # joined ranges are for callers of merge_offset_ranges, who know what they ask for
-        raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
     calls = (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts))
-    return (yield batch(calls, return_exceptions=on_error != "raise", batch_size=batch_size))
+    return (yield batch(calls, return_exceptions=on_error == "return", batch_size=batch_size))
 
 
-def pipe(fs: Any, path: Any, value: Any = None, *, batch_size: int | None = None, **kwargs: Any) -> Plan:
+def _one_each(fs: Any, offsets: Any, count: int) -> Any:
+    """An offset for each path, of a list or one for all; awaitable filesystems know arrays as well."""
+    if isinstance(offsets, list):
+        return offsets
+    if fs.async_impl and isinstance(offsets, Iterable):
+        return offsets.tolist() if hasattr(offsets, "tolist") else list(offsets)
+    return [offsets] * count
+
+
+def pipe(fs: Any, path: Any, value: Any, kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
     """Write whole files; see ``AbstractFileSystem.pipe``."""
     if isinstance(path, str):
-        return (yield call("pipe_file", fs._strip_protocol(path), value, **kwargs))
+        path = {path: value}
     if not isinstance(path, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
     calls = (call("pipe_file", fs._strip_protocol(p), data, **kwargs) for p, data in path.items())
-    yield batch(calls, batch_size=batch_size)
-    return None
+    return (yield batch(calls, batch_size=batch_size))
 
 
 def rm(
     fs: Any,
     path: Any,
-    recursive: bool = False,
-    maxdepth: int | None = None,
-    *,
+    recursive: bool,
+    maxdepth: int | None,
+    kwargs: dict[str, Any],
     batch_size: int | None = None,
-    **kwargs: Any,
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
     paths = yield call("expand_path", path, recursive=recursive, maxdepth=maxdepth)
-    # what is deepest goes first, so that a folder is empty when its turn comes
-    if fs.async_impl and recursive:
-        levels: dict[int, list[str]] = {}
-        for p in paths:
-            levels.setdefault(p.count("/"), []).append(p)
-        for depth in sorted(levels, reverse=True):
-            yield batch((call("rm_file", p, **kwargs) for p in levels[depth]), batch_size=batch_size)
-        return None
-    yield batch((call("rm_file", p, **kwargs) for p in reversed(paths)), batch_size=batch_size)
-    return None
+    return (yield from removing(fs, paths, kwargs, batch_size))
 
 
-def sizes(fs: Any, paths: list[str], *, batch_size: int | None = None) -> Plan:
+def removing(fs: Any, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
+    """Remove what is at each of sorted paths: what is in a folder before the folder."""
+    levels: dict[int, list[str]] = {}
+    nested = fs.async_impl and _are_nested(paths)  # a blocking filesystem removes one after the other
+    for p in reversed(paths):
+        levels.setdefault(p.rstrip("/").count("/") if nested else 0, []).append(p)
+    answers: list[Any] = []
+    for depth in sorted(levels, reverse=True):
+        answers += yield batch((call("rm_file", p, **kwargs) for p in levels[depth]), batch_size=batch_size)
+    return answers
+
+
+def _are_nested(paths: list[str]) -> bool:
+    """Whether one of the paths lies below another."""
+    given = {p.rstrip("/") for p in paths}
+    for path in given:
+        while path := path.rpartition("/")[0]:
+            if path in given:
+                return True
+    return False
+
+
+def sizes(fs: Any, paths: list[str], batch_size: int | None = None) -> Plan:
     """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
     return (yield batch((call("size", p) for p in paths), batch_size=batch_size))

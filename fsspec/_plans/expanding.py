@@ -20,8 +20,6 @@ def expand_path(
     recursive: bool = False,
     maxdepth: int | None = None,
     assume_literal: bool = False,
-    *,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
@@ -37,19 +35,19 @@ def expand_path(
         details = {} if overridden(fs, "glob") else {"detail": True}
         calls += [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
     if recursive:
-        calls += [call("find", p, maxdepth=maxdepth, withdirs=True, detail=False, **kwargs) for p in literal]
-    answers = (yield batch(calls, batch_size=batch_size)) if calls else []
+        calls += [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in literal]
+    answers = (yield batch(calls)) if calls else []
     matches = answers[: len(patterns)]
     out.update(*answers)
     if recursive and (maxdepth is None or maxdepth > 1):
         folders = _folders(matches, covered=maxdepth is None)
         below = None if maxdepth is None else maxdepth - 1
-        calls = [call("find", p, maxdepth=below, withdirs=True, detail=False, **kwargs) for p in folders]
+        calls = [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]
         if calls:
-            out.update(*(yield batch(calls, batch_size=batch_size)))
+            out.update(*(yield batch(calls)))
     left = [p for p in dict.fromkeys(literal) if p not in out]
     if left and recursive:
-        there = yield from ask(fs, "exists", left, batch_size)
+        there = yield from ask(fs, "exists", left)
         left = [p for p, exists in zip(left, there) if exists]
     out.update(left)
     if not out:

@@ -32,6 +32,17 @@ def has_magic(path: str) -> bool:
     return _WILD.search(path) is not None
 
 
+def literal_root(pattern: str) -> str:
+    """What a pattern begins with, up to and with the slash before the first wildcard."""
+    wild = _WILD.search(pattern)
+    return pattern if wild is None else pattern[: pattern.rfind("/", 0, wild.start()) + 1]
+
+
+def escape(path: str) -> str:
+    """A pattern that matches nothing but the path."""
+    return _WILD.sub(r"[\g<0>]", path)
+
+
 class State:
     """Where in a pattern a folder is: the steps that may come next.
 
@@ -98,7 +109,7 @@ class Pattern:
     def __init__(self, text: str, only_folders: bool) -> None:
         wild = _WILD.search(text)
         assert wild is not None, text
-        self.root = text[: text.rfind("/", 0, wild.start()) + 1]
+        self.root = literal_root(text)
         self.prefix = text[len(self.root) : wild.start()]
         self.only_folders = only_folders
         self.tests: list[Callable[[str], Any] | None] = []
@@ -150,7 +161,6 @@ def glob(
     *,
     detail: bool = False,
     withdirs: bool = True,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """The paths that match; see ``AbstractFileSystem.glob``."""
@@ -162,10 +172,11 @@ def glob(
         found = yield from _literal(fs, text, only_folders, detail, kwargs)
     else:
         pattern = _compiled(text, only_folders)
-        if overridden(fs, "find"):
+        if overridden(fs, "find") or overridden(fs, "walk"):
             found = yield from _by_find(fs, pattern, maxdepth, withdirs, kwargs)
         else:
-            found = yield from _by_steps(fs, pattern, maxdepth, withdirs, batch_size, kwargs)
+            at_root = _narrowed(fs, pattern, kwargs)
+            found = yield from _by_steps(fs, pattern, maxdepth, withdirs, kwargs, at_root)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
 
@@ -186,11 +197,15 @@ def _literal(fs: Any, path: str, only_folders: bool, detail: bool, kwargs: dict[
     return {path: entry} if entry["type"] == "directory" else {}
 
 
+def _narrowed(fs: Any, pattern: Pattern, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of the listing of the root: object stores list only names that begin with ``prefix``."""
+    return {"prefix": pattern.prefix, **kwargs} if fs.async_impl and pattern.prefix else kwargs
+
+
 def _by_find(fs: Any, pattern: Pattern, maxdepth: int | None, withdirs: bool, kwargs: dict[str, Any]) -> Plan:
-    if fs.async_impl and pattern.prefix:
-        kwargs = {"prefix": pattern.prefix, **kwargs}  # object stores narrow their listing by it
+    options = _narrowed(fs, pattern, kwargs)
     depth = pattern.depth(maxdepth)
-    found = yield call("find", pattern.root, maxdepth=depth, withdirs=withdirs, detail=True, **kwargs)
+    found = yield call("find", pattern.root, maxdepth=depth, withdirs=withdirs, detail=True, **options)
     top = pattern.root.rstrip("/")
     skip = len(pattern.root)
     matching: dict[str, Entry] = {}
@@ -224,8 +239,8 @@ def _by_steps(
     pattern: Pattern,
     maxdepth: int | None,
     withdirs: bool,
-    batch_size: int | None,
     kwargs: dict[str, Any],
+    at_root: dict[str, Any],
 ) -> Plan:
     root = fs._strip_protocol(pattern.root)
     matching: dict[str, Entry] = {}
@@ -233,11 +248,12 @@ def _by_steps(
     level: list[tuple[str, str, State]] = [(root, pattern.root, pattern.start)]
     deepest = pattern.depth(maxdepth)
     depth = 0
-    root_may_match = pattern.start.ends and withdirs and root not in ("", fs.root_marker)
+    root_may_match = pattern.start.ends and withdirs and root
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
-        calls = [call("ls", folder, detail=True, **kwargs) for folder, _, _ in level]
-        answers = yield batch(calls + extra, return_exceptions=True, batch_size=batch_size)
+        options = kwargs if depth else at_root
+        calls = [call("ls", folder, detail=True, **options) for folder, _, _ in level]
+        answers = yield batch(calls + extra, return_exceptions=True)
         if extra:
             extra = []
             top = unless_absent(answers.pop())

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from fsspec._plans import Plan, batch, call, emit
+from fsspec._plans import Plan, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 Entry = dict[str, Any]
@@ -135,7 +135,6 @@ def walk(
     on_error: str | Callable[[OSError], Any] = "omit",
     *,
     detail: bool = False,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """Emit ``(folder, folders in it, files in it)``; see ``AbstractFileSystem.walk``."""
@@ -144,8 +143,17 @@ def walk(
 
     def listings(folders: list[str]) -> batch:
         calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
-        return batch(calls, return_exceptions=True, batch_size=batch_size)
+        return batch(calls, return_exceptions=True)
 
+    # a backend's own walk is asked for each folder: it may leave out some, or add to others
+    recursive = overridden(fs, "walk")
+    own = {
+        "topdown": topdown,
+        "detail": detail,
+        **({} if on_error == "omit" else {"on_error": on_error}),
+        **kwargs,
+    }
+    top = "" if recursive else path  # up to where links must not lead
     turns = [_Turn(path, 1)]  # the next one last
     ahead: dict[str, Any] = {}  # listings that were asked for before their turn
     emitted = 0
@@ -155,6 +163,9 @@ def walk(
         if item is not None:
             yield emit(item)
             continue
+        if listing is None and depth > 1 and recursive:
+            yield forward(call("walk", folder, maxdepth=maxdepth and maxdepth - depth + 1, **own))
+            continue
         if listing is None:
             (listing,) = yield listings([folder])
         if isinstance(listing, Exception):
@@ -163,7 +174,7 @@ def walk(
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
         links = [name for name, entry in folders.items() if entry.get("islink")]
-        circular = {name for name in links if not fs._follows_link(below[name], path)}
+        circular = {name for name in links if not fs._follows_link(below[name], top)}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))
         if topdown:
             yield emit(item)
@@ -176,7 +187,7 @@ def walk(
         if not below or depth == maxdepth:
             continue
         wanted = [p for name, p in below.items() if name not in circular]
-        if fs.async_impl and not ahead.keys() >= set(wanted):
+        if fs.async_impl and not recursive and not ahead.keys() >= set(wanted):
             # one round trip for all of these, and for some that come later. What a caller
             # might still leave out is asked for only while it never did, and never for
             # more folders than it has seen.
@@ -220,8 +231,6 @@ def find(
     maxdepth: int | None = None,
     withdirs: bool = False,
     detail: bool = False,
-    *,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """Everything below a path; see ``AbstractFileSystem.find``."""
@@ -229,12 +238,12 @@ def find(
     path = fs._strip_protocol(path)
     found: dict[str, Entry] = {}
     top: Any = None  # the entry of the path itself, or why there is none; None if not asked for
-    ask_top = [call("info", path)] if withdirs and path not in ("", fs.root_marker) else []
+    ask_top = [call("info", path)] if withdirs and path else []
 
     if overridden(fs, "walk"):
         if ask_top:
             (top,) = yield batch(ask_top, return_exceptions=True)
-        for _, folders, others in (yield call("walk", path, maxdepth, detail=True, **kwargs)):
+        for _, folders, others in (yield call("walk", path, maxdepth=maxdepth, detail=True, **kwargs)):
             wanted = (folders, others) if withdirs else (others,)
             found.update((entry["name"], entry) for named in wanted for entry in named.values())
     else:
@@ -242,7 +251,7 @@ def find(
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
             calls = [call("ls", folder, detail=True, **kwargs) for folder in level]
-            answers = yield batch(calls + ask_top, return_exceptions=True, batch_size=batch_size)
+            answers = yield batch(calls + ask_top, return_exceptions=True)
             if ask_top:
                 ask_top = []
                 top = answers.pop()
@@ -290,8 +299,6 @@ def du(
     total: bool = True,
     maxdepth: int | None = None,
     withdirs: bool = False,
-    *,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """The bytes of what `find` finds; see ``AbstractFileSystem.du``."""
@@ -301,6 +308,6 @@ def du(
     unknown = [name for name, entry in found.items() if "size" not in entry]
     if unknown:
         calls = (call("info", name) for name in unknown)
-        found.update(zip(unknown, (yield batch(calls, batch_size=batch_size))))
+        found.update(zip(unknown, (yield batch(calls))))
     sizes = {name: entry["size"] for name, entry in found.items()}
     return sum(size or 0 for size in sizes.values()) if total else sizes

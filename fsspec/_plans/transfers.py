@@ -12,6 +12,7 @@ Names in a store are not trusted: none of them may lead out of the target folder
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,8 +20,9 @@ from typing import Any
 
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import ask
+from fsspec._plans.bulk import listing_options, removing
+from fsspec._plans.globbing import escape, has_magic, literal_root
+from fsspec._plans.listing import ask, overridden
 from fsspec.callbacks import Callback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
@@ -46,8 +48,24 @@ def _texts(paths: Any) -> Any:
 def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources, but {len(targets)} targets")
-    # of sources with one target the last wins; together they would write through each other
-    return [(a, b) for b, a in dict(zip(targets, sources)).items()]
+    return list(zip(sources, targets))
+
+
+def _rounds(fs: Any, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Pairs that may be under way together, in order.
+
+    Of several sources with one target the last wins; together they would write through each other.
+    """
+    if not fs.async_impl:  # one after the other in any case
+        return [pairs]
+    rounds: list[list[tuple[str, str]]] = [[]]
+    seen: dict[str, int] = {}
+    for pair in pairs:
+        number = seen[pair[1]] = seen.get(pair[1], -1) + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(pair)
+    return rounds
 
 
 def _ignoring_missing(on_error: str | None, recursive: bool) -> bool:
@@ -65,9 +83,17 @@ def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
             raise answer
 
 
-def _sources(fs: Any, source: Any, recursive: bool, maxdepth: int | None, batch_size: int | None) -> Plan:
+def _sources(
+    fs: Any,
+    source: Any,
+    recursive: bool,
+    maxdepth: int | None,
+    kwargs: dict[str, Any],
+    batch_size: int | None,
+) -> Plan:
     """What is meant by ``source``; the folders among it only where their contents come with them."""
-    found = yield call("expand_path", source, recursive=recursive, maxdepth=maxdepth)
+    options = listing_options(fs, kwargs)
+    found = yield call("expand_path", source, recursive=recursive, maxdepth=maxdepth, **options)
     if isinstance(source, str) and (not recursive or maxdepth is not None):
         named = [p for p in found if not trailing_sep(p)]
         is_folder = yield from ask(fs, "isdir", named, batch_size)
@@ -82,39 +108,60 @@ def _is_target_folder(fs: Any, target: str) -> Plan:
     return is_folder
 
 
+def _pairs(
+    fs: Any,
+    path1: Any,
+    path2: Any,
+    recursive: bool,
+    maxdepth: int | None,
+    kwargs: dict[str, Any],
+    batch_size: int | None,
+) -> Plan:
+    """Each file to copy with its target."""
+    path1, path2 = _texts(path1), _texts(path2)
+    if isinstance(path1, list) and isinstance(path2, list):
+        return _paired(path1, path2)
+    sources = yield from _sources(fs, path1, recursive, maxdepth, kwargs, batch_size)
+    if not sources:
+        return []
+    folder = isinstance(path2, str) and (yield from _is_target_folder(fs, path2))
+    return _paired(sources, _targets(path1, sources, path2, folder))
+
+
 def copy(
     fs: Any,
     path1: Any,
     path2: Any,
-    recursive: bool = False,
-    maxdepth: int | None = None,
-    on_error: str | None = None,
-    *,
+    recursive: bool,
+    maxdepth: int | None,
+    on_error: str | None,
+    kwargs: dict[str, Any],
     batch_size: int | None = None,
-    **kwargs: Any,
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(on_error, recursive)
-    path1, path2 = _texts(path1), _texts(path2)
-    if isinstance(path1, list) and isinstance(path2, list):
-        sources, targets = path1, path2
-    else:
-        sources = yield from _sources(fs, path1, recursive, maxdepth, batch_size)
-        if not sources:
-            return None
-        folder = isinstance(path2, str) and (yield from _is_target_folder(fs, path2))
-        targets = _targets(path1, sources, path2, folder)
-    pairs = _paired(sources, targets)
-    answers = yield batch(
-        (call("cp_file", a, b, **kwargs) for a, b in pairs),
-        return_exceptions=ignore or recursive,
-        batch_size=batch_size,
-        nofiles=True,
-    )
-    if recursive and not ignore:
-        answers = yield from _of_files(fs, pairs, answers, batch_size)
-    _raise_failures(answers, ignore)
+    pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
+    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size)
     return None
+
+
+def _copying(
+    fs: Any,
+    pairs: list[tuple[str, str]],
+    recursive: bool,
+    ignore: bool,
+    kwargs: dict[str, Any],
+    batch_size: int | None,
+) -> Plan:
+    for together in _rounds(fs, pairs):
+        answers = yield batch(
+            (call("cp_file", a, b, **kwargs) for a, b in together),
+            return_exceptions=ignore or recursive,
+            batch_size=batch_size,
+        )
+        if recursive and not ignore:
+            answers = yield from _of_files(fs, together, answers, batch_size)
+        _raise_failures(answers, ignore)
 
 
 def _of_files(fs: Any, pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None) -> Plan:
@@ -125,15 +172,64 @@ def _of_files(fs: Any, pairs: list[tuple[str, str]], answers: list[Any], batch_s
     return [answer for i, answer in enumerate(answers) if i not in folders]
 
 
-def mv(
-    fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
-) -> Plan:
-    """Move within a filesystem; see ``AbstractFileSystem.mv``."""
+def mv(fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan:
+    """Move within a filesystem; see ``AbstractFileSystem.mv``.
+
+    Nothing is removed that was not copied, nor what a copy was put into.
+    """
     if path1 == path2:
         return None
-    yield call("copy", path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise", **kwargs)
-    yield call("rm", path1, recursive=recursive)
+    pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
+    moved = [(a, b) for a, b in pairs if _plain(fs, a) != _plain(fs, b)]
+    if pairs and not moved:
+        return None
+    _check_nothing_is_lost(fs, path1, moved)
+    if overridden(fs, "copy"):
+        yield call("copy", path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
+    else:
+        yield from _copying(fs, moved, recursive, False, {}, None)
+    if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
+        # of a folder without what is in it only an empty one goes
+        doomed = _tops(fs, moved) if _may_match(fs, path1, moved) else path1
+        yield call("rm", doomed, recursive=recursive and (bool(pairs) or maxdepth is None))
+    else:
+        yield from removing(fs, sorted({fs._strip_protocol(a) for a, _ in moved}), {})
     return None
+
+
+def _plain(fs: Any, path: str) -> str:
+    return fs._strip_protocol(path).rstrip("/")
+
+
+def _check_nothing_is_lost(fs: Any, path1: Any, pairs: list[tuple[str, str]]) -> None:
+    """Refuse a move whose target lies in what is removed, or takes the place of another's."""
+    sources = {_plain(fs, a) for a, _ in pairs}
+    taken: dict[str, str] = {}
+    for source, path in pairs:
+        target = _plain(fs, path)
+        if taken.setdefault(target, _plain(fs, source)) != _plain(fs, source):
+            raise ValueError(f"mv would put several files at {target!r}; move them one by one, or use copy")
+        while target not in sources and "/" in target:
+            target = target.rpartition("/")[0]
+        if target in sources:
+            why = f"mv would remove what it puts at {path!r} together with {target!r}; name another target"
+            raise OSError(errno.EINVAL, why, path1)
+
+
+def _may_match(fs: Any, source: Any, pairs: list[tuple[str, str]]) -> bool:
+    """Whether patterns, asked again after the copy, may match what was put there."""
+    given = [source] if isinstance(source, str) else source
+    roots = [literal_root(p) for p in map(fs._strip_protocol, map(stringify_path, given)) if has_magic(p)]
+    return any(_plain(fs, b).startswith(root) for root in roots for _, b in pairs)
+
+
+def _tops(fs: Any, pairs: list[tuple[str, str]]) -> list[str]:
+    """The sources that are not below others, as patterns that match nothing but them."""
+    tops: list[str] = []
+    for path in sorted(_plain(fs, a) for a, _ in pairs):
+        if not tops or path != tops[-1] and not path.startswith(tops[-1] + "/"):
+            tops.append(path)
+    return [escape(path) for path in tops]
 
 
 class _Transfers:
@@ -157,18 +253,19 @@ class _Transfers:
         self.mark = mark
         self.under_way: dict[int, tuple[Callback, Any]] = {}
 
-    def run(self, batch_size: int | None, return_exceptions: bool = False) -> Plan:
+    def run(self, fs: Any, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         self.callback.set_size(len(self.pairs))
+        answers: list[Any] = []
         try:
-            return (
-                yield batch(
+            for self.pairs in _rounds(fs, self.pairs):
+                answers += yield batch(
                     self.calls(),
                     return_exceptions=return_exceptions,
                     batch_size=batch_size,
                     nofiles=False,
                     done=self.done,
                 )
-            )
+            return answers
         finally:  # a failure, or the plan was left
             for position in list(self.under_way):
                 self.end(position, whole=False)
@@ -215,22 +312,21 @@ def get(
     fs: Any,
     rpath: Any,
     lpath: Any,
-    recursive: bool = False,
-    callback: Callback | None = None,
-    maxdepth: int | None = None,
-    *,
+    recursive: bool,
+    callback: Callback | None,
+    maxdepth: int | None,
+    kwargs: dict[str, Any],
     batch_size: int | None = None,
     on_error: str | None = None,
-    **kwargs: Any,
 ) -> Plan:
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
     rpath, lpath = _texts(rpath), _texts(lpath)
     ignore = on_error == "ignore"
     if isinstance(rpath, list) and isinstance(lpath, list):
-        sources, targets = rpath, [_local(p) for p in lpath]
+        sources, targets = rpath, [_local(p) + ("/" if trailing_sep(p) else "") for p in lpath]
     else:
-        sources = yield from _sources(fs, rpath, recursive, maxdepth, batch_size)
+        sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
             return None
         folder = isinstance(lpath, str) and (trailing_sep(lpath) or os.path.isdir(_local(lpath)))
@@ -242,8 +338,9 @@ def get(
     for parent in dict.fromkeys(os.path.dirname(t) for t in targets):
         os.makedirs(parent, exist_ok=True)
     transfers = _Transfers("get_file", _paired(sources, targets), callback, kwargs, mark=_file_state)
-    _raise_failures((yield from transfers.run(batch_size, return_exceptions=ignore)), ignore)
-    return None
+    answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
+    _raise_failures(answers, ignore)
+    return answers
 
 
 def _local(path: str) -> str:
@@ -258,12 +355,11 @@ def put(
     fs: Any,
     lpath: Any,
     rpath: Any,
-    recursive: bool = False,
-    callback: Callback | None = None,
-    maxdepth: int | None = None,
-    *,
+    recursive: bool,
+    callback: Callback | None,
+    maxdepth: int | None,
+    kwargs: dict[str, Any],
     batch_size: int | None = None,
-    **kwargs: Any,
 ) -> Plan:
     """Upload; see ``AbstractFileSystem.put``."""
     # the local side is a filesystem as well; it is a room further down, and asked by its name
@@ -298,5 +394,4 @@ def put(
             batch_size=batch_size,
         )
         pairs = [pair for pair in pairs if pair[0] not in local_folders]
-    yield from _Transfers("put_file", pairs, callback, kwargs).run(batch_size)
-    return None
+    return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))

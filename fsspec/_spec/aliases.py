@@ -24,7 +24,7 @@ class Aliases:
         mkdir: Callable[..., None]
         mv: Callable[..., None]
         put: Callable[..., Any]
-        rm: Callable[..., None]
+        rm: Callable[..., Any]
 
     def listdir(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Another name of `ls`."""
@@ -58,7 +58,7 @@ class Aliases:
         """Another name of `mv`."""
         return self.mv(path1, path2, **kwargs)
 
-    def delete(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def delete(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> Any:
         """Another name of `rm`."""
         return self.rm(path, recursive=recursive, maxdepth=maxdepth)
 

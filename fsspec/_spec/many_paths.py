@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fsspec._plans import bulk, drive, expanding, globbing, listing, showing, stream, transfers
+from fsspec._plans import Plan, bulk, drive, expanding, globbing, listing, showing, stream, transfers
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 
 class ManyPaths:
     """The methods of `AbstractFileSystem` that take a list of paths, a pattern, or a tree."""
+
+    def _drive(self, plan: Plan) -> Any:
+        """What a plan returns, by whatever way the operations of the filesystem are called."""
+        return drive(self, plan)
 
     # -- looking ---------------------------------------------------------------
 
@@ -248,7 +252,7 @@ class ManyPaths:
         bytes or dict
             the bytes of one path given as such; else bytes by path
         """
-        return drive(self, bulk.cat(self, path, recursive, on_error, **kwargs))
+        return drive(self, bulk.cat(self, path, recursive, on_error, kwargs))
 
     def cat_ranges(
         self,
@@ -278,7 +282,7 @@ class ManyPaths:
         list of bytes
             in the order of ``paths``
         """
-        return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs))
+        return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
         """Make files of bytes.
@@ -292,10 +296,11 @@ class ManyPaths:
         **kwargs
             for `pipe_file`
         """
-        return drive(self, bulk.pipe(self, path, value, **kwargs))
+        drive(self, bulk.pipe(self, path, value, kwargs))
 
     # -- copying and removing --------------------------------------------------
 
+    @listing.default
     def copy(
         self,
         path1: Any,
@@ -324,7 +329,7 @@ class ManyPaths:
         **kwargs
             for `cp_file`
         """
-        drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, **kwargs))
+        drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, kwargs))
 
     def mv(
         self,
@@ -339,9 +344,18 @@ class ManyPaths:
         Parameters
         ----------
         path1, path2, recursive, maxdepth
-            see `copy`; a path moved onto itself stays
+            see `copy`; a path moved onto itself stays, and so does what lies deeper than ``maxdepth``
+        **kwargs
+            not used
+
+        Raises
+        ------
+        OSError
+            if a folder would be moved into itself; nothing is changed then
+        ValueError
+            if several files would be moved to one place
         """
-        drive(self, transfers.mv(self, path1, path2, recursive, maxdepth, **kwargs))
+        self._drive(transfers.mv(self, path1, path2, recursive, maxdepth))
 
     def get(
         self,
@@ -374,8 +388,8 @@ class ManyPaths:
         ValueError
             if a name in the store would leave the target folder
         """
-        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, **kwargs)
-        return drive(self, plan)
+        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, kwargs)
+        drive(self, plan)
 
     def put(
         self,
@@ -403,9 +417,10 @@ class ManyPaths:
         **kwargs
             for `put_file`
         """
-        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, **kwargs)
-        return drive(self, plan)
+        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs)
+        drive(self, plan)
 
+    @listing.default
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files.
 
@@ -423,4 +438,4 @@ class ManyPaths:
         FileNotFoundError
             where nothing matches
         """
-        drive(self, bulk.rm(self, path, recursive, maxdepth))
+        drive(self, bulk.rm(self, path, recursive, maxdepth, {}))

@@ -5,6 +5,7 @@ import gc
 import inspect
 import os
 import pickle
+import threading
 
 import pytest
 
@@ -12,6 +13,8 @@ import fsspec
 from fsspec.asyn import (
     AbstractAsyncStreamedFile,
     AsyncFileSystem,
+    FSSpecCoroutineCancel,
+    _dump_running_tasks,
     get_loop,
     sync,
     sync_wrapper,
@@ -376,3 +379,126 @@ CROSSING = """
 @pytest.mark.parametrize("reset, said", [("1", "done"), ("", "ForkError")])
 def test_files_that_are_awaited_across_a_fork(reset, said):
     assert run(CROSSING, FSSPEC_FORK_RESET=reset) == f"{said}\n"
+
+
+def test_a_bulk_removal_alone_removes_files_as_well():
+    asked = []
+
+    class Bulk(AsyncFileSystem):
+        cachable = False
+
+        async def _rm(self, path, recursive=False, batch_size=None, **kwargs):
+            asked.append(path)
+
+    Bulk().rm_file("a/b")
+    assert asked == ["a/b"]
+    with pytest.raises(NotImplementedError, match="cannot remove"):
+        AsyncFileSystem().rm_file("a/b")
+
+
+def test_a_blocking_method_has_the_name_of_what_it_wraps():
+    blocking = AsyncFileSystem().info
+    assert (blocking.__name__, blocking.__qualname__) == ("_info", "AsyncFileSystem._info")
+
+
+def test_blocking_methods_of_another_ancestor_are_kept(tmp_path):
+    from fsspec.implementations.local import LocalFileSystem
+
+    class Both(AsyncFileSystem, LocalFileSystem):
+        cachable = False
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return b"awaited"
+
+    class Lower(Both):
+        async def _info(self, path, **kwargs):
+            return {"name": path, "size": 7, "type": "other"}
+
+    for kind in (Both, Lower):
+        fs = kind()
+        (tmp_path / "a").write_bytes(b"a")
+        fs.cp_file(str(tmp_path / "a"), str(tmp_path / "b"))
+        assert sorted(fs.ls(str(tmp_path), detail=False)) == [f"{tmp_path}/a", f"{tmp_path}/b"]
+        assert fs.info(str(tmp_path / "a"))["type"] == "file"
+        assert fs.cat_file(str(tmp_path / "a")) == b"a"
+        (tmp_path / "b").unlink()
+
+
+def _together(count, make):
+    """What ``make`` gives in threads that call it at the same time, and how long the slowest took."""
+    ready = threading.Barrier(count)
+    made = [None] * count
+
+    def work(number):
+        ready.wait()
+        made[number] = make(number)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return made
+
+
+def test_different_instances_of_a_class_are_made_side_by_side():
+    inside = threading.Barrier(4)
+
+    class Slow(AsyncFileSystem):
+        def __init__(self, number, **kwargs):
+            inside.wait(timeout=30)  # until all four are in here: broken, and an error, otherwise
+            super().__init__(**kwargs)
+
+    made = _together(4, Slow)
+    assert len({id(fs) for fs in made}) == 4
+
+
+def test_equal_instances_are_made_once_whatever_the_threads():
+    begun = []
+
+    class Counting(AsyncFileSystem):
+        def __init__(self, number, **kwargs):
+            begun.append(number)
+            if len(begun) == 1:
+                raise OSError("the first one fails")
+            super().__init__(**kwargs)
+
+    def make(number):
+        try:
+            return Counting(1)
+        except OSError:
+            return None
+
+    made = _together(6, make)
+    assert made.count(None) == 1 and len({id(fs) for fs in made}) == 2 and len(begun) == 2
+    assert not Counting._constructing
+
+
+def test_an_asynchronous_instance_belongs_to_the_thread_that_made_it():
+    class Toy(AsyncFileSystem):
+        pass
+
+    made = _together(3, lambda number: (Toy(asynchronous=True), Toy(asynchronous=True), Toy()))
+    assert all(one is same for one, same, _ in made)
+    assert len({id(fs) for fs, _, _ in made}) == 3
+    assert len({id(fs) for _, _, fs in made}) == 1
+
+
+def test_running_tasks_are_told_as_a_list():
+    ended = []
+
+    def work():
+        try:
+            sync(get_loop(), asyncio.sleep, 100)
+        except FSSpecCoroutineCancel as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not (told := _dump_running_tasks(printout=False, cancel=False, with_task=True)):
+        pass
+    assert isinstance(told[0]["task"], asyncio.Task) and told[0]["stack"] and told[0]["linelo"] > 0
+    while thread.is_alive():
+        assert all(entry["task"] is None for entry in _dump_running_tasks(printout=False))
+        thread.join(timeout=0.1)
+    assert len(ended) == 1

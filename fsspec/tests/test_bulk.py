@@ -1,5 +1,7 @@
 """Reading, writing and removing many files, over blocking and awaitable backends."""
 
+import asyncio
+
 import pytest
 
 from fsspec.tests.dictfs import DictFileSystem
@@ -80,7 +82,10 @@ def test_cat_and_errors(fs, recursive):
     assert isinstance(found["r/none"], FileNotFoundError)
     with pytest.raises(FileNotFoundError):
         fs.cat("r/none")
-    assert isinstance(fs.cat("r/none", on_error="return"), FileNotFoundError)
+    for on_error in ("omit", "return"):  # where there is one file only, there is nothing to go on with
+        assert fs.cat("r/one", on_error=on_error) == b"1"
+        with pytest.raises(FileNotFoundError):
+            fs.cat("r/none", on_error=on_error)
 
 
 def test_cat_of_a_tree_raises_what_a_file_raises():
@@ -155,3 +160,41 @@ def test_the_batch_size_holds():
     fs.most_at_once = 0
     fs.cat(list(fs.files), batch_size=6)
     assert fs.most_at_once == 6
+
+
+def test_awaitable_writes_and_removals_give_a_list():
+    class Telling(WritableDictFileSystem):
+        async def _pipe_file(self, path, value, mode="overwrite", **kwargs):
+            return f"made {path}"
+
+        async def _rm_file(self, path, **kwargs):
+            return f"gone {path}"
+
+    fs = Telling(FILES)
+    assert fs.pipe("t", b"") == ["made t"]
+    assert fs.pipe({"t": b"", "u": b""}) == ["made t", "made u"]
+    assert fs.rm("r/one") == fs.delete("r/one") == ["gone r/one"]
+    assert fs.rm(["r/one", "r/two.txt"]) == ["gone r/two.txt", "gone r/one"]
+
+
+def test_what_is_in_a_folder_goes_before_the_folder():
+    gone = []
+
+    class Strict(WritableDictFileSystem):
+        async def _rm_file(self, path, **kwargs):
+            await asyncio.sleep(0)
+            assert all(p in gone for p in await self._find(path, withdirs=True) if p != path)
+            gone.append(path)
+
+    fs = Strict(FILES)
+    fs.rm("r/**")
+    assert gone[-1] == "r" and sorted(gone) == fs.find("r", withdirs=True)
+
+
+def test_offsets_may_be_arrays_where_they_are_awaited():
+    numpy = pytest.importorskip("numpy")
+    fs = WritableDictFileSystem(FILES)
+    paths = ["r/two.txt", "r/sub/three"]
+    assert fs.cat_ranges(paths, numpy.array([0, 1]), numpy.array([1, 3])) == [b"2", b"33"]
+    assert fs.cat_ranges(paths, numpy.array([1, 1]), 2) == [b"2", b"3"]
+    assert fs.cat_ranges(paths, (0, 1), (1, 2), on_error="raise") == [b"2", b"3"]

@@ -220,3 +220,17 @@ def test_the_first_place_of_each_part_is_as_good_as_any_other():
         if "**" not in pattern and pattern != "*":
             fast, slow = re.compile(glob_translate(pattern)), re.compile(plain(pattern))
             assert [n for n in names if fast.match(n)] == [n for n in names if slow.match(n)], pattern
+
+
+def test_the_prefix_of_the_first_names_narrows_the_first_listing_only():
+    asked = []
+
+    class Narrowing(AsyncDictFileSystem):
+        async def _ls(self, path, detail=True, prefix="", **kwargs):
+            asked.append((path, prefix))
+            found = await super()._ls(path, detail=True)
+            return [e for e in found if e["name"].rpartition("/")[2].startswith(prefix)]
+
+    fs = Narrowing({"r/ab/c": b"", "r/ab/d/e": b"", "r/b/c": b""})
+    assert fs.glob("r/a*/**") == ["r/ab", "r/ab/c", "r/ab/d", "r/ab/d/e"]
+    assert asked == [("r", "a"), ("r/ab", ""), ("r/ab/d", "")]

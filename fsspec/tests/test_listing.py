@@ -138,6 +138,36 @@ def test_other_errors_are_not_hidden():
             work()
 
 
+class Hiding(DictFileSystem):
+    """A backend whose walk keeps out of some folders."""
+
+    def walk(self, path, **kwargs):
+        if path != "r/sub":
+            yield from super().walk(path, **kwargs)
+
+
+class AsyncHiding(AsyncDictFileSystem):
+    async def _walk(self, path, **kwargs):
+        if path != "r/sub":
+            async for item in super()._walk(path, **kwargs):
+                yield item
+
+
+@pytest.mark.parametrize("kind", [Hiding, AsyncHiding])
+def test_the_walk_of_a_backend_is_asked_for_each_folder(kind):
+    fs = kind(FILES)
+    assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/other", "r/empty"]
+    assert [folder for folder, _, _ in fs.walk("r", topdown=False)] == ["r/other", "r/empty", "r"]
+    assert [folder for folder, _, _ in fs.walk("r", maxdepth=1)] == ["r"]
+    assert fs.find("r") == ["r/one", "r/other/five", "r/two.txt"]
+    assert "r/sub/three" not in fs.find("r") + fs.glob("r/**/*e*") + fs.expand_path("r", recursive=True)
+    assert fs.du("r") == 8
+    pruned = fs.walk("r")
+    folders = next(pruned)[1]
+    folders.remove("other")
+    assert [folder for folder, _, _ in pruned] == ["r/empty"]
+
+
 OPEN_ERRORS = [OSError(5, "broken"), ConnectionResetError("reset"), TimeoutError("stalled")]
 
 

@@ -1,5 +1,6 @@
 """Copying trees within a filesystem, from it to this machine, and back."""
 
+import errno
 import os
 import pathlib
 
@@ -158,6 +159,121 @@ def test_mv_removes_nothing_that_was_not_copied(fs):
     with pytest.raises(FileNotFoundError):
         fs.mv(["r/one", "r/none"], "t")
     assert below(fs, "r") == {path[1:]: data for path, data in FILES.items()}
+
+
+INTO_ITSELF = [
+    ("r", "r/in"),
+    ("r/", "r/in/"),
+    ("r/*", "r/in/"),
+    ("r", "r/"),
+    ("r", "r"),
+    ("r/one", "r/"),
+    ("r/sub", "r/"),
+    ("r/one", "r/one/"),
+    (["r/sub"], "r/sub"),
+    ("r/**", "r/sub/"),
+]
+
+
+class OwnRemoval(WritableDictFileSystem):
+    """A backend that removes by a pattern of its own making, after the copy."""
+
+    async def _rm(self, path, recursive=False, **kwargs):
+        for p in reversed(await self._expand_path(path, recursive=recursive)):
+            await self._rm_file(p)
+
+
+@pytest.mark.parametrize("kind", [Shelf, WritableDictFileSystem, OwnRemoval])
+@pytest.mark.parametrize("source, target", INTO_ITSELF, ids=str)
+def test_mv_of_a_folder_into_itself_loses_nothing(kind, source, target):
+    fs = kind(FILES)
+    try:
+        fs.mv(source, target, recursive=True)
+    except OSError as error:
+        assert error.errno == errno.EINVAL and fs.files == FILES
+    assert sorted(fs.files.values()) == sorted(FILES.values())
+
+
+def test_mv_leaves_what_lies_deeper_than_it_copies(fs):
+    fs.mv("r", "t", recursive=True, maxdepth=1)
+    assert fs.files == {
+        "t/one": b"1",
+        "t/two.txt": b"22",
+        "r/sub/three": b"333",
+        "r/sub/deep/four.txt": b"4444",
+    }
+
+
+def test_mv_does_not_put_two_files_in_one_place(fs):
+    before = dict(fs.files, **{"r/sub/one": b"other"})
+    fs.files["r/sub/one"] = b"other"
+    with pytest.raises(ValueError, match="several files"):
+        fs.mv(["r/one", "r/sub/one"], "t/")
+    assert fs.files == before
+
+
+def test_mv_of_names_with_wildcards_in_them_moves_nothing_else():
+    fs = OwnRemoval({"r/[a]": b"[a]", "r/a": b"a", "r/b": b"b"})
+    fs.mv("r/[[]a]", "t/")
+    fs.mv("r/?", "r/in/")
+    assert fs.files == {"t/[a]": b"[a]", "r/in/a": b"a", "r/in/b": b"b"}
+
+
+def test_of_several_sources_with_one_target_the_last_wins(fs, tmp_path):
+    fs.copy(["r/two.txt", "r/one", "r/sub/three"], ["t", "u", "t"])
+    assert fs.files["t"] == b"333" and fs.files["u"] == b"1"
+    out = str(tmp_path / "out")
+    fs.get(["r/two.txt", "r/sub/three"], [out, out])
+    assert (tmp_path / "out").read_bytes() == b"333"
+    fs.put([out, str(made(tmp_path, {"in": b"in"}) / "in")], ["t", "t"])
+    assert fs.files["t"] == b"in"
+
+
+def test_awaitable_transfers_give_a_list(tmp_path):
+    class Telling(WritableDictFileSystem):
+        async def _get_file(self, rpath, lpath, **kwargs):
+            return f"got {rpath}"
+
+        async def _put_file(self, lpath, rpath, **kwargs):
+            return f"put {rpath}"
+
+    fs = Telling(FILES)
+    made(tmp_path, {"a": b"a"})
+    assert fs.get("r/one", str(tmp_path / "x")) == ["got r/one"]
+    assert fs.get([], []) == []
+    assert fs.get("r", str(tmp_path / "x")) is None  # a folder, and not recursive
+    assert fs.put(str(tmp_path / "a"), "t") == ["put t"]
+    assert Shelf(FILES).get("r/one", str(tmp_path / "y")) is None
+
+
+class Topped(Shelf):
+    """A blocking backend whose ``ls`` takes an argument of its own."""
+
+    def ls(self, path, detail=True, top=None, **kwargs):
+        return super().ls(path, detail)[:top]
+
+    def open(self, path, mode="rb", top=None, **kwargs):
+        return super().open(path, mode, **kwargs)
+
+
+def test_arguments_of_a_backend_reach_its_listing(tmp_path):
+    fs = Topped(FILES)
+    assert fs.cat("r/*o*", top=1) == {"r/one": b"1"}
+    fs.get("r/*", str(tmp_path), top=1)
+    assert local(tmp_path) == {"one": b"1"}
+    fs.copy("r", "t", recursive=True, top=1)
+    assert below(fs, "t") == {"/one": b"1"}
+
+
+def test_a_batch_size_is_an_argument_like_others_where_nothing_is_awaited():
+    given = {}
+
+    class Noting(Shelf):
+        def cp_file(self, path1, path2, **kwargs):
+            given.update(kwargs)
+
+    Noting(FILES).copy("r/one", "t", batch_size=3, other=1)
+    assert given == {"batch_size": 3, "other": 1}
 
 
 # get -------------------------------------------------------------------------------

@@ -35,6 +35,6 @@ def glob(
         found = yield from globbing._literal(fs, path, False, detail, kwargs)
     else:
         pattern = URLPattern(path.rstrip("/"), only_folders)
-        found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, batch_size, kwargs)
+        found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
