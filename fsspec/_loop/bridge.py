@@ -343,9 +343,10 @@ def mirror_class(cls: type, base: type) -> None:
             if is_twin and default is not None:
                 setattr(cls, plain, default)
             continue
-        method = getattr(cls, name, None)
-        if _is_awaitable_method(method) and not (is_twin and present.__wrapped__ is method):  # type: ignore[union-attr]
-            setattr(cls, plain, _twin(name, method))  # type: ignore[arg-type]
+        method: Any = getattr(cls, name, None)
+        twin: Any = present
+        if _is_awaitable_method(method) and not (is_twin and twin.__wrapped__ is method):
+            setattr(cls, plain, _twin(name, method))
 
 
 def _without_twins(cls: type, plain: str) -> Any:

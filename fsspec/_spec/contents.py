@@ -6,11 +6,13 @@ and holds no state.  What is downloaded appears under its name only when it is w
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing
+from fsspec._paths.paths import trailing_sep
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, read_block
@@ -244,6 +246,8 @@ class Contents:
             if self.isdir(rpath):
                 os.makedirs(lpath, exist_ok=True)
                 return
+            if trailing_sep(lpath):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), lpath)
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
                 self._download(source, outfile, callback)

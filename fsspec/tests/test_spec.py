@@ -391,6 +391,21 @@ def test_get_file(tmp_path):
     assert os.listdir(tmp_path / "new") == ["x"]
 
 
+def test_a_download_that_fails_leaves_no_folders(fs, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("r/none", str(tmp_path / "a" / "b"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_download_to_a_name_with_a_slash_at_its_end_is_refused(fs, tmp_path):
+    for name in ("new/", "there/"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        with pytest.raises(IsADirectoryError) as error:
+            fs.get_file("r/one", f"{tmp_path}/{name}")
+        assert error.value.filename == f"{tmp_path}/{name}"
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
 def test_get_file_to_a_file_object(fs):
     for give in ("lpath", "outfile"):
         target = io.BytesIO()

@@ -276,6 +276,21 @@ def test_a_batch_size_is_an_argument_like_others_where_nothing_is_awaited():
     assert given == {"batch_size": 3, "other": 1}
 
 
+def test_a_name_without_a_slash_goes_into_a_folder_like_others(tmp_path):
+    for kind in (Shelf, WritableDictFileSystem):
+        fs = kind({"one": b"1", "there/x": b"x"})
+        for target in ("t/", "there"):
+            fs.copy("one", target)
+        assert fs.files["t/one"] == fs.files["there/one"] == b"1"
+        fs.get("one", f"{tmp_path}/{kind.__name__}/")
+        assert local(tmp_path / kind.__name__) == {"one": b"1"}
+
+
+def test_a_slash_at_the_end_of_a_target_in_a_list_means_a_folder(fs, tmp_path):
+    with pytest.raises(IsADirectoryError):
+        fs.get(["r/one"], [f"{tmp_path}/t/"])
+
+
 # get -------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "..", "/../../out"])
 def test_get_refuses_names_that_lead_out_before_it_writes(name, tmp_path):
