@@ -449,7 +449,7 @@ def _dump_running_tasks(
         if not frames:
             continue
         code = frames[-1].f_code
-        entry = {
+        entry: dict[str, Any] = {
             "locals": frames[-1].f_locals,
             "file": code.co_filename,
             "firstline": code.co_firstlineno,
@@ -462,7 +462,7 @@ def _dump_running_tasks(
         found.append(entry)
         if cancel:
             waiting = getattr(task, "_fut_waiter", None)
-            if waiting is not None and not waiting.done():
+            if waiting is not None and not waiting.done() and current is not None:
                 current.call_soon_threadsafe(_throw, waiting, exc)
     return found
 

@@ -618,6 +618,13 @@ def test_children_of_children(url):
 
 
 @needs_fork
+def test_an_instance_that_is_awaited_after_blocking_calls_says_why_it_cannot(url, fs):
+    assert fs.cat(url)
+    with pytest.raises(RuntimeError, match="asynchronous=True"):
+        asyncio.run(fs._cat_file(url))
+    assert fs.cat(url)
+
+
 def test_upload_in_flight_is_not_repeated(http_server, url):
     http_server.fault("/up", delay=1.0)
     run(
