@@ -619,10 +619,10 @@ def test_children_of_children(url):
 
 @needs_fork
 def test_an_instance_that_is_awaited_after_blocking_calls_says_why_it_cannot(url, fs):
-    assert fs.cat(url)
+    assert fs.cat(f"{url}/small.txt")
     with pytest.raises(RuntimeError, match="asynchronous=True"):
-        asyncio.run(fs._cat_file(url))
-    assert fs.cat(url)
+        asyncio.run(fs._cat_file(f"{url}/small.txt"))
+    assert fs.cat(f"{url}/small.txt")
 
 
 def test_upload_in_flight_is_not_repeated(http_server, url):
