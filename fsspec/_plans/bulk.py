@@ -124,25 +124,44 @@ def rm(
 
 
 def removing(fs: Any, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
-    """Remove what is at each of sorted paths: what is in a folder before the folder."""
-    levels: dict[int, list[str]] = {}
-    nested = fs.async_impl and _are_nested(paths)  # a blocking filesystem removes one after the other
-    for p in reversed(paths):
-        levels.setdefault(p.rstrip("/").count("/") if nested else 0, []).append(p)
+    """Remove what is at each of sorted paths: what is in a folder before the folder.
+
+    A folder that is gone with what was in it, as in stores without folders, is no failure.
+    """
+    above = _folders_above(paths)
     answers: list[Any] = []
+    if not fs.async_impl:
+        for p in reversed(paths):
+            try:
+                answers.append((yield call("rm_file", p, **kwargs)))
+            except FileNotFoundError:
+                if p.rstrip("/") not in above:
+                    raise
+        return answers
+    levels: dict[int, list[str]] = {}
+    for p in reversed(paths):
+        levels.setdefault(p.rstrip("/").count("/") if above else 0, []).append(p)
     for depth in sorted(levels, reverse=True):
-        answers += yield batch((call("rm_file", p, **kwargs) for p in levels[depth]), batch_size=batch_size)
+        calls = (call("rm_file", p, **kwargs) for p in levels[depth])
+        found = yield batch(calls, return_exceptions=True, batch_size=batch_size)
+        for p, answer in zip(levels[depth], found):
+            gone = isinstance(answer, FileNotFoundError) and p.rstrip("/") in above
+            answers.append(None if gone else answer)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
     return answers
 
 
-def _are_nested(paths: list[str]) -> bool:
-    """Whether one of the paths lies below another."""
+def _folders_above(paths: list[str]) -> set[str]:
+    """Those of the paths that others of them lie below."""
     given = {p.rstrip("/") for p in paths}
+    above: set[str] = set()
     for path in given:
-        while path := path.rpartition("/")[0]:
+        while (path := path.rpartition("/")[0]) and path not in above:
             if path in given:
-                return True
-    return False
+                above.add(path)
+    return above
 
 
 def sizes(fs: Any, paths: list[str], batch_size: int | None = None) -> Plan:

@@ -205,9 +205,9 @@ class HTTPFileSystem(AsyncFileSystem):
         if session is not None and not session.closed and (on is None or not on.is_closed()):
             if on is not None and on is not asyncio.get_running_loop():
                 raise RuntimeError(
-                    f"the connections of this {type(self).__name__} belong to another event loop, where it was "
-                    "used first (blocking calls use fsspec's own); to await it here make another instance on "
-                    "this loop, with asynchronous=True"
+                    f"the connections of this {type(self).__name__} belong to another event loop, where it "
+                    "was used first (blocking calls use fsspec's own); to await it here make another "
+                    "instance on this loop, with asynchronous=True"
                 )
             return session
         made = await self.get_client(loop=self.loop, **self._session_options)

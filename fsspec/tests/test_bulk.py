@@ -191,6 +191,41 @@ def test_what_is_in_a_folder_goes_before_the_folder():
     assert gone[-1] == "r" and sorted(gone) == fs.find("r", withdirs=True)
 
 
+class Store(WritableDictFileSystem):
+    """An awaitable store without folders: they are gone with what is in them."""
+
+    async def _rm_file(self, path, **kwargs):
+        if path == "r/stuck":
+            raise PermissionError(path)
+        del self.files[await self._do("rm", path)]
+
+
+class BlockingStore(DictFileSystem):
+    def _rm(self, path):
+        if path == "r/stuck":
+            raise PermissionError(path)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        del self.files[path]
+
+
+@pytest.mark.parametrize("kind", [Store, BlockingStore])
+def test_folders_that_are_gone_with_what_was_in_them_are_no_failure(kind):
+    files = {path: data for path, data in FILES.items() if path[-1] != "/"}
+    fs = kind(files)
+    fs.rm("r", recursive=True)
+    assert not fs.find("r")
+    fs = kind(files)
+    fs.rm("r/**")
+    assert not fs.find("r")
+    with pytest.raises(FileNotFoundError):
+        kind(files).rm(["r/one", "r/none"])
+    fs = kind({**files, "r/stuck": b""})
+    with pytest.raises(PermissionError):
+        fs.rm("r", recursive=True)
+    assert "r/sub/three" not in fs.find("r")
+
+
 def test_offsets_may_be_arrays_where_they_are_awaited():
     numpy = pytest.importorskip("numpy")
     fs = WritableDictFileSystem(FILES)
