@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from fsspec._plans.listing import check_depth
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
@@ -57,10 +58,10 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         """The folders that lead to paths, without the root."""
         found: set[str] = set()
         for path in paths:
-            folder = path.rstrip("/").rpartition("/")[0]
+            folder = _folder_of(path.rstrip("/"))
             while folder and folder not in found:
                 found.add(folder)
-                folder = folder.rpartition("/")[0]
+                folder = _folder_of(folder)
         return found
 
     def ukey(self, path: str) -> str:
@@ -78,7 +79,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         name = self._name(path)
         if not name:
             return {"name": "", "type": "directory", "size": 0}
-        entry = self._folders().get(name.rpartition("/")[0], {}).get(name)
+        entry = self._folders().get(_folder_of(name), {}).get(name)
         if entry is None:
             raise FileNotFoundError(path)
         return entry
@@ -97,6 +98,35 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             entry = self.info(path)
             found = {} if entry["type"] == "directory" else {name: entry}
         return [found[name] for name in sorted(found)] if detail else sorted(found)
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """The members below a folder; see `AbstractFileSystem.find`.
+
+        Members below one that is a file are found as well: no member is left out.
+        """
+        if type(self).ls is not AbstractArchiveFileSystem.ls:  # a format with listings of its own
+            return super().find(path, maxdepth, withdirs, detail, **kwargs)
+        check_depth(maxdepth)
+        top = self._name(path)
+        index = self._folders()
+        found: dict[str, Entry] = {}
+        level, depth = [top], 0
+        while level and (maxdepth is None or depth < maxdepth):
+            below = [(name, entry) for folder in level for name, entry in index.get(folder, {}).items()]
+            found.update((n, entry) for n, entry in below if withdirs or entry["type"] != "directory")
+            level = [name for name, _ in below if name in index]
+            depth += 1
+        above = index.get(_folder_of(top), {}).get(top)
+        if above is not None and (withdirs or above["type"] != "directory"):
+            found[top] = above
+        return {name: found[name] for name in sorted(found)} if detail else sorted(found)
 
     def get(
         self,
@@ -152,6 +182,11 @@ def leads_outside(name: str) -> bool:
     return name.startswith("/") or (".." in name and ".." in name.split("/"))
 
 
+def _folder_of(path: str) -> str:
+    """The folder that a path lies in; more than one slash between the two counts as one."""
+    return path.rpartition("/")[0].rstrip("/")
+
+
 def _add(index: dict[str, dict[str, Entry]], members: Iterable[tuple[str, Entry]]) -> None:
     """Put members into an index by folder, with the folders that lead to them."""
 
@@ -161,7 +196,7 @@ def _add(index: dict[str, dict[str, Entry]], members: Iterable[tuple[str, Entry]
             inside = index[path] = {}
             todo = path
             while todo:  # a name can have thousands of levels
-                above = todo.rpartition("/")[0]
+                above = _folder_of(todo)
                 known = above in index
                 entry = {"name": todo, "size": 0, "type": "directory"}
                 index.setdefault(above, {}).setdefault(todo, entry)
@@ -173,4 +208,4 @@ def _add(index: dict[str, dict[str, Entry]], members: Iterable[tuple[str, Entry]
     for path, entry in members:
         name = path.strip("/")
         if name:
-            folder(name.rpartition("/")[0])[name] = entry
+            folder(_folder_of(name))[name] = entry

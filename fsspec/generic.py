@@ -233,12 +233,24 @@ class GenericFileSystem(AsyncFileSystem):
         fs, plain = self._side(path)
         await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
+    async def _exists(self, path: str, **kwargs: Any) -> bool:
+        return await self._told("exists", path, **kwargs)
+
+    async def _isfile(self, path: str) -> bool:
+        return await self._told("isfile", path)
+
+    async def _told(self, name: str, path: str, **kwargs: Any) -> bool:
+        """What is true of a path; False where there is no filesystem for it."""
+        try:
+            fs, plain = self._side(path)
+        except (KeyError, ValueError):
+            return False
+        return await _ask(fs, name, plain, **kwargs)
+
     _du = _asked("du", "sizes")
-    _exists = _asked("exists")
     _get_file = _asked("get_file")
     _glob = _asked("glob", "listing")
     _isdir = _asked("isdir")
-    _isfile = _asked("isfile")
     _mkdir = _asked("mkdir")
     _rm_file = _asked("rm_file")
     _size = _asked("size")
@@ -492,12 +504,12 @@ def rsync(
     source, destination = fs._strip_protocol(source), fs._strip_protocol(destination)
     if not fs.isdir(source):
         raise ValueError(f"rsync copies folders, and {source!r} is none")
-    ours = _below(fs, source)
-    theirs = _below(fs, destination)
+    top = _contents(fs, destination)
+    ours = _below(fs, source, _contents(fs, source))
+    theirs = _below(fs, destination, top)
     check_contained(".", list(ours))
-    top = destination.rstrip("/")
     folders = [name for name, entry in ours.items() if entry["type"] == "directory"]
-    fs.make_many_dirs([destination, *(f"{top}/{name}" for name in folders if name not in theirs)])
+    fs.make_many_dirs([destination, *(top + name for name in folders if name not in theirs)])
     pairs = {}
     for name, entry in ours.items():
         if entry["type"] == "directory":
@@ -508,7 +520,7 @@ def rsync(
             or update_cond == "always"
             or (update_cond == "different" and _field(entry, source_field) != _field(there, dest_field))
         ):
-            pairs[entry["name"]] = f"{top}/{name}"
+            pairs[entry["name"]] = top + name
     if pairs:
         logger.debug("rsync: %d of %d files are copied", len(pairs), len(ours) - len(folders))
         fs.copy(list(pairs), list(pairs.values()), **kwargs)
@@ -517,15 +529,35 @@ def rsync(
     return pairs
 
 
-def _below(fs: GenericFileSystem, top: str) -> dict[str, _Entry]:
-    """All entries below a folder, by path relative to it; none where it is not there."""
+def _contents(fs: GenericFileSystem, folder: str) -> str:
+    """What the URLs of everything in a folder begin with; the root of a filesystem has its own form."""
+    other, path = fs._side(folder)
+    path = path.rstrip("/")
+    child = f"{path}/x" if path else f"{other.root_marker}x"
+    return other.unstrip_protocol(child).removesuffix("x")
+
+
+def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
+    """All entries below a folder, by path relative to it; none where it is not there.
+
+    Raises
+    ------
+    ValueError
+        if the URL of an entry does not begin with ``start``, so that nobody knows its path.
+    """
     try:
-        found = fs.find(top, withdirs=True, detail=True)
+        found = fs.find(folder, withdirs=True, detail=True)
     except FileNotFoundError:
         return {}
-    start = top.rstrip("/") + "/"
-    below = {url.removeprefix(start).rstrip("/"): entry for url, entry in found.items() if url != top}
-    return {name: entry for name, entry in below.items() if name}
+    below = {}
+    for url, entry in found.items():
+        name = url.removeprefix(start).rstrip("/")
+        if url == folder or not name or url.rstrip("/") == start.rstrip("/"):
+            continue
+        if not url.startswith(start):
+            raise ValueError(f"{url!r} was found in {folder!r}, but is not below it")
+        below[name] = entry
+    return below
 
 
 def _field(entry: _Entry, field: str | Callable[[_Entry], Any]) -> Any:

@@ -36,13 +36,10 @@ Chunk = tuple[str, int, int]
 
 
 def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
-    """One Parquet file; see `open_parquet_files`."""
+    """One Parquet file, the first if there are several; see `open_parquet_files`."""
     files = open_parquet_files(*args, **kwargs)
-    if len(files) != 1:
-        raise FileNotFoundError(
-            f"{args[0] if args else kwargs.get('path')!r} stands for {len(files)} files, not for one;"
-            " open_parquet_files opens several"
-        )
+    if not files:
+        raise FileNotFoundError(f"{args[0] if args else kwargs.get('path')!r} stands for no Parquet file")
     return files[0]
 
 
@@ -68,20 +65,21 @@ def open_parquet_files(
     Parameters
     ----------
     path
-        a URL, a pattern or a list of URLs, of one filesystem
+        a URL, a pattern or a list of URLs, of one filesystem. With a slash at its end it is a
+        folder, all files in which that end in ".parquet" or ".parq" are meant
     fs
         that filesystem; otherwise made of the first URL and ``storage_options``
     metadata
         of the files as the engine has it (``pyarrow.parquet.FileMetaData``,
         ``fastparquet.ParquetFile``): the footers are not read then, and the reader has to be
-        given it too
+        given it too. Metadata of a dataset names its files, whatever ``path`` is
     columns
-        names, of nested columns also with dots; None for all. The index that pandas
-        wrote is added.
+        names; None for all. A name with dots in a nested column selects all of that, which
+        readers need. The index that pandas wrote is added.
     row_groups
-        numbers of row groups; None for all
+        numbers of row groups, of which those that there are not are passed over; None for all
     engine
-        "pyarrow", "fastparquet", or "auto" for the first of them that is installed
+        "fastparquet", "pyarrow", or "auto" for the first of them that is installed
     max_gap, max_block
         bytes: ranges this close are joined, to no more than so many
     footer_sample_size
@@ -99,8 +97,8 @@ def open_parquet_files(
     Raises
     ------
     ValueError
-        if a file is no Parquet file, for an engine that is not known, or for another mode
-        than "rb"
+        if something is selected of a file that is no Parquet file, for metadata that are not the
+        engine's, for an engine that is not known, or for another mode than "rb"
     ImportError
         if the engine is not installed
     OSError
@@ -113,27 +111,31 @@ def open_parquet_files(
     if fs is None:
         first = path if not isinstance(path, (list, tuple, set)) else next(iter(path), "")
         fs = url_to_fs(stringify_path(first), **(storage_options or {}))[0]
-    paths = fs.expand_path(path)
+    paths = _paths(fs, path)
+    columns = columns or None
     kwargs.pop("cache_type", None)
     options = kwargs.pop("cache_options", None) or {}
     parts: list[dict[tuple[int, int], bytes]]
     sizes: list[int]
     if metadata is not None:
-        chosen = _engine(engine).chunks(metadata, columns, row_groups, filters)
-        wanted = _by_file(list(chosen), paths)
+        reader = _engine(engine)
+        reader.check(metadata)
+        chosen = list(reader.chunks(metadata, columns, row_groups, filters))
+        paths = [fs._strip_protocol(p) for p in reader.files(metadata)] or paths
+        wanted = _by_file(chosen, paths)
         sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
         parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
+    elif columns is None and row_groups is None and filters is None:
+        sizes = _sizes(fs, paths)
+        parts, wanted = [{} for _ in paths], [[(0, size)] if size else [] for size in sizes]
     else:
         sizes = _sizes(fs, paths)
         parts = _ends(fs, paths, sizes, footer_sample_size)
-        if columns is None and row_groups is None and filters is None:
-            wanted = [[(0, size)] for size in sizes]
-        else:
-            reader = _engine(engine)
-            wanted = [
-                [(a, b) for _, a, b in reader.chunks(reader.parse(held), columns, row_groups, filters)]
-                for held in map(_last, parts)
-            ]
+        reader = _engine(engine)
+        wanted = [
+            [(a, b) for _, a, b in reader.chunks(reader.parse(held), columns, row_groups, filters)]
+            for held in map(_last, parts)
+        ]
         wanted = [
             list(_lacking(p, size, held, ranges))
             for p, size, held, ranges in zip(paths, sizes, parts, wanted)
@@ -169,13 +171,19 @@ def _again(fs: Any, path: str, size: int, data: Any, loc: int) -> AlreadyBuffere
 
 
 # fetching --------------------------------------------------------------------------
+def _paths(fs: Any, path: Any) -> list[str]:
+    """The files that are meant."""
+    text = stringify_path(path)
+    if isinstance(text, str) and text.endswith("/"):
+        return [p for p in fs.find(fs._strip_protocol(text)) if p.endswith((".parquet", ".parq"))]
+    return fs.expand_path(path)
+
+
 def _sizes(fs: Any, paths: list[str]) -> list[int]:
     sizes = fs.sizes(paths)
     for path, size in zip(paths, sizes):
         if size is None:
             raise ValueError(f"{type(fs).__name__} does not know the size of {path!r}, and so its end")
-        if size < len(_MAGIC) + _TAIL:
-            raise ValueError(f"{path!r} is no Parquet file: it has {size} bytes")
     return sizes
 
 
@@ -189,6 +197,9 @@ def _ranges(fs: Any, paths: list[str], starts: list[int], ends: list[int]) -> li
 
 def _ends(fs: Any, paths: list[str], sizes: list[int], sample: int) -> list[dict[tuple[int, int], bytes]]:
     """By file its end, which holds at least its footer."""
+    for path, size in zip(paths, sizes):
+        if size < len(_MAGIC) + _TAIL:
+            raise ValueError(f"{path!r} is no Parquet file: it has {size} bytes")
     starts = [max(0, size - max(sample, _LEAST)) for size in sizes]
     ends = _ranges(fs, paths, starts, sizes)
     longer: dict[int, int] = {}  # those whose footer begins before what was fetched
@@ -250,7 +261,7 @@ def _fetch(
 
 # engines ---------------------------------------------------------------------------
 def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
-    engines: dict[str, type[Any]] = {"pyarrow": PyarrowEngine, "fastparquet": FastparquetEngine}
+    engines: dict[str, type[Any]] = {"fastparquet": FastparquetEngine, "pyarrow": PyarrowEngine}
     if name in engines:
         return engines[name]()
     for made in engines.values():
@@ -258,11 +269,32 @@ def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
             return made()
         except ImportError:
             continue
-    raise ImportError("Parquet files need an engine to be understood: pip install pyarrow (or fastparquet)")
+    raise ImportError("Parquet files need an engine to be understood: pip install fastparquet (or pyarrow)")
+
+
+def _whole(names: set[str] | None, top: Iterable[str]) -> set[str] | None:
+    """The columns of the first level that names are of, or are in: readers read these as a whole.
+
+    Parameters
+    ----------
+    names
+        what is selected, None for everything
+    top
+        the columns of the first level, whose names can have dots as well
+    """
+    if names is None:
+        return None
+    known = set(top)
+    found = set()
+    for name in names:
+        while name not in known and "." in name:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found
 
 
 def _is_wanted(name: str, columns: set[str] | None) -> bool:
-    """Whether a column, with the names of those it is nested in, is selected by any of them."""
+    """Whether a column, with the names of those it is nested in, is in one of the first level."""
     if columns is None or name in columns:
         return True
     return any(name.startswith(f"{column}.") for column in columns)
@@ -294,6 +326,17 @@ class PyarrowEngine:
         """The metadata in the end of a file."""
         return self.pq.read_metadata(io.BytesIO(end))
 
+    def check(self, metadata: Any) -> None:
+        """Refuse metadata of others."""
+        if not isinstance(metadata, self.pq.FileMetaData):
+            raise ValueError(
+                f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not a {type(metadata).__name__}"
+            )
+
+    def files(self, metadata: Any) -> list[str]:
+        """The files of a dataset that metadata are of; none where they do not say."""
+        return []
+
     def chunks(
         self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
     ) -> Iterator[Chunk]:
@@ -306,7 +349,10 @@ class PyarrowEngine:
                 names |= _filtered(filters)
             kept = self._matching(metadata, expression)
             numbers = [i for i in numbers if i in kept]
+        names = _whole(names, metadata.schema.to_arrow_schema().names)
         for i in numbers:
+            if i >= metadata.num_row_groups:
+                continue
             group = metadata.row_group(i)
             for j in range(group.num_columns):
                 column = group.column(j)
@@ -344,6 +390,19 @@ class FastparquetEngine:
         """The metadata in the end of a file."""
         return self.fp.ParquetFile(io.BytesIO(end))
 
+    def check(self, metadata: Any) -> None:
+        """Refuse metadata of others."""
+        if not isinstance(metadata, self.fp.ParquetFile):
+            raise NoMetadata(
+                f"the metadata of fastparquet are a fastparquet.ParquetFile, not a {type(metadata).__name__}"
+            )
+
+    def files(self, metadata: Any) -> list[str]:
+        """The files of a dataset that metadata are of; none where they do not say."""
+        if metadata.file_scheme == "simple":
+            return []
+        return list(dict.fromkeys(metadata.row_group_filename(group) for group in metadata.row_groups))
+
     def chunks(
         self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
     ) -> Iterator[Chunk]:
@@ -359,7 +418,11 @@ class FastparquetEngine:
                 names |= _filtered(filters)
             kept = filter_row_groups(metadata, filters, as_idx=True)
             numbers = [i for i in numbers if i in kept]
+        first = metadata.row_groups[0].columns if metadata.row_groups else []
+        names = _whole(names, (_text(column.meta_data.path_in_schema[0]) for column in first))
         for i in numbers:
+            if isinstance(i, int) and i >= len(metadata.row_groups):
+                continue
             group = metadata.row_groups[i] if isinstance(i, int) else i
             for column in group.columns:
                 held = column.meta_data
@@ -370,6 +433,10 @@ class FastparquetEngine:
                             held.dictionary_page_offset, held.data_page_offset, held.total_compressed_size
                         ),
                     )
+
+
+class NoMetadata(ValueError, AttributeError):
+    """Something that fastparquet does not have for metadata."""
 
 
 def _text(name: Any) -> str:

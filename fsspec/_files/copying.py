@@ -3,6 +3,10 @@
 Small files go whole through memory, others block by block. A file appears at its target only
 when it is whole, where the target can keep what is written back. The thread is made for the
 one file: no pool is kept, so none is inherited by a forked child.
+
+Who cancels a copy is not held up by a server that stalls: the thread has `_GRACE` seconds to end by
+itself, and is left to itself after that. When the server answers at last it stops between two
+blocks, and drops what it has written; a file that a target makes by one call may still appear.
 """
 
 from __future__ import annotations
@@ -21,13 +25,14 @@ from fsspec.callbacks import Callback
 
 logger = logging.getLogger("fsspec.generic")
 
+_GRACE = 0.2
 _HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
 
 
 async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None) -> Any:
     """What ``func`` returns, which runs in a thread of its own.
 
-    Being cancelled sets ``stop`` and waits all the same: what runs does not outlive the call.
+    Being cancelled sets ``stop``, and waits `_GRACE` seconds for it to be heeded.
     """
     loop = asyncio.get_running_loop()
     done = loop.create_future()
@@ -55,9 +60,15 @@ async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        await asyncio.wait([done])
-        done.exception()
+        done.add_done_callback(_retrieved)
+        await asyncio.wait([done], timeout=_GRACE)
         raise
+
+
+def _retrieved(done: Any) -> None:
+    """What a thread ended with that nobody waits for any more is of no interest."""
+    if not done.cancelled():
+        done.exception()
 
 
 def is_here(fs: Any) -> bool:
@@ -133,6 +144,11 @@ class _Copying:
         else:
             self.stream(size)
 
+    def go_on(self) -> None:
+        """End here if the copy was cancelled."""
+        if self.stop.is_set():
+            raise _Stopped(self.path)
+
     def check(self, done: int, size: int | None) -> None:
         if size is not None and done < size:
             raise OSError(
@@ -143,8 +159,7 @@ class _Copying:
     def whole(self, size: int | None) -> None:
         data = self.ask(self.source, "cat_file", self.path)
         self.check(len(data), size)
-        if self.stop.is_set():
-            raise _Stopped(self.path)
+        self.go_on()
         self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
         self.callback.relative_update(len(data))
 
@@ -164,6 +179,7 @@ class _Copying:
             file = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
             try:
                 self.check(self.blocks(read, file), size)
+                self.go_on()
                 file.close()
                 if not waits:
                     file.commit()
@@ -174,8 +190,7 @@ class _Copying:
     def blocks(self, read: Any, file: Any) -> int:
         done = 0
         while data := read.read(self.blocksize):
-            if self.stop.is_set():
-                raise _Stopped(self.path)
+            self.go_on()
             file.write(data)
             done += len(data)
             self.callback.relative_update(len(data))

@@ -26,8 +26,10 @@ _under_way: set[Any] = set()
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
+def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
     """A binary file object whose bytes become the file at ``path`` when the block ends well.
+
+    With ``mode="w+b"`` it can be read as well.
 
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
@@ -36,11 +38,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
     target, before = _target(path)
     partial = None if before is not None and not stat.S_ISREG(before.st_mode) else _partial(target)
     try:
-        f = open(target if partial is None else partial, "wb" if partial is None else "xb")
+        f = open(target if partial is None else partial, mode if partial is None else mode.replace("w", "x"))
     except PermissionError:
         if before is None or partial is None:
             raise
-        partial, f = None, open(target, "wb")
+        partial, f = None, open(target, mode)
     owner = os.getpid()
     try:
         with f, _owned(f):

@@ -79,6 +79,8 @@ def other_paths(
         assert len(paths) == len(path2), f"{len(paths)} sources, but {len(path2)} targets"
         return path2
     target = path2.rstrip("/")
+    if target.endswith(":") and len(target) > 2 and path2.startswith(f"{target}//"):
+        target += "//"  # the root of a filesystem
     if flatten:
         return [f"{target}/{path[path.rfind('/') + 1 :]}" for path in paths]
     prefix = common_prefix(paths)

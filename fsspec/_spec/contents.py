@@ -250,13 +250,13 @@ class Contents:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), lpath)
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
-                self._download(source, outfile, callback)
+                self._copy_out(source, outfile, callback)
                 return
             os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
             with replacing(lpath) as target:
-                self._download(source, target, callback)
+                self._copy_out(source, target, callback)
 
-    def _download(self, source: Any, target: Any, callback: Callback) -> None:
+    def _copy_out(self, source: Any, target: Any, callback: Callback) -> None:
         size = getattr(source, "size", None)
         callback.set_size(size)
         done = 0

@@ -8,12 +8,13 @@ plans of `AsyncFileSystem`, so many threads at a time.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from functools import wraps
 from typing import Any
 
 from fsspec.asyn import AsyncFileSystem, running_async
-from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 
@@ -23,9 +24,7 @@ _WRAPPED = (
 ).split()
 """Operations that are the blocking filesystem's own."""
 
-_DIRECT = (
-    "checksum created lexists modified mv open rmdir sign touch ukey start_transaction end_transaction"
-).split()
+_DIRECT = ("checksum created lexists modified mv open rmdir sign touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 
@@ -48,8 +47,11 @@ def async_wrapper(func: Callable[..., Any], obj: Any = None, semaphore: Any = No
     return wrapper
 
 
-class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
+class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     """An awaitable face for a blocking filesystem.
+
+    Every public method of the blocking filesystem, ``touch``, ``chmod`` or one that only it has, can
+    be awaited by its name with an underscore in front.
 
     Parameters
     ----------
@@ -100,9 +102,20 @@ class AsyncFileSystemWrapper(AsyncFileSystem, ChainedFileSystem):
         return f"async_{self.sync_fs.fsid}"
 
     @property
-    def transaction(self) -> Any:
-        """That of the blocking filesystem, which all operations take part in."""
-        return self.sync_fs.transaction
+    def _behind(self) -> Any:
+        return self.__dict__.get("sync_fs")
+
+    def __getattr__(self, name: str) -> Any:
+        plain, other = name[1:], self._behind
+        if name.startswith("_") and not plain.startswith("_"):
+            if inspect.isroutine(getattr(type(other), plain, None)):
+                return async_wrapper(getattr(other, plain), obj=self, semaphore=self.semaphore)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        other = type(self._behind)
+        public = [name for name in dir(other) if not name.startswith("_")]
+        return [*super().__dir__(), *(f"_{n}" for n in public if inspect.isroutine(getattr(other, n)))]
 
     def unstrip_protocol(self, name: str) -> str:
         return self.sync_fs.unstrip_protocol(name)

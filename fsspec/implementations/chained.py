@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fsspec.spec import AbstractFileSystem
 
-__all__ = ["ChainedFileSystem"]
+__all__ = ["ChainedFileSystem", "SharingTransactions"]
 
 
 class ChainedFileSystem(AbstractFileSystem):
@@ -17,3 +17,44 @@ class ChainedFileSystem(AbstractFileSystem):
 
     protocol: ClassVar[str] = "chained"
     _takes_inner_path = True
+
+
+class SharingTransactions(AbstractFileSystem):
+    """Those of them whose transactions are the other filesystem's.
+
+    A filesystem is in one exactly while the other is, whichever of the two began it.
+    """
+
+    @property
+    def _behind(self) -> Any:
+        """The other filesystem; None while an instance is being made."""
+        raise NotImplementedError
+
+    @property
+    def transaction(self) -> Any:
+        """That of the other filesystem, which all operations take part in."""
+        return self._behind.transaction
+
+    def start_transaction(self) -> Any:
+        return self._behind.start_transaction()
+
+    def end_transaction(self) -> None:
+        self._behind.end_transaction()
+
+    @property
+    def _intrans(self) -> bool:
+        return self._behind is not None and self._behind._intrans
+
+    @_intrans.setter
+    def _intrans(self, value: bool) -> None:
+        if self._behind is not None:
+            self._behind._intrans = value
+
+    @property
+    def _transaction(self) -> Any:
+        return None if self._behind is None else self._behind._transaction
+
+    @_transaction.setter
+    def _transaction(self, value: Any) -> None:
+        if self._behind is not None:
+            self._behind._transaction = value

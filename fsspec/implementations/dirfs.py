@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 from fsspec.asyn import AsyncFileSystem
-from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import check_contained
@@ -72,7 +72,7 @@ _SHAPES: dict[str, _Shape] = {
 }
 
 
-class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
+class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     """A folder of another filesystem as a filesystem.
 
     Parameters
@@ -88,7 +88,6 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
     """
 
     protocol = "dir"
-    mirror_sync_methods = False
 
     def __init__(
         self,
@@ -136,6 +135,7 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
             if isinstance(path, (list, tuple, set)):
                 return [self._join(p) for p in path]
             path = str(path)
+        path = self._plain(path)
         if not self.path:
             return path
         rest = path.lstrip("/")
@@ -145,15 +145,26 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
             check_contained(".", [rest.rstrip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
 
+    def _plain(self, path: str) -> str:
+        """A path without the protocol; a slash at its end, which means a folder, stays."""
+        for protocol in (self.protocol,) if isinstance(self.protocol, str) else self.protocol:
+            for mark in ("://", "::"):
+                path = path.removeprefix(protocol + mark)
+        return path
+
     def _relpath(self, path: Any) -> Any:
         """A path, or several, of the other filesystem, as it is called here."""
         if not isinstance(path, str):
             return [self._relpath(p) for p in path]
         if not self.path:
             return path.removeprefix("/")
-        if path.rstrip("/") == self.path.rstrip("/"):
-            return ""
         start = self.path.rstrip("/") + self.fs.sep
+        if path.startswith(start):
+            return path[len(start) :]
+        # some filesystems leave out the slash that their root may be written with
+        start, path = start.lstrip("/"), path.lstrip("/")
+        if path.rstrip("/") == start.rstrip("/"):
+            return ""
         assert path.startswith(start), f"{path!r} is not below {self.path!r}"
         return path[len(start) :]
 
@@ -194,15 +205,8 @@ class DirFileSystem(AsyncFileSystem, ChainedFileSystem):
         return await self.fs.open_async(self._join(path), *args, **kwargs)
 
     @property
-    def transaction(self) -> Any:
-        """That of the other filesystem."""
-        return self.fs.transaction
-
-    def start_transaction(self) -> Any:
-        return self.fs.start_transaction()
-
-    def end_transaction(self) -> None:
-        self.fs.end_transaction()
+    def _behind(self) -> Any:
+        return self.__dict__.get("fs")
 
 
 def _signature(parameters: str) -> inspect.Signature:
@@ -217,6 +221,11 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     # a pattern ends where its last component does: a slash there is not one for folders only
     names = ["path"] if shape.paths == "pattern" else shape.paths.split()
     joined = {(order.index(p), p) for p in names}
+    defaults = {
+        p.name: p.default
+        for p in signature.parameters.values()
+        if p.default not in (inspect.Parameter.empty, None)
+    }
     target = "_" + name if awaited else name
 
     def into(self: Any, path: Any) -> Any:
@@ -230,6 +239,9 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
             elif parameter in kwargs:
                 kwargs[parameter] = into(self, kwargs[parameter])
         signature.bind(self, *args, **kwargs)
+        for parameter, value in defaults.items():  # ours, not those of the other filesystem
+            if order.index(parameter) >= len(given):
+                kwargs.setdefault(parameter, value)
         return getattr(self.fs, target)(*given, **kwargs)
 
     method: Callable[..., Any]

@@ -22,7 +22,8 @@ from typing import Any
 
 from fsspec._fork import instances
 from fsspec._plans import drive, listing
-from fsspec.asyn import get_loop
+from fsspec._plans.awaiting import get_batch_size, run_concurrently
+from fsspec.asyn import get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import url_to_fs
 from fsspec.implementations._reference.layout import ravel_multi_index
@@ -33,7 +34,7 @@ from fsspec.implementations._reference.parquet import (
     RefsValuesView,
     write_whole,
 )
-from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, parsed
+from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
 from fsspec.implementations._reference.reads import missing
 from fsspec.implementations._reference.spec import textual
@@ -54,6 +55,9 @@ __all__ = [
 logger = logging.getLogger("fsspec.reference")
 
 Entry = dict[str, Any]
+
+_ASK_SIZES = "ask_sizes"
+"""The keyword of `find` that says whether targets are asked for sizes that references do not tell."""
 
 
 class ReferenceFile(AbstractBufferedFile):
@@ -117,7 +121,8 @@ class ReferenceFileSystem(ReferenceReading):
     template_overrides
         templates that replace those of the document
     simple_templates
-        has no effect any more: names are replaced, and expressions evaluated by jinja2
+        only names of templates are replaced. Otherwise expressions and the generators of a
+        document (``gen``) are evaluated as well, by jinja2 in its sandbox and within bounds
     max_gap, max_block
         parts of one target are read together that lie no further apart, as long as they
         make no more bytes
@@ -162,7 +167,7 @@ class ReferenceFileSystem(ReferenceReading):
         self.max_block = max_block
         options = {**(ref_storage_args or {}), **(target_options or {})}
         content = load(fo, target_protocol, options, cache_size)
-        self.references, self.templates = references_of(content, template_overrides)
+        self.references, self.templates = references_of(content, template_overrides, simple_templates)
         self._tree: Tree | None = None
         self._targets = Targets(self.asynchronous, kwargs.get("loop"), remote_options or {})
         self.fss = self._targets.table(fs, remote_protocol, self.references, target)
@@ -176,6 +181,7 @@ class ReferenceFileSystem(ReferenceReading):
         own.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
         if not own["asynchronous"]:
             own["_loop"] = get_loop()
+        own["_targets"].forget()
         inherited = list(own["fss"].values())
         inherited += [each.__dict__.get("sync_fs") for each in inherited]
         inherited.append(getattr(own["references"], "fs", None))
@@ -264,14 +270,10 @@ class ReferenceFileSystem(ReferenceReading):
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         return await self._off_loop(self.ls, path, detail)
 
-    def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+    def _found(
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False
     ) -> Any:
+        """What `find` finds; the sizes of references to all of a target may be None."""
         if isinstance(self.references, LazyReferenceMapper):
             return drive(self, listing.find(self, path, maxdepth, withdirs, detail))
         listing.check_depth(maxdepth)
@@ -285,10 +287,42 @@ class ReferenceFileSystem(ReferenceReading):
         names.sort()
         return {name: self._entry(name) for name in names} if detail else names
 
-    async def _find(
-        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
     ) -> Any:
-        return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
+        found = self._found(path, maxdepth, withdirs, detail)
+        if detail and kwargs.get(_ASK_SIZES, True):
+            unknown = [name for name, entry in found.items() if entry["size"] is None]
+            if unknown:
+                found.update(zip(unknown, sync(self.loop, self._infos, unknown)))
+        return found
+
+    async def _find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        found = await self._off_loop(self._found, path, maxdepth, withdirs, detail)
+        if detail and kwargs.get(_ASK_SIZES, True):
+            unknown = [name for name, entry in found.items() if entry["size"] is None]
+            found.update(zip(unknown, await self._infos(unknown)))
+        return found
+
+    async def _infos(self, paths: list[str]) -> list[Entry]:
+        return await run_concurrently(paths, self._info, self.batch_size or get_batch_size(nofiles=True))
+
+    @listing.default
+    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        # names are what a pattern is about: no target is asked for its size
+        return await super()._glob(path, maxdepth, **{_ASK_SIZES: False, **kwargs})
 
     # changing ------------------------------------------------------------------------
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
@@ -304,8 +338,8 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         if mode == "create" and path in self.references:
             raise FileExistsError(path)
-        if isinstance(value, (bytearray, memoryview)):
-            value = bytes(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            value = literal(bytes(value))
         parsed(path, value, self.target or "")  # what makes no sense is refused here
         new = self._lazy or path not in self.references
         self.references[path] = value
@@ -388,9 +422,9 @@ class ReferenceFileSystem(ReferenceReading):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
-        if mode != "rb":
-            raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")
         said = self._reference(path)
+        if set(mode) != {"r", "b"}:
+            raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")
         if isinstance(said, bytes):
             return io.BytesIO(said)
         return ReferenceFile(self, path, mode, block_size, cache_options=cache_options, **kwargs)

@@ -128,7 +128,7 @@ class TarFileSystem(FileArchive):
         following = bytes_of.read_at(self.tar.offset, tarfile.BLOCKSIZE)
         if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
             raise tarfile.ReadError(f"no header at byte {self.tar.offset}, behind {len(members)} members")
-        return {member.name.strip("/"): member for member in members}
+        return {_plain(member.name): member for member in members}
 
     def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
         what = f"{self._archive_name} is no tar archive, or damaged"
@@ -137,6 +137,9 @@ class TarFileSystem(FileArchive):
         return CorruptTarFile(f"{what}: {error}")
 
     # entries -------------------------------------------------------------------------
+    def _name(self, path: str) -> str:
+        return _plain(self._strip_protocol(path))
+
     def _get_dirs(self) -> None:
         if self.dir_cache is not None:
             return
@@ -174,7 +177,7 @@ class TarFileSystem(FileArchive):
 
     # members -------------------------------------------------------------------------
     def _member(self, path: str) -> tarfile.TarInfo:
-        member = self._by_name.get(path)
+        member = self._by_name.get(_plain(path))
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
             raise IsADirectoryError(path)
@@ -214,6 +217,13 @@ class TarFileSystem(FileArchive):
         super()._after_fork_in_child()
         if self._decompressed is not None:
             self._decompressed.after_fork()
+
+
+def _plain(name: str) -> str:
+    """A name in the archive as a path: slashes that follow each other count as one."""
+    while "//" in name:
+        name = name.replace("//", "/")
+    return name.strip("/")
 
 
 def _is_link(member: tarfile.TarInfo) -> bool:

@@ -3,18 +3,24 @@
 `zipfile` does the format.  The directory of an archive is read once, as it is opened; a
 listing is made of it when first asked for, and a member is opened without one.
 
-An archive is either read or written.  Forks: see `_archive_files`.
+An archive is either read or written.  One of this machine that is added to is copied, and the
+copy replaces it when it is closed: whatever happens meanwhile, there is a whole archive.
+
+Forks: see `_archive.files`.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import struct
 import threading
 import zipfile
 from itertools import islice
 from typing import Any
 
+from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec.archive import leads_outside
 from fsspec.exceptions import ForkError
@@ -41,7 +47,8 @@ class ZipFileSystem(FileArchive):
         the archive: a path or URL, or a binary file object.
     mode
         "r" to read; "w" to write a new archive, "x" one that must not exist, "a" to add to
-        one, which is made where there is none.
+        one, which is made where there is none. A file of this machine that is added to is
+        replaced as a whole when it is closed.
     target_protocol, target_options
         of the filesystem that ``fo`` is on.
     compression
@@ -59,6 +66,8 @@ class ZipFileSystem(FileArchive):
     """
 
     protocol = "zip"
+    _replacing: Any = None
+    """What moves the copy that is added to onto the archive."""
     _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
 
     def __init__(
@@ -88,6 +97,8 @@ class ZipFileSystem(FileArchive):
                     self._open_archive(fo, "r+b", target_protocol, target_options)
                 except FileNotFoundError:
                     mode = "w"
+                else:
+                    self._copy_to_add()
             if mode != "a":
                 self._open_archive(fo, f"{mode}b", target_protocol, target_options)
             file: Any = self.fo
@@ -100,11 +111,30 @@ class ZipFileSystem(FileArchive):
             if self._source is not None:
                 file.done()
         except self._damaged as error:
-            self._close_archive()
+            self._give_up(error)
             raise self._corrupt(error) from error
-        except BaseException:
-            self._close_archive()
+        except BaseException as error:
+            self._give_up(error)
             raise
+
+    def _copy_to_add(self) -> None:
+        """Add to a copy, where the archive is a plain file of this machine that a file can be beside."""
+        of = self.of
+        if of is None or of.compression is not None or of.fs._intrans or not _is_plain_local(of.fs, of.path):
+            return
+        self._replacing = replacing(of.path, "w+b")
+        copy = self._replacing.__enter__()
+        shutil.copyfileobj(self.fo, copy, 2**20)
+        self.fo.close()
+        copy.seek(0)
+        self.fo = copy
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave everything as it was before the archive was opened."""
+        if self._replacing is not None:
+            replaced, self._replacing = self._replacing, None
+            replaced.__exit__(type(error), error, error.__traceback__)
+        self._close_archive()
 
     def __reduce__(self) -> Any:
         if self.mode != "r":
@@ -210,7 +240,17 @@ class ZipFileSystem(FileArchive):
         if self.mode != "r" and getattr(self, "_generation", None) != hooks.generation:
             return
         if hasattr(self, "zip"):
-            self.zip.close()
+            try:
+                changed = self.zip._didModify  # type: ignore[attr-defined]
+                self.zip.close()
+            except BaseException as error:
+                self._give_up(error)
+                raise
+            if not changed:
+                self._give_up(_Unchanged())
+        if self._replacing is not None:
+            replaced, self._replacing = self._replacing, None
+            replaced.__exit__(None, None, None)
         self._close_archive()
 
     def _after_fork_in_child(self) -> None:
@@ -220,4 +260,16 @@ class ZipFileSystem(FileArchive):
                 self.zip._lock = threading.RLock()  # type: ignore[attr-defined]  # maybe held
         else:
             # collecting the zip file would write the end of the archive
-            hooks.immortalize([self.of, self.fo, getattr(self, "zip", None)])
+            hooks.immortalize([self.of, self.fo, getattr(self, "zip", None), self._replacing])
+
+
+class _Unchanged(Exception):
+    """Nothing was added to an archive."""
+
+
+def _is_plain_local(fs: Any, path: str) -> bool:
+    """Whether a file is a plain one of this machine, in a folder where others can be made."""
+    if getattr(fs, "local_file", False) is not True:
+        return False
+    path = os.path.realpath(path)
+    return os.path.isfile(path) and os.access(os.path.dirname(path), os.W_OK | os.X_OK)

@@ -63,6 +63,39 @@ def test_trees(fs):
     assert fs.glob("**/d") == ["a/c/d"]
 
 
+def test_doubled_slashes_leave_no_member_out():
+    """They lead to the same folder; the name stays as it is."""
+    fs = Crate(["barn//hay", "yard/hen", "q///r//s", "barn/oats"])
+    assert fs.find("") == ["barn//hay", "barn/oats", "q///r//s", "yard/hen"]
+    assert fs.ls("barn", detail=False) == fs.ls("barn//", detail=False) == ["barn//hay", "barn/oats"]
+    assert fs.ls("q", detail=False) == ["q///r"] and fs.ls("q///r", detail=False) == ["q///r//s"]
+    assert all(fs.isfile(path) for path in fs.find("")) and fs.isdir("barn/")
+    assert [files for _, _, files in fs.walk("q")] == [[], ["s"]]
+    assert fs._all_dirnames(["q///r//s"]) == {"q", "q///r"}
+
+
+def test_members_below_one_that_is_a_file_are_found():
+    """Nothing forbids an archive to have them."""
+    fs = Crate(["both", "both/x", "both/y/z"])
+    assert fs.find("") == ["both", "both/x", "both/y/z"]
+    assert fs.find("", maxdepth=2, withdirs=True) == ["both", "both/x", "both/y"]
+    assert fs.find("both", detail=True)["both/x"]["size"] == 6
+    assert fs.du("") == 4 + 6 + 8
+
+
+class Listing(Crate):
+    """A format with listings of its own."""
+
+    protocol = "listing"
+
+    def ls(self, path, detail=True, **kwargs):
+        return [e for e in super().ls(path, detail=True, **kwargs) if "hidden" not in e["name"]]
+
+
+def test_a_format_with_listings_of_its_own_is_asked_for_them():
+    assert Listing(["a/b", "hidden/c"]).find("") == ["a/b"]
+
+
 def test_members_that_are_added_appear(fs):
     fs.ls("")
     fs.dir_cache["new/x"] = {"name": "new/x", "size": 1, "type": "file"}

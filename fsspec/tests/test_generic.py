@@ -9,6 +9,7 @@ import pytest
 import fsspec
 from fsspec import generic
 from fsspec.generic import GenericFileSystem, copy_file_op, maybe_await, rsync, set_generic_fs
+from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.servers.s3 import CREDENTIALS, serve_s3
 
@@ -309,6 +310,35 @@ def test_awaited_by_a_program(s3, http_server):
     assert s3.cat("bucket/a.bin") == BIG
 
 
+@pytest.mark.parametrize("size", [2**20, len(BIG)])
+@pytest.mark.parametrize("target", ["memory://a.bin", "file"])
+def test_who_cancels_a_copy_is_not_held_by_the_server(m, http_server, out, size, target):
+    """It returns while the server still stalls; what comes after that goes nowhere."""
+    url = out if target == "file" else target
+    http_server.files["/a.bin"] = BIG[:size]
+    http_server.fault("/a.bin", methods=("GET",), delay_body=4)
+    fs = GenericFileSystem(skip_instance_cache=True)
+
+    async def program():
+        awaited = GenericFileSystem(asynchronous=True, skip_instance_cache=True)
+        await asyncio.wait_for(awaited._cp_file(http_server.url + "/a.bin", url), 0.5)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(program())
+    assert all(request.sent < size for request in http_server.requests)
+    assert any(thread.name == "fsspec-generic" for thread in threading.enumerate())
+    for thread in threading.enumerate():
+        if thread.name == "fsspec-generic":
+            thread.join(60)
+    assert not fs.exists(url)
+
+
+def test_paths_of_no_known_filesystem():
+    """They are not there, as anything that nobody can find."""
+    fs = GenericFileSystem(default_method="generic", skip_instance_cache=True)
+    assert not fs.exists("nobody://x") and not fs.isfile("nobody://x")
+
+
 # trees -----------------------------------------------------------------------------
 def test_rsync(tree, out, tmp_path):
     copied = rsync("memory://r", out)
@@ -352,6 +382,113 @@ def test_rsync_stays_in_its_target(tree, out, tmp_path):
     with pytest.raises(ValueError, match="leads out"):
         rsync("memory://r", out)
     assert not (tmp_path / "escaped").exists() and not (tmp_path / "out").exists()
+
+
+ROOTS = ["memory://", "memory:///", "slashed://", "plain://"]
+
+
+class Slashed(AbstractFileSystem):
+    """A store of a third party whose root is a slash, kept in memory below a folder."""
+
+    protocol = "slashed"
+    root_marker = "/"
+    top = "/slashed"
+
+    def _there(self, path):
+        return self.top + ("/" + self._strip_protocol(path).lstrip("/")).rstrip("/")
+
+    def ls(self, path, detail=True, **kwargs):
+        inner = fsspec.filesystem("memory")
+        named = [
+            {**e, "name": self.root_marker + e["name"].removeprefix(f"{self.top}/")}
+            for e in inner.ls(self._there(path), detail=True)
+        ]
+        return named if detail else [e["name"] for e in named]
+
+    def makedirs(self, path, exist_ok=False):
+        fsspec.filesystem("memory").makedirs(self._there(path), exist_ok=exist_ok)
+
+    def _rm(self, path):
+        fsspec.filesystem("memory").rm(self._there(path))
+
+    def _open(self, path, mode="rb", **kwargs):
+        return fsspec.filesystem("memory").open(self._there(path), mode)
+
+
+class Plain(Slashed):
+    """The same with a root that is empty, as object stores have it."""
+
+    protocol = "plain"
+    root_marker = ""
+    top = "/plain"
+
+
+@pytest.fixture(params=ROOTS)
+def root(request, m, tmp_path, monkeypatch):
+    """The URL of the root of a filesystem, and of a path in it; here nothing may be written."""
+    for cls in (Slashed, Plain):
+        fsspec.register_implementation(cls.protocol, cls, clobber=True)
+        if request.param.startswith(cls.protocol):
+            m.makedirs(cls.top)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    protocol = request.param.partition(":")[0]
+    yield request.param, f"{protocol}://" if protocol == "plain" else f"{protocol}:///"
+    assert os.listdir(tmp_path / "here") == []
+
+
+def test_rsync_to_a_root(fs, root, out, tmp_path):
+    """What is there and not in the source goes, as asked; what is copied is in its place."""
+    url, start = root
+    fs.makedirs(f"{out}/sub")
+    fs.pipe({f"{out}/crab": b"1", f"{out}/sub/fish": b"22"})
+    fs.pipe(f"{start}old", b"old")
+    copied = rsync(out, url, delete_missing=True)
+    assert copied == {f"{out}/crab": f"{start}crab", f"{out}/sub/fish": f"{start}sub/fish"}
+    assert fs.find(url) == [f"{start}crab", f"{start}sub/fish"]
+    assert fs.cat(f"{start}sub/fish") == b"22"
+    assert rsync(out, url, delete_missing=True) == {}
+
+
+def test_rsync_from_a_root(fs, root, out, tmp_path):
+    url, start = root
+    fs.pipe(f"{start}zoo/ape", b"1")
+    assert rsync(url, out) == {f"{start}zoo/ape": f"{out}/zoo/ape"}
+    assert below(tmp_path / "out") == {"zoo/ape": b"1"}
+    assert rsync(url, out + "/") == {}
+
+
+@pytest.mark.parametrize("how", ["copy", "copy pattern", "copy list", "mv", "put"])
+def test_the_root_is_a_folder_like_another(fs, root, out, tmp_path, how):
+    url, start = root
+    fs.makedirs(out)
+    fs.pipe(f"{out}/crab", b"1")
+    if how == "put":
+        fs.put(tmp_path / "out/crab", url)
+    elif how == "mv":
+        fs.mv(f"{out}/crab", url)
+    else:
+        fs.copy({"copy": f"{out}/crab", "copy pattern": f"{out}/*", "copy list": [f"{out}/crab"]}[how], url)
+    assert fs.find(url) == [f"{start}crab"]
+
+
+class Misnaming(Plain):
+    """A store that lists what nobody can place."""
+
+    protocol = "misnaming"
+    top = "/slashed"
+
+    def find(self, path, *args, **kwargs):
+        return {"elsewhere/a": {"name": "elsewhere/a", "size": 1, "type": "file"}}
+
+
+def test_rsync_refuses_names_that_are_elsewhere(m, tree, out):
+    """Rather than take everything in the target for what is lacking in the source."""
+    fsspec.register_implementation("misnaming", Misnaming, clobber=True)
+    m.makedirs("/slashed/k")
+    with pytest.raises(ValueError, match="not below it"):
+        rsync("misnaming://k", "memory://r", delete_missing=True)
+    assert {p: tree.cat(p) for p in tree.find("/r")} == TREE
 
 
 def test_rsync_between_a_store_and_a_folder(s3, tree, out, tmp_path):

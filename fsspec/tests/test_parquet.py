@@ -163,8 +163,77 @@ def test_several_files(http_server, data, engine, m):
     assert [f.path for f in files] == [f"/many/{i}.parquet" for i in range(3)]
     again = open_parquet_files([f.path for f in files], fs=m, columns=["half"], engine=engine)
     assert [reading(f, engine, columns=["half"]).shape[0] for f in again] == [ROWS] * 3
-    with pytest.raises(FileNotFoundError, match="3 files"):
-        open_parquet_file("memory://many/*.parquet", columns=["half"], engine=engine)
+    first = open_parquet_file("memory://many/*.parquet", columns=["half"], engine=engine)
+    assert first.path == "/many/0.parquet"
+
+
+def test_folders(data, engine, m):
+    """A slash at the end means all Parquet files below."""
+    for name in ("a.parquet", "deep/b.parq", "c.txt"):
+        m.pipe(f"/lake/{name}", data)
+    files = open_parquet_files("memory://lake/", columns=["half"], engine=engine)
+    assert [f.path for f in files] == ["/lake/a.parquet", "/lake/deep/b.parq"]
+    assert [reading(f, engine, columns=["half"]).shape[0] for f in files] == [ROWS] * 2
+    with pytest.raises(FileNotFoundError, match="no Parquet file"):
+        open_parquet_file("memory://lake/deep/none/", columns=["half"], engine=engine)
+
+
+def test_metadata_of_a_dataset(tmp_path):
+    """It names the files, whatever path is given."""
+    fastparquet = pytest.importorskip("fastparquet")
+    folder = (tmp_path / "set").as_posix()
+    fastparquet.write(folder, frame(), file_scheme="hive", row_group_offsets=[0, ROWS // 2])
+    metadata = fastparquet.ParquetFile(folder)
+    for path in (folder, folder + "/", folder + "/part.0.parquet"):
+        files = open_parquet_files(path, metadata=metadata, columns=["half"], engine="fastparquet")
+        assert [f.path for f in files] == [f"{folder}/part.{i}.parquet" for i in (0, 1)]
+        for f in files:
+            (start, end), *_ = [part for part in f.cache.data if part[1] > 4]
+            with open(f.path, "rb") as plain:
+                plain.seek(start)
+                assert f.cache.data[start, end] == plain.read(end - start)
+
+
+@pytest.mark.parametrize("metadata", [["x"], "x", 5])
+def test_metadata_of_others(m, data, engine, metadata):
+    m.pipe("/a.parquet", data)
+    with pytest.raises(ValueError, match=f"{engine}.*{type(metadata).__name__}"):
+        open_parquet_file("memory://a.parquet", metadata=metadata, columns=["half"], engine=engine)
+
+
+@pytest.mark.parametrize("name", ["pos.lat", "pos", "pos.deep.a", "plain.dotted"])
+def test_nested_columns_are_fetched_as_a_whole(m, engine, name):
+    """Readers of datasets read all of the column that a name is in, but for dots of its own."""
+    numbers = [i * 7919 % 99_991 / 7 for i in range(ROWS)]
+    rows = [{"lat": x, "lon": -x, "deep": {"a": x, "b": str(x)}} for x in numbers]
+    m.pipe("/n.parquet", made(pa.table({"pos": rows, "other": numbers, "plain.dotted": numbers})))
+    for columns in ([name], [name, "other"]):
+        f = open_parquet_file("memory://n.parquet", columns=columns, engine=engine, footer_sample_size=SAMPLE)
+        found = pq.read_table(f, columns=columns)
+        assert found.equals(pq.read_table(io.BytesIO(m.cat("/n.parquet")), columns=columns))
+    held = open_parquet_file("memory://n.parquet", columns=["plain.dotted"], engine=engine)
+    assert sum(b - a for a, b in held.cache.data) < m.size("/n.parquet") - 10**6
+
+
+def test_the_engine_for_auto(m, data):
+    """The first that is installed, fastparquet before pyarrow."""
+    m.pipe("/a.parquet", data)
+    files = {
+        engine: open_parquet_file("memory://a.parquet", columns=["half"], engine=engine, row_groups=[0])
+        for engine in ("auto", "fastparquet", "pyarrow")
+    }
+    assert files["auto"].cache.data.keys() == files["fastparquet"].cache.data.keys()
+    assert type(fsspec.parquet._engine("auto")) is FastparquetEngine
+
+
+def test_what_is_not_there_is_passed_over(m, data, engine):
+    """A row group, or that a file is a Parquet file where nothing is selected of it."""
+    m.pipe("/a.parquet", data)
+    f = open_parquet_file("memory://a.parquet", columns=["half"], row_groups=[0, 77], engine=engine)
+    assert reading(f, engine, columns=["half"], group=0).shape[0] == ROWS // 4
+    m.pipe("/c.txt", b"x")
+    for nothing in (None, []):
+        assert open_parquet_file("memory://c.txt", columns=nothing, engine=engine).read() == b"x"
 
 
 def test_metadata_that_is_known(http_server, data, engine):

@@ -56,6 +56,8 @@ def test_common_prefix_is_of_whole_components(paths, prefix):
         (["/a/f", "/b/g"], "/x", {}, ["/x/a/f", "/x/b/g"]),
         (["/a/f", "b/g"], "x", {}, ["x/a/f", "x/b/g"]),
         (["/a/f", "/a/d/g"], "memory://x", {}, ["memory://x/f", "memory://x/d/g"]),
+        (["file:///a/f", "file:///a/g"], "memory://", {}, ["memory:///f", "memory:///g"]),
+        (["/a/f"], "memory:///", {"exists": True}, ["memory:///f"]),
         (["a/a/f", "a/a/g"], "x", {}, ["x/f", "x/g"]),
         (["a//k", "a/k"], "x", {}, ["x//k", "x/k"]),
         (["a/b/", "a/b/c"], "x", {}, ["x/", "x/c"]),

@@ -4,7 +4,10 @@ The public methods of a filesystem are enumerated. For each a wrapper has its ow
 one on its instances, or is made of those that have (`COMPOSED`), or says here why not.
 """
 
+import asyncio
 import importlib.util
+import inspect
+import threading
 
 import pytest
 
@@ -13,6 +16,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 
 ALIASES = "cp disk_usage download listdir makedir mkdirs move rename stat upload delete".split()
 COMPOSED = [
@@ -72,6 +76,96 @@ def test_awaitable_wrapper_asks_the_blocking_one(m):
     assert missing(AsyncFileSystemWrapper, fs, also=BULK) == []
 
 
+def test_every_method_of_the_blocking_one_can_be_awaited(m):
+    """By its name with an underscore, and in a thread of its own."""
+    fs = AsyncFileSystemWrapper(m, asynchronous=False)
+    for name in dir(m):
+        if not name.startswith("_") and inspect.isroutine(getattr(type(m), name, None)) and name != "walk":
+            if name not in ("open", "open_async", "clear_instance_cache"):
+                assert inspect.iscoroutinefunction(getattr(fs, f"_{name}")), name
+            assert f"_{name}" in dir(fs), name
+    assert inspect.isasyncgenfunction(fs._walk)
+    for name in ("_nothing", "__touch", "nothing"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(fs, name)
+
+
+def test_what_only_the_blocking_one_has_can_be_awaited(tmp_path):
+    class Shouting(fsspec.get_filesystem_class("file")):
+        protocol = "shouting"
+
+        def shout(self, word, times=1):
+            return word.upper() * times, threading.current_thread() is threading.main_thread()
+
+    fs = AsyncFileSystemWrapper(Shouting(), asynchronous=True)
+    path = str(tmp_path / "a")
+
+    async def program():
+        assert await fs._shout("ho", times=2) == ("HOHO", False)
+        await fs._touch(path)
+        await fs._chmod(path, 0o600)
+        await fs._mv(path, f"{path}b")
+        await fs._write_text(f"{path}b", "text")
+        assert await fs._head(f"{path}b", 2) == b"te" and len(await fs._ukey(f"{path}b")) > 8
+        assert await fs._modified(f"{path}b") is not None
+
+    asyncio.run(program())
+
+
+class Taking(DictFileSystem):
+    """A third party's backend that takes keywords of its own, and notes them."""
+
+    protocol = "taking"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.took = []
+
+    def ls(self, path, detail=True, **kwargs):
+        self.took.append(("ls", kwargs))
+        return super().ls(path, detail=detail)
+
+    def info(self, path, **kwargs):
+        self.took.append(("info", kwargs))
+        return super().info(path)
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        self.took.append(("cat_file", kwargs))
+        return super().cat_file(path, start, end)
+
+    def cp_file(self, path1, path2, **kwargs):
+        self.took.append(("cp_file", kwargs))
+
+    def _open(self, path, mode="rb", tag=None, **kwargs):
+        self.took.append(("_open", {"tag": tag}))
+        return super()._open(path, mode, **kwargs)
+
+
+CALLS = {
+    "ls": ("",),
+    "info": ("a",),
+    "cat_file": ("a",),
+    "cp_file": ("a", "b"),
+    "open": ("a",),
+    "find": ("",),
+    "glob": ("*",),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("wrapper", ["dir", "asyncwrapper"])
+def test_keywords_reach_the_other(wrapper, name):
+    """Those that only it knows."""
+    other = Taking({"a": b"1"} if wrapper == "asyncwrapper" else {"top/a": b"1"})
+    options = {"path": "top"} if wrapper == "dir" else {"asynchronous": False}
+    fs = fsspec.filesystem(wrapper, fs=other, **options)
+    result = getattr(fs, name)(*CALLS[name], tag=1)
+    wanted = {"find": "ls", "glob": "ls", "open": "_open"}.get(name, name)
+    assert (wanted, {"tag": 1}) in other.took
+    if name == "open":
+        result.close()
+
+
 class Telling(fsspec.get_filesystem_class("memory")):
     """Memory whose less usual operations say that they were asked."""
 
@@ -114,6 +208,12 @@ def test_transactions_are_the_others(m, wrapper):
     """Whatever is written in one that fails was never there."""
     options = {"path": ""} if wrapper == "dir" else {"asynchronous": False}
     fs = fsspec.filesystem(wrapper, fs=m, **options)
+    assert not fs._intrans and fs._transaction is None
+    with fs.transaction as transaction:
+        assert fs._intrans and m._intrans and fs._transaction is m._transaction is transaction
+    with m.transaction:
+        assert fs._intrans
+    assert not fs._intrans and fs._transaction is None
     with pytest.raises(KeyError):
         with fs.transaction:
             fs.pipe_file("/piped", b"1")

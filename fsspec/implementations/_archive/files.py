@@ -229,8 +229,12 @@ class MemberWriter(io.BufferedIOBase):
 
     mode = "wb"
 
+    fs: FileArchive | None
+    """The archive, which must not be finished before its members are; None once this one is closed."""
+
     def __init__(self, fs: FileArchive, path: str, f: Any) -> None:
-        self.fs = fs  # an archive must not be finished before its members are
+        self.fs = fs
+        self._archive_name = fs._archive_name
         self.path = self.name = path
         self._f: Any = f
         self._at = 0
@@ -238,7 +242,7 @@ class MemberWriter(io.BufferedIOBase):
         hooks.register(self)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path!r} of {self.fs._archive_name}>"
+        return f"<{type(self).__name__} {self.path!r} of {self._archive_name}>"
 
     @property
     def closed(self) -> bool:
@@ -269,6 +273,7 @@ class MemberWriter(io.BufferedIOBase):
         f, self._f = getattr(self, "_f", None), None
         if f is not None:
             f.close()
+        self.fs = None  # with the last reference to it the archive is finished
 
     def _after_fork_in_child(self) -> None:
         hooks.immortalize(self._f)  # the parent's: closing it would write into the archive

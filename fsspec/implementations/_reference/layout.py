@@ -12,6 +12,9 @@ from itertools import product
 from math import prod
 from typing import Any
 
+MOST_CHUNKS = 10**9
+"""Chunks that an array may have."""
+
 
 def ravel_multi_index(idx: Iterable[int], sizes: Sequence[int]) -> int:
     """The number of a position in a grid, the last dimension counting fastest.
@@ -49,12 +52,16 @@ class Layout:
         try:
             shape, chunks = list(metadata["shape"]), list(metadata["chunks"])
             counts = [-(-length // chunk) for length, chunk in zip(shape, chunks)]
+            if any(type(each) is not int or each < 0 for each in [*shape, *chunks]):
+                raise TypeError("a shape is made of numbers")
         except (KeyError, TypeError, ZeroDivisionError) as error:
             raise ValueError(f"'.zarray' of {field!r} gives no shape and chunks: {metadata!r}") from error
         self.start = f"{field}/" if field else ""
         self.separator: str = metadata.get("dimension_separator") or "."
         self.counts: list[int] = counts or [1]  # a scalar has one chunk, by the name "0"
         self.total: int = prod(self.counts)
+        if self.total > MOST_CHUNKS:
+            raise ValueError(f"'.zarray' of {field!r} says {self.total} chunks; {MOST_CHUNKS} are the most")
 
     def number(self, chunk: str) -> int | None:
         """The number of a chunk by the last part of its key; None if the grid has no such chunk."""

@@ -51,7 +51,9 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
         path = fs._strip_protocol(url)
     if not path.endswith(_DOCUMENTS) and compression is None:
         if fs.exists(f"{path.rstrip('/')}/.zmetadata"):
-            return LazyReferenceMapper(path, fs, cache_size=cache_size)
+            mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
+            mapper.setup()  # what is wrong with it is told here
+            return mapper
         if fs.isdir(path):
             raise FileNotFoundError(
                 f"{redact_url(fo)} is a folder without references: .zmetadata is not there"
@@ -62,11 +64,13 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
         return decoded(f.read(), str(url))
 
 
-def references_of(content: Any, overrides: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-    """References by key, and the templates of the document they are from."""
+def references_of(
+    content: Any, overrides: Mapping[str, Any] | None, simple: bool
+) -> tuple[Any, dict[str, Any]]:
+    """References by key, and the templates of the document they are from; see `Document`."""
     if isinstance(content, LazyReferenceMapper):
         return content, {}
-    document = Document(content, overrides)
+    document = Document(content, overrides, simple)
     return document.references, document.templates
 
 
@@ -85,6 +89,11 @@ class Targets:
         self.asynchronous = asynchronous
         self.loop = loop
         self.options = options
+        self._wrapped: dict[int, Any] = {}
+
+    def forget(self) -> None:
+        """Make anew, when they are needed, what makes those that block awaitable."""
+        self._wrapped = {}
 
     def table(
         self, fs: Any, remote_protocol: str | None, references: Any, target: str | None
@@ -92,9 +101,10 @@ class Targets:
         """Filesystems by protocol; under None that of targets without one."""
         fss: dict[str | None, Any] = {}
         plain: Any = None
-        if isinstance(fs, Mapping):
+        if isinstance(fs, Mapping):  # these are kept as they are given
             for protocol, each in fs.items():
-                fss[protocol] = self.made(protocol, each) if isinstance(each, Mapping) else self.fitting(each)
+                fss[protocol] = self.plain(protocol, each) if isinstance(each, Mapping) else each
+                self.fitting(fss[protocol])
         elif fs is not None:
             plain = self.fitting(fs)
             names = plain.protocol
@@ -103,20 +113,27 @@ class Targets:
         elif remote_protocol:
             plain = fss[remote_protocol] = self.made(remote_protocol, self.options)
         for protocol in _protocols(references, target):
-            if protocol is not None and protocol not in fss:
-                fss[protocol] = self.made(protocol, self.options)
+            if protocol is not None:
+                if protocol not in fss:
+                    fss[protocol] = self.made(protocol, self.options)
+                if plain is None and not isinstance(fs, Mapping):
+                    plain = fss[protocol]
         if None not in fss:
             fss[None] = self.made("file", {}) if plain is None else plain
         return fss
 
     def made(self, protocol: str | None, options: Mapping[str, Any]) -> Any:
+        """A filesystem of a protocol, one that can be awaited here."""
+        return self.fitting(self.plain(protocol, options))
+
+    def plain(self, protocol: str | None, options: Mapping[str, Any]) -> Any:
         """A filesystem of a protocol."""
         options = dict(options)
         if get_filesystem_class(protocol).async_impl:
             options.setdefault("asynchronous", self.asynchronous)
             if self.loop is not None and not self.asynchronous:
                 options.setdefault("loop", self.loop)
-        return self.fitting(filesystem(protocol or "file", **options))
+        return filesystem(protocol or "file", **options)
 
     def fitting(self, fs: Any) -> Any:
         """An instance as one that can be awaited here.
@@ -131,7 +148,11 @@ class Targets:
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")
         if not fs.async_impl:
-            return filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
+            wrapped = self._wrapped.get(id(fs))
+            if wrapped is None:
+                wrapped = filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
+                self._wrapped[id(fs)] = wrapped  # which keeps the filesystem, and so its id
+            return wrapped
         if fs.asynchronous != self.asynchronous:
             raise ValueError(
                 f"the targets' filesystem ({type(fs).__name__}) has asynchronous={fs.asynchronous}, that of "
@@ -141,14 +162,14 @@ class Targets:
 
 
 def _protocols(references: Any, target: str | None) -> Iterable[str | None]:
-    """Those that are in use; a mapper is not gone through."""
-    known: set[str] = set()
-    if target is not None:
-        known.add(target)
+    """Those that are in use, in the order of the references; a mapper is not gone through."""
+    known: dict[str, None] = {}
     if isinstance(references, dict):
         for value in references.values():
             if type(value) is list and value and type(value[0]) is str:
-                known.add(value[0])
+                known[value[0]] = None
+    if target is not None:
+        known[target] = None
     seen: dict[str | None, None] = {}
     for url in known:
         seen[split_protocol(url)[0]] = None

@@ -19,6 +19,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
+from functools import cached_property
 from typing import Any
 
 from fsspec._files.replacing import replacing
@@ -73,8 +74,8 @@ class RefsItemsView(ItemsView):
 class LazyReferenceMapper(MutableMapping):
     """References by key, of which as much is loaded as is asked for.
 
-    Iterating gives all keys that the arrays' shapes allow; asking for one without a
-    reference raises KeyError, and `items` and `values` leave it out.
+    Nothing is read before it is asked for. Iterating gives the keys that have references, as `items`
+    and `values` do, and so loads all tables; ``len`` counts what the arrays' shapes allow.
 
     Parameters
     ----------
@@ -95,9 +96,9 @@ class LazyReferenceMapper(MutableMapping):
     Raises
     ------
     FileNotFoundError
-        if there are no references at ``root``; `create` makes a place for them.
+        when it is first used, if there are no references at ``root``; `create` makes a place for them.
     ValueError
-        if their metadata is of no sense.
+        likewise, if their metadata is of no sense.
     """
 
     def __init__(
@@ -128,9 +129,6 @@ class LazyReferenceMapper(MutableMapping):
         self._changed = False
         self._generation = self._lock_generation = hooks.generation
         self._lock = threading.Lock()
-        self.zmetadata: dict[str, Any]
-        self.record_size: int
-        self.setup()
 
     @property
     def np(self) -> Any:
@@ -146,19 +144,31 @@ class LazyReferenceMapper(MutableMapping):
 
         return pandas
 
+    @cached_property
+    def zmetadata(self) -> dict[str, Any]:
+        """The metadata of arrays and groups by key, read at the first use."""
+        self.setup()
+        return self.zmetadata
+
+    @cached_property
+    def record_size(self) -> int:
+        """How many references a table has."""
+        self.setup()
+        return self.record_size
+
     def setup(self) -> None:
         """Read the metadata, again if it was read already."""
         path = f"{self.root}/{_METADATA}"
         try:
             document = json.loads(self.fs.cat_file(path))
-            self.zmetadata = dict(document["metadata"])
-            self.record_size = document["record_size"]
+            metadata, record_size = dict(document["metadata"]), document["record_size"]
         except FileNotFoundError as error:
             raise FileNotFoundError(f"no references are at {self.root!r}: {path} is not there") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} does not describe references: {error!r}") from error
-        if type(self.record_size) is not int or self.record_size < 1:
-            raise ValueError(f"{path}: record_size is {self.record_size!r}, not a number of references")
+        if type(record_size) is not int or record_size < 1:
+            raise ValueError(f"{path}: record_size is {record_size!r}, not a number of references")
+        self.__dict__.update(zmetadata=metadata, record_size=record_size)
         self._layouts.clear()
 
     @staticmethod
@@ -194,11 +204,14 @@ class LazyReferenceMapper(MutableMapping):
             fs, root = url_to_fs(root, **(storage_options or {}))
         root = fs._strip_protocol(root).rstrip("/")
         metadata = f"{root}/{_METADATA}"
-        if fs.exists(root):
-            if not fs.exists(metadata) and fs.ls(root, detail=False):
-                raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
-            fs.rm(root, recursive=True)
+        before = fs.ls(root, detail=False) if fs.exists(root) else []
+        if before and not fs.exists(metadata):
+            raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
+        # from here on there are no arrays, whatever becomes of the tables of those that were there
         write_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
+        for path in before:
+            if path.rstrip("/") != metadata:
+                fs.rm(path, recursive=True)
         return LazyReferenceMapper(root, fs, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -309,10 +322,8 @@ class LazyReferenceMapper(MutableMapping):
                 yield field, layout
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.zmetadata
-        yield _METADATA
-        for _, layout in self._arrays():
-            yield from layout.keys()
+        for key, _ in self._pairs():
+            yield key
 
     def __len__(self) -> int:
         return 1 + len(self.zmetadata) + sum(layout.total for _, layout in self._arrays())
@@ -493,7 +504,8 @@ class LazyReferenceMapper(MutableMapping):
             else:
                 self.write(field, record, base_url, storage_options)
         fs, root = self._out(base_url, storage_options)
-        write_whole(fs, f"{root}/{_METADATA}", self._document())
+        if self._changed or (fs, root) != (self.fs, self.root):  # others may have changed it meanwhile
+            write_whole(fs, f"{root}/{_METADATA}", self._document())
         self._changed = False
 
     def _out(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:

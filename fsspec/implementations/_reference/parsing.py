@@ -1,6 +1,6 @@
 """What one reference says, and how it fails.
 
-A reference is a text or bytes (the contents themselves; text that begins with ``base64:``
+A reference is a text or bytes (the contents themselves; what begins with ``base64:``
 is decoded), an object (its JSON text is the contents), or a part of another file: a list
 of its URL alone, for all of it, or of URL, offset and length.
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from fsspec.implementations._http.parsing import redact_url
 
-_BASE64 = "base64:"
+_MARK = b"base64:"
 _LENGTH_SHOWN = 60  # characters of a value in a message
 
 
@@ -77,14 +77,12 @@ def parsed(key: str, value: Any, target: str | None) -> bytes | Part:
     kind = type(value)
     if kind is list or kind is tuple:
         return _part(key, value, target)
-    if kind is bytes:
-        return value
-    if isinstance(value, str):
+    if isinstance(value, (bytes, str)):
         return _from_text(key, value)
     if isinstance(value, dict):
-        return json.dumps(value).encode()
+        return object_text(key, value).encode()
     if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
+        return _from_text(key, bytes(value))
     if isinstance(value, (list, tuple)):
         return _part(key, value, target)
     raise ValueError(
@@ -120,11 +118,12 @@ def _part(key: str, value: Any, target: str | None) -> Part:
     return Part(url, offset, offset + length)
 
 
-def _from_text(key: str, value: str) -> bytes:
-    if not value.startswith(_BASE64):
-        return value.encode()
+def _from_text(key: str, value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    if not data.startswith(_MARK):
+        return data
     try:
-        return b64decode(value[len(_BASE64) :], validate=True)
+        return b64decode(data[len(_MARK) :], validate=True)
     except ValueError as error:
         raise ValueError(f"the base64 text of reference {key!r} cannot be decoded: {error}") from error
 
@@ -141,17 +140,33 @@ def size_of(key: str, value: Any) -> int | None:
     return len(said) if isinstance(said, bytes) else None
 
 
+def literal(data: bytes) -> bytes:
+    """The reference whose contents are these bytes."""
+    return _MARK + b64encode(data) if data.startswith(_MARK) else data
+
+
+def object_text(key: str, value: Any) -> str:
+    """The JSON text of an object.
+
+    Raises
+    ------
+    ValueError
+        if JSON has no form for it; it names the reference.
+    """
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the object of reference {key!r} has no JSON text: {error}") from error
+
+
 def as_text(value: Any) -> Any:
     """The form of a reference in a JSON document; reading that gives the same contents."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         raw = bytes(value)
         try:
-            text = raw.decode()
+            return raw.decode()
         except UnicodeDecodeError:
-            text = None
-        if text is not None and not text.startswith(_BASE64):
-            return text
-        return _BASE64 + b64encode(raw).decode()
+            return (_MARK + b64encode(raw)).decode()
     if isinstance(value, (list, tuple)):
         return [item if item is None or isinstance(item, str) else index(item) for item in value]
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fsspec._files.replacing import replacing
@@ -38,7 +38,7 @@ class ReferenceReading(AsyncFileSystem):
     references : dict or LazyReferenceMapper
         by key
     fss : dict
-        filesystems of targets by protocol, those that block wrapped
+        filesystems of targets by protocol
     target, max_gap, max_block
         as given
     """
@@ -72,7 +72,7 @@ class ReferenceReading(AsyncFileSystem):
         found = self.fss.get(protocol)
         if found is None:
             found = self.fss[protocol] = self._targets.made(protocol, self._targets.options)
-        return found
+        return found if found.async_impl else self._targets.fitting(found)
 
     def _source(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""
@@ -94,7 +94,9 @@ class ReferenceReading(AsyncFileSystem):
             return b""
         with failing(path, said.url):
             data = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
-        return _complete(path, said, part, data)
+        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
+            _check_end(path, part, data, _size_of(blocking, said.url))
+        return data
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
@@ -117,7 +119,9 @@ class ReferenceReading(AsyncFileSystem):
             return b""
         with failing(path, said.url):
             data = await self._fs_of(said.url)._cat_file(said.url, start=part.start, end=part.end, **kwargs)
-        return _complete(path, said, part, data)
+        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
+            _check_end(path, part, data, await _size_of_awaited(self._fs_of(said.url), said.url))
+        return data
 
     # reading many --------------------------------------------------------------------
     def _reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
@@ -159,6 +163,10 @@ class ReferenceReading(AsyncFileSystem):
             except Exception as error:  # backends raise their client library's own errors
                 data = error
             plan.take(block, data)
+            if block.url in plan.short:
+                size = await _size_of_awaited(source, block.url)
+                if block.url in plan.short:  # another block of it may have been settled meanwhile
+                    plan.settle(block.url, size)
             if on_error == "raise":  # what else is under way is given up
                 raised([plan.results[position] for _, _, _, position in block.members])
 
@@ -204,7 +212,7 @@ class ReferenceReading(AsyncFileSystem):
         if _is_single(given, paths) and not recursive and on_error == "raise":
             kwargs.pop("batch_size", None)
             return self.cat_file(paths[0], **kwargs)
-        results = self._read_many((paths, None), None, on_error, kwargs)
+        results = self._read_many((paths, _slice_of_all(paths, kwargs)), None, on_error, kwargs)
         return _by_path(given, paths, results, on_error)
 
     async def _cat(
@@ -221,7 +229,8 @@ class ReferenceReading(AsyncFileSystem):
             paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
         if _is_single(given, paths) and not recursive and on_error == "raise":
             return await self._cat_file(paths[0], **kwargs)
-        results = await self._read_many_async((paths, None), None, on_error, batch_size, kwargs)
+        wanted = paths, _slice_of_all(paths, kwargs)
+        results = await self._read_many_async(wanted, None, on_error, batch_size, kwargs)
         return _by_path(given, paths, results, on_error)
 
     def cat_ranges(
@@ -261,8 +270,7 @@ class ReferenceReading(AsyncFileSystem):
     def _slices(self, paths: list[str], starts: Any, ends: Any) -> Wanted:
         if not isinstance(paths, list):
             raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-        firsts = starts if isinstance(starts, list) else [starts] * len(paths)
-        lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+        firsts, lasts = _one_each(starts, len(paths)), _one_each(ends, len(paths))
         if not len(paths) == len(firsts) == len(lasts):
             raise ValueError(f"{len(paths)} paths need as many starts and ends: {len(firsts)}, {len(lasts)}")
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
@@ -315,11 +323,26 @@ class failing:
                 raise made from error
 
 
-def _complete(path: str, said: Part, part: Part, data: bytes) -> bytes:
-    """Bytes of a part, of which none may be lacking."""
-    if said.end is None or len(data) == part.end - part.start:  # type: ignore[operator]
-        return data
-    raise reads.short(path, part, len(data))
+def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
+    """Refuse bytes of a part that are fewer than its target has."""
+    if not reads.ends_there(part, len(data), size):
+        raise reads.short(path, part, len(data))
+
+
+def _size_of(source: Any, url: str) -> int | None:
+    """The bytes of a target that blocks, None where nobody can tell."""
+    try:
+        return source.info(url).get("size")
+    except Exception:  # backends raise their client library's own errors; what came short stays an error
+        return None
+
+
+async def _size_of_awaited(source: Any, url: str) -> int | None:
+    """As `_size_of`, of a target that is awaited."""
+    try:
+        return (await source._info(url)).get("size")
+    except Exception:  # as above
+        return None
 
 
 def blocking_of(source: Any) -> Any:
@@ -333,6 +356,8 @@ def _fetch_blocking(plan: Reads, source: Any, blocks: list[Block], kwargs: dict[
     answers = source.cat_ranges(urls, starts, ends, on_error="return", **kwargs)
     for block, data in zip(blocks, answers):
         plan.take(block, data)
+    for url in list(plan.short):
+        plan.settle(url, _size_of(source, url))
 
 
 def _save(data: bytes, lpath: Any, callback: Callback) -> None:
@@ -344,6 +369,19 @@ def _save(data: bytes, lpath: Any, callback: Callback) -> None:
         with replacing(lpath) as f:
             f.write(data)
     callback.absolute_update(len(data))
+
+
+def _one_each(offsets: Any, count: int) -> list[Any]:
+    """Offsets as a list; arrays of them, too, have one for each path."""
+    if hasattr(offsets, "tolist"):
+        offsets = offsets.tolist()
+    return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count
+
+
+def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | None, int | None]] | None:
+    """The slice that ``start`` and ``end`` among the keywords mean, for each path; None for whole files."""
+    part = kwargs.pop("start", None), kwargs.pop("end", None)
+    return None if part == (None, None) else [part] * len(paths)
 
 
 def _is_single(given: Any, paths: list[str]) -> bool:
@@ -362,7 +400,7 @@ def _by_path(given: Any, paths: list[str], results: list[Any], on_error: str) ->
     """What `cat` returns for results of paths."""
     found: Mapping[str, Any] = dict(zip(paths, results))
     if on_error == "omit":
-        return {p: data for p, data in found.items() if not isinstance(data, BaseException)}
-    if _is_single(given, paths):
+        found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
+    if _is_single(given, paths) and found:
         return results[0]
     return found

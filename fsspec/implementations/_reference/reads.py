@@ -5,8 +5,8 @@ themselves, and joins the parts of other files into blocks, each to be fetched a
 Fetching is the filesystem's; it hands every block, or the error in its place, back, and
 the parts are cut out of it then, so that no block is kept.
 
-A part that comes short is an error: a reference that reaches past the end of its target
-is wrong, or the target is not the file that it was made for.
+A part that comes short is settled by the size of its target: where that ends there, what
+came is all there is; else it is an error, for the answer was cut off.
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ class Reads:
         bytes or an exception for each of ``keys``, when all blocks were given back
     blocks : list of Block
         what to fetch
+    short : dict of str to list
+        by URL the parts that came short, with the bytes that came; `settle` is to be told the
+        sizes of these targets
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Reads:
         self.keys = keys
         self.results: list[Any] = [None] * len(keys)
         self.blocks: list[Block] = []
+        self.short: dict[str, list[tuple[Range, bytes]]] = {}
         self._ranges: list[Range] = []
         self._wholes: dict[Part, Block] = {}
         add = self._ranges.append
@@ -164,12 +168,25 @@ class Reads:
         if len(block.members) == 1 and available == block.end:
             results[block.members[0][3]] = data
             return
-        for url, start, end, position in block.members:
-            if end <= available:
-                results[position] = data[start - origin : end - origin]
-            else:
-                got = max(0, available - start)
-                results[position] = short(self.keys[position], Part(url, start, end), got)
+        for member in block.members:
+            _, start, end, position = member
+            came = data[start - origin : end - origin] if start < available else b""
+            if end > available:
+                self.short.setdefault(block.url, []).append((member, came))
+            results[position] = came
+
+    def settle(self, url: str, size: int | None) -> None:
+        """Tell whether the parts of a target that came short are all there is; None for an unknown size."""
+        for (_, start, end, position), came in self.short.pop(url):
+            part = Part(url, start, end)
+            if not ends_there(part, len(came), size):
+                self.results[position] = short(self.keys[position], part, len(came))
+
+
+def ends_there(part: Part, got: int, size: int | None) -> bool:
+    """Whether a target of a size has no more bytes in a part than came."""
+    assert part.start is not None and part.end is not None
+    return size is not None and part.start + got >= min(part.end, size)
 
 
 def missing(key: str, error: KeyError) -> FileNotFoundError:

@@ -10,22 +10,25 @@ and ``gen`` (references made by counting through dimensions)::
               "dimensions": {"i": {"stop": 10}}}],
      "refs": {"y": ["{{u}}/y", 0, 10]}}
 
-``{{name}}`` is replaced here; anything more within the braces is an expression of jinja2,
-evaluated in its sandbox, for documents come from anywhere.
+``{{name}}`` is replaced here.  Anything more within the braces, and ``gen``, is evaluated by
+jinja2 in its sandbox, and only where the program asks for it: documents come from anywhere.
+What can be evaluated is bounded, see `templates`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
+from math import prod
 from typing import Any
 
 from fsspec.implementations._http.parsing import redact_url
-from fsspec.implementations._reference.parsing import as_text
+from fsspec.implementations._reference.parsing import as_text, object_text
+from fsspec.implementations._reference.templates import Renderer
 
-_NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
+MOST_GENERATED = 10**7
+"""References that the dimensions of one ``gen`` entry may make."""
 
 
 def decoded(blob: bytes, name: str) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def decoded(blob: bytes, name: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(blob)
+    except RecursionError as error:
+        raise ValueError(f"{redact_url(name)} is no file of references, it is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"{redact_url(name)} is no file of references, it is not JSON: {error}") from error
     if not isinstance(document, dict):
@@ -69,16 +74,21 @@ class Document:
         the document
     overrides
         templates that replace those of the document
+    simple
+        only names of templates are replaced: ``gen`` is passed over, and an expression is an error
 
     Raises
     ------
     ValueError
-        for a version that is not known, references of no sense, a template that is not there.
+        for a version that is not known, references of no sense, a template that is not there, or
+        one that is not simple; the latter two are KeyErrors as well.
     ImportError
         if an expression needs jinja2 and it is not installed.
     """
 
-    def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, content: Mapping[str, Any], overrides: Mapping[str, Any] | None, simple: bool = False
+    ) -> None:
         self.templates: dict[str, Any] = {}
         version = content.get("version")
         if version is None or isinstance(version, (list, dict, bytes)):  # a key like another
@@ -88,15 +98,21 @@ class Document:
             raise ValueError(f"references of version {version!r} are not known, only 1 and those without")
         refs = _member(content, "refs")
         given = {**_member(content, "templates"), **(overrides or {})}
-        self._renderer = _Renderer({name: text for name, text in given.items() if "{{" not in str(text)})
+        texts = {name: text for name, text in given.items() if isinstance(text, str) and "{{" not in text}
+        self._renderer = Renderer(texts, simple)
         self.templates = {name: self._renderer.template(name, text) for name, text in given.items()}
         self.references = self._rendered(refs) if given else _texts(refs)
-        for position, entry in enumerate(content.get("gen") or ()):
-            self._generate(position, entry)
+        generated = content.get("gen") or []
+        if not isinstance(generated, (list, tuple)):
+            raise ValueError(f"'gen' of a document of references is a {type(generated).__name__}, not a list")
+        if not simple:
+            for position, entry in enumerate(generated):
+                self._generate(position, entry)
 
     def _rendered(self, refs: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, str] = {}  # many references have the same URL
         out = {}
+        _check_keys(refs)
         for key, value in refs.items():
             if isinstance(value, list) and value and isinstance(value[0], str) and "{{" in value[0]:
                 text = value[0]
@@ -106,7 +122,7 @@ class Document:
                     url = known[text] = self._renderer.render(text, self.templates, what)
                 value = [url, *value[1:]]
             elif isinstance(value, dict):
-                value = json.dumps(value)
+                value = object_text(key, value)
             out[key] = value
         return out
 
@@ -140,106 +156,50 @@ def _member(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy, in which objects are their JSON text."""
+def _check_keys(refs: Mapping[str, Any]) -> None:
     if not {str}.issuperset(map(type, refs)):
         bad = next(key for key in refs if type(key) is not str)
         if not isinstance(bad, str):
             raise ValueError(f"the key of a reference is a text, not {bad!r}")
+
+
+def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy, in which objects are their JSON text."""
+    _check_keys(refs)
     if dict not in set(map(type, refs.values())):
         return dict(refs)
-    return {key: json.dumps(value) if isinstance(value, dict) else value for key, value in refs.items()}
+    return {key: object_text(key, value) if isinstance(value, dict) else value for key, value in refs.items()}
 
 
 def _positions(what: str, dimensions: Any) -> Iterator[dict[str, Any]]:
-    """Values of the dimensions by name, for each combination of them."""
+    """Values of the dimensions by name, for each combination of them.
+
+    Raises
+    ------
+    ValueError
+        if they make no sense, or more than `MOST_GENERATED` combinations.
+    """
     if not isinstance(dimensions, dict):
         raise ValueError(f"{what}: 'dimensions' has to be an object, not a {type(dimensions).__name__}")
-    axes: list[Iterable[Any]] = []
+    axes: list[Any] = []
     for name, axis in dimensions.items():
         if isinstance(axis, list):
             axes.append(axis)
-        elif isinstance(axis, dict) and isinstance(axis.get("stop"), int):
-            axes.append(range(axis.get("start", 0), axis["stop"], axis.get("step", 1)))
-        else:
+            continue
+        if not isinstance(axis, dict) or "stop" not in axis:
             raise ValueError(f"{what}: the dimension {name!r} has to be a list, or an object with 'stop'")
+        try:
+            axes.append(range(axis.get("start", 0), axis["stop"], axis.get("step", 1)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{what}: the dimension {name!r} is no range of numbers: {error}") from error
+    count = prod(max(0, -(-(a.stop - a.start) // a.step)) if isinstance(a, range) else len(a) for a in axes)
+    if count > MOST_GENERATED:
+        raise ValueError(
+            f"{what}: its dimensions make {count} references; {MOST_GENERATED} are the most that are made"
+        )
+    return _combined(list(dimensions), axes)
+
+
+def _combined(names: list[str], axes: list[Iterable[Any]]) -> Iterator[dict[str, Any]]:
     for values in product(*axes):
-        yield dict(zip(dimensions, values))
-
-
-class _Renderer:
-    """Replaces what stands in double braces.
-
-    Parameters
-    ----------
-    texts
-        templates without parameters, which the others may contain
-    """
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self.texts = texts
-        self._environment: Any = None
-        self._compiled: dict[str, Any] = {}
-
-    def template(self, name: str, text: Any) -> Any:
-        """What a template stands for: a text; or, if it has parameters, a function of them."""
-        if not isinstance(text, str):
-            raise ValueError(f"the template {name!r} has to be a text, not a {type(text).__name__}")
-        if "{{" not in text:
-            return text
-        return self._function(name, text)
-
-    def _function(self, name: str, text: str) -> Callable[..., str]:
-        def render(**names: Any) -> str:
-            return self.render(text, {**self.texts, **names}, f"the template {name!r}")
-
-        return render
-
-    def render(self, text: Any, names: Mapping[str, Any], what: str) -> str:
-        """``text`` with names replaced.
-
-        Raises
-        ------
-        ValueError
-            if one is not known, or an expression makes no sense; with ``what`` it is for.
-        """
-        if not isinstance(text, str):
-            raise ValueError(f"{what}: a text is needed, not {text!r}")
-
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            if name not in names:
-                known = ", ".join(map(str, names)) or "none"
-                raise ValueError(
-                    f"{what}: the template {name!r} in {text!r} is not known; there are: {known}"
-                )
-            found = names[name]
-            return found(**_without_functions(names)) if callable(found) else str(found)
-
-        plain = _NAME.sub(value, text)
-        rest = _NAME.sub("", text)
-        if "{{" not in rest and "{%" not in rest:
-            return plain
-        return self._by_jinja(text, names, what)
-
-    def _by_jinja(self, text: str, names: Mapping[str, Any], what: str) -> str:
-        try:
-            from jinja2 import StrictUndefined, TemplateError
-            from jinja2.sandbox import ImmutableSandboxedEnvironment
-        except ImportError as error:
-            raise ImportError(
-                f"{what}: {text!r} is more than the name of a template, and needs jinja2: pip install jinja2"
-            ) from error
-        if self._environment is None:
-            self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-        try:
-            compiled = self._compiled.get(text)
-            if compiled is None:
-                compiled = self._compiled[text] = self._environment.from_string(text)
-            return compiled.render(**names)
-        except (TemplateError, ArithmeticError, TypeError) as error:
-            raise ValueError(f"{what}: {text!r} cannot be evaluated: {error}") from error
-
-
-def _without_functions(names: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in names.items() if not callable(value)}
+        yield dict(zip(names, values))

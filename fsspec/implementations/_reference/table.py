@@ -12,7 +12,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from fsspec.implementations._reference.parsing import Part, parsed
+from fsspec.implementations._reference.parsing import Part, literal, parsed
 
 _COLUMNS = ("path", "offset", "size", "raw")
 
@@ -181,7 +181,7 @@ def _row(said: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]
     if said is None:
         return None, 0, 0, None
     if isinstance(said, bytes):
-        return None, 0, 0, said
+        return None, 0, 0, literal(said)
     if said.start is None or said.end is None:
         return said.url, 0, 0, None
     if said.start == said.end:  # a row without size would be all of the file

@@ -14,53 +14,57 @@ from fsspec.implementations._reference.parsing import size_of
 Entry = dict[str, Any]
 
 
+_FILE, _FOLDER = 1, 2  # a name can be both: nothing forbids the keys "a" and "a/b"
+
+
 class Tree:
-    """Keys by the folder that they lie in, and folders by theirs.
+    """Keys and folders by the folder that they lie in, in the order of the references.
 
     Attributes
     ----------
     length : int
         how many keys there are
+    folders : dict of str to dict
+        for each folder the paths in it, with what each is
     """
 
     def __init__(self, references: Mapping[str, Any]) -> None:
         self.references = references
         self.length = len(references)
-        self.files: dict[str, dict[str, None]] = {}
-        self.folders: dict[str, dict[str, None]] = {"": {}}
+        self.folders: dict[str, dict[str, int]] = {"": {}}
         self._listings: dict[str, list[Entry]] = {}
-        files = self.files
+        folders = self.folders
         for key in references:
             folder = key.rpartition("/")[0]
-            held = files.get(folder)
-            if held is None:
-                files[folder] = {key: None}
-            else:
-                held[key] = None
-        for folder in files:
-            self._lead_to(folder)
-
-    def _lead_to(self, folder: str) -> None:
-        """Make a folder, and those above it that there are not yet."""
-        folders = self.folders
-        below: str | None = None
-        while True:
             held = folders.get(folder)
+            if held is None:
+                held = self._made(folder)
+            held[key] = held[key] | _FILE if key in held else _FILE
+
+    def _made(self, folder: str) -> dict[str, int]:
+        """Make a folder, and those above it that there are not yet."""
+        made: dict[str, int] = {}
+        self.folders[folder] = made
+        while folder:
+            above = folder.rpartition("/")[0]
+            held = self.folders.get(above)
             known = held is not None
             if held is None:
-                held = folders[folder] = {}
-            if below is not None:
-                held[below] = None
-                self._listings.pop(folder, None)
+                held = self.folders[above] = {}
+            held[folder] = held.get(folder, 0) | _FOLDER
+            self._listings.pop(above, None)
             if known:
-                return
-            below, folder = folder, folder.rpartition("/")[0]
+                break
+            folder = above
+        return made
 
     def add(self, key: str) -> None:
         """Take up a key, new or not."""
         folder = key.rpartition("/")[0]
-        self._lead_to(folder)
-        self.files.setdefault(folder, {})[key] = None
+        held = self.folders.get(folder)
+        if held is None:
+            held = self._made(folder)
+        held[key] = held.get(key, 0) | _FILE
         self._listings.pop(folder, None)
         self.length = len(self.references)
 
@@ -70,34 +74,48 @@ class Tree:
 
     def remove(self, key: str) -> None:
         """Let go of a key, and of folders that nothing is in any more."""
-        folder = key.rpartition("/")[0]
-        self.files.get(folder, {}).pop(key, None)
-        self._listings.pop(folder, None)
+        self._let_go(key, _FILE)
         self.length = len(self.references)
-        while folder and not self.files.get(folder) and not self.folders.get(folder):
-            self.files.pop(folder, None)
+        folder = key.rpartition("/")[0]
+        while folder and not self.folders.get(folder):
             self.folders.pop(folder, None)
-            above = folder.rpartition("/")[0]
-            self.folders.get(above, {}).pop(folder, None)
-            self._listings.pop(above, None)
-            folder = above
+            self._listings.pop(folder, None)
+            self._let_go(folder, _FOLDER)
+            folder = folder.rpartition("/")[0]
+
+    def _let_go(self, path: str, kind: int) -> None:
+        above = path.rpartition("/")[0]
+        self._listings.pop(above, None)
+        held = self.folders.get(above, {})
+        left = held.get(path, 0) & ~kind
+        if left:
+            held[path] = left
+        else:
+            held.pop(path, None)
 
     def names(self, folder: str) -> list[str] | None:
         """What lies in a folder; None where there is no such folder."""
-        if folder not in self.folders:
+        held = self.folders.get(folder)
+        if held is None:
             return None
-        return [*self.folders[folder], *self.files.get(folder, ())]
+        if _FILE | _FOLDER in held.values():
+            return [name for name, kind in held.items() for _ in range(kind.bit_count())]
+        return list(held)
 
     def entries(self, folder: str) -> list[Entry] | None:
         """As `names`, with sizes: None for references to all of another file."""
-        if folder not in self.folders:
+        held = self.folders.get(folder)
+        if held is None:
             return None
         listing = self._listings.get(folder)
         if listing is None:
-            listing = [{"name": name, "type": "directory", "size": 0} for name in self.folders[folder]]
-            references = self.references
-            for key in self.files.get(folder, ()):
-                listing.append({"name": key, "type": "file", "size": lenient_size(key, references[key])})
+            listing, references = [], self.references
+            for name, kind in held.items():
+                if kind & _FOLDER:
+                    listing.append({"name": name, "type": "directory", "size": 0})
+                if kind & _FILE:
+                    size = lenient_size(name, references[name])
+                    listing.append({"name": name, "type": "file", "size": size})
             self._listings[folder] = listing
         return listing.copy()
 
@@ -107,8 +125,11 @@ class Tree:
         while level and (depth is None or depth > 0):
             deeper: list[str] = []
             for each in level:
-                yield from self.files.get(each, ())
-                deeper += self.folders.get(each, ())
+                for name, kind in self.folders.get(each, {}).items():
+                    if kind & _FILE:
+                        yield name
+                    if kind & _FOLDER:
+                        deeper.append(name)
             if withdirs:
                 yield from deeper
             level = deeper

@@ -25,6 +25,43 @@ def fs(other):
     return DirFileSystem("/r", other)
 
 
+def test_urls_of_its_own_are_paths(fs, other):
+    """As they are everywhere: what is given out with the protocol is taken with it."""
+    assert fs.cat("dir://sub/two") == fs.cat_file(fs.unstrip_protocol("sub/two")) == b"22"
+    assert fs.ls("dir://", detail=False) == fs.glob("dir://*") == ["one", "sub"]
+    assert fs.exists("dir://one") and fs.isdir("dir://sub/") and not fs.exists("dir://no")
+    fs.pipe({"dir://new": b"3", "dir://deep/new": b"4"})
+    fs.mv("dir://new", "dir://moved")
+    fs.put(__file__, "dir://folder/")
+    assert other.exists("/r/folder/test_dirfs.py")
+    fs.rm(["dir://folder", "dir://s*"], recursive=True)
+    assert fs.find("dir://") == ["deep/new", "moved", "one"]
+    assert [p for p in other.find("") if "dir:" in p] == []
+    top = DirFileSystem("", other)
+    assert top.cat("dir://r/one") == top.cat("/r/one") == b"1"
+
+
+@pytest.mark.parametrize("path", ["/pail/comb", "pail/comb", "pail/comb/"])
+def test_the_slash_at_the_root_is_optional(path):
+    """Object stores name their entries without it, however the folder was given."""
+    store = WritableDictFileSystem({"pail/comb/honey": b"1", "pail/comb/wax/a": b"2"})
+    fs = DirFileSystem("pail/comb", store)
+    fs.path = path.rstrip("/")  # some filesystems keep the slash
+    assert fs._relpath("pail/comb/honey") == fs._relpath("/pail/comb/honey") == "honey"
+    assert fs._relpath("pail/comb") == fs._relpath("/pail/comb/") == ""
+    for other in ("pail/combs", "comb/honey", "/pail"):
+        with pytest.raises(AssertionError, match="not below"):
+            fs._relpath(other)
+
+
+def test_entries_are_the_default_of_ls(tmp_path):
+    """Also where the other filesystem has names for a default."""
+    (tmp_path / "a").write_bytes(b"1")
+    fs = DirFileSystem(str(tmp_path), fsspec.filesystem("file"))
+    assert [entry["size"] for entry in fs.ls("")] == [1]
+    assert fs.ls("", False) == fs.ls("", detail=False) == fs.listdir("", detail=False) == ["a"]
+
+
 # what is seen ------------------------------------------------------------------------
 def test_paths_are_relative(fs):
     """In every shape that a result has."""

@@ -11,6 +11,7 @@ import pytest
 
 import fsspec
 from fsspec.callbacks import Callback
+from fsspec.implementations._reference.parsing import object_text
 from fsspec.implementations.reference import (
     ReferenceFile,
     ReferenceFileSystem,
@@ -164,7 +165,7 @@ def test_file_and_its_target(fs):
         assert f.f.read(4) == DATA[:4]
         below = f.f
     assert f.closed and below.closed
-    with pytest.raises(NotImplementedError, match="pipe_file"):
+    with pytest.raises(FileNotFoundError, match="new"):
         fs.open("new", "wb")
 
 
@@ -287,7 +288,7 @@ def test_templates_and_generated_references():
         ],
         "refs": {"a": ["{{ u }}/x{{u}}", 1, 2], "b": ['{{f(year="y", v=2)}}'], "t": "{{u}} stays"},
     }
-    fs = ReferenceFileSystem(document)
+    fs = ReferenceFileSystem(document, simple_templates=False)
     assert fs.references == {
         "a": ["memory://bucket/xmemory://bucket", 1, 2],
         "b": ["memory://bucket/y-2"],
@@ -300,15 +301,106 @@ def test_templates_and_generated_references():
         "h5.1": ["memory://bucket/5-1"],
         "h5.3": ["memory://bucket/5-3"],
     }
-    fs = ReferenceFileSystem(document, template_overrides={"u": "file:///other"})
+    overrides = {"u": "file:///other"}
+    fs = ReferenceFileSystem(document, template_overrides=overrides, simple_templates=False)
     assert fs.references["g/0"] == ["file:///other/data", 10, 10]
+
+
+def test_nothing_is_evaluated_unasked():
+    """Generators are passed over, and only names replaced."""
+    gen = {"key": "c{{ 1 // 0 }}", "url": "{{q}}", "dimensions": {"i": {"stop": 10**12}}}
+    document = {
+        "version": 1,
+        "templates": {"u": "memory://b", "f": "{{u}}/{{y}}"},
+        "refs": {"a": ["{{u}}/x"]},
+    }
+    fs = ReferenceFileSystem({**document, "gen": [gen]})
+    assert fs.references == {"a": ["memory://b/x"]}
+    for kind in (ValueError, KeyError):
+        with pytest.raises(kind, match="'k'.*simple_templates=False"):
+            ReferenceFileSystem({**document, "refs": {"k": ["{{f(y=1)}}"]}})
+
+
+def test_formats_in_expressions():
+    pytest.importorskip("jinja2")
+    gen = {
+        "key": "{{'%03d' % i}}",
+        "url": "{{'{:02d}'.format(i)}}-{{'%02d'|format(i)}}",
+        "dimensions": {"i": [7]},
+    }
+    fs = ReferenceFileSystem({"version": 1, "refs": {}, "gen": [gen]}, simple_templates=False)
+    assert fs.references == {"007": ["07-07"]}
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{{ 'x' * 10000000000 }}", "too much"),
+        ("{{ ('x' * 1000) * 1000000 }}", "too much"),
+        ("{{ 9 ** 999999999 }}", "too large"),
+        ("{{ (9 ** 99) ** (9 ** 99) }}", "too large"),
+        ("{{ '%9999999999d' % 1 }}", "too wide"),
+        ("{{ '%*d' % (9999999, 1) }}", "Tuple"),
+        ("{{ '{:9999999999}'.format(1) }}", "too wide"),
+        ("{{ '{:{}}'.format(1, 99999999) }}", "too wide"),
+        ("{{ 'x'|center(9999999999) }}", "center"),
+        ("{{ 'x'.ljust(9999999999) }}", "ljust"),
+        ("{% for a in 'xxxx' %}{% for b in 'xxxx' %}x{% endfor %}{% endfor %}{{ 1 + 1 }}", "For"),
+        ("{% set a = 1 %}{{ a + 1 }}", "Assign"),
+        ("{{ range(99) }}", "range"),
+        ("{{ f(a='x', b=f, c=f) }}", "each other"),
+        ("{{ long }}{{ long }}", "more than 1048576 characters"),
+        ("{{ long }}{{ 1 + 1 }}{{ long }}", "more than 1048576 characters"),
+    ],
+)
+def test_templates_are_bounded(text, words):
+    """Whatever they say, and before it is made."""
+    pytest.importorskip("jinja2")
+    templates = {"f": "{{ b(a=a, b=b, c=c) }}{{ c(a=a, b=b, c=c) }}", "long": "y" * 2**19 + "y"}
+    document = {"version": 1, "templates": templates, "refs": {"some/key": [text]}}
+    with pytest.raises(ValueError, match=f"(?s)'some/key'.*{words}|{words}.*") as caught:
+        ReferenceFileSystem(document, simple_templates=False)
+    assert len(str(caught.value)) < 5000
+
+
+def test_division_by_zero_is_both():
+    pytest.importorskip("jinja2")
+    gen = {"key": "{{ 1 // 0 }}", "url": "x", "dimensions": {"i": [1]}}
+    for kind in (ValueError, ZeroDivisionError):
+        with pytest.raises(kind, match="'gen' number 0"):
+            ReferenceFileSystem({"version": 1, "gen": [gen]}, simple_templates=False)
+
+
+@pytest.mark.parametrize(
+    "dimensions",
+    [{"i": {"stop": 10**12}}, {"i": {"stop": 10**40}}, {"i": {"stop": 10**4}, "j": {"stop": 10**4}}],
+)
+def test_generated_references_are_bounded(dimensions):
+    gen = {"key": "{{i}}", "url": "x", "dimensions": dimensions}
+    with pytest.raises(ValueError, match="'gen' number 0.* 10000000 are the most"):
+        ReferenceFileSystem({"version": 1, "gen": [gen]}, simple_templates=False)
+
+
+def test_deep_documents(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(ValueError, match="deep.json.*deep"):
+        ReferenceFileSystem(str(path))
+    deep: dict = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(ValueError, match="'some/key'"):
+        object_text("some/key", deep)
+    while deep:  # as deep, it cannot be let go of at once
+        deep = deep.pop("a")
 
 
 def test_expressions_are_kept_in_a_sandbox():
     pytest.importorskip("jinja2")
     for text in ("{{u.__class__.__mro__}}", "{{u.format.__globals__}}", "{{cycler.__init__.__globals__.os}}"):
         with pytest.raises(ValueError, match="'a'"):
-            ReferenceFileSystem({"version": 1, "templates": {"u": "x"}, "refs": {"a": [text]}})
+            document = {"version": 1, "templates": {"u": "x"}, "refs": {"a": [text]}}
+            ReferenceFileSystem(document, simple_templates=False)
 
 
 @pytest.mark.parametrize(
@@ -331,11 +423,25 @@ def test_expressions_are_kept_in_a_sandbox():
             },
             "offset of 'a' is 'x'",
         ),
+        ({"version": 1, "gen": 5}, "'gen'.*int"),
+        ({"version": 1, "gen": {"key": "a"}}, "'gen'.*dict"),
+        ({"version": 1, "templates": {"u": "x"}, "refs": {3: "x"}}, "key of a reference.*3"),
+        ({"version": 1, "templates": {"u": "x"}, "refs": {"k": {"a": {1, 2}}}}, "'k'.*JSON"),
+        ({"k": {"a": {1, 2}}}, "'k'.*JSON"),
+        (
+            {"version": 1, "gen": [{"key": "a", "url": "b", "dimensions": {"i": {"stop": "3"}}}]},
+            "dimension 'i'",
+        ),
+        (
+            {"version": 1, "gen": [{"key": "a", "url": "b", "dimensions": {"i": {"stop": 3, "step": 0}}}]},
+            "dimension 'i'",
+        ),
+        ({"version": 1, "gen": [{"key": 5, "url": "b", "dimensions": {"i": [1]}}]}, "'gen' number 0.*5"),
     ],
 )
 def test_documents_of_no_sense(document, words):
     with pytest.raises(ValueError, match=words):
-        ReferenceFileSystem(document)
+        ReferenceFileSystem(document, simple_templates=False)
 
 
 def test_from_files(tmp_path, target, http_server):
@@ -419,18 +525,57 @@ def test_references_of_no_sense(value):
     assert not fs.exists("new")
 
 
-@pytest.mark.parametrize("where", ["file", "http"])
+@pytest.mark.parametrize("where", ["file", "http", "memory"])
 @pytest.mark.parametrize("offset", [1000, 1020, 1024, 10**9])
-def test_past_the_end(http_server, target, where, offset):
+def test_past_the_end(http_server, m, target, where, offset):
+    """What is there is given, where the end of the target is known."""
     if where == "http":
         http_server.files["/t"] = DATA
         target = http_server.url + "/t"
-    fs = ReferenceFileSystem({"bad": [target, offset, 30], "good": [target, 990, 20]})
+    elif where == "memory":
+        m.pipe_file("/t", DATA)
+        target = "memory://t"
+    fs = ReferenceFileSystem({"past": [target, offset, 30], "good": [target, 990, 20]})
+    rest = DATA[offset : offset + 30]
+    assert len(rest) < 30
+    assert fs.cat("past") == fs.cat_file("past") == rest
+    assert fs.cat_file("past", 1) == rest[1:] and fs.cat_file("past", 0, 2) == rest[:2]
+    assert fs.cat(["past", "good"]) == {"past": rest, "good": DATA[990:1010]}
+    assert fs.cat_ranges(["past", "good", "past"], [2, 0, 28], [9, 3, 30]) == [rest[2:9], DATA[990:993], b""]
+    assert asyncio_run(fs, "_cat", ["past", "good"]) == {"past": rest, "good": DATA[990:1010]}
+
+
+class Cutting(fsspec.get_filesystem_class("memory")):
+    """A backend that passes short answers on as if they were all there is."""
+
+    protocol = "cutting"
+    tells_sizes = True
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        return super().cat_file(path, start, end, **kwargs)[:12]
+
+    def info(self, path, **kwargs):
+        return super().info(path, **kwargs) if self.tells_sizes else {"name": path, "type": "file"}
+
+
+class CuttingUnknown(Cutting):
+    """And that does not know how large files are."""
+
+    protocol = "cuttingunknown"
+    tells_sizes = False
+
+
+@pytest.mark.parametrize("cls", [Cutting, CuttingUnknown])
+def test_what_is_cut_off_is_an_error(m, cls):
+    """Nobody gets fewer bytes than the target has without being told."""
+    m.pipe_file("/t", DATA)
+    target = "/t"
+    fs = ReferenceFileSystem({"bad": [target, 40, 30], "good": [target, 990, 10]}, fs=cls(), max_gap=0)
 
     def check(error):
         assert type(error) is ReferenceNotReachable
         assert (error.reference, error.target) == ("bad", target)
-        assert "'bad'" in str(error) and target in str(error)
+        assert "'bad'" in str(error) and target in str(error) and "12 of 30 bytes" in str(error)
 
     for read in (fs.cat, fs.cat_file, lambda p: fs.cat([p]), lambda p: fs.cat([p, "good"])):
         with pytest.raises(ReferenceNotReachable) as caught:
@@ -440,8 +585,120 @@ def test_past_the_end(http_server, target, where, offset):
         f.read()
     found = fs.cat(["bad", "good"], on_error="return")
     check(found["bad"])
-    assert found["good"] == DATA[990:1010]
-    assert fs.cat(["bad", "good"], on_error="omit") == {"good": DATA[990:1010]}
+    assert found["good"] == DATA[990:1000]
+    assert fs.cat(["bad", "good"], on_error="omit") == {"good": DATA[990:1000]}
+
+
+def asyncio_run(fs, name, *args, **kwargs):
+    """An awaitable operation, on the filesystem's loop."""
+    return fsspec.asyn.sync(fs.loop, getattr(fs, name), *args, **kwargs)
+
+
+@pytest.mark.parametrize("key", ["text", "encoded", "part", "whole"])
+@pytest.mark.parametrize(
+    "start, end", [(2, None), (None, 4), (1, 3), (-3, None), (-4, -1), (None, 0), (99, None)]
+)
+def test_slices_in_cat(m, key, start, end):
+    """As in `cat_file`, whatever the reference is and however many are asked for."""
+    m.pipe_file("/t", DATA[:8])
+    refs = {"text": "ABCDEFGH", "encoded": b"base64:QUJDREVGR0g=", "part": ["memory://t", 0, 8]}
+    fs = ReferenceFileSystem({**refs, "whole": ["memory://t"]})
+    data = b"ABCDEFGH" if key in ("text", "encoded") else DATA[:8]
+    given = {k: v for k, v in {"start": start, "end": end}.items() if v is not None}
+    assert fs.cat(key, **given) == data[start:end] == fs.cat_file(key, start, end)
+    assert fs.cat([key], **given) == fs.cat([key], on_error="omit", **given) == {key: data[start:end]}
+    assert fs.cat(key, on_error="return", **given) == fs.cat(key, on_error="omit", **given) == data[start:end]
+    assert asyncio_run(fs, "_cat", [key], recursive=True, **given) == {key: data[start:end]}
+
+
+def test_offsets_as_arrays():
+    numpy = pytest.importorskip("numpy")
+    fs = ReferenceFileSystem({"k": "0123456789"})
+    assert fs.cat_ranges(["k", "k"], numpy.array([2, 3]), numpy.array([5, 9])) == [b"234", b"345678"]
+    assert fs.cat_ranges(["k", "k"], numpy.array([1, 3]), 5) == [b"1234", b"34"]
+    assert asyncio_run(fs, "_cat_ranges", ["k"], (1,), numpy.int64(3)) == [b"12"]
+
+
+def test_contents_in_bytes_are_decoded_as_text_is(tmp_path):
+    fs = ReferenceFileSystem({"b": b"base64:d29ybGQ=", "plain": b"\xff"})
+    assert fs.cat("b") == fs.open("b").read() == fs.get_mapper("")["b"] == b"world"
+    assert (
+        fs.cat_file("b", 1, 3) == b"or" and fs.info("b")["size"] == 5 and fs.open("b", "rt").read() == "world"
+    )
+    fs.save_json(str(tmp_path / "refs.json"))
+    assert ReferenceFileSystem(str(tmp_path / "refs.json")).cat(["b", "plain"]) == {
+        "b": b"world",
+        "plain": b"\xff",
+    }
+    fs.pipe_file("b", b"base64:d29ybGQ=")  # contents, not a reference
+    assert fs.cat("b") == b"base64:d29ybGQ="
+    fs.save_json(str(tmp_path / "refs.json"))
+    assert ReferenceFileSystem(str(tmp_path / "refs.json")).cat("b") == b"base64:d29ybGQ="
+
+
+def test_listings_are_in_the_order_of_the_references():
+    fs = ReferenceFileSystem(dict.fromkeys(["pear", "apple/b", "apple/a", "fig", "zoo/x/y", "zoo/k"], "1"))
+    assert fs.ls("", detail=False) == [e["name"] for e in fs.ls("")] == ["pear", "apple", "fig", "zoo"]
+    assert fs.ls("apple", detail=False) == ["apple/b", "apple/a"]
+    fs.pipe_file("new/a", b"1")
+    fs.rm("fig")
+    assert fs.ls("", detail=False) == ["pear", "apple", "zoo", "new"]
+    fs.rm("apple", recursive=True)
+    assert fs.ls("", detail=False) == ["pear", "zoo", "new"] and not fs.exists("apple")
+
+
+def test_a_key_can_be_a_folder_as_well():
+    fs = ReferenceFileSystem({"a/b": "1", "a": "22"})
+    assert sorted(e["type"] for e in fs.ls("")) == ["directory", "file"]
+    assert fs.find("") == ["a", "a/b"]
+    fs.rm_file("a")
+    assert fs.find("") == ["a/b"] and fs.isdir("a")
+    fs = ReferenceFileSystem({"a": "22", "a/b": "1"})
+    fs.rm_file("a/b")
+    assert fs.find("") == ["a"] and fs.isfile("a") and not fs.isdir("a")
+
+
+def test_sizes_of_whole_targets(http_server, m):
+    """`find` and `du` ask for them, patterns do not."""
+    m.pipe_file("/t", DATA)
+    http_server.files["/t"] = DATA[:10]
+    fs = ReferenceFileSystem(
+        {"d/m": ["memory://t"], "d/h": [http_server.url + "/t"], "d/p": ["memory://t", 0, 3]}
+    )
+    http_server.clear()
+    assert fs.glob("**/h") == ["d/h"] and len(fs.find("")) == 3
+    assert http_server.requests == []
+    sizes = {"d/h": 10, "d/m": len(DATA), "d/p": 3}
+    assert fs.du("", total=False) == sizes and fs.du("d") == fs.disk_usage("") == sum(sizes.values())
+    assert {k: e["size"] for k, e in fs.find("", detail=True).items()} == sizes
+    assert asyncio_run(fs, "_find", "d", detail=True)["d/h"]["size"] == 10
+
+
+def test_filesystems_are_kept_as_they_are_given(m):
+    m.pipe_file("/t", DATA)
+    assert ReferenceFileSystem({}, fs={"memory": m}).fss["memory"] is m
+    assert ReferenceFileSystem({}, fs={None: m}).fss[None] is m
+    assert ReferenceFileSystem({}, fs=m).fss[None].sync_fs is m
+    fs = ReferenceFileSystem({"k": ["memory://t", 0, 3], "j": ["/t", 3, 3]}, fs={"memory": m, None: m})
+    assert fs.cat(["k", "j"]) == {"k": DATA[:3], "j": DATA[3:6]} and fs.cat_file("j") == DATA[3:6]
+    assert asyncio_run(fs, "_cat_file", "k") == DATA[:3]
+
+
+def test_targets_without_a_protocol_are_where_the_first_other_one_is(m):
+    m.pipe_file("/t", DATA)
+    fs = ReferenceFileSystem({"k": ["memory://t", 0, 3], "j": ["t", 3, 3]})
+    assert fs.cat("j") == DATA[3:6] and type(fs.fss[None].sync_fs) is type(m)
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "r+b", "xb"])
+def test_opening_to_write_is_refused(mode):
+    fs = ReferenceFileSystem({"k": "1"})
+    with fs.open("k", "br") as f:
+        assert f.read() == b"1"
+    with pytest.raises(NotImplementedError, match="pipe_file"):
+        fs.open("k", mode)
+    with pytest.raises(FileNotFoundError, match="new"):
+        fs.open("new", mode)
 
 
 def test_missing_target(http_server, tmp_path):

@@ -7,6 +7,10 @@ import json
 import os
 import pathlib
 import pickle
+import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -99,14 +103,56 @@ def test_mapping(root, target, engine):
         with pytest.raises(KeyError, match=missing):
             mapper[missing]
     keys = list(mapper)
-    assert len(keys) == len(set(keys)) == len(mapper)
-    assert {"x/3.0", "g/deep/4/0", ".zmetadata"} <= set(keys)  # those that there may be
+    assert len(keys) == len(set(keys)) and len(mapper) == 17  # those that there may be
+    assert "x/3.0" not in keys and {"x/4.0", "g/deep/2/0", ".zmetadata"} <= set(keys)
+    assert all(key in mapper for key in keys)
     items = mapper.items()
     assert isinstance(items, RefsItemsView) and isinstance(mapper.values(), RefsValuesView)
-    assert {k for k, _ in items} == {k for k in keys if k in mapper}
+    assert [k for k, _ in items] == keys
     assert all(mapper[key] == value for key, value in items)
     assert list(mapper.values()) == [value for _, value in items]
     assert hash(mapper) == id(mapper) and target not in repr(mapper)
+
+
+def test_what_was_removed_is_not_listed(root, engine):
+    """Neither before it is written nor after."""
+    mapper = LazyReferenceMapper(root, engine=engine)
+    del mapper["x/1.0"]
+    assert "x/1.0" not in mapper and "x/1.0" not in list(mapper)
+    mapper.flush()
+    assert "x/1.0" not in list(mapper) and "x/1.0" not in list(LazyReferenceMapper(root))
+    assert "x/0.0" in list(LazyReferenceMapper(root))
+
+
+def test_metadata_is_read_at_the_first_use(tmp_path, engine):
+    """What another mapper wrote meanwhile is seen, and stays."""
+    root = str(tmp_path / "loft")
+    first = LazyReferenceMapper.create(root, engine=engine)
+    other = LazyReferenceMapper(root, engine=engine)
+    other["hay/.zarray"] = json.dumps(ZARRAY)
+    other.flush()
+    first["hay/0.0"] = b"12345678"
+    first.flush()
+    third = LazyReferenceMapper(root)
+    assert "hay/.zarray" in third and third["hay/0.0"] == b"12345678"
+    other["oat/.zarray"] = json.dumps(ZARRAY)
+    other.flush()
+    first.flush()  # without changes of its own it takes nothing back
+    assert "oat/.zarray" in LazyReferenceMapper(root)
+
+
+@pytest.mark.parametrize("data", [b"base64:d29ybGQ=", b"base64:", b"base64:?", b"\xff"])
+def test_contents_in_bytes_come_back(tmp_path, engine, data):
+    """Also those that look like a reference that is to be decoded."""
+    root = str(tmp_path / "r")
+    mapper = LazyReferenceMapper.create(root, engine=engine)
+    mapper["x/.zarray"] = json.dumps(ZARRAY)
+    mapper.flush()
+    fs = ReferenceFileSystem(root)
+    fs.pipe_file("x/0.0", data)
+    assert fs.cat("x/0.0") == data
+    fs.references.flush()
+    assert ReferenceFileSystem(root).cat("x/0.0") == data
 
 
 def test_listings(root, engine):
@@ -289,8 +335,10 @@ def test_metadata_of_no_sense(tmp_path, content, words):
 
 
 def test_places(tmp_path, root):
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        LazyReferenceMapper(str(tmp_path / "nothing"))
+    nothing = LazyReferenceMapper(str(tmp_path / "nothing"))  # at the first use
+    for use in (lambda: nothing["x"], lambda: list(nothing), lambda: nothing.record_size):
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            use()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_bytes(b"precious")
     with pytest.raises(FileExistsError, match="other"):
@@ -305,6 +353,44 @@ def test_places(tmp_path, root):
     awaited = fsspec.filesystem("asyncwrapper", fs=fsspec.filesystem("memory"), asynchronous=True)
     with pytest.raises(ValueError, match="blocking"):
         LazyReferenceMapper("/x", fs=awaited)
+
+
+CREATING = """
+import os, signal, sys
+from fsspec.implementations.reference import LazyReferenceMapper
+left = {left}
+
+def audit(event, args):
+    global left
+    if event in ("open", "os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.truncate", "shutil.rmtree"):
+        if event != "open" or args[2] & (os.O_WRONLY | os.O_RDWR):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(audit)
+LazyReferenceMapper.create({root!r}, record_size=7)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+def test_killed_while_it_makes_a_place_there_are_the_old_references_or_none(root, tmp_path):
+    """At whatever change of the folder that happens: never a folder that nobody can read."""
+    before = dict(LazyReferenceMapper(root).items())
+    seen = []
+    for left in range(1, 40):
+        there = str(tmp_path / f"copy{left}")
+        shutil.copytree(root, there)
+        done = subprocess.run([sys.executable, "-c", CREATING.format(root=there, left=left)], timeout=60)
+        mapper = LazyReferenceMapper(there)
+        found = dict(mapper.items())
+        assert found == before or (list(found) == [".zmetadata"] and mapper.record_size == 7), left
+        seen.append(found == before)
+        assert list(LazyReferenceMapper.create(there)) == [".zmetadata"]
+        assert os.listdir(there) == [".zmetadata"] or done.returncode
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0 and seen[0] and not seen[-1] and len(seen) > 3
 
 
 def test_failed_write_leaves_the_table(root, engine, tmp_path):

@@ -212,6 +212,18 @@ def test_links_within_the_archive():
         fs.open("to folder")
 
 
+def test_doubled_slashes_count_as_one(tmp_path):
+    fs = fsspec.filesystem(
+        "tar", fo=io.BytesIO(tarred({"barn//hay": b"1", "yard/hen": b"2", "q///r//s": b"3"}))
+    )
+    assert fs.find("") == ["barn/hay", "q/r/s", "yard/hen"]
+    assert fs.ls("barn", detail=False) == ["barn/hay"] and fs.isdir("q/r")
+    assert fs.cat("barn/hay") == fs.cat("barn//hay") == b"1"
+    assert fs.info("q///r//s")["name"] == "q/r/s"
+    fs.get("", str(tmp_path), recursive=True)
+    assert (tmp_path / "q/r/s").read_bytes() == b"3"
+
+
 def test_what_is_no_file():
     fs = TarFileSystem(special(("fifo", tarfile.FIFOTYPE, ""), ("device", tarfile.CHRTYPE, "")))
     for name in ("fifo", "device"):

@@ -3,7 +3,11 @@
 import base64
 import io
 import os
+import pathlib
 import pickle
+import signal
+import subprocess
+import sys
 import warnings
 import zipfile
 
@@ -185,6 +189,50 @@ def test_adding(path):
     assert ZipFileSystem(path).cat(["more", "top"]) == {"more": b"more", "top": TREE["top"]}
 
 
+ADDING = """
+import os, signal
+from fsspec.implementations.zip import ZipFileSystem
+fs = ZipFileSystem({path!r}, "a")
+fs.pipe("more", os.urandom(300_000))
+with fs.open("half", "wb") as f:
+    f.write(os.urandom(300_000))
+    f.flush()
+    fs.fo.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+def test_a_process_that_is_killed_while_it_adds_leaves_the_archive(path):
+    archive = pathlib.Path(path)
+    before = archive.read_bytes()
+    done = subprocess.run([sys.executable, "-c", ADDING.format(path=path)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert archive.read_bytes() == before
+    fs = ZipFileSystem(path, "a")
+    fs.pipe("more", b"more")
+    fs.close()
+    assert ZipFileSystem(path).cat("more") == b"more"
+
+
+def test_adding_keeps_links_and_permissions(path, tmp_path):
+    """And leaves nothing beside the archive, nor touches it where nothing was added."""
+    os.chmod(path, 0o640)
+    link = tmp_path / "link.zip"
+    link.symlink_to("x.zip")
+    before = os.stat(path)
+    ZipFileSystem(str(link), "a").close()
+    assert os.stat(path).st_mtime_ns == before.st_mtime_ns
+    fs = ZipFileSystem(str(link), "a")
+    fs.pipe("more", b"more")
+    assert not ZipFileSystem(path).exists("more")
+    fs.close()
+    fs.close()
+    assert ZipFileSystem(path).exists("more")
+    assert link.is_symlink() and os.stat(path).st_mode == before.st_mode
+    assert sorted(os.listdir(tmp_path)) == ["link.zip", "x.zip"]
+
+
 def test_an_archive_that_exists_is_not_made_anew(path):
     with pytest.raises(FileExistsError, match="x.zip"):
         ZipFileSystem(path, "x")
@@ -217,6 +265,32 @@ def test_the_archive_is_finished_when_it_is_dropped(tmp_path):
     del f
     with fsspec.open(f"zip://x::{path}") as f:
         assert f.read() == b"data"
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_the_archive_is_whole_after_the_block(m, mode):
+    """Although the variable still holds the member's file."""
+    with fsspec.open("zip://nut::memory://w.zip", mode, zip={"mode": "w"}) as f:
+        f.write(b"kernel" if mode == "wb" else "kernel")
+    with fsspec.open("zip://nut::memory://w.zip") as g:
+        assert g.read() == b"kernel"
+    assert f.closed
+
+
+def test_an_archive_is_whole_when_filesystem_and_member_are_done_with(tmp_path):
+    fs = ZipFileSystem(str(tmp_path / "w.zip"), "w")
+    with fs.open("nut", "wb") as f:
+        f.write(b"kernel")
+        del fs  # the member keeps it
+    assert ZipFileSystem(str(tmp_path / "w.zip")).cat("nut") == b"kernel"
+    assert "nut" in repr(f) and "w.zip" in repr(f)
+
+
+def test_doubled_slashes_leave_no_member_out(tmp_path):
+    fs = fsspec.filesystem("zip", fo=io.BytesIO(zipped({"barn//hay": b"1", "yard/hen": b"2"})))
+    assert fs.cat(fs.find("")) == {"barn//hay": b"1", "yard/hen": b"2"}
+    fs.get("", str(tmp_path), recursive=True)
+    assert (tmp_path / "barn/hay").read_bytes() == b"1"
 
 
 def test_an_archive_that_is_written_cannot_be_pickled(tmp_path):
