@@ -33,7 +33,7 @@ from typing import Any
 import pytest
 
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
-from fsspec.tests.abstract.common import FEW, GLOBBED, TREE, make_files, removed
+from fsspec.tests.abstract.common import FEW, GLOBBED, TREE, make_files, remove, removed
 from fsspec.tests.abstract.copy import AbstractCopyTests  # noqa: F401
 from fsspec.tests.abstract.fork import AbstractForkTests  # noqa: F401
 from fsspec.tests.abstract.get import AbstractGetTests  # noqa: F401
@@ -49,27 +49,43 @@ HASHED = [md5(str(i).encode(), usedforsecurity=False).hexdigest() + ".txt" for i
 
 
 class BaseAbstractFixtures:
-    """The trees of the tests, on the backend and on this machine."""
+    """The trees of the tests, on the backend and on this machine.
+
+    Each fixture calls the helper of its name, which makes the tree on any filesystem and returns
+    its folder; a backend may override either.
+    """
+
+    def _bulk_operations_scenario_0(self, some_fs: Any, some_join: Join, some_path: str) -> str:
+        return _tree(some_fs, some_join, some_path, TREE)
+
+    def _glob_edge_cases_files(self, some_fs: Any, some_join: Join, some_path: str) -> str:
+        return _tree(some_fs, some_join, some_path, GLOBBED)
+
+    def _dir_and_file_with_same_name_prefix(self, some_fs: Any, some_join: Join, some_path: str) -> str:
+        return _tree(some_fs, some_join, some_path, FEW)
+
+    def _10_files_with_hashed_names(self, some_fs: Any, some_join: Join, some_path: str) -> str:
+        return _tree(some_fs, some_join, some_path, HASHED)
 
     @pytest.fixture
     def fs_bulk_operations_scenario_0(self, fs: Any, fs_join: Join, fs_path: str) -> Iterator[str]:
         """A folder of two files, and two levels of folders below it; see ``common.TREE``."""
-        yield from _tree(fs, fs_join, fs_path, TREE)
+        yield from _removing(fs, self._bulk_operations_scenario_0(fs, fs_join, fs_path))
 
     @pytest.fixture
     def fs_glob_edge_cases_files(self, fs: Any, fs_join: Join, fs_path: str) -> Iterator[str]:
         """A folder for patterns; see ``common.GLOBBED``."""
-        yield from _tree(fs, fs_join, fs_path, GLOBBED)
+        yield from _removing(fs, self._glob_edge_cases_files(fs, fs_join, fs_path))
 
     @pytest.fixture
     def fs_dir_and_file_with_same_name_prefix(self, fs: Any, fs_join: Join, fs_path: str) -> Iterator[str]:
         """A folder, and beside it a file whose name begins as the folder's does."""
-        yield from _tree(fs, fs_join, fs_path, FEW)
+        yield from _removing(fs, self._dir_and_file_with_same_name_prefix(fs, fs_join, fs_path))
 
     @pytest.fixture
     def fs_10_files_with_hashed_names(self, fs: Any, fs_join: Join, fs_path: str) -> Iterator[str]:
         """Ten files, each with its own name as its content."""
-        yield from _tree(fs, fs_join, fs_path, HASHED)
+        yield from _removing(fs, self._10_files_with_hashed_names(fs, fs_join, fs_path))
 
     @pytest.fixture
     def fs_target(self, fs: Any, fs_join: Join, fs_path: str) -> Iterator[str]:
@@ -82,26 +98,26 @@ class BaseAbstractFixtures:
         self, local_fs: Any, local_join: Join, local_path: str
     ) -> Iterator[str]:
         """As `fs_bulk_operations_scenario_0`, on this machine."""
-        yield from _tree(local_fs, local_join, local_path, TREE)
+        yield from _removing(local_fs, self._bulk_operations_scenario_0(local_fs, local_join, local_path))
 
     @pytest.fixture
     def local_glob_edge_cases_files(self, local_fs: Any, local_join: Join, local_path: str) -> Iterator[str]:
         """As `fs_glob_edge_cases_files`, on this machine."""
-        yield from _tree(local_fs, local_join, local_path, GLOBBED)
+        yield from _removing(local_fs, self._glob_edge_cases_files(local_fs, local_join, local_path))
 
     @pytest.fixture
     def local_dir_and_file_with_same_name_prefix(
         self, local_fs: Any, local_join: Join, local_path: str
     ) -> Iterator[str]:
         """As `fs_dir_and_file_with_same_name_prefix`, on this machine."""
-        yield from _tree(local_fs, local_join, local_path, FEW)
+        yield from _removing(local_fs, self._dir_and_file_with_same_name_prefix(local_fs, local_join, local_path))
 
     @pytest.fixture
     def local_10_files_with_hashed_names(
         self, local_fs: Any, local_join: Join, local_path: str
     ) -> Iterator[str]:
         """As `fs_10_files_with_hashed_names`, on this machine."""
-        yield from _tree(local_fs, local_join, local_path, HASHED)
+        yield from _removing(local_fs, self._10_files_with_hashed_names(local_fs, local_join, local_path))
 
     @pytest.fixture
     def local_target(self, local_fs: Any, local_join: Join, local_path: str) -> Iterator[str]:
@@ -110,10 +126,16 @@ class BaseAbstractFixtures:
             yield target
 
 
-def _tree(fs: Any, join: Join, path: str, names: list[str]) -> Iterator[str]:
-    with removed(fs, join(path, "source")) as source:
-        make_files(fs, join, source, names)
-        yield source
+def _tree(fs: Any, join: Join, path: str, names: list[str]) -> str:
+    source = join(path, "source")
+    remove(fs, source)
+    make_files(fs, join, source, names)
+    return source
+
+
+def _removing(fs: Any, path: str) -> Iterator[str]:
+    yield path
+    remove(fs, path)
 
 
 class AbstractFixtures(BaseAbstractFixtures):
