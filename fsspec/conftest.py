@@ -28,7 +28,10 @@ authorizer.add_user(user, password, folder, "elradfmwMT")
 class Handler(FTPHandler):
     pass
 Handler.authorizer = authorizer
-server = ThreadedFTPServer(("127.0.0.1", 0), Handler)
+try:
+    server = ThreadedFTPServer(("127.0.0.1", 2121), Handler)
+except OSError:
+    server = ThreadedFTPServer(("127.0.0.1", 0), Handler)
 print(server.socket.getsockname()[1], flush=True)
 import threading
 threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -97,9 +100,13 @@ def _empty(memory: Any) -> None:
 
 @pytest.fixture
 def ftp_writable(tmpdir: Any) -> Iterator[tuple[str, int, str, str]]:
-    """An FTP server for ``tmpdir``: its host, port, and a user with a password who may write."""
+    """An FTP server for ``tmpdir``: its host, port, and a user with a password who may write.
+
+    It holds a file "out" of 50,000 bytes. The port is 2121, or another where that is taken.
+    """
     pytest.importorskip("pyftpdlib")
     user, password = "user", "pass"
+    (tmpdir / "out").write_binary(b"hello" * 10_000)
     with subprocess.Popen(
         [sys.executable, "-c", _FTP, str(tmpdir), user, password],
         stdin=subprocess.PIPE,
@@ -111,7 +118,7 @@ def ftp_writable(tmpdir: Any) -> Iterator[tuple[str, int, str, str]]:
         port = process.stdout.readline()
         assert port, "the FTP server did not start"
         try:
-            yield "127.0.0.1", int(port), user, password
+            yield "localhost", int(port), user, password
         finally:
             process.stdin.close()
             try:

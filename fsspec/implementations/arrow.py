@@ -108,12 +108,15 @@ class ArrowFSWrapper(AbstractFileSystem):
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = infer_storage_options(path)["path"]
+        return infer_storage_options(path)["path"]  # a slash at its end stays, as in pyarrow's own paths
+
+    @classmethod
+    def _bare(cls, path: str) -> str:
+        path = cls._strip_protocol(path)
         return path.rstrip("/") or path[:1]
 
     def _parent(self, path: str) -> str:
-        head = self._strip_protocol(path).rpartition("/")[0]
-        return head or self.root_marker
+        return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
 
     # looking ---------------------------------------------------------------------------
     def _found(self, path: str) -> Any:
@@ -169,7 +172,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     @wrap_exceptions
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy a file; the copy has its name once it is whole, and folders on the way are made."""
-        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
+        path1, path2 = self._bare(path1), self._bare(path2)
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
@@ -192,33 +195,33 @@ class ArrowFSWrapper(AbstractFileSystem):
     @wrap_exceptions
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Move a file, or a folder as a whole."""
-        self.fs.move(self._strip_protocol(path1), self._strip_protocol(path2))
+        self.fs.move(self._bare(path1), self._bare(path2))
 
     # making and removing ---------------------------------------------------------------
     @wrap_exceptions
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        path = self._strip_protocol(path)
+        path = self._bare(path)
         if self.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self.fs.create_dir(path, recursive=create_parents)
 
     @wrap_exceptions
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        path = self._strip_protocol(path)
+        path = self._bare(path)
         if not exist_ok and self.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self.fs.create_dir(path, recursive=True)
 
     @wrap_exceptions
     def rmdir(self, path: str) -> None:
-        path = self._strip_protocol(path)
+        path = self._bare(path)
         if self.ls(path):  # pyarrow would remove what is in it
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         self.fs.delete_dir(path)
 
     @wrap_exceptions
     def rm_file(self, path: str) -> None:
-        self.fs.delete_file(self._strip_protocol(path))
+        self.fs.delete_file(self._bare(path))
 
     def _rm(self, path: str) -> None:
         self.rm(path)
@@ -231,7 +234,7 @@ class ArrowFSWrapper(AbstractFileSystem):
                 if self.exists(each) and not (maxdepth is not None and self.isdir(each) and self.ls(each)):
                     self.rm(each)
             return
-        path = self._strip_protocol(path)
+        path = self._bare(path)
         if not self.isdir(path):
             self.fs.delete_file(path)
         elif recursive:
@@ -379,9 +382,10 @@ class ArrowFile(io.IOBase):
         self.close()
 
     @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.stream.size()
+    def size(self) -> int | None:
+        """Bytes; None of a file that is written, or read from its beginning to its end only."""
+        readable = "r" in self.mode and self.stream.seekable()
+        return self.stream.size() if readable else None
 
     def commit(self) -> None:
         """Give what was written its name."""

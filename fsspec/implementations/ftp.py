@@ -10,6 +10,7 @@ In a forked child an instance connects anew; see `_ftp_link`.
 
 from __future__ import annotations
 
+import errno
 import ftplib
 import os
 from collections.abc import Iterable, Iterator
@@ -50,15 +51,16 @@ class FTPFileSystem(AbstractFileSystem):
     block_size
         bytes by which files are read and written.
     tempdir
-        folder on the server for files that are not to appear yet (``autocommit=False``);
-        by default that of the file itself.
+        folder on the server for files that are not to appear yet (``autocommit=False``), by
+        default /tmp; where the server has none, they are put beside their targets.
     timeout
         seconds that the server may take for an answer.
     encoding
         of names.
     tls
         True for TLS by AUTH; a name in `SECURITY_PROTOCOL_MAP` for TLS from the first byte
-        on (implicit), with that version of the protocol, "tls" for any.
+        on (implicit), with that version of the protocol, "tls" for any. Data is encrypted too,
+        but for implicit TLS with a server that knows no PBSZ and PROT.
     verify
         whether the server's certificate is checked: True, or the path of the certificates
         to trust. Many servers have one that nobody vouches for, hence the default.
@@ -90,7 +92,7 @@ class FTPFileSystem(AbstractFileSystem):
             raise ValueError(f"tls={tls!r} is not supported: True, or one of {known}")
         self.host = host
         self.port = port
-        self.tempdir = tempdir
+        self.tempdir = tempdir or "/tmp"
         self.cred = username or "", password or "", acct or ""
         self.timeout = timeout
         self.encoding = encoding
@@ -99,6 +101,7 @@ class FTPFileSystem(AbstractFileSystem):
         self.blocksize = block_size if block_size is not None else 2**16
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = Link(connect, f"{host}:{port}")
+        self._tempdir_known = True if tempdir else None
         hooks.finalize(self, self._link.close)
 
     @property
@@ -107,6 +110,10 @@ class FTPFileSystem(AbstractFileSystem):
         with self._link.lock:
             self._link.refresh()
             return self._link.ftp
+
+    @ftp.setter
+    def ftp(self, client: Any) -> None:
+        self._link.replace(client)
 
     # -- paths -----------------------------------------------------------------
 
@@ -148,20 +155,21 @@ class FTPFileSystem(AbstractFileSystem):
             kind = self.info(path)["type"]
         except FileNotFoundError:
             kind = ""
-        text = f"refused by the FTP server: {error}"
+        reply = str(error)
         parent = self._parent(path)
         if not kind and (not making or path != "/" and not self.exists(parent)):
-            raise FileNotFoundError(2, text, path) from None
+            raise words.refused(FileNotFoundError, errno.ENOENT, reply, path) from None
         if kind == "directory":
-            raise IsADirectoryError(21, text, path) from None
-        raise PermissionError(13, text, path) from None
+            raise words.refused(IsADirectoryError, errno.EISDIR, reply, path) from None
+        raise words.refused(PermissionError, errno.EACCES, reply, path) from None
 
     # -- listings --------------------------------------------------------------
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds; a file gives itself. Two commands and a connection for data.
 
-        ``refresh=True`` disregards what is remembered.
+        Without ``detail`` these are names without their folder, unlike those of other
+        filesystems. ``refresh=True`` disregards what is remembered.
         """
         path = self._strip_protocol(path)
         found = None if kwargs.get("refresh") else self.dircache.get(path)
@@ -177,7 +185,7 @@ class FTPFileSystem(AbstractFileSystem):
                 found = [entry]
             else:
                 self.dircache[path] = found
-        return list(found) if detail else sorted(entry["name"] for entry in found)
+        return list(found) if detail else sorted(entry["name"].rpartition("/")[2] for entry in found)
 
     def _lines(self, command: str) -> Iterator[str]:
         parts: list[bytes] = []
@@ -226,8 +234,22 @@ class FTPFileSystem(AbstractFileSystem):
             return {"name": "/", "size": 0, "type": "directory"}
         for entry in self.dircache.get(self._parent(path)) or ():
             if entry["name"] == path:
-                return entry
-        return self._entry(path)
+                break
+        else:
+            entry = self._entry(path)
+        return self._followed(entry) if "destination" in entry else entry
+
+    def _followed(self, entry: words.Entry) -> words.Entry:
+        """The entry of a link with the size of what it leads to; a folder, where that is one."""
+        path = entry["name"]
+        try:
+            size = self._link.size(path)
+        except ftplib.error_perm:
+            with suppress(ftplib.error_perm):
+                self._link.command(f"CWD {path}", repeat=True)
+                return {**entry, "type": "directory", "size": 0}
+            return entry  # it leads nowhere
+        return entry if size is None else {**entry, "size": size}
 
     # -- reading ---------------------------------------------------------------
 
@@ -241,6 +263,8 @@ class FTPFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> FTPFile:
         """A file object; ``cache_type`` for reading, ``tempdir`` for writing."""
+        if not autocommit:
+            kwargs.setdefault("tempdir", self.tempdir if self._has_tempdir() else None)
         return FTPFile(
             self,
             path,
@@ -248,15 +272,22 @@ class FTPFileSystem(AbstractFileSystem):
             block_size=block_size or self.blocksize,
             autocommit=autocommit,
             cache_options=cache_options,
-            **{"tempdir": self.tempdir, **kwargs} if mode != "rb" else kwargs,
+            **kwargs,
         )
+
+    def _has_tempdir(self) -> bool:
+        """Whether to use ``tempdir``: where nobody named it, the server is asked for it once."""
+        if self._tempdir_known is None:
+            self._tempdir_known = self.isdir(self.tempdir)
+        return self._tempdir_known
 
     def _read(self, path: str, take: Any, start: int = 0) -> None:
         try:
             self._link.download(f"RETR {path}", take, start)
         except REPLIES as error:
             if str(error)[:1] == "4" and str(error)[:3] != "450":
-                raise OSError(f"the FTP server gave up sending {path!r}: {error}") from None
+                why = "the FTP server gave up sending"
+                raise words.refused(OSError, errno.EIO, str(error), path, why) from None
             self._refuse(error, path)
 
     def _part(self, path: str, start: int, end: int) -> bytes:
@@ -347,7 +378,8 @@ class FTPFileSystem(AbstractFileSystem):
         except REPLIES as error:
             if link.upload_begun and str(error)[:1] == "4":
                 _remove_part(link, command, path)
-                raise OSError(f"the FTP server gave up receiving {path!r}: {error}") from None
+                why = "the FTP server gave up receiving"
+                raise words.refused(OSError, errno.EIO, str(error), path, why) from None
             self._refuse(error, path, making=True)
         except BaseException:
             if link.upload_begun:
@@ -405,7 +437,7 @@ class FTPFileSystem(AbstractFileSystem):
         """
         path = self._strip_protocol(path)
         if path == "/":
-            raise FileExistsError(path)
+            raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
         try:
             self._do("MKD", path, making=True)
         except FileNotFoundError:
@@ -414,8 +446,8 @@ class FTPFileSystem(AbstractFileSystem):
                 raise
             self.mkdir(parent)
             self._do("MKD", path, making=True)
-        except IsADirectoryError:
-            raise FileExistsError(path) from None
+        except IsADirectoryError as error:
+            raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """Make a folder and those that lead to it."""
@@ -490,13 +522,12 @@ def _of_mlst(reply: str) -> words.Entry:
     return entry
 
 
-def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> Iterator[tuple[str, words.Entry]]:
+def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> list[tuple[str, words.Entry]]:
     """What MLSD yields, by LIST: names and entries."""
     lines: list[str] = []
     ftp.dir(path, lines.append)
-    for pair in map(words.listed, lines):
-        if pair is not None and pair[0] not in (".", ".."):
-            yield pair
+    found = [pair for pair in map(words.listed, lines) if pair is not None]
+    return [pair for pair in found if pair[0] not in (".", "..")]
 
 
 class FTPFile(AbstractBufferedFile):

@@ -1,6 +1,8 @@
 """The fixtures that are for others as well."""
 
 import ftplib
+import socket
+from contextlib import suppress
 
 import fsspec
 
@@ -35,7 +37,23 @@ def test_ftp_server_takes_and_gives(ftp_writable, tmpdir):
     with ftplib.FTP() as client:
         client.connect(host, port, timeout=10)
         client.login(user, password)
-        assert client.nlst() == ["there"]
+        assert sorted(client.nlst()) == ["out", "there"]
         with open(tmpdir / "there", "rb") as f:
             client.storbinary("STOR copy", f)
     assert (tmpdir / "copy").read() == "content"
+    options = {"host": host, "port": port, "username": user, "password": password}
+    with fsspec.open("ftp:///out", **options) as f:
+        assert f.read() == b"hello" * 10_000
+
+
+def test_ftp_server_where_its_port_is_taken(request):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody else has it, which is as good
+            other.bind(("127.0.0.1", 2121))
+            other.listen()
+        host, port, user, password = request.getfixturevalue("ftp_writable")
+        with ftplib.FTP() as client:
+            client.connect(host, port, timeout=10)
+            client.login(user, password)
+            assert client.nlst() == ["out"] and port != 2121

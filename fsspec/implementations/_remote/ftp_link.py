@@ -11,6 +11,7 @@ becomes of a link there, the parent's connection does not know of it.
 
 from __future__ import annotations
 
+import errno
 import ftplib
 import socket
 import ssl
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 from fsspec._fork import hooks, sockets
 from fsspec.exceptions import ForkError
+from fsspec.implementations._remote.ftp_parsing import refused
 
 T = TypeVar("T")
 
@@ -127,11 +129,12 @@ def log_in(
         client.connect(host, port)
         client.login(*cred)
         if tls:
-            client.prot_p()
+            _protect(client, isinstance(tls, str))
     except REPLIES as error:
         client.close()
-        what = PermissionError if str(error)[:2] == "53" else OSError
-        raise what(f"the FTP server {host}:{port} refuses the login: {error}") from None
+        kind, number = (PermissionError, errno.EACCES) if str(error)[:2] == "53" else (OSError, errno.EIO)
+        why = f"the FTP server {host}:{port} refuses the login"
+        raise refused(kind, number, str(error), None, why) from None
     except EOFError as error:
         client.close()
         raise ConnectionResetError(f"the FTP server {host}:{port} hung up") from error
@@ -139,6 +142,18 @@ def log_in(
         client.close()
         raise
     return client
+
+
+def _protect(client: Any, implicit: bool) -> None:
+    """Have data connections protected as well.
+
+    A server with implicit TLS may know neither PBSZ nor PROT; its data connections are in the clear.
+    """
+    try:
+        client.prot_p()
+    except ftplib.error_perm as error:
+        if not implicit or str(error)[:3] not in ("500", "502", "504", "534", "536"):
+            raise
 
 
 class Link:
@@ -171,6 +186,12 @@ class Link:
         self.ftp = self._connect()
         self._type = ""
         return True
+
+    def replace(self, client: Any) -> None:
+        """Go on with another client, or with a new one where that is None."""
+        with self.lock:
+            self.ftp = client
+            self._type = ""
 
     def close(self) -> None:
         """Give up the connection, without a word."""
@@ -261,7 +282,8 @@ class Link:
 
     def _data(self, ftp: Any, command: str, rest: int = 0) -> Any:
         host, port = ftp.makepasv()
-        conn: Any = sockets.connect((host, port), ftp.timeout)
+        timeout = ftp.timeout if isinstance(ftp.timeout, (int, float)) else socket.getdefaulttimeout()
+        conn: Any = sockets.connect((host, port), timeout)
         try:
             if rest:
                 ftp.sendcmd(f"REST {rest}")
@@ -271,7 +293,7 @@ class Link:
                 reply = ftp.getresp()
             if reply[0] != "1":
                 raise ftplib.error_reply(reply)
-            if isinstance(ftp.sock, ssl.SSLSocket):
+            if getattr(ftp, "_prot_p", False):
                 # many servers insist that both connections are of one session
                 conn = ftp.context.wrap_socket(conn, server_hostname=ftp.host, session=ftp.sock.session)
         except BaseException:

@@ -6,8 +6,10 @@ Text in, values out; nothing here has a connection.
 from __future__ import annotations
 
 import errno
+import ftplib
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 Entry = dict[str, Any]
@@ -60,7 +62,8 @@ def listed(line: str) -> tuple[str, Entry] | None:
             "size": 0 if kind == "directory" else int(match["size"]),
             "type": kind,
         }
-        if kind == "link" and " -> " in name:
+        if kind == "link":  # to a file, as far as a listing tells; its size is that of the path it holds
+            entry["type"] = "file"
             name, _, entry["destination"] = name.partition(" -> ")
         return name, entry
     match = _DOS.fullmatch(line)
@@ -100,16 +103,57 @@ _MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
 )
 
 
+class _Refusal:
+    """What the classes made by `_both` share; the text begins with the server's reply code, as ftplib's does."""
+
+    strerror: str
+    filename: Any
+    errno: int
+
+    def __str__(self) -> str:
+        return self.strerror if self.filename is None else f"{self.strerror}: {self.filename!r}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        bases = type(self).__bases__[1:]
+        return _made, (*bases, self.errno, self.strerror, self.filename)
+
+
+@cache
+def _both(kind: type[OSError], reply: type[ftplib.Error]) -> Any:
+    """The class of errors that are of both kinds: programs catch either."""
+    return type(kind.__name__, (_Refusal, kind, reply), {"__module__": kind.__module__})
+
+
+def _made(kind: type[OSError], reply: type[ftplib.Error], *args: Any) -> OSError:
+    return _both(kind, reply)(*args)
+
+
+def refused(kind: type[OSError], number: int, reply: str, path: str | None, why: str = "") -> OSError:
+    """An error of ``kind`` that is an ``ftplib.error_perm``, or an ``error_temp`` for replies 4xx, too.
+
+    Parameters
+    ----------
+    number
+        the ``errno``.
+    reply
+        what the server said, with its code.
+    why
+        what else there is to say.
+    """
+    said = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm
+    return _made(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)
+
+
 def refusal(reply: str, path: str) -> OSError | None:
     """The error that a reply stands for; None where it does not say which."""
     code, text = reply[:3], reply[3:].lower()
     if code in ("530", "532"):
-        return PermissionError(errno.EACCES, f"the FTP server wants a login: {reply}", path)
+        return refused(PermissionError, errno.EACCES, reply, path, "the FTP server wants a login")
     if code in ("552", "452"):
-        return OSError(errno.ENOSPC, f"the FTP server has no room: {reply}", path)
+        return refused(OSError, errno.ENOSPC, reply, path, "the FTP server has no room")
     if code in ("550", "501", "553", "450", "521"):
         for pattern, kind, number in _MEANINGS:
             if re.search(pattern, text):
-                return kind(number, f"refused by the FTP server: {reply}", path)
+                return refused(kind, number, reply, path)
         return None
-    return OSError(f"the FTP server answers {reply!r} to a request for {path!r}")
+    return refused(OSError, errno.EIO, reply, path)

@@ -193,7 +193,7 @@ def test_modes(place):
 
 def test_paths():
     urls = ["hdfs://h:1/a/b", "/a", "file:///a/b", "a/b/", "hdfs://u@h/a?x=1", "/"]
-    assert ArrowFSWrapper._strip_protocol(urls) == ["/a/b", "/a", "/a/b", "a/b", "/a", "/"]
+    assert ArrowFSWrapper._strip_protocol(urls) == ["/a/b", "/a", "/a/b", "a/b/", "/a", "/"]
     fs = ArrowFSWrapper(pafs.LocalFileSystem())
     assert (fs._parent("/a/b"), fs._parent("/a"), fs.protocol) == ("/a", "/", "local")
     assert fs.unstrip_protocol("/a") == "local:///a"
@@ -300,3 +300,31 @@ def test_those_with_connections_refuse(tmp_path):
         assert not report.problem(), report.problem()
     """
     assert run(text, FSSPEC_FORK_RESET="1") == ""
+
+
+def test_a_slash_at_the_end_stays_in_names_and_harms_nothing(local):
+    fs, top = local
+    fs.makedirs(f"{top}/reeds/")
+    fs.pipe(f"{top}/reeds/a", b"1")
+    assert fs.info(f"{top}/reeds/")["name"] == f"{top}/reeds/"
+    assert HadoopFileSystem._strip_protocol("hdfs://host:1/a/b/") == "/a/b/"
+    assert (fs._parent("a/b"), fs._parent("a"), fs._parent("/a/b/")) == ("/a", "/", "/a/b")
+    assert fs.ls(f"{top}/reeds/") == fs.find(f"{top}/reeds/") == [f"{top}/reeds/a"]
+    fs.copy(f"{top}/reeds/", f"{top}/copy/", recursive=True)
+    fs.mv(f"{top}/copy/", f"{top}/moved/")
+    assert fs.cat_file(f"{top}/moved/a") == b"1"
+    fs.rm(f"{top}/moved/", recursive=True)
+    assert not fs.exists(f"{top}/moved")
+
+
+def test_a_file_that_is_only_streamed(local, tmp_path):
+    fs, top = local
+    fs.pipe(f"{top}/a", b"abc")
+    with fs.open(f"{top}/a", "rb", seekable=False) as f:
+        assert (f.size, f.seekable(), f.read()) == (None, False, b"abc")
+    fs.get_file(f"{top}/a", tmp_path / "copy", seekable=False)
+    assert (tmp_path / "copy").read_bytes() == b"abc"
+    with fs.open(f"{top}/a") as f:
+        assert (f.size, f.seekable()) == (3, True)
+    with fs.open(f"{top}/b", "wb") as f:
+        assert f.size is None

@@ -12,6 +12,7 @@ import fsspec
 from fsspec.callbacks import Callback
 from fsspec.implementations._remote import ftp_parsing as words
 from fsspec.implementations.ftp import FTPFileSystem
+from fsspec.tests.servers.ftp import FTPServer
 from fsspec.tests.servers.process import until
 from fsspec.utils import tokenize
 
@@ -108,6 +109,27 @@ def test_certificate(ftps_server):
         make(ftps_server, verify=True)
 
 
+@pytest.mark.parametrize("tls", ["tls", "tlsv1_2"])
+@pytest.mark.parametrize("lacking", [(), ("PBSZ", "PROT")], ids=["protects data", "knows no PROT"])
+def test_implicit_tls(tls, lacking):
+    with FTPServer(implicit=True) as server:
+        put(server, "a", b"abc")
+        server.fault(unknown=lacking)
+        fs = make(server, tls=tls)
+        assert (fs.ls("/", detail=False), fs.cat_file("/a")) == (["a"], b"abc")
+        fs.pipe_file("/b", b"1")
+        assert got(server, "b") == b"1"
+        protected = sum(line.startswith("PROT") for c in server.connections for line in c.commands)
+        assert protected == (0 if lacking else 1)
+        fs._link.close()
+
+
+def test_explicit_tls_insists_on_protected_data(ftps_server):
+    ftps_server.fault(unknown=("PBSZ", "PROT"))
+    with pytest.raises(OSError, match="PBSZ|500"):
+        make(ftps_server)
+
+
 def test_no_password_is_shown(server, fs):
     secret = server.options["password"]
     assert secret not in repr(fs) and secret not in repr(fs.open("/d/a.txt"))
@@ -144,8 +166,9 @@ def lacking(request, server):
 
 
 def test_listing(lacking, fs):
-    assert fs.ls("/", detail=False) == ["/d"]
-    assert fs.ls("/d", detail=False) == ["/d/a.txt", "/d/sub"]
+    assert fs.ls("/", detail=False) == ["d"]
+    assert fs.ls("/d", detail=False) == ["a.txt", "sub"]
+    assert fs.ls("/d/a.txt", detail=False) == ["a.txt"]
     assert {(e["name"], e["size"], e["type"]) for e in fs.ls("/d")} == {
         ("/d/a.txt", 11, "file"),
         ("/d/sub", 0, "directory"),
@@ -166,7 +189,7 @@ def test_listing(lacking, fs):
 def test_listings_are_remembered_until_something_changes(server, fs):
     fs.ls("/d")
     server_had = len(server.commands)
-    assert fs.ls("/d/", detail=False) == ["/d/a.txt", "/d/sub"]
+    assert fs.ls("/d/", detail=False) == ["a.txt", "sub"]
     assert fs.info("/d/a.txt")["size"] == 11
     assert len(server.commands) == server_had
     put(server, "d/new", b"1")
@@ -181,7 +204,7 @@ def test_listings_are_remembered_until_something_changes(server, fs):
     [
         ("-rw-r--r--   1 root  root     1024 Nov 24 23:10 a b.txt", "a b.txt", 1024, "file"),
         ("drwxr-xr-x 2 1000 1000 4096 Jan  1  2020 dir", "dir", 0, "directory"),
-        ("lrwxrwxrwx 1 o g 4 Jan 01 10:00 here -> there", "here", 4, "link"),
+        ("lrwxrwxrwx 1 o g 4 Jan 01 10:00 here -> there", "here", 4, "file"),
         ("-rw-r--r-- 1 owner 5 Jan 01 10:00 no group", "no group", 5, "file"),
         ("-rw-r--r--+ 1 o g 5 2024-05-06 10:00 leading", "leading", 5, "file"),
         ("-rw-r--r-- 1 o g 5 Jan 01 10:00  space", " space", 5, "file"),
@@ -203,10 +226,84 @@ def test_lines_that_are_no_entries():
 
 def test_names_in_other_encodings(ftp_server):
     put(ftp_server, "é ü.txt", b"1")
-    assert make(ftp_server).ls("/", detail=False) == ["/é ü.txt"]
+    assert make(ftp_server).ls("/", detail=False) == ["é ü.txt"]
     with pytest.raises(ValueError, match="newline"):
         make(ftp_server).cat_file("/a\r\nDELE é ü.txt")
     assert got(ftp_server, "é ü.txt") == b"1"
+
+
+# refusals ---------------------------------------------------------------------------
+REFUSED = {
+    "mkdir of a folder": (FileExistsError, lambda fs: fs.mkdir("/d")),
+    "mkdir of the root": (FileExistsError, lambda fs: fs.mkdir("/")),
+    "mkdir without its parent": (FileNotFoundError, lambda fs: fs.mkdir("/x/y", create_parents=False)),
+    "rmdir of a full folder": (OSError, lambda fs: fs.rmdir("/d")),
+    "rm_file of a missing file": (FileNotFoundError, lambda fs: fs.rm_file("/nothing")),
+    "cat_file of a missing file": (FileNotFoundError, lambda fs: fs.cat_file("/nothing")),
+    "get_file of a missing file": (FileNotFoundError, lambda fs: fs.get_file("/nothing", os.devnull + "x")),
+    "mv of a missing file": (FileNotFoundError, lambda fs: fs.mv("/nothing", "/d/new")),
+    "pipe_file to a folder": (IsADirectoryError, lambda fs: fs.pipe_file("/d", b"1")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_is_an_error_of_the_system_and_of_ftplib(name, fs):
+    kind, operation = REFUSED[name]
+    with pytest.raises(ftplib.error_perm) as caught:
+        operation(fs)
+    error = caught.value
+    assert isinstance(error, kind) and error.errno and error.filename
+    assert str(error).startswith("550") and repr(error.filename) in str(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.errno) == (type(error), str(error), error.errno)
+
+
+def test_a_login_that_is_refused_is_ftplib_s_error_as_well(server):
+    with pytest.raises(ftplib.error_perm, match="^530"):
+        make(server, password="wrong")
+
+
+def test_a_refusal_for_now_is_ftplib_s_temporary_one(ftp_server):
+    put(ftp_server, "a", b"1")
+    fs = make(ftp_server)
+    ftp_server.fault(replies={"RETR": "426 try later"})
+    with pytest.raises(ftplib.error_temp, match="^426") as caught:
+        fs.cat_file("/a")
+    assert isinstance(caught.value, OSError)
+
+
+def test_links_of_a_server_without_mlsd(ftp_server):
+    put(ftp_server, "folder/target", b"abc")
+    os.symlink("folder/target", os.path.join(ftp_server.folder, "link"))
+    os.symlink("folder", os.path.join(ftp_server.folder, "link2"))
+    ftp_server.fault(unknown=("MLSD", "MLST"))
+    fs = make(ftp_server)
+    assert {e["name"]: e["type"] for e in fs.ls("/") if "destination" in e} == {
+        "/link": "file",
+        "/link2": "file",
+    }
+    assert (fs.isfile("/link"), fs.size("/link"), fs.isdir("/link2")) == (True, 3, True)
+    with fs.open("/link") as f:
+        assert f.read() == b"abc"
+    assert fs.cat_file("/link") == fs.cat_file("/link2/target") == b"abc"
+
+
+def test_the_client_can_be_replaced(ftp_server):
+    put(ftp_server, "a", b"1")
+    fs = make(ftp_server)
+    fs.ls("/")
+    first, fs.ftp = fs.ftp, None
+    first.close()
+    assert fs.ls("/", detail=False) == ["a"]  # from memory
+    assert fs.cat_file("/a") == b"1"  # connects again
+    client = ftplib.FTP()
+    client.connect(ftp_server.options["host"], ftp_server.options["port"])
+    client.login(ftp_server.options["username"], ftp_server.options["password"])
+    fs.ftp.close()
+    fs.ftp = client
+    assert fs.ftp is client
+    assert fs.cat_file("/a") == b"1"
+    client.close()
 
 
 # reading --------------------------------------------------------------------------
@@ -335,8 +432,22 @@ def test_transactions(server, fs):
     f.write(b"1")
     f.close()
     assert len(fs.ls("/tmp")) == 1
+    assert fs.find("/d") == ["/d/a.txt", "/d/new", "/d/sub/b c.txt"]
     f.commit()
     assert (fs.ls("/tmp"), got(server, "d/later")) == ([], b"1")
+
+
+def test_what_is_not_committed_lies_in_the_folder_for_that(server, fs):
+    fs.mkdir("/tmp")
+    assert fs.tempdir == "/tmp"
+    with fs.transaction:
+        for name in ("new", "newer"):
+            with fs.open(f"/d/{name}", "wb") as f:
+                f.write(b"1")
+        assert len(os.listdir(os.path.join(server.folder, "tmp"))) == 2
+        assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "sub"]
+    assert os.listdir(os.path.join(server.folder, "tmp")) == []
+    assert (got(server, "d/new"), got(server, "d/newer")) == (b"1", b"1")
 
 
 def test_an_upload_that_fails(server, fs):

@@ -110,7 +110,9 @@ class BaseAbstractFixtures:
         self, local_fs: Any, local_join: Join, local_path: str
     ) -> Iterator[str]:
         """As `fs_dir_and_file_with_same_name_prefix`, on this machine."""
-        yield from _removing(local_fs, self._dir_and_file_with_same_name_prefix(local_fs, local_join, local_path))
+        yield from _removing(
+            local_fs, self._dir_and_file_with_same_name_prefix(local_fs, local_join, local_path)
+        )
 
     @pytest.fixture
     def local_10_files_with_hashed_names(

@@ -57,7 +57,7 @@ class Fault:
 class _Service:
     """The server, on a thread of its process."""
 
-    def __init__(self, folder: str, tls: str) -> None:
+    def __init__(self, folder: str, tls: str, implicit: str = "") -> None:
         from pyftpdlib import handlers, servers
         from pyftpdlib.authorizers import DummyAuthorizer
 
@@ -92,6 +92,8 @@ class _Service:
                 self.note = Connection(len(service.connections))
                 service.connections.append(self.note)
                 service.live.append(self)
+                if implicit:
+                    self.secure_connection(self.get_ssl_context())
 
             def on_disconnect(self) -> None:
                 self.note.open = False
@@ -176,6 +178,8 @@ class FTPServer:
     ----------
     tls
         also AUTH TLS, with a certificate that only ``ca_file`` vouches for.
+    implicit
+        TLS from the first byte on.
 
     Attributes
     ----------
@@ -185,8 +189,9 @@ class FTPServer:
         storage options for a filesystem of it.
     """
 
-    def __init__(self, tls: bool = False) -> None:
-        self.tls = tls
+    def __init__(self, tls: bool = False, implicit: bool = False) -> None:
+        self.tls = tls or implicit
+        self.implicit = implicit
 
     def __enter__(self) -> FTPServer:
         self._home = tempfile.mkdtemp(prefix="fsspec-ftp-")
@@ -202,7 +207,9 @@ class FTPServer:
             issued = authority.issue_cert("127.0.0.1", "localhost")
             issued.private_key_and_cert_chain_pem.write_to_path(certificate)
             authority.cert_pem.write_to_path(self.ca_file)
-        self._process = Process("fsspec.tests.servers.ftp", self.folder, certificate)
+        self._process = Process(
+            "fsspec.tests.servers.ftp", self.folder, certificate, "implicit" if self.implicit else ""
+        )
         self.options: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": self._process.ask("port"),
@@ -211,7 +218,7 @@ class FTPServer:
             "timeout": 10,
         }
         if self.tls:
-            self.options["tls"] = True
+            self.options["tls"] = "tls" if self.implicit else True
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -256,4 +263,4 @@ class FTPServer:
 if __name__ == "__main__":
     from fsspec.tests.servers.ftp import _Service as Service  # what it pickles is to have a proper name
 
-    serve(int(sys.argv[1]), Service(sys.argv[2], sys.argv[3]))
+    serve(int(sys.argv[1]), Service(*sys.argv[2:]))
