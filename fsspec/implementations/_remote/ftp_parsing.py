@@ -104,7 +104,7 @@ _MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
 
 
 class _Refusal:
-    """What the classes made by `_both` share; the text begins with the server's reply code, as ftplib's does."""
+    """What the classes made by `_both` share; the text begins with the reply, as that of ftplib's does."""
 
     strerror: str
     filename: Any
