@@ -132,9 +132,10 @@ def log_in(
             _protect(client, isinstance(tls, str))
     except REPLIES as error:
         client.close()
-        kind, number = (PermissionError, errno.EACCES) if str(error)[:2] == "53" else (OSError, errno.EIO)
+        who = str(error)[:2] == "53"
+        means = (PermissionError, errno.EACCES) if who else (OSError, errno.EIO)
         why = f"the FTP server {host}:{port} refuses the login"
-        raise refused(kind, number, str(error), None, why) from None
+        raise refused(*means, str(error), None, why) from None
     except EOFError as error:
         client.close()
         raise ConnectionResetError(f"the FTP server {host}:{port} hung up") from error

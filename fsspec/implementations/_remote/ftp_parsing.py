@@ -119,12 +119,12 @@ class _Refusal:
 
 
 @cache
-def _both(kind: type[OSError], reply: type[ftplib.Error]) -> Any:
+def _both(kind: Any, reply: Any) -> Any:
     """The class of errors that are of both kinds: programs catch either."""
     return type(kind.__name__, (_Refusal, kind, reply), {"__module__": kind.__module__})
 
 
-def _made(kind: type[OSError], reply: type[ftplib.Error], *args: Any) -> OSError:
+def _made(kind: Any, reply: Any, *args: Any) -> OSError:
     return _both(kind, reply)(*args)
 
 
