@@ -25,6 +25,18 @@ LAYERS = {
     "backends": "implementations",
     "proof": "tests",
 }
+OWNS = {
+    "values": "values and the algebra of paths; no threads, no event loop",
+    "process": "what a fork means; the one event loop, its thread, and the bridge from blocking callers",
+    "files": "reading ahead, keeping blocks, buffering what is written, replacing files",
+    "algorithms": "walking, finding, matching, expanding, copying, without I/O",
+    "contract": "what a filesystem is, blocking and awaitable",
+    "API": "how users come in",
+    "backends": "one family of protocols a module; a backend uses another through the registry only",
+    "proof": "tests, and the tests that authors of backends subclass",
+}
+"""What each layer is for; the documentation's table is drawn from these two."""
+
 ORDER = list(LAYERS)
 PLACE = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 
