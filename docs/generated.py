@@ -9,11 +9,20 @@ import ast
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fsspec.caching import caches
+from fsspec.registry import known_implementations
+
 
 def write(docs: Path) -> None:
     """Make all tables; ``docs`` is this folder."""
     package = docs.parent / "fsspec"
-    (docs / "layers.inc").write_text(_table(("layer", "modules", "owns"), _layers(package)), encoding="utf-8")
+    tables = {
+        "layers": _table(("layer", "modules", "owns"), _layers(package)),
+        "protocols": _table(("protocol", "class", "needs"), _protocols()),
+    }
+    for name, text in tables.items():
+        (docs / f"{name}.inc").write_text(text, encoding="utf-8")
+    (docs / "caches.svg").write_text(_fetches(), encoding="utf-8")
 
 
 def _layers(package: Path) -> Iterable[Sequence[str]]:
@@ -33,6 +42,58 @@ def _assigned(module: Path) -> dict[str, dict[str, str]]:
             except ValueError:
                 pass
     return found
+
+
+def _protocols() -> Iterable[Sequence[str]]:
+    """The registry: protocols of one class in one row."""
+    rows: dict[str, tuple[list[str], str]] = {}
+    for protocol, entry in known_implementations.items():
+        protocols, _ = rows.setdefault(entry["class"], ([], entry.get("err", "")))
+        protocols.append(f"``{protocol}``")
+    for name, (protocols, advice) in rows.items():
+        command = advice.partition("pip install ")[2]
+        yield " ".join(protocols), f"``{name}``", f"``pip install {command}``" if command else "nothing"
+
+
+READS = ((100, 124), (124, 140), (420, 440), (110, 120))
+"""What is read in the picture of caches, in kB of a file of `LENGTH`, with blocks of `BLOCK`."""
+LENGTH, BLOCK = 800, 64
+
+
+def _fetches() -> str:
+    """A picture of what each cache fetches for `READS`, made by running them."""
+    left, width, step, top = 110, 680, 26, 44
+    scale = width / LENGTH
+    kinds = [k for k in ("none", "readahead", "bytes", "blockcache", "mmap", "first", "all") if k in caches]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {top + step * len(kinds) + 8}"'
+        ' font-family="sans-serif" font-size="13">',
+        f'<text x="{left}" y="14" fill="#555">a file of {LENGTH} kB, blocks of {BLOCK} kB</text>',
+    ]
+    for start, end in READS:
+        parts.append(_bar(left + start * scale, 20, (end - start) * scale, step * len(kinds) + 24, "#ddd"))
+    for number, kind in enumerate(kinds):
+        fetched: list[tuple[int, int]] = []
+
+        def fetch(start: int, end: int, fetched: list[tuple[int, int]] = fetched) -> bytes:
+            fetched.append((start, end))
+            return bytes(end - start)
+
+        cache = caches[kind](BLOCK, fetch, LENGTH)
+        for start, end in READS:
+            cache._fetch(start, end)
+        y = top + step * number
+        parts.append(f'<text x="0" y="{y + 13}">{kind}</text>')
+        for start, end in fetched:
+            parts.append(_bar(left + start * scale, y, (end - start) * scale, 14, "#2980b9"))
+        total = sum(end - start for start, end in fetched)
+        parts.append(f'<text x="{left + width + 6}" y="{y + 13}">{len(fetched)} x, {total} kB</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    shape = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{height:.1f}"'
+    return f'<rect {shape} fill="{colour}" fill-opacity="0.75" stroke="white" stroke-width="0.5"/>'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

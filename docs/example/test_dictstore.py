@@ -1,0 +1,39 @@
+"""The example backend fulfils the contract."""
+
+import fsspec.tests.abstract as abstract
+import pytest
+from fsspec_dictstore import DictStoreFileSystem
+
+
+class Fixtures(abstract.AbstractFixtures):
+    """What all the tests below need."""
+
+    @pytest.fixture
+    def fs(self):
+        return DictStoreFileSystem("tests")
+
+    @pytest.fixture
+    def fs_path(self):
+        return "tests"
+
+    @pytest.fixture
+    def supports_empty_directories(self):
+        return False
+
+
+class TestCopy(abstract.AbstractCopyTests, Fixtures):
+    """Within the store."""
+
+
+class TestGet(abstract.AbstractGetTests, Fixtures):
+    """From the store."""
+
+
+class TestPut(abstract.AbstractPutTests, Fixtures):
+    """To the store."""
+
+
+class TestForks(abstract.AbstractForkTests, Fixtures):
+    """Used by forked children."""
+
+    fork_memory = True

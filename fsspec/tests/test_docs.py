@@ -1,0 +1,53 @@
+"""The documentation's examples do what they show."""
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+
+DOCS = Path(fsspec.__file__).parent.parent / "docs"
+PAGES = sorted(page.name for page in DOCS.glob("*.rst") if ">>> " in page.read_text(encoding="utf8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_a_page(page, monkeypatch):
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
+    failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
+    assert tried and not failed
+
+
+def test_example_backend_passes_the_contract_tests():
+    example = DOCS / "example"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(example), str(DOCS.parent)])}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            "-x",
+            "-k",
+            "not Forks or opted",
+            "test_dictstore.py",
+        ],
+        cwd=example,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout and "failed" not in done.stdout
