@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ def write(docs: Path) -> None:
     tables = {
         "layers": _table(("layer", "modules", "owns"), _layers(package)),
         "protocols": _table(("protocol", "class", "needs"), _protocols()),
+        "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
     }
     for name, text in tables.items():
         (docs / f"{name}.inc").write_text(text, encoding="utf-8")
@@ -53,6 +56,24 @@ def _protocols() -> Iterable[Sequence[str]]:
     for name, (protocols, advice) in rows.items():
         command = advice.partition("pip install ")[2]
         yield " ".join(protocols), f"``{name}``", f"``pip install {command}``" if command else "nothing"
+
+
+def _differences(docs: Path) -> Iterable[Sequence[str]]:
+    for row in json.loads((docs / "differences.json").read_text(encoding="utf-8"))["rows"]:
+        module, _, name = row["test"].partition("::")
+        test = f"``{Path(module).stem}`` {name.replace('_', ' ').removeprefix('test ')}"
+        yield (
+            _text(row["what"]),
+            _text(row["upstream"]),
+            _text(f"{row['ours']} ({row['why']})"),
+            _text(row["instead"]),
+            _text(test),
+        )
+
+
+def _text(text: str) -> str:
+    """Plain text in a cell: what reStructuredText would read as markup is escaped."""
+    return re.sub(r"([*_|\\])", r"\\\1", text) if "``" not in text else text
 
 
 READS = ((100, 124), (124, 140), (420, 440), (110, 120))

@@ -1,6 +1,8 @@
 """The documentation's examples do what they show."""
 
+import ast
 import doctest
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +25,18 @@ def test_examples_of_a_page(page, monkeypatch):
     monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
     failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
     assert tried and not failed
+
+
+ROWS = json.loads((DOCS / "differences.json").read_text(encoding="utf8"))["rows"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[str(number) for number in range(len(ROWS))])
+def test_difference_from_upstream_names_a_test_that_exists(row):
+    module, _, name = row["test"].partition("::")
+    defined = ast.walk(ast.parse((DOCS.parent / module).read_text(encoding="utf8")))
+    names = {node.name for node in defined if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    assert name.split("::")[-1].partition("[")[0] in names
+    assert all(row[key] for key in ("what", "upstream", "ours", "why", "instead"))
 
 
 def test_example_backend_passes_the_contract_tests():
