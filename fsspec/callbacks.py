@@ -140,9 +140,26 @@ class Callback:
         return self.no_op
 
     @classmethod
-    def as_callback(cls, maybe_callback: Callback | None = None) -> Callback:
-        """The given callback; for None, `DEFAULT_CALLBACK`."""
-        return DEFAULT_CALLBACK if maybe_callback is None else maybe_callback
+    def as_callback(cls, maybe_callback: Callback | str | None = None) -> Callback:
+        """The given callback; for None, `DEFAULT_CALLBACK`.
+
+        ``"tqdm"`` stands for a `TqdmCallback` with a bar below for each file under way, drawn
+        for a terminal or a notebook, whichever there is.
+
+        Raises
+        ------
+        ValueError
+            for any other text
+        ImportError
+            if tqdm is not installed
+        """
+        if maybe_callback is None:
+            return DEFAULT_CALLBACK
+        if isinstance(maybe_callback, str):
+            if maybe_callback != "tqdm":
+                raise ValueError(f"there is no callback {maybe_callback!r}: it is 'tqdm', or a Callback")
+            return TqdmCallback({"unit": "file"}, tqdm_cls=_tqdm("auto"), nested=True)
+        return maybe_callback
 
 
 class NoOpCallback(Callback):
@@ -175,6 +192,16 @@ class DotPrinterCallback(Callback):
         print(self.chr, end="")
 
 
+def _tqdm(module: str) -> Callable[..., Any]:
+    """The class of bars, in ``tqdm.std`` or ``tqdm.auto``."""
+    from importlib import import_module
+
+    try:
+        return import_module(f"tqdm.{module}").tqdm
+    except ImportError as e:
+        raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
+
+
 class TqdmCallback(Callback):
     """Shows a progress bar of tqdm.
 
@@ -184,6 +211,9 @@ class TqdmCallback(Callback):
     ----------
     tqdm_kwargs
         arguments of the bar, such as ``desc`` and ``unit``
+    nested
+        show a bar of bytes for each file that is under way as well, below that of all files;
+        it goes when the file is done
     *args, **kwargs
         as for `Callback`, and ``tqdm_cls``: what makes the bar, instead of
         ``tqdm.tqdm``; called as ``tqdm_cls(total=size, **tqdm_kwargs)``
@@ -195,17 +225,18 @@ class TqdmCallback(Callback):
     """
 
     def __init__(self, tqdm_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
-        make_bar = kwargs.pop("tqdm_cls", None)
-        if make_bar is None:
-            try:
-                import tqdm
-            except ImportError as e:
-                raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
-            make_bar = tqdm.tqdm
-        self._make_bar = make_bar
+        self._make_bar = kwargs.pop("tqdm_cls", None) or _tqdm("std")
+        self._nested = kwargs.pop("nested", False)
         self._tqdm_kwargs = tqdm_kwargs or {}
         self.tqdm: Any = None
         super().__init__(*args, **kwargs)
+
+    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
+        """Give the transfer a bar of its own, where that was asked for."""
+        if self._nested:
+            name = path_1.rstrip("/").rpartition("/")[2]
+            how = {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
+            kwargs["callback"] = TqdmCallback(how, tqdm_cls=self._make_bar)
 
     def call(self, *args: Any, **kwargs: Any) -> None:
         """Bring the bar up to date."""

@@ -15,6 +15,7 @@ from fsspec.callbacks import (
     NoOpCallback,
     TqdmCallback,
 )
+from fsspec.implementations.memory import MemoryFileSystem
 
 
 @pytest.fixture
@@ -177,3 +178,26 @@ def test_without_tqdm_the_error_names_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "pip install tqdm" in done.stdout and not done.stderr
+
+
+def test_each_file_under_way_has_a_bar_of_its_own_where_asked_for(tmp_path):
+    fs = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    fs.pipe({"/bars/a": b"12345", "/bars/b": b"123"})
+    fs.get("/bars", str(tmp_path), recursive=True, callback=TqdmCallback(tqdm_cls=Bar, nested=True))
+    whole, *files = bars
+    bars.clear()
+    assert (whole.total, whole.n, whole.closed) == (3, 3, 1)  # the folder counts as well
+    assert {(bar.kwargs["desc"], bar.total, bar.n, bar.closed) for bar in files} == {
+        ("a", 5, 5, 1),
+        ("b", 3, 3, 1),
+    }
+
+
+def test_tqdm_by_name_draws_bars(tmp_path, capsys):
+    pytest.importorskip("tqdm")
+    fs = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    fs.pipe({"/bars/a": b"12345"})
+    fs.get("/bars/a", str(tmp_path / "a"), callback="tqdm")
+    assert "1/1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="'tqdm'"):
+        fs.get("/bars/a", str(tmp_path / "a"), callback="bars")
