@@ -35,7 +35,7 @@ def test_difference_from_upstream_names_a_test_that_exists(row):
     module, _, name = row["test"].partition("::")
     defined = ast.walk(ast.parse((DOCS.parent / module).read_text(encoding="utf8")))
     names = {node.name for node in defined if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    assert name.split("::")[-1].partition("[")[0] in names
+    assert not name or name.split("::")[-1].partition("[")[0] in names
     assert all(row[key] for key in ("what", "upstream", "ours", "why", "instead"))
 
 
