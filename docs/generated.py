@@ -84,10 +84,10 @@ LENGTH, BLOCK = 800, 64
 def _fetches() -> str:
     """A picture of what each cache fetches for `READS`, made by running them."""
     left, width, step, top = 110, 680, 26, 44
-    scale = width / LENGTH
     kinds = [k for k in ("none", "readahead", "bytes", "blockcache", "mmap", "first", "all") if k in caches]
+    scale, height = width / LENGTH, top + step * len(kinds) + 8
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {top + step * len(kinds) + 8}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {height}"'
         ' font-family="sans-serif" font-size="13">',
         f'<text x="{left}" y="14" fill="#555">a file of {LENGTH} kB, blocks of {BLOCK} kB</text>',
     ]

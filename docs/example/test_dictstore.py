@@ -1,8 +1,9 @@
 """The example backend fulfils the contract."""
 
-import fsspec.tests.abstract as abstract
 import pytest
 from fsspec_dictstore import DictStoreFileSystem
+
+import fsspec.tests.abstract as abstract
 
 
 class Fixtures(abstract.AbstractFixtures):
