@@ -267,18 +267,18 @@ class KnownPartsOfAFile(BaseCache):
         self, blocksize: int, fetcher: Fetcher, size: int, data: Any = None, strict: bool = False, **_: Any
     ) -> None:
         self.data: dict[tuple[int, int], bytes] = _joined(data or {})
-        self._file_size = size
         super().__init__(blocksize, fetcher, size)
+        self._file_size, self._assigned = size, False
         self.strict = strict
 
     @property
     def size(self) -> int:
-        """How many bytes are known."""
-        return sum(map(len, self.data.values()))
+        """How many bytes are known; or what a program that added parts says that the file has."""
+        return self._file_size if self._assigned else sum(map(len, self.data.values()))
 
     @size.setter
     def size(self, value: int) -> None:
-        pass  # it follows from the parts
+        self._file_size, self._assigned = value, True
 
     @property
     def nblocks(self) -> int:

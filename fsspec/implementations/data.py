@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import io
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -38,7 +39,7 @@ class DataFileSystem(AbstractFileSystem):
             try:
                 data = base64.b64decode(b"".join(data.split()), validate=True)
             except ValueError as error:
-                raise ValueError(f"the content of this data URL is not base64: {error}") from None
+                raise binascii.Error(f"the content of this data URL is not base64: {error}") from None
         return data[start:end]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:

@@ -49,7 +49,6 @@ _SHAPES: dict[str, _Shape] = {
     "isdir": _Shape("path"),
     "isfile": _Shape("path"),
     "lexists": _Shape("path, **kwargs", awaitable=False),
-    "ls": _Shape("path, detail=True, **kwargs", result="listing"),
     "makedirs": _Shape("path, *args, **kwargs"),
     "mkdir": _Shape("path, *args, **kwargs"),
     "modified": _Shape("path", awaitable=False),
@@ -110,6 +109,9 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         self.fs = fs
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
+        if self.path.startswith("/") and not fs.root_marker:
+            if not fs._strip_protocol(fs.unstrip_protocol("x")).startswith("/"):
+                self.path = self.path.lstrip("/")  # no name there begins with one
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
@@ -197,6 +199,26 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return self._relpath(folder), own[0], own[1]
 
     # the few that are of no shape ----------------------------------------------------
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        folder = self._join(path)
+        found = self.fs.ls(folder, detail=detail, **kwargs)
+        if not detail and not self._are_in(found, folder):
+            found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
+        return self._out(found, "listing")
+
+    async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        folder = self._join(path)
+        found = await self.fs._ls(folder, detail=detail, **kwargs)
+        if not detail and not self._are_in(found, folder):
+            found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
+        return self._out(found, "listing")
+
+    @staticmethod
+    def _are_in(names: list[str], folder: str) -> bool:
+        """Whether names are full paths; there are filesystems that list the last parts alone."""
+        start = folder.strip("/")
+        return all(name.lstrip("/").startswith(start) for name in names)
+
     async def set_session(self, *args: Any, **kwargs: Any) -> Any:
         """Make the connections of the other filesystem, before they are needed."""
         return await self.fs.set_session(*args, **kwargs)
@@ -221,11 +243,6 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     # a pattern ends where its last component does: a slash there is not one for folders only
     names = ["path"] if shape.paths == "pattern" else shape.paths.split()
     joined = {(order.index(p), p) for p in names}
-    defaults = {
-        p.name: p.default
-        for p in signature.parameters.values()
-        if p.default not in (inspect.Parameter.empty, None)
-    }
     target = "_" + name if awaited else name
 
     def into(self: Any, path: Any) -> Any:
@@ -239,9 +256,6 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
             elif parameter in kwargs:
                 kwargs[parameter] = into(self, kwargs[parameter])
         signature.bind(self, *args, **kwargs)
-        for parameter, value in defaults.items():  # ours, not those of the other filesystem
-            if order.index(parameter) >= len(given):
-                kwargs.setdefault(parameter, value)
         return getattr(self.fs, target)(*given, **kwargs)
 
     method: Callable[..., Any]

@@ -18,6 +18,10 @@ from fsspec.spec import AbstractFileSystem
 __all__ = ["GitFileSystem"]
 
 
+class NotInRepositoryError(FileNotFoundError, pygit2.GitError, KeyError):
+    """There is no repository, or no such commit in it; pygit2's own errors are of the other classes."""
+
+
 class GitFileSystem(AbstractFileSystem):
     """A repository's files.
 
@@ -48,7 +52,7 @@ class GitFileSystem(AbstractFileSystem):
         try:
             self.repo = pygit2.Repository(place)
         except (pygit2.GitError, KeyError) as error:
-            raise FileNotFoundError(f"there is no git repository at {place!r} ({error})") from error
+            raise NotInRepositoryError(f"there is no git repository at {place!r} ({error})") from error
         if ref is None:
             ref = "HEAD" if self.repo.head_is_unborn else self.repo.head.shorthand
         self.ref = ref
@@ -85,7 +89,9 @@ class GitFileSystem(AbstractFileSystem):
         try:
             found: Any = self.repo.revparse_single(ref).peel(pygit2.Tree)
         except (pygit2.GitError, KeyError, ValueError) as error:
-            raise FileNotFoundError(f"{self.repo.path} has no commit {ref!r}, to find {path!r} in") from error
+            raise NotInRepositoryError(
+                f"{self.repo.path} has no commit {ref!r}, to find {path!r} in"
+            ) from error
         mode = int(pygit2.enums.FileMode.TREE)
         for part in filter(None, path.split("/")):
             if not isinstance(found, pygit2.Tree) or part not in found:

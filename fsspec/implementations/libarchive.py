@@ -23,7 +23,7 @@ from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 
 from fsspec.archive import leads_outside
 from fsspec.implementations._archive.bytes import View
-from fsspec.implementations._archive.files import FileArchive, reopened
+from fsspec.implementations._archive.files import FileArchive, MemberIsFolderError, reopened
 
 __all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
 
@@ -197,7 +197,7 @@ class LibArchiveFileSystem(FileArchive):
         except ArchiveError as error:
             raise self._corrupt(error, path) from error
         self.info(path)  # raises where there is no such folder either
-        raise IsADirectoryError(path)
+        raise MemberIsFolderError(path)
 
 
 def _described(entry: Any, name: str) -> dict[str, Any]:

@@ -370,26 +370,14 @@ class ReferenceFileSystem(ReferenceReading):
         try:
             del self.references[path]
         except KeyError as error:
+            if self._is_folder(path):  # folders go with the last key in them
+                return
             raise missing(path, error) from error
         if self._tree is not None:
             self._tree.remove(path)
 
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         await self._off_loop(self._remove, path)
-
-    async def _rm(
-        self,
-        path: Any,
-        recursive: bool = False,
-        batch_size: int | None = None,
-        maxdepth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        paths = await self._expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        folders = {p for p in paths if recursive and await self._isdir(p)}
-        for each in paths:
-            if each not in folders:  # folders go with the last key in them
-                await self._rm_file(each)
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         found = super().to_dict(include_password=include_password)

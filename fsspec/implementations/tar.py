@@ -21,7 +21,7 @@ from fsspec._files.open_file import get_compression
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import DirectoryView, Source, View
-from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile
+from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberIsFolderError
 
 __all__ = ["TarFileSystem", "typemap"]
 
@@ -180,14 +180,14 @@ class TarFileSystem(FileArchive):
         member = self._by_name.get(_plain(path))
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
-            raise IsADirectoryError(path)
+            raise MemberIsFolderError(path)
         target = self._behind(member)
         if target is None:
             raise FileNotFoundError(
                 f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"
             )
         if target.isdir():
-            raise IsADirectoryError(path)
+            raise MemberIsFolderError(path)
         if not (target.isreg() or target.issparse()):
             raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
         return target

@@ -25,7 +25,14 @@ from fsspec._fork import hooks
 from fsspec.archive import leads_outside
 from fsspec.exceptions import ForkError
 from fsspec.implementations._archive.bytes import DirectoryView
-from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberWriter
+from fsspec.implementations._archive.files import (
+    DAMAGED,
+    FileArchive,
+    MemberFile,
+    MemberIsFolderError,
+    MemberWriter,
+    WaitingMember,
+)
 
 __all__ = ["ZipFileSystem"]
 
@@ -177,7 +184,7 @@ class ZipFileSystem(FileArchive):
         except KeyError:
             entry = self.info(path)
             if entry["type"] == "directory":
-                raise IsADirectoryError(path) from None
+                raise MemberIsFolderError(path) from None
             return self.zip.getinfo(entry["filename"])
 
     def _open(
@@ -192,7 +199,9 @@ class ZipFileSystem(FileArchive):
         path = self._strip_protocol(path)
         kind = mode.replace("b", "")
         if kind not in ("r", "w"):
-            raise ValueError(f"a member of a zip archive is opened as 'rb' or 'wb', not {mode!r}: {path!r}")
+            raise io.UnsupportedOperation(
+                f"a member of a zip archive is opened as 'rb' or 'wb', not {mode!r}: {path!r}"
+            )
         if kind == "r":
             member = self._member(path)
             if self.mode != "r":
@@ -200,7 +209,7 @@ class ZipFileSystem(FileArchive):
             return MemberFile(self, path, member.file_size)
         self._check_writable(path)
         if not autocommit:
-            raise NotImplementedError(f"{self._archive_name} has no transactions: {path!r} would stay in it")
+            return WaitingMember(self, path)
         return MemberWriter(self, path, self.zip.open(path, "w", force_zip64=self.force_zip_64))
 
     def _open_member(self, path: str) -> Any:
@@ -222,11 +231,25 @@ class ZipFileSystem(FileArchive):
         self._check_writable(path)
         if mode == "create" and self.exists(path):
             raise FileExistsError(path)
+        if self._intrans:
+            if kwargs:
+                raise NotImplementedError(f"{path!r}: in a transaction members are added as the archive says")
+            with self.open(path, "wb") as f:
+                f.write(value)
+            return
         self.zip.writestr(path, value, **kwargs)
+
+    def _add_member(self, path: str, f: Any) -> None:
+        """Add what a file holds; for `WaitingMember`."""
+        self._check_writable(path)
+        with self.zip.open(path, "w", force_zip64=self.force_zip_64) as member:
+            shutil.copyfileobj(f, member, 2**20)
 
     def _check_writable(self, path: str) -> None:
         if self.mode == "r":
-            raise OSError(f"{self._archive_name} is open for reading, {path!r} cannot be written into it")
+            raise io.UnsupportedOperation(
+                f"{self._archive_name} is open for reading, {path!r} cannot be written into it"
+            )
         if self._generation != hooks.generation:
             advice = "What is being written belongs to the process that opened it; in this one, write another"
             raise ForkError(self._archive_name, hooks.owner_pid(self._generation), advice=advice)

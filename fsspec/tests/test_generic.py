@@ -472,6 +472,35 @@ def test_the_root_is_a_folder_like_another(fs, root, out, tmp_path, how):
     assert fs.find(url) == [f"{start}crab"]
 
 
+class Failing(Plain):
+    """A store one of whose folders cannot be listed for now."""
+
+    protocol = "failing"
+    top = "/slashed"
+    error = None
+
+    def ls(self, path, detail=True, **kwargs):
+        if self.error is not None and path.rstrip("/").endswith("sub"):
+            raise self.error
+        return super().ls(path, detail, **kwargs)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("cut"), TimeoutError("stalled"), OSError(5, "EIO")])
+@pytest.mark.parametrize("where", ["source", "target"])
+def test_rsync_removes_nothing_where_a_listing_fails(fs, m, out, tmp_path, monkeypatch, where, error):
+    """What is not known is not taken for lacking."""
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    m.pipe({"/slashed/r/a": b"1", "/slashed/r/sub/b": b"1"})
+    rsync("failing://r", out)
+    fs.pipe(f"{out}/sub/only", b"2")
+    m.pipe("/slashed/r/sub/only", b"2")
+    monkeypatch.setattr(Failing, "error", error)
+    before = below(tmp_path / "out"), sorted(m.store)
+    with pytest.raises(type(error)):
+        rsync(*(("failing://r", out) if where == "source" else (out, "failing://r")), delete_missing=True)
+    assert before == (below(tmp_path / "out"), sorted(m.store))
+
+
 class Misnaming(Plain):
     """A store that lists what nobody can place."""
 

@@ -194,6 +194,22 @@ def test_metadata_of_a_dataset(tmp_path):
                 assert f.cache.data[start, end] == plain.read(end - start)
 
 
+def test_a_footer_can_be_added(tmp_path):
+    """For a reader that wants one although the program has the metadata."""
+    fastparquet = pytest.importorskip("fastparquet")
+    path = (tmp_path / "one.parquet").as_posix()
+    fastparquet.write(path, frame())
+    metadata = fastparquet.ParquetFile(path)
+    f = open_parquet_file(path, metadata=metadata, columns=["half"], engine="fastparquet")
+    with open(path, "rb") as plain:
+        plain.seek(f.size)
+        tail = plain.read()
+    f.cache.data[f.size, f.size + len(tail)] = tail
+    f.size = f.cache.size = f.size + len(tail)
+    assert f.cache.size == f.size
+    assert fastparquet.ParquetFile(f).to_pandas(columns=["half"]).shape == (ROWS, 1)
+
+
 @pytest.mark.parametrize("metadata", [["x"], "x", 5])
 def test_metadata_of_others(m, data, engine, metadata):
     m.pipe("/a.parquet", data)

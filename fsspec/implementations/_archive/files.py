@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,10 @@ except ImportError:  # Python can be built without it, and then raises none
 
 DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, SeekError)
 """What reading raises where bytes are damaged or cut off, whatever the format."""
+
+
+class MemberIsFolderError(IsADirectoryError, FileNotFoundError):
+    """A folder was to be read; programs catch either class."""
 
 
 class FileArchive(AbstractArchiveFileSystem):
@@ -279,3 +284,27 @@ class MemberWriter(io.BufferedIOBase):
         hooks.immortalize(self._f)  # the parent's: closing it would write into the archive
         self._f = None
         object.__setattr__(self, "__class__", inherited(type(self)))
+
+
+class WaitingMember(MemberWriter):
+    """A member that is added to its archive by `commit`, at the end of a transaction; not by `close`."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._held = tempfile.SpooledTemporaryFile(2**20)
+        super().__init__(fs, path, self._held)
+
+    def close(self) -> None:
+        self._f = None
+
+    def commit(self) -> None:
+        """Add what was written."""
+        self.close()
+        self._held.seek(0)
+        self.fs._add_member(self.path, self._held)  # type: ignore[union-attr]
+        self.discard()
+
+    def discard(self) -> None:
+        """Let go of what was written."""
+        self.close()
+        self._held.close()
+        self.fs = None

@@ -26,6 +26,11 @@ from fsspec.implementations._reference.parsing import Part, parsed
 from fsspec.implementations._reference.reads import Block, Reads
 from fsspec.utils import isfilelike, stringify_path
 
+_WHOLE_ANSWERS = frozenset(
+    f"fsspec.implementations.{name}" for name in ("http", "http_sync", "local", "memory")
+)
+"""Filesystems whose short answers are the end of the file, for a cut one raises."""
+
 Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
 """Keys, and a slice for each where not all are wanted whole."""
 
@@ -330,7 +335,12 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
 
 
 def _size_of(source: Any, url: str) -> int | None:
-    """The bytes of a target that blocks, None where nobody can tell."""
+    """The bytes that a target has at least, where it blocks; None where nobody can tell.
+
+    A filesystem that raises where an answer was cut off need not be asked.
+    """
+    if type(source).__module__ in _WHOLE_ANSWERS:
+        return 0
     try:
         return source.info(url).get("size")
     except Exception:  # backends raise their client library's own errors; what came short stays an error
@@ -339,6 +349,8 @@ def _size_of(source: Any, url: str) -> int | None:
 
 async def _size_of_awaited(source: Any, url: str) -> int | None:
     """As `_size_of`, of a target that is awaited."""
+    if type(source).__module__ in _WHOLE_ANSWERS:
+        return 0
     try:
         return (await source._info(url)).get("size")
     except Exception:  # as above

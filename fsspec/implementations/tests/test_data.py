@@ -1,5 +1,6 @@
 """``data:`` URLs, which carry their content."""
 
+import binascii
 import pickle
 
 import pytest
@@ -54,6 +55,7 @@ def test_malformed(fs, url, why):
     for act in (fs.cat_file, fs.info, fs.open):
         with pytest.raises(ValueError, match=why) as caught:
             act(url)
+        assert isinstance(caught.value, binascii.Error) == (why == "not base64")
         content = url.rpartition(",")[2].removeprefix("data:")
         assert not content or content not in str(caught.value)
     assert not fs.exists(url) and not fs.isfile(url)

@@ -45,13 +45,31 @@ def test_urls_of_its_own_are_paths(fs, other):
 def test_the_slash_at_the_root_is_optional(path):
     """Object stores name their entries without it, however the folder was given."""
     store = WritableDictFileSystem({"pail/comb/honey": b"1", "pail/comb/wax/a": b"2"})
-    fs = DirFileSystem("pail/comb", store)
-    fs.path = path.rstrip("/")  # some filesystems keep the slash
+    fs = DirFileSystem(path, store)
+    assert fs.ls("", detail=False) == fs.glob("*") == ["honey", "wax"]
+    assert fs.find("") == ["honey", "wax/a"] and fs.info("")["name"] == "" and fs.cat("/wax/a") == b"2"
     assert fs._relpath("pail/comb/honey") == fs._relpath("/pail/comb/honey") == "honey"
     assert fs._relpath("pail/comb") == fs._relpath("/pail/comb/") == ""
     for other in ("pail/combs", "comb/honey", "/pail"):
         with pytest.raises(AssertionError, match="not below"):
             fs._relpath(other)
+
+
+class Short(fsspec.get_filesystem_class("memory")):
+    """A filesystem that lists the last parts of names alone, as FTP does."""
+
+    protocol = "short"
+
+    def ls(self, path, detail=True, **kwargs):
+        found = super().ls(path, detail, **kwargs)
+        return found if detail else [name.rpartition("/")[2] for name in found]
+
+
+@pytest.mark.parametrize("top", ["/", "/r", "/r/sub"])
+def test_names_are_paths_whatever_the_other_lists(other, top):
+    fs = DirFileSystem(top, Short())
+    inside = "/r/sub".removeprefix(top.rstrip("/")).strip("/")
+    assert fs.ls(inside, detail=False) == [f"{inside}/two".lstrip("/")]
 
 
 def test_entries_are_the_default_of_ls(tmp_path):

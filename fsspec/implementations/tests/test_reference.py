@@ -543,6 +543,7 @@ def test_past_the_end(http_server, m, target, where, offset):
     assert fs.cat(["past", "good"]) == {"past": rest, "good": DATA[990:1010]}
     assert fs.cat_ranges(["past", "good", "past"], [2, 0, 28], [9, 3, 30]) == [rest[2:9], DATA[990:993], b""]
     assert asyncio_run(fs, "_cat", ["past", "good"]) == {"past": rest, "good": DATA[990:1010]}
+    assert all(request.method == "GET" for request in http_server.requests)  # nobody asks for the size
 
 
 class Cutting(fsspec.get_filesystem_class("memory")):
@@ -645,6 +646,15 @@ def test_listings_are_in_the_order_of_the_references():
     assert fs.ls("", detail=False) == ["pear", "apple", "zoo", "new"]
     fs.rm("apple", recursive=True)
     assert fs.ls("", detail=False) == ["pear", "zoo", "new"] and not fs.exists("apple")
+
+
+def test_removing_tells_as_much_as_elsewhere():
+    fs = ReferenceFileSystem(dict.fromkeys(["a/b", "a/c/d/e", "f"], "1"))
+    assert fs.rm("a", recursive=True, maxdepth=2) == [None] * 4
+    assert fs.find("") == ["a/c/d/e", "f"]
+    assert fs.rm("a", recursive=True) == [None] * 4 and fs.find("") == ["f"]
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        fs.rm("nothing")
 
 
 def test_a_key_can_be_a_folder_as_well():
