@@ -25,7 +25,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from typing import Any
 
@@ -70,10 +70,26 @@ class CacheMetadata:
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
         self.lock = threading.RLock()
+        self._depth = 0
         hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
         self.lock = threading.RLock()  # another thread of the parent may have held it
+        self._depth = 0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others, threads and processes, from saving to the folder that is written meanwhile.
+
+        What an entry says of its file holds as long as that, and for whoever has it open.
+        """
+        with self.lock:
+            self._depth += 1
+            try:
+                with nullcontext() if self._depth > 1 else _alone(self._storage[-1]):
+                    yield
+            finally:
+                self._depth -= 1
 
     def add_folder(self, path: str) -> None:
         """Have one more folder: it is the one that is written from now on."""
@@ -110,7 +126,7 @@ class CacheMetadata:
     def save(self) -> None:
         """Write what has changed; nothing is written where nothing has."""
         if self._changed and os.path.isdir(self._storage[-1]):
-            with _alone(self._storage[-1]), self.lock:
+            with self.alone():
                 self._save()
 
     def _save(self) -> None:
@@ -217,6 +233,16 @@ class CacheMetadata:
         detail = self.cached_files[-1].get(table_key(path))
         return None if detail is None else os.path.join(self._storage[-1], detail["fn"])
 
+    def names(self) -> set[str]:
+        """The names of all copies in the folder that is written."""
+        self._load(len(self._storage) - 1)
+        return {detail["fn"] for detail in list(self.cached_files[-1].values())}
+
+    def drop_names(self, names: set[str]) -> None:
+        """Take the entries whose copies have these names out of the table that is written; see `save`."""
+        for path in [p for p, detail in list(self.cached_files[-1].items()) if detail["fn"] in names]:
+            self.drop(path)
+
     def pop_file(self, path: str) -> str | None:
         """Take a copy out of the table.
 
@@ -265,6 +291,8 @@ class CacheMetadata:
     def reserve(self, path: str, detail: Detail, cfs: Any) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 
+        Nobody else may save meanwhile, nor before the file is open: see `alone`.
+
         Returns
         -------
         dict
@@ -272,7 +300,7 @@ class CacheMetadata:
         """
         folder = self._storage[-1]
         fn = os.path.join(folder, detail["fn"])
-        with _alone(folder), self.lock:
+        with self.alone():
             self._load(len(self._storage) - 1)
             present = self.cached_files[-1].get(table_key(path))
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
@@ -294,7 +322,7 @@ class CacheMetadata:
             of the file, with ``blocks``, ``blocksize`` and ``size``.
         """
         folder = self._storage[-1]
-        with _alone(folder), self.lock:
+        with self.alone():
             self._load(len(self._storage) - 1)
             detail = self.cached_files[-1].get(table_key(path))
             if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
@@ -302,7 +330,11 @@ class CacheMetadata:
             blocks = set(detail["blocks"]).union(cache.blocks)
             whole = len(blocks) * cache.blocksize >= cache.size
             self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
-            self._save()
+            try:
+                self._save()
+            except BaseException:
+                self._changed.pop(table_key(path), None)  # by the next time the file may be another one
+                raise
 
     def on_close_cached_file(self, f: Any, path: str) -> None:
         """Enter the blocks that an open file has fetched; see `enter_blocks`.

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalTempFile, logger
 from fsspec.implementations._cached.folders import remove
+from fsspec.implementations._cached.limits import is_digest
 from fsspec.implementations._cached.whole import WholeFileCacheFileSystem
+from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.transaction import Transaction
 
@@ -86,12 +88,12 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         """There is no table."""
 
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
-        if self._intrans and path in (pending := self._pending()):
-            yield pending[path].fn
+        yield from self._written_copies(path)
         name = self.hash_name(path)
         for folder in reversed(self.storage):
             fn = os.path.join(folder, name)
             if not self._out_of_date(path, fn):
+                self._note_use(fn)
                 yield fn
 
     def _check_file(self, path: str) -> str | None:
@@ -103,6 +105,14 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
 
     def _enter(self, path: str, fn: str, uid: str | None) -> None:
         pass  # the name says it
+
+    def _recognizer(self) -> Callable[[str], bool]:
+        if isinstance(self._mapper, HashCacheMapper):
+            return is_digest
+        return lambda name: True  # copies are named like files: the folder has to be the cache's alone
+
+    def _forget_names(self, names: set[str]) -> None:
+        pass  # there is no table
 
     def _drop_copy(self, path: str) -> None:
         if not has_magic(path):
@@ -128,55 +138,6 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
             raise ValueError("simplecache has no expiry time of its own: give a number of seconds above 0")
         self.storage
         self._folders.remove_older(time.time() - expiry_time)
-
-    # in a transaction ----------------------------------------------------------------
-    def _pending(self) -> dict[str, LocalTempFile]:
-        """What was written in the transaction that is under way, by path."""
-        if not self._intrans or self._transaction is None:
-            return {}
-        return {f.path: f for f in self._transaction.files if isinstance(f, LocalTempFile)}
-
-    def _pending_entry(self, path: str) -> dict[str, Any] | None:
-        f = self._pending().get(path)
-        if f is None:
-            return None
-        if not f.closed:
-            f.flush()
-        return {"name": path, "size": os.stat(f.fn).st_size, "type": "file"}
-
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a path; see `AbstractFileSystem.info`."""
-        path = self._strip_protocol(path)
-        return self._pending_entry(path) or self.fs.info(path, **kwargs)
-
-    def exists(self, path: str, **kwargs: Any) -> bool:
-        """Whether there is anything at a path, or will be when the transaction ends."""
-        path = self._strip_protocol(path)
-        return path in self._pending() or self.fs.exists(path, **kwargs)
-
-    def isfile(self, path: str) -> bool:
-        """Whether a path is a file, or will be when the transaction ends."""
-        path = self._strip_protocol(path)
-        return path in self._pending() or self.fs.isfile(path)
-
-    def size(self, path: str) -> int | None:
-        """The bytes of a file; see `AbstractFileSystem.size`."""
-        path = self._strip_protocol(path)
-        return self.fs.size(path) if path not in self._pending() else self.info(path)["size"]
-
-    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
-        path = self._strip_protocol(path)
-        pending = self._pending()
-        here = [p for p in pending if p == path or self._parent(p) == path]
-        if not here:
-            return self.fs.ls(path, detail=detail, **kwargs)
-        try:
-            found = {e["name"]: e for e in self.fs.ls(path, detail=True, **kwargs)}
-        except FileNotFoundError:
-            found = {}
-        found.update((p, self._pending_entry(p)) for p in here)
-        return list(found.values()) if detail else list(found)
 
 
 for _cls in (CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem):

@@ -449,7 +449,7 @@ class _Raw(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         base = 0 if whence == 0 else self._at if whence == 1 else os.fstat(self._fd).st_size
         if base + offset < 0:
-            raise ValueError(f"cannot seek to {base + offset}, before the beginning")
+            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
         self._at = base + offset
         return self._at
 

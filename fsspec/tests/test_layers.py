@@ -22,7 +22,7 @@ LAYERS = {
     "algorithms": "_plans",
     "contract": "transaction spec asyn archive _spec",
     "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor __init__",
-    "backends": "implementations",
+    "backends": "implementations cache",
     "proof": "tests",
 }
 OWNS = {

@@ -19,8 +19,9 @@ from fsspec._plans.globbing import has_magic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
-from fsspec.implementations._cached.files import BlockFile, enter_blocks, local_copy
+from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
+from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata, is_whole
@@ -68,6 +69,15 @@ class CachingFileSystem(ChainedFileSystem):
         the folder. Without it a folder that is made is the owner's alone, as the table is;
         that of a simplecache, which has no table, is made as others are.
 
+    cache_max_size
+        bytes that the copies in the folder may take, a number or text such as "10GB": beyond
+        it those used longest ago are removed, but none that is open.
+    cache_max_age
+        seconds without use after which copies are removed, when the folder is looked at:
+        once a minute, as files are added.
+    cache_min_free
+        bytes of the disk that are to stay free, as ``cache_max_size``.
+
     Raises
     ------
     ValueError
@@ -91,6 +101,9 @@ class CachingFileSystem(ChainedFileSystem):
         compression: str | None = None,
         cache_mapper: AbstractCacheMapper | None = None,
         cache_storage_mode: int | None = None,
+        cache_max_size: int | str | None = None,
+        cache_max_age: float | None = None,
+        cache_min_free: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -112,8 +125,12 @@ class CachingFileSystem(ChainedFileSystem):
         self.cache_storage_mode = cache_storage_mode
         self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
         self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
+        self._limits: Limits | None = None
+        if cache_max_size is not None or cache_max_age or cache_min_free is not None:
+            self._limits = Limits(cache_max_size, cache_max_age, cache_min_free)
         self._made_for = tuple(self._folders.paths)
         self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
+        self._arrived: list[Any] = []  # whole files that are not entered yet, see there
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
         self._local = filesystem("file")
         self.async_impl = self.fs.async_impl
@@ -290,6 +307,29 @@ class CachingFileSystem(ChainedFileSystem):
             remove(fn)
         self._folders.remove_older(0, parts=True)
 
+    def _note_use(self, fn: str) -> None:
+        """A copy is about to be read."""
+        if self._limits is not None:
+            self._limits.note_use(fn)
+
+    def _keep_limits(self, added: list[str]) -> None:
+        """Remove copies, if there are too many since these were added, by their paths."""
+        if self._limits is None or not added:
+            return
+        folder = self.storage[-1]
+        names = [os.path.relpath(fn, folder) for fn in added]
+        gone = self._limits.enforce(folder, names, self._recognizer)
+        if gone:
+            self._forget_names(set(gone))
+
+    def _recognizer(self) -> Callable[[str], bool]:
+        """What tells by its name whether a file in the folder is a copy of this cache."""
+        return self._metadata.names().__contains__
+
+    def _forget_names(self, names: set[str]) -> None:
+        self._metadata.drop_names(names)
+        self.save_cache()
+
     def pop_from_cache(self, path: str) -> None:
         """Remove the copy of a file.
 
@@ -353,21 +393,36 @@ class CachingFileSystem(ChainedFileSystem):
         return f if codec is None else compr[codec](f, mode="rb")
 
     def _open_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
-        self._check_cache()
-        found = self._usable(path) or (self._metadata.load() and self._usable(path))
-        if not found:
+        uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
+        f = self._open_kept(path, uid, kwargs, block_size)
+        if f is None:
             entry = self.fs.info(path)
             uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
-            return self._begin_blocks(path, entry, uid, block_size, kwargs)
-        return self._open_found(path, found, kwargs, block_size)
+            f = self._begin_blocks(path, entry, uid, block_size, kwargs)
+        return f
+
+    def _open_kept(
+        self, path: str, uid: str | None, kwargs: dict[str, Any], block_size: int | None = None
+    ) -> Any:
+        """Open the copy of a file, whole or in part; None if there is none that can be used.
+
+        Parameters
+        ----------
+        uid
+            what the target says of its version, if that is to be looked at.
+        """
+        self.storage
+        with self._metadata.alone():
+            self._metadata.load()
+            found = self._usable(path, uid)
+            return None if found is None else self._open_found(path, found[0], found[1], kwargs, block_size)
 
     def _open_found(
-        self, path: str, found: tuple[Any, str], kwargs: dict[str, Any], block_size: int | None = None
+        self, path: str, detail: Any, fn: str, kwargs: dict[str, Any], block_size: int | None
     ) -> Any:
-        """Open a copy that is there, whole or in part."""
-        detail, fn = found
+        self._note_use(fn)
         if detail["blocks"] is True:
-            return local_copy(path, fn)
+            return LocalCopy(path, fn)
         if block_size not in (None, detail["blocksize"]):
             raise BlocksizeMismatchError(
                 f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
@@ -412,10 +467,11 @@ class CachingFileSystem(ChainedFileSystem):
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._folders.make()
         os.makedirs(os.path.dirname(fn), exist_ok=True)
-        detail = self._metadata.reserve(path, detail, self)
-        if detail["blocks"] is True:  # another process was faster
-            return local_copy(path, fn)
-        return BlockFile(self, path, detail, fn, **kwargs)
+        with self._metadata.alone():
+            detail = self._metadata.reserve(path, detail, self)
+            if detail["blocks"] is True:  # another process was faster
+                return LocalCopy(path, fn)
+            return BlockFile(self, path, detail, fn, **kwargs)
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
@@ -457,6 +513,7 @@ class CachingFileSystem(ChainedFileSystem):
             enter_blocks(self._metadata, f.path, f.cache)
         finally:
             close()
+            self._keep_limits([f.cache_location] if f.cache_location else [])
 
     def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.

@@ -11,9 +11,11 @@ itself; the table of the cache hears of the owner's blocks only.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +23,7 @@ from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec.caching import MMapCache
 from fsspec.implementations._cached.folders import finalize, remove
+from fsspec.implementations._cached.limits import hold
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
@@ -29,6 +32,8 @@ logger = logging.getLogger("fsspec.cached")
 
 class LocalTempFile:
     """A file that is written locally first, and uploaded when it is closed or committed.
+
+    Once writing has failed, as on a full disk, it is not uploaded any more.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ class LocalTempFile:
 
     _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
     _placed = False
+    failed: OSError | None = None
+    """What writing the local file raised."""
 
     def __init__(
         self,
@@ -89,23 +96,79 @@ class LocalTempFile:
     def __enter__(self) -> LocalTempFile:
         return self
 
-    def __exit__(self, *exc: Any) -> None:
-        self.close()
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is not None and error is self.failed:
+            self.discard()  # and it is raised already
+        else:
+            self.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.fh)
+
+    def write(self, data: Any) -> int:
+        """Add bytes; how many were taken."""
+        return self._written("write", data)
+
+    def writelines(self, lines: Any) -> None:
+        """Add several pieces of bytes."""
+        self._written("writelines", lines)
+
+    def flush(self) -> None:
+        """Hand to the operating system what was written."""
+        self._written("flush")
+
+    def seek(self, *args: Any) -> int:
+        """Move the position; where it is then."""
+        return self._written("seek", *args)
+
+    def truncate(self, *args: Any) -> int:
+        """Cut the file, or make it longer; the bytes that it has then."""
+        return self._written("truncate", *args)
+
+    def _written(self, what: str, *args: Any) -> Any:
+        """Do what may write to the local file, and note it if that fails."""
+        try:
+            return getattr(self.fh, what)(*args)
+        except OSError as error:
+            if not isinstance(error, ValueError):  # wrong arguments, or modes
+                self.failed = error
+                with suppress(OSError):  # room for others, now; Windows keeps what is open
+                    remove(self.fn)
+            raise
 
     def close(self) -> None:
         """Finish the local file and, unless that waits for `commit`, upload it.
 
         If either fails, nothing is left of the local file.
+
+        Raises
+        ------
+        OSError
+            if writing failed before: the file is not uploaded.
         """
         if self.closed:
             return
+        if self.failed is not None:
+            self.discard()
+            raise self.refusal()
         try:
             self.fh.close()
-        except BaseException:  # a full disk: what there is of it must not be uploaded
+        except BaseException as error:  # a full disk: what there is of it must not be uploaded
+            if isinstance(error, OSError):
+                self.failed = error
             self.discard()
             raise
         if self.autocommit:
             self.commit()
+
+    def refusal(self) -> OSError:
+        """What is raised instead of uploading a file that could not be written."""
+        assert self.failed is not None
+        return OSError(
+            self.failed.errno,
+            f"not uploaded, for writing to the local copy {self.fn!r} failed: {self.failed.strerror}",
+            self.path,
+        )
 
     def commit(self) -> None:
         """Upload the file.
@@ -115,6 +178,9 @@ class LocalTempFile:
         Exception
             what the upload raised; the local file is gone then.
         """
+        if self.failed is not None:
+            self.discard()
+            raise self.refusal()
         self.fh.close()
         try:
             self.fs.put_file(self.fn, self.path, **self.kwargs)
@@ -140,7 +206,7 @@ class LocalTempFile:
         """Close what nobody closed, as other files do: codecs leave to this what is below them."""
         if "fh" in self.__dict__:
             try:
-                self.close()
+                self.discard() if self.failed is not None else self.close()
             except Exception:  # nobody could handle it
                 logger.exception("%r was not uploaded", self)
 
@@ -242,6 +308,9 @@ class BlockFile(AbstractBufferedFile):
         except BaseException:
             self.closed = True  # there is nothing to close
             raise
+        self.cache_location = location
+        if self.cache._fd >= 0:
+            hold(self.cache._fd)
         self._at_end = finalize(self, enter_blocks, fs._metadata, path, self.cache, self._known)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
@@ -292,11 +361,102 @@ def enter_blocks(table: Any, path: str, cache: MMapCache, known: int = -1) -> No
             logger.debug("the blocks of %r cannot be entered in the table of the cache", path, exc_info=True)
 
 
-def local_copy(path: str, fn: str) -> Any:
-    """An open local copy of a file, with what callers ask of the handles of caches."""
-    f = filesystem("file").open(fn, "rb")
-    f.original = path
-    return f
+class LocalCopy(io.BufferedReader):
+    """A copy that is open for reading: a built-in file, which can also be pickled.
+
+    In a forked child it goes on at its position, whatever the parent does with its own.
+
+    Parameters
+    ----------
+    path
+        the file, on the filesystem behind the cache.
+    fn
+        the copy.
+    """
+
+    def __init__(self, path: str, fn: str) -> None:
+        opener = filesystem("file").open(fn, "rb")  # reads at a position of its own, see there
+        raw = opener.f.detach()
+        opener.f = None
+        super().__init__(raw)
+        hold(raw.fileno())
+        self.original = path
+        self.path = fn
+        hooks.register(self)
+
+    mode = "rb"
+
+    @property
+    def name(self) -> str:
+        """The copy."""
+        return self.path
+
+    @property
+    def size(self) -> int:
+        """Bytes of the copy."""
+        return os.fstat(self.fileno()).st_size
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r} of {self.original!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.original, self.path, 0 if self.closed else self.tell())
+
+    def _after_fork_in_child(self) -> None:
+        # a thread of the parent may have been reading, and the lock of this buffer be held for ever
+        if not self.closed:
+            hooks.immortalize(self)
+            object.__setattr__(self, "__class__", _InheritedCopy)
+
+
+class _InheritedCopy(LocalCopy):
+    """A `LocalCopy` in a forked child: everything is done by a buffer of the child's own."""
+
+    _buffer: Any = None
+    _made_in = -1
+
+    def _own(self) -> Any:
+        if self._made_in != hooks.generation:
+            before: Any = self._buffer if self._buffer is not None else super()
+            raw = before.raw
+            fresh = type(raw)(os.dup(raw.fileno()), "rb")
+            fresh.seek(before.tell())
+            self._buffer, self._made_in = io.BufferedReader(fresh), hooks.generation
+        return self._buffer
+
+    def _after_fork_in_child(self) -> None:
+        if self._buffer is not None:
+            hooks.immortalize(self._buffer)
+
+
+def _by_own(name: str) -> Any:
+    def method(self: Any, *args: Any) -> Any:
+        return getattr(self._own(), name)(*args)
+
+    return method
+
+
+def _of_own(name: str) -> Any:
+    def value(self: Any) -> Any:
+        return getattr(self._own(), name)
+
+    return property(value)
+
+
+_METHODS = """read read1 readinto readinto1 readline readlines peek seek tell close fileno flush detach
+    __enter__ __exit__ __iter__ __next__"""
+for _name in _METHODS.split():
+    setattr(_InheritedCopy, _name, _by_own(_name))
+for _name in ("raw", "closed"):
+    setattr(_InheritedCopy, _name, _of_own(_name))
+del _name
+
+
+def _reopened(original: str, path: str, at: int) -> LocalCopy:
+    """What the pickle of a copy was made of."""
+    copy = LocalCopy(original, path)
+    copy.seek(at)
+    return copy
 
 
 def start_of(fs: Any, path: str, part: str, mode: str) -> None:

@@ -85,6 +85,9 @@ class Folders:
         """Have the folder that is written, with its permissions."""
         if self._ready and os.path.isdir(self.written):
             return
+        for path in [] if self._private else self.paths[:-1]:
+            with suppress(OSError):  # it need not be there, since it is only read
+                os.makedirs(path, exist_ok=True)
         os.makedirs(os.path.dirname(os.path.abspath(self.written)), exist_ok=True)
         with suppress(FileExistsError):
             os.mkdir(self.written, 0o700 if self._private and self._mode is None else 0o777)

@@ -47,8 +47,25 @@ async def _part(cfs: Any, path: str, start: int | None, end: int | None) -> byte
             if cfs._shared.get(path) is shared:
                 del cfs._shared[path]
             shared.close()
-        if not cfs._shared or time.time() - cfs.last_cache > SAVE_EVERY:
+        if cfs._arrived and (not cfs._shared or time.time() - cfs.last_cache > SAVE_EVERY):
+            _enter(cfs)
+
+
+def _enter(cfs: Any) -> None:
+    """Put the whole files that have arrived in their places."""
+    arrived, cfs._arrived = cfs._arrived, []
+    try:
+        with cfs._metadata.alone():
+            for path, part, fn, detail in arrived:
+                os.replace(part, fn)
+                cfs._metadata.update_file(path, detail)
             cfs.save_cache()
+    except OSError:
+        logger.warning("what was read cannot be kept", exc_info=True)
+    finally:
+        for _, part, *_ in arrived:
+            remove(part)
+    cfs._keep_limits([fn for _, _, fn, _ in arrived])
 
 
 class SharedBlocks:
@@ -92,6 +109,8 @@ class SharedBlocks:
                 if self._file is None:
                     entry = await self.cfs.fs._info(self.path)
                     self._file = self.cfs._begin_blocks(self.path, entry, await self._uid(entry), None, {})
+            if isinstance(self._file, BlockFile):
+                self.cfs._note_use(self._file.cache_location)
         file = self._file
         if not isinstance(file, BlockFile):  # a whole copy
             return self.cfs._local.cat_file(file.name, start=start, end=end)
@@ -109,10 +128,8 @@ class SharedBlocks:
     async def _found(self) -> Any:
         """The file with the blocks that are kept of it, if there are any."""
         cfs = self.cfs
-        cfs._check_cache()
         uid = await self._uid(None) if cfs.check_files and cfs._metadata.has(self.path) else None
-        found = cfs._usable(self.path, uid) or (cfs._metadata.load() and cfs._usable(self.path, uid))
-        return cfs._open_found(self.path, found, {}) if found else None
+        return cfs._open_kept(self.path, uid, {})
 
     async def _uid(self, entry: dict[str, Any] | None) -> str:
         uid = (await awaiting.drive(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
@@ -130,14 +147,13 @@ class SharedBlocks:
         try:
             with open(part, "xb") as f:
                 f.write(data)
-            os.replace(part, fn)
         except OSError:
             remove(part)
             logger.warning("%r was read and cannot be kept", self.path, exc_info=True)
         else:
             detail = {"fn": cfs.hash_name(self.path), "blocks": True, "time": time.time(), "uid": uid}
             size = {"size": len(data), "blocksize": AbstractBufferedFile.DEFAULT_BLOCK_SIZE}
-            cfs._metadata.update_file(self.path, {**detail, **size})
+            cfs._arrived.append((self.path, part, fn, {**detail, **size}))
         return data
 
     async def _fetch(self, cache: Any, start: int, end: int) -> None:

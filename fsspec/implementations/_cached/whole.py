@@ -6,6 +6,7 @@ awaiting callers.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -22,10 +23,10 @@ from fsspec._plans.bulk import _without_folders, _without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
-from fsspec.implementations._cached.blocks import FOR_READING, CachingFileSystem, bounds_of
-from fsspec.implementations._cached.files import LocalTempFile, local_copy, start_of
+from fsspec.implementations._cached.blocks import FOR_READING, bounds_of
+from fsspec.implementations._cached.files import LocalCopy, LocalTempFile, start_of
 from fsspec.implementations._cached.folders import remove
-from fsspec.implementations.cache_metadata import is_whole
+from fsspec.implementations._cached.pending import PendingFileSystem
 from fsspec.utils import stringify_path
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _ATTEMPTS = 5
 """How often a file is fetched whose copy others remove before it is read."""
 
 
-class WholeFileCacheFileSystem(CachingFileSystem):
+class WholeFileCacheFileSystem(PendingFileSystem):
     """Keeps whole files, and a table that says when each was copied.
 
     Parameters as for `CachingFileSystem`.
@@ -46,15 +47,17 @@ class WholeFileCacheFileSystem(CachingFileSystem):
     # copies --------------------------------------------------------------------------
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
         """Where there may be a copy of a path that can be used."""
+        yield from self._written_copies(path)
         self._check_cache()
         for detail, fn in self._metadata.lookup(path, self, uid):
-            if detail["blocks"] is True and is_whole(detail, fn) and not self._out_of_date(path, fn):
+            if detail["blocks"] is True and not self._out_of_date(path, fn):
+                self._note_use(fn)
                 yield fn
 
     def _enter(self, path: str, fn: str, uid: str | None) -> None:
         """A copy is in its place."""
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
-        self._metadata.update_file(path, {**detail, "size": os.stat(fn).st_size})
+        self._metadata.update_file(path, {"original": path, **detail})
 
     def _keep_written(self, path: str, part: str) -> str:
         """What was written to a path becomes its copy, of a version that is not known."""
@@ -66,6 +69,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         os.replace(part, fn)
         self._enter(path, fn, None)
         self.save_cache()
+        self._keep_limits([fn])
         return fn
 
     def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
@@ -97,6 +101,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
                 remove(part)
             if self._metadata._changed:
                 self.save_cache()
+        self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
         return out
 
     def _place(self, path: str, part: str, fn: str, uid: str | None) -> Any:
@@ -104,7 +109,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
         try:
             if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
                 os.rmdir(part)
-                return IsADirectoryError(path)
+                return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         except FileNotFoundError:
             return FileNotFoundError(
                 f"{path!r} gave no file: it is a folder, or the cache was cleared meanwhile; try again"
@@ -232,8 +237,7 @@ class WholeFileCacheFileSystem(CachingFileSystem):
 
     def _whole(self, path: Any, recursive: bool, on_error: str, callback: Callback) -> Plan:
         given = stringify_path(path)
-        plain = isinstance(given, str) and not recursive and not has_magic(given)
-        if plain:
+        if isinstance(given, str) and not recursive and not has_magic(given):
             paths = [self._strip_protocol(given)]
         else:
             paths = yield call("expand_path", self._bare(given), recursive=recursive)
@@ -246,9 +250,12 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             paths, contents = yield from _without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
             _raise_first(contents)
+        if isinstance(given, str) and not recursive and len(paths) == 1:
+            if not isinstance(contents[0], BaseException):
+                return contents[0]
         if on_error == "omit":
             return {p: data for p, data in zip(paths, contents) if not isinstance(data, BaseException)}
-        return contents[0] if plain else dict(zip(paths, contents))
+        return dict(zip(paths, contents))
 
     def cat(
         self,
@@ -330,8 +337,8 @@ class WholeFileCacheFileSystem(CachingFileSystem):
     # opening -------------------------------------------------------------------------
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
-        if mode == "rb":
-            return self._with_copy(path, partial(local_copy, path))
+        if "r" in mode and "+" not in mode:
+            return self._with_copy(path, partial(LocalCopy, path))
         for name in FOR_READING:
             kwargs.pop(name, None)
         if "x" in mode:
@@ -388,20 +395,22 @@ class WholeFileCacheFileSystem(CachingFileSystem):
             the first that an upload raised, after all were tried.
         """
         waiting = []
-        for of in getattr(open_files, "layered", []):
-            of.close()
+        broken = [error for error in map(_finished, getattr(open_files, "layered", [])) if error is not None]
         for f in open_files:
-            f.close()
             if isinstance(f, LocalTempFile) and not f.autocommit and not self._intrans:
                 waiting.append(f)
-        self._upload(waiting)
+            elif (error := _finished(f)) is not None:
+                broken.append(error)
+        try:
+            self._upload(waiting)
+        finally:
+            _raise_first(broken)
 
     def _upload(self, files: list[LocalTempFile]) -> None:
         """Upload what was written, all at once; the first failure is raised when all were tried."""
-        if files:
-            for f in files:
-                f.close()
-            _raise_first(self._on_target(_uploading(files)))
+        broken = [error for error in map(_finished, files) if error is not None]
+        whole = [f for f in files if not f.failed]
+        _raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
 
 
 def _single(step: Any) -> Plan:
@@ -425,6 +434,15 @@ def _uploading(files: list[LocalTempFile]) -> Plan:
         else:
             f.uploaded()
     return answers
+
+
+def _finished(f: Any) -> Exception | None:
+    """Close a file; what went wrong with it, so that others can be seen to first."""
+    try:
+        f.close()
+    except Exception as error:  # of any codec or filesystem; raised when all were tried
+        return error
+    return f.refusal() if isinstance(f, LocalTempFile) and f.failed else None
 
 
 def _raise_first(answers: list[Any]) -> None:

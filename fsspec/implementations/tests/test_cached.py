@@ -499,16 +499,6 @@ def test_blocks_of_a_copy_that_became_shorter_are_fetched_again(target, tmp_path
     assert make("blockcache", target, tmp_path).cat("r/big") == FILES["r/big"]
 
 
-def test_a_whole_copy_that_became_shorter_is_fetched_again(target, tmp_path):
-    c = make("filecache", target, tmp_path)
-    assert c.cat("r/big") == FILES["r/big"]
-    (name,) = listed(c)
-    os.truncate(os.path.join(c.storage[-1], name), 3500)
-    assert c.cat("r/big") == FILES["r/big"]
-    with c.open("r/big") as f:
-        assert f.read() == FILES["r/big"]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 def test_who_may_read_a_cache(tmp_path):
     umask = os.umask(0o022)

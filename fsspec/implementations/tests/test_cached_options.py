@@ -1,8 +1,10 @@
 """Caches of files and blocks: their options and folders, and what is written through them."""
 
 import bz2
+import errno
 import gc
 import gzip
+import io
 import json
 import logging
 import os
@@ -19,6 +21,7 @@ from fsspec.implementations.cached import CachingFileSystem, LocalTempFile
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
 
@@ -394,3 +397,141 @@ def test_a_temporary_file_by_itself(tmp_path):
     h = LocalTempFile(target, "r/y", fn)
     h.discard()
     assert not os.path.exists(fn) and "r/y" not in target.files
+
+
+# a disk that is full -----------------------------------------------------------------
+FULL = """
+import errno, os, resource
+import fsspec
+from fsspec.implementations.tests.caches import EVERY, make, Noted
+from fsspec.tests.wdictfs import WritableDictFileSystem
+import pathlib
+target = {target}({{"r/old": b"old"}})
+c = make({kind!r}, target, pathlib.Path({path!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # writing beyond fails, as on a full disk
+def fails(what):
+    try:
+        what()
+    except OSError as error:
+        assert error.errno == errno.EFBIG, error
+        return error
+    raise AssertionError("nothing was raised")
+def left():
+    return [name for name in os.listdir(c.storage[-1]) if name.endswith(".part")]
+"""
+WRITING = {
+    "a large piece": "def go():\n  with c.open('r/a', 'wb') as f: f.write(b'x' * 100_000)",
+    "small pieces": "def go():\n  with c.open('r/a', 'wb') as f:\n    for _ in range(99): f.write(b'x' * 99)",
+    "only as it is closed": "def go():\n  with c.open('r/a', 'wb') as f: f.write(b'x' * 1001)",
+    "lines": "def go():\n  with c.open('r/a', 'wb') as f: f.writelines([b'x' * 100] * 1000)",
+    "text": "def go():\n  with c.open('r/a', 'wt') as f: f.write('x' * 100_000)",
+    "truncate": "def go():\n  with c.open('r/a', 'wb') as f: f.truncate(2000)",
+    "a codec": (
+        "def go():\n  with c.open('r/a', 'wb', compression='gzip') as f:\n    f.write(os.urandom(100_000))"
+    ),
+    "pipe": "def go(): c.pipe('r/a', b'x' * 1001)",
+    "dropped": (
+        "def go():\n  f = c.open('r/a', 'wb', autocommit=False)\n"
+        "  try: f.write(b'x' * 100_000)\n  finally: f.discard()"
+    ),
+    "the error passed over": (
+        "def go():\n  with c.open('r/a', 'wb') as f:\n    try: f.write(b'x' * 9999)\n    except OSError: pass"
+    ),
+    "a transaction": (
+        "def go():\n  with c.transaction:\n    c.pipe('r/b', b'2')\n"
+        "    with c.open('r/a', 'wb') as f:\n      f.write(b'x' * 100_000)"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITING)
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("target", ["Noted", "WritableDictFileSystem"])
+def test_what_could_not_be_written_is_not_uploaded(kind, target, how, tmp_path):
+    pytest.importorskip("resource")
+    run(
+        FULL.format(kind=kind, target=target, path=str(tmp_path))
+        + WRITING[how]
+        + """
+error = fails(go)
+assert target.files == {"r/old": b"old"}, sorted(target.files)
+assert not left()
+c.pipe("r/new", b"n")
+assert target.files["r/new"] == b"n" and c.cat("r/new") == b"n"
+"""
+    )
+
+
+def test_a_transaction_whose_file_failed_uploads_the_others_and_says_so(tmp_path):
+    pytest.importorskip("resource")
+    run(
+        FULL.format(kind="simplecache", target="Noted", path=str(tmp_path))
+        + """
+def go():
+    with c.transaction:
+        c.pipe("r/b", b"2")
+        try:
+            with c.open("r/a", "wb") as f:
+                f.write(b"x" * 100_000)
+        except OSError:
+            pass
+        c.pipe("r/c", b"3")
+error = fails(go)
+assert error.filename == "r/a" and "not uploaded" in str(error), error
+assert target.files == {"r/old": b"old", "r/b": b"2", "r/c": b"3"} and not left()
+"""
+    )
+
+
+# copies that are open ----------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["rb", "br", "r"])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_an_open_copy_is_a_built_in_file(kind, mode, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    with c.open("r/big", mode, **({} if "b" in mode else {"encoding": "latin1"})) as f:
+        if mode == "r":
+            f = f.buffer
+        assert isinstance(f, io.BufferedReader) and f.name == os.path.join(c.storage[-1], listed(c)[0])
+        assert (f.mode, f.size, f.original) == ("rb", len(FILES["r/big"]), "r/big")
+        f.seek(0)
+        assert b"".join(f) == FILES["r/big"]
+        with pytest.raises(OSError) as raised:
+            f.seek(-1)
+        assert raised.value.errno == errno.EINVAL
+        f.seek(7)
+        with pickle.loads(pickle.dumps(f)) as again:
+            assert again.read(3) == FILES["r/big"][7:10] and f.tell() == 7
+    assert f.closed
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_one_path_is_bytes_however_it_is_found(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    assert c.cat("r/on*") == b"1" and c.cat("r/one", on_error="omit") == b"1"
+    assert c.cat(["r/on*"]) == {"r/one": b"1"}
+    assert c.cat("r/no", on_error="omit") == {}
+    assert [type(e) for e in c.cat("r/no", on_error="return").values()] == [FileNotFoundError]
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_pending_files_and_their_folders_are_there(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    with c.transaction:
+        c.pipe("far/off/goose", b"3")
+        c.pipe("r/new", b"4")
+        for path in ["far", "far/off"]:
+            assert c.isdir(path) and c.exists(path) and not c.isfile(path)
+            assert c.info(path) == {"name": path, "size": 0, "type": "directory"}
+        assert c.ls("far", detail=False) == ["far/off"] and c.ls("far/off", detail=False) == ["far/off/goose"]
+        assert "r/new" in c.ls("r", detail=False) and "r/one" in c.ls("r", detail=False)
+        assert c.cat("far/off/goose") == b"3" and c.isfile("far/off/goose") and c.size("far/off/goose") == 1
+        with c.open("r/new") as f:
+            assert f.read() == b"4"
+        assert "r/new" not in target.files
+    assert target.files["r/new"] == b"4"
+
+
+def test_all_folders_of_a_simplecache_are_made(target, tmp_path):
+    storage = [str(tmp_path / "c1"), str(tmp_path / "c2")]
+    make("simplecache", target, tmp_path, cache_storage=storage)
+    assert all(map(os.path.isdir, storage))

@@ -1,0 +1,125 @@
+"""``python -m fsspec.cache list|clear FOLDER``: look into the folder of a cache, and remove copies.
+
+Works for the folders of ``simplecache``, ``filecache`` and ``blockcache``, while programs use
+them: a copy that is open is not removed.  Files that are not copies by the table of the folder
+or by their name (64 hexadecimal digits) are left alone, and told of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import Any
+
+from fsspec.implementations._cached.folders import Folders
+from fsspec.implementations._cached.limits import Copy, copies, is_digest, parse_size, remove_unused
+from fsspec.implementations.cache_metadata import CacheMetadata
+
+__all__ = ["main"]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _age(text: str) -> float:
+    """Seconds, of text such as "90", "12h" or "7d"."""
+    unit = _SECONDS.get(text[-1:], 0)
+    return float(text[:-1]) * unit if unit else float(text)
+
+
+def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] | None]], list[Copy]]:
+    """The table of a folder; its copies with their entries; and the files that are none."""
+    table = CacheMetadata([folder])
+    table.load()
+    entries = {detail["fn"]: detail for detail in table.cached_files[-1].values()}
+    found, others = [], []
+    for copy in sorted(copies(folder), key=lambda copy: copy.used):
+        detail = entries.get(copy.name.replace(os.sep, "/"))
+        if detail is not None or is_digest(copy.name):
+            found.append((copy, detail))
+        else:
+            others.append(copy)
+    return table, found, others
+
+
+def _kept(detail: dict[str, Any] | None, copy: Copy) -> str:
+    """How much of a file there is."""
+    if detail is None or detail["blocks"] is True:
+        return "whole"
+    most = -(-detail["size"] // detail["blocksize"])
+    return f"{100 * len(detail['blocks']) // most if most else 100}%"
+
+
+def _list(folder: str) -> None:
+    _, found, others = _known(folder)
+    print(f"{'bytes':>14}  {'last used':19}  {'kept':>5}  file")
+    for copy, detail in found:
+        used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
+        name = copy.name if detail is None else detail["original"]
+        print(f"{copy.size:14}  {used}  {_kept(detail, copy):>5}  {name}")
+    print(f"{sum(copy.size for copy, _ in found):14}  in {len(found)} copies")
+    _tell(others)
+
+
+def _clear(folder: str, unused: float | None, size: int | None) -> None:
+    table, found, others = _known(folder)
+    total, removed, open_now = sum(copy.size for copy, _ in found), 0, 0
+    names = set()
+    for copy, _ in found:
+        old = unused is not None and time.time() - copy.used > unused
+        large = size is not None and total > size
+        if not (old or large or (unused is None and size is None)):
+            continue
+        if remove_unused(os.path.join(folder, copy.name)):
+            total -= copy.size
+            removed += copy.size
+            names.add(copy.name.replace(os.sep, "/"))
+        else:
+            open_now += 1
+    table.drop_names(names)
+    table.save()
+    Folders(folder, None).remove_older(0, parts=True)
+    print(f"removed {len(names)} copies, {removed} bytes; {total} bytes are left")
+    if open_now:
+        print(f"{open_now} were not removed: they are open, or not yours to remove")
+    _tell(others)
+
+
+def _tell(others: list[Copy]) -> None:
+    if others:
+        print(
+            f"{len(others)} other files are no copies, as far as can be told; {others[0].name}, ..."
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; see the module.
+
+    Returns
+    -------
+    int
+        the exit code: 0, or 1 where there is no such folder.
+    """
+    parser = argparse.ArgumentParser(prog="python -m fsspec.cache", description=__doc__.split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the copies, the one used longest ago first").add_argument("folder")
+    clear = commands.add_parser("clear", help="remove copies that are not open")
+    clear.add_argument("folder")
+    clear.add_argument(
+        "--unused", type=_age, metavar="AGE", help="only what is unused for that long: 12h, 7d"
+    )
+    clear.add_argument("--to", type=parse_size, metavar="SIZE", help="only as many as are beyond: 10GB")
+    given = parser.parse_args(arguments)
+    if not os.path.isdir(given.folder):
+        print(f"there is no folder {given.folder!r}", file=sys.stderr)
+        return 1
+    if given.command == "list":
+        _list(given.folder)
+    else:
+        _clear(given.folder, given.unused, given.to)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

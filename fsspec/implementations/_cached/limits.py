@@ -1,0 +1,216 @@
+"""Bounds for the folder of a cache: bytes, age, and the disk that is left.
+
+What was used longest ago goes first, and what is open never goes: whoever opens a copy holds
+a shared lock on it (see `hold`), and what cannot be locked alone is left.  The lock goes with
+the open file, in whatever way its process ends.
+
+The time of the last use is the access time of the copy, which is set here because file
+systems seldom keep it; where other processes use a folder without bounds it may be older than
+the truth, by a day on most systems.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from fsspec.implementations._cached.folders import PART
+from fsspec.implementations.cache_metadata import TABLE
+
+try:
+    import fcntl
+except ImportError:  # Windows, where what is open cannot be removed
+    fcntl = None  # type: ignore[assignment]
+
+LOOK_EVERY = 60.0
+"""Seconds after which the folder is looked at again, for what other processes put there."""
+
+ROOM = 0.9
+"""The part of the allowed bytes that is left when copies are removed, so that this is seldom."""
+
+TOUCH_EVERY = 1.0
+"""Seconds within which a use is not noted again."""
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+class Copy(NamedTuple):
+    """A file in the folder of a cache."""
+
+    name: str
+    size: int
+    """Bytes that it takes: of a sparse file, those that are there."""
+    used: float
+    """When it was last used, seconds since the epoch."""
+
+
+def parse_size(value: int | str | None) -> int | None:
+    """Bytes, of a number or of text such as "10GB" or "512 MiB".
+
+    Raises
+    ------
+    ValueError
+        for other text, or less than 0.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", value.lower())
+        if parts is None:
+            raise ValueError(f"{value!r} is no number of bytes: give one, or text such as '10GB' or '512MiB'")
+        unit = _UNITS[parts[2]] if not parts[3] else 1024 ** list(_UNITS).index(parts[2])
+        value = int(float(parts[1]) * unit)
+    if value < 0:
+        raise ValueError(f"a number of bytes cannot be {value}")
+    return int(value)
+
+
+class Limits:
+    """The bounds of one folder.
+
+    Parameters
+    ----------
+    max_size
+        bytes of all copies.
+    max_age
+        seconds since a copy was last used.
+    min_free
+        bytes of the disk that are to stay free.
+    """
+
+    def __init__(self, max_size: Any, max_age: float | None, min_free: Any) -> None:
+        self.max_size = parse_size(max_size)
+        self.max_age = max_age
+        self.min_free = parse_size(min_free)
+        self._size = 0  # of all copies, as far as it is known
+        self._looked = -LOOK_EVERY
+
+    def note_use(self, fn: str) -> None:
+        """A copy is used now."""
+        with suppress(OSError):  # it is gone, or somebody else's
+            found = os.stat(fn)
+            now = time.time_ns()
+            if now - found.st_atime_ns > TOUCH_EVERY * 1e9:
+                os.utime(fn, ns=(now, found.st_mtime_ns))
+
+    def enforce(self, folder: str, added: list[str], recognizer: Callable[[], Any]) -> list[str]:
+        """Remove what is beyond the bounds, after copies were added.
+
+        Parameters
+        ----------
+        added
+            the names of these, which stay.
+        recognizer
+            gives what tells by its name whether a file is the cache's; all others are left.
+
+        Returns
+        -------
+        list of str
+            the names of the copies that were removed.
+        """
+        for name in added:
+            with suppress(OSError):
+                self._size += _taken(os.stat(os.path.join(folder, name)))
+        short = self._short(folder)
+        large = self.max_size is not None and self._size > self.max_size
+        if not short and not large and time.monotonic() - self._looked < LOOK_EVERY:
+            return []
+        self._looked = time.monotonic()
+        is_copy = recognizer()
+        present = [copy for copy in copies(folder) if is_copy(copy.name)]
+        self._size = sum(copy.size for copy in present)
+        removed = []
+        for copy in self._excess(present, short, set(added)):
+            if remove_unused(os.path.join(folder, copy.name)):
+                self._size -= copy.size
+                removed.append(copy.name)
+        return removed
+
+    def _short(self, folder: str) -> int:
+        """Bytes of the disk that are missing."""
+        if self.min_free is None:
+            return 0
+        return max(0, self.min_free - shutil.disk_usage(folder).free)
+
+    def _excess(self, present: list[Copy], short: int, keep: set[str]) -> Iterator[Copy]:
+        """The copies that should go, the one used longest ago first.
+
+        A copy that is drawn and not removed, for it is open, does not count as gone.
+        """
+        allowed = float("inf") if self.max_size is None else self.max_size
+        if self._size > allowed:
+            allowed *= ROOM
+        enough = min(allowed, self._size - short)
+        oldest = time.time() - self.max_age if self.max_age else float("-inf")
+        for copy in sorted(present, key=lambda copy: copy.used):
+            if self._size <= enough and copy.used >= oldest:
+                return
+            if copy.name not in keep:
+                yield copy
+
+
+def is_digest(name: str) -> bool:
+    """Whether a name is one that copies get by default."""
+    return _DIGEST.fullmatch(name) is not None
+
+
+def copies(folder: str) -> list[Copy]:
+    """The files in a folder and those below it, but for tables and what is not whole."""
+    found = []
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(below, name)
+            relative = os.path.relpath(path, folder)
+            if relative == TABLE or name.endswith(PART):
+                continue
+            with suppress(FileNotFoundError):  # another process removed it
+                entry = os.lstat(path)
+                found.append(Copy(relative, _taken(entry), max(entry.st_atime, entry.st_mtime)))
+    return found
+
+
+def _taken(found: os.stat_result) -> int:
+    blocks = getattr(found, "st_blocks", None)
+    return found.st_size if blocks is None else min(found.st_size, 512 * blocks)
+
+
+def hold(fd: int) -> None:
+    """Let nobody remove a copy for its bounds while it is open."""
+    if fcntl is not None:
+        with suppress(OSError):  # a filesystem without locks, or it is just being removed
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _alone(path: str) -> Iterator[bool]:
+    """Whether nobody else has a copy open."""
+    if fcntl is None:
+        yield True
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(fd)
+
+
+def remove_unused(path: str) -> bool:
+    """Remove a copy unless it is open; whether it was removed."""
+    try:
+        with _alone(path) as alone:
+            if alone:
+                os.unlink(path)
+            return alone
+    except FileNotFoundError:
+        return True
+    except OSError:  # no permission, or open on Windows
+        return False
