@@ -88,9 +88,7 @@ def _clear(folder: str, unused: float | None, size: int | None) -> None:
 
 def _tell(others: list[Copy]) -> None:
     if others:
-        print(
-            f"{len(others)} other files are no copies, as far as can be told; {others[0].name}, ..."
-        )
+        print(f"{len(others)} other files are no copies, as far as can be told; {others[0].name}, ...")
 
 
 def main(arguments: list[str] | None = None) -> int:
