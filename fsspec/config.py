@@ -52,20 +52,19 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
         protocol, has_argument, argument = rest.lower().partition("_")
         if start != _PREFIX:
             continue  # a longer word
-        if not protocol or (has_argument and not argument):
-            _skipped(name, "it names no protocol or no argument")
+        if not protocol:
+            _skipped(name, "it has an unexpected name: it names no protocol")
         elif has_argument:
             single.append((protocol, argument, _parsed(envdict[name])))
         else:
             try:
                 options = json.loads(envdict[name])
             except ValueError:
-                _skipped(name, "it is not JSON")
-                continue
+                options = envdict[name]
             if isinstance(options, dict):
                 conf_dict.setdefault(protocol, {}).update(options)
             else:
-                _skipped(name, "it is not a JSON object")
+                _skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
     for protocol, argument, value in single:
         conf_dict.setdefault(protocol, {})[argument] = value
 
@@ -83,7 +82,7 @@ def _skipped(name: str, why: str) -> None:
     import warnings
 
     warnings.warn(
-        f"the variable {name} is ignored, for {why}: FSSPEC_<PROTOCOL> holds a JSON object, "
+        f"the variable {name} is ignored, for {why}. FSSPEC_<PROTOCOL> holds a JSON object, "
         "FSSPEC_<PROTOCOL>_<ARGUMENT> one value",
         stacklevel=3,
     )

@@ -2,13 +2,18 @@
 
 `known_implementations` says where a class is to be imported from; `registry` holds those
 that have been.  Packages add their own by `register_implementation`, or by an entry point
-of the group ``fsspec.specs``; entry points are looked for when a protocol is asked for that
-this package does not serve itself, not at import.
+of the group ``fsspec.specs``, which replaces a class of this package too.  Entry points are
+looked for at the first look at `known_implementations`, not at import: nobody can tell, for
+whoever asks for a protocol looks there.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import types
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 __all__ = ["registry", "get_filesystem_class", "default"]
@@ -40,7 +45,7 @@ def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
     }
 
 
-known_implementations: dict[str, dict[str, str]] = {
+_BUILT_IN: dict[str, dict[str, str]] = {
     "abfs": _theirs("adlfs.AzureBlobFileSystem"),
     "adl": _theirs(
         "adlfs.AzureDatalakeFileSystem",
@@ -104,9 +109,31 @@ known_implementations: dict[str, dict[str, str]] = {
     "webhdfs": _ours("webhdfs.WebHDFS", "requests"),
     "zip": _ours("zip.ZipFileSystem"),
 }
-"""By protocol: "class", where to import it from; "err", what to do where that fails."""
+assert list(_BUILT_IN) == sorted(_BUILT_IN)
 
-assert list(known_implementations) == sorted(known_implementations)
+
+class _Known(dict[str, dict[str, str]]):
+    """A dict that reads the entry points before anything else is done with it."""
+
+
+def _after_entries(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def looked(self: _Known, *args: Any, **kwargs: Any) -> Any:
+        if not _entries_read:
+            _read_entries()
+        return method(self, *args, **kwargs)
+
+    return looked
+
+
+for _name in (
+    "__contains__ __delitem__ __eq__ __getitem__ __ior__ __iter__ __len__ __ne__ __or__ __repr__ "
+    "__reversed__ __ror__ __setitem__ clear copy get items keys pop popitem setdefault update values"
+).split():
+    setattr(_Known, _name, _after_entries(getattr(dict, _name)))
+
+known_implementations: dict[str, dict[str, str]] = _Known(_BUILT_IN)
+"""By protocol: "class", where to import it from; "err", what to do where that fails."""
 
 _entries_read = False
 
@@ -132,8 +159,10 @@ def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: 
             raise ValueError(f"the protocol {name!r} is served by {entry['class']}; clobber=True replaces it")
         if entry is None or entry["class"] != cls:
             _registry.pop(name, None)
-            advice = errtxt or f"{cls} cannot be imported, which serves the protocol {name!r}"
-            known_implementations[name] = {"class": cls, "err": advice}
+        elif errtxt is None or not clobber:
+            return
+        advice = errtxt or f"{cls} cannot be imported, which serves the protocol {name!r}"
+        known_implementations[name] = {"class": cls, "err": advice}
         return
     present = _registry.get(name)
     if present is not None and present is not cls and not clobber:
@@ -145,20 +174,52 @@ def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: 
 
 def process_entries() -> None:
     """Register what installed packages announce under the entry point group ``fsspec.specs``."""
-    global _entries_read
-    _entries_read = True
+    for name, cls, advice in _announced():
+        register_implementation(name, cls, errtxt=advice, clobber=True)
+
+
+def _announced() -> list[tuple[str, str, str]]:
+    """Protocol, class and advice of each entry point."""
     from importlib import metadata
 
     found: Any = metadata.entry_points()
-    for point in found.select(group="fsspec.specs"):
-        advice = f"the entry point {point.name!r} names {point.value}, which cannot be imported"
-        register_implementation(point.name, point.value.replace(":", "."), errtxt=advice, clobber=True)
+    group = "fsspec.specs"
+    points = found.get(group, ()) if type(found) is dict else found.select(group=group)
+    text = "the entry point {!r} names {}, which cannot be imported"
+    return [(p.name, p.value.replace(":", "."), text.format(p.name, p.value)) for p in points]
+
+
+def _read_entries() -> None:
+    """Add the entry points, once; two threads that do so at the same time add the same."""
+    global _entries_read
+    if _any_announced():
+        for name, cls, advice in _announced():
+            dict.__setitem__(known_implementations, name, {"class": cls, "err": advice})
+    _entries_read = True
+
+
+def _any_announced() -> bool:
+    """Whether `importlib.metadata` may find something: to ask it costs twenty times as much."""
+    for folder in sys.path:
+        try:
+            with os.scandir(folder or ".") as entries:
+                names = [e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", "EGG-INFO"))]
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True  # an archive, or what only a finder can read
+        for name in names:
+            try:
+                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as f:
+                    if b"fsspec.specs" in f.read():
+                        return True
+            except OSError:
+                continue  # it announces nothing
+    return False
 
 
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
-    if not _entries_read:
-        process_entries()
     return list({**known_implementations, **_registry})
 
 
@@ -191,11 +252,6 @@ def get_filesystem_class(protocol: str | None) -> Any:
     if cls is not None:
         return cls
     entry = known_implementations.get(name)
-    if not _entries_read and (entry is None or not entry["class"].startswith("fsspec.")):
-        process_entries()
-        if name in _registry:
-            return _registry[name]
-        entry = known_implementations.get(name)
     if entry is None:
         raise ValueError(
             f"Protocol not known: {name!r}. If a package serves it, install it, or announce its class with"

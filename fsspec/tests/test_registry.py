@@ -1,5 +1,8 @@
 """Which class serves which protocol."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 import fsspec
@@ -13,6 +16,8 @@ from fsspec.registry import (
 )
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
+
+TOP = str(Path(fsspec.__file__).parents[1])
 
 
 @pytest.fixture(autouse=True)
@@ -125,33 +130,116 @@ def test_old_name_of_hdfs_warns():
             pass
 
 
-def test_entry_points_are_read_when_they_are_needed(tmp_path):
-    """Not at import, nor for a protocol that the package serves itself; theirs come first."""
+PLUGIN = """
+from fsspec.spec import AbstractFileSystem
+class Plugged(AbstractFileSystem):
+    protocol = "plugged"
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """A package that announces classes, one of them for a protocol that this package serves."""
     info = tmp_path / "plugin-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[fsspec.specs]\nplugged=plugin:Plugged\nbad=nowhere:Bad\n")
-    (tmp_path / "plugin.py").write_text(
-        "from fsspec.spec import AbstractFileSystem\n"
-        "class Plugged(AbstractFileSystem): protocol = 'plugged'\n"
-    )
-    found = run(
-        """
+    points = "[fsspec.specs]\nplugged=plugin:Plugged\nbad=nowhere:Bad\nmemory=plugin:Plugged\n"
+    (info / "entry_points.txt").write_text(points)
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "known['plugged']['class'] == 'plugin.Plugged'",
+        "'plugged' in known",
+        "known.get('plugged')",
+        "'plugged' in list(known)",
+        "'plugged' in dict(known)",
+        "'plugged' in {**known}",
+        "'plugged' in known.copy() and 'plugged' in (known | {})",
+        "any(v['class'] == 'plugin.Plugged' for v in known.values())",
+        "'plugged' in fsspec.available_protocols()",
+        "fsspec.get_filesystem_class('memory').__module__ == 'plugin'",
+        "fsspec.filesystem('memory').protocol == fsspec.filesystem('plugged').protocol == 'plugged'",
+        "fsspec.open('memory://a').fs.protocol == 'plugged'",
+    ],
+)
+def test_whoever_looks_finds_the_entry_points(look, plugin):
+    """They are not read at import, which nobody can tell."""
+    text = f"""
         import sys
         import fsspec
+        from fsspec.registry import known_implementations as known
+        print("importlib.metadata" in sys.modules)
+        assert {look}
+        """
+    assert run(text, PYTHONPATH=plugin) == "False\n"
+
+
+def test_where_nothing_is_announced_metadata_is_not_imported(tmp_path):
+    """Though other packages are installed, with entry points of other groups."""
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[console_scripts]\na=b:c\n")
+    text = """
+        import sys
+        sys.path[:] = [p for p in sys.path if not p.endswith("site-packages")]
+        import fsspec
         fsspec.filesystem("memory")
-        print("importlib.metadata" in sys.modules, fsspec.filesystem("plugged").protocol)
-        print("plugged" in fsspec.available_protocols())
+        print("importlib.metadata" in sys.modules)
+        """
+    assert run(text, PYTHONPATH=os.pathsep.join((str(tmp_path), TOP))) == "False\n"
+
+
+def test_an_entry_point_that_cannot_be_imported_says_what_it_names(plugin):
+    """In the words of its author."""
+    text = """
+        import fsspec
         try:
             fsspec.filesystem("bad")
         except ImportError as error:
             print(error)
-        """,
-        PYTHONPATH=str(tmp_path),
-    )
-    lines = found.splitlines()
-    assert lines[:2] == ["False plugged", "True"]
-    assert "'bad'" in lines[2] and "nowhere:Bad" in lines[2]
+        """
+    found = run(text, PYTHONPATH=plugin)
+    assert "'bad'" in found and "nowhere:Bad" in found
+
+
+def test_what_a_program_registers_wins_over_entry_points(plugin):
+    """Whenever the entry points are read."""
+    text = """
+        import fsspec
+        from fsspec.registry import known_implementations as known
+        class Mine(fsspec.AbstractFileSystem):
+            protocol = "plugged"
+        fsspec.register_implementation("plugged", Mine)
+        known["memory"] = {"class": "fsspec.implementations.local.LocalFileSystem"}
+        assert fsspec.get_filesystem_class("plugged") is Mine
+        assert fsspec.get_filesystem_class("memory").__name__ == "LocalFileSystem"
+        """
+    assert run(text, PYTHONPATH=plugin) == ""
+
+
+def test_entry_points_given_as_a_dict(monkeypatch):
+    """As `importlib.metadata` gave them before Python 3.10, and as programs patch it."""
+    from importlib import metadata
+
+    points = [metadata.EntryPoint("patched", "plugin:Plugged", "fsspec.specs")]
+    monkeypatch.setattr(metadata, "entry_points", lambda: {"fsspec.specs": points})
+    fsspec.process_entries()
+    assert known_implementations["patched"]["class"] == "plugin.Plugged"
+
+
+def test_another_advice_for_the_same_class():
+    """It is taken over where it may replace the first."""
+    register_implementation("zebra", "nomodule.Cls")
+    register_implementation("zebra", "nomodule.Cls", errtxt="hint1")
+    with pytest.raises(ImportError, match="nomodule"):
+        get_filesystem_class("zebra")
+    register_implementation("zebra", "nomodule.Cls", errtxt="hint2", clobber=True)
+    with pytest.raises(ImportError, match="hint2"):
+        get_filesystem_class("zebra")
 
 
 def test_registered_in_the_parent_is_registered_in_the_child():

@@ -1,0 +1,131 @@
+"""The projects, their suites, and what each needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+UPSTREAM = "fsspec==2026.9.0"
+
+GROUPS: dict[str, list[str]] = {
+    "stores": [
+        "pytest<9 pytest-asyncio pytest-timeout pytest-mock pytest-benchmark pytest-xdist",
+        "s3fs==2026.9.0 moto[server] flask flask-cors",
+        "morefs==0.2.2 aiofile webdav4==0.11.0 cheroot colorama wsgidav httpx",
+        "dvc-objects==5.2.0 dvc-data==3.18.3 reflink pytest-servers pytest-test-utils",
+        "universal-pathlib==0.3.10 pydantic requests aiohttp paramiko smbprotocol pyftpdlib",
+        "typing-extensions",
+    ],
+    "ssh": [
+        "pytest<9 pytest-asyncio pytest-timeout sshfs==2026.8.0 mock-ssh-server importlib-metadata",
+    ],
+    "clouds": [
+        "pytest pytest-timeout pytest-mock adlfs==2026.8.0 gcsfs gcp-storage-emulator docker",
+    ],
+    "arrays": [
+        "pytest pytest-asyncio pytest-timeout pytest-benchmark pytest-accept",
+        "hypothesis numpydoc tomlkit uv rich botocore",
+        "zarr==3.1.6 s3fs==2026.9.0 moto[server] flask flask-cors",
+        "xarray kerchunk==0.2.10 virtualizarr==2.5.1 obstore obspec-utils h5py h5netcdf scipy pandas dask",
+        "fastparquet aiohttp requests",
+    ],
+    "zarr2": [
+        "pytest pytest-timeout zarr==2.18.7 numcodecs<0.16 numpy<2.3 s3fs==2026.9.0 moto[server]",
+        "flask flask-cors aiohttp requests h5py",
+    ],
+    "tables": [
+        "pytest pytest-asyncio pytest-timeout pandas pyarrow dask[dataframe] distributed fastparquet intake",
+        "duckdb aiohttp requests s3fs==2026.9.0 moto[server] flask flask-cors hypothesis python-snappy",
+        "zstandard lz4 paramiko",
+    ],
+    "hub": [
+        "pytest pytest-asyncio pytest-timeout huggingface-hub datasets==5.2.0 s3fs==2026.9.0 moto[server]",
+        "aiohttp requests pillow",
+    ],
+}
+"""Environments: what is installed in each, beside upstream's release."""
+
+BUILD = "setuptools setuptools-scm hatchling hatch-vcs hatch-fancy-pypi-readme flit-core poetry-core wheel"
+"""What the index's client needs to read the sources of the projects."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project and its suite.
+
+    Attributes
+    ----------
+    name
+        as on the package index.
+    group
+        its environment, of `GROUPS`.
+    tests
+        arguments for pytest: paths below the source, or modules for ``--pyargs``, and options.
+    sdist
+        requirement whose source archive holds the tests; "" for tests that the installed package holds.
+    program
+        of ``programs``, where no tests are published.
+    leaves_out
+        why, where there is neither.
+    environ
+        variables for both sides.
+    reasons
+        tests that only upstream passes, by the end of their id, and why that is right.
+    """
+
+    name: str
+    group: str = ""
+    tests: tuple[str, ...] = ()
+    sdist: str = ""
+    program: str = ""
+    leaves_out: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+_UPATH = "upath/tests"
+_UPATH_SERVICES = ("azure", "gcs", "github", "hdfs", "hf", "s3", "webdav")
+
+PROJECTS = [
+    Project("s3fs", "stores", ("s3fs/tests",), "s3fs==2026.9.0"),
+    Project("morefs", "stores", ("tests",), "morefs==0.2.2"),
+    Project("sshfs", "ssh", ("tests",), "sshfs==2026.8.0"),
+    Project("webdav4", "stores", ("tests", "-n", "0"), "webdav4==0.11.0"),
+    Project("dvc-objects", "stores", ("tests",), "dvc-objects==5.2.0"),
+    Project("dvc-data", "stores", ("tests", "--benchmark-skip"), "dvc-data==3.18.3"),
+    Project(
+        "universal-pathlib",
+        "stores",
+        (_UPATH, *(f"--ignore={_UPATH}/implementations/test_{name}.py" for name in _UPATH_SERVICES)),
+        "universal-pathlib==0.3.10",
+    ),
+    Project("zarr", "arrays", ("tests/test_store/test_fsspec.py",), "zarr==3.1.6"),
+    Project("zarr2", "zarr2", ("--pyargs", "zarr.tests.test_storage", "-k", "FSStore or fsspec or Nested")),
+    Project("xarray", "arrays", ("--pyargs", "xarray.tests.test_backends", "-k", "fsspec or file_obj")),
+    Project(
+        "virtualizarr",
+        "arrays",
+        (
+            "virtualizarr/tests/test_parsers/test_kerchunk.py",
+            "virtualizarr/tests/test_writers/test_kerchunk.py",
+        ),
+        "virtualizarr==2.5.1",
+    ),
+    Project("kerchunk", "arrays", program="kerchunk"),
+    Project("dask", "tables", ("--pyargs", "dask.bytes.tests")),
+    Project("distributed", "tables", program="distributed"),
+    Project("pandas", "tables", ("--pyargs", "pandas.tests.io.test_fsspec")),
+    Project("pyarrow", "tables", ("--pyargs", "pyarrow.tests.test_fs", "-k", "fsspec or py_fs or handler")),
+    Project("fastparquet", "tables", program="fastparquet"),
+    Project("intake", "tables", program="intake"),
+    Project("duckdb", "tables", program="duckdb"),
+    Project(
+        "datasets",
+        "hub",
+        ("tests/test_filesystem.py", "tests/test_data_files.py", "-k", "not hub and not hf"),
+        "datasets==5.2.0",
+        environ={"HF_HUB_OFFLINE": "1"},
+    ),
+    Project("huggingface-hub", "hub", program="huggingface_hub", environ={"HF_HUB_OFFLINE": "1"}),
+    Project("gcsfs", "clouds", program="gcsfs"),
+    Project("adlfs", leaves_out="its tests need Azurite in a container, and the sdist starts no other"),
+]

@@ -1,0 +1,163 @@
+"""Environments, sides and sources, and one run of a suite."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import xml.etree.ElementTree as xml
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import environment
+
+from .projects import BUILD, GROUPS, UPSTREAM, Project
+
+HERE = Path(__file__).resolve().parent
+LIMIT = 900  # seconds that a suite may take
+AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@dataclass
+class Outcome:
+    """What a suite did with one side."""
+
+    passed: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    """by test, the first line of why"""
+    skipped: int = 0
+    trouble: str = ""
+    """why it did not run to its end"""
+
+
+def interpreter(group: str) -> Path:
+    """The interpreter of a group's environment, made if need be."""
+    wanted = [word for line in GROUPS[group] for word in line.split()]
+    return environment.ensure(f"downstream-{group}", [UPSTREAM, *wanted])
+
+
+class Places:
+    """Folders of sources and of sides, kept between runs."""
+
+    def __init__(self) -> None:
+        self.fetcher = environment.ensure("downstream-fetch", BUILD.split())
+        self.folder = environment.TOP / ".venv-downstream-fetch"
+        (self.folder / "sources").mkdir(exist_ok=True)
+
+    def source(self, requirement: str) -> Path:
+        """The unpacked source archive of a requirement."""
+        archives = self.folder / "sources" / requirement.replace("==", "-")
+        if not archives.is_dir():
+            partial = archives.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            rules = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-q")
+            environment.pip(self.fetcher, "download", *rules, "-d", str(partial), requirement)
+            (archive,) = partial.glob("*.tar.gz")
+            with tarfile.open(archive) as tar:
+                tar.extractall(partial, filter="data")
+            archive.unlink()
+            partial.rename(archives)
+        (top,) = archives.iterdir()
+        return top
+
+    def side(self, name: str) -> Path:
+        """A folder with nothing but ``fsspec`` in it: "upstream", or "ours" as it is now."""
+        folder = self.folder / name
+        if name == "ours" or not folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(environment.TOP / "build", ignore_errors=True)
+            what = str(environment.TOP) if name == "ours" else UPSTREAM
+            environment.pip(self.fetcher, "install", "-q", "--no-deps", "--target", str(folder), what)
+        return folder
+
+
+def run(
+    project: Project, side: Path, places: Places, scratch: Path, only: list[str] | None = None
+) -> Outcome:
+    """Run a project's suite, or ``only`` some of its tests, with one side."""
+    python = interpreter(project.group)
+    scratch.mkdir(parents=True, exist_ok=True)
+    environ = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("FSSPEC", "PYTHON"))},
+        **AWS,
+        **project.environ,
+        "PYTHONPATH": str(side),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(scratch),
+    }
+    seen = subprocess.run(
+        [python, "-c", "import fsspec; print(fsspec.__file__)"],
+        env=environ,
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+    )
+    if not seen.stdout.startswith(str(side)):
+        return Outcome(trouble=f"the environment imports {seen.stdout.strip() or seen.stderr[-200:]}")
+    if project.program:
+        return _program(project, python, environ, scratch)
+    source = places.source(project.sdist) if project.sdist else scratch
+    report = scratch / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [
+        *(str(python), "-m", "pytest", "-q", "--timeout=120", f"--junitxml={report}"),
+        *("-o", f"cache_dir={scratch / 'cache'}", "-o", "junit_family=xunit1", "-o", "xfail_strict=false"),
+        *(f"--basetemp={scratch / 'tmp'}", "-p", "no:randomly", *project.tests),
+    ]
+    if only is not None:
+        command += ["-k", " or ".join(sorted({name.partition("::")[2].partition("[")[0] for name in only}))]
+    with open(scratch / "log", "w") as log:
+        try:
+            subprocess.run(
+                command,
+                cwd=source,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=LIMIT,
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome(trouble=f"no end within {LIMIT} s; see {scratch / 'log'}")
+    if not report.exists():
+        return Outcome(trouble=f"pytest wrote no report; see {scratch / 'log'}")
+    return read(report)
+
+
+def _program(project: Project, python: Path, environ: dict[str, str], scratch: Path) -> Outcome:
+    work = scratch / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    command = [str(python), str(HERE / "programs.py"), project.program, str(work)]
+    name = f"program::{project.program}"
+    with open(scratch / "log", "w") as log:
+        try:
+            code = subprocess.run(
+                command, env=environ, cwd=work, stdout=log, stderr=log, timeout=LIMIT
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return Outcome(trouble=f"no end within {LIMIT} s")
+    last = (scratch / "log").read_text(errors="replace").strip().splitlines()[-1:] or [""]
+    return Outcome(passed={name}) if code == 0 else Outcome(failed={name: last[0]})
+
+
+def read(report: Path) -> Outcome:
+    """The outcome that a report of pytest tells."""
+    found = Outcome()
+    for case in xml.parse(report).iter("testcase"):
+        name = f"{case.get('classname', '')}::{case.get('name', '')}"
+        bad = [part for part in case if part.tag in ("failure", "error")]
+        if bad:
+            found.failed[name] = (bad[0].get("message") or "").strip().partition("\n")[0][:160]
+            found.passed.discard(name)
+        elif any(part.tag == "skipped" for part in case):
+            found.skipped += 1
+        elif name not in found.failed:
+            found.passed.add(name)
+    return found
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
