@@ -10,15 +10,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from fsspec import config
-from fsspec._files.open_file import OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression
+from fsspec._files.open_file import (
+    BinaryMode,
+    OpenFile,
+    OpenFiles,
+    PickleableTextIOWrapper,
+    TextMode,
+    get_compression,
+)
 from fsspec._plans.globbing import has_magic
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import build_name_function, stringify_path
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = [
     "BytesCache",
@@ -137,7 +147,7 @@ def _nested(links: list[Link]) -> dict[str, Any]:
     return {**links[0][2], **options}
 
 
-def url_to_fs(url: Any, **kwargs: Any) -> tuple[Any, str]:
+def url_to_fs(url: Any, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
     """The filesystem that a URL stands for, and the path on it.
 
     Parameters
@@ -229,6 +239,48 @@ def open_files(
     return OpenFiles([OpenFile(fs, path, **how) for path in paths], mode=mode, fs=fs)
 
 
+@overload
+def open(
+    urlpath: Any,
+    mode: BinaryMode = ...,
+    compression: str | None = ...,
+    encoding: str = ...,
+    errors: str | None = ...,
+    protocol: str | None = ...,
+    newline: str | None = ...,
+    expand: bool | None = ...,
+    **kwargs: Any,
+) -> OpenFile[bytes]: ...
+
+
+@overload
+def open(
+    urlpath: Any,
+    mode: TextMode,
+    compression: str | None = ...,
+    encoding: str = ...,
+    errors: str | None = ...,
+    protocol: str | None = ...,
+    newline: str | None = ...,
+    expand: bool | None = ...,
+    **kwargs: Any,
+) -> OpenFile[str]: ...
+
+
+@overload
+def open(
+    urlpath: Any,
+    mode: str,
+    compression: str | None = ...,
+    encoding: str = ...,
+    errors: str | None = ...,
+    protocol: str | None = ...,
+    newline: str | None = ...,
+    expand: bool | None = ...,
+    **kwargs: Any,
+) -> OpenFile[Any]: ...
+
+
 def open(
     urlpath: Any,
     mode: str = "rb",
@@ -239,7 +291,7 @@ def open(
     newline: str | None = None,
     expand: bool | None = None,
     **kwargs: Any,
-) -> OpenFile:
+) -> OpenFile[Any]:
     """A file to be opened; see `open_files`.
 
     Examples
@@ -306,7 +358,7 @@ def get_fs_token_paths(
     storage_options: dict[str, Any] | None = None,
     protocol: str | None = None,
     expand: bool = True,
-) -> tuple[Any, str, list[str]]:
+) -> tuple[AbstractFileSystem, str, list[str]]:
     """The filesystem of URLs, its token, and their paths with patterns expanded.
 
     Parameters

@@ -14,7 +14,10 @@ import sys
 import types
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = ["registry", "get_filesystem_class", "default"]
 
@@ -269,7 +272,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     return cls
 
 
-def filesystem(protocol: str, **storage_options: Any) -> Any:
+def filesystem(protocol: str, **storage_options: Any) -> AbstractFileSystem:
     """A filesystem for a protocol.
 
     Parameters
@@ -287,4 +290,5 @@ def filesystem(protocol: str, **storage_options: Any) -> Any:
             DeprecationWarning,
             stacklevel=2,
         )
-    return get_filesystem_class(protocol)(**storage_options)
+    fs: AbstractFileSystem = get_filesystem_class(protocol)(**storage_options)
+    return fs

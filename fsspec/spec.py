@@ -26,7 +26,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._fork.handles import Text, over
@@ -48,6 +48,7 @@ from fsspec.utils import infer_compression, stringify_path, tokenize
 if TYPE_CHECKING:
     import logging
 
+    from fsspec._files.open_file import BinaryMode, TextMode
     from fsspec.mapping import FSMap
 
     logger: logging.Logger
@@ -194,6 +195,15 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
 
     # -- listings --------------------------------------------------------------
+
+    @overload
+    def ls(self, path: str, detail: Literal[True] = ..., **kwargs: Any) -> list[Entry]: ...
+
+    @overload
+    def ls(self, path: str, detail: Literal[False], **kwargs: Any) -> list[str]: ...
+
+    @overload
+    def ls(self, path: str, detail: bool = ..., **kwargs: Any) -> list[Any]: ...
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds.
@@ -449,6 +459,39 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         return AbstractBufferedFile(
             self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
         )
+
+    @overload
+    def open(
+        self,
+        path: str,
+        mode: BinaryMode = ...,
+        block_size: int | None = ...,
+        cache_options: dict[str, Any] | None = ...,
+        compression: str | None = ...,
+        **kwargs: Any,
+    ) -> IO[bytes]: ...
+
+    @overload
+    def open(
+        self,
+        path: str,
+        mode: TextMode,
+        block_size: int | None = ...,
+        cache_options: dict[str, Any] | None = ...,
+        compression: str | None = ...,
+        **kwargs: Any,
+    ) -> IO[str]: ...
+
+    @overload
+    def open(
+        self,
+        path: str,
+        mode: str,
+        block_size: int | None = ...,
+        cache_options: dict[str, Any] | None = ...,
+        compression: str | None = ...,
+        **kwargs: Any,
+    ) -> IO[Any]: ...
 
     def open(
         self,

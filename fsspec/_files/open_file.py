@@ -8,12 +8,15 @@ opened them: in a forked child closing forgets them.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import IO, Any, AnyStr, Generic, Literal, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import Text, over
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
+
+TextMode = Literal["r", "rt", "tr", "w", "wt", "tw", "a", "at", "ta", "x", "xt", "tx"]
+BinaryMode = Literal["rb", "br", "wb", "bw", "ab", "ba", "xb", "bx", "r+b", "rb+", "w+b", "wb+"]
 
 
 def get_compression(urlpath: str, compression: str | None) -> str | None:
@@ -44,7 +47,7 @@ class PickleableTextIOWrapper(Text):
         return PickleableTextIOWrapper, self.args
 
 
-class OpenFile:
+class OpenFile(Generic[AnyStr]):
     """A file of a filesystem, to be opened by ``with`` or `open`.
 
     Parameters
@@ -76,13 +79,13 @@ class OpenFile:
         self._generation = hooks.generation
 
     def __reduce__(self) -> tuple[Any, ...]:
-        how = (self.mode, self.compression, self.encoding, self.errors, self.newline)
+        how: tuple[Any, ...] = (self.mode, self.compression, self.encoding, self.errors, self.newline)
         return OpenFile, (self.fs, self.path, *how)
 
     def __repr__(self) -> str:
         return f"<OpenFile {self.path!r}>"
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> IO[AnyStr]:
         mode = self.mode.replace("t", "").replace("b", "")
         try:
             f = self.fs.open(self.path, mode=mode + "b")
@@ -105,7 +108,7 @@ class OpenFile:
         except BaseException:
             self.close()
             raise
-        return self.fobjects[-1]
+        return cast("IO[AnyStr]", self.fobjects[-1])
 
     def __exit__(self, *args: Any) -> None:
         self.close()
@@ -115,7 +118,7 @@ class OpenFile:
         """The path with its protocol."""
         return self.fs.unstrip_protocol(self.path)
 
-    def open(self) -> Any:
+    def open(self) -> IO[AnyStr]:
         """The open file; closed with it, or by `close`."""
         return self.__enter__()
 

@@ -375,7 +375,7 @@ class LocalCopy(io.BufferedReader):
     """
 
     def __init__(self, path: str, fn: str) -> None:
-        opener = filesystem("file").open(fn, "rb")  # reads at a position of its own, see there
+        opener: Any = filesystem("file").open(fn, "rb")  # reads at a position of its own, see there
         raw = opener.f.detach()
         opener.f = None
         super().__init__(raw)

@@ -4,6 +4,7 @@ import pytest
 
 import fsspec
 import fsspec.tests.abstract as abstract
+from fsspec.implementations.memory import MemoryFileSystem
 
 
 class LocalFixtures(abstract.AbstractFixtures):
@@ -21,7 +22,7 @@ class LocalFixtures(abstract.AbstractFixtures):
 class MemoryFixtures(abstract.AbstractFixtures):
     @pytest.fixture
     def fs(self):
-        fs = fsspec.filesystem("memory")
+        fs = MemoryFileSystem()
         yield fs
         fs.store.clear()
         fs.pseudo_dirs[:] = [""]
@@ -38,7 +39,7 @@ class MemoryFixtures(abstract.AbstractFixtures):
 class DirFixtures(MemoryFixtures):
     @pytest.fixture
     def fs(self):
-        memory = fsspec.filesystem("memory")
+        memory = MemoryFileSystem()
         yield fsspec.filesystem("dir", path="/folder", fs=memory)
         memory.store.clear()
         memory.pseudo_dirs[:] = [""]

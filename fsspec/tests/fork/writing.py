@@ -177,7 +177,7 @@ class LocalPending(LocalWriting):
     """A local file that takes its name by ``commit``."""
 
     def start(self, key: str) -> Any:
-        f = fsspec.filesystem("file").open(self.path(key), "wb", autocommit=False)
+        f: Any = fsspec.filesystem("file").open(self.path(key), "wb", autocommit=False)
         assert os.path.dirname(f.temp) == tempfile.gettempdir()
         return f
 
