@@ -78,20 +78,32 @@ else:
         return globals().setdefault(name, made)
 
 
-_WAYS_OUT = (
-    'Set FSSPEC_FORK_RESET=1 before the program starts (or {"fork": {"reset": true}} in fsspec\'s '
-    "configuration), call fs.reset_loop() on this instance in the child, or "
-    "fsspec.asyn.reset_after_fork() in the child for all of them"
+_VARIABLE = "Set FSSPEC_FORK_RESET=1 in the environment of the program, or"
+_BY_HAND = (
+    "in the child call fsspec.asyn.reset_after_fork() (from worker_init_fn of a DataLoader, post_fork of "
+    "gunicorn, worker_process_init of celery), or fs.reset_loop() for this one alone"
 )
+_GUIDE = 'See "Forking" in the documentation of fsspec (docs/fork.rst).'
+
+
+def _ways_out() -> str:
+    if os.environ.get("FSSPEC_FORK_RESET", "0").strip().lower() in ("", "0", "false", "no", "off", "null", '""'):
+        return f"{_VARIABLE} {_BY_HAND}"
+    return _BY_HAND[0].upper() + _BY_HAND[1:]  # it is set already
 
 
 class ForkError(RuntimeError):
     """Something that another process made was used in a child forked from it.
 
+    Programs carry exceptions from one process to another in several ways: pickled, as
+    ``type(error)(*error.args)``, or made anew of one string. All of these give a `ForkError`
+    with the same text; pickling keeps the attributes as well.
+
     Parameters
     ----------
     what
-        the instance or handle, as the message shall name it
+        the instance or handle, as the message shall name it; the whole message where
+        ``owner_pid`` is not given
     owner_pid
         the process that made it; -1 where that is not known any more
     pid
@@ -106,16 +118,29 @@ class ForkError(RuntimeError):
         as above
     """
 
-    def __init__(self, what: str, owner_pid: int, pid: int | None = None, advice: str | None = None) -> None:
+    def __init__(
+        self, what: str = "", owner_pid: int | None = None, pid: int | None = None, advice: str | None = None
+    ) -> None:
         self.what = what
-        self.owner_pid = owner_pid
+        self.owner_pid = -1 if owner_pid is None else owner_pid
         self.pid = os.getpid() if pid is None else pid
         self.advice = advice
-        way_out = (advice or _WAYS_OUT).rstrip(". ")
+        if owner_pid is None:
+            super().__init__(what)
+            return
+        way_out = (advice or _ways_out()).rstrip(". ")
         super().__init__(
-            f"{what} was made in process {owner_pid} and is not fork-safe: the forked process {self.pid} "
-            f"cannot use it as it stands. {way_out}."
+            f"{what} was made in process {owner_pid} and is not fork-safe: process {self.pid}, forked from it, "
+            f"cannot use it.\n{way_out}.\n{_GUIDE}"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.what, self.owner_pid, self.pid, self.advice)
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[ForkError], args: tuple[Any, ...], state: dict[str, Any]) -> ForkError:
+    """An error as it was, whatever the variables of this process say."""
+    error = cls.__new__(cls)
+    RuntimeError.__init__(error, *args)
+    error.__dict__.update(state)
+    return error

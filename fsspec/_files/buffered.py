@@ -31,6 +31,7 @@ from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import inherit
+from fsspec._fork.swapping import assign
 from fsspec.caching import BaseCache, caches
 
 if TYPE_CHECKING:
@@ -540,8 +541,8 @@ class AbstractBufferedFile(io.IOBase):
 
     def _after_fork_in_child(self) -> None:
         if is_ours(type(self)):  # registered where it is written
-            object.__setattr__(self, "__class__", inherited(type(self)))
-            self._closed = True
+            assign(self, inherited(type(self)))
+            object.__setattr__(self, "_closed", True)
             return
         state = object.__getattribute__(self, "__dict__")
         if state.get("_closed") is not True and "fs" in state:

@@ -1,7 +1,7 @@
 """Sockets of HTTP clients that no transport has yet, on loops that are not ours.
 
-From when a client makes a socket until its loop wraps it in a transport, only frames know
-it: those of coroutines that wait in a task of the loop, or of the thread that runs one of
+Those of our own clients are made by `create`, and known from then on.  Of others, from when
+the client makes a socket until its loop wraps it in a transport, only frames know it: those of coroutines that wait in a task of the loop, or of the thread that runs one of
 them at the moment.  What waits is read by the child (`waiting_sockets`).  What runs is read by the
 parent just before the fork (`running_sockets`), for the frames of a thread are gone in the child.
 
@@ -19,8 +19,22 @@ import types
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
+from fsspec._fork import hooks, sockets
+
+made = hooks.Registry()
+"""Sockets made by `create`."""
+
 _CLIENT = ("aiohttp", "aiohappyeyeballs")
 _BELOW = (*_CLIENT, "asyncio")  # whose frames have the sockets, under one of a client's
+
+
+def create(info: tuple[Any, ...]) -> socket.socket:
+    """The ``socket_factory`` of aiohttp's connectors, on whichever loop: no fork misses the socket."""
+    family, kind, protocol, *_ = info
+    with sockets.making():
+        sock = socket.socket(family, kind, protocol)
+        made.add(sock)
+    return sock
 
 
 def _package(frame: Any) -> str:

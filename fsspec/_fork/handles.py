@@ -7,40 +7,47 @@ the class that `inherited` makes of its own, as the fork returns in the child: w
 raises there, and ending it in any way only lets go of the copy.
 
 Compressors and text layers above it write their end as they are closed or collected, and
-must be let go of as silently. Whoever refuses therefore looks whether a layer is `leaving`,
-which shows in the calls that lead there: the text layer of the standard library, which
-makes none of Python's, is replaced by `Text`. Layers may keep to themselves what they are
-given: they are remembered, and refuse in a child as the file below does.
+must be let go of as silently.  They, too, get a class in the child, whose ``close`` only lets
+go; layers may keep to themselves what they are given, so that they are remembered.  A layer
+that a program made itself is not known here: what it writes as it is closed is refused like
+anything else that is written, but for the time when the interpreter ends.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-import weakref
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 from fsspec._fork import hooks
+from fsspec._fork.swapping import Variant, assign, is_variant, variant
 from fsspec.exceptions import ForkError
 
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 
+_letting_go: dict[int, int] = {}  # threads that close something inherited, and how deep in it they are
 
-_DEPTH = 6  # calls from the end of a text layer through a compressor down to the file
+
+@contextmanager
+def letting_go() -> Iterator[None]:
+    """While a handle of ours that is the parent's is closed: what layers above still write is dropped."""
+    me = get_ident()
+    _letting_go[me] = _letting_go.get(me, 0) + 1
+    try:
+        yield
+    finally:
+        _letting_go[me] -= 1
+        if not _letting_go[me]:
+            del _letting_go[me]
 
 
-def leaving() -> bool:
-    """Whether the caller was called because a file is closed or collected: layers then write their end."""
-    frame = sys._getframe(2)
-    for _ in range(_DEPTH):
-        if frame.f_code.co_name in ("close", "__exit__", "__del__"):
-            return True
-        if frame.f_back is None:
-            return False
-        frame = frame.f_back
-    return False
+def is_letting_go() -> bool:
+    """Whether what is written now to an inherited file is to be dropped without an error."""
+    return sys.is_finalizing() or get_ident() in _letting_go
 
 
 class Text(io.TextIOWrapper):
@@ -49,33 +56,50 @@ class Text(io.TextIOWrapper):
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)
         if buffer.writable():
-            _remember(self)
+            _layers.add(self)
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
-        super().close()  # within a call of this name, see `leaving`
+        hooks.check()
+        if is_variant(type(self), _InheritedText):  # found only now
+            _InheritedText.close(self)  # type: ignore[arg-type]
+        else:
+            super().close()
 
 
-def _write_text(self: Any, text: str) -> int:
+class _InheritedText(Variant):
     """In a child: text that only waits in the layer would be lost without a word."""
-    self.buffer.write(b"")  # raises where the file is the parent's
-    return io.TextIOWrapper.write(self, text)
+
+    __slots__ = ()
+    buffer: Any
+
+    def write(self, text: str) -> int:
+        self.buffer.write(b"")  # raises where the file is the parent's
+        return io.TextIOWrapper.write(self, text)  # type: ignore[arg-type]
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if not is_letting_go():
+            self.buffer.flush()  # as above; the layer itself would only say that it is closed
+        io.TextIOWrapper.flush(self)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        with letting_go():
+            io.TextIOWrapper.close(self)  # type: ignore[arg-type]
 
 
-def _write_lines(self: Any, lines: Iterable[str]) -> None:
-    for line in lines:
-        self.write(line)
+class _Inherited(Variant):
+    """Front of files and compressors that were being written."""
 
-
-def _flush_text(self: Any) -> None:
-    if not leaving():
-        self.buffer.flush()  # as above; the layer itself would only say that it is closed
-    io.TextIOWrapper.flush(self)
+    __slots__ = ()
 
 
 def _refused(name: str) -> Callable[..., Any]:
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if name in ("write", "flush") and leaving():
+        if name in ("write", "flush") and is_letting_go():
             return len(args[0]) if args else None
         raise ForkError(f"{self!r}", hooks.owner_pid(self._generation), advice=_ADVICE)
 
@@ -84,7 +108,7 @@ def _refused(name: str) -> Callable[..., Any]:
 
 
 def _dropped(self: Any, *args: Any, **kwargs: Any) -> None:
-    self.buffer = None
+    object.__setattr__(self, "buffer", None)
 
 
 def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,29 +118,28 @@ def _awaited(func: Callable[..., Any]) -> Callable[..., Any]:
     return awaited
 
 
-_inherited: dict[tuple[type, bool], type] = {}
-_texts: dict[type, type] = {}
+_REFUSED = "write", "writelines", "flush", "commit", "_initiate_upload", "_upload_chunk"
+_DROPPED = "close", "discard", "__exit__", "__aexit__", "__del__"
 
 
-class _Quiet:
-    """A first base that keeps the ``__init_subclass__`` of others from running in a hook."""
-
-    __slots__ = ()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        pass
-
-
-def derived(cls: type, body: dict[str, Any]) -> type:
-    """A subclass of the same name that objects of ``cls`` can be given in a child; runs no code of others."""
-    for name in ("__module__", "__qualname__", "__doc__"):
-        body[name] = getattr(cls, name)
-    # the other base only where it is needed: not every class can be exchanged for one of two bases
-    noisy = hasattr(cls.__init_subclass__, "__func__")
-    return type(cls.__name__, (_Quiet, cls) if noisy else (cls,), body)
+@lru_cache(maxsize=None)
+def _front(awaited: frozenset[str], closed: bool) -> type:
+    """The front of files some of whose methods are awaited."""
+    members: dict[str, Any] = {name: _refused(name) for name in _REFUSED}
+    if closed:
+        members["closed"] = property(lambda self: True)
+    members.update(dict.fromkeys(_DROPPED, _dropped))
+    for name in awaited:
+        members[name] = _awaited(members[name])
+    return type("Inherited", (_Inherited,), {"__slots__": (), **members})
 
 
-def inherited(cls: type, closed: bool = False) -> type:
+def is_inherited(cls: type) -> bool:
+    """Whether files of ``cls`` were being written at a fork, by another process."""
+    return is_variant(cls, _Inherited)
+
+
+def inherited(cls: type, closed: bool = False) -> Any:
     """The class that files of ``cls`` have in a child if they were being written at the fork.
 
     Parameters
@@ -124,50 +147,30 @@ def inherited(cls: type, closed: bool = False) -> type:
     closed
         such a file says that it is closed, whatever its own class would say.
     """
-    if "_inherited" in cls.__dict__:  # a child's child
+    if is_inherited(cls):  # a child's child
         return cls
-    found = _inherited.get((cls, closed))
-    if found is None:
-        members: dict[str, Any] = {"_inherited": True}
-        if closed:
-            members["closed"] = property(lambda self: True)
-        for name in ("write", "writelines", "flush", "commit", "_initiate_upload", "_upload_chunk"):
-            members[name] = _refused(name)
-        for name in ("close", "discard", "__exit__", "__aexit__", "__del__"):
-            members[name] = _dropped
-        for name, member in members.items():
-            code = getattr(getattr(cls, name, None), "__code__", None)
-            if code is not None and code.co_flags & 0x80:  # a coroutine function
-                members[name] = _awaited(member)
-        found = _inherited[cls, closed] = derived(cls, members)
-    return found
+    codes = {name: getattr(_member(cls, name), "__code__", None) for name in (*_REFUSED, *_DROPPED)}
+    awaited = (name for name, code in codes.items() if code is not None and code.co_flags & 0x80)
+    return variant(cls, _front(frozenset(awaited), closed))
 
 
-_layers: dict[int, weakref.ref[Any]] = {}
+def _member(cls: type, name: str) -> Any:
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return None
 
 
-def _remember(layer: Any) -> None:
-    key = id(layer)
-    with suppress(TypeError):  # of another make, to which there are no weak references
-        _layers[key] = weakref.ref(layer, lambda _: _layers.pop(key, None))
+_layers = hooks.Registry()
 
 
 def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
     layer = codec(file, mode=mode)
     if mode != "r":
-        _remember(layer)
+        with suppress(TypeError):  # of another make, to which there are no weak references
+            _layers.add(layer)
     return layer
-
-
-def _refuse_text(layer: Text) -> None:
-    cls = type(layer)
-    if cls not in _texts:
-        body: dict[str, Any] = {"write": _write_text, "writelines": _write_lines, "flush": _flush_text}
-        body["__doc__"] = cls.__doc__
-        _texts[cls] = type(cls.__name__, (cls,), body)
-        _texts[_texts[cls]] = _texts[cls]  # a child's child
-    layer.__class__ = _texts[cls]
 
 
 def _refuse_compressor(layer: Any) -> None:
@@ -178,16 +181,20 @@ def _refuse_compressor(layer: Any) -> None:
     state.pop("close", None)
     state.setdefault("_generation", hooks.generation - 1)
     with suppress(TypeError):  # not a class of Python's
-        layer.__class__ = inherited(type(layer))
+        assign(layer, inherited(type(layer)))
+
+
+def _refuse(layer: Any) -> None:
+    if isinstance(layer, Text):
+        assign(layer, variant(type(layer), _InheritedText))
+    else:
+        _refuse_compressor(layer)
 
 
 def _in_child() -> None:
-    for ref in list(_layers.values()):
-        layer = ref()
-        if isinstance(layer, Text):
-            _refuse_text(layer)
-        elif layer is not None:
-            _refuse_compressor(layer)
+    _letting_go.clear()
+    for layer in _layers.live():
+        hooks.attempt("hook of a layer", _refuse, layer)
 
 
 hooks.at_fork(child=_in_child)

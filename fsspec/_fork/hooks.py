@@ -14,9 +14,13 @@ Owns also the registries of what wants to hear of a fork:
   by token, and have no hash before they are constructed), told in the child by
   their method ``_after_fork_in_child``.
 
-An exception in a hook is logged and the next hook runs: nobody could catch it.
-Only this module calls ``os.register_at_fork``.  Hooks
-run on the thread that forks; in the child it is the only one.
+Each hook stands alone: what one raises is logged once the fork is over, and the next
+hook runs.  Only this module calls ``os.register_at_fork``.  Hooks run on the thread that
+forks; in the child it is the only one.
+
+Hooks of the program run before, between and after ours, and may use filesystems.  `forking`
+says on which thread a fork is being made; a child's hook that runs before ours and uses a
+filesystem finds the fork by `check`.
 """
 
 from __future__ import annotations
@@ -53,20 +57,67 @@ class _Hooks(NamedTuple):
     child: Callable[[], None] | None
 
 
+class _Ref(weakref.ref):  # type: ignore[type-arg]
+    __slots__ = ("generation",)
+
+    def __init__(self, obj: Any, forget: Any) -> None:
+        super().__init__(obj, forget)
+        self.generation = generation
+
+
+class Registry:
+    """Objects held weakly and by identity, oldest first.
+
+    Any thread may add while another one iterates, which a ``WeakSet`` does not allow.
+    """
+
+    def __init__(self) -> None:
+        self._refs: dict[int, _Ref] = {}
+
+    def add(self, obj: Any) -> None:
+        """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
+        key = id(obj)
+
+        def forget(ref: weakref.ref[Any], key: int = key, refs: dict[int, Any] = self._refs) -> None:
+            if refs.get(key) is ref:
+                del refs[key]
+
+        self._refs[key] = _Ref(obj, forget)
+
+    def made_in(self, obj: Any) -> int | None:
+        """The generation in which ``obj`` was added; None where it was not."""
+        ref = self._refs.get(id(obj))
+        return ref.generation if ref is not None and ref() is obj else None
+
+    def live(self) -> list[Any]:
+        """Those that are alive; the list is made in one step of the interpreter."""
+        return [obj for ref in list(self._refs.values()) if (obj := ref()) is not None]
+
+
 _modules: list[_Hooks] = []
 _before_registered = False
-_objects: dict[int, weakref.ref[Any]] = {}
+_objects = Registry()
 _immortal: list[Any] = []  # see immortalize
 _kept: list[Any] | None = None  # what hooks of a child keep: made immortal at once when they are done
 _alive: list[Any] | None = None  # while hooks of a child run: what is registered, found once
 _opted_in: bool | None = None  # around a fork: as found in the parent
 _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
-_threads_started = False
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
+_advanced = True  # whether `generation` knows of the last fork whose first hook ran
+_failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over
+
+forking: int = 0
+"""The thread that is between the hooks before a fork and those after it, 0 for none."""
+
+early = False
+"""Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
 EXIT_WAIT = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
+
+leave_by: float = 0.0
+"""Until when, by the monotonic clock, the fork that is being made waits for that."""
 
 
 def at_fork(
@@ -84,37 +135,37 @@ def at_fork(
     child
         runs in the child, after `generation` has been advanced.
     """
-    global _before_registered
     _modules.append(_Hooks(before, parent, child))
-    if before is not None and not _before_registered and hasattr(os, "register_at_fork"):
+    if before is not None:
+        _register_before()
+
+
+def _register_before() -> None:
+    global _before_registered
+    if not _before_registered and hasattr(os, "register_at_fork"):
         # Not before now: what is registered last runs first. logging and the executors of
         # concurrent.futures take locks of theirs before a fork, and what is asked here of other
         # threads may need those; whoever brings such a hook has imported them.
         _before_registered = True
-        os.register_at_fork(
-            before=_before, after_in_parent=resume_collection, after_in_child=resume_collection
-        )
+        os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
         _register_pending_call()
 
 
 def register(obj: Any) -> None:
     """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
     global registrations
-    key = id(obj)
-
-    def forget(ref: weakref.ref[Any], key: int = key, objects: Any = _objects) -> None:
-        if objects.get(key) is ref:
-            del objects[key]
-
-    _objects[key] = weakref.ref(obj, forget)
+    _objects.add(obj)
     registrations += 1
+
+
+def made_in(obj: Any) -> int | None:
+    """The generation in which ``obj`` was registered."""
+    return _objects.made_in(obj)
 
 
 def registered() -> list[Any]:
     """The live registered objects, oldest first."""
-    if _alive is not None:
-        return _alive
-    return [obj for ref in list(_objects.values()) if (obj := ref()) is not None]
+    return _objects.live() if _alive is None else _alive
 
 
 def immortalize(obj: Any) -> None:
@@ -122,7 +173,7 @@ def immortalize(obj: Any) -> None:
 
     For what belongs to the parent: transports, tasks in flight, sessions.  A module
     global would not do, for modules are cleared at exit and what they held is then
-    reference that nothing accounts for is beyond that.
+    collected; a reference that nothing accounts for is beyond that.
     """
     if _kept is not None:
         _kept.append(obj)
@@ -168,12 +219,9 @@ def start_thread(target: Callable[[], None], name: str) -> None:
     RuntimeError
         no thread can be started.
     """
-    global _threads_started
     import threading  # by whoever needs one
 
-    if not _threads_started:
-        _threads_started = True
-        at_fork(before=_wait_for_ended_threads)
+    _register_before()
 
     def run() -> None:
         try:
@@ -185,11 +233,12 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 
 
 def _wait_for_ended_threads() -> None:
-    if _ended:
-        deadline = time.monotonic() + EXIT_WAIT
-        for native_id in list(_ended):
-            wait_gone(native_id, deadline)
-        _ended.clear()
+    for native_id in list(_ended):
+        wait_gone(native_id, leave_by)
+    _ended.clear()
+
+
+_modules.append(_Hooks(_wait_for_ended_threads, None, None))  # the last before a fork
 
 
 def wait_gone(native_id: int, deadline: float) -> None:
@@ -260,28 +309,51 @@ def owner_pid(of_generation: int) -> int:
 
 
 def check() -> None:
-    """Catch up with a fork whose hooks did not run."""
+    """Catch up with a fork whose hooks did not run, or not yet."""
+    global early
     if os.getpid() != pid:
-        _in_child()
-        resume_collection()
+        early = bool(forking)
+        _advance()
+        resume_collection() if early else _over()
 
 
-def _log(what: str) -> None:
-    import logging
+def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
+    """Call ``func`` as a step of a hook: what it raises is logged when the fork is over.
 
-    logging.getLogger("fsspec").exception("fork: %s failed", what)
+    Returns
+    -------
+    object
+        What it returns; None where it raised.
+    """
+    try:
+        return func(*args)
+    except BaseException as error:  # nobody could catch it, and what follows has to be done
+        _failures.append((what, error))
+        return None
 
 
 def _run(hook: Callable[[], None] | None) -> None:
-    if hook is None:
+    if hook is not None:
+        attempt(f"hook {getattr(hook, '__qualname__', hook)!r}", hook)
+
+
+def _over() -> None:
+    """When the hooks are done and those of logging and threading have made their locks anew."""
+    global early
+    early = False
+    resume_collection()
+    if not _failures or forking:
         return
-    try:
-        hook()
-    except Exception:  # a hook of the fork itself has no caller that could handle it
-        _log(f"hook {getattr(hook, '__qualname__', hook)!r}")
+    import logging
+
+    failures, _failures[:] = list(_failures), []
+    for what, error in failures:
+        logging.getLogger("fsspec").error("fork: %s failed", what, exc_info=error)
 
 
 def _before() -> None:
+    global leave_by
+    leave_by = time.monotonic() + EXIT_WAIT
     for hooks in reversed(_modules):
         _run(hooks.before)
 
@@ -289,11 +361,16 @@ def _before() -> None:
 def _in_parent() -> None:
     for hooks in _modules:
         _run(hooks.parent)
-    if _deferred and not _pending_calls_run():
+    if forking == get_ident():  # a hook that should have ended it failed
+        end()
+    if deferred and not _pending_calls_run():
         run_deferred()
+    if not _before_registered:
+        _over()
 
 
-_deferred: list[Callable[[], None]] = []
+deferred: list[Callable[[], None]] = []
+"""What is to be done when a fork returns to the program; see `defer`."""
 
 
 def defer(task: Callable[[], None]) -> None:
@@ -302,13 +379,16 @@ def defer(task: Callable[[], None]) -> None:
     Python 3.13 counts threads for its warning only after the hooks, so that one started by a
     hook would be warned of at every fork.
     """
-    _deferred.append(task)
+    deferred.append(task)
 
 
 def run_deferred(*_: Any) -> int:
     """Do what was put off; also for those who wait for it in vain."""
-    tasks, _deferred[:] = list(_deferred), []
-    for task in tasks:
+    while deferred:
+        try:
+            task = deferred.pop(0)
+        except IndexError:  # another thread took it
+            break
         _run(task)
     return 0
 
@@ -341,24 +421,39 @@ def _pending_calls_run() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def begin() -> None:
-    """Before a fork, by who lets one at a time: what its hooks will ask for; nothing is collected."""
-    global _opted_in
+def begin(bound: float) -> None:
+    """Before a fork, by who lets one at a time: what its hooks will ask for; nothing is collected.
+
+    Parameters
+    ----------
+    bound
+        seconds after which the hooks go ahead, whatever they are waiting for.
+    """
+    global _opted_in, forking, leave_by
     pause_collection()
+    forking = get_ident()
+    leave_by = time.monotonic() + bound + EXIT_WAIT
     _opted_in = None
     _opted_in = _asked()
 
 
 def end() -> None:
     """The other end of `begin`, but for the collector: other hooks of the fork still hold locks."""
-    global _opted_in
+    global _opted_in, forking
     _opted_in = None
+    forking = 0
 
 
-def _in_child() -> None:
-    global generation, pid, _alive, _kept
+def _tell(obj: Any) -> None:
+    type(obj)._after_fork_in_child(obj)
+
+
+def _advance() -> None:
+    """In a child, once for each fork, and before anything that it inherited is used."""
+    global generation, pid, _advanced, _alive, _kept
+    _advanced = True
     _pausing.clear()
-    _deferred.clear()
+    deferred.clear()
     pause_collection()
     _alive = None
     _alive, _kept = registered(), []
@@ -368,19 +463,25 @@ def _in_child() -> None:
     owner_pids.append(pid)
     for hooks in _modules:
         _run(hooks.child)
-    for obj in registered():
-        try:
-            hook = type(obj)._after_fork_in_child
-            hook(obj)
-        except Exception:  # see _run
-            _log(f"hook of {type(obj).__qualname__}")
+    for obj in _alive:
+        attempt(f"hook of {type(obj).__qualname__}", _tell, obj)
     kept, _kept, _alive = _kept, None, None
     if kept:
         immortalize(kept)
     end()
+
+
+def _in_child() -> None:
+    if not _advanced:  # else a hook of the program's came first and used something
+        _advance()
     if not _before_registered:
-        resume_collection()
+        _over()
+
+
+def _first() -> None:
+    global _advanced
+    _advanced = False
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(before=_first, after_in_parent=_in_parent, after_in_child=_in_child)

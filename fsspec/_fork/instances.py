@@ -9,24 +9,31 @@ instance a process; but with ``asynchronous=True`` one a thread as well, since a
 event loop of its own.  Instances of one class are constructed side by side, equal ones once.
 
 In a forked child each live instance that holds connections is made *stale*: given a
-subclass of its class, empty but for attribute access.  The first touch gives it back
+variant of its class, empty but for attribute access.  The first touch gives it back
 its class and revives it, which is what unpickling does: it is constructed again from
 the arguments it was made with, in place.  Where the program did not opt in, the
 touch raises `ForkError`.  Nothing that an instance held in the parent is finalized in
 the child: its state is kept for good.
 
-Any thread may make or touch instances; staleness begins only in the fork handler.
+Any thread may make or touch instances; staleness begins only in the fork handler.  While
+one thread revives an instance, others see it as it was: what can be asked without use is
+answered from its state before, and what cannot waits for the end.  To the reviving thread
+belongs what it has others do: coroutines that a blocking ``__init__`` runs on a loop.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from fsspec import config
 from fsspec._fork import hooks, known
+from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
 
@@ -149,6 +156,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
         kwargs = {k: v for k, v in kwargs.items() if k not in stripped}
     obj.storage_options = kwargs
     if cls._fork_sensitive:
+        variant(cls, _Stale)  # made here, rather than in each child
         hooks.register(obj)
         if hooks.generation and cls._fork_keeps:
             known.carry_over(obj)
@@ -170,52 +178,77 @@ _ALLOWED_WITHOUT_USE = frozenset(
 )
 """What can be asked of an inherited instance without using it."""
 
-_stale_classes: dict[type, type] = {}
-_touching: dict[int, tuple[int, Any]] = {}  # id of an instance being revived: thread, lock
+class _Revival:
+    """Of one instance, under way."""
+
+    def __init__(self, fs: Any) -> None:
+        self.fs = fs
+        self.before = dict(_state(fs))
+        self.thread = threading.get_ident()
+        self.over = threading.Event()
+        self.waits_for: Any = None  # a loop
+
+    def mine(self) -> bool:
+        """Whether the caller is the reviving thread, or does something on its behalf."""
+        return self.thread == threading.get_ident() or self in _on_behalf_of.get()
+
+
+reviving: dict[int, _Revival] = {}
+"""Revivals that are under way, by the id of the instance."""
+
+_on_behalf_of: ContextVar[tuple[_Revival, ...]] = ContextVar("fsspec_reviving", default=())
 _table_lock = threading.Lock()
 _reset_in_generation = -1
-_prepared = 0  # registrations that `before_fork` has seen
 _uncached: list[tuple[Any, str, Any]] = []  # (class, token, instance) left out of the caches
 
 
-class _Stale:
+class _Stale(Variant):
     """Attribute access of an inherited instance until it is first used."""
 
-    _real_class: Any
+    __slots__ = ()
 
     def __getattribute__(self, name: str) -> Any:
-        real = type(self)._real_class
+        real = original(type(self))
         if name == "__class__":
             return real
         if name.startswith("__") and name.endswith("__"):
             if name in ("__reduce__", "__reduce_ex__"):
                 return _reducer(self, real)
             return object.__getattribute__(self, name)
-        if name in _ALLOWED_WITHOUT_USE:
-            return object.__getattribute__(self, name)
-        busy = _touching.get(id(self))
-        if busy is not None and busy[0] == threading.get_ident():
+        revival = reviving.get(id(self))
+        if revival is not None and revival.mine():
             return real.__getattribute__(self, name)
+        if name in _ALLOWED_WITHOUT_USE:
+            if revival is not None and name in revival.before:
+                return revival.before[name]
+            return object.__getattribute__(self, name)
         touch(self)
         return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        busy = _touching.get(id(self))
-        if busy is None or busy[0] != threading.get_ident():
-            if name not in ("_loop", "_pid") and _allowed():
-                touch(self)
-            else:
-                _changed(self)
-        object.__setattr__(self, name, value)
+        revival = reviving.get(id(self))
+        if revival is not None and revival.mine():
+            original(type(self)).__setattr__(self, name, value)
+        elif name in ("_loop", "_pid") or not _allowed():
+            _changed(self)
+            object.__setattr__(self, name, value)
+        else:
+            touch(self)
+            setattr(self, name, value)
+
+
+def _state(fs: Any) -> dict[str, Any]:
+    return object.__getattribute__(fs, "__dict__")  # type: ignore[no-any-return]
 
 
 def _changed(fs: Any) -> None:
     """Keep what ``fs`` holds of the parent's, before the child puts something else in its place."""
-    hooks.immortalize(dict(object.__getattribute__(fs, "__dict__")))
+    hooks.immortalize(dict(_state(fs)))
 
 
 def _reducer(fs: Any, real: Any) -> Any:
-    state = object.__getattribute__(fs, "__dict__")
+    revival = reviving.get(id(fs))
+    state = _state(fs) if revival is None else revival.before
 
     def reduce(*protocol: Any) -> Any:
         return make_instance, (real, state.get("storage_args", ()), state.get("storage_options", {}))
@@ -223,42 +256,14 @@ def _reducer(fs: Any, real: Any) -> Any:
     return reduce
 
 
-def _stale_class(cls: Any) -> Any:
-    made = _stale_classes.get(cls)
-    if made is None:
-        body = {
-            "_real_class": cls,
-            "__module__": cls.__module__,
-            "__qualname__": cls.__qualname__,
-            "__doc__": cls.__doc__,
-            "__getattribute__": _Stale.__getattribute__,
-            "__setattr__": _Stale.__setattr__,
-        }
-        # not through the metaclass: this is no class of its own, and has no cache
-        made = _stale_classes[cls] = type.__new__(type(cls), cls.__name__, (cls,), body)
-    return made
-
-
-def before_fork() -> None:
-    """Make the classes that a child will need: once here, rather than in each child."""
-    global _prepared
-    if _prepared == hooks.registrations:
-        return
-    _prepared = hooks.registrations
-    for cls in {type(obj) for obj in hooks.registered()}:
-        if isinstance(cls, _Cached) and "_real_class" not in cls.__dict__:
-            _stale_class(cls)
-
-
 def is_stale(fs: Any) -> bool:
     """Whether ``fs`` was inherited and has not been touched since."""
-    return "_real_class" in type(fs).__dict__
+    return is_variant(type(fs), _Stale)
 
 
 def make_stale(fs: Any) -> None:
     """The hook of an instance in a forked child."""
-    if not is_stale(fs):
-        fs.__class__ = _stale_class(type(fs))
+    assign(fs, variant(type(fs), _Stale))
 
 
 def _allowed() -> bool:
@@ -273,36 +278,61 @@ def touch(fs: Any, by_hand: bool = False) -> None:
     ForkError
         nothing allows it: neither the variable nor a reset by hand.
     """
-    me = threading.get_ident()
     with _table_lock:
-        entry = _touching.get(id(fs))
-        if entry is None:
-            if not is_stale(fs):
-                return
-            entry = _touching[id(fs)] = (me, threading.Lock())
-            entry[1].acquire()
-            mine = True
-        else:
-            mine = False
-    if not mine:
-        if entry[0] != me:
-            with entry[1]:  # until the other thread is done
-                pass
+        if not is_stale(fs):
+            return
+        revival = reviving.get(id(fs))
+        if revival is None:
+            mine = reviving[id(fs)] = _Revival(fs)
+    if revival is not None:
+        _wait_for(revival)
         return
+    behalf = _on_behalf_of.set((*_on_behalf_of.get(), mine))
     try:
-        real = type(fs)._real_class
-        state = object.__getattribute__(fs, "__dict__")
-        if state.get("_pid") == os.getpid():
+        real = original(type(fs))
+        if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
         elif by_hand or _allowed():
-            revive(fs, real)
+            _construct_again(fs, real, mine.before)
         else:
-            raise ForkError(_named(fs, real), state.get("_pid") or hooks.owner_pid(hooks.generation - 1))
-        object.__setattr__(fs, "__class__", real)
+            raise ForkError(_named(fs, real), _owner_pid(fs, mine.before))
+        assign(fs, real)
     finally:
+        _on_behalf_of.reset(behalf)
         with _table_lock:
-            del _touching[id(fs)]
-        entry[1].release()
+            reviving.pop(id(fs), None)
+        mine.over.set()
+    if real.async_impl:
+        # here, rather than on the loop, where a construction that makes blocking calls cannot run
+        for below in list(_state(fs).values()):
+            if is_stale(below):
+                with suppress(ForkError):  # it may not be asked for anything
+                    touch(below, by_hand)
+
+
+def _wait_for(revival: _Revival) -> None:
+    """Until another thread is done, unless that one waits for the loop that this one runs."""
+    if revival.mine():
+        return
+    running = asyncio._get_running_loop() if (asyncio := sys.modules.get("asyncio")) else None
+    while not revival.over.wait(None if running is None else 0.02):
+        if revival.waits_for is running:
+            raise RuntimeError(
+                f"{_named(revival.fs, original(type(revival.fs)))} is just being revived by another thread, "
+                "whose construction waits for this event loop: use it once before loops share it"
+            )
+
+
+def note_waiting(loop: Any) -> None:
+    """For a thread that revives an instance and is about to wait for a loop."""
+    for revival in list(reviving.values()):
+        if revival.thread == threading.get_ident():
+            revival.waits_for = loop
+
+
+def _owner_pid(fs: Any, state: dict[str, Any]) -> int:
+    made_in = hooks.made_in(fs)
+    return state.get("_pid") or hooks.owner_pid(hooks.generation - 1 if made_in is None else made_in)
 
 
 def _named(fs: Any, real: Any) -> str:
@@ -312,8 +342,11 @@ def _named(fs: Any, real: Any) -> str:
 
 def revive(fs: Any, real: Any) -> None:
     """Construct ``fs`` again in place, keeping what is still true of it."""
-    state = object.__getattribute__(fs, "__dict__")
-    before = dict(state)
+    _construct_again(fs, real, dict(_state(fs)))
+
+
+def _construct_again(fs: Any, real: Any, before: dict[str, Any]) -> None:
+    state = _state(fs)
     hooks.immortalize(before)
     try:
         real._revive(fs, before)
@@ -321,6 +354,7 @@ def revive(fs: Any, real: Any) -> None:
         state.clear()
         state.update(before)
         raise
+    hooks.register(fs)  # as made in this process
 
 
 _CARRIED = ("_fs_token_", "storage_args", "storage_options", "_unlisted_options", "dircache")
@@ -333,7 +367,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     options = {**before.get("storage_options", {}), **before.get("_unlisted_options", {})}
     if options.get("loop") is not None and not options.get("asynchronous"):
         options["loop"] = None  # its thread is not in this process
-    state = object.__getattribute__(fs, "__dict__")
+    state = _state(fs)
     state.clear()
     real.__init__(fs, *args, **options)
     state.update((name, before[name]) for name in (*_CARRIED, *real._fork_keeps) if name in before)
@@ -342,7 +376,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
 def reset(fs: Any) -> None:
     """Make one inherited instance usable, and those that it stands upon; see `reset_loop`."""
     hooks.check()
-    state = object.__getattribute__(fs, "__dict__")
+    state = _state(fs)
     if is_stale(fs):
         touch(fs, by_hand=True)
     elif state.get("_pid", hooks.pid) != os.getpid():
@@ -367,16 +401,22 @@ def reset_inherited() -> bool:
 def _in_child() -> None:
     global _table_lock
     _table_lock = threading.Lock()
-    _touching.clear()
+    for revival in list(reviving.values()):
+        if revival.thread != threading.get_ident():  # else it goes on here
+            state = _state(revival.fs)
+            hooks.immortalize(dict(state))
+            state.clear()
+            state.update(revival.before)
+            del reviving[id(revival.fs)]
     inherited = [obj for obj in hooks.registered() if isinstance(type(obj), _Cached)]
     if not inherited:
         return
-    hooks.immortalize([object.__getattribute__(fs, "__dict__") for fs in inherited])  # see also _changed
+    hooks.immortalize([_state(fs) for fs in inherited])  # see also _changed
     if hooks.opted_in():
         return
     for fs in inherited:
-        cls = type(fs).__dict__.get("_real_class", type(fs))
-        token = object.__getattribute__(fs, "__dict__").get("_fs_token_")
+        cls = original(type(fs))
+        token = _state(fs).get("_fs_token_")
         if cls._cache.get(token) is fs:
             del cls._cache[token]
             _uncached.append((cls, token, fs))

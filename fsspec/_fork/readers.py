@@ -26,7 +26,8 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import hooks, instances, known
-from fsspec._fork.handles import derived, inherited
+from fsspec._fork.handles import inherited, is_inherited
+from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.exceptions import ForkError
 
 _ANEW = "Open the file anew in this process"
@@ -39,16 +40,15 @@ _LETTING_GO = frozenset(("close", "discard"))
 
 _busy: dict[int, int] = {}  # id of a file being opened again: the thread that does it
 _lock = threading.RLock()
-_stale: dict[type, type] = {}
 
 
-class _Stale:
+class _Stale(Variant):
     """Attribute access of an inherited file until it is first used."""
 
-    _real_file_class: Any
+    __slots__ = ()
 
     def __getattribute__(self, name: str) -> Any:
-        real = object.__getattribute__(self, "_real_file_class")
+        real = original(type(self))
         if name == "__class__":
             return real
         if name in _FREE or (name.startswith("__") and name.endswith("__")) or _passes(self):
@@ -96,18 +96,18 @@ def _passes(file: Any) -> bool:
 
 
 def _named(file: Any) -> str:
-    real = object.__getattribute__(file, "_real_file_class")
+    real = original(type(file))
     path = object.__getattribute__(file, "__dict__").get("path")
     return f"open file {path!r} ({real.__name__})" if path else f"open file ({real.__qualname__})"
 
 
 def let_go(file: Any) -> None:
     """Close a stale file: the parent's goes on."""
-    file.__class__ = inherited(object.__getattribute__(file, "_real_file_class"), closed=True)
+    assign(file, inherited(original(type(file)), closed=True))
 
 
 def _letting_go(file: Any) -> Any:
-    real = object.__getattribute__(file, "_real_file_class")
+    real = original(type(file))
     if _is_coroutine_function(getattr(real, "close", None)):
 
         async def awaited() -> None:
@@ -121,17 +121,9 @@ def _is_coroutine_function(method: Any) -> bool:
     return bool(getattr(getattr(method, "__code__", None), "co_flags", 0) & 0x80)
 
 
-def _stale_class(cls: type) -> type:
-    found = _stale.get(cls)
-    if found is None:
-        members = {name: member for name, member in vars(_Stale).items() if callable(member)}
-        found = _stale[cls] = derived(cls, {**members, "_real_file_class": cls})
-    return found
-
-
 def is_stale(file: Any) -> bool:
     """Whether a file was inherited, holds what is the parent's, and was not used since."""
-    return "_real_file_class" in type(file).__dict__
+    return is_variant(type(file), _Stale)
 
 
 # using ----------------------------------------------------------------------------
@@ -146,7 +138,7 @@ def use(file: Any) -> None:
     with _lock:
         if not is_stale(file):
             return  # by another thread meanwhile
-        real = object.__getattribute__(file, "_real_file_class")
+        real = original(type(file))
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
         owner = hooks.owner_pid(before.get("_generation", hooks.generation - 1))
@@ -157,7 +149,7 @@ def use(file: Any) -> None:
             if not _again(file, real, state, before):
                 raise ForkError(_named(file), owner, advice=_ANEW)
             state["_generation"] = hooks.generation
-            file.__class__ = real
+            assign(file, real)
         except BaseException:
             state.clear()
             state.update(before)
@@ -252,7 +244,7 @@ def is_read(mode: Any) -> bool:
 def inherit(file: Any, mode: Any) -> None:
     """What becomes of a file of another package in a child; called by hooks, runs nothing of others."""
     cls = type(file)
-    if is_stale(file) or "_inherited" in cls.__dict__:
+    if is_stale(file) or is_inherited(cls):
         return
     try:
         state = object.__getattribute__(file, "__dict__")
@@ -262,9 +254,9 @@ def inherit(file: Any, mode: Any) -> None:
         return
     hooks.immortalize(dict(state))
     state.setdefault("_generation", hooks.generation - 1)
-    swapped = _stale_class(cls) if is_read(mode) else inherited(cls, closed=True)
+    swapped = variant(cls, _Stale) if is_read(mode) else inherited(cls, closed=True)
     with suppress(TypeError):  # a class written in C
-        object.__setattr__(file, "__class__", swapped)
+        assign(file, swapped)
 
 
 def _holds(cls: type, state: dict[str, Any]) -> bool:

@@ -6,8 +6,12 @@ every one that is still open is covered: something dead takes the place of the s
 its number.  Objects keep their descriptors and may be used, closed and collected, and
 reach nobody; and when the parent closes the connection, the server sees it.
 
-What is remembered of a socket is its number and its inode, not an object: a socket moves
-from one object to another as it is given TLS, and libraries keep theirs out of reach.
+What is remembered of a socket is its number, device and inode, not an object: a socket
+moves from one object to another as it is given TLS, and libraries keep theirs out of reach.
+A child's hook of somebody else's, which ran before ours, may have closed the number and
+taken it for something of its own: then it is left alone.
+
+A socket is made and becomes known in one step: `create` holds a lock that a fork waits for.
 """
 
 from __future__ import annotations
@@ -15,23 +19,81 @@ from __future__ import annotations
 import os
 import select
 import socket
-import stat
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from fsspec._fork import hooks
 
 S = TypeVar("S")
+Identity = tuple[int, int]  # device and inode
 
-_watched: dict[int, int] = {}
+_BOUND = 1.0  # seconds that a fork and those who make sockets wait for each other
+
+_watched: dict[int, Identity] = {}
+_noted: dict[int, Identity] = {}  # descriptors that others cover or close, as the process forked
+_making = threading.RLock()
+_held = False  # by a fork
+
+
+def identity(fd: int) -> Identity:
+    """What a descriptor leads to; OSError where it is not open."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def making() -> Iterator[None]:
+    """No fork falls into the block, in which a socket is made and becomes known."""
+    lock = _making
+    held = lock.acquire(timeout=_BOUND)  # a hook of the program's, inside a fork, may wait for this thread
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def watch(sock: S) -> S:
     """Cover ``sock`` in every child of this process; for as long as it is open."""
     fd = sock.fileno()  # type: ignore[attr-defined]
-    _watched[fd] = os.fstat(fd).st_ino
+    _watched[fd] = identity(fd)
     return sock
+
+
+def create(family: int, kind: int, protocol: int) -> socket.socket:
+    """A new socket that is watched."""
+    with making():
+        return watch(socket.socket(family, kind, protocol))
+
+
+def note(descriptors: Iterable[int]) -> None:
+    """Before a fork: remember what descriptors lead to that a child is to cover or close."""
+    for fd in descriptors:
+        with suppress(OSError):  # closed meanwhile
+            _noted[fd] = identity(fd)
+
+
+def forget_noted() -> None:
+    """When the fork is over."""
+    _noted.clear()
+
+
+def unchanged(fd: int) -> bool:
+    """In a child: whether ``fd`` still leads to what it led to as the process forked.
+
+    Where no hook ran before the fork nothing is known, and it counts as unchanged.
+    """
+    if fd < 0:
+        return False
+    if not _noted:
+        return True
+    try:
+        return _noted.get(fd) == identity(fd)
+    except OSError:
+        return False
 
 
 def connect(address: tuple[str, int], timeout: float | None, family: int = 0) -> socket.socket:
@@ -44,7 +106,7 @@ def connect(address: tuple[str, int], timeout: float | None, family: int = 0) ->
     """
     failed: OSError | None = None
     for kind, type_, protocol, _, place in socket.getaddrinfo(*address, family, socket.SOCK_STREAM):
-        sock = watch(socket.socket(kind, type_, protocol))
+        sock = create(kind, type_, protocol)
         try:
             sock.settimeout(timeout)
             sock.connect(place)
@@ -79,15 +141,29 @@ def cover(descriptors: Iterable[int]) -> None:
             os.dup2(dead.fileno(), fd, inheritable=False)
 
 
+def _before() -> None:
+    global _held
+    # last of all: a loop that is still to come to rest may be making one
+    _held = _making.acquire(timeout=max(0.0, hooks.leave_by - time.monotonic()))
+
+
+def _in_parent() -> None:
+    global _held
+    if _held:
+        _held = False
+        _making.release()
+
+
 def _in_child() -> None:
+    global _making, _held
+    _making, _held = threading.RLock(), False
     mine = []
-    for fd, inode in _watched.items():
+    for fd, recorded in _watched.items():
         with suppress(OSError):  # it was closed
-            found = os.fstat(fd)
-            if found.st_ino == inode and stat.S_ISSOCK(found.st_mode):
+            if identity(fd) == recorded:
                 mine.append(fd)
     _watched.clear()
     cover(mine)
 
 
-hooks.at_fork(child=_in_child)
+hooks.at_fork(before=_before, parent=_in_parent, child=_in_child)

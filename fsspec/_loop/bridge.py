@@ -17,16 +17,26 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any
 
 from fsspec._fork import hooks, instances
 from fsspec._loop import io_thread
-from fsspec._loop.io_thread import iothread, loop
+from fsspec._loop.io_thread import iothread, loop, quiesce
 from fsspec.exceptions import ForkError, FSTimeoutError
 
-__all__ = ["get_loop", "iothread", "loop", "mirror_sync_methods", "reset_after_fork", "sync", "sync_wrapper"]
+__all__ = [
+    "get_loop",
+    "iothread",
+    "loop",
+    "mirror_sync_methods",
+    "quiesce",
+    "reset_after_fork",
+    "sync",
+    "sync_wrapper",
+]
 
 private = re.compile("_[^_]")
 """What the names of methods look like that may have a blocking twin."""
@@ -41,6 +51,10 @@ async_methods = [
 """What an awaitable backend usually has of its own."""
 
 _mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
+
+_LOOK = 1.0  # seconds after which one that waits looks whether the loop is still there
+_ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
+_INSIDE = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
 
 _lock: threading.Lock | None = None
 
@@ -92,7 +106,7 @@ def _in_child() -> None:
     _lock = None
 
 
-hooks.at_fork(before=instances.before_fork, child=_in_child)
+hooks.at_fork(child=_in_child)
 
 
 def running_async() -> bool:
@@ -104,14 +118,16 @@ def running_async() -> bool:
 class _Job:
     """A coroutine on its way through another thread's loop."""
 
-    __slots__ = ("coro", "done", "error", "loop", "result", "task")
+    __slots__ = ("coro", "done", "error", "finished", "func", "given_up", "loop", "result", "task")
 
-    def __init__(self, coro: Any, loop: Any) -> None:
+    def __init__(self, coro: Any, loop: Any, func: Any) -> None:
         self.coro = coro
+        self.func = func
         self.loop = loop
         self.result: Any = None
         self.error: BaseException | None = None
         self.task: Any = None
+        self.finished = self.given_up = False
         self.done = threading.Lock()
         self.done.acquire()
 
@@ -121,33 +137,101 @@ class _Job:
         except BaseException as error:  # whatever it is, it belongs to the caller
             self.error = error
         finally:
+            self.end()
+
+    def end(self, task: Any = None) -> None:
+        """Release the caller, once; also called when the task is done, however that came."""
+        if not self.finished:
+            self.finished = True
+            if task is not None:  # it never got to its first step
+                self.error = asyncio.CancelledError()
+                self._drop()
             self.done.release()
+
+    def _drop(self) -> None:
+        close = getattr(self.coro, "close", None)
+        if close is not None:
+            close()
+
+    def start(self) -> None:
+        if self.given_up:
+            self._drop()
+            return
+        try:
+            self.task = task = self._create()
+        except BaseException as error:  # by a task factory of the program's
+            self.error, self.finished = error, True
+            self.done.release()
+            return
+        if not self.finished:
+            task.add_done_callback(self.end)
 
     if sys.version_info >= (3, 12):
 
-        def start(self) -> None:
+        def _create(self) -> Any:
             if isinstance(self.loop, io_thread.IOLoop):  # spares a turn of the loop
-                self.task = asyncio.Task(self.run(), loop=self.loop, eager_start=True)
-            else:
-                self.task = self.loop.create_task(self.run())
+                return asyncio.Task(self.run(), loop=self.loop, eager_start=True)
+            return self.loop.create_task(self.run())
 
     else:
 
-        def start(self) -> None:
-            self.task = self.loop.create_task(self.run())
+        def _create(self) -> Any:
+            return self.loop.create_task(self.run())
 
     def cancel(self) -> None:
+        """Ask for its end; where it has not begun, it never will."""
+        self.given_up = True
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for the end, for at most so long; whether it came.
+
+        Raises
+        ------
+        RuntimeError
+            the loop was closed.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
+            if self.done.acquire(timeout=max(0.0, left)):
+                return True
+            if until is not None and time.monotonic() >= until:
+                return False
+            hooks.run_deferred()
+            io_thread.waited_for(self.loop)
+            if self.loop.is_closed():
+                if self.done.acquire(blocking=False):
+                    return True
+                raise RuntimeError(f"the event loop was closed while {_named(self.func)} ran on it")
+
+
+def _named(func: Any) -> str:
+    """What a call is, for a message."""
+    owner = getattr(func, "__self__", None)
+    name = getattr(func, "__qualname__", None) or type(func).__qualname__
+    return name if owner is None else f"{name} of {owner!r}"
 
 
 def _refuse(target: Any, func: Any, timeout: float | None) -> None:
     if target is not None and io_thread.is_abandoned(target):
         if timeout:
             # finalizers of backends give a bound, and know what to do when it has passed
-            raise FSTimeoutError(f"{func!r} cannot run: its event loop stayed behind in the parent process")
-        raise ForkError(f"the event loop of {getattr(func, '__self__', func)!r}", hooks.owner_pid(0))
-    raise RuntimeError(f"the event loop that {func!r} was to run on is not there or closed")
+            raise FSTimeoutError(f"{_named(func)} cannot run: its event loop stayed behind in the parent process")
+        made_in = getattr(target, "generation", hooks.generation - 1)
+        raise ForkError(f"the event loop that {_named(func)} was to run on", hooks.owner_pid(made_in), advice=_LOOP)
+    raise RuntimeError(f"the event loop that {_named(func)} was to run on is not there or closed")
+
+
+_LOOP = (
+    "It never runs in this process: take the loop of an instance (fs.loop) or fsspec.asyn.get_loop() at each "
+    "call, rather than keeping one from before the fork"
+)
 
 
 def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
@@ -160,7 +244,8 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     func
         a coroutine function, called here, on the caller's thread.
     timeout
-        seconds after which the coroutine is cancelled; None or 0 for no limit.
+        seconds after which the coroutine is cancelled; None or 0 for no limit. It is waited
+        for one second more at most, whatever it and the loop do.
 
     Raises
     ------
@@ -169,7 +254,8 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     NotImplementedError
         called on the thread of ``loop``, which cannot wait for itself.
     ForkError
-        the loop belongs to the process that this one was forked from.
+        the loop belongs to the process that this one was forked from; or a hook of a fork asks,
+        and the loop's thread waits for the fork.
     RuntimeError
         there is no loop, or it is closed.
     """
@@ -178,23 +264,21 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)
     if sys.is_finalizing():
-        raise RuntimeError(f"the interpreter is ending: no event loop runs {func!r} any more")
+        raise RuntimeError(f"the interpreter is ending: no event loop runs {_named(func)} any more")
     if asyncio._get_running_loop() is loop:
         raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
-    coro = func(*args, **kwargs)
-    if timeout:
-        coro = asyncio.wait_for(coro, timeout)
-    job = _Job(coro, loop)
-    loop.call_soon_threadsafe(job.start)
-    try:
-        while not job.done.acquire(timeout=5):
-            hooks.run_deferred()
-            if loop.is_closed():
-                raise RuntimeError(f"the event loop was closed while {func!r} ran on it")
-    except BaseException:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(job.cancel)
-        raise
+    job = _Job(func(*args, **kwargs), loop, func)
+    if hooks.deferred:
+        hooks.run_deferred()
+    if instances.reviving:
+        instances.note_waiting(loop)
+    if hooks.forking and hooks.forking == threading.get_ident():
+        _run_inside_fork(job, timeout)
+    else:
+        loop.call_soon_threadsafe(job.start)
+        _wait(job, timeout or None)
+    if instances.reviving:
+        instances.note_waiting(None)
     error = job.error
     if error is None:
         return job.result
@@ -204,6 +288,42 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
         raise error
     finally:
         del error, job  # the traceback refers to this frame
+
+
+def _wait(job: _Job, timeout: float | None) -> None:
+    """Wait for a job; FSTimeoutError where it did not end in time, by itself."""
+    try:
+        if job.wait(timeout):
+            return
+    except BaseException:
+        job.cancel()
+        raise
+    job.cancel()
+    job.wait(_ENDING)
+    raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
+
+
+def _run_inside_fork(job: _Job, timeout: float | None) -> None:
+    """For a hook of the program's, on the thread that forks: by this thread if the loop is at rest."""
+    run = job.run()
+    if io_thread.run_inside_fork(job.loop, run, timeout):
+        if not job.finished:
+            raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
+        return
+    run.close()
+    job.loop.call_soon_threadsafe(job.start)
+    try:
+        _wait(job, min(timeout or _INSIDE, _INSIDE))
+    except FSTimeoutError:
+        if timeout and timeout <= _INSIDE:
+            raise
+        raise ForkError(
+            f"the event loop of {_named(job.func)}",
+            os.getpid(),
+            advice="It was asked inside a fork, and did not answer: move the call out of the hook of the fork",
+        ) from None
+    finally:
+        io_thread.rest_again(job.loop)
 
 
 def sync_teardown(

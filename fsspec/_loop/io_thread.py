@@ -1,29 +1,17 @@
-"""The event loop that fsspec owns, its thread, and what a fork does to loops.
-
-Here lives everything that knows the inside of asyncio's selector loop.  Three kinds
-of loop can be inherited by a forked child:
-
-ours (`IOLoop`)
-    made on a selector of ours, so that each descriptor it knows is known here.  The
-    child *abandons* it: every such descriptor is covered with one that is dead (an
-    epoll instance is shared by a fork, and closing an inherited transport would
-    unregister the parent's socket), the loop answers that it is closed, and all it
-    held is kept referenced, beyond the end of the interpreter too, so that no
-    ``finally`` of the parent's tasks runs here.
-somebody else's selector loop that our instances may live on (zarr's, ``asyncio.run``)
-    keeps working in the child: its epoll and wake-up pair are *unshared*, as
-    libevent's ``event_reinit`` does, and HTTP client connections on it are covered,
-    those too that are only being made, see `fsspec._fork.connecting`.
-any other (uvloop)
-    cannot be reached; what is ours on it is kept referenced.
+"""The event loop that fsspec owns and its thread, and what a fork does to loops.
 
 Before a fork our loops are brought to *rest* between two callbacks and their threads
 joined, within a bound, so that the process forks without a lock of a C library held on
 our behalf, and without a socket that is only being made and that nobody knows yet. That
 is so in every mode: a child that is to be refused must not hang or hold a connection
-either. After the fork the parent runs the same loops on.
+either. After the fork the parent runs the same loops on; the child cuts its copies off
+(`fsspec._loop.abandoning`).
 A loop of somebody else's thread that our instances live on is *held* in a callback
 meanwhile: OpenSSL's locks are as much in the child's way when taken by that thread.
+
+A hook of the program's may use a filesystem while the loops are at rest.  On the thread
+that forks the loop is then run by that thread itself, and is at rest again when the call
+returns; another thread that waits for longer than the bound has the loop run on.
 
 Loops run on their own thread; everything else here runs on the forking thread, or on
 the one that asks for the loop.
@@ -32,34 +20,32 @@ the one that asks for the loop.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401  # its hook of forks is to be registered before ours
+import concurrent.futures.thread  # its hook of forks is to be registered before ours
+import contextvars
 import functools
 import logging  # noqa: F401  # as above
-import os
-import select
 import selectors
 import socket
-import sys
 import threading
 import time
-import weakref
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from fsspec._fork import connecting, hooks
+from fsspec._fork import connecting, hooks, importing, instances, sockets
+from fsspec._loop.abandoning import Dead, abandon, abandoned_class, descriptors, is_abandoned, unshare
+
+__all__ = ["IOLoop", "IOThread", "iothread", "is_abandoned", "loop", "note_foreign", "quiesce"]
 
 REST_BOUND = 1.0
 """Seconds that a fork may be held up to bring the loops to rest.
 
 It takes milliseconds, but for a callback that blocks and machines with more work than
 processors: and there the longer bound is the lesser evil, for what forks in the middle of
-OpenSSL has a child that hangs."""
+OpenSSL has a child that hangs.  Threads that have ended have `hooks.EXIT_WAIT` on top of it to
+leave."""
 
-_TASKS = [
-    vars(asyncio.tasks)[name]
-    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
-    if name in vars(asyncio.tasks)
-]
+_EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
 _TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
 _NOBODY = (0,)  # no thread has this number: all see a loop as running
 
@@ -71,10 +57,13 @@ _io_threads: list[IOThread] = []
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
 _fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
+_locked = 0  # how often the forking thread has it
 _queued: set[int] = set()  # threads that wait for it: they hold nothing of a C library
-_foreign: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _at_work: list[socket.socket] = []  # sockets that other threads were about to connect at the fork
+_awaited = False  # whether instances may live on loops of which nobody told
+_deadline = 0.0  # of the rest
 
 try:  # what hooks.immortalize needs, loaded where no fork is waiting for it
     import ctypes
@@ -89,11 +78,12 @@ class IOLoop(asyncio.SelectorEventLoop):
 
     resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork, or not yet begun
     stopped = False  # by a program: then nothing makes it run on
+    waker: Callable[[], None] | None = None  # while no thread runs it: called when something is asked of it
 
     def __init__(self) -> None:
         super().__init__(selectors.DefaultSelector())
         self.generation = hooks.generation
-        self._connecting: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self.connecting = hooks.Registry()
 
     def is_running(self) -> bool:
         """Whether what is asked of it will be done: at rest for a fork, or about to run, it is delayed.
@@ -116,96 +106,31 @@ class IOLoop(asyncio.SelectorEventLoop):
         """Stop until it is run again."""
         super().stop()
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        # between connecting and being wrapped in a transport nobody else knows it
-        self._connecting.add(sock)
-        await super().sock_connect(sock, address)
-
-
-class _Abandoned:
-    """What a loop becomes in a child where it can never run: closed, silent, deaf.
-
-    Finalizers of backends ask ``is_running`` and ``is_closed`` and take the way of a
-    loop that is gone; what they schedule all the same is dropped.  Mixed in front of
-    the loop's own class, see `_abandoned_class`.
-    """
-
-    def is_running(self) -> bool:
-        return False
-
-    def is_closed(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def __del__(self) -> None:
-        pass
-
-    def call_exception_handler(self, context: Any) -> None:
-        pass
-
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        return _dropped(self)
-
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
-        handle.cancel()
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        """As asyncio's; runs the loop on where it rests until it is asked."""
+        handle = super().call_soon_threadsafe(callback, *args, context=context)
+        if self.waker is not None:
+            self.waker()
         return handle
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        raise RuntimeError(_GONE)
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """As asyncio's; while a fork keeps executors from taking anything on, ``func`` is called here."""
+        if instances.reviving:  # what is done on behalf of a revival may use the instance
+            func = functools.partial(contextvars.copy_context().run, func)
+        within = hooks.forking or hooks.early
+        if executor is not None or not within or not _EXECUTORS.locked():
+            return super().run_in_executor(executor, func, *args)
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
-    def create_task(self, coro: Any, **kwargs: Any) -> Any:
-        coro.close()
-        raise RuntimeError(_GONE)
-
-    def run_forever(self) -> None:
-        raise RuntimeError(_GONE)
-
-    def _timer_handle_cancelled(self, handle: Any) -> None:
-        pass
-
-    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
-        return _dropped(self)
-
-    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
-        return _dropped(self)
-
-    def _remove_reader(self, fd: Any) -> bool:
-        return False
-
-    def _remove_writer(self, fd: Any) -> bool:
-        return False
-
-    def _write_to_self(self) -> None:
-        pass
-
-
-_GONE = "this event loop belongs to the process that this one was forked from"
-
-
-@functools.lru_cache(maxsize=None)
-def _abandoned_class(cls: Any) -> Any:
-    return type("AbandonedLoop", (_Abandoned, cls), {})
-
-
-def is_abandoned(loop: Any) -> bool:
-    """Whether ``loop`` was inherited and can never run in this process."""
-    return isinstance(loop, _Abandoned)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _dropped(loop: Any) -> asyncio.Handle:
-    handle = asyncio.Handle(_nothing, (), loop)
-    handle.cancel()
-    return handle
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        # between connecting and being wrapped in a transport nobody else knows it
+        self.connecting.add(sock)
+        await super().sock_connect(sock, address)
 
 
 class IOThread:
@@ -215,6 +140,8 @@ class IOThread:
         self.name = name
         self.loop = IOLoop()
         self._lock = threading.Lock()
+        self._waking = threading.Lock()
+        self._asleep = self._here = False
         self.thread = self._start()
         _io_threads.append(self)
 
@@ -273,9 +200,13 @@ class IOThread:
 
     def rest(self, deadline: float) -> None:
         """Wait until it has stopped, or ``deadline``."""
-        while self.thread.is_alive() and self.thread.ident not in _queued and time.monotonic() < deadline:
-            self.thread.join(min(_TURN, max(0.0, deadline - time.monotonic())))
-        if not self.thread.is_alive() and _join(self.thread, deadline):
+        thread = self.thread
+        while self._wanted and thread.is_alive() and thread.ident not in _queued:
+            if time.monotonic() >= deadline:
+                break
+            thread.join(min(_TURN, max(0.0, deadline - time.monotonic())))
+        if not thread.is_alive() and _join(thread, deadline):
+            self.loop.waker = self._asked
             self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
@@ -289,27 +220,81 @@ class IOThread:
             if not _join(helper, deadline):
                 break
 
-    def wake(self) -> None:
-        """Run on, on a new thread if the old one ended at rest."""
-        previous = self.thread
+    def _asked(self) -> None:
+        """Something is asked of it at rest: what its own thread could do it does not wait for."""
+        if self._asleep or hooks.forking == threading.get_ident():
+            self.wake()
+
+    def sleep(self) -> None:
+        """Rest until something is asked of it."""
         with self._lock:
-            self._wanted = False
-            if not self._ended or self.loop.stopped or self.loop.is_closed():
-                # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
-                self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
+            self._asleep = True
+            self.loop.waker = self._asked
+        if self.ask():
+            self.rest(time.monotonic() + REST_BOUND)
+        with self._lock:
+            if self._ended and self._asleep:
+                self.loop.resting = _NOBODY
                 return
-            self.loop.resting = _NOBODY
-        previous.join()
-        self.thread = self._start()
-        if iothread[0] is previous:
-            iothread[0] = self.thread
+        self.wake()
+
+    def run_here(self, coro: Coroutine[Any, Any, None], timeout: float | None) -> bool:
+        """Run a coroutine on this thread, where the loop is at rest.
+
+        Returns
+        -------
+        bool
+            Whether it could be run.  It may not have come to its end in time.
+        """
+        with self._lock:
+            if not self._ended or self._here or self.loop.stopped or self.loop.is_closed():
+                return False
+            self._here = True
+        outer = asyncio._get_running_loop()
+        swap = getattr(asyncio.tasks, "_swap_current_task", None)  # needed where the fork is within a task
+        task = swap(outer, None) if swap is not None and outer is not None else None
+        asyncio._set_running_loop(None)
+        try:
+            job = self.loop.create_task(coro)
+            job.add_done_callback(lambda _: self.loop.pause())
+            limit = self.loop.call_later(timeout, self.loop.pause) if timeout else None
+            self.loop.run_forever()
+            if limit is not None:
+                limit.cancel()
+            job.cancel()
+            return True
+        finally:
+            asyncio._set_running_loop(outer)
+            if task is not None:
+                swap(outer, task)
+            self._here = False
+
+    def wake(self) -> None:
+        """Run on, on a new thread if the old one ended at rest; any thread may call it."""
+        with self._waking:
+            previous = self.thread
+            with self._lock:
+                self._wanted = False
+                if self._here:
+                    return  # the thread that forks runs it at the moment
+                self._asleep, self.loop.waker = False, None
+                if not self._ended or self.loop.stopped or self.loop.is_closed():
+                    # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
+                    self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
+                    return
+                self.loop.resting = _NOBODY
+                self._ended = False
+            previous.join()
+            self.thread = self._start()
+            if iothread[0] is previous:
+                iothread[0] = self.thread
 
 
 class _Hold:
     """Keeps somebody else's loop, running on another thread, in one callback."""
 
     def __init__(self, other: Any) -> None:
-        self._other = other
+        self.other = other
         self._there = threading.Event()
         self._over = threading.Event()
         with suppress(RuntimeError):  # closed since
@@ -321,8 +306,8 @@ class _Hold:
 
     def wait(self, deadline: float) -> None:
         """Until the loop is held, or it has stopped; it may be busy for longer than the fork can wait."""
-        while not self._there.is_set() and time.monotonic() < deadline and self._other.is_running():
-            if getattr(self._other, "_thread_id", None) in _queued:
+        while not self._there.is_set() and time.monotonic() < deadline and self.other.is_running():
+            if getattr(self.other, "_thread_id", None) in _queued:
                 break
             self._there.wait(min(_TURN, max(0.0, deadline - time.monotonic())))
 
@@ -337,12 +322,14 @@ def _elsewhere(other: asyncio.AbstractEventLoop) -> bool:
 
 
 def _join(thread: threading.Thread, deadline: float) -> bool:
+    if thread is threading.current_thread():  # the fork is made on it
+        return False
     thread.join(max(0.0, deadline - time.monotonic()))
     if thread.is_alive():
         return False
     if thread.native_id is not None:
         # it has ended, and needs no more than its turn to leave: the bound is another
-        hooks.wait_gone(thread.native_id, max(deadline, time.monotonic() + hooks.EXIT_WAIT))
+        hooks.wait_gone(thread.native_id, deadline + hooks.EXIT_WAIT)
     return True
 
 
@@ -354,9 +341,23 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 
 
 # around a fork -----------------------------------------------------------------
-def _before() -> None:
-    # here, where what ends meanwhile can still use the loops
-    awaited = any(getattr(fs, "asynchronous", False) for fs in hooks.registered())
+# Each step is a hook of its own: what one raises leaves the others to run.
+def _look_for_awaited() -> None:
+    # the first, where what ends meanwhile can still use the loops
+    global _awaited
+    _awaited = any(vars_of(fs).get("asynchronous") for fs in hooks.registered())
+
+
+def vars_of(obj: Any) -> dict[str, Any]:
+    """The attributes of an object, without code of its class; none where it has no such dict."""
+    try:
+        return object.__getattribute__(obj, "__dict__")  # type: ignore[no-any-return]
+    except AttributeError:
+        return {}
+
+
+def _lock() -> None:
+    global _locked
     if not _fork_lock.acquire(blocking=False):
         me = threading.get_ident()
         _queued.add(me)
@@ -364,219 +365,200 @@ def _before() -> None:
             _fork_lock.acquire()
         finally:
             _queued.discard(me)
-    hooks.begin()
-    found = {id(other): other for other in list(_foreign) if not other.is_closed()}
-    if awaited:
+    _locked += 1
+
+
+def _begin() -> None:
+    global _deadline
+    _deadline = time.monotonic() + REST_BOUND
+    hooks.begin(REST_BOUND)
+
+
+def _wait_for_imports() -> None:
+    importing.wait(_deadline)
+
+
+def _find_loops() -> None:
+    found = {id(other): other for other in _foreign.live() if not other.is_closed()}
+    if _awaited:
         running = (other for other, _ in connecting.running())
         found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
     _foreign_at_fork[:] = found.values()
-    _abandoned_class(IOLoop)  # made once here, rather than in each child
-    if _io_threads or found:
-        deadline = time.monotonic() + REST_BOUND
-        for other in found.values():
-            if _elsewhere(other):
-                _held.append(_Hold(other))
-        for io in list(_io_threads):
-            if io.ask():
-                _resting.append(io)
-        for io in _resting:
-            io.rest(deadline)
-        for hold in _held:
-            hold.wait(deadline)
-    elsewhere = {key for key, other in found.items() if _elsewhere(other)}
+
+
+def _ask_to_rest() -> None:
+    _resting.clear()
+    _held.clear()
+    abandoned_class(IOLoop)  # made once here, rather than in each child
+    for other in _foreign_at_fork:
+        if _elsewhere(other):
+            _held.append(_Hold(other))
+    for io in list(_io_threads):
+        if io.ask():
+            _resting.append(io)
+
+
+def _rest() -> None:
+    for io in _resting:
+        hooks.attempt("rest of a loop", io.rest, _deadline)
+    for hold in _held:
+        hold.wait(_deadline)
+
+
+def _note_descriptors() -> None:
+    for other in [io.loop for io in _io_threads] + _foreign_at_fork:
+        sockets.note(descriptors(other))
+    sockets.note(sock.fileno() for sock in connecting.made.live())
+
+
+def _note_sockets_at_work() -> None:
+    # what is not held goes on meanwhile
+    elsewhere = {id(other) for other in _foreign_at_fork if _elsewhere(other)}
+    elsewhere.update(id(io.loop) for io in _resting if io.thread.is_alive())
     if elsewhere:
-        _at_work[:] = connecting.running_sockets(elsewhere)  # last: what is not held goes on meanwhile
+        _at_work[:] = connecting.running_sockets(elsewhere)
+        sockets.note(sock.fileno() for sock in _at_work)
 
 
-def _in_parent() -> None:
-    _foreign_at_fork.clear()
-    _at_work.clear()
+def _end_holds() -> None:
     for hold in _held:
         hold.end()
+    _held.clear()
+
+
+def _wake() -> None:
     for io in _resting:
         hooks.defer(io.wake)
-    _held.clear()
     _resting.clear()
-    _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
-    hooks.end()
-    _fork_lock.release()
 
 
-def _in_child() -> None:
-    global _fork_lock
-    _fork_lock = threading.RLock()
-    _queued.clear()
-    # kept, for freeing them would write to more of the memory shared with the parent
-    hooks.immortalize([*_io_threads, iothread[0]])
-    inherited = [io.loop for io in _io_threads if not io.loop.is_closed()]
-    foreign = list(_foreign_at_fork)
-    for sock in _at_work:
-        _release(sock)
-    _at_work.clear()
-    _io_threads.clear()
-    _held.clear()
-    _resting.clear()
+def _forget() -> None:
+    sockets.forget_noted()
     _foreign_at_fork.clear()
+    _at_work.clear()
+    _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
+
+
+def _unlock() -> None:
+    global _locked
+    hooks.end()
+    if _locked:
+        _locked -= 1
+        _fork_lock.release()
+
+
+def _renew_in_child() -> None:
+    global _fork_lock, _locked
+    _fork_lock, _locked = threading.RLock(), 0
+    _queued.clear()
+    _held.clear()
+    _resting.clear()
     if loop[0] is None or isinstance(loop[0], IOLoop):
         loop[0] = iothread[0] = None
-    if not inherited and not foreign:
-        return
-    dead = _Dead()
-    try:
-        for ours in inherited:
-            abandon(ours, dead, everything=True)
-        for other in foreign:
-            if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
-                hooks.immortalize(other)
-            elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
-                unshare(other, dead)
-            else:
-                abandon(other, dead, everything=False)
-    finally:
-        dead.close()
 
 
-class _Dead:
-    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
-
-    _socket: socket.socket | None = None
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-
-    def cover(self, fd: int) -> None:
-        if self._socket is None:
-            self._socket, peer = socket.socketpair()
-            self._socket.setblocking(False)
-            peer.close()
-        if fd >= 0:
-            with suppress(OSError):
-                os.dup2(self._socket.fileno(), fd, inheritable=False)
-
-
-def _http_client(transport: Any) -> bool:
-    """Whether a transport of somebody else's loop may be one of our instances'."""
-    return type(transport.get_protocol()).__module__.startswith(("aiohttp.client", "asyncio.sslproto"))
+def _abandon_in_child() -> None:
+    ours, _io_threads[:] = list(_io_threads), []
+    foreign, _foreign_at_fork[:] = list(_foreign_at_fork), []
+    at_work, _at_work[:] = list(_at_work), []
+    # kept, for freeing them would write to more of the memory shared with the parent
+    hooks.immortalize([*ours, at_work])
+    dead = Dead()
+    for io in ours:
+        if not io.loop.is_closed():
+            hooks.attempt("leaving a loop", abandon, io.loop, dead)
+    for other in foreign:
+        hooks.attempt("leaving a loop", _leave_foreign, other, dead)
+    for sock in [*at_work, *connecting.made.live()]:
+        dead.cover(sock.fileno())
+    dead.close()
+    sockets.forget_noted()
 
 
-def _release(sock: socket.socket | None) -> None:
-    """Close this process's descriptor of a socket whose object may be closed again later."""
-    if sock is not None:
-        fd = sock.detach()
-        if fd >= 0:
-            os.close(fd)
-
-
-def _release_closing(transport: Any) -> None:
-    """Close what a thread of the parent was about to close as the process forked.
-
-    A socket forgets its descriptor before the kernel is asked to close it, and the fork may
-    fall between the two; the server would not see the parent's close while the child lives.
-    By now the number may be somebody else's, so the connection is told by its two ends.
-    """
-    ends = transport._extra.get("sockname"), transport._extra.get("peername")
-    try:
-        sock = socket.socket(fileno=transport._sock_fd)
-    except OSError:
-        return  # closed
-    try:
-        same = (sock.getsockname(), sock.getpeername()) == ends
-    except OSError:
-        same = False
-    if same:
-        sock.close()
+def _leave_foreign(other: Any, dead: Dead) -> None:
+    if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
+        hooks.immortalize(other)
+    elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
+        unshare(other, dead)
     else:
-        sock.detach()
+        abandon(other, dead, everything=False)
 
 
-def _tasks(other: Any) -> set[asyncio.Task[Any]]:
-    """The tasks of a loop; that there are none can be seen with less."""
-    if sys.version_info < (3, 14):
-        for one in _TASKS:
-            if getattr(one, "data", one):
-                return asyncio.all_tasks(other)
-        return set()
-    return asyncio.all_tasks(other)
+for _step in (
+    _note_sockets_at_work,
+    _note_descriptors,
+    _wait_for_imports,
+    _rest,
+    _ask_to_rest,
+    _find_loops,
+    _begin,
+    _lock,
+    _look_for_awaited,
+):  # the last is the first before a fork
+    hooks.at_fork(before=_step)
+for _step in (_end_holds, _wake, _forget, _unlock):
+    hooks.at_fork(parent=_step)
+for _step in (_renew_in_child, _abandon_in_child):
+    hooks.at_fork(child=_step)
+del _step
 
 
-def _transports(other: Any) -> list[Any]:
-    return [found for ref in other._transports.valuerefs() if (found := ref()) is not None]
+# asked while a fork is being made -----------------------------------------------------
+def run_inside_fork(other: Any, coro: Coroutine[Any, Any, None], timeout: float | None) -> bool:
+    """For the thread that forks, asked by a hook of the program's: run ``coro`` on a loop at rest.
 
-
-def _watched(other: Any) -> list[selectors.SelectorKey]:
-    selector = other._selector  # None where a thread of the parent was closing the loop
-    known = getattr(selector, "_fd_to_key", None)  # what get_map() shows, and takes more memory for
-    if selector is not None and known is None:
-        known = selector.get_map()
-    return list(known.values()) if known else []
-
-
-def abandon(other: Any, dead: _Dead, *, everything: bool) -> None:
-    """Cut off a loop that can never run here from all that the parent uses.
-
-    Parameters
-    ----------
-    everything
-        the loop is ours: no descriptor of it stays.  Otherwise those stay that are
-        neither asyncio's own nor of an HTTP client.
+    Returns
+    -------
+    bool
+        False where the loop's own thread has to run it; it does so, and `rest_again` has to follow.
     """
-    hooks.immortalize([other, _tasks(other), list(other._ready)])
-    released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
-    for transport in _transports(other):
-        if everything or _http_client(transport):
-            released.add(transport._sock_fd)
-            if transport._sock is None or transport._sock.fileno() < 0:
-                _release_closing(transport)
-            else:
-                _release(transport._sock)
-    if everything:
-        for sock in list(other._connecting):
-            released.add(sock.fileno())
-            _release(sock)
-        for key in _watched(other):
-            if key.fd not in released:
-                dead.cover(key.fd)  # without an object of which we know: the number stays taken
-    else:
-        for sock in connecting.waiting_sockets(other):
-            _release(sock)
-    _release(other._ssock)
-    _release(other._csock)
-    epoll = getattr(other._selector, "_selector", None)
-    if epoll is not None and hasattr(epoll, "close"):
-        epoll.close()
-    here = other._thread_id == threading.get_ident()
-    other.__class__ = _abandoned_class(other.__class__)
-    if here:
-        # forked from one of its own callbacks, which will return into the loop: its run ends there
-        other._stopping = True
-        for position in range(len(other._ready)):
-            other._ready[position] = _dropped(other)
-        asyncio._set_running_loop(None)
+    for io in _resting:
+        if io.loop is other:
+            if io.run_here(coro, timeout):
+                return True
+            io.wake()
+    for hold in _held:
+        if hold.other is other:
+            hold.end()
+    return False
 
 
-def unshare(other: Any, dead: _Dead) -> None:
-    """Give a loop that the child may go on with descriptors of its own."""
-    clients = [t for t in _transports(other) if _http_client(t)]
-    hooks.immortalize(clients)
-    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting_sockets(other)]:
-        dead.cover(fd)
-    mine, theirs = socket.socketpair()
-    with mine, theirs:
-        for fresh, old in ((mine, other._ssock), (theirs, other._csock)):
-            os.dup2(fresh.fileno(), old.fileno(), inheritable=False)
-            os.set_blocking(old.fileno(), False)
-    old_epoll = getattr(other._selector, "_selector", None)
-    if not hasattr(select, "epoll") or not isinstance(old_epoll, select.epoll):
-        return  # kqueue is not inherited; poll and select share nothing
-    with select.epoll() as epoll:
-        for key in _watched(other):
-            mask = (select.EPOLLIN if key.events & selectors.EVENT_READ else 0) | (
-                select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
-            )
-            with suppress(OSError):
-                epoll.register(key.fd, mask)
-        os.dup2(epoll.fileno(), old_epoll.fileno(), inheritable=False)
+def rest_again(other: Any) -> None:
+    """Bring a loop back to rest that a hook of the program's had running."""
+    deadline = time.monotonic() + REST_BOUND
+    for io in _io_threads:
+        if io.loop is other and io.ask():
+            if io not in _resting:
+                _resting.append(io)
+            io.rest(deadline)
+    if other in _foreign_at_fork and _elsewhere(other):
+        hold = _Hold(other)
+        _held.append(hold)
+        hold.wait(deadline)
 
 
-hooks.at_fork(before=_before, parent=_in_parent, child=_in_child)
+def waited_for(other: Any) -> None:
+    """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone."""
+    forking = hooks.forking
+    if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.leave_by):
+        for io in list(_io_threads):
+            if io.loop is other:
+                io.wake()
+        for hold in list(_held):
+            if hold.other is other:
+                hold.end()
+
+
+def quiesce() -> None:
+    """Bring the event loops of fsspec to rest, and end their threads, until one is used again.
+
+    For a program that lets a C library fork, of which Python's fork hooks are not told: FUSE that
+    goes into the background, a daemon of C. Between this call and the fork nothing may use a
+    filesystem. What was under way on the loops goes on with the next use. Waits for at most two
+    seconds; a loop that is busy for longer is left running.
+    """
+    hooks.check()
+    with _fork_lock:
+        for io in list(_io_threads):
+            if threading.get_ident() != io.thread.ident:
+                io.sleep()

@@ -12,6 +12,7 @@ The files are in `_http_file`, reading ahead in `_http_ahead`, the meaning of an
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ import aiohttp
 import yarl
 
 from fsspec._files.replacing import replacing
-from fsspec._fork import hooks
+from fsspec._fork import connecting, hooks
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
@@ -101,8 +102,12 @@ _NOT_FOR_REQUESTS = frozenset(
 async def get_client(**kwargs: Any) -> aiohttp.ClientSession:
     """A session on the running loop, with options of `aiohttp.ClientSession`."""
     kwargs.pop("loop", None)  # it is the running one
+    if _SOCKETS_CAN_BE_MADE and kwargs.get("connector") is None and "ssl_shutdown_timeout" not in kwargs:
+        kwargs["connector"] = aiohttp.TCPConnector(socket_factory=connecting.create)
     return aiohttp.ClientSession(**kwargs)
 
+
+_SOCKETS_CAN_BE_MADE = "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters  # from 3.12 on
 
 _get_client = get_client  # the parameter of `HTTPFileSystem` has the same name
 

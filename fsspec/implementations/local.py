@@ -24,11 +24,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NoReturn
 
 from fsspec._files.replacing import link_new, replacing, write_whole
 from fsspec._fork import hooks
-from fsspec._fork.handles import leaving
+from fsspec._fork.handles import is_letting_go, letting_go
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import Callback
@@ -403,7 +403,8 @@ class _Raw(io.RawIOBase):
     """A plain file by its descriptor, with a position of its own.
 
     Reading and writing say where (``pread``, ``pwrite``), so that processes that share
-    the descriptor after a fork do not move each other.  In a child nothing is written.
+    the descriptor after a fork do not move each other.  In a child nothing is written: it
+    raises `ForkError`, but where a handle of ours is only let go of.
     """
 
     def __init__(self, fd: int, mode: str) -> None:
@@ -436,8 +437,7 @@ class _Raw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: Any) -> int:
-        hooks.check()
-        if self._generation != hooks.generation:
+        if not self._mine("write to"):
             return len(data)  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
@@ -458,8 +458,17 @@ class _Raw(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         size = self._at if size is None else size
-        os.ftruncate(self._fd, size)
+        if self._mine("truncate"):
+            os.ftruncate(self._fd, size)
         return size
+
+    def _mine(self, what: str) -> bool:
+        hooks.check()
+        if self._generation == hooks.generation:
+            return True
+        if is_letting_go():
+            return False
+        _refuse_writing(f"a local file (descriptor {self._fd}), open for writing,", self._generation, what)
 
     def close(self) -> None:
         if not self.closed:
@@ -467,6 +476,36 @@ class _Raw(io.RawIOBase):
                 super().close()
             finally:
                 os.close(self._fd)
+
+
+def _refuse_writing(file: str, generation: int, what: str) -> NoReturn:
+    advice = f"Only the process that opened it may {what} it; in this one, open the file anew"
+    raise ForkError(file, hooks.owner_pid(generation), advice=advice)
+
+
+class _Refusing:
+    """In a child, a buffer over an inherited file: what it took would be lost without a word."""
+
+    raw: Any
+
+    def write(self, data: Any) -> int:
+        if data and not is_letting_go():
+            self.raw.write(data)
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self.raw.truncate(size)  # type: ignore[no-any-return]
+
+
+class _RefusingWriter(_Refusing, io.BufferedWriter):
+    pass
+
+
+class _RefusingRandom(_Refusing, io.BufferedRandom):
+    pass
+
+
+_REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
 def _file(path: str, mode: str) -> Any:
@@ -562,7 +601,8 @@ class LocalFileOpener(io.IOBase):
         fresh = _Raw(raw._fd, raw._mode)
         fresh._generation = raw._generation
         fresh._at = self._f.tell()
-        self._f = type(self._f)(fresh, self.blocksize)
+        kind = type(self._f)
+        self._f = _REFUSING.get(kind, kind)(fresh, self.blocksize)
 
     def _open(self) -> None:
         if self.f is not None and not self.f.closed:
@@ -587,11 +627,7 @@ class LocalFileOpener(io.IOBase):
     def _mine(self, what: str) -> None:
         hooks.check()
         if self._generation != hooks.generation:
-            raise ForkError(
-                f"{self!r}, open for writing,",
-                hooks.owner_pid(self._generation),
-                advice=f"Only the process that opened it may {what}; in this one, open the file anew",
-            )
+            _refuse_writing(f"{self!r}, open for writing,", self._generation, what)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
@@ -642,9 +678,9 @@ class LocalFileOpener(io.IOBase):
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
-        if self._inherited_writer() and leaving():
+        if self._inherited_writer() and is_letting_go():
             return len(args[0])
-        self._mine("write")
+        self._mine("write to")
         return self.f.write(*args, **kwargs)
 
     def truncate(self, size: int | None = None) -> int:
@@ -655,7 +691,7 @@ class LocalFileOpener(io.IOBase):
         if self.f is None or self.f.closed or not self.writable():
             return
         if self._inherited_writer():
-            if leaving():
+            if is_letting_go():
                 return
             self._mine("flush")
         self.f.flush()
@@ -672,7 +708,13 @@ class LocalFileOpener(io.IOBase):
         return self.f is None or self.f.closed
 
     def close(self) -> None:
-        if self.f is not None:
+        if self.f is None:
+            return
+        hooks.check()
+        if self._inherited_writer():
+            with letting_go():
+                self.f.close()
+        else:
             self.f.close()
 
     @property

@@ -1,10 +1,13 @@
 """The errors of fsspec are built-in ones, and keep what they know on their way."""
 
 import asyncio
+import copy
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -39,8 +42,19 @@ def test_fork_error_says_whose_it_is_and_the_ways_out():
     assert isinstance(error, RuntimeError)
     assert (error.what, error.owner_pid, error.pid, error.advice) == ("S3FileSystem instance", 12, 34, None)
     ways_out = ("FSSPEC_FORK_RESET=1", "fs.reset_loop()", "fsspec.asyn.reset_after_fork()")
-    for part in ("fork-safe", "S3FileSystem instance", "12", "34", '{"fork": {"reset": true}}', *ways_out):
+    hooks_of_others = ("worker_init_fn", "post_fork", "worker_process_init")
+    for part in ("fork-safe", "S3FileSystem instance", "12", "34", "docs/fork.rst", *ways_out, *hooks_of_others):
         assert part in str(error)
+    what, fix, guide = str(error).splitlines()  # what happened, the way out, where to read on
+    assert "S3FileSystem" in what and ways_out[0] in fix and len(what) < 200
+
+
+def test_fork_error_advises_no_variable_that_is_set(monkeypatch):
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "1")
+    assert "FSSPEC_FORK_RESET" not in str(ForkError("x", 12))
+    assert "reset_after_fork()" in str(ForkError("x", 12))
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "0")
+    assert "FSSPEC_FORK_RESET=1" in str(ForkError("x", 12))
 
 
 def test_fork_error_is_about_this_process_unless_told_otherwise():
@@ -49,8 +63,47 @@ def test_fork_error_is_about_this_process_unless_told_otherwise():
 
 def test_fork_error_with_advice_of_its_own_names_no_other_way_out():
     error = ForkError("the file 'a'", 12, advice="Open it again in this process.")
-    assert "fork-safe" in str(error) and str(error).endswith("Open it again in this process.")
+    assert "fork-safe" in str(error) and str(error).splitlines()[1] == "Open it again in this process."
     assert "reset" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "carry",
+    [
+        lambda error: type(error)(str(error)),  # celery, torch's ExceptionWrapper
+        lambda error: type(error)(*error.args),
+        lambda error: pickle.loads(pickle.dumps(error)),
+        copy.copy,
+        lambda error: pickle.loads(pickle.dumps(type(error)(str(error)))),
+    ],
+    ids=["one string", "args", "pickle", "copy", "string and pickle"],
+)
+def test_fork_error_survives_every_way_that_exceptions_are_carried(carry, monkeypatch):
+    error = ForkError("the file 'a'", 12, 34)
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "1")  # where it arrives other things hold
+    back = carry(error)
+    assert type(back) is ForkError and str(back) == str(error) and back.args == error.args
+
+
+def test_fork_error_survives_torch():
+    utils = pytest.importorskip("torch._utils")
+    try:
+        raise ForkError("the file 'a'", 12, 34)
+    except ForkError:
+        wrapped = utils.ExceptionWrapper(where="in a worker")
+    with pytest.raises(ForkError, match="made in process 12"):
+        pickle.loads(pickle.dumps(wrapped)).reraise()
+
+
+def test_fork_error_survives_pools():
+    """An executor's and multiprocessing's, which add the worker's traceback."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        error = pool.submit(_raise).exception(60)
+    assert type(error) is ForkError and error.owner_pid == 12 and "made in process 12" in str(error)
+
+
+def _raise():
+    raise ForkError("the file 'a'", 12, 34)
 
 
 @pytest.mark.parametrize("advice", [None, "open it again"])

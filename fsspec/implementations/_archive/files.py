@@ -22,6 +22,7 @@ from typing import Any
 from fsspec import core
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
+from fsspec._fork.swapping import assign
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations._archive.bytes import SeekError, Source
 from fsspec.implementations._http.parsing import redact_url
@@ -283,7 +284,7 @@ class MemberWriter(io.BufferedIOBase):
     def _after_fork_in_child(self) -> None:
         hooks.immortalize(self._f)  # the parent's: closing it would write into the archive
         self._f = None
-        object.__setattr__(self, "__class__", inherited(type(self)))
+        assign(self, inherited(type(self)))
 
 
 class WaitingMember(MemberWriter):

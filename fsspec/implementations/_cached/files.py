@@ -21,6 +21,7 @@ from typing import Any
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
+from fsspec._fork.swapping import assign
 from fsspec.caching import MMapCache
 from fsspec.implementations._cached.folders import finalize, remove
 from fsspec.implementations._cached.limits import hold
@@ -211,7 +212,7 @@ class LocalTempFile:
                 logger.exception("%r was not uploaded", self)
 
     def _after_fork_in_child(self) -> None:
-        object.__setattr__(self, "__class__", inherited(type(self)))
+        assign(self, inherited(type(self)))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "fh":

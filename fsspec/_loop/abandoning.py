@@ -1,0 +1,305 @@
+"""Cutting a forked child's copy of an event loop off from all that the parent uses.
+
+Three kinds of loop can be inherited:
+
+ours (`fsspec._loop.io_thread.IOLoop`)
+    made on a selector of ours, so that each descriptor it knows is known here.  The
+    child *abandons* it: every such descriptor is closed or covered with one that is dead
+    (an epoll instance is shared by a fork, and closing an inherited transport would
+    unregister the parent's socket), the loop answers that it is closed, and all it
+    held is kept referenced, beyond the end of the interpreter too, so that no
+    ``finally`` of the parent's tasks runs here.
+somebody else's selector loop that our instances may live on (zarr's, ``asyncio.run``)
+    keeps working in the child: its epoll and wake-up pair are *unshared*, as
+    libevent's ``event_reinit`` does, and HTTP client connections on it are covered,
+    those too that are only being made, see `fsspec._fork.connecting`.
+any other (uvloop)
+    cannot be reached; what is ours on it is kept referenced.
+
+A descriptor is touched only while it leads to what it led to as the process forked: a hook of
+the program's may have closed it in the child, and its number be something else by now.
+
+All this runs in the child, on its only thread, but for `descriptors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import selectors
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from fsspec._fork import connecting, hooks
+from fsspec._fork.sockets import unchanged
+from fsspec._fork.swapping import Variant, assign, is_variant, variant
+
+_TASKS = [
+    vars(asyncio.tasks)[name]
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+    if name in vars(asyncio.tasks)
+]
+
+
+class _Abandoned(Variant):
+    """What a loop becomes in a child where it can never run: closed, silent, deaf.
+
+    Finalizers of backends ask ``is_running`` and ``is_closed`` and take the way of a
+    loop that is gone; what they schedule all the same is dropped.
+    """
+
+    __slots__ = ()
+
+    def is_running(self) -> bool:
+        return False
+
+    def is_closed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        pass
+
+    def call_exception_handler(self, context: Any) -> None:
+        pass
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        return _dropped(self)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
+        handle.cancel()
+        return handle
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        raise RuntimeError(_GONE)
+
+    def create_task(self, coro: Any, **kwargs: Any) -> Any:
+        coro.close()
+        raise RuntimeError(_GONE)
+
+    def run_forever(self) -> None:
+        raise RuntimeError(_GONE)
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        pass
+
+    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return _dropped(self)
+
+    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
+        return _dropped(self)
+
+    def _remove_reader(self, fd: Any) -> bool:
+        return False
+
+    def _remove_writer(self, fd: Any) -> bool:
+        return False
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+_GONE = "this event loop belongs to the process that this one was forked from"
+
+
+def abandoned_class(cls: type) -> Any:
+    """What ``cls`` becomes in a child."""
+    return variant(cls, _Abandoned)
+
+
+def is_abandoned(loop: Any) -> bool:
+    """Whether ``loop`` was inherited and can never run in this process."""
+    return is_variant(type(loop), _Abandoned)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _dropped(loop: Any) -> asyncio.Handle:
+    handle = asyncio.Handle(_nothing, (), loop)
+    handle.cancel()
+    return handle
+
+
+class Dead:
+    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
+
+    _socket: socket.socket | None = None
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def cover(self, fd: int) -> None:
+        if self._socket is None:
+            self._socket, peer = socket.socketpair()
+            self._socket.setblocking(False)
+            peer.close()
+        if unchanged(fd):
+            with suppress(OSError):
+                os.dup2(self._socket.fileno(), fd, inheritable=False)
+
+
+def _http_client(transport: Any) -> bool:
+    """Whether a transport of somebody else's loop may be one of our instances'."""
+    return type(transport.get_protocol()).__module__.startswith(("aiohttp.client", "asyncio.sslproto"))
+
+
+def _release(sock: socket.socket | None) -> None:
+    """Close this process's descriptor of a socket whose object may be closed again later."""
+    if sock is not None:
+        fd = sock.detach()
+        if unchanged(fd):
+            os.close(fd)
+
+
+def _release_closing(transport: Any) -> None:
+    """Close what a thread of the parent was about to close as the process forked.
+
+    A socket forgets its descriptor before the kernel is asked to close it, and the fork may
+    fall between the two; the server would not see the parent's close while the child lives.
+    By now the number may be somebody else's, so the connection is told by its two ends.
+    """
+    ends = transport._extra.get("sockname"), transport._extra.get("peername")
+    try:
+        sock = socket.socket(fileno=transport._sock_fd)
+    except OSError:
+        return  # closed
+    try:
+        same = (sock.getsockname(), sock.getpeername()) == ends
+    except OSError:
+        same = False
+    if same:
+        sock.close()
+    else:
+        sock.detach()
+
+
+def _tasks(other: Any) -> set[asyncio.Task[Any]]:
+    """The tasks of a loop; that there are none can be seen with less."""
+    if sys.version_info < (3, 14):
+        for one in _TASKS:
+            if getattr(one, "data", one):
+                return asyncio.all_tasks(other)
+        return set()
+    return asyncio.all_tasks(other)
+
+
+def _transports(other: Any) -> list[Any]:
+    return [found for ref in other._transports.valuerefs() if (found := ref()) is not None]
+
+
+def _watched(other: Any) -> list[selectors.SelectorKey]:
+    selector = other._selector  # None where a thread of the parent was closing the loop
+    known = getattr(selector, "_fd_to_key", None)  # what get_map() shows, and takes more memory for
+    if selector is not None and known is None:
+        known = selector.get_map()
+    return list(known.values()) if known else []
+
+
+def _close_selector(epoll: Any) -> None:
+    try:
+        fd = epoll.fileno()
+    except ValueError:  # closed by a thread of the parent
+        return
+    if unchanged(fd):
+        epoll.close()
+    else:
+        hooks.immortalize(epoll)  # which would close the number as it is collected
+
+
+def descriptors(other: Any) -> Iterator[int]:
+    """The numbers that a child closes or covers for a loop; called before a fork."""
+    if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
+        return
+    inner = other._ssock, other._csock, getattr(other._selector, "_selector", None)  # type: ignore[attr-defined]
+    for one in inner:
+        with suppress(ValueError, AttributeError):  # closed; or no epoll
+            yield one.fileno()
+    for transport in _transports(other):
+        yield transport._sock_fd
+    for sock in getattr(other, "connecting", hooks.Registry()).live():
+        yield sock.fileno()
+    for key in _watched(other):
+        yield key.fd
+
+
+def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
+    """Cut off a loop that can never run here from all that the parent uses.
+
+    Parameters
+    ----------
+    everything
+        the loop is ours: no descriptor of it stays.  Otherwise those stay that are
+        neither asyncio's own nor of an HTTP client.
+    """
+    hooks.immortalize([other, _tasks(other), list(other._ready)])
+    released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
+    for transport in _transports(other):
+        if everything or _http_client(transport):
+            released.add(transport._sock_fd)
+            if getattr(transport, "_sock", None) is None or transport._sock.fileno() < 0:
+                _release_closing(transport)
+            else:
+                _release(transport._sock)
+    if everything:
+        for sock in other.connecting.live():
+            released.add(sock.fileno())
+            _release(sock)
+        for key in _watched(other):
+            if key.fd not in released:
+                dead.cover(key.fd)  # without an object of which we know: the number stays taken
+    else:
+        for sock in connecting.waiting_sockets(other):
+            _release(sock)
+    _release(other._ssock)
+    _release(other._csock)
+    epoll = getattr(other._selector, "_selector", None)
+    if hasattr(epoll, "close"):
+        _close_selector(epoll)
+    here = other._thread_id == threading.get_ident()
+    assign(other, abandoned_class(type(other)))
+    if here:
+        # forked from one of its own callbacks, which will return into the loop: its run ends there
+        other._stopping = True
+        for position in range(len(other._ready)):
+            other._ready[position] = _dropped(other)
+        asyncio._set_running_loop(None)
+
+
+def unshare(other: Any, dead: Dead) -> None:
+    """Give a loop that the child may go on with descriptors of its own."""
+    clients = [t for t in _transports(other) if _http_client(t)]
+    hooks.immortalize(clients)
+    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting_sockets(other)]:
+        dead.cover(fd)
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        for fresh, old in ((mine, other._ssock), (theirs, other._csock)):
+            if unchanged(old.fileno()):
+                os.dup2(fresh.fileno(), old.fileno(), inheritable=False)
+                os.set_blocking(old.fileno(), False)
+    old_epoll = getattr(other._selector, "_selector", None)
+    if not hasattr(select, "epoll") or not isinstance(old_epoll, select.epoll):
+        return  # kqueue is not inherited; poll and select share nothing
+    with select.epoll() as epoll:
+        for key in _watched(other):
+            mask = (select.EPOLLIN if key.events & selectors.EVENT_READ else 0) | (
+                select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
+            )
+            with suppress(OSError):
+                epoll.register(key.fd, mask)
+        if unchanged(old_epoll.fileno()):
+            os.dup2(epoll.fileno(), old_epoll.fileno(), inheritable=False)

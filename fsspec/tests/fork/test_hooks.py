@@ -1,0 +1,487 @@
+"""Hooks of a fork: ours, which stand alone; the program's, which may use filesystems; code of backends, which has no place there."""
+
+import os
+
+import pytest
+
+from fsspec.tests.programs import run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+START = """
+    import faulthandler, logging, os, signal, sys, threading, time
+
+    faulthandler.register(signal.SIGALRM, chain=True, all_threads=True)
+    signal.alarm(40)
+
+    def forked(body=lambda: None):
+        "The code that a child ended with."
+        pid = os.fork()
+        if not pid:
+            signal.alarm(30)
+            code = 1
+            try:
+                body()
+                code = 0
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+TOY = """
+    import asyncio, fsspec
+    from fsspec import asyn
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.exceptions import ForkError
+    from fsspec._fork import hooks
+
+    class Toy(AsyncFileSystem):
+        protocol = "toy"
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            await asyncio.sleep(0.001)
+            # what a client does: it resolves a name on a thread of the loop's
+            await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
+            return b"x"
+
+    def read():
+        assert fs.cat_file("a") == b"x"
+"""
+
+STEPS = """
+    import fsspec._fork.handles, fsspec._loop.bridge
+    steps = [(hooks._modules, n, kind) for n, one in enumerate(hooks._modules)
+             for kind in ("before", "parent", "child") if getattr(one, kind)]
+"""
+
+
+def test_a_step_that_fails_takes_no_other_with_it():
+    """An error in each step in turn: forks go on, parent and child work, and it is told."""
+    out = run(
+        START
+        + TOY
+        + STEPS
+        + """
+    fs = Toy()
+    read()
+    told = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            told.append(record.getMessage())
+
+    logging.getLogger("fsspec").addHandler(Handler())
+    logging.getLogger("fsspec").propagate = False
+
+    def use():
+        asyn.reset_after_fork()
+        mine = Toy(skip_instance_cache=True)
+        assert mine.cat_file("a") == b"x"
+
+    for modules, n, kind in steps:
+        def fails():
+            raise KeyError("injected")
+        fails.__qualname__ = name = getattr(modules[n], kind).__qualname__
+        whole = modules[n]
+        modules[n] = whole._replace(**{kind: fails})
+        told.clear()
+
+        def child():
+            use()
+            assert kind != "child" or name in " ".join(told), told
+
+        code = forked(child)
+        assert code == 0, (name, kind, code)
+        assert kind == "child" or any(name in one for one in told), (name, kind, told)
+        modules[n] = whole
+        read()  # the parent
+        assert forked(use) == 0, (name, "the next fork")
+        assert hooks.forking == 0
+        import gc
+        assert gc.isenabled()
+    print(len(steps))
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+    assert int(out) > 15
+
+
+def test_an_interrupt_in_a_step_leaves_nothing_else_undone():
+    """The interpreter drops what its hooks raise, an interrupt too; the loops run on all the same."""
+    run(
+        START
+        + TOY
+        + """
+    fs = Toy()
+    read()
+    logging.getLogger("fsspec").propagate = False
+    logging.getLogger("fsspec").addHandler(logging.NullHandler())
+    from fsspec._loop import io_thread
+    n = next(n for n, one in enumerate(hooks._modules) if one.before is io_thread._rest)
+    hooks._modules[n] = hooks._modules[n]._replace(before=lambda: signal.raise_signal(signal.SIGINT))
+    for _ in range(2):
+        assert forked(lambda: asyn.reset_after_fork() and read()) == 0
+        read()
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
+def test_a_fork_on_a_thread_of_the_loops_own_executor():
+    run(
+        START
+        + TOY
+        + """
+    fs = Toy()
+    read()
+    loop = asyn.get_loop()
+
+    async def on_helper():
+        return await asyncio.get_running_loop().run_in_executor(None, forked)
+
+    for _ in range(3):
+        assert asyn.sync(loop, on_helper) == 0
+        read()
+    assert forked(lambda: None) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_a_registry_that_another_thread_adds_to(reset):
+    """Loops of the program's, made and noted all the time."""
+    run(
+        START
+        + TOY
+        + """
+    from fsspec._loop import io_thread
+    fs = Toy()
+    read()
+    enough = threading.Event()
+
+    class Loop:
+        def is_closed(self):
+            return True
+
+        def _after_fork_in_child(self):
+            pass
+
+    def add():
+        while not enough.is_set():
+            kept = [Loop() for _ in range(200)]
+            for one in kept:
+                io_thread.note_foreign(one)
+                hooks.register(one)
+
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(25):
+        assert forked() == 0
+    enough.set()
+    for thread in threads:
+        thread.join()
+    read()
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+# the program's own ----------------------------------------------------------------
+USING = """
+    seen = []
+
+    def note(where):
+        def hook():
+            try:
+                read()
+                seen.append(where)
+            except BaseException as error:
+                seen.append((where, type(error).__name__))
+        return hook
+
+    def register():
+        os.register_at_fork(
+            before=note("before"), after_in_parent=note("parent"), after_in_child=note("child")
+        )
+"""
+ORDERS = {
+    "before fsspec": (USING + "    register()\n" + TOY, "fs = Toy()\n    read()\n"),
+    "after fsspec": (TOY + USING + "    register()\n", "fs = Toy()\n    read()\n"),
+    "between": (
+        "    import fsspec\n" + USING + "    register()\n" + TOY,
+        "fs = Toy()\n    read()\n",
+    ),
+    "after a read": (TOY + USING, "fs = Toy()\n    read()\n    register()\n"),
+    "no loop yet": (USING + "    register()\n" + TOY, "fs = Toy()\n"),
+}
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_hooks_of_the_program_that_use_a_filesystem(order, reset):
+    modules, use = ORDERS[order]
+    run(
+        START
+        + modules
+        + f"""
+    {use}
+    opted = {reset == "1"}
+"""
+        + """
+    def child():
+        expected = ["before", "child" if opted else ("child", "ForkError")]
+        assert [one for one in seen if one != "parent"] == expected, seen
+        if not opted:
+            asyn.reset_after_fork()
+        read()
+        seen.clear()
+        assert forked(lambda: None) == 0  # a grandchild
+        assert seen[:1] == ["before"] and "parent" in seen, seen
+        read()
+
+    for _ in range(3):
+        seen.clear()
+        begun = time.monotonic()
+        assert forked(child) == 0
+        assert seen == ["before", "parent"], seen
+        read()
+    assert time.monotonic() - begun < 20
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+@pytest.mark.parametrize("order", ["before fsspec", "after fsspec"])
+def test_hooks_of_the_program_over_http(order):
+    """Through an open file and an instance, over connections that the parent has."""
+    pytest.importorskip("aiohttp")
+    server = """
+    from fsspec.tests.servers.http import HTTPServer
+    server = HTTPServer().__enter__()
+    server.files["/a"] = DATA = bytes(range(256)) * 400
+    fs = fsspec.filesystem("http")
+    f = fs.open(server.url + "/a", block_size=1000)
+    f.read(10)
+"""
+    using = """
+    def read():
+        assert fs.cat_file(server.url + "/a") == DATA
+        at = f.tell()
+        assert f.read(5000) == DATA[at:at + 5000]
+""" + USING
+    first, second = (using + "    register()\n", "    import fsspec\n" + server)
+    if order == "after fsspec":
+        first, second = "    import fsspec\n" + using + "    register()\n", server
+    run(
+        START
+        + first
+        + second
+        + """
+    def child():
+        assert seen == ["before", "child"], seen
+        read()
+
+    for _ in range(3):
+        seen.clear()
+        assert forked(child) == 0
+        assert seen == ["before", "parent"], seen
+        read()
+    server.__exit__(None, None, None)
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_hook_that_waits_for_a_thread_which_waits_for_the_loop():
+    """The program's hook takes a lock; who holds it is reading, and the loop is at rest."""
+    run(
+        START
+        + """
+    lock = threading.Lock()
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+"""
+        + TOY
+        + """
+    fs = Toy()
+    read()
+    enough = threading.Event()
+
+    def work():
+        while not enough.is_set():
+            with lock:
+                read()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun = time.monotonic()
+    for _ in range(4):
+        assert forked() == 0
+    enough.set()
+    thread.join()
+    assert time.monotonic() - begun < 30
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_hooks_of_the_program_and_an_instance_on_a_loop_of_its_own():
+    run(
+        START
+        + USING
+        + "    register()\n"
+        + TOY
+        + """
+    own = asyncio.new_event_loop()
+    threading.Thread(target=own.run_forever, daemon=True).start()
+
+    class Waiting(Toy):
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            await asyncio.sleep(0.001)
+            return b"x"
+
+    fs = Waiting(loop=own)
+    read()
+    for _ in range(3):
+        seen.clear()
+        assert forked() == 0
+        assert seen == ["before", "parent"], seen
+        read()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_fork_within_a_task_with_hooks_that_use_a_filesystem():
+    run(
+        START
+        + USING
+        + "    register()\n"
+        + TOY
+        + """
+    fs = Toy()
+    read()
+
+    async def main():
+        await asyncio.sleep(0)
+        assert forked() == 0
+        await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    assert seen == ["before", "parent"], seen
+    read()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+# code of others -------------------------------------------------------------------
+def test_no_code_of_a_backend_runs_within_a_hook():
+    """Neither as its stale class is made, nor as it is assigned; nor as a file is made the parent's."""
+    run(
+        START
+        + TOY
+        + """
+    import io
+    ran = []
+
+    class Meta(type(AsyncFileSystem)):
+        def __setattr__(cls, name, value):
+            ran.append("meta __setattr__") if watching else None
+            super().__setattr__(name, value)
+
+    watching = False
+
+    class Mine(Toy, metaclass=Meta):
+        def __init_subclass__(cls, **kwargs):
+            ran.append("__init_subclass__")
+            super().__init_subclass__(**kwargs)
+
+        def __setattr__(self, name, value):
+            ran.append(f"__setattr__ {name}") if watching else None
+            super().__setattr__(name, value)
+
+        @property
+        def asynchronous(self):
+            ran.append("property") if watching else None
+            return False
+
+        @asynchronous.setter
+        def asynchronous(self, value):
+            pass
+
+    class File(fsspec.spec.AbstractBufferedFile):
+        def __init_subclass__(cls, **kwargs):
+            ran.append("__init_subclass__ of a file")
+
+        def __setattr__(self, name, value):
+            ran.append(f"__setattr__ of a file: {name}") if watching else None
+            super().__setattr__(name, value)
+
+        def _upload_chunk(self, final=False):
+            return True
+
+    fs = Mine()
+    read()
+    f = File(fs, "a", "wb")
+    f.write(b"abc")
+    ran.clear()
+    watching = True
+    at_start = []
+    os.register_at_fork(after_in_child=lambda: at_start.append(list(ran)))
+
+    def child():
+        assert at_start == [[]], at_start
+        try:
+            f.write(b"d")
+        except ForkError:
+            pass
+        else:
+            raise AssertionError("not refused")
+        read()
+        assert type(fs) is Mine and type(fs).__init_subclass__.__func__ is Mine.__init_subclass__.__func__
+
+    assert forked(child) == 0
+    assert ran == [], ran
+    read()
+    watching = False
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+# imports --------------------------------------------------------------------------
+def test_a_fork_waits_for_an_import_that_fsspec_makes(tmp_path):
+    """The first ``fsspec.filesystem(...)`` on another thread: its module is half there."""
+    (tmp_path / "slowly_imported.py").write_text(
+        "import time, threading\nstarted = True\ntime.sleep(0.4)\n"
+        "from fsspec.implementations.memory import MemoryFileSystem\n"
+        "class Slow(MemoryFileSystem):\n    protocol = 'slowly'\n"
+    )
+    run(
+        START
+        + TOY
+        + """
+    fsspec.register_implementation("slowly", "slowly_imported.Slow")
+    fs = Toy()
+    read()
+    thread = threading.Thread(target=lambda: fsspec.filesystem("slowly"))
+    thread.start()
+    while "slowly_imported" not in sys.modules:
+        time.sleep(0.001)
+
+    def child():
+        signal.alarm(10)
+        assert fsspec.filesystem("slowly").protocol == "slowly"
+
+    assert forked(child) == 0
+    thread.join()
+    """,
+        FSSPEC_FORK_RESET="1",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    )
