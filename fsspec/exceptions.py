@@ -87,7 +87,8 @@ _GUIDE = 'See "Forking" in the documentation of fsspec (docs/fork.rst).'
 
 
 def _ways_out() -> str:
-    if os.environ.get("FSSPEC_FORK_RESET", "0").strip().lower() in ("", "0", "false", "no", "off", "null", '""'):
+    value = os.environ.get("FSSPEC_FORK_RESET", "")
+    if value.strip().lower() in ("", "0", "false", "no", "off", "null", '""'):
         return f"{_VARIABLE} {_BY_HAND}"
     return _BY_HAND[0].upper() + _BY_HAND[1:]  # it is set already
 
@@ -130,8 +131,8 @@ class ForkError(RuntimeError):
             return
         way_out = (advice or _ways_out()).rstrip(". ")
         super().__init__(
-            f"{what} was made in process {owner_pid} and is not fork-safe: process {self.pid}, forked from it, "
-            f"cannot use it.\n{way_out}.\n{_GUIDE}"
+            f"{what} was made in process {owner_pid} and is not fork-safe: process {self.pid}, forked from "
+            f"it, cannot use it.\n{way_out}.\n{_GUIDE}"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -38,20 +38,20 @@ GUARDS = (
         "a child closes or covers every descriptor of the loops that it inherits",
         (
             Edit(
-                "fsspec/_loop/io_thread.py",
+                "fsspec/_loop/abandoning.py",
                 "    if sock is not None:\n        fd = sock.detach()\n"
-                "        if fd >= 0:\n            os.close(fd)\n",
+                "        if unchanged(fd):\n            os.close(fd)\n",
                 "    return\n",
             ),
             Edit(
-                "fsspec/_loop/io_thread.py",
-                "        if fd >= 0:\n            with suppress(OSError):\n",
+                "fsspec/_loop/abandoning.py",
+                "        if unchanged(fd):\n            with suppress(OSError):\n",
                 "        if False:\n            with suppress(OSError):\n",
             ),
             Edit(
-                "fsspec/_loop/io_thread.py",
-                '    if epoll is not None and hasattr(epoll, "close"):\n        epoll.close()\n',
-                "    del epoll\n",
+                "fsspec/_loop/abandoning.py",
+                "    if unchanged(fd):\n        epoll.close()\n",
+                "    if False:\n        epoll.close()\n",
             ),
         ),
         (
@@ -65,8 +65,8 @@ GUARDS = (
         "the inherited loop answers that it is closed, and does nothing more",
         (
             Edit(
-                "fsspec/_loop/io_thread.py",
-                "    other.__class__ = _abandoned_class(other.__class__)\n",
+                "fsspec/_loop/abandoning.py",
+                "    assign(other, abandoned_class(type(other)))\n",
                 "",
             ),
         ),
@@ -125,8 +125,8 @@ GUARDS = (
             Edit("fsspec/_fork/instances.py", " or cls._lock_generation != hooks.generation:\n", ":\n"),
             Edit(
                 "fsspec/_fork/instances.py",
-                "    _table_lock = threading.Lock()\n    _touching.clear()\n",
-                "    _touching.clear()\n",
+                "    global _table_lock\n    _table_lock = threading.Lock()\n",
+                "",
             ),
         ),
         (
@@ -140,14 +140,14 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_files/buffered.py",
-                '        object.__setattr__(self, "__class__", inherited(type(self)))\n'
-                "        self._closed = True\n",
+                "        assign(self, inherited(type(self)))\n"
+                '        object.__setattr__(self, "_closed", True)\n',
                 "        pass\n",
             ),
             Edit(
                 "fsspec/implementations/local.py",
-                "        if self._generation != hooks.generation:\n            return len(data)",
-                "        if False:\n            return len(data)",
+                "        if self._generation == hooks.generation:\n            return True\n",
+                "        return True\n",
             ),
         ),
         _matrix("s3-writing/fork/opted", "s3-parts/fork/opted", "local-writing/fork/neither"),
@@ -158,7 +158,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/instances.py",
-                "    if not is_stale(fs):\n        fs.__class__ = _stale_class(type(fs))\n",
+                "    assign(fs, variant(type(fs), _Stale))\n",
                 "    pass\n",
             ),
         ),
@@ -170,8 +170,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_loop/io_thread.py",
-                "    if _io_threads or found:\n",
-                "    if False:\n",
+                "    for io in list(_io_threads):\n        if io.ask():\n            _resting.append(io)\n",
+                "",
             ),
         ),
         (f"{LOCKS}::test_a_process_that_opted_in_forks_with_one_thread",),
@@ -182,8 +182,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if os.getpid() != pid:\n        _in_child()\n        resume_collection()\n",
-                "    return\n",
+                "    if os.getpid() != pid:\n        early = bool(forking)\n",
+                "    if False:\n        early = bool(forking)\n",
             ),
         ),
         _matrix("http/C/neither", "local-writing/C/opted"),

@@ -1,7 +1,8 @@
 """Sockets of HTTP clients that no transport has yet, on loops that are not ours.
 
-Those of our own clients are made by `create`, and known from then on.  Of others, from when
-the client makes a socket until its loop wraps it in a transport, only frames know it: those of coroutines that wait in a task of the loop, or of the thread that runs one of
+Those of our own clients are made by `create`, and known from then on.  Of other clients,
+from when one makes a socket until its loop wraps it in a transport, only frames know it:
+those of coroutines that wait in a task of the loop, or of the thread that runs one of
 them at the moment.  What waits is read by the child (`waiting_sockets`).  What runs is read by the
 parent just before the fork (`running_sockets`), for the frames of a thread are gone in the child.
 

@@ -57,12 +57,10 @@ class _Hooks(NamedTuple):
     child: Callable[[], None] | None
 
 
-class _Ref(weakref.ref):  # type: ignore[type-arg]
+class _Ref(weakref.ref):
     __slots__ = ("generation",)
 
-    def __init__(self, obj: Any, forget: Any) -> None:
-        super().__init__(obj, forget)
-        self.generation = generation
+    generation: int
 
 
 class Registry:
@@ -82,7 +80,9 @@ class Registry:
             if refs.get(key) is ref:
                 del refs[key]
 
-        self._refs[key] = _Ref(obj, forget)
+        ref = _Ref(obj, forget)
+        ref.generation = generation
+        self._refs[key] = ref
 
     def made_in(self, obj: Any) -> int | None:
         """The generation in which ``obj`` was added; None where it was not."""

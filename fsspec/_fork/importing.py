@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 import time
-from importlib import _bootstrap  # type: ignore[attr-defined]
+from importlib import import_module
 from threading import get_ident
 from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
+_bootstrap = import_module("importlib._bootstrap")
 _FIND = _bootstrap._find_and_load.__code__
 _LOCKS: Any = getattr(_bootstrap, "_module_locks", ())  # of modules being imported, whoever does
 

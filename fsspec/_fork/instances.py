@@ -173,10 +173,12 @@ _ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
     " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"
     " _pid"
+    " to_dict to_json"
     " mirror_sync_methods _fork_sensitive _fork_introduced _after_fork_in_child _revive"
     " cachable blocksize".split()
 )
 """What can be asked of an inherited instance without using it."""
+
 
 class _Revival:
     """Of one instance, under way."""
@@ -238,7 +240,8 @@ class _Stale(Variant):
 
 
 def _state(fs: Any) -> dict[str, Any]:
-    return object.__getattribute__(fs, "__dict__")  # type: ignore[no-any-return]
+    state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
+    return state
 
 
 def _changed(fs: Any) -> None:
@@ -416,7 +419,7 @@ def _in_child() -> None:
         return
     for fs in inherited:
         cls = original(type(fs))
-        token = _state(fs).get("_fs_token_")
+        token: Any = _state(fs).get("_fs_token_")
         if cls._cache.get(token) is fs:
             del cls._cache[token]
             _uncached.append((cls, token, fs))

@@ -55,7 +55,11 @@ def variant(cls: type, front: type) -> Any:
         if meta not in _metaclasses:
             _metaclasses[meta] = type.__new__(type(meta), meta.__name__, (_Fronted, meta), {})
         names = "__module__", "__qualname__", "__doc__"
-        body = {"_front": front, "_original": cls, **{name: type.__getattribute__(cls, name) for name in names}}
+        body = {
+            "_front": front,
+            "_original": cls,
+            **{name: type.__getattribute__(cls, name) for name in names},
+        }
         # not through the metaclass: this is no class of its own, and has no instance cache
         made = type.__new__(_metaclasses[meta], cls.__name__, (cls,), {"__slots__": (), **body})
         _made[cls, front] = made

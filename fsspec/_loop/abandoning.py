@@ -224,10 +224,10 @@ def descriptors(other: Any) -> Iterator[int]:
     """The numbers that a child closes or covers for a loop; called before a fork."""
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
         return
-    inner = other._ssock, other._csock, getattr(other._selector, "_selector", None)  # type: ignore[attr-defined]
-    for one in inner:
+    loop: Any = other
+    for one in (loop._ssock, loop._csock, getattr(loop._selector, "_selector", None)):
         with suppress(ValueError, AttributeError):  # closed; or no epoll
-            yield one.fileno()
+            yield one.fileno()  # type: ignore[union-attr]
     for transport in _transports(other):
         yield transport._sock_fd
     for sock in getattr(other, "connecting", hooks.Registry()).live():

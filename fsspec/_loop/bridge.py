@@ -222,9 +222,13 @@ def _refuse(target: Any, func: Any, timeout: float | None) -> None:
     if target is not None and io_thread.is_abandoned(target):
         if timeout:
             # finalizers of backends give a bound, and know what to do when it has passed
-            raise FSTimeoutError(f"{_named(func)} cannot run: its event loop stayed behind in the parent process")
+            raise FSTimeoutError(
+                f"{_named(func)} cannot run: its event loop stayed behind in the parent process"
+            )
         made_in = getattr(target, "generation", hooks.generation - 1)
-        raise ForkError(f"the event loop that {_named(func)} was to run on", hooks.owner_pid(made_in), advice=_LOOP)
+        raise ForkError(
+            f"the event loop that {_named(func)} was to run on", hooks.owner_pid(made_in), advice=_LOOP
+        )
     raise RuntimeError(f"the event loop that {_named(func)} was to run on is not there or closed")
 
 
@@ -318,9 +322,8 @@ def _run_inside_fork(job: _Job, timeout: float | None) -> None:
         if timeout and timeout <= _INSIDE:
             raise
         raise ForkError(
-            f"the event loop of {_named(job.func)}",
-            os.getpid(),
-            advice="It was asked inside a fork, and did not answer: move the call out of the hook of the fork",
+            f"{_named(job.func)} was called inside a fork, by a hook of the program's, where it is not "
+            "fork-safe: its event loop waits for what the fork holds up.\nMove the call out of the hook."
         ) from None
     finally:
         io_thread.rest_again(job.loop)

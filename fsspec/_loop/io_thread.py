@@ -195,7 +195,8 @@ class IOThread:
             # finalizers on other threads must not take it for gone, and end sessions without it
             self.loop.resting = (threading.get_ident(), self.thread.ident)
         with suppress(RuntimeError):  # closed since
-            self.loop.call_soon_threadsafe(self._stop)
+            # not by its own method, which would wake it
+            asyncio.SelectorEventLoop.call_soon_threadsafe(self.loop, self._stop)
         return True
 
     def rest(self, deadline: float) -> None:
@@ -251,7 +252,9 @@ class IOThread:
                 return False
             self._here = True
         outer = asyncio._get_running_loop()
-        swap = getattr(asyncio.tasks, "_swap_current_task", None)  # needed where the fork is within a task
+        swap: Any = getattr(
+            asyncio.tasks, "_swap_current_task", None
+        )  # needed where the fork is within a task
         task = swap(outer, None) if swap is not None and outer is not None else None
         asyncio._set_running_loop(None)
         try:
@@ -345,15 +348,15 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 def _look_for_awaited() -> None:
     # the first, where what ends meanwhile can still use the loops
     global _awaited
-    _awaited = any(vars_of(fs).get("asynchronous") for fs in hooks.registered())
+    _awaited = any(map(_is_awaited, hooks.registered()))
 
 
-def vars_of(obj: Any) -> dict[str, Any]:
-    """The attributes of an object, without code of its class; none where it has no such dict."""
+def _is_awaited(obj: Any) -> bool:
+    """Whether an instance has no loop of its own; found without code of its class."""
     try:
-        return object.__getattribute__(obj, "__dict__")  # type: ignore[no-any-return]
-    except AttributeError:
-        return {}
+        return bool(object.__getattribute__(obj, "__dict__").get("asynchronous"))
+    except AttributeError:  # it has no such dict
+        return False
 
 
 def _lock() -> None:

@@ -494,7 +494,7 @@ class _Refusing:
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
-        return self.raw.truncate(size)  # type: ignore[no-any-return]
+        return int(self.raw.truncate(size))
 
 
 class _RefusingWriter(_Refusing, io.BufferedWriter):

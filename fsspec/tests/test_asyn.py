@@ -1,6 +1,7 @@
 """Awaitable filesystems, their blocking twins, and files that are awaited."""
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import os
@@ -502,3 +503,88 @@ def test_running_tasks_are_told_as_a_list():
         assert all(entry["task"] is None for entry in _dump_running_tasks(printout=False))
         thread.join(timeout=0.1)
     assert len(ended) == 1
+
+
+# limits of time -------------------------------------------------------------------
+@pytest.fixture
+def own_loop():
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(20)
+    loop.run_until_complete(asyncio.sleep(0))  # what was cancelled ends
+    loop.close()
+
+
+async def _forever():
+    await asyncio.Event().wait()
+
+
+def test_a_timeout_holds_where_the_loop_is_stopped():
+    loop = asyncio.new_event_loop()
+    with pytest.raises(FSTimeoutError, match="_forever did not end within 0.05 s"):
+        sync(loop, _forever, timeout=0.05)
+    loop.run_until_complete(asyncio.sleep(0))  # nothing is left to be warned of
+    loop.close()
+
+
+def test_a_timeout_holds_where_a_callback_blocks_the_loop(own_loop):
+    enough = threading.Event()
+    own_loop.call_soon_threadsafe(enough.wait, 20)
+    with pytest.raises(FSTimeoutError):
+        sync(own_loop, _forever, timeout=0.05)
+    enough.set()
+    assert sync(own_loop, asyncio.sleep, 0, 3) == 3
+
+
+def test_a_timeout_holds_where_a_coroutine_does_not_let_itself_be_cancelled(own_loop):
+    enough = threading.Event()
+
+    async def stubborn():
+        while not enough.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(FSTimeoutError):
+        sync(own_loop, stubborn, timeout=0.05)
+    enough.set()
+
+
+def test_a_coroutine_is_cancelled_by_its_timeout_and_can_clean_up(own_loop):
+    ended = []
+
+    async def cleans():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append(True)
+
+    with pytest.raises(FSTimeoutError):
+        sync(own_loop, cleans, timeout=0.05)
+    assert ended == [True]
+
+
+def test_a_task_that_is_cancelled_before_its_first_step_releases_the_caller(own_loop):
+    def factory(loop, coro, **kwargs):
+        task = asyncio.Task(coro, loop=loop, **kwargs)
+        task.cancel()
+        return task
+
+    own_loop.set_task_factory(factory)
+    with pytest.raises(asyncio.CancelledError):
+        sync(own_loop, _forever)
+    own_loop.set_task_factory(None)
+
+
+def test_a_task_that_cannot_be_made_is_the_callers_error(own_loop):
+    def factory(loop, coro, **kwargs):
+        coro.close()
+        raise KeyError("no task")
+
+    own_loop.set_task_factory(factory)
+    with pytest.raises(KeyError, match="no task"):
+        sync(own_loop, asyncio.sleep, 0)
+    own_loop.set_task_factory(None)

@@ -43,7 +43,15 @@ def test_fork_error_says_whose_it_is_and_the_ways_out():
     assert (error.what, error.owner_pid, error.pid, error.advice) == ("S3FileSystem instance", 12, 34, None)
     ways_out = ("FSSPEC_FORK_RESET=1", "fs.reset_loop()", "fsspec.asyn.reset_after_fork()")
     hooks_of_others = ("worker_init_fn", "post_fork", "worker_process_init")
-    for part in ("fork-safe", "S3FileSystem instance", "12", "34", "docs/fork.rst", *ways_out, *hooks_of_others):
+    for part in (
+        "fork-safe",
+        "S3FileSystem instance",
+        "12",
+        "34",
+        "docs/fork.rst",
+        *ways_out,
+        *hooks_of_others,
+    ):
         assert part in str(error)
     what, fix, guide = str(error).splitlines()  # what happened, the way out, where to read on
     assert "S3FileSystem" in what and ways_out[0] in fix and len(what) < 200

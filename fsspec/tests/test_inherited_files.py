@@ -68,3 +68,116 @@ def test_layers_over_a_file_being_written(kind, mode, codec, reset, tmp_path):
         FSSPEC_FORK_RESET=reset,
         TMPDIR=str(tmp_path),
     )
+
+
+START = """
+import fsspec, io, os
+from fsspec._fork.child import by_fork
+from fsspec.exceptions import ForkError
+
+path = os.environ["TOP"] + "/object"
+
+def refused(act):
+    try:
+        act()
+    except ForkError as error:
+        assert str(os.getppid()) in str(error), error
+    else:
+        raise AssertionError("not refused")
+
+def forked(body):
+    problem = by_fork(body).problem()
+    assert not problem, problem
+"""
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "r+b"])
+def test_what_lies_below_a_local_file_refuses_as_well(mode, tmp_path):
+    """The raw file, and the buffer, each as the parent held it and as the child comes to it."""
+    run(
+        START
+        + f"""
+with open(path, "wb") as whole:
+    whole.write(b"0123456789")
+f = fsspec.filesystem("file").open(path, {mode!r})
+"""
+        + """
+f.write(b"abc")
+f.flush()
+size = os.stat(path).st_size
+raw, buffer = f.f.raw, f.f
+
+def child():
+    for each in (raw, f.raw, f.f.raw):
+        refused(lambda: each.truncate(0))
+        refused(lambda: each.write(b"x"))
+    refused(lambda: f.truncate(0))
+    refused(lambda: f.f.write(b"x"))
+    refused(lambda: f.f.truncate(0))
+    refused(lambda: (buffer.write(b"x"), buffer.flush()))
+    f.close()
+    assert f.closed
+
+forked(child)
+assert os.stat(path).st_size == size
+f.write(b"def")
+f.close()
+with open(path, "rb") as whole:
+    data = whole.read()
+"""
+        + f"""
+assert data == {{"wb": b"abcdef", "ab": b"0123456789abcdef", "r+b": b"abcdef6789"}}[{mode!r}], data
+""",
+        TOP=str(tmp_path),
+        TMPDIR=str(tmp_path),
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "simplecache"])
+def test_a_close_of_the_programs_own_that_writes_is_told_that_it_cannot(kind, tmp_path):
+    """Whatever the function is called that writes; but letting go without writing is silent."""
+    run(
+        START
+        + f"""
+kind = {kind!r}
+options = {{"target_protocol": "file"}} if kind == "simplecache" else {{}}
+"""
+        + """
+fs = fsspec.filesystem(kind, **options)
+
+class Table:
+    def __init__(self, f):
+        self.f = f
+
+    def close(self):
+        self.f.write(b"footer")
+        self.f.close()
+
+    def __exit__(self, *args):
+        self.close()
+
+    def __enter__(self):
+        return self
+
+table = Table(fs.open(path, "wb", **({"compression": "gzip"} if kind == "memory" else {})))
+table.f.write(b"rows ")
+plain = fs.open(path + "2", "wb")
+plain.write(b"abc")
+
+def child():
+    refused(table.close)
+    refused(lambda: table.__exit__())
+    table.f.close()
+    plain.close()
+
+forked(child)
+forked(lambda: None)
+table.close()
+plain.close()
+compression = "gzip" if kind == "memory" else None
+with fs.open(path, "rb", compression=compression) as f:
+    assert f.read() == b"rows footer"
+""",
+        TOP=str(tmp_path),
+        TMPDIR=str(tmp_path),
+    )

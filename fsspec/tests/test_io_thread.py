@@ -481,3 +481,242 @@ def test_what_an_inherited_instance_held_outlives_what_a_child_puts_there(reset)
     """,
         FSSPEC_FORK_RESET=reset,
     )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_a_number_that_a_hook_of_the_programs_closed_and_took_is_left_alone(reset):
+    """A daemon's hook closes all descriptors in the child; what it opens then has their numbers."""
+    pytest.importorskip("aiohttp")
+    run(
+        SOCKETS.replace(
+            "    import fsspec\n",
+            """
+    taken = {}
+
+    def take():
+        if not wanted:
+            return
+        for fd in range(3, 60):
+            try:
+                os.close(fd)
+            except OSError:
+                continue
+            there = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            assert there == fd
+            taken[fd] = os.fstat(fd).st_ino
+
+    wanted, path = False, __import__("tempfile").mktemp()
+    os.register_at_fork(after_in_child=take)
+    import fsspec
+""",
+        )
+        + """
+    from fsspec import asyn
+    from fsspec._fork import sockets as watched
+    from fsspec.tests.servers.http import HTTPServer
+
+    def mine():
+        assert len(taken) > 3
+        for fd, inode in taken.items():
+            assert os.fstat(fd).st_ino == inode, fd
+
+    with HTTPServer() as server:
+        server.files["/a"] = b"abc"
+        fs = fsspec.filesystem("http")
+        assert fs.cat_file(server.url + "/a") == b"abc"
+        other = fsspec.filesystem("http", asynchronous=True)
+        own = asyncio.new_event_loop()
+        threading.Thread(target=own.run_forever, daemon=True).start()
+        wait = lambda coro: asyncio.run_coroutine_threadsafe(coro, own).result(20)
+        assert wait(other._cat_file(server.url + "/a")) == b"abc"
+        blocking = watched.connect(("127.0.0.1", int(server.url.rpartition(":")[2])), 5)
+        wanted = True
+        try:
+            assert child(mine) == 0
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
+        wanted = False
+        assert fs.cat_file(server.url + "/a") == b"abc"
+        assert wait(other._cat_file(server.url + "/a")) == b"abc"
+        blocking.close()
+        wait(other._session.close())
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+def test_no_socket_of_our_own_clients_is_made_unseen():
+    """The thread is stopped between a socket's making and its first use; no frame is looked at."""
+    pytest.importorskip("aiohttp", "3.12")
+    run(
+        SOCKETS
+        + """
+    import aiohappyeyeballs.impl
+    from fsspec._fork import connecting
+
+    connecting._CLIENT = ("nobody",)  # frames tell nothing
+    holding, enough = threading.Event(), threading.Event()
+    bound = socket.socket.setblocking
+
+    def stay(self, flag):
+        if threading.current_thread() is thread:
+            holding.set()
+            enough.wait(20)
+        bound(self, flag)
+
+    fs = fsspec.filesystem("http", asynchronous=True)
+
+    async def get():
+        try:
+            await fs._cat_file("http://127.0.0.1:9/")
+        except OSError:
+            pass
+        finally:
+            await fs._session.close()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    socket.socket.setblocking = stay
+    task = asyncio.run_coroutine_threadsafe(get(), loop)
+    assert holding.wait(20)
+    inherited = sockets()
+    assert child(alone) == 0
+    enough.set()
+    task.result(20)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
+def test_a_fork_waits_for_a_socket_that_is_just_made():
+    run(
+        SOCKETS
+        + """
+    from fsspec._fork import sockets as watched
+    made, enough = threading.Event(), threading.Event()
+
+    def make():
+        with watched.making():
+            kept.append(socket.socket())
+            made.set()
+            enough.wait(0.2)
+            watched.watch(kept[0])
+
+    kept = []
+    thread = threading.Thread(target=make)
+    thread.start()
+    made.wait()
+    inherited = sockets()
+    assert child(alone) == 0
+    thread.join()
+    kept[0].close()
+    """,
+    )
+
+
+# the call before a fork from C -----------------------------------------------------
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_quiesce_ends_the_threads_until_a_loop_is_used(reset):
+    run(
+        LOOP
+        + """
+    import ctypes
+    libc = ctypes.CDLL(None)
+    loop = asyn.get_loop()
+    works(loop)
+    slow = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05, "slept"), loop)
+    asyncio.run_coroutine_threadsafe(loop.getaddrinfo("localhost", 80), loop).result(20)
+    for _ in range(3):
+        asyn.quiesce()
+        asyn.quiesce()
+        assert len(os.listdir("/proc/self/task")) == 1
+        assert loop.is_running() and asyn.get_loop() is loop
+        pid = libc.fork()  # with no hooks
+        if not pid:
+            signal.alarm(30)
+            asyn.reset_after_fork()
+            own_loop_works()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        works(loop)  # wakes it
+        assert child(own_loop_works) == 0
+    assert slow.result(20) == "slept"
+    asyn.quiesce()
+    assert child(own_loop_works) == 0
+    threads = [threading.Thread(target=works, args=(loop,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    own_loop_works()
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+# whose it is ------------------------------------------------------------------------
+def test_errors_name_the_process_that_made_what_is_used():
+    """In a child and in a grandchild, of what was made in either generation above."""
+    run(
+        LOOP
+        + """
+    from fsspec.exceptions import ForkError
+    from fsspec.spec import AbstractFileSystem
+
+    class Blocking(AbstractFileSystem):
+        protocol = "blocking"
+        _fork_sensitive = True
+
+        def cat_file(self, path, start=None, end=None, **kwargs):
+            return b"x"
+
+    class Awaited(asyn.AsyncFileSystem):
+        protocol = "awaited"
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return b"x"
+
+    def told(act):
+        try:
+            act()
+        except ForkError as error:
+            assert error.pid == os.getpid() and str(error.owner_pid) in str(error)
+            assert " at 0x" not in str(error).splitlines()[0], error
+            return error
+        raise AssertionError("not refused")
+
+    def made():
+        everything = Blocking(skip_instance_cache=True), Awaited(skip_instance_cache=True), asyn.get_loop()
+        everything[1].cat_file("a")
+        return os.getpid(), everything
+
+    def see(pid, everything):
+        blocking, awaited, loop = everything
+        assert told(lambda: blocking.cat_file("a")).owner_pid == pid
+        assert told(lambda: awaited.cat_file("a")).owner_pid == pid
+        error = told(lambda: asyn.sync(loop, asyncio.sleep, 0))
+        assert error.owner_pid == pid and "sleep" in str(error)
+        assert "FSSPEC_FORK_RESET" not in str(error) and "get_loop" in str(error)
+
+    first = made()
+
+    def one():
+        second = made()
+        see(*first)
+
+        def two():
+            see(*first)
+            see(*second)
+
+        assert child(two) == 0
+
+    assert child(one) == 0
+    """,
+        FSSPEC_FORK_RESET="0",
+    )

@@ -1,4 +1,4 @@
-"""Hooks of a fork: ours, which stand alone; the program's, which may use filesystems; code of backends, which has no place there."""
+"""Hooks of a fork: ours stand alone, a program's may use filesystems, a backend's code has no place there."""
 
 import os
 
@@ -269,12 +269,15 @@ def test_hooks_of_the_program_over_http(order):
     f = fs.open(server.url + "/a", block_size=1000)
     f.read(10)
 """
-    using = """
+    using = (
+        """
     def read():
         assert fs.cat_file(server.url + "/a") == DATA
         at = f.tell()
         assert f.read(5000) == DATA[at:at + 5000]
-""" + USING
+"""
+        + USING
+    )
     first, second = (using + "    register()\n", "    import fsspec\n" + server)
     if order == "after fsspec":
         first, second = "    import fsspec\n" + using + "    register()\n", server

@@ -1,0 +1,210 @@
+"""Instances while they are revived: other threads, blocking calls of ``__init__``, nested forks."""
+
+import os
+
+import pytest
+
+from fsspec.tests.fork.test_hooks import START, TOY
+from fsspec.tests.programs import run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+BLOCKING = (
+    START
+    + TOY
+    + """
+    from fsspec.asyn import sync_wrapper
+
+    class Blocking(Toy):
+        "Connects as it is made, as sshfs does."
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.client = self.connect()
+
+        async def _connect(self):
+            self.limit = 3
+            await asyncio.sleep(0.01)
+            return await asyncio.get_running_loop().run_in_executor(None, lambda: self.limit)
+
+        connect = sync_wrapper(_connect)
+
+    fs = Blocking()
+    read()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "reset, by_hand", [("1", ""), ("0", "fs.reset_loop()"), ("0", "asyn.reset_after_fork()")]
+)
+def test_a_backend_whose_construction_makes_a_blocking_call(reset, by_hand):
+    run(
+        BLOCKING
+        + f"""
+    def child():
+        {by_hand}
+        read()
+        assert fs.client == fs.limit == 3
+        assert forked(lambda: ({by_hand or "None"}, read())) == 0
+"""
+        + """
+    for _ in range(3):
+        assert forked(child) == 0
+    read()
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
+def test_such_a_backend_below_another_one():
+    """It is revived before the loop is asked, which could not wait for itself."""
+    run(
+        BLOCKING
+        + """
+    above = fsspec.filesystem("dir", path="", fs=fs)
+    assert above.cat_file("a") == b"x"
+
+    def child():
+        assert above.cat_file("a") == b"x"
+
+    assert forked(child) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_threads_of_a_child_see_an_instance_as_it_was_until_it_is_revived():
+    """While ``__init__`` runs: token, hash, equality, options, pickle; what needs use waits."""
+    run(
+        START
+        + TOY
+        + """
+    import pickle
+    parent = os.getpid()
+
+    class Slow(Toy):
+        def __init__(self, **kwargs):
+            if os.getpid() != parent:
+                building.set()
+                enough.wait(20)
+            super().__init__(**kwargs)
+            self.ready = True
+
+    building, enough = threading.Event(), threading.Event()
+    fs = Slow(key="secret", endpoint="e")
+    read()
+    fs.dircache["a"] = []
+    same = lambda: Slow(key="secret", endpoint="e")
+    twin = Slow(key="secret", endpoint="e", skip_instance_cache=True)
+    was = fs._fs_token, hash(fs), fs.storage_options, fs._pid
+
+    def child():
+        problems = []
+
+        def attempt(func):
+            try:
+                func()
+            except BaseException as error:
+                problems.append(repr(error))
+
+        first = threading.Thread(target=attempt, args=(read,))
+        first.start()
+        building.wait(20)
+        assert (fs._fs_token, hash(fs), fs.storage_options, fs._pid) == was
+        assert fs == twin and fs.storage_args == () and list(fs.dircache) == ["a"] and repr(fs)
+        assert fs.to_json() == twin.to_json()
+        args = fs.__reduce__()[1]
+        assert args == (Slow, (), {"key": "secret", "endpoint": "e"}), args
+        assert pickle.loads(pickle.dumps(fs)) is fs
+        others = [threading.Thread(target=attempt, args=(func,)) for func in
+                  [read, lambda: fs.ready, lambda: fs.loop, lambda: same().cat_file("b")] * 2]
+        for thread in others:
+            thread.start()
+        assert forked(grandchild) == 0
+        time.sleep(0.05)
+        assert all(thread.is_alive() for thread in others)
+        enough.set()
+        for thread in [first, *others]:
+            thread.join(20)
+        assert problems == [], problems
+        assert fs._pid == os.getpid() and fs._fs_token == was[0]
+
+    def grandchild():
+        "Forked in the middle of the revival: of what it did there is nothing left."
+        enough.set()
+        assert fs.storage_options == was[2] and list(fs.dircache) == ["a"]
+        read()
+
+    assert forked(child) == 0
+    read()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_eight_threads_of_each_child_over_http():
+    pytest.importorskip("aiohttp")
+    run(
+        START
+        + """
+    import fsspec
+    from fsspec.tests.servers.http import HTTPServer
+
+    def child():
+        problems, go = [], threading.Barrier(8)
+
+        def one():
+            go.wait()
+            try:
+                fs, _, _ = fsspec.get_fs_token_paths(url)
+                assert fs.cat_file(url) == b"x" * 1000
+            except BaseException as error:
+                problems.append(error)
+
+        threads = [threading.Thread(target=one) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not problems, problems
+
+    with HTTPServer() as server:
+        server.files["/a"] = b"x" * 1000
+        url = server.url + "/a"
+        with fsspec.open(url) as f:
+            f.read()
+        for _ in range(10):
+            assert forked(child) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_loop_that_shares_an_instance_with_its_revival_does_not_wait_for_itself():
+    """A coroutine on the loop meets an instance that another thread revives, which waits for that loop."""
+    run(
+        BLOCKING
+        + """
+    def child():
+        loop = asyn.get_loop()
+        blocked = threading.Event()
+
+        async def meets():
+            await asyncio.sleep(0)
+            try:
+                fs.client
+            except RuntimeError as error:
+                assert "revived" in str(error) or "wait for itself" in str(error)
+            return True
+
+        tasks = [asyncio.run_coroutine_threadsafe(meets(), loop) for _ in range(3)]
+        read()
+        assert all(task.result(20) for task in tasks)
+        read()
+
+    for _ in range(5):
+        assert forked(child) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
