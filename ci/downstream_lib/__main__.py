@@ -48,15 +48,16 @@ class Line:
         return "\n".join(lines)
 
 
-def examine(project: Project, places: suites.Places, keep: Path, old: Path | None) -> Line:
-    """Run a project with both sides; what only upstream passes is run once more with each."""
-    upstream_side, ours_side = places.side("upstream"), places.folder / "ours"
-    known = keep / f"{project.name}.upstream.json"
-    if old is not None and known.is_file():
+def examine(project: Project, places: suites.Places, baseline: Path, repeat: bool) -> Line:
+    """Run a project with both sides; what only upstream passes is run once more with ours."""
+    keep, ours_side = places.folder / "runs", places.folder / "ours"
+    keep.mkdir(exist_ok=True)
+    known = keep / f"{project.name}.{baseline.name}.json"
+    if not repeat and known.is_file():
         stored = json.loads(known.read_text())
         upstream = suites.Outcome(set(stored["passed"]), stored["failed"], stored["skipped"])
     else:
-        upstream = suites.run(project, upstream_side, places, keep / project.name / "upstream")
+        upstream = suites.run(project, baseline, places, keep / project.name / baseline.name)
         if not upstream.trouble:
             known.write_text(json.dumps({**asdict(upstream), "passed": sorted(upstream.passed)}, indent=1))
     ours = suites.run(project, ours_side, places, keep / project.name / "ours")
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="ci/downstream", description=__doc__)
     parser.add_argument("project", nargs="*", help="as on the package index; all without one")
     parser.add_argument("--ours", action="store_true", help="do not repeat what upstream passed before")
+    parser.add_argument("--upstream", metavar="VERSION", help="of the baseline, in place of the one followed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to FILE")
     parser.add_argument("--list", action="store_true", help="only tell which projects there are")
     options = parser.parse_args(arguments)
@@ -103,13 +105,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = suites.Places()
         places.side("ours")
-        keep = places.folder / "runs"
-        keep.mkdir(exist_ok=True)
+        baseline = places.release(options.upstream) if options.upstream else places.side("upstream")
         for project in chosen:
             if project.leaves_out:
                 print(f"{project.name:20} left out: {project.leaves_out}", flush=True)
                 continue
-            line = examine(project, places, keep, keep if options.ours else None)
+            line = examine(project, places, baseline, repeat=not options.ours)
             lines.append(line)
             print(line.shown(), flush=True)
     except environment.InstallError as error:

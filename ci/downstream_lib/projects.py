@@ -99,7 +99,7 @@ PROJECTS = [
         "universal-pathlib==0.3.10",
     ),
     Project("zarr", "arrays", ("tests/test_store/test_fsspec.py",), "zarr==3.1.6"),
-    Project("zarr2", "zarr2", ("--pyargs", "zarr.tests.test_storage", "-k", "FSStore or fsspec or Nested")),
+    Project("zarr2", "zarr2", ("--pyargs", "zarr.tests.test_storage", "-k", "FSStore or fsspec")),
     Project("xarray", "arrays", ("--pyargs", "xarray.tests.test_backends", "-k", "fsspec or file_obj")),
     Project(
         "virtualizarr",

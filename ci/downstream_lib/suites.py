@@ -72,6 +72,25 @@ class Places:
             environment.pip(self.fetcher, "install", "-q", "--no-deps", "--target", str(folder), what)
         return folder
 
+    def release(self, version: str) -> Path:
+        """A folder with one of upstream's releases; "" is the newest."""
+        folder = self.folder / f"upstream-{version}"
+        if not version or not folder.is_dir():
+            made = self.folder / "release.partial"
+            shutil.rmtree(made, ignore_errors=True)
+            what = f"fsspec=={version}" if version else "fsspec"
+            environment.pip(self.fetcher, "install", "-q", "--no-deps", "--target", str(made), what)
+            folder = self.folder / f"upstream-{version_of(made)}"
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+        return folder
+
+
+def version_of(side: Path) -> str:
+    """The version that a side's metadata tells."""
+    (info,) = side.glob("fsspec-*.dist-info")
+    return info.name.removeprefix("fsspec-").removesuffix(".dist-info")
+
 
 def run(
     project: Project, side: Path, places: Places, scratch: Path, only: list[str] | None = None
@@ -106,6 +125,8 @@ def run(
         *("-o", f"cache_dir={scratch / 'cache'}", "-o", "junit_family=xunit1", "-o", "xfail_strict=false"),
         *(f"--basetemp={scratch / 'tmp'}", "-p", "no:randomly", *project.tests),
     ]
+    if not project.sdist:  # or the names in the report would not say which module
+        command.append(f"--rootdir={python.parent.parent}")
     if only is not None:
         command += ["-k", " or ".join(sorted({name.partition("::")[2].partition("[")[0] for name in only}))]
     with open(scratch / "log", "w") as log:
