@@ -116,6 +116,9 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         check_depth(maxdepth)
         top = self._name(path)
         index = self._folders()
+        if top not in index and top not in index.get(_folder_of(top), {}):
+            while "//" in top:  # no member is called so, perhaps one without the doubled slashes
+                top = top.replace("//", "/")
         found: dict[str, Entry] = {}
         level, depth = [top], 0
         while level and (maxdepth is None or depth < maxdepth):

@@ -332,7 +332,7 @@ class GenericFileSystem(AsyncFileSystem):
         if recursive:
             raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
         size = batch_size or self.batch_size or _BATCH
-        await super()._copy(path1, path2, False, on_error, maxdepth, size, **kwargs)
+        await super()._copy(path1, path2, False, on_error or "ignore", maxdepth, size, **kwargs)
 
     async def _cp_file(
         self,

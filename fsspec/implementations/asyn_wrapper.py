@@ -1,8 +1,9 @@
 """A blocking filesystem as an awaitable one: each operation runs in a thread.
 
 Operations on one path, and those that the blocking filesystem may do better as a whole
-(listing trees, copying, removing), are its own; bulk reading and writing is done by the
-plans of `AsyncFileSystem`, so many threads at a time.
+(listing trees, copying, removing), are its own. Bulk reading and writing is as well where its
+class has a method of its own for that; else it is done by the plans of `AsyncFileSystem`, so
+many threads at a time, and gives what a blocking filesystem gives.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _WRAPPED = (
     " find du glob expand_path rm copy"
 ).split()
 """Operations that are the blocking filesystem's own."""
+
+_BULK = "cat cat_ranges get pipe put sizes".split()
+"""Those that are its own where its class overrides them."""
 
 _DIRECT = ("checksum created lexists modified mv open rmdir sign touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
@@ -90,7 +94,8 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
         self.semaphore = semaphore
-        for name in _WRAPPED:
+        own = [name for name in _BULK if _overrides(fs, name)]
+        for name in [*_WRAPPED, *own]:
             method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=semaphore)
             setattr(self, "_" + name, method)
         for name in ("_strip_protocol", "_parent"):  # on the class they are for URLs of the wrapper's own
@@ -126,6 +131,15 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:
         return self.sync_fs._open(path, *args, **kwargs)
 
+    async def _get(self, *args: Any, **kwargs: Any) -> None:
+        await super()._get(*args, **kwargs)
+
+    async def _put(self, *args: Any, **kwargs: Any) -> None:
+        await super()._put(*args, **kwargs)
+
+    async def _pipe(self, *args: Any, **kwargs: Any) -> None:
+        await super()._pipe(*args, **kwargs)
+
     async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         steps = self.sync_fs.walk(path, *args, **kwargs)
         following = async_wrapper(next, semaphore=self.semaphore)
@@ -142,6 +156,11 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
         Wrapper.__name__ = Wrapper.__qualname__ = f"Async{sync_fs_class.__name__}Wrapper"
         return Wrapper
+
+
+def _overrides(fs: Any, name: str) -> bool:
+    """Whether a class of a filesystem has its own form of a method of the base class."""
+    return getattr(type(fs), name, None) is not getattr(AbstractFileSystem, name)
 
 
 def _direct(name: str) -> Callable[..., Any]:

@@ -24,6 +24,7 @@ from fsspec._fork import instances
 from fsspec._plans import drive, listing
 from fsspec._plans.awaiting import get_batch_size, run_concurrently
 from fsspec.asyn import get_loop, sync
+from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import url_to_fs
 from fsspec.implementations._reference.layout import ravel_multi_index
@@ -60,6 +61,14 @@ _ASK_SIZES = "ask_sizes"
 """The keyword of `find` that says whether targets are asked for sizes that references do not tell."""
 
 
+class _EndsEarly(Exception):
+    """A target has fewer bytes than the reference says; for `ReferenceFile`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
 class ReferenceFile(AbstractBufferedFile):
     """A reference to a part of a target, to be read; see `AbstractBufferedFile`."""
 
@@ -77,9 +86,11 @@ class ReferenceFile(AbstractBufferedFile):
         size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            fs, path, mode, block_size, autocommit, cache_type, cache_options, size=size, **kwargs
-        )
+        how = mode, block_size, autocommit, cache_type, cache_options
+        try:
+            super().__init__(fs, path, *how, size=size, **kwargs)
+        except _EndsEarly as error:  # of a cache that begins with all bytes
+            super().__init__(fs, path, *how, size=error.size, **kwargs)
         self.src_fs, self.src_path = fs._source(path)
 
     @property
@@ -94,8 +105,19 @@ class ReferenceFile(AbstractBufferedFile):
             self._f.close()
         super().close()
 
+    def read(self, length: int | None = -1) -> bytes:
+        try:
+            return super().read(length)
+        except _EndsEarly as error:  # the target ends before the reference does
+            self.size = error.size
+            self.cache = caches[self.cache.name](self.blocksize, self._fetch_range, self.size)
+            return self.read(length)
+
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return self.fs.cat_file(self.path, start, end)
+        data = self.fs.cat_file(self.path, start, end)
+        if len(data) < end - start:
+            raise _EndsEarly(start + len(data))
+        return data
 
 
 class ReferenceFileSystem(ReferenceReading):
@@ -323,6 +345,10 @@ class ReferenceFileSystem(ReferenceReading):
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         # names are what a pattern is about: no target is asked for its size
         return await super()._glob(path, maxdepth, **{_ASK_SIZES: False, **kwargs})
+
+    def get(self, rpath: Any, lpath: Any, recursive: bool = False, **kwargs: Any) -> None:
+        """Download files; see `AbstractFileSystem.get`."""
+        sync(self.loop, self._get, rpath, lpath, recursive, **kwargs)
 
     # changing ------------------------------------------------------------------------
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:

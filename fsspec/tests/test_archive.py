@@ -72,6 +72,8 @@ def test_doubled_slashes_leave_no_member_out():
     assert all(fs.isfile(path) for path in fs.find("")) and fs.isdir("barn/")
     assert [files for _, _, files in fs.walk("q")] == [[], ["s"]]
     assert fs._all_dirnames(["q///r//s"]) == {"q", "q///r"}
+    assert fs.find("yard//hen") == ["yard/hen"] and fs.find("/yard//") == ["yard/hen"]
+    assert fs.expand_path(["yard//hen", "barn"], recursive=True)[-1] == "yard/hen"
 
 
 def test_members_below_one_that_is_a_file_are_found():

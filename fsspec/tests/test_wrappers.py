@@ -112,6 +112,30 @@ def test_what_only_the_blocking_one_has_can_be_awaited(tmp_path):
     asyncio.run(program())
 
 
+def test_bulk_operations_give_what_blocking_ones_give(m, tmp_path):
+    fs = AsyncFileSystemWrapper(m, asynchronous=False)
+    assert fs.pipe({"/a": b"1", "/b": b"2"}) is fs.pipe("/c", b"3") is None
+    assert fs.get("/a", str(tmp_path / "a")) is fs.put(str(tmp_path / "a"), "/d") is None
+    assert fs.cat(["/a", "/d"]) == {"/a": b"1", "/d": b"1"} and fs.sizes(["/a"]) == [1]
+
+
+class Bulky(fsspec.get_filesystem_class("memory")):
+    """A third party's backend that does everything in bulk by methods of its own."""
+
+    protocol = "bulky"
+
+    def _told(self, *args, **kwargs):
+        return "told", args
+
+    cat = cat_ranges = get = pipe = put = sizes = _told
+
+
+@pytest.mark.parametrize("name", ["cat", "cat_ranges", "get", "pipe", "put", "sizes"])
+def test_bulk_operations_of_its_own_are_asked(name):
+    fs = AsyncFileSystemWrapper(Bulky(), asynchronous=False)
+    assert getattr(fs, name)("a", "b") == ("told", ("a", "b"))
+
+
 class Taking(DictFileSystem):
     """A third party's backend that takes keywords of its own, and notes them."""
 

@@ -377,7 +377,8 @@ def _save(data: bytes, lpath: Any, callback: Callback) -> None:
     if isfilelike(lpath):
         lpath.write(data)
     else:
-        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        lpath = os.path.abspath(lpath)
+        os.makedirs(os.path.dirname(lpath), exist_ok=True)
         with replacing(lpath) as f:
             f.write(data)
     callback.absolute_update(len(data))

@@ -544,6 +544,12 @@ def test_past_the_end(http_server, m, target, where, offset):
     assert fs.cat_ranges(["past", "good", "past"], [2, 0, 28], [9, 3, 30]) == [rest[2:9], DATA[990:993], b""]
     assert asyncio_run(fs, "_cat", ["past", "good"]) == {"past": rest, "good": DATA[990:1010]}
     assert all(request.method == "GET" for request in http_server.requests)  # nobody asks for the size
+    for cache_type in ("readahead", "bytes", "blockcache", "all", "none", "mmap", "first", "background"):
+        with fs.open("past", block_size=10, cache_type=cache_type) as f:
+            assert f.read(3) == rest[:3] and f.read() == rest[3:] and f.read() == b""
+            assert f.seek(0) == 0 and f.read(1) == rest[:1] and f.seek(25) == 25 and f.read() == b""
+        with fs.open("past", "rt", encoding="latin-1", newline="") as f:
+            assert f.read() == rest.decode("latin-1")
 
 
 class Cutting(fsspec.get_filesystem_class("memory")):
@@ -666,6 +672,12 @@ def test_a_key_can_be_a_folder_as_well():
     fs = ReferenceFileSystem({"a": "22", "a/b": "1"})
     fs.rm_file("a/b")
     assert fs.find("") == ["a"] and fs.isfile("a") and not fs.isdir("a")
+
+
+def test_a_slash_at_the_end_of_a_file_to_get_is_of_no_account(tmp_path):
+    fs = ReferenceFileSystem({"k": "1"})
+    assert fs.get_file("k", f"{tmp_path}/a/b/") is None and (tmp_path / "a/b").read_bytes() == b"1"
+    assert fs.get("k", str(tmp_path / "c")) is None and (tmp_path / "c").read_bytes() == b"1"
 
 
 def test_sizes_of_whole_targets(http_server, m):
