@@ -21,6 +21,7 @@ from fsspec._files.open_file import (
     TextMode,
     get_compression,
 )
+from fsspec._paths.urls import _text
 from fsspec._plans.globbing import has_magic
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
@@ -65,19 +66,11 @@ _OPENING = "compression encoding errors expand mode name_function newline num".s
 Link = tuple[str, str, dict[str, Any]]
 
 
-def _text(urlpath: Any) -> str:
-    """A URL or path as text; TypeError where it is neither."""
-    text = stringify_path(urlpath)
-    if not isinstance(text, str):
-        raise TypeError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
-    return text
-
-
 def split_protocol(urlpath: Any) -> tuple[str | None, str]:
     """The protocol of a URL, if it has one, and the rest."""
     text = _text(urlpath)
     protocol, found, rest = text.partition("://")
-    if found and len(protocol) > 1 and "::" not in protocol:  # one letter is a Windows drive
+    if found and len(protocol) > 1:  # one letter is a Windows drive
         return protocol, rest
     if text.startswith("data:"):
         return "data", text[len("data:") :]
@@ -113,7 +106,8 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
     for position in range(len(bits) - 1, -1, -1):
         bit = bits[position]
         outermost = position == 0
-        protocol = (options.pop("protocol", None) if outermost else None) or split_protocol(bit)[0] or "file"
+        # given beside a chain it is that of the innermost link, of which others are made
+        protocol = options.pop("protocol", None) or split_protocol(bit)[0] or "file"
         cls = get_filesystem_class(protocol)
         found = cls._get_kwargs_from_urls(bit)
         given = dict(options.pop(protocol, None) or {})

@@ -1,18 +1,22 @@
 """Filesystems and paths within JSON.
 
 A filesystem is an object with "cls" ("module:Class"), "protocol", "args" and its options;
-a path has "cls" and "str".  Decoding imports only classes that are filesystems or paths.
+a path has "cls" and "str".  Decoding makes only filesystems and paths, and imports only what the
+registry knows: text may come from elsewhere, and to import a module is to run it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from fsspec.registry import _import_class, get_filesystem_class
+from fsspec._paths.redaction import is_secret
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.registry import _import_class, get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 
 __all__ = ["FilesystemJSONDecoder", "FilesystemJSONEncoder"]
@@ -27,7 +31,8 @@ class FilesystemJSONEncoder(json.JSONEncoder):
     Attributes
     ----------
     include_password
-        whether options "password" are written, those of filesystems within one as well.
+        whether options that are secrets by their name are written, those of filesystems within
+        one as well; see `fsspec._paths.redaction`.
     """
 
     include_password: ClassVar[bool] = True
@@ -47,7 +52,7 @@ class FilesystemJSONEncoder(json.JSONEncoder):
             return {
                 key: self.make_serializable(value)
                 for key, value in obj.items()
-                if self.include_password or key != "password"
+                if self.include_password or not is_secret(key)
             }
         if obj is None or isinstance(obj, (bool, int, float, str)):
             return obj
@@ -57,9 +62,29 @@ class FilesystemJSONEncoder(json.JSONEncoder):
             return [self.make_serializable(value) for value in obj]
         return self.default(obj)
 
+    def shown_args(self, cls: type, args: Sequence[Any]) -> list[Any]:
+        """Positional arguments of a constructor; without passwords None in the place of secrets."""
+        if self.include_password or not args:
+            return list(args)
+        import inspect  # slow to import
+
+        names = list(inspect.signature(cls.__init__).parameters)[1 : len(args) + 1]  # type: ignore[misc]
+        names += [""] * (len(args) - len(names))
+        return [None if is_secret(name) else value for name, value in zip(names, args)]
+
 
 class FilesystemJSONDecoder(json.JSONDecoder):
-    """Decodes what `FilesystemJSONEncoder` wrote."""
+    """Decodes what `FilesystemJSONEncoder` wrote.
+
+    Attributes
+    ----------
+    allow
+        classes ("package.module:Class") and modules that the text may name although they are
+        neither known to the registry nor imported, and classes that may open an archive for
+        writing; see `decoder`.
+    """
+
+    allow: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -88,35 +113,94 @@ class FilesystemJSONDecoder(json.JSONDecoder):
                 import pathlib
 
                 found = getattr(pathlib, name)
-            else:
+            elif cls._may_import(fqp):
                 found = _import_class(fqp)
             if issubclass(found, PurePath):
                 return found
         return None
 
     @classmethod
+    def _may_import(cls, fqp: str) -> bool:
+        """Whether the text may name that class: see `allow`."""
+        name = fqp.replace(":", ".")
+        module = name.rpartition(".")[0]
+        if name.startswith("fsspec.") or module in sys.modules:
+            return True
+        if any(name == entry["class"].replace(":", ".") for entry in known_implementations.values()):
+            return True
+        return any(name == a or name.startswith(a + ".") for a in (a.replace(":", ".") for a in cls.allow))
+
+    @classmethod
     def try_resolve_fs_cls(cls, dct: Mapping[str, Any]) -> type[AbstractFileSystem] | None:
         """The class of a filesystem, where the object is one: by "cls", or else "protocol"."""
+        fqp: Any = dct.get("cls")
+        served = None
         with suppress(Exception):  # as above
-            found = _import_class(dct["cls"])
-            if issubclass(found, AbstractFileSystem):
-                return found
+            served = get_filesystem_class(dct["protocol"])  # which may import the module of "cls"
         with suppress(Exception):
-            return get_filesystem_class(dct["protocol"])
-        return None
+            if cls._may_import(fqp):
+                found = _import_class(fqp)
+                if issubclass(found, AbstractFileSystem):
+                    return found
+        return None if cls._is_installed(fqp) else served  # it was renamed or moved since
+
+    @classmethod
+    def _is_installed(cls, fqp: Any) -> bool:
+        """Whether there is a package that is not looked into, and might have the class."""
+        from importlib.util import find_spec
+
+        top = fqp.replace(":", ".").partition(".")[0] if isinstance(fqp, str) else ""
+        try:
+            return bool(top) and not cls._may_import(fqp) and find_spec(top) is not None
+        except ValueError:  # a module that is no package
+            return False
+
+    def made(self, dct: Mapping[str, Any]) -> AbstractFileSystem:
+        """The filesystem that an object describes.
+
+        Raises
+        ------
+        ValueError
+            if it describes none, or one that text may not make
+        """
+        fqp = dct.get("cls")
+        found = self.try_resolve_fs_cls(dct) if "cls" in dct else None
+        if found is None:
+            if self._is_installed(fqp):
+                why = f"a text does not have modules imported: import it first, or pass allow=[{fqp!r}]"
+            else:
+                why = "a dict made by to_dict() names both"
+            raise ValueError(
+                f"Not a serialized AbstractFileSystem: no filesystem class for cls={fqp!r},"
+                f" protocol={dct.get('protocol')!r}; {why}"
+            )
+        options = {k: v for k, v in dct.items() if k not in ("cls", "protocol", "args")}
+        mode = options.get("mode", "r")
+        if issubclass(found, AbstractArchiveFileSystem) and "r" not in str(mode):
+            name = f"{found.__module__}:{found.__qualname__}"
+            if name not in self.allow:
+                raise ValueError(
+                    f"a text does not open the archive {options.get('fo')!r} with mode {mode!r}, which may"
+                    f" empty it: open it yourself, or pass allow=[{name!r}]"
+                )
+        args = self.unmake_serializable(dct.get("args", ()))
+        return found(*args, **self.unmake_serializable(options))
 
     def custom_object_hook(self, dct: dict[str, Any]) -> Any:
         """A decoded object, turned into what it stands for."""
         if "cls" in dct:
-            fs_cls = self.try_resolve_fs_cls(dct)
-            if fs_cls is not None:
-                return AbstractFileSystem.from_dict(dct)
+            if self.try_resolve_fs_cls(dct) is not None or self._is_withheld(dct):
+                return self.made(dct)
             path_cls = self.try_resolve_path_cls(dct)
             if path_cls is not None:
                 return path_cls(dct["str"])
         if self.original_object_hook is not None:
             return self.original_object_hook(dct)
         return dct
+
+    def _is_withheld(self, dct: Mapping[str, Any]) -> bool:
+        """Whether an object has the form of a filesystem, but its class may not be imported."""
+        return "protocol" in dct and "args" in dct and self._is_installed(dct["cls"])
 
     def unmake_serializable(self, obj: Any) -> Any:
         """The inverse of `FilesystemJSONEncoder.make_serializable`."""
@@ -127,3 +211,11 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         if isinstance(obj, Sequence) and not isinstance(obj, (str, bytes)):
             return [self.unmake_serializable(value) for value in obj]
         return obj
+
+
+def decoder(allow: Iterable[str] = ()) -> type[FilesystemJSONDecoder]:
+    """A decoder that may use certain classes or modules besides; see `FilesystemJSONDecoder.allow`."""
+    if not allow:
+        return FilesystemJSONDecoder
+    names = frozenset([allow] if isinstance(allow, str) else allow)
+    return type("FilesystemJSONDecoder", (FilesystemJSONDecoder,), {"allow": names})

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
 from fsspec.utils import check_contained
 
@@ -17,6 +18,10 @@ logger = logging.getLogger("fsspec.mapping")
 
 _NOTHING = object()
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+class _NotRemoved(KeyError, NotImplementedError):
+    """A key of a filesystem that cannot remove."""
 
 
 def maybe_convert(value: Any) -> Any:
@@ -103,8 +108,10 @@ class FSMap(MutableMapping[str, bytes]):
         return path[len(self.root) :].lstrip("/")
 
     def __getitem__(self, key: str, default: Any = _NOTHING) -> bytes:
+        path = self._key_to_str(key)
         try:
-            return self.fs.cat(self._key_to_str(key))
+            # a key is never a pattern
+            return self.fs.cat_file(path) if has_magic(path) else self.fs.cat(path)
         except self.missing_exceptions as error:
             if default is not _NOTHING:
                 return default
@@ -122,10 +129,12 @@ class FSMap(MutableMapping[str, bytes]):
         paths = {key: self._key_to_str(key) for key in keys}
         if not paths:
             return {}
-        found = self.fs.cat(list(paths.values()), on_error="return")
+        plain = [path for path in paths.values() if not has_magic(path)]
+        found = self.fs.cat(plain, on_error="return") if plain else {}
+        found.update((path, self._read(path)) for path in paths.values() if has_magic(path))
         out: dict[str, Any] = {}
         for key, path in paths.items():
-            value = found.get(path, _NOTHING) if isinstance(found, dict) else found
+            value = found.get(path, _NOTHING)
             if value is _NOTHING:
                 value = FileNotFoundError(path)
             if isinstance(value, BaseException):
@@ -138,6 +147,12 @@ class FSMap(MutableMapping[str, bytes]):
             out[key] = value
         return out
 
+    def _read(self, path: str) -> Any:
+        try:
+            return self.fs.cat_file(path)
+        except Exception as error:  # told in place of the bytes, as cat does
+            return error
+
     def __setitem__(self, key: str, value: Any) -> None:
         path = self._key_to_str(key)
         self.fs.mkdirs(self.fs._parent(path), exist_ok=True)
@@ -148,15 +163,26 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs.pipe({self._key_to_str(key): maybe_convert(value) for key, value in values_dict.items()})
 
     def __delitem__(self, key: str) -> None:
+        path = self._key_to_str(key)
         missing: tuple[type[BaseException], ...] = (FileNotFoundError, *self.missing_exceptions)
         try:
-            self.fs.rm(self._key_to_str(key))
+            self._remove([path])
         except missing as error:
             raise KeyError(key) from error
+        except NotImplementedError as error:
+            raise _NotRemoved(key) from error
 
     def delitems(self, keys: Iterable[str]) -> None:
         """Remove several keys together."""
-        self.fs.rm([self._key_to_str(key) for key in keys])
+        self._remove([self._key_to_str(key) for key in keys])
+
+    def _remove(self, paths: list[str]) -> None:
+        plain = [path for path in paths if not has_magic(path)]
+        if plain or not paths:
+            self.fs.rm(plain if len(paths) > 1 or not plain else plain[0])
+        for path in paths:
+            if has_magic(path):  # a key is never a pattern
+                self.fs.rm_file(path)
 
     def __iter__(self) -> Iterator[str]:
         return (self._str_to_key(path) for path in self.fs.find(self.root))
@@ -169,11 +195,14 @@ class FSMap(MutableMapping[str, bytes]):
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
         """Remove a key and return its bytes."""
-        found = self.__getitem__(key, default)
         try:
-            del self[key]
+            found = self[key]
         except KeyError:
-            pass
+            if default is _NOTHING:
+                raise
+            return default
+        with suppress(_NotRemoved):  # a filesystem that cannot remove
+            del self[key]
         return found
 
     def clear(self) -> None:

@@ -42,9 +42,17 @@ def infer_compression(filename: Any) -> str | None:
     return compressions.get(extension.lower())
 
 
+def _text(url: Any) -> str:
+    """A URL or path as text; TypeError where it is neither."""
+    text = stringify_path(url)
+    if not isinstance(text, str):
+        raise TypeError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
+    return text
+
+
 def get_protocol(url: Any) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
-    text = stringify_path(url)
+    text = _text(url)
     colon = text.find(":")
     if colon > 0 and text.startswith(("://", "::"), colon):
         protocol = text[:colon]
@@ -94,8 +102,9 @@ def infer_storage_options(
     ValueError
         if the port is no number
     """
-    options = dict(_parts(stringify_path(urlpath)))
-    if inherit_storage_options and options["protocol"] != "file":
+    text = _text(urlpath)
+    options = dict(_parts(text))
+    if inherit_storage_options and (options["protocol"] != "file" or "://" in text):
         update_storage_options(options, inherit_storage_options)
     return options
 

@@ -14,6 +14,8 @@ from fsspec._fork import instances
 from fsspec._fork.instances import make_instance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import Self
 
     from fsspec.spec import AbstractFileSystem
@@ -93,8 +95,9 @@ class Identity:
         Parameters
         ----------
         include_password
-            whether an option ``password`` is kept. Other secrets among the options are
-            kept in any case.
+            whether secrets are kept: options that are named as such (``password``, ``token``,
+            ``account_key``, ``headers`` and the like), also within others. A positional
+            argument of such a name becomes None.
 
         Raises
         ------
@@ -106,16 +109,28 @@ class Identity:
         return json.dumps(self, cls=_encoder(include_password))
 
     @staticmethod
-    def from_json(blob: str) -> AbstractFileSystem:
+    def from_json(blob: str, *, allow: Iterable[str] = ()) -> AbstractFileSystem:
         """The instance that `to_json` described.
 
-        Text from elsewhere should not be trusted: it names the class to construct.
+        Parameters
+        ----------
+        blob
+            the text. It chooses among the classes of the registry and of modules that are
+            imported, and gives their arguments; it imports nothing else.
+        allow
+            classes ("package.module:Class") or modules that it may name besides, and classes
+            that it may have open an archive for writing
+
+        Raises
+        ------
+        ValueError
+            if it names another class
         """
         import json
 
-        from fsspec.json import FilesystemJSONDecoder
+        from fsspec.json import decoder
 
-        return json.loads(blob, cls=FilesystemJSONDecoder)
+        return json.loads(blob, cls=decoder(allow))
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """The class and its arguments as a dict of plain values.
@@ -128,37 +143,30 @@ class Identity:
         encoder = _encoder(include_password)()
         cls = type(self)
         protocol = cls.protocol  # type: ignore[attr-defined]
-        options = dict(self.storage_options)
-        if not include_password:
-            options.pop("password", None)
         return {
             "cls": f"{cls.__module__}:{cls.__qualname__}",
             "protocol": protocol if isinstance(protocol, str) else protocol[0],
-            "args": [encoder.make_serializable(value) for value in self.storage_args],
-            **{name: encoder.make_serializable(value) for name, value in options.items()},
+            "args": encoder.make_serializable(encoder.shown_args(cls, self.storage_args)),
+            **encoder.make_serializable(self.storage_options),
         }
 
     @staticmethod
-    def from_dict(dct: dict[str, Any]) -> AbstractFileSystem:
+    def from_dict(dct: dict[str, Any], *, allow: Iterable[str] = ()) -> AbstractFileSystem:
         """The instance that `to_dict` described.
+
+        Parameters
+        ----------
+        allow
+            see `from_json`
 
         Raises
         ------
         ValueError
-            if the dict does not name a filesystem that can be found
+            if the dict does not name a filesystem that can be found, or may be used
         """
-        from fsspec.json import FilesystemJSONDecoder
+        from fsspec.json import decoder
 
-        cls = FilesystemJSONDecoder.try_resolve_fs_cls(dct) if "cls" in dct else None
-        if cls is None:
-            raise ValueError(
-                f"no filesystem class for cls={dct.get('cls')!r}, protocol={dct.get('protocol')!r}; "
-                "a dict made by to_dict() names both"
-            )
-        decoder = FilesystemJSONDecoder()
-        options = {k: v for k, v in dct.items() if k not in ("cls", "protocol", "args")}
-        args = decoder.unmake_serializable(dct.get("args", ()))
-        return cls(*args, **decoder.unmake_serializable(options))
+        return decoder(allow)().made(dct)
 
 
 def _encoder(include_password: bool) -> type[Any]:

@@ -4,21 +4,52 @@ One store serves all instances, unless one asks for its own.  Beside the files, 
 lies a tree of folders, so that a listing costs what it lists; programs may change `store`
 and `pseudo_dirs` from outside, and the tree follows.
 
-A forked child has a copy of everything, as of all memory.
+Any thread may read and write.  A file and its place in the tree change together, under a lock;
+a listing is of a moment for each folder, and what is gone when its turn comes is left out.
+
+A forked child has a copy of everything, as of all memory; the fork waits for a change that is
+under way in another thread.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
 from typing import Any
 
+from fsspec._fork import hooks
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 logger = logging.getLogger("fsspec.memoryfs")
+
+_changing = threading.RLock()
+"""Held around each change of a store, of any instance."""
+_held_for_fork = False
+
+
+def _before_fork() -> None:
+    global _held_for_fork
+    _held_for_fork = _changing.acquire(timeout=1)
+
+
+def _in_parent() -> None:
+    global _held_for_fork
+    if _held_for_fork:
+        _held_for_fork = False
+        _changing.release()
+
+
+def _in_child() -> None:
+    global _changing, _held_for_fork
+    _changing, _held_for_fork = threading.RLock(), False
+
+
+hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)
 
 
 class _Tree:
@@ -57,42 +88,48 @@ class _Store(dict):
         return path in self or path in self.folders
 
     def __setitem__(self, path: str, f: Any) -> None:
-        if path not in self:
-            self.tree.add(path)
-        super().__setitem__(path, f)
+        with _changing:
+            if path not in self:
+                self.tree.add(path)
+            super().__setitem__(path, f)
 
     def __delitem__(self, path: str) -> None:
-        super().__delitem__(path)
-        self.tree.remove(path, self._held)
+        with _changing:
+            super().__delitem__(path)
+            self.tree.remove(path, self._held)
 
     def pop(self, path: str, *default: Any) -> Any:
-        if path not in self:
-            return super().pop(path, *default)
-        f = self[path]
-        del self[path]
-        return f
+        with _changing:
+            f = super().pop(path, *default)
+            self.tree.remove(path, self._held)
+            return f
 
     def popitem(self) -> Any:
-        path = next(reversed(self))
-        return path, self.pop(path)
+        with _changing:
+            path, f = super().popitem()
+            self.tree.remove(path, self._held)
+            return path, f
 
     def clear(self) -> None:
-        super().clear()
-        self.rebuild()
+        with _changing:
+            super().clear()
+            self.rebuild()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for path, f in dict(*args, **kwargs).items():
             self[path] = f
 
     def setdefault(self, path: str, default: Any = None) -> Any:
-        if path not in self:
-            self[path] = default
-        return self[path]
+        with _changing:
+            if path not in self:
+                self[path] = default
+            return self[path]
 
     def rebuild(self) -> None:
-        self.tree = _Tree()
+        tree = _Tree()
         for path in [*self, *self.folders]:
-            self.tree.add(path)
+            tree.add(path)
+        self.tree = tree
 
 
 class _Folders(list):
@@ -104,21 +141,21 @@ class _Folders(list):
         store.folders = self
 
     def append(self, path: str) -> None:
-        super().append(path)
-        self.store.tree.add(path)
+        with _changing:
+            super().append(path)
+            self.store.tree.add(path)
 
     def remove(self, path: str) -> None:
-        super().remove(path)
-        self.store.tree.remove(path, self.store._held)
-
-    def __contains__(self, path: object) -> bool:
-        return super().__contains__(path)
+        with _changing:
+            super().remove(path)
+            self.store.tree.remove(path, self.store._held)
 
     def _changed(name: str) -> Any:  # type: ignore[misc]
         def change(self: Any, *args: Any, **kwargs: Any) -> Any:
-            out = getattr(list, name)(self, *args, **kwargs)
-            self.store.rebuild()
-            return out
+            with _changing:
+                out = getattr(list, name)(self, *args, **kwargs)
+                self.store.rebuild()
+                return out
 
         return change
 
@@ -196,11 +233,13 @@ class MemoryFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _file(path: str, f: Any) -> dict[str, Any]:
+        """An entry of a listing: its time is in seconds, that of `info` a `datetime.datetime`."""
+        made = getattr(f, "created", None)
         return {
             "name": path,
             "size": f.size,
             "type": "file",
-            "created": getattr(f, "created", None),
+            "created": made.timestamp() if isinstance(made, datetime) else made,
         }
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -208,23 +247,23 @@ class MemoryFileSystem(AbstractFileSystem):
         f = self.store.get(path)
         if f is not None:
             return [self._file(path, f)] if detail else [path]
-        names = self._tree().get(path)
-        if not names:
-            if not self._is_folder(path):
-                raise FileNotFoundError(path)
-            return []
+        tree, store = self._tree(), self.store
+        inside = list(tree.get(path, ()))
+        if not inside and not self._is_folder(path):
+            raise FileNotFoundError(path)
         if not detail:
-            return sorted(names)
-        store = self.store
-        inside = sorted(names)
-        files = [self._file(p, store[p]) for p in inside if p in store]
-        return files + [self._folder(p) for p in inside if p not in store]
+            return sorted(inside)
+        found = [(p, store.get(p)) for p in inside]
+        files = [self._file(p, f) for p, f in found if f is not None]
+        folders = [p for p, f in found if f is None and self._is_folder(p)]
+        folders.sort(key=lambda p: not tree.get(p))  # those that are only made come last
+        return files + [self._folder(p) for p in folders]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         f = self.store.get(path)
         if f is not None:
-            return self._file(path, f)
+            return {**self._file(path, f), "created": getattr(f, "created", None)}
         if self._is_folder(path):
             return self._folder(path)
         raise FileNotFoundError(path)
@@ -242,8 +281,9 @@ class MemoryFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         tree, store = self._tree(), self.store
         out: dict[str, Any] = {}
-        if path in store:
-            out[path] = self._file(path, store[path])
+        top = store.get(path)
+        if top is not None:
+            out[path] = self._file(path, top)
         elif withdirs and path and self._is_folder(path):
             out[path] = self._folder(path)
         level = [path]
@@ -252,11 +292,11 @@ class MemoryFileSystem(AbstractFileSystem):
             depth += 1
             following = []
             for folder in level:
-                for name in tree.get(folder, ()):
+                for name in list(tree.get(folder, ())):
                     f = store.get(name)
                     if f is not None:
                         out[name] = self._file(name, f) if detail else None
-                    else:
+                    elif self._is_folder(name):
                         following.append(name)
                         if withdirs:
                             out[name] = self._folder(name)
@@ -298,7 +338,7 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if path in self.store or self._is_folder(path):
+        if path in self.store or path in self.pseudo_dirs:
             raise FileExistsError(path)
         self._check_parents(path, NotADirectoryError)
         parent = path.rpartition("/")[0]
@@ -324,7 +364,8 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path)
         if self._tree().get(path):
             raise OSError(39, "the folder is not empty", path)
-        self.pseudo_dirs.remove(path)
+        with suppress(ValueError):  # another thread was faster
+            self.pseudo_dirs.remove(path)
 
     # whole files ---------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -332,6 +373,8 @@ class MemoryFileSystem(AbstractFileSystem):
         f = self.store.get(path)
         if f is None:
             raise IsADirectoryError(path) if self._is_folder(path) and path else FileNotFoundError(path)
+        if start is None and end is None:
+            return f.getvalue()
         with f.getbuffer() as view:
             return bytes(view[start:end])
 
@@ -372,15 +415,16 @@ class MemoryFileSystem(AbstractFileSystem):
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         tree, doomed = self._tree(), set(paths)
-        for p in paths:  # before anything is removed
+        whole = recursive and maxdepth is None
+        for p in paths if not whole else ():  # before anything is removed
             if p not in self.store and not self._is_folder(p):
                 raise FileNotFoundError(p)
-            if p and not doomed.issuperset(tree.get(p, ())):
+            if p and not doomed.issuperset(list(tree.get(p, ()))):
                 raise OSError(39, "the folder is not empty; recursive=True removes all that is in it", p)
         for p in reversed(paths):
-            if p in self.store:
-                del self.store[p]
-            elif p in self.pseudo_dirs and p != "":
+            if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
+                if whole and self._tree().get(p):
+                    continue  # another thread writes there
                 self.rmdir(p)
 
     # opening -------------------------------------------------------------------------
@@ -395,10 +439,10 @@ class MemoryFileSystem(AbstractFileSystem):
     ) -> Any:
         path = self._strip_protocol(path)
         kind = mode.replace("b", "").replace("t", "")
-        if kind not in ("r", "w", "a", "x", "r+", "w+", "a+"):
-            raise ValueError(f"the mode {mode!r} is not known")
+        if kind not in ("r", "w", "a", "x", "r+", "w+", "a+", "x+"):
+            raise ValueError(f"unsupported file mode for {type(self).__name__}: {mode!r}")
         present = self.store.get(path)
-        if kind == "x" and self.exists(path):
+        if kind[0] == "x" and self.exists(path):
             raise FileExistsError(path)
         if kind[0] == "r":
             if present is None:

@@ -2,11 +2,13 @@
 
 import json
 import pathlib
+import sys
 
 import pytest
 
 import fsspec
 from fsspec.json import FilesystemJSONDecoder, FilesystemJSONEncoder
+from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
 
@@ -97,6 +99,123 @@ def test_passwords_can_be_left_out():
     text = fs.to_json(include_password=False)
     assert "hunter2" not in text and '"host": "h"' in text and '"user": "u"' in text
     assert "hunter2" not in str(fs.to_dict(include_password=False))
+
+
+SECRETS = {
+    "password": "hunter2",
+    "key": "hunter2",
+    "secret": "hunter2",
+    "token": "hunter2",
+    "account_key": "hunter2",
+    "headers": {"Authorization": "hunter2"},
+    "client_kwargs": {"auth": "hunter2", "headers": {"X": "hunter2"}, "aws_session_token": "hunter2"},
+    "connection_string": "hunter2",
+}
+
+
+def test_all_secrets_can_be_left_out():
+    """By their names, wherever they are; what only sounds like one stays."""
+    fs = fsspec.filesystem("memory", **SECRETS, key_filename="/k", anon=False, token_url="u")
+    for shown in (fs.to_json(include_password=False), str(fs.to_dict(include_password=False))):
+        assert "hunter2" not in shown
+    back = AbstractFileSystem.from_json(fs.to_json(include_password=False))
+    assert back.storage_options == {
+        "client_kwargs": {},
+        "key_filename": "/k",
+        "anon": False,
+        "token_url": "u",
+    }
+    assert AbstractFileSystem.from_json(fs.to_json()) is fs
+
+
+def test_positional_secrets_can_be_left_out():
+    class Named(fsspec.get_filesystem_class("memory")):
+        def __init__(self, host, password, *more, **options):
+            super().__init__(**options)
+
+    fs = Named("h", "hunter2", "x")
+    assert fs.to_dict(include_password=False)["args"] == ["h", None, "x"]
+    assert fs.to_dict()["args"] == ["h", "hunter2", "x"]
+
+
+MODULE = """
+import fsspec
+open({made!r}, "w").close()
+class FS(fsspec.get_filesystem_class("memory")):
+    protocol = "elsewhere"
+class Path(__import__("pathlib").PurePosixPath):
+    pass
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A module that can be imported and was not; the file that tells whether it is."""
+    made = tmp_path / "made"
+    (tmp_path / "elsewhere_fs.py").write_text(MODULE.format(made=str(made)))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield made
+    sys.modules.pop("elsewhere_fs", None)
+
+
+@pytest.mark.parametrize("protocol", ["elsewhere", "memory"])
+def test_text_imports_no_module(elsewhere, protocol):
+    """The refusal says how to allow it; another class does not take its place."""
+    dct = {"cls": "elsewhere_fs:FS", "protocol": protocol, "args": []}
+    for read in (
+        lambda **allow: AbstractFileSystem.from_dict(dct, **allow),
+        lambda **allow: AbstractFileSystem.from_json(json.dumps(dct), **allow),
+    ):
+        sys.modules.pop("elsewhere_fs", None)
+        with pytest.raises(ValueError, match=r"allow=\['elsewhere_fs:FS'\]"):
+            read()
+        assert not elsewhere.exists()
+        for allow in (["elsewhere_fs:FS"], ["elsewhere_fs"], "elsewhere_fs"):
+            sys.modules.pop("elsewhere_fs", None)
+            assert type(read(allow=allow)).__name__ == "FS" and elsewhere.exists()
+        assert type(read()).__name__ == "FS"  # it is imported now
+        elsewhere.unlink()
+    with pytest.raises(ValueError, match="allow"):
+        sys.modules.pop("elsewhere_fs", None)
+        json.loads(json.dumps([{"fs": dct}]), cls=FilesystemJSONDecoder)
+    assert not elsewhere.exists()
+
+
+def test_text_imports_no_module_for_a_path(elsewhere):
+    text = '{"cls": "elsewhere_fs.Path", "str": "/x"}'
+    assert json.loads(text, cls=FilesystemJSONDecoder) == json.loads(text)
+    assert not elsewhere.exists()
+    found = AbstractFileSystem.from_json(text, allow=["elsewhere_fs.Path"])
+    assert type(found).__name__ == "Path" and elsewhere.exists()
+
+
+def test_text_empties_no_archive(tmp_path):
+    """Unless it may."""
+    path = tmp_path / "a.zip"
+    fs = fsspec.filesystem("zip", fo=str(path), mode="w")
+    fs.pipe_file("x", b"1")
+    text = fs.to_json()
+    fs.close()
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="mode 'w'.*allow=") as refused:
+        AbstractFileSystem.from_json(text)
+    assert path.read_bytes() == before and str(path) in str(refused.value)
+    allowed = AbstractFileSystem.from_json(text, allow=["fsspec.implementations.zip:ZipFileSystem"])
+    assert allowed.mode == "w"
+    allowed.close()
+    path.write_bytes(before)
+    dct = {**json.loads(text), "mode": "r"}
+    assert AbstractFileSystem.from_dict(dct).cat("x") == b"1"
+
+
+def test_registered_classes_need_no_leave():
+    """Those of packages are imported as their protocol is known."""
+    for protocol in ("zip", "http", "s3"):
+        cls = known_implementations[protocol]["class"]
+        found = FilesystemJSONDecoder.try_resolve_fs_cls({"cls": cls, "protocol": protocol})
+        assert found is fsspec.get_filesystem_class(protocol)
+    named = {"cls": "s3fs.core:S3FileSystem", "protocol": "s3", "args": [], "anon": True}
+    assert AbstractFileSystem.from_dict(named) is fsspec.filesystem("s3", anon=True)
 
 
 def test_inherited_instance_is_described_in_a_child():

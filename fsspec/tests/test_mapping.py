@@ -1,6 +1,7 @@
 """A filesystem as a mapping."""
 
 import pickle
+from contextlib import suppress
 
 import pytest
 
@@ -65,6 +66,42 @@ def test_missing_keys(mapper):
     assert mapper.getitems(["zz"], on_error="omit") == {}
     assert isinstance(mapper.getitems(["zz"], on_error="return")["zz"], KeyError)
     assert mapper.getitems([]) == {}
+
+
+def test_keys_are_no_patterns(mapper):
+    """Whatever others the brackets of one would match."""
+    mapper.fs.makedirs(mapper.root, exist_ok=True)
+    for key, value in (("q[1]", b"brackets"), ("q1", b"other"), ("d/q*", b"star"), ("d/qx", b"x")):
+        mapper[key] = value
+    assert mapper["q[1]"] == b"brackets" and mapper["d/q*"] == b"star"
+    assert mapper.getitems(["q[1]", "q1", "d/q*"]) == {"q[1]": b"brackets", "q1": b"other", "d/q*": b"star"}
+    assert mapper.get("q[12]") is None and mapper.getitems(["q[12]"], on_error="omit") == {}
+    del mapper["q[1]"]
+    mapper.delitems(["d/q*"])
+    assert sorted(mapper) == ["d/qx", "q1"]
+    with suppress(KeyError):  # stores that do not tell give none
+        del mapper["q[1]"]
+    assert mapper["q1"] == b"other"
+
+
+def test_filesystem_that_cannot_remove():
+    """What is popped from it stays; to delete is a KeyError for programs and says what it is."""
+
+    class Fixed(fsspec.get_filesystem_class("memory")):
+        cachable = False
+
+        def rm(self, path, *args, **kwargs):
+            raise NotImplementedError("fixed")
+
+    fs = Fixed(global_store=False)
+    fs.pipe("/top/a", b"1")
+    mapper = FSMap("/top", fs)
+    assert mapper.pop("a") == mapper.pop("a", None) == b"1" and mapper.pop("zz", 5) == 5
+    for kind in (KeyError, NotImplementedError):
+        with pytest.raises(kind):
+            del mapper["a"]
+        with pytest.raises(kind):
+            mapper.popitem()
 
 
 def test_missing_key_cannot_be_removed(m):

@@ -1,7 +1,11 @@
 """Files in the memory of this process."""
 
 import pickle
+import sys
+import threading
+from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import PurePosixPath
 
 import pytest
@@ -35,6 +39,7 @@ def test_folders_are_there_by_what_is_in_them(fs):
     assert fs.ls("", detail=False) == ["/empty", "/folder"]
     assert fs.isdir("/folder") and fs.exists("/folder") and fs.info("/folder")["type"] == "directory"
     assert fs.ls("/empty") == [] and fs.ls("/folder/ten", detail=False) == ["/folder/ten"]
+    fs.mkdir("/folder")  # it stays without its files from now on
     for path in ("/folder", "/empty", "/folder/ten", "/"):
         with pytest.raises(FileExistsError):
             fs.mkdir(path)
@@ -42,7 +47,10 @@ def test_folders_are_there_by_what_is_in_them(fs):
             fs.makedirs(path)
     fs.makedirs("/folder", exist_ok=True)
     fs.rm("/folder/ten")
-    assert not fs.exists("/folder")
+    assert fs.ls("/folder") == []
+    fs.pipe_file("/other/ten", TEN)
+    fs.rm("/other/ten")
+    assert not fs.exists("/other")
 
 
 def test_entries(fs):
@@ -238,3 +246,85 @@ def test_pattern_removes_what_it_matches_or_nothing(m, pattern, left):
     else:
         m.rm(pattern)
     assert m.find("/") == left
+
+
+# threads -----------------------------------------------------------------------------
+def test_listing_and_removing_while_others_write(fs):
+    """Nothing raises because something came or went, and nothing that is there is missing."""
+    stop = threading.Event()
+    failures = []
+
+    def guard(act):
+        try:
+            while not stop.is_set():
+                act()
+        except BaseException as error:  # of a thread: told to the test
+            failures.append(error)
+
+    def write(number):
+        for i in range(30):
+            fs.pipe_file(f"/busy/{number}/{i % 7}/{i}", b"1")
+        fs.rm(f"/busy/{number}", recursive=True)
+
+    def look():
+        fs.find("/")
+        fs.glob("/busy/*/*/*")
+        fs.du("/busy")
+        fs.find("/busy", withdirs=True, detail=True)
+        if fs.exists("/busy"):
+            with suppress(FileNotFoundError):
+                fs.ls("/busy", detail=True)
+
+    acts = [partial(write, 1), partial(write, 2), partial(write, 3), look, look]
+    threads = [threading.Thread(target=guard, args=(act,)) for act in acts]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for number in range(300):
+            fs.pipe_file(f"/kept/{number % 5}/{number}", b"1")
+            fs.pipe_file("/kept/gone", b"1")
+            fs.rm_file("/kept/gone")
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        stop.set()
+        sys.setswitchinterval(before)
+    assert failures == []
+    assert len(fs.find("/kept")) == 300
+    assert sorted(fs.store) == fs.find("/")
+
+
+def test_a_fork_does_not_wait_for_a_writer_that_is_gone(fs):
+    """Nor does the child find half a change."""
+    run(
+        """
+        import threading, fsspec
+        from fsspec._fork.child import by_fork
+        fs = fsspec.filesystem("memory")
+        stop = threading.Event()
+        def write():
+            while not stop.is_set():
+                for i in range(20):
+                    fs.pipe_file(f"/d/{i % 3}/{i}", b"1")
+                fs.rm("/d", recursive=True)
+        threads = [threading.Thread(target=write) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        def body():
+            assert sorted(fs.store) == fs.find("/")
+            fs.pipe_file("/child", b"1")
+            assert fs.cat_file("/child") == b"1"
+        try:
+            for _ in range(10):
+                report = by_fork(body)
+                assert report.problem() == "", report.problem()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        fs.pipe_file("/parent", b"1")
+        """
+    )
