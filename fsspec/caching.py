@@ -414,7 +414,19 @@ class AdaptiveReadaheadCache(BaseCache):
         return {**self.__dict__, "_prefetcher": None}
 
 
-caches: dict[str | None, type[BaseCache]] = {None: BaseCache}
+class UnknownCacheError(ValueError, KeyError):
+    """A ``cache_type`` that there is not."""
+
+    __str__ = Exception.__str__  # KeyError would quote it
+
+
+class _Caches(dict[str | None, type[BaseCache]]):
+    def __missing__(self, name: Any) -> Any:
+        known = ", ".join(sorted(key for key in self if key))
+        raise UnknownCacheError(f"the cache_type {name!r} is not known; there are: {known}")
+
+
+caches: dict[str | None, type[BaseCache]] = _Caches({None: BaseCache})
 """The caches by the names that ``cache_type`` may have."""
 
 

@@ -38,6 +38,7 @@ from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
 
 _PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
+_MOST_MEMBERS = 64  # of lists and dicts among the arguments of a set whose token is remembered
 _REMEMBERED_KEYS = 512  # by class: argument sets whose token is known without computing it
 
 
@@ -120,9 +121,14 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     owner = _owner(cls, kwargs)
     types: list[type] = [type(value) for value in args]
     types += [type(value) for value in kwargs.values()]
-    if not _PLAIN.issuperset(types):
-        return _digest(cls, args, kwargs)
-    key = (owner, args, *kwargs.items(), *types)
+    key: Any
+    if _PLAIN.issuperset(types):
+        key = (owner, args, *kwargs.items(), *types)
+    else:
+        room = [_MOST_MEMBERS]
+        key = (owner, _frozen(args, room), _frozen(kwargs, room))
+        if room[0] < 0:
+            return _digest(cls, args, kwargs)
     known = cls.__dict__.get("_tokens", {})
     token = known.get(key)
     if token is None:
@@ -135,6 +141,28 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 def _owner(cls: Any, kwargs: dict[str, Any]) -> int | None:
     """The thread that an instance belongs to; None for all threads."""
     return None if cls.async_impl and not kwargs.get("asynchronous") else threading.get_ident()
+
+
+def _frozen(value: Any, room: list[int]) -> Any:
+    """Plain values, and lists, tuples and dicts of them, as what can be looked up.
+
+    Parameters
+    ----------
+    room
+        how many members there may be; below nothing where there are more, or other values
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind, value  # True is 1 and 1.0 to a dict
+    if kind is dict:
+        members: Any = [each for item in value.items() for each in item]
+    elif kind is list or kind is tuple:
+        members = value
+    else:
+        members = ()
+        room[0] = -1
+    room[0] -= len(members)
+    return (kind, *[_frozen(each, room) for each in members]) if room[0] >= 0 else None
 
 
 def _digest(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -26,8 +26,10 @@ def expand_path(
     check_depth(maxdepth)
     given = stringify_path(path)
     paths = [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
-    patterns = [p for p in paths if not assume_literal and has_magic(p)]
-    literal = [p for p in paths if assume_literal or not has_magic(p)]
+    patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
+    names = yield from _names(fs, patterns)
+    patterns = [p for p in patterns if p not in names]
+    literal = [p for p in paths if assume_literal or p in names or not has_magic(p)]
     out: set[str] = set()
     calls = []
     if patterns:
@@ -53,6 +55,13 @@ def expand_path(
     if not out:
         raise FileNotFoundError(path)
     return sorted(out)
+
+
+def _names(fs: Any, patterns: list[str]) -> Plan:
+    """Those that are no patterns: brackets are a part of names, and something of that name is there."""
+    perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
+    there = (yield from ask(fs, "exists", perhaps)) if perhaps else []
+    return {p for p, exists in zip(perhaps, there) if exists}
 
 
 def _folders(matches: list[Any], covered: bool) -> list[str]:

@@ -31,11 +31,17 @@ def _targets(source: Any, sources: list[str], target: Any, target_is_folder: boo
     one = isinstance(source, str)
     into = False
     if one:
-        if has_magic(source):
+        if _is_pattern(source, sources):
             into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
     return other_paths(sources, target, exists=into, flatten=not one)
+
+
+def _is_pattern(source: str, sources: list[str]) -> bool:
+    """Whether a source stands for others, and is not itself a name with a bracket or a question mark."""
+    plain = source.rstrip("/")
+    return has_magic(source) and not any(plain.endswith(p.rstrip("/")) for p in sources[:1])
 
 
 def _texts(paths: Any) -> Any:

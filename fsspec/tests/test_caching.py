@@ -474,3 +474,10 @@ def test_a_childs_mapping_is_private(located: bool, tmp_path) -> None:
             assert f.read() == DATA
     """
     )
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyError])
+def test_unknown_cache_type_is_an_error_that_lists_what_there_is(kind):
+    with pytest.raises(kind, match="'nope' is not known; there are: .*readahead"):
+        caches["nope"]
+    assert caches.get("nope") is None and "nope" not in caches

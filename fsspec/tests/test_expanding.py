@@ -79,3 +79,22 @@ def test_awaitable_paths_are_expanded_together():
     fs = AsyncDictFileSystem(FILES)
     fs.expand_path(["r", "r/box"], recursive=True)
     assert fs.most_at_once >= 2
+
+
+@pytest.mark.parametrize("make", [DictFileSystem, AsyncDictFileSystem])
+def test_a_name_with_brackets_that_is_there_is_that_name(make):
+    """And a pattern otherwise; alone, in a list, and with what is below it."""
+    fs = make(dict.fromkeys(["r/q[1]", "r/q1", "r/d[1]/x", "r/d1/y"], b"."))
+    for given in ("r/q[1]", ["r/q[1]"], "r/q[1]/"):
+        assert fs.expand_path(given) == ["r/q[1]"]
+    assert fs.expand_path("r/q[12]") == fs.expand_path(["r/q[12]"]) == ["r/q1"]
+    assert fs.expand_path(["r/q[1]", "r/q[12]"]) == ["r/q1", "r/q[1]"]
+    assert fs.expand_path("r/d[1]", recursive=True) == ["r/d[1]", "r/d[1]/x"]
+    assert fs.expand_path("r/[d]1", recursive=True) == ["r/d1", "r/d1/y"]
+
+
+def test_no_request_tells_whether_a_pattern_is_a_name():
+    """Unless it has brackets."""
+    fs = DictFileSystem(FILES)
+    fs.expand_path(["r/*", "r/to?1", "r/[*"])
+    assert fs.asked == ["r", "r", "r"]

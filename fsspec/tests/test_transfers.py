@@ -144,6 +144,23 @@ def test_other_errors_are_not_ignored(wdictfs):
         wdictfs.copy("r", "t", recursive=True)
 
 
+def test_a_name_with_brackets_is_copied_as_any_other(fs, tmp_path):
+    """To a new name or into a folder; there and back."""
+    fs.files.clear()
+    fs.files.update({"s/q[1]": b"brackets", "s/q1": b"other"})
+    fs.copy("s/q[1]", "t")
+    fs.copy("s/q[1]", "u/")
+    fs.get("s/q[1]", str(tmp_path / "q[2]"))
+    (tmp_path / "q2").write_bytes(b"other")
+    fs.put(str(tmp_path / "q[2]"), "v")
+    fs.put([str(tmp_path / "q[2]")], "w")
+    assert {p: fs.files[p] for p in ("t", "u/q[1]", "v", "w/q[2]")} == dict.fromkeys(
+        ("t", "u/q[1]", "v", "w/q[2]"), b"brackets"
+    )
+    fs.mv("s/q[1]", "x")
+    assert fs.files["x"] == b"brackets" and "s/q[1]" not in fs.files and fs.files["s/q1"] == b"other"
+
+
 def test_mv(fs):
     fs.mv("r/sub", "t", recursive=True)
     assert below(fs, "t") == {"/three": b"333", "/deep/four.txt": b"4444"}

@@ -185,6 +185,15 @@ def test_get_file(http_server, fs, url, tmp_path):
     assert out.getvalue() == b"alpha\nbeta\ngamma\n"
 
 
+def test_a_query_makes_no_pattern_of_a_url(http_server, fs, url, tmp_path):
+    """What is got is a file, not a folder with the file in it."""
+    fs.get(url + "/small.txt?a=1", str(tmp_path / "x"))
+    assert (tmp_path / "x").is_file()
+    (tmp_path / "folder").mkdir()
+    fs.get(url + "/small.txt?a=1", str(tmp_path / "folder"))
+    assert os.listdir(tmp_path / "folder") == ["small.txt?a=1"]
+
+
 def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path):
     target = tmp_path / "x"
     target.write_bytes(b"before")
