@@ -387,7 +387,8 @@ def get_fs_token_paths(
     elif writing and expand:
         paths = _expand_paths(paths[0], name_function, num)
     elif "*" in paths[0] or (expand and _is_pattern(fs, paths[0])):
-        found = fs.glob(paths[0], detail=True)
+        types = getattr(fs, "_glob_types", None)  # where an entry costs more than its type
+        found = types(paths[0]) if types else fs.glob(paths[0], detail=True)
         files = sorted(p for p, entry in found.items() if entry["type"] != "directory")
         paths = files if files or "*" in paths[0] else paths
     return fs, fs._fs_token, paths

@@ -12,6 +12,7 @@ from typing import Any
 
 from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
+from fsspec.spec import AbstractFileSystem
 from fsspec.utils import check_contained
 
 logger = logging.getLogger("fsspec.mapping")
@@ -55,6 +56,8 @@ class FSMap(MutableMapping[str, bytes]):
         the errors that mean that there is no such key.
     """
 
+    _reads_files = False
+
     def __init__(
         self,
         root: str,
@@ -66,6 +69,8 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs = fs
         self.root = fs._strip_protocol(root)
         self._root_key_to_str = fs._strip_protocol(posixpath.join(root, "x"))[:-1]
+        # the cat of the base class would look for patterns, and do the same
+        self._reads_files = not fs.async_impl and type(fs).cat is AbstractFileSystem.cat
         self.missing_exceptions = _MISSING if missing_exceptions is None else missing_exceptions
         self.check = check
         self.create = create
@@ -110,8 +115,9 @@ class FSMap(MutableMapping[str, bytes]):
     def __getitem__(self, key: str, default: Any = _NOTHING) -> bytes:
         path = self._key_to_str(key)
         try:
-            # a key is never a pattern
-            return self.fs.cat_file(path) if has_magic(path) else self.fs.cat(path)
+            if self._reads_files or has_magic(path):  # a key is never a pattern
+                return self.fs.cat_file(path)
+            return self.fs.cat(path)
         except self.missing_exceptions as error:
             if default is not _NOTHING:
                 return default
@@ -129,9 +135,9 @@ class FSMap(MutableMapping[str, bytes]):
         paths = {key: self._key_to_str(key) for key in keys}
         if not paths:
             return {}
-        plain = [path for path in paths.values() if not has_magic(path)]
+        plain = [] if self._reads_files else [path for path in paths.values() if not has_magic(path)]
         found = self.fs.cat(plain, on_error="return") if plain else {}
-        found.update((path, self._read(path)) for path in paths.values() if has_magic(path))
+        found.update((path, self._read(path)) for path in paths.values() if path not in found)
         out: dict[str, Any] = {}
         for key, path in paths.items():
             value = found.get(path, _NOTHING)

@@ -257,8 +257,8 @@ def get_filesystem_class(protocol: str | None) -> Any:
     entry = known_implementations.get(name)
     if entry is None:
         raise ValueError(
-            f"Protocol not known: {name!r}. If a package serves it, install it, or announce its class with"
-            " fsspec.register_implementation"
+            f"Protocol not known: {name!r}.{_similar(name)} If a package serves it, install it, or announce"
+            " its class with fsspec.register_implementation"
         )
     try:
         cls = _import_class(entry["class"])
@@ -267,9 +267,27 @@ def get_filesystem_class(protocol: str | None) -> Any:
         if advice is None:
             raise
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
-        raise kind(f"{advice} ({error})", name=error.name) from error
+        raise kind(f"{_missing(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
     return cls
+
+
+def _similar(name: str) -> str:
+    """What may have been meant by a protocol that is not known."""
+    from difflib import get_close_matches  # only for an error
+
+    found = get_close_matches(name, known_implementations, n=1, cutoff=0.7)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def _missing(advice: str, error: ImportError) -> str:
+    """Advice that names all a class needs, cut to the package that is missing."""
+    needs, separator, how = advice.partition(": ")
+    cls, needed, packages = needs.partition(" needs ")
+    missing = (error.name or "").partition(".")[0]
+    if needed and separator and " and " in packages and missing in packages.split(" and "):
+        return f"{cls} needs {missing}, which is not installed: {how}"
+    return advice
 
 
 def filesystem(protocol: str, **storage_options: Any) -> AbstractFileSystem:

@@ -93,6 +93,7 @@ def write_whole(
         write(target)
         return
     partial = _partial(target)
+    done = False
     try:
         try:
             write(partial)
@@ -107,11 +108,13 @@ def write_whole(
             link_new(partial, target)
         elif before is None or atomic or _same_owner(partial, before):
             _rename(partial, target, before)
+            done = True
         else:
             write(target)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
+        if not done:
+            with suppress(FileNotFoundError):
+                os.unlink(partial)
 
 
 def _target(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:

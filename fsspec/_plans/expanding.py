@@ -27,9 +27,10 @@ def expand_path(
     given = stringify_path(path)
     paths = [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
-    names = yield from _names(fs, patterns)
-    patterns = [p for p in patterns if p not in names]
-    literal = [p for p in paths if assume_literal or p in names or not has_magic(p)]
+    if patterns:
+        names = yield from _names(fs, patterns)
+        patterns = [p for p in patterns if p not in names]
+    literal = [p for p in paths if p not in patterns] if patterns else paths
     out: set[str] = set()
     calls = []
     if patterns:

@@ -205,12 +205,13 @@ class MemoryFileSystem(AbstractFileSystem):
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = stringify_path(path)
+        if type(path) is not str:
+            path = stringify_path(path)
         if path.startswith("memory://"):
             path = path[len("memory://") :]
         if "::" in path or "://" in path:
             return path.rstrip("/")
-        path = path.lstrip("/").rstrip("/")
+        path = path.strip("/")
         return "/" + path if path else ""
 
     # entries -------------------------------------------------------------------------
@@ -428,6 +429,28 @@ class MemoryFileSystem(AbstractFileSystem):
                 self.rmdir(p)
 
     # opening -------------------------------------------------------------------------
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if mode == "rb" and compression is None and not kwargs and type(self) is MemoryFileSystem:
+            present = self.store.get(self._strip_protocol(path))
+            if present is not None:
+                return _Reader(self, present.path, present)
+        return super().open(
+            path,
+            mode,
+            block_size=block_size,
+            cache_options=cache_options,
+            compression=compression,
+            **kwargs,
+        )
+
     def _open(
         self,
         path: str,
@@ -510,7 +533,8 @@ class _Reader(MemoryFile):
     """A reader with a position of its own, that can be closed."""
 
     def __init__(self, fs: Any, path: str, f: Any) -> None:
-        super().__init__(fs, path, f.getvalue())  # shared by BytesIO until somebody writes
+        BytesIO.__init__(self, f.getvalue())  # shared by BytesIO until somebody writes
+        self.fs, self.path = fs, path
         self.created, self.modified = f.created, f.modified
         self.mode = "rb"  # type: ignore[misc]
 

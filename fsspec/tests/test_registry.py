@@ -62,6 +62,34 @@ def test_unknown_protocol(protocol):
         get_filesystem_class(protocol)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("htps", "https"), ("HTTP", None), ("memroy", "memory"), ("qqq", None)]
+)
+def test_misspelled_protocol(typed, meant):
+    """The error suggests what it looks like."""
+    with pytest.raises(ValueError, match="Protocol not known") as caught:
+        get_filesystem_class(typed)
+    assert ("Did you mean" in str(caught.value)) is (meant is not None)
+    assert meant is None or f"'{meant}'" in str(caught.value)
+
+
+@pytest.mark.parametrize(("protocol", "hidden"), [("http", "aiohttp"), ("dask", "distributed")])
+def test_only_what_is_missing_is_named(protocol, hidden):
+    """Of several packages that a class needs."""
+    found = run(
+        f"""
+        import sys
+        sys.modules[{hidden!r}] = None
+        import fsspec
+        try:
+            fsspec.filesystem({protocol!r})
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert f"needs {hidden}, which is not installed: pip install 'fsspec[" in found and " and " not in found
+
+
 def test_class_is_registered():
     """And takes the protocol for its own, if it has none."""
     register_implementation("own", Own)

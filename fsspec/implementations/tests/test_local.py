@@ -1,8 +1,11 @@
 """Files of this machine."""
 
+import gc
 import gzip
 import os
 import pickle
+import sys
+import threading
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -132,6 +135,21 @@ def test_nothing_is_found_below_a_file(fs, top):
     for paths in (path, [path, f"{top}/none"]):
         with pytest.raises(FileNotFoundError):
             fs.expand_path(paths, recursive=True)
+
+
+def test_patterns_and_walks_without_detail_cost_no_stat(fs, top):
+    """What they find is what they find with it."""
+    (top / "sub/deep").mkdir()
+    (top / "sub/deep/b1.csv").write_bytes(b"")
+    (top / "link").symlink_to("sub")
+    for pattern in ("*", "**", "*/*", "sub/*/b?.csv", "*/", "ten/*", "none/*", "**/b*", "ten", "[x]", "l*"):
+        for depth in (None, 1, 2):
+            assert fs.glob(f"{top}/{pattern}", maxdepth=depth) == list(
+                fs.glob(f"{top}/{pattern}", maxdepth=depth, detail=True)
+            )
+    plain = {p: (sorted(d), sorted(f)) for p, d, f in fs.walk(str(top))}
+    assert plain == {p: (sorted(d), sorted(f)) for p, d, f in fs.walk(str(top), detail=True)}
+    assert [len(found[2]) for found in (fs.walk(f"{top}/ten").__next__(),)] == [1]
 
 
 def test_odd_names(fs, top):
@@ -331,6 +349,61 @@ def test_modes(fs, top):
         f.read()
 
 
+def test_reading_at_once_and_in_parts(fs, top):
+    """The position is the same, however it was reached; so is what the file has become."""
+    path = f"{top}/ten"
+    with fs.open(path) as f:
+        assert f.read() == TEN and f.tell() == 10 and f.read() == f.read(3) == b""
+        with open(path, "ab") as other:
+            other.write(b"more")
+        assert f.read() == b"more" and f.seek(2) == 2 and f.read(3) == b"234" and f.read(None)[:2] == b"56"
+    with fs.open(path) as f:
+        with open(path, "ab") as other:
+            other.write(b"!")
+        assert f.read(-1) == TEN + b"more!" and f.fileno() >= 0
+        assert f.size == 14  # as it was opened
+    with fs.open(path) as f:
+        os.truncate(path, 4)
+        assert f.read() == b"0123" and f.read() == b""
+    for touch in (lambda f: None, lambda f: f.read(), lambda f: f.read(1)):
+        f = fs.open(path)
+        touch(f)
+        assert not f.closed
+        f.close()
+        f.close()
+        for act in (f.read, lambda: f.read(1), lambda: f.seek(0), f.tell, f.readline):
+            with pytest.raises(ValueError, match="closed"):
+                act()
+        assert f.closed
+
+
+def test_threads_that_touch_a_reader_first_share_it(fs, top):
+    """None of them closes the descriptor of the others."""
+    path = f"{top}/ten"
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(50):
+            f = fs.open(path)
+            barrier = threading.Barrier(4)
+            found = []
+
+            def touch(f=f, barrier=barrier, found=found):
+                barrier.wait()
+                found.append(f.readline())
+
+            threads = [threading.Thread(target=touch) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            gc.collect()
+            assert sorted(found) == [b"", b"", b"", TEN] and f.seek(0) == 0 and f.read() == TEN
+            f.close()
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_compression(fs, top):
     """By name or by the extension."""
     (top / "x.gz").write_bytes(gzip.compress(b"packed"))
@@ -464,9 +537,13 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
         reader = fs.open({str(top / "ten")!r}, "rb")
         writer = fs.open({str(top / "out")!r}, "wb")
         pending = fs.open({str(top / "later")!r}, "wb", autocommit=False)
-        reader.read(3); writer.write(b"parent"); pending.write(b"parent")
+        fresh, whole = fs.open({str(top / "ten")!r}, "rb"), fs.open({str(top / "ten")!r}, "rb")
+        reader.read(3); writer.write(b"parent"); pending.write(b"parent"); whole.read()
         def body():
             assert reader.read(3) == b"345" and reader.seek(0) == 0
+            assert fresh.read(2) == b"01" and fresh.read(2) == b"23" and whole.tell() == 10
+            assert whole.seek(5) == 5 and whole.read() == b"56789"
+            fresh.close(); whole.close()
             for refused in (lambda: writer.write(b"x"), lambda: writer.truncate(0), pending.commit):
                 try:
                     refused()
@@ -479,7 +556,8 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
         for act in (body, lambda: None):
             report = by_fork(act)
             assert report.problem() == "", report.problem()
-        assert reader.read(3) == b"345"
+        assert reader.read(3) == b"345" and fresh.read(4) == b"0123" and whole.read() == b""
+        fresh.close(); whole.close()
         writer.write(b" more"); writer.close(); pending.close(); pending.commit(); reader.close()
         print(fs.cat_file({str(top / "out")!r}), fs.cat_file({str(top / "later")!r}))
         """

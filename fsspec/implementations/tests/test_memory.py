@@ -305,12 +305,12 @@ def test_a_fork_does_not_wait_for_a_writer_that_is_gone(fs):
         from fsspec._fork.child import by_fork
         fs = fsspec.filesystem("memory")
         stop = threading.Event()
-        def write():
+        def write(number):
             while not stop.is_set():
                 for i in range(20):
-                    fs.pipe_file(f"/d/{i % 3}/{i}", b"1")
-                fs.rm("/d", recursive=True)
-        threads = [threading.Thread(target=write) for _ in range(3)]
+                    fs.pipe_file(f"/d/{number}/{i % 3}/{i}", b"1")
+                fs.rm(f"/d/{number}", recursive=True)
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
         for thread in threads:
             thread.start()
         def body():

@@ -1,0 +1,484 @@
+"""Open files of this machine.
+
+Forks: a reader keeps its own position and reads with ``pread``, so that parent and child
+never move each other's; what a writer has buffered belongs to the process that opened it,
+and a child throws its copy away.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import os.path as osp
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from fsspec._files.replacing import link_new, replacing
+from fsspec._fork import hooks
+from fsspec._fork.handles import is_letting_go, letting_go
+from fsspec.compression import compr
+from fsspec.exceptions import ForkError
+
+_BLOCK = 2**20
+_POSITIONS = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
+
+
+class _Raw(io.RawIOBase):
+    """A plain file by its descriptor, with a position of its own.
+
+    Reading and writing say where (``pread``, ``pwrite``), so that processes that share
+    the descriptor after a fork do not move each other.  In a child nothing is written: it
+    raises `ForkError`, but where a handle of ours is only let go of.
+    """
+
+    def __init__(self, fd: int, mode: str, at: int = 0) -> None:
+        self._fd = fd
+        self._mode = mode
+        self._generation = hooks.generation
+        self._at = os.fstat(fd).st_size if "a" in mode else at
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readable(self) -> bool:
+        return "r" in self._mode or "+" in self._mode
+
+    def writable(self) -> bool:
+        return self._mode != "rb"
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self._fd, [buffer], self._at)
+        self._at += count
+        return count
+
+    def readall(self) -> bytes:
+        left = os.fstat(self._fd).st_size - self._at
+        out = os.pread(self._fd, max(left, 0) + 1, self._at)
+        self._at += len(out)
+        return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
+
+    def write(self, data: Any) -> int:
+        if not self._mine("write to"):
+            return len(data)  # the parent's bytes, in a child's copy of its buffer
+        if "a" in self._mode:
+            count = os.write(self._fd, data)  # wherever the end is
+        else:
+            count = os.pwrite(self._fd, data, self._at)
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = 0 if whence == 0 else self._at if whence == 1 else os.fstat(self._fd).st_size
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        size = self._at if size is None else size
+        if self._mine("truncate"):
+            os.ftruncate(self._fd, size)
+        return size
+
+    def _mine(self, what: str) -> bool:
+        hooks.check()
+        if self._generation == hooks.generation:
+            return True
+        if is_letting_go():
+            return False
+        _refuse_writing(f"a local file (descriptor {self._fd}), open for writing,", self._generation, what)
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                super().close()
+            finally:
+                if self._fd >= 0:
+                    os.close(self._fd)
+
+
+def _refuse_writing(file: str, generation: int, what: str) -> NoReturn:
+    advice = f"Only the process that opened it may {what} it; in this one, open the file anew"
+    raise ForkError(file, hooks.owner_pid(generation), advice=advice)
+
+
+class _Refusing:
+    """In a child, a buffer over an inherited file: what it took would be lost without a word."""
+
+    raw: Any
+
+    def write(self, data: Any) -> int:
+        if data and not is_letting_go():
+            self.raw.write(data)
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        return int(self.raw.truncate(size))
+
+
+class _RefusingWriter(_Refusing, io.BufferedWriter):
+    pass
+
+
+class _RefusingRandom(_Refusing, io.BufferedRandom):
+    pass
+
+
+_REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
+
+
+def _file(path: str, mode: str) -> Any:
+    """An open binary file; positions are its own where it is a plain one."""
+    making = os.O_WRONLY | os.O_CREAT
+    flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
+    kind = mode.replace("b", "").replace("+", "").replace("t", "")
+    if kind not in flags or not hasattr(os, "preadv"):
+        return open(path, mode)
+    how = flags[kind]
+    if "+" in mode:
+        how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
+    fd = os.open(path, how | os.O_CLOEXEC, 0o666)
+    try:
+        found = os.fstat(fd)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(21, os.strerror(21), path)
+        if not stat.S_ISREG(found.st_mode):
+            return os.fdopen(fd, mode)
+        raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
+    except BaseException:
+        os.close(fd)
+        raise
+    size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
+    if "+" in mode:
+        return io.BufferedRandom(raw, size)
+    return io.BufferedReader(raw, size) if kind == "r" else io.BufferedWriter(raw, size)
+
+
+class LocalFileOpener(io.IOBase):
+    """A file of this machine.
+
+    Parameters
+    ----------
+    path, mode
+        as for the built-in ``open``, binary.
+    autocommit
+        False: it is written under another name, and takes its own by ``commit``.
+    fs
+        the filesystem that opened it.
+    compression
+        a name, "infer" or None; for reading.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        mode: str,
+        autocommit: bool = True,
+        fs: Any = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.path = path
+        self.mode = mode
+        self.fs = fs
+        self.autocommit = autocommit
+        self.compression = compression
+        if compression is not None:
+            from fsspec._files.open_file import get_compression
+
+            self.compression = get_compression(path, compression)
+        self._generation = self._buffered_in = hooks.generation
+        if mode == "rb" and compression is None and _POSITIONS:
+            self._open_reader()
+        else:
+            self._open()
+        hooks.register(self)
+
+    # a plain reader has a buffer when one is needed: for one read of the whole file there is none
+    _f: Any = None
+    _fd = -1
+    _at = 0  # of a reader without a buffer
+    temp: str | None = None
+    _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
+    blocksize = io.DEFAULT_BUFFER_SIZE
+
+    def _open_reader(self) -> None:
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = os.fstat(fd)
+            if stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+        except BaseException:
+            os.close(fd)
+            raise
+        self.size = found.st_size
+        if stat.S_ISREG(found.st_mode):
+            self._fd = fd
+        else:
+            self.f = os.fdopen(fd, "rb")
+
+    @property
+    def f(self) -> Any:
+        """The open file below."""
+        if self._f is None:
+            self._buffer()
+        elif self._buffered_in != hooks.generation:
+            self._buffer_anew()
+        return self._f
+
+    @f.setter
+    def f(self, value: Any) -> None:
+        self._f = value
+        self._buffered_in = hooks.generation
+
+    def _buffer(self) -> None:
+        if self._fd < 0:
+            raise ValueError("I/O operation on closed file.")
+        self._buffered_in = hooks.generation
+        made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
+        if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
+            made.detach()._fd = -1  # type: ignore[attr-defined]
+        elif type(self).read is LocalFileOpener.read:
+            self.read = made.read  # type: ignore[method-assign]  # straight to it: no call in between
+
+    def _after_fork_in_child(self) -> None:
+        # a thread of the parent may have been reading, and the buffer's lock be held for ever:
+        # this buffer is not used here, and never collected
+        self.__dict__.pop("read", None)
+        if self._f is not None and not self._f.closed:
+            hooks.immortalize(self._f)
+
+    def _buffer_anew(self) -> None:
+        """In a forked child: the same descriptor and position, with a buffer of its own."""
+        self._buffered_in = hooks.generation
+        raw = getattr(self._f, "raw", None)
+        if not isinstance(raw, _Raw) or raw.closed:
+            return
+        fresh = _Raw(raw._fd, raw._mode)
+        fresh._generation = raw._generation
+        fresh._at = self._f.tell()
+        kind = type(self._f)
+        self._f = _REFUSING.get(kind, kind)(fresh, self.blocksize)
+
+    def _open(self) -> None:
+        if not self.closed:
+            return
+        if self.autocommit or "r" in self.mode:
+            self.f = _file(self.path, self.mode)
+            if self.compression:
+                self.f = compr[self.compression](self.f, mode=self.mode)
+        else:
+            if "x" in self.mode and osp.lexists(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+            fd, self.temp = tempfile.mkstemp()
+            os.close(fd)
+            if "a" in self.mode and osp.exists(self.path):
+                shutil.copyfile(self.path, self.temp)
+                self._appends_from = osp.getsize(self.temp)
+            self.f = _file(self.temp, self.mode.replace("x", "w"))
+        if "w" not in self.mode and hasattr(self.f, "fileno"):
+            with suppress(OSError):
+                self.size = os.fstat(self.f.fileno()).st_size
+
+    def _mine(self, what: str) -> None:
+        hooks.check()
+        if self._generation != hooks.generation:
+            _refuse_writing(f"{self!r}, open for writing,", self._generation, what)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        """The bytes of a range, for caches; the position does not move."""
+        if self.closed:
+            self.__dict__.pop("_f", None)
+            self._open()
+        if hasattr(os, "pread") and not self.compression:
+            return os.pread(self.fileno(), end - start, start)
+        self.f.seek(start)
+        return self.f.read(end - start)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if "r" not in self.mode:
+            raise ValueError(f"{self!r} is being written and cannot be pickled")
+        at = 0 if self.closed else self.tell()
+        return _reopened, (self.path, self.mode, self.fs, self.compression, at)
+
+    def seekable(self, *args: Any, **kwargs: Any) -> bool:
+        return self.f.seekable(*args, **kwargs)
+
+    def readable(self) -> bool:
+        return "r" in self.mode or "+" in self.mode
+
+    def writable(self) -> bool:
+        return "r" not in self.mode or "+" in self.mode
+
+    def fileno(self) -> int:
+        return self._fd if self._f is None and self._fd >= 0 else self.f.fileno()
+
+    def seek(self, *args: Any, **kwargs: Any) -> int:
+        return self.f.seek(*args, **kwargs)
+
+    def tell(self, *args: Any, **kwargs: Any) -> int:
+        return self.f.tell(*args, **kwargs)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._f is None and self._fd >= 0 and (size is None or size < 0):
+            room = max(self.size - self._at, 0) + 1
+            data = os.pread(self._fd, room, self._at)
+            self._at += len(data)
+            # it has grown or shrunk since, hides its size, or is more than the system gives at once
+            return data if len(data) == room - 1 else data + self.f.read()
+        return self.f.read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a writable buffer; the number of bytes put there."""
+        return self.f.readinto(buffer)
+
+    def readline(self, *args: Any, **kwargs: Any) -> bytes:
+        return self.f.readline(*args, **kwargs)
+
+    def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
+        return self.f.readlines(*args, **kwargs)
+
+    def write(self, *args: Any, **kwargs: Any) -> int:
+        if self._inherited_writer() and is_letting_go():
+            return len(args[0])
+        self._mine("write to")
+        return self.f.write(*args, **kwargs)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._mine("truncate")
+        return self.f.truncate(size)
+
+    def flush(self) -> None:
+        if self.closed or not self.writable():
+            return
+        if self._inherited_writer():
+            if is_letting_go():
+                return
+            self._mine("flush")
+        self.f.flush()
+
+    def _inherited_writer(self) -> bool:
+        return self._generation != hooks.generation and self.writable()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.f)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the handle can no longer be used."""
+        return self._fd < 0 if self._f is None else self.f.closed
+
+    def close(self) -> None:
+        if self._f is None:
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                os.close(fd)
+            return
+        hooks.check()
+        if self._inherited_writer():
+            with letting_go():
+                self.f.close()
+        else:
+            self.f.close()
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self.f.name if hasattr(self.f, "name") else (self.temp or self.path)
+
+    def commit(self) -> None:
+        """Give what was written its name."""
+        if self.autocommit:
+            raise RuntimeError(f"{self!r} was opened with autocommit and has its name already")
+        self._mine("commit")
+        assert self.temp is not None
+        if self._appends_from is not None and osp.exists(self.path):
+            with open(self.temp, "rb") as source, open(self.path, "ab") as target:
+                source.seek(self._appends_from)  # whatever others have appended stays
+                shutil.copyfileobj(source, target)
+            os.unlink(self.temp)
+            return
+        try:
+            mode = stat.S_IMODE(os.stat(self.path).st_mode)
+        except FileNotFoundError:
+            mode = 0o666 & ~get_umask()
+        os.chmod(self.temp, mode)
+        if "x" in self.mode:
+            link_new(self.temp, self.path)
+            os.unlink(self.temp)
+            return
+        try:
+            os.replace(self.temp, self.path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with replacing(self.path) as f, open(self.temp, "rb") as source:
+                shutil.copyfileobj(source, f)
+            with suppress(PermissionError):  # network mounts refuse it; the file is there
+                os.chmod(self.path, mode)
+            os.unlink(self.temp)
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        if self.autocommit:
+            raise RuntimeError(f"{self!r} was opened with autocommit and cannot be discarded")
+        if self.temp is not None and self._generation == hooks.generation:
+            with suppress(FileNotFoundError):
+                os.unlink(self.temp)
+
+    def __enter__(self) -> LocalFileOpener:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("f", "size"):
+            raise AttributeError(name)
+        return getattr(self.f, name)
+
+
+def _reopened(path: str, mode: str, fs: Any, compression: str | None, at: int) -> LocalFileOpener:
+    """A reader from its pickled form, at the position that it had."""
+    f = LocalFileOpener(path, mode, fs=fs, compression=compression)
+    if at:
+        f.seek(at)
+    return f
+
+
+@lru_cache(maxsize=1)
+def get_umask(mask: int = 0o666) -> int:
+    """The umask of this process, as it is at the first call.
+
+    To ask for it is to change it for a moment, for all threads; therefore it is asked once, and
+    again after ``get_umask.cache_clear()``.
+
+    Parameters
+    ----------
+    mask
+        what it is for that moment
+    """
+    current = os.umask(mask)
+    os.umask(current)
+    return current
+
+
+for _public in (LocalFileOpener, get_umask, _reopened):
+    _public.__module__ = "fsspec.implementations.local"  # where programs and pickles find them
