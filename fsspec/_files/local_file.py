@@ -243,6 +243,7 @@ class LocalFileOpener(io.IOBase):
     @f.setter
     def f(self, value: Any) -> None:
         self._f = value
+        self._fd = -1  # whoever takes the file below away has the descriptor
         self._buffered_in = hooks.generation
 
     def _buffer(self) -> None:

@@ -65,10 +65,8 @@ def make_path_posix(path: Any) -> Any:
         return path
     if path.startswith("~"):
         return osp.expanduser(path)
-    while path.startswith("./"):
-        path = path[2:]
-    here = os.getcwd()
-    return here if path in ("", ".") else f"{here.rstrip('/')}/{path}"
+    path = "" if path == "." else path.removeprefix("./")
+    return f"{os.getcwd().rstrip('/')}/{path}"
 
 
 class LocalFileSystem(AbstractFileSystem):

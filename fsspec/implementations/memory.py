@@ -203,9 +203,12 @@ class MemoryFileSystem(AbstractFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
-        if isinstance(path, list):
+        if type(path) is str:
+            if path.startswith("/") and ":" not in path and path[1:2] != "/" and not path.endswith("/"):
+                return path
+        elif isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        if type(path) is not str:
+        else:
             path = stringify_path(path)
         if path.startswith("memory://"):
             path = path[len("memory://") :]

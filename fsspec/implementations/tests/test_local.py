@@ -52,7 +52,7 @@ def test_relative_paths_and_home(fs, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/somebody")
     here = Path.cwd().as_posix()
     assert fs._strip_protocol("a") == fs._strip_protocol("./a") == f"{here}/a"
-    assert make_path_posix("") == make_path_posix(".") == here
+    assert make_path_posix("") == make_path_posix(".") == make_path_posix("./") == f"{here}/"
     assert make_path_posix(["~/a", "b"]) == ["/home/somebody/a", f"{here}/b"]
     assert fs.unstrip_protocol("a") == f"file://{here}/a"
     with pytest.raises(TypeError):
@@ -402,6 +402,19 @@ def test_threads_that_touch_a_reader_first_share_it(fs, top):
             f.close()
     finally:
         sys.setswitchinterval(before)
+
+
+def test_file_below_can_be_taken_away(fs, top):
+    """With its descriptor, which the handle does not close then."""
+    f = fs.open(f"{top}/ten")
+    raw = f.f.detach()
+    f.f = None
+    assert f.closed
+    f.close()
+    del f
+    gc.collect()
+    assert raw.read(3) == b"012"
+    raw.close()
 
 
 def test_compression(fs, top):
