@@ -225,7 +225,7 @@ class TqdmCallback(Callback):
     """
 
     def __init__(self, tqdm_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
-        self._make_bar = kwargs.pop("tqdm_cls", None) or _tqdm("std")
+        self._tqdm_cls = kwargs.pop("tqdm_cls", None) or _tqdm("std")
         self._nested = kwargs.pop("nested", False)
         self._tqdm_kwargs = tqdm_kwargs or {}
         self.tqdm: Any = None
@@ -236,12 +236,12 @@ class TqdmCallback(Callback):
         if self._nested:
             name = path_1.rstrip("/").rpartition("/")[2]
             how = {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-            kwargs["callback"] = TqdmCallback(how, tqdm_cls=self._make_bar)
+            kwargs["callback"] = TqdmCallback(how, tqdm_cls=self._tqdm_cls)
 
     def call(self, *args: Any, **kwargs: Any) -> None:
         """Bring the bar up to date."""
         if self.tqdm is None:
-            self.tqdm = self._make_bar(total=self.size, **self._tqdm_kwargs)
+            self.tqdm = self._tqdm_cls(total=self.size, **self._tqdm_kwargs)
         self.tqdm.total = self.size
         self.tqdm.update(self.value - self.tqdm.n)
 

@@ -191,10 +191,15 @@ class FSMap(MutableMapping[str, bytes]):
                 self.fs.rm_file(path)
 
     def __iter__(self) -> Iterator[str]:
-        return (self._str_to_key(path) for path in self.fs.find(self.root))
+        return iter(self._keys())
 
     def __len__(self) -> int:
-        return len(self.fs.find(self.root))
+        return len(self._keys())
+
+    def _keys(self) -> list[str]:
+        # object stores have markers of folders, empty objects with a slash at the end of their names
+        keys = map(self._str_to_key, self.fs.find(self.root))
+        return [key for key in keys if key and key[-1] != "/"]
 
     def __contains__(self, key: object) -> bool:
         return self.fs.isfile(self._key_to_str(key))

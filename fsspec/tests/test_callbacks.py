@@ -142,6 +142,7 @@ bars: list[Bar] = []
 
 def test_a_bar_follows_the_counts():
     callback = TqdmCallback({"desc": "d"}, tqdm_cls=Bar)
+    assert callback._tqdm_cls is Bar  # programs replace it
     callback.set_size(5)
     bar = bars.pop()
     assert (bar.total, bar.n, bar.kwargs) == (5, 0, {"desc": "d"})

@@ -249,3 +249,17 @@ def test_keys_of_other_types_are_text_with_a_warning():
             del mapper[key]
     with pytest.warns(DeprecationWarning):
         assert 5 not in mapper
+
+
+def test_markers_of_folders_are_no_keys():
+    from fsspec.tests.dictfs import DictFileSystem
+
+    class Store(DictFileSystem):
+        """Like an object store that lists the markers with the rest."""
+
+        def find(self, path, maxdepth=None, withdirs=False, detail=False, **kwargs):
+            return sorted(self.files)
+
+    m = Store({"r/": b"", "r/a": b"1", "r/sub/": b"", "r/sub/b": b"2"}).get_mapper("r")
+    assert list(m) == ["a", "sub/b"] and len(m) == 2
+    assert dict(m) == {"a": b"1", "sub/b": b"2"}
