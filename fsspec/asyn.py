@@ -15,7 +15,9 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fsspec._files.buffered import Steps, closing, flushing, writable_now
+from fsspec._files.buffered import closing, flushing, writable_now
+from fsspec._loop.batching import get_batch_size as _get_batch_size
+from fsspec._loop.batching import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec._loop.bridge import (
     FSSpecCoroutineCancel,
     _dump_running_tasks,
@@ -40,11 +42,11 @@ from fsspec._loop.bridge import (
     sync_teardown,
     sync_wrapper,
 )
+from fsspec._loop.driving import call
+from fsspec._loop.driving import drive_awaiting as drive
+from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, bulk, expanding, globbing, listing, transfers
-from fsspec._plans.awaiting import drive, stream
-from fsspec._plans.awaiting import get_batch_size as _get_batch_size
-from fsspec._plans.awaiting import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -158,7 +160,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not listing.overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove")
-        await self._rm(path)
+        await self._rm(path, batch_size=1)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot copy")
@@ -384,19 +386,9 @@ _adopt_texts(AsyncFileSystem)
 mirror_class(AsyncFileSystem, AbstractFileSystem)
 
 
-async def _follow(file: Any, steps: Steps) -> None:
-    """Take the steps of a file, awaiting each."""
-    try:
-        name, kwargs = next(steps)
-        while True:
-            try:
-                answer = await getattr(file, name)(**kwargs)
-            except BaseException as error:  # it is the steps that decide what follows
-                name, kwargs = steps.throw(error)
-            else:
-                name, kwargs = steps.send(answer)
-    except StopIteration:
-        return
+async def _of_file(file: Any, step: call) -> Any:
+    """The answer to a step of a file: its own coroutines have the plain names."""
+    return await getattr(file, step.name)(*step.args, **step.kwargs)
 
 
 class AbstractAsyncStreamedFile(AbstractBufferedFile):
@@ -428,11 +420,11 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
 
     async def flush(self, force: bool = False) -> None:
         """Send what is buffered, if it makes a part; see `AbstractBufferedFile.flush`."""
-        await _follow(self, flushing(self, force))
+        await drive(self, flushing(self, force), _of_file)
 
     async def close(self) -> None:
         """Send what is left and end the upload, or let go of the cache."""
-        await _follow(self, closing(self))
+        await drive(self, closing(self), _of_file)
 
     async def __aenter__(self) -> Any:
         return self

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fsspec._files.copying import copy_between, in_thread, is_here
+from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._plans.awaiting import run_concurrently
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol

@@ -10,8 +10,8 @@ A file being read is a position (``loc``) and a cache; all bytes come through
 
 ``_initiate_upload`` is called once, before the first part; ``_upload_chunk`` for each,
 with the data in ``buffer``.  What is due is decided by `flushing` and `closing`, which
-do no work themselves: they yield the name of the method to call, so that a file whose
-methods are awaited follows the same course (`fsspec.asyn.AbstractAsyncStreamedFile`).
+are plans: they yield the method to call, so that a file whose methods are awaited follows the
+same course (`fsspec.asyn.AbstractAsyncStreamedFile`).
 
 One thread at a time may use a file.  In a forked child a file being read goes on at its
 position.  One being written belongs to the process that opened it: as the fork returns in
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fsspec._fork import hooks
@@ -32,15 +31,13 @@ from fsspec._fork.handles import inherited
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import inherit
 from fsspec._fork.swapping import assign
+from fsspec._loop.driving import Plan, call, drive
 from fsspec.caching import BaseCache, caches
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _Self = TypeVar("_Self", bound="AbstractBufferedFile")
-
-Steps = Generator[tuple[str, dict[str, Any]], Any, None]
-"""Yields methods to call, as name and arguments; is sent what they return, or thrown what they raise."""
 
 _MODES = ("ab", "rb", "wb", "xb")
 
@@ -51,7 +48,7 @@ def _found_inherited(file: Any) -> bool:
     return getattr(file, "_generation", hooks.generation) != hooks.generation
 
 
-def flushing(file: Any, force: bool) -> Steps:
+def flushing(file: Any, force: bool) -> Plan:
     """What a flush does to a file.
 
     Raises
@@ -64,7 +61,7 @@ def flushing(file: Any, force: bool) -> Steps:
     if file.mode == "rb":
         return
     if _found_inherited(file):
-        yield "flush", {"force": force}
+        yield call("flush", force=force)
         return
     if force:
         if file.forced:
@@ -75,17 +72,17 @@ def flushing(file: Any, force: bool) -> Steps:
     if file.offset is None:
         file.offset = 0
         try:
-            yield "_initiate_upload", {}
+            yield call("_initiate_upload")
         except BaseException:
             file.closed = True
             raise
-    taken = yield "_upload_chunk", {"final": force}
+    taken = yield call("_upload_chunk", final=force)
     if taken is not False:  # False: the backend has seen to the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
 
 
-def closing(file: Any) -> Steps:
+def closing(file: Any) -> Plan:
     """What closing does to a file; however it ends, the file is closed."""
     if getattr(file, "_unclosable", False) or file.closed:
         return
@@ -97,30 +94,15 @@ def closing(file: Any) -> Steps:
                 release()
             return
         if _found_inherited(file):
-            yield "close", {}
+            yield call("close")
             return
         if not file.forced:
-            yield "flush", {"force": True}
+            yield call("flush", force=True)
         if file.fs is not None:
             file.fs.invalidate_cache(file.path)
             file.fs.invalidate_cache(file.fs._parent(file.path))
     finally:
         file.closed = True
-
-
-def _follow(file: Any, steps: Steps) -> None:
-    """Take steps, blocking."""
-    try:
-        name, kwargs = next(steps)
-        while True:
-            try:
-                answer = getattr(file, name)(**kwargs)
-            except BaseException as error:
-                name, kwargs = steps.throw(error)
-            else:
-                name, kwargs = steps.send(answer)
-    except StopIteration:
-        return
 
 
 def writable_now(file: Any) -> None:
@@ -507,11 +489,11 @@ class AbstractBufferedFile(io.IOBase):
             upload whatever there is as the last part; after that the file can only be
             closed.
         """
-        _follow(self, flushing(self, force))
+        drive(self, flushing(self, force))
 
     def close(self) -> None:
         """Upload what is left and finish; closing again does nothing."""
-        _follow(self, closing(self))
+        drive(self, closing(self))
 
     def _initiate_upload(self) -> None:
         """Begin to write: called once, before the first part. For subclasses."""

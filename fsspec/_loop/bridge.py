@@ -284,8 +284,9 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
     if instances.reviving:
         instances.note_waiting(None)
     error = job.error
-    if error is None:
+    if error is None and not isinstance(job.result, BaseException):
         return job.result
+    error = error or job.result  # one that is returned, in place of a single result, is raised as well
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
             raise FSTimeoutError(*error.args) from error

@@ -26,8 +26,13 @@ def cat(
     given = stringify_path(path)
     paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
-    if single and not recursive:  # whatever ``on_error`` is, there is nothing to go on with
-        return (yield call("cat_file", paths[0], **kwargs))
+    if single and not recursive:
+        try:
+            return (yield call("cat_file", paths[0], **kwargs))
+        except Exception as error:  # there is nothing to go on with; ``await`` gives it as a value
+            if on_error == "raise" or not fs.async_impl:
+                raise
+            return error
     files = (yield from _without_folders(fs, paths, batch_size)) if recursive else paths
     contents = yield batch(
         (call("cat_file", p, **kwargs) for p in files),
@@ -36,7 +41,7 @@ def cat(
     )
     if recursive:
         files, contents = yield from _without_refusals(fs, files, contents, batch_size)
-    if on_error == "raise" or single:
+    if on_error == "raise" or single and not fs.async_impl:
         for data in contents:
             if isinstance(data, BaseException):
                 raise data
@@ -106,7 +111,9 @@ def pipe(fs: Any, path: Any, value: Any, kwargs: dict[str, Any], batch_size: int
         path = {path: value}
     if not isinstance(path, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
-    calls = (call("pipe_file", fs._strip_protocol(p), data, **kwargs) for p, data in path.items())
+    if not fs.async_impl:
+        path = {fs._strip_protocol(p): data for p, data in path.items()}
+    calls = (call("pipe_file", p, data, **kwargs) for p, data in path.items())
     return (yield batch(calls, batch_size=batch_size))
 
 

@@ -43,6 +43,9 @@ def expand_path(
     matches = answers[: len(patterns)]
     out.update(*answers)
     if recursive and (maxdepth is None or maxdepth > 1):
+        for pattern, found in zip(patterns, matches):
+            if not found:  # of a tree that is not there nothing can be added
+                raise FileNotFoundError(pattern)
         folders = _folders(matches, covered=maxdepth is None)
         below = None if maxdepth is None else maxdepth - 1
         calls = [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]

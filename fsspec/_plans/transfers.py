@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from fsspec._paths.paths import trailing_sep
-from fsspec._plans import Plan, batch, call
+from fsspec._plans import Plan, batch, call, local
 from fsspec._plans.bulk import listing_options, removing
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, overridden
@@ -183,7 +183,12 @@ def mv(fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int |
 
     Nothing is removed that was not copied, nor what a copy was put into.
     """
-    if path1 == path2:
+    if (
+        path1 == path2
+        or isinstance(path1, str)
+        and isinstance(path2, str)
+        and _plain(fs, path1) == _plain(fs, path2)
+    ):
         return None
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
     moved = [(a, b) for a, b in pairs if _plain(fs, a) != _plain(fs, b)]
@@ -239,47 +244,43 @@ def _tops(fs: Any, pairs: list[tuple[str, str]]) -> list[str]:
 
 
 class _Transfers:
-    """Calls for pairs of paths, each with a child of the callback.
-
-    With ``mark``, which tells a local file's state, what a failed one wrote is removed.
-    """
+    """Calls for pairs of paths, each with a child of the callback."""
 
     def __init__(
-        self,
-        name: str,
-        pairs: list[tuple[str, str]],
-        callback: Callback,
-        kwargs: dict[str, Any],
-        mark: Callable[[str], Any] | None = None,
+        self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: dict[str, Any]
     ) -> None:
         self.name = name
         self.pairs = pairs
         self.callback = callback
         self.kwargs = kwargs
-        self.mark = mark
-        self.under_way: dict[int, tuple[Callback, Any]] = {}
+        self.under_way: dict[int, Callback] = {}
 
     def run(self, fs: Any, batch_size: int | None, return_exceptions: bool = False) -> Plan:
+        """All of them; a list of what they return."""
         self.callback.set_size(len(self.pairs))
         answers: list[Any] = []
+        for self.pairs in _rounds(fs, self.pairs):
+            answers += yield from self.together(batch_size, return_exceptions)
+        return answers
+
+    def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         try:
-            for self.pairs in _rounds(fs, self.pairs):
-                answers += yield batch(
+            return (
+                yield batch(
                     self.calls(),
                     return_exceptions=return_exceptions,
                     batch_size=batch_size,
                     nofiles=False,
                     done=self.done,
                 )
-            return answers
+            )
         finally:  # a failure, or the plan was left
             for position in list(self.under_way):
                 self.end(position, whole=False)
 
     def calls(self) -> Iterator[call]:
         for position, (a, b) in enumerate(self.pairs):
-            child = self.callback.branched(a, b, **self.kwargs)
-            self.under_way[position] = child, self.mark(b) if self.mark is not None else None
+            child = self.under_way[position] = self.callback.branched(a, b, **self.kwargs)
             child.__enter__()
             yield call(self.name, a, b, callback=child, **self.kwargs)
 
@@ -288,10 +289,47 @@ class _Transfers:
         self.callback.relative_update(1)
 
     def end(self, position: int, whole: bool) -> None:
-        child, before = self.under_way.pop(position)
-        child.__exit__(None, None, None)
-        if not whole and self.mark is not None:
-            _remove_part(self.pairs[position][1], before)
+        self.under_way.pop(position).__exit__(None, None, None)
+
+
+class _Downloads(_Transfers):
+    """Transfers to this machine: what a failed one wrote is removed, lest anybody take it for the whole."""
+
+    def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
+        targets = [b for _, b in self.pairs]
+        self.before = yield local(_make_way, targets)
+        self.failed: list[str] = []
+        try:
+            answers = yield from super().together(batch_size, return_exceptions)
+        except GeneratorExit:  # the plan is left, and cannot ask for anything more
+            self.remove_parts()
+            raise
+        except BaseException:
+            yield local(self.remove_parts)
+            raise
+        if self.failed:
+            yield local(self.remove_parts)
+        return answers
+
+    def end(self, position: int, whole: bool) -> None:
+        super().end(position, whole)
+        if not whole:
+            self.failed.append(self.pairs[position][1])
+
+    def remove_parts(self) -> None:
+        """Remove what failed downloads wrote; what they had not touched, and what is no plain file, stays."""
+        for path in self.failed:
+            real = os.path.realpath(path)
+            if os.path.isfile(real) and _file_state(real) != self.before[path]:
+                with suppress(OSError):  # the failure itself is what the caller has to know of
+                    os.unlink(real)
+
+
+def _make_way(targets: list[str]) -> dict[str, tuple[int, ...] | None]:
+    """Make the folders that files are to go into; the state of what is at each target."""
+    for parent in dict.fromkeys(os.path.dirname(target) for target in targets):
+        os.makedirs(parent, exist_ok=True)
+    return {target: _file_state(target) for target in targets}
 
 
 def _file_state(path: str) -> tuple[int, ...] | None:
@@ -301,17 +339,6 @@ def _file_state(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _remove_part(path: str, before: tuple[int, ...] | None) -> None:
-    """Remove what a download that failed wrote, so that nobody takes it for the whole.
-
-    What it had not touched yet stays, and what is no plain file.
-    """
-    real = os.path.realpath(path)
-    if os.path.isfile(real) and _file_state(real) != before:
-        with suppress(OSError):  # the failure itself is what the caller has to know of
-            os.unlink(real)
 
 
 def get(
@@ -335,15 +362,15 @@ def get(
         sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
             return None
-        folder = isinstance(lpath, str) and (trailing_sep(lpath) or os.path.isdir(_local(lpath)))
-        local = [_local(p) for p in lpath] if isinstance(lpath, list) else _local(lpath)
-        targets = _targets(rpath, sources, local, folder)
-        if isinstance(local, str):
+        if isinstance(lpath, str):
+            top = _local(lpath)
+            folder = trailing_sep(lpath) or (yield local(os.path.isdir, top))
+            targets = _targets(rpath, sources, top, folder)
             # a backslash in a name is a separator where the target is on Windows
-            check_contained(local, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
-    for parent in dict.fromkeys(os.path.dirname(t) for t in targets):
-        os.makedirs(parent, exist_ok=True)
-    transfers = _Transfers("get_file", _paired(sources, targets), callback, kwargs, mark=_file_state)
+            check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
+        else:
+            targets = _targets(rpath, sources, [_local(p) for p in lpath], False)
+    transfers = _Downloads("get_file", _paired(sources, targets), callback, kwargs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers
@@ -376,28 +403,37 @@ def put(
     lpath, rpath = _texts(lpath if isinstance(lpath, (str, list, tuple, set)) else [lpath]), _texts(rpath)
     if isinstance(lpath, list) and isinstance(rpath, list):
         sources, targets = lpath, rpath
+        folders = yield local(_folders_among, sources)
     else:
-        local = get_filesystem_class("file")()
         given = lpath
         if isinstance(lpath, str):
             given = _local(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
-        sources = local.expand_path(given, recursive=recursive, maxdepth=maxdepth)
-        if isinstance(given, str) and (not recursive or maxdepth is not None):
-            sources = [p for p in sources if not (trailing_sep(p) or os.path.isdir(p))]
+        here = get_filesystem_class("file")()
+        sources, folders = yield local(_sources_here, here, given, recursive, maxdepth)
         if not sources:
             return None
         if isinstance(rpath, str):
-            folder = yield from _is_target_folder(fs, rpath)
+            into = yield from _is_target_folder(fs, rpath)
             rpath = fs._strip_protocol(rpath)
         else:
-            folder, rpath = False, [fs._strip_protocol(p) for p in rpath]
-        targets = _targets(given, sources, rpath, folder)
+            into, rpath = False, [fs._strip_protocol(p) for p in rpath]
+        targets = _targets(given, sources, rpath, into)
     pairs = _paired(sources, targets)
     if fs.async_impl:
-        local_folders = {a for a, _ in pairs if os.path.isdir(a)}
-        yield batch(
-            [call("makedirs", b, exist_ok=True) for a, b in pairs if a in local_folders],
-            batch_size=batch_size,
-        )
-        pairs = [pair for pair in pairs if pair[0] not in local_folders]
+        calls = [call("makedirs", b, exist_ok=True) for a, b in pairs if a in folders]
+        yield batch(calls, batch_size=batch_size)
+        pairs = [pair for pair in pairs if pair[0] not in folders]
     return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
+
+
+def _sources_here(here: Any, given: Any, recursive: bool, maxdepth: int | None) -> tuple[list[str], set[str]]:
+    """What of this machine is to be sent, and which of it are folders."""
+    sources = here.expand_path(given, recursive=recursive, maxdepth=maxdepth)
+    folders = _folders_among(sources)
+    if isinstance(given, str) and (not recursive or maxdepth is not None):
+        sources = [p for p in sources if not (trailing_sep(p) or p in folders)]
+    return sources, folders
+
+
+def _folders_among(paths: list[str]) -> set[str]:
+    return {path for path in paths if os.path.isdir(path)}

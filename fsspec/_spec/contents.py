@@ -246,12 +246,12 @@ class Contents:
             if self.isdir(rpath):
                 os.makedirs(lpath, exist_ok=True)
                 return
-            if trailing_sep(lpath):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), lpath)
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
                 self._copy_out(source, outfile, callback)
                 return
+            if trailing_sep(lpath):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), lpath)
             os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
             with replacing(lpath) as target:
                 self._copy_out(source, target, callback)

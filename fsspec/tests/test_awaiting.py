@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+import threading
 import warnings
 
 import pytest
 
 from fsspec import config
-from fsspec._plans import batch, call, emit
-from fsspec._plans.awaiting import drive, get_batch_size, run_concurrently, run_coros_in_chunks, stream
+from fsspec._loop.batching import get_batch_size, run_concurrently, run_coros_in_chunks
+from fsspec._loop.driving import drive_awaiting as drive
+from fsspec._loop.driving import stream_awaiting as stream
+from fsspec._plans import batch, call, emit, local
 from fsspec.callbacks import Callback
 
 
@@ -75,6 +78,29 @@ async def test_what_an_operation_raises_is_thrown_into_the_plan():
             return (yield call("double", 1))
 
     assert await drive(Desk(), plan()) == 2
+
+
+async def test_a_local_step_runs_in_another_thread():
+    def plan():
+        return (yield local(threading.get_ident))
+
+    assert await drive(Desk(), plan()) != threading.get_ident()
+
+
+async def test_a_cancelled_plan_may_clean_up_with_further_steps(tmp_path):
+    def plan():
+        try:
+            yield call("forever", "x")
+        except BaseException:
+            yield local((tmp_path / "cleaned").touch)
+            raise
+
+    task = asyncio.create_task(drive(Desk(), plan()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (tmp_path / "cleaned").exists()
 
 
 async def test_a_plan_that_is_cancelled_is_closed():

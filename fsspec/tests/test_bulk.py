@@ -88,6 +88,14 @@ def test_cat_and_errors(fs, recursive):
             fs.cat("r/none", on_error=on_error)
 
 
+async def test_an_error_that_is_to_be_returned_is_a_value_where_it_is_awaited():
+    fs = WritableDictFileSystem(FILES, asynchronous=True)
+    for on_error in ("omit", "return"):
+        assert isinstance(await fs._cat("r/none", on_error=on_error), FileNotFoundError)
+    with pytest.raises(FileNotFoundError):
+        await fs._cat("r/none")
+
+
 def test_cat_of_a_tree_raises_what_a_file_raises():
     fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     with pytest.raises(OSError, match="r/sub/three"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fsspec._plans import batch, call, drive, emit, stream
+from fsspec._plans import batch, call, drive, emit, forward, local, stream
 
 
 class Desk:
@@ -125,3 +125,57 @@ def test_a_stream_that_is_left_closes_its_plan():
 
 def test_a_call_reads_as_one():
     assert repr(call("find", "a", maxdepth=1)) == "call find('a', maxdepth=1)"
+
+
+def test_a_local_step_is_answered_by_its_function():
+    def plan():
+        return (yield local(max, 3, 4))
+
+    assert drive(Desk(), plan()) == 4
+
+
+def test_the_items_of_another_stream_come_as_they_are_made():
+    class Streams(Desk):
+        def numbers(self, start):
+            for n in range(start, start + 2):
+                self.log.append(n)
+                yield n
+
+    def plan():
+        yield emit("first")
+        yield forward(call("numbers", 7))
+        yield emit("last")
+
+    desk = Streams()
+    items = stream(desk, plan())
+    assert [next(items), next(items)] == ["first", 7] and desk.log == [7]
+    assert list(items) == [8, "last"]
+
+
+def test_a_plan_that_emits_has_no_value_to_drive_for():
+    left = []
+
+    def plan():
+        try:
+            yield emit(1)
+        finally:
+            left.append(True)
+
+    with pytest.raises(TypeError, match="emits 1"):
+        drive(Desk(), plan())
+    assert left
+
+
+def test_a_plan_may_clean_up_with_further_steps_whatever_ended_it():
+    desk = Desk()
+
+    def plan():
+        try:
+            yield call("fail", KeyboardInterrupt())
+        except BaseException:
+            yield call("double", 1)
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(desk, plan())
+    assert desk.log == [1]

@@ -8,6 +8,7 @@ import pytest
 
 from fsspec.callbacks import Callback
 from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {
@@ -463,3 +464,47 @@ def test_callbacks_of_what_fails_are_closed_once(tmp_path):
         fs.get(["r/one", "r/two.txt"], str(tmp_path), callback=callback)
     assert callback.told.count(("one", "closed", None)) == 1
     assert callback.told.count(("two.txt", "closed", None)) == 1
+
+
+# the thread of the event loop --------------------------------------------------------
+WATCHED = """
+import sys, threading
+from fsspec.asyn import iothread
+from fsspec.tests.wdictfs import WritableDictFileSystem
+
+seen = []
+def watch(event, args):
+    if event in ("os.mkdir", "os.scandir", "os.listdir", "os.remove") and str(args[0]).startswith(folder):
+        seen.append((event, threading.current_thread() is iothread[0]))
+sys.addaudithook(watch)
+
+folder = FOLDER
+fs = WritableDictFileSystem({"r/a/one": b"1", "r/b/two": b"2"}, broken=["r/b/two"])
+fs.put(folder + "/here", "t", recursive=True)
+try:
+    fs.get(["r/a/one", "r/b/two"], [folder + "/there/one", folder + "/there/two"])
+except OSError as error:
+    print(error)
+print(sorted(set(seen)))
+"""
+
+
+def test_transfers_look_at_the_disk_in_another_thread_than_the_loop_s(tmp_path):
+    made(tmp_path, {"here/x/y": b"y"})
+    told = run(WATCHED.replace("FOLDER", repr(str(tmp_path))))
+    found = "[('os.mkdir', False), ('os.remove', False), ('os.scandir', False)]"
+    assert told == f"broken: r/b/two\n{found}\n"
+
+
+AT_EXIT = """
+import atexit
+from fsspec.tests.wdictfs import WritableDictFileSystem
+
+fs = WritableDictFileSystem({"r/one": b"1"})
+atexit.register(lambda: print(fs.get("r/one", FOLDER), fs.put(FOLDER, "t"), fs.files["t"]))
+"""
+
+
+def test_transfers_work_in_exit_handlers(tmp_path):
+    told = run(AT_EXIT.replace("FOLDER", repr(str(tmp_path / "one"))))
+    assert told == "[None] [None] b'1'\n"

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
-from fsspec._plans import Plan, awaiting, batch, call
+from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
@@ -493,9 +494,9 @@ class CachingFileSystem(ChainedFileSystem):
     ) -> list[Any]:
         """As `cat_ranges`, awaited."""
         firsts, lasts = bounds_of(paths, starts, ends)
-        size = getattr(self.fs, "batch_size", None) or awaiting.get_batch_size()
+        size = getattr(self.fs, "batch_size", None) or get_batch_size()
         one = self._cat_file
-        return await awaiting.run_concurrently(
+        return await run_concurrently(
             zip(paths, firsts, lasts), lambda part: one(*part), size, return_exceptions=on_error != "raise"
         )
 

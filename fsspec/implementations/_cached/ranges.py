@@ -15,7 +15,7 @@ from typing import Any
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
-from fsspec._plans import awaiting
+from fsspec._loop.driving import drive_awaiting
 from fsspec.compression import compr
 from fsspec.implementations._cached.files import BlockFile, logger
 from fsspec.implementations._cached.folders import remove
@@ -132,7 +132,7 @@ class SharedBlocks:
         return cfs._open_kept(self.path, uid, {})
 
     async def _uid(self, entry: dict[str, Any] | None) -> str:
-        uid = (await awaiting.drive(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
+        uid = (await drive_awaiting(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
         if isinstance(uid, BaseException):
             raise uid
         return uid

@@ -18,7 +18,8 @@ from typing import Any, ClassVar, TypeVar
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
-from fsspec._plans import Plan, awaiting, batch, call, drive
+from fsspec._loop.driving import drive_awaiting, perform_awaiting
+from fsspec._plans import Plan, batch, call, drive
 from fsspec._plans.bulk import _without_folders, _without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -136,24 +137,10 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _on_target(self, plan: Plan) -> Any:
         """What a plan returns: it runs here, and the target is only troubled with what it asks for."""
-        if not self.async_impl:
-            return drive(self.fs, plan)
-        try:
-            step = next(plan)
-            while True:
-                try:
-                    answer = sync(self.fs.loop, awaiting.drive, self.fs, _single(step))
-                except Exception as error:
-                    step = plan.throw(error)
-                else:
-                    step = plan.send(answer)
-        except StopIteration as end:
-            return end.value
-        finally:
-            plan.close()
+        return drive(self.fs, plan, _on_loop) if self.async_impl else drive(self.fs, plan)
 
     async def _awaited_on_target(self, plan: Plan) -> Any:
-        return await awaiting.drive(self.fs, plan) if self.async_impl else drive(self.fs, plan)
+        return await drive_awaiting(self.fs, plan) if self.async_impl else drive(self.fs, plan)
 
     def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
         """What ``use`` makes of the local path of a file, which is copied if need be."""
@@ -413,8 +400,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         _raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
 
 
-def _single(step: Any) -> Plan:
-    return (yield step)
+def _on_loop(target: Any, step: Any) -> Any:
+    return sync(target.loop, perform_awaiting, target, step)
 
 
 class _Together(list):

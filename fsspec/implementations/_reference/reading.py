@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fsspec._files.replacing import replacing
-from fsspec._plans.awaiting import get_batch_size, run_concurrently
+from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback

@@ -1,4 +1,4 @@
-"""Driving plans by awaiting, and doing many awaitable things at once.
+"""Doing many awaitable things at once.
 
 As many workers as may be under way draw from one iterator, so that the number under way
 is always full and nothing is made for an item but its coroutine.  Workers are started
@@ -11,12 +11,10 @@ Runs on whichever loop awaits it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from fsspec import config
-from fsspec._plans import Plan, batch, call, emit, forward
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 NOFILES_DEFAULT = 1280
@@ -148,66 +146,6 @@ async def run_concurrently(
     if size == 0 or size < -1:
         raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")
     return await _Workers(items, start, size, return_exceptions, done).run()
-
-
-async def _answer(fs: Any, step: call | batch) -> Any:
-    if type(step) is call:
-        answer = getattr(fs, f"_{step.name}")(*step.args, **step.kwargs)
-        if hasattr(answer, "__aiter__"):  # a stream, of a walk
-            return [item async for item in answer]
-        return await answer
-    assert type(step) is batch, step
-    size = step.batch_size or getattr(fs, "batch_size", None) or get_batch_size(step.nofiles)
-    method = cache(lambda name: getattr(fs, f"_{name}"))  # a batch is of one operation, or of few
-
-    def start(item: call) -> Awaitable[Any]:
-        return method(item.name)(*item.args, **item.kwargs)
-
-    return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
-
-
-async def drive(fs: Any, plan: Plan) -> Any:
-    """What ``plan`` returns, by awaiting the methods of ``fs``."""
-    try:
-        step = next(plan)
-        while True:
-            try:
-                answer = await _answer(fs, step)  # type: ignore[arg-type]
-            except Exception as error:
-                step = plan.throw(error)
-            else:
-                step = plan.send(answer)
-    except StopIteration as end:
-        return end.value
-    finally:
-        plan.close()
-
-
-async def stream(fs: Any, plan: Plan) -> AsyncIterator[Any]:
-    """The items that ``plan`` emits, by awaiting the methods of ``fs``."""
-    try:
-        step = next(plan)
-        while True:
-            if type(step) is emit:
-                yield step.item
-                step = next(plan)
-                continue
-            if type(step) is forward:
-                source = step.source
-                async for item in getattr(fs, f"_{source.name}")(*source.args, **source.kwargs):
-                    yield item
-                step = next(plan)
-                continue
-            try:
-                answer = await _answer(fs, step)  # type: ignore[arg-type]
-            except Exception as error:
-                step = plan.throw(error)
-            else:
-                step = plan.send(answer)
-    except StopIteration:
-        return
-    finally:
-        plan.close()
 
 
 async def run_coros_in_chunks(

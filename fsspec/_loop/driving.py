@@ -1,0 +1,249 @@
+"""Algorithms that are written once, and the drivers that run them blocking or awaiting.
+
+A *plan* is a generator.  It yields what it wants done and is sent the result; what an
+operation raises is thrown into it.
+
+``call("info", path)``
+    one operation of the target, by the name of its blocking form.
+``batch([call(...), ...])``
+    operations that do not depend on each other; the answer is a list in the same order. The
+    blocking driver runs them one after the other, the awaiting one keeps as many under way as
+    the batch size allows.
+``local(os.makedirs, path)``
+    a function that may block on this machine's disk; the awaiting driver runs it in a thread.
+``emit(item)``
+    one item of a plan that produces a stream (a walk).
+``forward(call(...))``
+    all items of the stream that an operation produces, one by one as they come.
+
+The value of a plan is what it returns.  Plans never block, await, import asyncio or touch threads.
+
+`drive` and `stream` run a plan, `drive_awaiting` and `stream_awaiting` do so on the loop that awaits
+them.  How a step is performed is an argument: by default `perform` calls ``target.info(path)``, and
+`perform_awaiting` awaits ``target._info(path)``, so that a backend's own overrides are always used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+
+class call:
+    """One operation of a filesystem, by the name its blocking form has."""
+
+    __slots__ = ("args", "kwargs", "name")
+
+    def __init__(self, name: str, /, *args: Any, **kwargs: Any) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+
+    def __repr__(self) -> str:
+        words = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
+        return f"call {self.name}({', '.join(words)})"
+
+
+class batch:
+    """Independent operations.
+
+    Parameters
+    ----------
+    calls
+        any iterable of `call`; it is drawn from as work proceeds, not copied first.
+    return_exceptions
+        put what an operation raises in its place in the answer; otherwise the first
+        exception ends the batch, and it is thrown into the plan.
+    batch_size
+        how many may be under way in the awaiting driver; None for the filesystem's
+        own (``fs.batch_size``, then the configuration).
+    nofiles
+        the operations open no local files, so that the larger default applies.
+    done
+        called with the position and the result of each operation as it ends.
+    """
+
+    __slots__ = ("batch_size", "calls", "done", "nofiles", "return_exceptions")
+
+    def __init__(
+        self,
+        calls: Sequence[call] | Iterator[call],
+        *,
+        return_exceptions: bool = False,
+        batch_size: int | None = None,
+        nofiles: bool = True,
+        done: Callable[[int, Any], None] | None = None,
+    ) -> None:
+        self.calls = calls
+        self.return_exceptions = return_exceptions
+        self.batch_size = batch_size
+        self.nofiles = nofiles
+        self.done = done
+
+
+class local:
+    """A function of this machine that may block, and its arguments."""
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.function = function
+        self.args = args
+
+
+class emit:
+    """One item of the stream that a plan produces."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+
+class forward:
+    """The items of another stream."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: call) -> None:
+        self.source = source
+
+
+Step = call | batch | local
+Plan = Generator["Step | emit | forward", Any, Any]
+
+
+# -- blocking ------------------------------------------------------------------
+def perform(target: Any, step: Step) -> Any:
+    """The answer to a step, by blocking calls on ``target``."""
+    if type(step) is call:
+        return getattr(target, step.name)(*step.args, **step.kwargs)
+    if type(step) is local:
+        return step.function(*step.args)
+    assert type(step) is batch, step
+    results: list[Any] = []
+    for position, item in enumerate(step.calls):
+        try:
+            result = getattr(target, item.name)(*item.args, **item.kwargs)
+        except Exception as error:  # reported in its place, as the plan asked for
+            if not step.return_exceptions:
+                raise
+            result = error
+        results.append(result)
+        if step.done is not None:
+            step.done(position, result)
+    return results
+
+
+def stream(
+    target: Any, plan: Plan, perform: Callable[[Any, Any], Any] = perform
+) -> Generator[Any, None, Any]:
+    """The items that ``plan`` emits; the value of the generator is that of the plan."""
+    try:
+        step = next(plan)
+        while True:
+            if type(step) is emit:
+                yield step.item
+                step = next(plan)
+                continue
+            if type(step) is forward:
+                yield from perform(target, step.source)
+                step = next(plan)
+                continue
+            try:
+                answer = perform(target, step)
+            except BaseException as error:  # the plan decides what follows
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
+    except StopIteration as end:
+        return end.value
+    finally:
+        plan.close()
+
+
+def drive(target: Any, plan: Plan, perform: Callable[[Any, Any], Any] = perform) -> Any:
+    """What ``plan`` returns."""
+    running = stream(target, plan, perform)
+    try:
+        item = next(running)
+    except StopIteration as end:
+        return end.value
+    running.close()
+    raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
+
+
+# -- awaiting ------------------------------------------------------------------
+async def perform_awaiting(target: Any, step: Step) -> Any:
+    """The answer to a step, by awaiting the methods of ``target``."""
+    if type(step) is call:
+        answer = getattr(target, f"_{step.name}")(*step.args, **step.kwargs)
+        if hasattr(answer, "__aiter__"):  # a stream, of a walk
+            return [item async for item in answer]
+        return await answer
+    if type(step) is local:
+        return await _in_thread(step)
+    assert type(step) is batch, step
+    from fsspec._loop.batching import get_batch_size, run_concurrently
+
+    size = step.batch_size or getattr(target, "batch_size", None) or get_batch_size(step.nofiles)
+    method = cache(lambda name: getattr(target, f"_{name}"))  # a batch is of one operation, or of few
+
+    def start(item: call) -> Awaitable[Any]:
+        return method(item.name)(*item.args, **item.kwargs)
+
+    return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
+
+
+async def _in_thread(step: local) -> Any:
+    from asyncio import get_running_loop
+
+    try:
+        answer = get_running_loop().run_in_executor(None, step.function, *step.args)
+    except RuntimeError:  # the interpreter ends, in whose exit handlers no thread begins any more
+        return step.function(*step.args)
+    return await answer
+
+
+async def stream_awaiting(
+    target: Any,
+    plan: Plan,
+    perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting,
+    value: list[Any] | None = None,
+) -> AsyncIterator[Any]:
+    """The items that ``plan`` emits; what it returns is added to ``value``."""
+    try:
+        step = next(plan)
+        while True:
+            if type(step) is emit:
+                yield step.item
+                step = next(plan)
+                continue
+            if type(step) is forward:
+                source = step.source
+                async for item in getattr(target, f"_{source.name}")(*source.args, **source.kwargs):
+                    yield item
+                step = next(plan)
+                continue
+            try:
+                answer = await perform(target, step)
+            except BaseException as error:  # the plan decides what follows
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
+    except StopIteration as end:
+        if value is not None:
+            value.append(end.value)
+    finally:
+        plan.close()
+
+
+async def drive_awaiting(
+    target: Any, plan: Plan, perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
+) -> Any:
+    """What ``plan`` returns."""
+    value: list[Any] = []
+    async for item in stream_awaiting(target, plan, perform, value):
+        raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
+    return value[0]
