@@ -22,7 +22,7 @@ from typing import Any
 
 from fsspec._fork import instances
 from fsspec._plans import drive, listing
-from fsspec._plans.awaiting import get_batch_size, run_concurrently
+from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
