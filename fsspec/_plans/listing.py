@@ -145,8 +145,9 @@ def walk(
         calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
         return batch(calls, return_exceptions=True)
 
-    # a backend's own walk is asked for each folder: it may leave out some, or add to others
-    recursive = overridden(fs, "walk")
+    # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
+    # one after the other they would lose the listings under way at the same time.
+    recursive = overridden(fs, "walk") and not fs.async_impl
     own = {
         "topdown": topdown,
         "detail": detail,
@@ -187,7 +188,7 @@ def walk(
         if not below or depth == maxdepth:
             continue
         wanted = [p for name, p in below.items() if name not in circular]
-        if fs.async_impl and not recursive and not ahead.keys() >= set(wanted):
+        if fs.async_impl and not ahead.keys() >= set(wanted):
             # one round trip for all of these, and for some that come later. What a caller
             # might still leave out is asked for only while it never did, and never for
             # more folders than it has seen.

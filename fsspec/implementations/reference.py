@@ -21,8 +21,8 @@ import os
 from typing import Any
 
 from fsspec._fork import instances
-from fsspec._plans import drive, listing
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._plans import drive, listing
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
