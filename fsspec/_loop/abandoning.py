@@ -228,12 +228,13 @@ def descriptors(other: Any) -> Iterator[int]:
     for one in (loop._ssock, loop._csock, getattr(loop._selector, "_selector", None)):
         with suppress(ValueError, AttributeError):  # closed; or no epoll
             yield one.fileno()  # type: ignore[union-attr]
-    for transport in _transports(other):
-        yield transport._sock_fd
     for sock in getattr(other, "connecting", hooks.Registry()).live():
         yield sock.fileno()
+    transports = {transport._sock_fd for transport in _transports(other)}
+    yield from transports
     for key in _watched(other):
-        yield key.fd
+        if key.fd not in transports:
+            yield key.fd
 
 
 def abandon(other: Any, dead: Dead, everything: bool = True) -> None:

@@ -414,6 +414,11 @@ def _note_descriptors() -> None:
     sockets.note(sock.fileno() for sock in connecting.made.live())
 
 
+def _note_waiting_sockets() -> None:
+    for other in _foreign_at_fork:
+        sockets.note(sock.fileno() for sock in connecting.waiting_sockets(other))
+
+
 def _note_sockets_at_work() -> None:
     # what is not held goes on meanwhile
     elsewhere = {id(other) for other in _foreign_at_fork if _elsewhere(other)}
@@ -489,6 +494,7 @@ def _leave_foreign(other: Any, dead: Dead) -> None:
 
 for _step in (
     _note_sockets_at_work,
+    _note_waiting_sockets,
     _note_descriptors,
     _wait_for_imports,
     _rest,

@@ -82,7 +82,11 @@ class ArrowFSWrapper(AbstractFileSystem):
         return self.fs.type_name in _HERE
 
     def _revive(self, before: dict[str, Any]) -> None:
-        raise ForkError(f"{type(self).__name__} over {before['fs']!r}", hooks.owner_pid(0), advice=_ADVICE)
+        raise ForkError(
+            f"{type(self).__name__} over {before['fs']!r}",
+            hooks.owner_pid(hooks.made_in(self) or 0),
+            advice=_ADVICE,
+        )
 
     @_OfInstance
     def protocol(self) -> str:
@@ -325,6 +329,7 @@ class _Gone:
 
     def __init__(self, what: str) -> None:
         self.what = what
+        self.owner_pid = hooks.owner_pid(hooks.generation - 1)  # in grandchildren as well
 
     def close(self) -> None:
         pass
@@ -332,7 +337,7 @@ class _Gone:
     flush = close
 
     def _refuse(self, *args: Any) -> Any:
-        raise ForkError(self.what, hooks.owner_pid(hooks.generation - 1), advice=_ADVICE)
+        raise ForkError(self.what, self.owner_pid, advice=_ADVICE)
 
     read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
 
