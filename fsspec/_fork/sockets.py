@@ -35,7 +35,7 @@ _BOUND = 1.0  # seconds that a fork and those who make sockets wait for each oth
 _watched: dict[int, Identity] = {}
 _noted: dict[int, Identity] = {}  # descriptors that others cover or close, as the process forked
 _making = threading.RLock()
-_held = False  # by a fork
+_held = 0  # by forks, one within a hook of the other
 
 
 def identity(fd: int) -> Identity:
@@ -144,19 +144,19 @@ def cover(descriptors: Iterable[int]) -> None:
 def _before() -> None:
     global _held
     # last of all: a loop that is still to come to rest may be making one
-    _held = _making.acquire(timeout=max(0.0, hooks.leave_by - time.monotonic()))
+    _held += _making.acquire(timeout=max(0.0, hooks.leave_by - time.monotonic()))
 
 
 def _in_parent() -> None:
     global _held
     if _held:
-        _held = False
+        _held -= 1
         _making.release()
 
 
 def _in_child() -> None:
     global _making, _held
-    _making, _held = threading.RLock(), False
+    _making, _held = threading.RLock(), 0
     mine = []
     for fd, recorded in _watched.items():
         with suppress(OSError):  # it was closed

@@ -137,15 +137,7 @@ class _Job:
         except BaseException as error:  # whatever it is, it belongs to the caller
             self.error = error
         finally:
-            self.end()
-
-    def end(self, task: Any = None) -> None:
-        """Release the caller, once; also called when the task is done, however that came."""
-        if not self.finished:
             self.finished = True
-            if task is not None:  # it never got to its first step
-                self.error = asyncio.CancelledError()
-                self._drop()
             self.done.release()
 
     def _drop(self) -> None:
@@ -158,13 +150,10 @@ class _Job:
             self._drop()
             return
         try:
-            self.task = task = self._create()
+            self.task = self._create()
         except BaseException as error:  # by a task factory of the program's
             self.error, self.finished = error, True
             self.done.release()
-            return
-        if not self.finished:
-            task.add_done_callback(self.end)
 
     if sys.version_info >= (3, 12):
 
@@ -203,6 +192,11 @@ class _Job:
                 return True
             if until is not None and time.monotonic() >= until:
                 return False
+            if self.task is not None and self.task.done() and not self.finished:
+                # cancelled before its first step: looked for here, since a callback of each task is dear
+                self.error = asyncio.CancelledError()
+                self._drop()
+                return True
             hooks.run_deferred()
             io_thread.waited_for(self.loop)
             if self.loop.is_closed():

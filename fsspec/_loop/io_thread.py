@@ -272,6 +272,10 @@ class IOThread:
                 swap(outer, task)
             self._here = False
 
+    def is_held_up(self) -> bool:
+        """Whether it is at rest or asked to be; not where a program stopped it."""
+        return self._wanted or self._ended
+
     def wake(self) -> None:
         """Run on, on a new thread if the old one ended at rest; any thread may call it."""
         with self._waking:
@@ -500,6 +504,7 @@ for _step in (
     _rest,
     _ask_to_rest,
     _find_loops,
+    _wait_for_imports,  # again when the loops are at rest, as short as that is
     _begin,
     _lock,
     _look_for_awaited,
@@ -551,7 +556,7 @@ def waited_for(other: Any) -> None:
     forking = hooks.forking
     if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.leave_by):
         for io in list(_io_threads):
-            if io.loop is other:
+            if io.loop is other and io.is_held_up():
                 io.wake()
         for hold in list(_held):
             if hold.other is other:
