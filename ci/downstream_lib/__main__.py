@@ -13,7 +13,7 @@ from pathlib import Path
 import environment
 
 from . import suites
-from .projects import PROJECTS, Project
+from .projects import FOLLOWED, PROJECTS, Project
 
 
 @dataclass
@@ -48,9 +48,9 @@ class Line:
         return "\n".join(lines)
 
 
-def examine(project: Project, places: suites.Places, baseline: Path, repeat: bool) -> Line:
+def examine(project: Project, places: suites.Places, baseline: Path, tree: Path, repeat: bool) -> Line:
     """Run a project with both sides; what only upstream passes is run once more with ours."""
-    keep, ours_side = places.folder / "runs", places.folder / "ours"
+    keep = places.folder / "runs"
     keep.mkdir(exist_ok=True)
     known = keep / f"{project.name}.{baseline.name}.json"
     if not repeat and known.is_file():
@@ -60,14 +60,14 @@ def examine(project: Project, places: suites.Places, baseline: Path, repeat: boo
         upstream = suites.run(project, baseline, places, keep / project.name / baseline.name)
         if not upstream.trouble:
             known.write_text(json.dumps({**asdict(upstream), "passed": sorted(upstream.passed)}, indent=1))
-    ours = suites.run(project, ours_side, places, keep / project.name / "ours")
+    ours = suites.run(project, tree, places, keep / project.name / "ours")
     trouble = "; ".join(
         f"{side}: {what.trouble}" for side, what in (("upstream", upstream), ("ours", ours)) if what.trouble
     )
     lost = sorted(upstream.passed - ours.passed)
     if lost and not trouble and not project.program:
         # what depends on time or on a port is no difference: once more, those alone
-        again = suites.run(project, ours_side, places, keep / project.name / "again", only=lost)
+        again = suites.run(project, tree, places, keep / project.name / "again", only=lost)
         ours.passed |= again.passed
         lost = sorted(upstream.passed - ours.passed)
     reasons = {test: why for end, why in project.reasons.items() for test in lost if test.endswith(end)}
@@ -84,11 +84,30 @@ def examine(project: Project, places: suites.Places, baseline: Path, repeat: boo
     )
 
 
+def examine_all(
+    chosen: Sequence[Project], places: suites.Places, baseline: Path, tree: Path, repeat: bool
+) -> list[Line]:
+    """Examine projects one after the other, and print the line of each."""
+    lines = []
+    for project in chosen:
+        if project.leaves_out:
+            print(f"{project.name:20} left out: {project.leaves_out}", flush=True)
+            continue
+        lines.append(examine(project, places, baseline, tree, repeat))
+        print(lines[-1].shown(), flush=True)
+    return lines
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="ci/downstream", description=__doc__)
     parser.add_argument("project", nargs="*", help="as on the package index; all without one")
     parser.add_argument("--ours", action="store_true", help="do not repeat what upstream passed before")
-    parser.add_argument("--upstream", metavar="VERSION", help="of the baseline, in place of the one followed")
+    parser.add_argument(
+        "--upstream",
+        metavar="VERSION",
+        default=FOLLOWED,
+        help="of the baseline, in place of the one followed",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to FILE")
     parser.add_argument("--list", action="store_true", help="only tell which projects there are")
     options = parser.parse_args(arguments)
@@ -101,18 +120,11 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{project.name:20} {project.leaves_out or project.program or ' '.join(project.tests)}")
         return 0
 
-    lines = []
     try:
         places = suites.Places()
-        places.side("ours")
-        baseline = places.release(options.upstream) if options.upstream else places.side("upstream")
-        for project in chosen:
-            if project.leaves_out:
-                print(f"{project.name:20} left out: {project.leaves_out}", flush=True)
-                continue
-            line = examine(project, places, baseline, repeat=not options.ours)
-            lines.append(line)
-            print(line.shown(), flush=True)
+        baseline = places.release(options.upstream)
+        with tempfile.TemporaryDirectory(prefix="fsspec-downstream-") as folder:
+            lines = examine_all(chosen, places, baseline, places.ours(Path(folder)), not options.ours)
     except environment.InstallError as error:
         print(f"ci/downstream: {error}", file=sys.stderr)
         return 2

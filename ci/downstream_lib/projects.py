@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-UPSTREAM = "fsspec==2026.9.0"
+FOLLOWED = "2026.9.0"
+"""The upstream release that this tree follows."""
 
 GROUPS: dict[str, list[str]] = {
     "stores": [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import environment
 
-from .projects import BUILD, GROUPS, UPSTREAM, Project
+from .projects import BUILD, FOLLOWED, GROUPS, Project
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 900  # seconds that a suite may take
@@ -35,7 +35,7 @@ class Outcome:
 def interpreter(group: str) -> Path:
     """The interpreter of a group's environment, made if need be."""
     wanted = [word for line in GROUPS[group] for word in line.split()]
-    return environment.ensure(f"downstream-{group}", [UPSTREAM, *wanted])
+    return environment.ensure(f"downstream-{group}", [f"fsspec=={FOLLOWED}", *wanted])
 
 
 class Places:
@@ -62,24 +62,21 @@ class Places:
         (top,) = archives.iterdir()
         return top
 
-    def side(self, name: str) -> Path:
-        """A folder with nothing but ``fsspec`` in it: "upstream", or "ours" as it is now."""
-        folder = self.folder / name
-        if name == "ours" or not folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(environment.TOP / "build", ignore_errors=True)
-            what = str(environment.TOP) if name == "ours" else UPSTREAM
-            environment.pip(self.fetcher, "install", "-q", "--no-deps", "--target", str(folder), what)
+    def ours(self, folder: Path) -> Path:
+        """Fill a folder with this tree's ``fsspec`` as it is now, and nothing else."""
+        shutil.rmtree(environment.TOP / "build", ignore_errors=True)  # or deleted modules would live on
+        rules = ("install", "-q", "--no-deps", "--target", str(folder))
+        environment.pip(self.fetcher, *rules, str(environment.TOP))
         return folder
 
-    def release(self, version: str) -> Path:
-        """A folder with one of upstream's releases; "" is the newest."""
+    def release(self, version: str = FOLLOWED) -> Path:
+        """A folder with one of upstream's releases, and nothing else; "" is the newest."""
         folder = self.folder / f"upstream-{version}"
         if not version or not folder.is_dir():
             made = self.folder / "release.partial"
             shutil.rmtree(made, ignore_errors=True)
-            what = f"fsspec=={version}" if version else "fsspec"
-            environment.pip(self.fetcher, "install", "-q", "--no-deps", "--target", str(made), what)
+            rules = ("install", "-q", "--no-deps", "--target", str(made))
+            environment.pip(self.fetcher, *rules, f"fsspec=={version}" if version else "fsspec")
             folder = self.folder / f"upstream-{version_of(made)}"
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -94,14 +95,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        python = environment.ensure("newer", [projects.UPSTREAM, *NEEDS.split()])
+        python = environment.ensure("newer", [f"fsspec=={projects.FOLLOWED}", *NEEDS.split()])
         places = suites.Places()
-        followed = places.side("upstream")
         newer = places.release(options.version)
         version = suites.version_of(newer)
-        print(f"{projects.UPSTREAM.partition('==')[2]} (followed) and {version}", flush=True)
-        ours = places.side("ours")
-        lacking = report(*(inventory(python, side) for side in (followed, newer, ours)))
+        print(f"{projects.FOLLOWED} (followed) and {version}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="fsspec-newer-") as folder:
+            sides = places.release(), newer, places.ours(Path(folder))
+            lacking = report(*(inventory(python, side) for side in sides))
     except environment.InstallError as error:
         print(f"ci/newer: {error}", file=sys.stderr)
         return 2

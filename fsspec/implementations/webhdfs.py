@@ -223,13 +223,13 @@ class WebHDFS(AbstractFileSystem):
         return sorted(found, key=lambda e: e["name"]) if detail else sorted(e["name"] for e in found)
 
     def created(self, path: str) -> Any:
-        """When a file was last changed: Hadoop does not keep when it was made."""
+        """When a file was last changed: Hadoop does not keep when it was made; see `modified`."""
         return self.modified(path)
 
     def modified(self, path: str) -> Any:
-        """When a file was last changed."""
+        """When a file was last changed, in local time without a zone, unlike other filesystems."""
         milliseconds = self.info(path)["modificationTime"]
-        return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.timezone.utc)
+        return datetime.datetime.fromtimestamp(milliseconds / 1000)
 
     def content_summary(self, path: str) -> dict[str, Any]:
         """How many files and folders lie below a path, and the bytes of them."""

@@ -60,6 +60,7 @@ def test_listing(server, fs):
             ask("/nothing")
     changed = os.stat(server.folder + "/big").st_mtime
     assert fs.modified("/big").timestamp() == pytest.approx(changed, abs=0.01)
+    assert fs.modified("/big").tzinfo is fs.created("/big").tzinfo is None
     assert fs.content_summary("/")["fileCount"] == 2
     assert fs.home_directory() == "/user/me"
 
