@@ -19,6 +19,7 @@ import smbclient
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks
+from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.smb_link import LOST, Link
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options
@@ -308,9 +309,14 @@ def _refusal(error: Any, path: Any) -> OSError:
     """The server's refusal as the error that Python has for it."""
     status = getattr(error, "ntstatus", getattr(error, "status", 0))
     number = getattr(error, "errno", None) or _STATUS.get(status)
-    if number is None:
-        return OSError(f"refused by the SMB server: {error} ({path!r})")
-    return OSError(number, f"refused by the SMB server: {os.strerror(number)}", path)
+    text = f"{os.strerror(number) if number else error} (refused by the SMB server)"
+    if isinstance(error, smbprotocol.exceptions.SMBOSError):
+        kind = type(OSError(number or 0, text))
+        text = f"[NtStatus 0x{status:08x}] {text}"
+        made = refusal(kind, smbprotocol.exceptions.SMBOSError, number or 0, text, path)
+        made.ntstatus = status  # type: ignore[attr-defined]
+        return made
+    return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 
 
 def _entry(status: Any, name: str) -> Entry:

@@ -9,8 +9,9 @@ import errno
 import ftplib
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
+
+from fsspec.implementations._remote import refusals
 
 Entry = dict[str, Any]
 
@@ -103,31 +104,6 @@ _MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
 )
 
 
-class _Refusal:
-    """What the classes made by `_both` share; the text begins with the reply, as that of ftplib's does."""
-
-    strerror: str
-    filename: Any
-    errno: int
-
-    def __str__(self) -> str:
-        return self.strerror if self.filename is None else f"{self.strerror}: {self.filename!r}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        bases = type(self).__bases__[1:]
-        return _made, (*bases, self.errno, self.strerror, self.filename)
-
-
-@cache
-def _both(kind: Any, reply: Any) -> Any:
-    """The class of errors that are of both kinds: programs catch either."""
-    return type(kind.__name__, (_Refusal, kind, reply), {"__module__": kind.__module__})
-
-
-def _made(kind: Any, reply: Any, *args: Any) -> OSError:
-    return _both(kind, reply)(*args)
-
-
 def refused(kind: type[OSError], number: int, reply: str, path: str | None, why: str = "") -> OSError:
     """An error of ``kind`` that is an ``ftplib.error_perm``, or an ``error_temp`` for replies 4xx, too.
 
@@ -141,7 +117,7 @@ def refused(kind: type[OSError], number: int, reply: str, path: str | None, why:
         what else there is to say.
     """
     said = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm
-    return _made(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)
+    return refusals.refusal(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)
 
 
 def refusal(reply: str, path: str) -> OSError | None:

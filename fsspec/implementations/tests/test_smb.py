@@ -14,7 +14,9 @@ import pytest
 pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
-from fsspec.implementations.smb import SMBFileSystem  # noqa: E402  # after the checks
+from smbprotocol.exceptions import SMBOSError  # noqa: E402  # after the checks
+
+from fsspec.implementations.smb import SMBFileSystem  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
@@ -101,6 +103,23 @@ def test_writing(server, fs):
             fs.pipe_file("/SHARE/newer", b"1")
             1 / 0
     assert sorted(os.listdir(server.folder)) == ["big", "d", "empty", "new", "out"]
+
+
+def test_a_refusal_is_an_error_of_the_system_and_of_smbprotocol(fs):
+    cases = [
+        (FileExistsError, lambda: fs.mkdir("/SHARE/d", create_parents=False)),
+        (FileNotFoundError, lambda: fs.rm_file("/SHARE/nothing")),
+        (FileNotFoundError, lambda: fs.info("/SHARE/nothing")),
+        (OSError, lambda: fs.rmdir("/SHARE/d")),
+    ]
+    for kind, operation in cases:
+        with pytest.raises(SMBOSError) as caught:
+            operation()
+        error = caught.value
+        assert isinstance(error, kind) and error.errno and error.ntstatus
+        assert str(error).startswith("[NtStatus 0xc")
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.ntstatus) == (type(error), str(error), error.ntstatus)
 
 
 def test_making_moving_removing(server, fs):

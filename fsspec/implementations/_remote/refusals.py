@@ -1,0 +1,51 @@
+"""Errors that are of the system and of a client's library at once.
+
+Programs written for this package's filesystems catch ``FileNotFoundError`` and the like, those
+written for one protocol what its library raises (``ftplib.error_perm``, ``SMBOSError``). An error
+made here is both, and survives pickling.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+class Refusal:
+    """What all of them share: the text begins with the words of the library."""
+
+    errno: int
+    strerror: str
+    filename: Any
+    _kinds: tuple[Any, Any]
+
+    def __init__(self, number: int, text: str, path: Any) -> None:
+        OSError.__init__(self, number, text, path)  # type: ignore[arg-type]  # the library's takes others
+
+    def __str__(self) -> str:
+        return self.strerror if self.filename is None else f"{self.strerror}: {self.filename!r}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return refusal, (*self._kinds, self.errno, self.strerror, self.filename), vars(self) or None
+
+
+@cache
+def _both(kind: Any, other: Any) -> Any:
+    bases = (other,) if issubclass(other, kind) else (kind, other)
+    return type(kind.__name__, (Refusal, *bases), {"__module__": kind.__module__, "_kinds": (kind, other)})
+
+
+def refusal(kind: Any, other: Any, number: int, text: str, path: Any = None) -> OSError:
+    """An error of two classes.
+
+    Parameters
+    ----------
+    kind
+        ``OSError`` or a class derived from it.
+    other
+        the library's class.
+    number
+        the ``errno``.
+    """
+    error: OSError = _both(kind, other)(number, text, path)
+    return error
