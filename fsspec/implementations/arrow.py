@@ -307,7 +307,9 @@ class _Reader:
         return len(data)
 
     def seek(self, position: int, whence: int = 0) -> int:
-        start = {0: 0, 1: self.loc, 2: self.stream.size()}[whence]
+        if whence not in (0, 1, 2):
+            raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
+        start = (0, self.loc, self.stream.size())[whence]
         if start + position < 0:
             raise ValueError("a file has no bytes before its beginning")
         self.loc = start + position

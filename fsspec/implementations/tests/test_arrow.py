@@ -328,3 +328,12 @@ def test_a_file_that_is_only_streamed(local, tmp_path):
         assert (f.size, f.seekable()) == (3, True)
     with fs.open(f"{top}/b", "wb") as f:
         assert f.size is None
+
+
+def test_seeking_from_nowhere(local):
+    fs, top = local
+    fs.pipe(f"{top}/a", b"abc")
+    with fs.open(f"{top}/a") as f:
+        with pytest.raises(ValueError, match="whence"):
+            f.seek(0, 5)
+        assert (f.seek(-1, 2), f.read()) == (2, b"c")
