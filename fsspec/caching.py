@@ -111,6 +111,7 @@ class FirstChunkCache(BaseCache):
             return self._ask(start, end)
         if self.cache is None:
             self.miss_count += 1
+            self.hit_count += 1  # the cache is used from now on
             data = self._ask(0, max(end, self.blocksize))
             self.total_requested_bytes += len(data)
             self.cache = data[: self.blocksize]

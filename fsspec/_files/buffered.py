@@ -401,8 +401,10 @@ class AbstractBufferedFile(io.IOBase):
         blocks
             how many bytes to read at a time while looking for it, by default a block.
         """
+        if getattr(type(self), "read", None) not in _THROUGH_CACHE:
+            return _read_until(self, char, blocks)
         self._check_readable()
-        cache = getattr(self, "cache", None)  # streams have none
+        cache = getattr(self, "cache", None)
         held = cache._held(self.loc) if isinstance(cache, BaseCache) else None
         if held is not None:
             block, at, stop = held
@@ -432,7 +434,7 @@ class AbstractBufferedFile(io.IOBase):
         """The next line with its end, or what there is of it; empty at the end of the file."""
         line = self.readuntil()
         if size is not None and 0 <= size < len(line):
-            self.loc -= len(line) - size
+            self.seek(size - len(line), 1)
             line = line[:size]
         return line
 
@@ -529,6 +531,34 @@ class AbstractBufferedFile(io.IOBase):
         state = object.__getattribute__(self, "__dict__")
         if state.get("_closed") is not True and "fs" in state:
             inherit(self, state.get("mode"))
+
+
+_THROUGH_CACHE = {AbstractBufferedFile.read}
+"""What reads at ``loc`` through ``cache``; whatever else a class has may read from elsewhere."""
+
+
+def _read_until(file: Any, char: bytes, blocks: int | None) -> bytes:
+    """`AbstractBufferedFile.readuntil` by the methods that any file has."""
+    begin, step = file.tell(), blocks or file.blocksize
+    text = bytearray()
+    while True:
+        part = file.read(step)
+        searched = max(0, len(text) - len(char) + 1)
+        text += part
+        found = text.find(char, searched)
+        if found >= 0:
+            end = found + len(char)
+            if end < len(text):
+                file.seek(begin + end)
+            return bytes(text[:end])
+        if not part:
+            return bytes(text)
+
+
+def through_cache(read: Any) -> Any:
+    """Mark a ``read`` of a subclass that does no more than the one of `AbstractBufferedFile`."""
+    _THROUGH_CACHE.add(read)
+    return read
 
 
 def reopen(

@@ -82,6 +82,8 @@ class BaseCache:
     def _bounds(self, start: int | None, stop: int | None) -> tuple[int, int]:
         if start is None:
             start = 0
+        elif start < 0 and self.size is not None:  # from the end, as in a slice
+            start = max(0, start + self.size)
         size = self.size
         if stop is None or (size is not None and stop > size):
             stop = size

@@ -126,13 +126,14 @@ class BlockCache(BaseCache):
                     pass  # it is fetched below
                 else:
                     self._hits += 1
-                    self.hit_count += 1
+                    if start < self.size:
+                        self.hit_count += 1
                     return block[at:to]
         start, end = self._bounds(start, end)
         if start >= end:
             return b""
         first, last = start // blocksize, (end - 1) // blocksize
-        self.hit_count += last - first + 1
+        self.hit_count += 1  # of a read; misses are of blocks
         block_of = self._block
         parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
         parts[-1] = memoryview(parts[-1])[: end - last * blocksize]

@@ -158,7 +158,7 @@ class CacheMetadata:
 
     # entries -------------------------------------------------------------------------
     def lookup(self, path: str, cfs: Any, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
-        """The copies of a path that can be used, from the folder that is written on.
+        """The copies of a path that can be used, in the order of the folders.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class CacheMetadata:
             entry and local path; whether there is such a file was not looked at, see `is_whole`.
         """
         key = table_key(path)
-        for folder, table in zip(reversed(self._storage), reversed(self.cached_files)):
+        for folder, table in zip(self._storage, self.cached_files):
             detail = table.get(key)
             if detail is None:
                 continue

@@ -90,7 +90,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)
         name = self.hash_name(path)
-        for folder in reversed(self.storage):
+        for folder in self.storage:
             fn = os.path.join(folder, name)
             if not self._out_of_date(path, fn):
                 self._note_use(fn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pickle
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from fsspec import caching
 from fsspec.caching import caches
+from fsspec.spec import AbstractBufferedFile
 from fsspec.tests.programs import run
 
 DATA = bytes(i % 251 for i in range(1000))
@@ -481,3 +483,57 @@ def test_unknown_cache_type_is_an_error_that_lists_what_there_is(kind):
     with pytest.raises(kind, match="'nope' is not known; there are: .*readahead"):
         caches["nope"]
     assert caches.get("nope") is None and "nope" not in caches
+
+
+@pytest.mark.parametrize("kind", [k for k in EVERY if k not in ("none", "adaptive")])
+def test_positions_from_the_end(kind: str) -> None:
+    source = Source()
+    cache = caches[kind](100, source.fetch, len(DATA))
+    assert cache._fetch(-3, None) == DATA[-3:]
+    assert cache._fetch(-2000, 4) == DATA[:4]
+    closed(cache)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("blockcache", (3, 3)), ("background", (3, 4)), ("first", (2, 2))]
+)
+def test_counts(kind: str, expected: tuple[int, int]) -> None:
+    cache = caches[kind](8, Source().fetch, len(DATA))
+    for start, end in [(0, 4), (2, 6), (40, 50)]:
+        cache._fetch(start, end)
+    if kind == "background":
+        cache._ahead and cache._ahead.result()
+    assert (cache.hit_count, cache.miss_count) == expected
+    closed(cache)
+
+
+class Streamed(AbstractBufferedFile):
+    """Reads from elsewhere, as files of some backends do: what it keeps of its base class is little."""
+
+    def __init__(self, data: bytes) -> None:
+        self.source, self.blocksize, self.mode, self.closed = io.BytesIO(data), 7, "rb", False
+
+    def read(self, length: int | None = -1) -> bytes:
+        return self.source.read(length)
+
+    def seek(self, loc: int, whence: int = 0) -> int:
+        return self.source.seek(loc, whence)
+
+    def tell(self) -> int:
+        return self.source.tell()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_lines_of_a_file_that_reads_from_elsewhere() -> None:
+    text = b"one\n\na longer line\r\nand||more||and an end"
+    f = Streamed(text)
+    assert f.readline() == b"one\n" and f.tell() == 4
+    assert f.readline() == b"\n" and f.readline(4) == b"a lo" and f.tell() == 9
+    assert f.readuntil(b"||") == b"nger line\r\nand||" and f.readuntil(b"||", blocks=1) == b"more||"
+    assert f.readline() == b"and an end" and f.readline() == b""
+    f.seek(0)
+    assert f.readlines() == text.splitlines(keepends=True)
+    f.seek(0)
+    assert list(f) == text.splitlines(keepends=True)

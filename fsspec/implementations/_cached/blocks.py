@@ -349,8 +349,7 @@ class CachingFileSystem(ChainedFileSystem):
         self.storage
         for path in _each(given):
             path = self._strip_protocol(path)
-            if len(self._folders.paths) > 1:
-                self._changed_here.add(path)
+            self._note_change(path)
             self._drop_copy(path)
         self.save_cache()
 
@@ -367,6 +366,11 @@ class CachingFileSystem(ChainedFileSystem):
                 remove(fn)
                 table.drop(name)
 
+    def _note_change(self, path: str) -> None:
+        """A path was changed here: copies in folders that are only read are out of date."""
+        if len(self._folders.paths) > 1:
+            self._changed_here.add(path)
+
     def _out_of_date(self, path: str, fn: str) -> bool:
         """Whether a copy in a folder that is only read is older than a change made here."""
         return path in self._changed_here and not self._folders.is_written(fn)
@@ -382,7 +386,7 @@ class CachingFileSystem(ChainedFileSystem):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
-        if mode != "rb":
+        if "r" not in mode or "+" in mode:
             self._drop([path])
             return self.fs._open(
                 path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs

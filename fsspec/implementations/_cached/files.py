@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec._fork.swapping import assign
@@ -322,6 +323,7 @@ class BlockFile(AbstractBufferedFile):
         """The sparse file."""
         return getattr(self.cache, "location", None)
 
+    @through_cache
     def read(self, length: int | None = -1) -> bytes:
         """Up to ``length`` bytes; see `AbstractBufferedFile.read`."""
         out = super().read(length)

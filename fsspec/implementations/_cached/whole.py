@@ -62,6 +62,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _keep_written(self, path: str, part: str) -> str:
         """What was written to a path becomes its copy, of a version that is not known."""
+        self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
             self._drop([path])

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
@@ -152,6 +153,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         if type(self.cache) is BytesCache and size is not None:
             self.cache = AheadCache(self.blocksize, self._fetch_more, size)
 
+    @through_cache
     def read(self, length: int = -1) -> bytes:
         """Read bytes from the position on.
 

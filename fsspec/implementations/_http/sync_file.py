@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, TypeVar
 
+from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError
@@ -165,6 +166,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         )
         self.size = size
 
+    @through_cache
     def read(self, length: int = -1) -> bytes:
         """Read bytes from the position on, all that is left where ``length`` is negative."""
         if self.size is None and not self.closed:

@@ -221,8 +221,8 @@ def test_only_the_last_folder_is_written(tmp_path):
     assert table.check_file("a", CFS)[1] == os.path.join(read, "a")
     with pytest.raises(PermissionError, match="only read"):
         table.pop_file("a")
-    add(table, write, "a")  # now the newer one is used
-    assert table.check_file("a", CFS)[1] == os.path.join(write, "a")
+    add(table, write, "a")
+    assert table.check_file("a", CFS)[1] == os.path.join(read, "a")  # the first that has it
     table.save()
     assert set(saved(read)) == set(saved(write)) == {"a"}
 

@@ -535,3 +535,14 @@ def test_all_folders_of_a_simplecache_are_made(target, tmp_path):
     storage = [str(tmp_path / "c1"), str(tmp_path / "c2")]
     make("simplecache", target, tmp_path, cache_storage=storage)
     assert all(map(os.path.isdir, storage))
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_copies_are_looked_for_in_the_order_of_the_folders(kind, tmp_path):
+    one, two = str(tmp_path / "c1"), str(tmp_path / "c2")
+    for folder, data in [(one, b"old"), (two, b"newer")]:
+        assert make(kind, Noted({"r/milk": data}), tmp_path, cache_storage=folder).cat("r/milk") == data
+    both = make(kind, Noted({"r/milk": b"now"}), tmp_path, cache_storage=[one, two])
+    assert both.cat("r/milk") == b"old"
+    both.pipe("r/milk", b"written")
+    assert both.cat("r/milk") == b"written"
