@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from fsspec._paths.paths import as_requested
 from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
@@ -107,6 +108,8 @@ class FSMap(MutableMapping[str, bytes]):
         path = f"{self._root_key_to_str}{key}".rstrip("/")
         if ".." in key:
             check_contained(self._root_key_to_str, [path])
+        if ".." in (read := as_requested(self.fs, key)) and read != key:
+            check_contained(".", [read.lstrip("/")])
         return path
 
     def _str_to_key(self, path: str) -> str:

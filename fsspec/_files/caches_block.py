@@ -169,7 +169,7 @@ class BlockCache(BaseCache):
         data = self.fetcher(start, end)
         if len(data) == end - start:
             return data
-        if len(data) < end - start:
+        if len(data) < min(end, self.size) - start:  # which the fetcher may have corrected
             raise self._short(start, end, len(data))
         return data[: end - start]
 

@@ -43,6 +43,9 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
         if before is None or partial is None:
             raise
         partial, f = None, open(target, mode)
+    except OSError as error:
+        error.filename = os.fspath(path)  # that it is written under another name is nobody's concern
+        raise
     owner = os.getpid()
     try:
         with f, _owned(f):

@@ -114,6 +114,12 @@ def check_contained(root: str, paths: Sequence[str]) -> None:
             raise ValueError(f"the path {path!r} leads out of {root!r}")
 
 
+def as_requested(fs: Any, path: str) -> str:
+    """A relative path as the store reads it: of URLs, with their escapes undone."""
+    read = getattr(fs, "_as_requested", None)
+    return path if read is None else read(path)
+
+
 def build_name_function(max_int: float) -> Callable[[int], str]:
     """A function that writes numbers with as many digits as ``max_int`` has.
 

@@ -270,7 +270,8 @@ def find(
             depth += 1
     if top is not None:
         entry = unless_absent(top)
-        if entry is not None and (entry["type"] == "directory" or not found):
+        # what has something below it is a folder, whatever its entry says (a web page is a file as well)
+        if entry is not None and (entry["type"] == "directory" or found.keys() != {path}):
             found[path] = entry
     elif not found:  # perhaps a file whose listing is empty, as some backends have it
         found.update((yield from _file_alone(fs, path, detail)))
@@ -306,7 +307,7 @@ def du(
     found = yield call("find", path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
     if not isinstance(found, dict):  # a backend whose find knows no details
         found = {name: {} for name in found}
-    unknown = [name for name, entry in found.items() if "size" not in entry]
+    unknown = [name for name, entry in found.items() if entry.get("size") is None]
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield batch(calls))))

@@ -113,9 +113,11 @@ class Contents:
             that parts side by side give each record once
         """
         with self.open(fn, "rb") as f:
-            size = _size(f)
-            if length is None or offset + length > size:
-                length = max(0, size - offset)
+            told = getattr(f, "size", None)
+            if told is not None or f.seekable():
+                size = _size(f)
+                if length is None or offset + length > size:
+                    length = max(0, size - offset)
             return read_block(f, offset, length, delimiter)
 
     # -- writing ---------------------------------------------------------------

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
+from fsspec._paths.paths import as_requested
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -143,8 +144,9 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         rest = path.lstrip("/")
         if not rest:
             return self.path
-        if ".." in rest:
-            check_contained(".", [rest.rstrip("/")])
+        read = as_requested(self.fs, rest)
+        if ".." in read:
+            check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
 
     def _plain(self, path: str) -> str:

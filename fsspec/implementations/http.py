@@ -32,6 +32,7 @@ from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.parsing import (
+    as_requested,
     described,
     entries,
     ex,
@@ -58,6 +59,7 @@ from fsspec.implementations._http.requests import (
     _file_size,
     check_is_whole,
     get_range,
+    local_error,
     logger,
     placed,
     raise_for_status,
@@ -256,6 +258,10 @@ class HTTPFileSystem(AsyncFileSystem):
     def _parent(cls, path: str) -> str:
         return parent(path)
 
+    @staticmethod
+    def _as_requested(path: str) -> str:
+        return as_requested(path)
+
     def encode_url(self, url: str) -> yarl.URL:
         """The URL as it is requested."""
         return yarl.URL(url, encoded=self.encoded)
@@ -284,6 +290,8 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         if start is None and end is None:
             return await self._sender.repeat(partial(self._whole, url, kwargs))
+        if start == end:
+            return b""
         begin, known = start or 0, known_version(url)
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
@@ -394,6 +402,8 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
 
+        options = _without_refresh(options)
+
         async def ask() -> dict[str, Any]:
             plain = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
             async with await self._request(url, plain, method) as response:
@@ -411,6 +421,8 @@ class HTTPFileSystem(AsyncFileSystem):
         strict
             raise what stood in the way of an answer, instead of False.
         """
+
+        kwargs = _without_refresh(kwargs)
 
         async def ask() -> bool:
             async with await self._request(path, kwargs) as response:
@@ -502,14 +514,27 @@ class HTTPFileSystem(AsyncFileSystem):
             callback.set_size(getattr(lpath, "size", None))
             await self._upload(method, rpath, _Chunks(lpath, chunk_size, callback), kwargs)
             return
-        with open(lpath, "rb") as local:
+        try:
+            opened = open(lpath, "rb")
+        except OSError as error:
+            raise local_error(error) from None
+        with opened as local:
             size = os.fstat(local.fileno()).st_size
             callback.set_size(size)
             await self._upload(method, rpath, _Chunks(local, chunk_size, callback), kwargs, size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        """Upload bytes, by one PUT request."""
-        _only_overwriting(mode)
+        """Upload bytes, by one PUT request.
+
+        Parameters
+        ----------
+        mode
+            ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
+        """
+        if mode == "create":  # up to the server, which may not know of conditions
+            kwargs = with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
+        else:
+            _only_overwriting(mode)
         await self._upload("put", path, lambda: value, kwargs)
 
     async def _upload(
@@ -525,6 +550,8 @@ class HTTPFileSystem(AsyncFileSystem):
             session = await self.set_session()
             target = self.encode_url(url)
             async with await self._sender.send(session, method, target, options, body) as response:
+                if response.status == 412 and "If-None-Match" in response.request_info.headers:
+                    raise FileExistsError(redact_url(url))
                 self._raise_not_found_for_status(response, url)
 
         await (self._sender.repeat(upload) if method == "put" else upload())
@@ -560,7 +587,7 @@ class HTTPFileSystem(AsyncFileSystem):
         plain = not (cache_type or cache_options or self.cache_options) and self.cache_type == "bytes"
         info: dict[str, Any] = {}
         first: Any = None
-        if size is None and block_size:
+        if not size and block_size:
             if plain and block_size == CHUNK and type(self)._info is HTTPFileSystem._info:
                 info, first = sync(self.loop, self._begin, path, **kwargs)
             else:
@@ -641,6 +668,11 @@ class HTTPFileSystem(AsyncFileSystem):
 
 
 _closing: set[Any] = set()
+
+
+def _without_refresh(options: dict[str, Any]) -> dict[str, Any]:
+    """Options for a request: nothing is remembered that had to be asked anew."""
+    return {name: value for name, value in options.items() if name != "refresh"}
 
 
 def _only_overwriting(mode: str) -> None:

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from fsspec._files.replacing import replacing
@@ -31,6 +31,7 @@ from fsspec.implementations._http.browser import (
     StreamIO,
 )
 from fsspec.implementations._http.parsing import (
+    as_requested,
     checksums,
     described,
     entries,
@@ -101,6 +102,9 @@ if sys.platform != "emscripten":
     class HTTPPermissionError(requests.HTTPError, AccessRefusedError):
         """The server wants credentials that it was not given (401), or forbids (403)."""
 
+    class HTTPNotFoundError(requests.HTTPError, FileNotFoundError):
+        """The server has nothing at the URL (404), or not any more (410)."""
+
     class UnreachableError(requests.ConnectionError, FileNotFoundError):
         """Nobody answers at the host of a URL, so that there is no file either."""
 
@@ -122,6 +126,21 @@ def _file_info(url: str, session: Any, size_policy: str = "head", **kwargs: Any)
         told = described(response.headers, response.status_code)
         kept = {name: told[name] for name in ("partial", *checksums(response.headers)) if name in told}
         return {"name": url, "size": told["size"], **kept}
+
+
+@lru_cache
+def _local_kind(kind: Any) -> Any:
+    return type(
+        kind.__name__,
+        (requests.ConnectionError, kind),
+        {"__reduce__": lambda e: (kind, e.args[:2] + (e.filename,))},
+    )
+
+
+def local_error(error: OSError) -> OSError:
+    """What to raise for a local file that cannot be read: also a `requests.ConnectionError`."""
+    kind: Any = type(error)
+    return _local_kind(kind)(error.errno, error.strerror, error.filename)
 
 
 class HTTPFileSystem(AbstractFileSystem):
@@ -189,6 +208,10 @@ class HTTPFileSystem(AbstractFileSystem):
     def _parent(cls, path: str) -> str:
         return parent(path)
 
+    @staticmethod
+    def _as_requested(path: str) -> str:
+        return as_requested(path)
+
     def encode_url(self, url: str) -> Any:
         """The URL as it is requested; a `yarl.URL` where that package is installed."""
         if self.js:
@@ -211,11 +234,14 @@ class HTTPFileSystem(AbstractFileSystem):
         if status < 400:
             return
         response.close()
-        if status in (404, 410):
-            raise FileNotFoundError(redact_url(url))
         if self.js:
+            if status in (404, 410):
+                raise FileNotFoundError(redact_url(url))
             response.raise_for_status()
-        kind: Any = HTTPPermissionError if status in (401, 403) else requests.HTTPError
+        if status in (404, 410):
+            kind: Any = HTTPNotFoundError
+            raise kind(redact_url(url), response=response)
+        kind = HTTPPermissionError if status in (401, 403) else requests.HTTPError
         raise kind(f"{status} {response.reason} for {redact_url(url)} (HTTPFileSystem)", response=response)
 
     # -- reading ---------------------------------------------------------------
@@ -242,7 +268,7 @@ class HTTPFileSystem(AbstractFileSystem):
         begin, known = start or 0, known_version(url)
         if end is None or begin >= 0 <= end:
             return begin, end, known
-        info = self.info(url, **options)
+        info = self._info(url, options)
         if info["size"] is None:
             return None
         begin, end, _ = slice(start, end).indices(info["size"])
@@ -252,6 +278,8 @@ class HTTPFileSystem(AbstractFileSystem):
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         if start is None and end is None:
             return repeat(self._retries, partial(self._whole, url, kwargs))
+        if start == end:
+            return b""
         limits = self._limits(url, start, end, kwargs)
         if limits is None:  # they count from an end that the server does not tell
             return self.cat_file(url, **kwargs)[start:end]
@@ -273,7 +301,7 @@ class HTTPFileSystem(AbstractFileSystem):
             at = placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError):
-                    told = _version_of(self.info(url, **options))
+                    told = _version_of(self._info(url, options))
                     at = placed(response, url, start, end, known.updated(url, told))
             learn_version(url, at.version)
             return read_placed(response, at, url, start, end)
@@ -316,6 +344,11 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
+        told = self._info(url, kwargs)
+        told.pop("Last-Modified", None)
+        return told
+
+    def _info(self, url: str, kwargs: dict[str, Any]) -> dict[str, Any]:
         try:
             info = self._ask(url, "head", kwargs)
         except FileNotFoundError as error:
@@ -333,6 +366,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
         given = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
+        given.pop("refresh", None)  # nothing is remembered
 
         def ask() -> dict[str, Any]:
             with closing(self._send(url, method, given)) as response:
@@ -363,6 +397,8 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
+
+        kwargs.pop("refresh", None)
 
         def ask() -> bool:
             with closing(self._request(path, **kwargs)) as response:
@@ -439,7 +475,11 @@ class HTTPFileSystem(AbstractFileSystem):
                 kwargs,
             )
             return
-        with open(lpath, "rb", buffering=0) as local:
+        try:
+            opened = open(lpath, "rb", buffering=0)
+        except OSError as error:
+            raise error if self.js else local_error(error) from None
+        with opened as local:
             callback.set_size(os.fstat(local.fileno()).st_size)
             self._upload(method, rpath, _Chunks(local, lambda: parts_of(local, chunk_size), callback), kwargs)
 
@@ -452,12 +492,6 @@ class HTTPFileSystem(AbstractFileSystem):
             body = b"".join(data) if self.js else data
             with closing(send(target, data=body, **{**self.kwargs, **options})) as response:
                 self._raise_not_found_for_status(response, url)
-                statuses = [r.status_code for r in getattr(response, "history", ())]
-                if method == "put" and response.request.method != "PUT" and not {303} & {*statuses}:
-                    raise OSError(
-                        f"{redact_url(url)} redirects uploads with status {statuses[0]}, upon which nothing"
-                        f" is sent: upload to {redact_url(response.url)}"
-                    )
 
         repeat(self._retries if method == "put" else Retries(), upload)
 
@@ -480,9 +514,9 @@ class HTTPFileSystem(AbstractFileSystem):
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}
-        if size is None and block_size:
-            info = self.info(path, **kwargs)
-        size = size or info.get("size")
+        if not size and block_size:
+            info = self._info(path, kwargs)
+            size = info["size"]
         if not (block_size and size and info.get("partial", True)):
             return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
         options["cache_type"] = cache_type or self.cache_type

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 
 from fsspec.caching import BytesCache
-from fsspec.implementations._http.answers import IncompleteRead, Placed, Version, check_length
+from fsspec.implementations._http.answers import IncompleteRead, Placed, Version, check_length, correct_size
 from fsspec.implementations._http.parsing import range_value, ranged, redact_url
 from fsspec.implementations._http.requests import (
     Body,
@@ -154,6 +154,7 @@ class Ahead:
             at = placed(response, file.url, start, end, self.version)
             # another thread's answer may have come meanwhile
             self.version = self.version.updated(file.url, at.version)
+            correct_size(file, self.version.size)
         except BaseException:
             response.close()
             raise

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from fsspec.exceptions import FileChangedError
 from fsspec.implementations._http.parsing import content_range, is_plain, redact_url
@@ -79,10 +78,12 @@ def version(headers: Mapping[str, str], url: Any, size: int | None = None) -> Ve
 
     A ``Last-Modified`` that is the time of the answer is none: such a server makes it anew each time.
     """
-    modified = headers.get("Last-Modified")
+    tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if modified is not None and modified == headers.get("Date"):
         modified = None
-    return Version(headers.get("ETag"), modified, size, urlsplit(str(url)).netloc.rpartition("@")[2])
+    # of interest only where there is a tag
+    host = None if tag is None else str(url).partition("://")[2].partition("/")[0].rpartition("@")[2]
+    return Version(tag, modified, size, host)
 
 
 class Placed(NamedTuple):
@@ -146,7 +147,8 @@ def place(
     if status == 416:
         return _unsatisfied(about(content_range(headers)[2]), url, start)
     if status == 206 or "Content-Range" in headers:
-        return _partial(status, headers, url, start, end, about(content_range(headers)[2]))
+        said = content_range(headers)
+        return _partial(status, headers, url, start, end, said, about(said[2]))
     length, size = _length(headers), known.size
     if length is None or start < 0 and length <= -start:
         return Placed(0, length, about(None))
@@ -154,7 +156,8 @@ def place(
         last = size if end is None else end if size is None else min(end, size)
         if last is not None and length == last - start:
             return Placed(start, last, about(None))
-        if size is None and (end is None or length < end - start):
+        refuses = headers.get("Accept-Ranges", "").lower() == "none"
+        if size is None and not refuses and (end is None or length < end - start):
             return Placed(0, length, about(None), certain=False)
     if start == 0 and length == end:  # the range, or a file that is no longer than it
         return Placed(0, length, about(None))
@@ -176,27 +179,33 @@ def _unsatisfied(said: Version, url: Any, start: int) -> Placed:
 
 
 def _partial(
-    status: int, headers: Mapping[str, str], url: Any, start: int, end: int | None, said: Version
+    status: int,
+    headers: Mapping[str, str],
+    url: Any,
+    start: int,
+    end: int | None,
+    content: tuple[int | None, int | None, int | None],
+    said: Version,
 ) -> Placed:
-    first, stop, total = content_range(headers)
-    shown, length = redact_url(url), _length(headers)
+    first, stop, total = content
+    length = _length(headers)
     if first is None or stop is None or first >= stop or total is not None and stop > total:
         if "Content-Range" in headers or headers.get("Content-Type", "").lower().startswith("multipart/"):
-            raise IncompleteRead(f"the server sent a range of {shown} that cannot be understood")
+            raise IncompleteRead(f"the server sent a range of {redact_url(url)} that cannot be understood")
         first = start if start >= 0 else max(0, (said.size or 0) + start)
         stop = None if length is None else first + length
         if end is not None and stop is not None and stop > end:
-            raise IncompleteRead(f"the server sent {length} bytes of {shown}, not {end - start}")
+            raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {end - start}")
     elif length is not None and length != stop - first and status == 206:
-        raise IncompleteRead(f"the server sent {length} bytes of {shown}, not {stop - first}")
+        raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {stop - first}")
     if start < 0:
         start = first if said.size is None else max(0, said.size + start)
     if first != start:
-        raise IncompleteRead(f"the server sent {shown} from byte {first} on, not {start}")
+        raise IncompleteRead(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
     if said.size is not None and stop is not None:
         wanted = said.size if end is None else min(end, said.size)
         if stop < wanted:
-            raise IncompleteRead(f"the server sent {shown} up to byte {stop}, not {wanted}")
+            raise IncompleteRead(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
     return Placed(first, stop, said)
 
 
@@ -273,6 +282,15 @@ def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) 
         first, stop, total = content_range(headers)
         if first != 0 or stop is None or stop != total:
             raise IncompleteRead(f"the server sent a part of {redact_url(url)}, not the whole file")
+
+
+def correct_size(file: Any, size: int | None) -> None:
+    """Correct the size that a program gave to a file, where it is more than the server says."""
+    if size is not None and file.size is not None and size < file.size:
+        file.size = size
+        cache = getattr(file, "cache", None)
+        if cache is not None:
+            cache.size = size
 
 
 # several requests for one file -----------------------------------------------------------

@@ -174,7 +174,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
-        self._details = info
+        self._details = {"name": self.url, "size": self.size, "type": "file"}
         self._ahead.version = version(info, info.get("url", self.url), info.get("size"))
         if isinstance(first, BodyStream):
             self._ahead.take_over(first)
@@ -338,9 +338,19 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
             self._left += more
         return self._give(found + len(char))
 
-    def readline(self) -> bytes:
-        """Read on to the end of the line."""
-        return self.readuntil()
+    def seekable(self) -> bool:
+        """False: it is read as it arrives."""
+        return False
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read on to the end of the line, or ``size`` bytes of it."""
+        line = self.readuntil()
+        return line if size is None or size < 0 else self._take_back(line, size)
+
+    def _take_back(self, data: bytes, kept: int) -> bytes:
+        self.loc -= len(data[kept:])
+        self._left = data[kept:] + self._left
+        return data[:kept]
 
     def seek(self, loc: int, whence: int = 0) -> int:
         """Only to where the file is already.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 ex = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
 """A link of a page."""
@@ -58,6 +58,15 @@ def redact_url(url: Any) -> str:
     query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
 
+
+def as_requested(path: str) -> str:
+    """The part of a URL that names a path, as clients and servers read it."""
+    path = path.translate(_LEFT_OUT).partition("#")[0].partition("?")[0]
+    return unquote(path).replace("\\", "/")
+
+
+_LEFT_OUT = dict.fromkeys(map(ord, "\t\r\n"))
+"""Characters that clients remove from URLs before they look for dots."""
 
 _WORDS = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
 _USER = re.compile(r"""(://)[^/@\s'"]+@""")
@@ -113,15 +122,23 @@ def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] =
     defaults
         options that hold where there are no others; ``headers`` as a whole.
     """
-    copy = with_headers({**defaults, **options}, Accept_Encoding="identity")
-    copy["headers"] = {k: v for k, v in copy["headers"].items() if k.lower() != "range"}
-    copy["headers"]["Range"] = value
-    return copy
+    merged = {**defaults, **options}
+    headers: dict[str, str] = {}
+    if own := merged.get("headers"):
+        headers = {k: v for k, v in dict(own).items() if k.lower() != "range"}
+    if not headers or "accept-encoding" not in map(str.lower, headers):
+        headers["Accept-Encoding"] = "identity"
+    headers["Range"] = value
+    merged["headers"] = headers
+    return merged
+
+
+_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(?:(\d+)|\*)")
 
 
 def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
     """First byte, byte after the last, and total size of a ``Content-Range``; None where unknown."""
-    match = re.match(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(?:(\d+)|\*)", headers.get("Content-Range", ""))
+    match = _RANGE.match(headers.get("Content-Range", ""))
     if match is None:
         return None, None, None
     first, last, total = (None if text is None else int(text) for text in match.groups())
@@ -180,23 +197,39 @@ def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) ->
     same_scheme
         leave out links to https on a page of http and the other way round.
     """
+    base = url.partition("#")[0].partition("?")[0].rstrip("/") + "/"
+    below = base.partition("://")[2]
+    found = _HREF.findall(text)
+    if simple:
+        found += _SEEN.findall(text)
+    out: dict[str, None] = {}
+    is_name = _NAME.fullmatch
+    for link in found:
+        if is_name(link):
+            out[base + link] = None
+            continue
+        full = _joined(base, link)
+        if full.startswith(base) or not same_scheme and full.partition("://")[2].startswith(below):
+            if full.partition("?")[0] not in (base, base[:-1]):  # the page itself, in another order perhaps
+                out[full] = None
+    return list(out)
+
+
+_HREF = re.compile(r"""<[aA]\s+(?:[^>]*?\s+)??(?:href|HREF)=["']([^"']+)""")
+_SEEN = re.compile(r"http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+")
+"""`ex` and `ex2`, for their one group alone."""
+_NAME = re.compile(r"[-\w~%+=@!,$*()][-\w~%+=@!,$*().]*/?", re.ASCII)
+"""A link that is a name, which is joined to its page by being put behind it."""
+
+
+def _joined(base: str, link: str) -> str:
+    """The URL that a link of a page leads to; empty where it is none."""
     import html  # not needed where nothing is listed
 
-    base = url.partition("#")[0].partition("?")[0].rstrip("/") + "/"
-    found = [html.unescape(m["url"]) for m in ex.finditer(text)]
-    if simple:
-        found += [m["url"] for m in ex2.finditer(text)]
-    out: dict[str, None] = {}
-    for link in found:
-        try:
-            full = urljoin(base, link.strip()).partition("#")[0]
-        except ValueError:  # a page may hold anything
-            continue
-        if not same_scheme and full.partition("://")[2].startswith(base.partition("://")[2]):
-            out[full] = None
-        elif full.startswith(base):
-            out[full] = None
-    return [full for full in out if full.partition("?")[0].rstrip("/") + "/" != base]
+    try:
+        return urljoin(base, html.unescape(link).strip()).partition("#")[0]
+    except ValueError:  # a page may hold anything
+        return ""
 
 
 def entries(urls: Iterable[str]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import io
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -45,6 +46,10 @@ _LARGE = 2**20  # bytes from which on it pays to be careful about copies
 # errors --------------------------------------------------------------------------
 class HTTPStatusError(aiohttp.ClientResponseError, OSError):
     """The server refused; ``status`` and ``message`` say how."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.args = (str(self),)  # in place of the request, whose headers hold secrets
 
     def __str__(self) -> str:
         url = redact_url(self.request_info.real_url)
@@ -86,6 +91,31 @@ def _status_error(kind: Any, url: str, status: int, message: str) -> HTTPStatusE
     return kind(info, (), status=status, message=message)
 
 
+class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
+    """The server has nothing at the URL (404), or not any more (410)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.path = ""
+        super().__init__(*args, **kwargs)
+
+    def __str__(self) -> str:
+        return self.path or redact_url(self.request_info.real_url)
+
+
+@lru_cache
+def _local_kind(kind: Any) -> Any:
+    def reduce(error: Any) -> Any:
+        return kind, (error.errno, error.strerror, error.filename)
+
+    return type(kind.__name__, (aiohttp.ClientOSError, kind), {"__reduce__": reduce})
+
+
+def local_error(error: OSError) -> OSError:
+    """What to raise for a local file that cannot be read: also an `aiohttp.ClientOSError`."""
+    kind: Any = type(error)
+    return _local_kind(kind)(error.errno, error.strerror, error.filename)
+
+
 def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
     """Turn a status of 400 and above into the error that says it.
 
@@ -101,16 +131,23 @@ def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
     status = response.status
     if status < 400:
         return
-    if status in (404, 410):
-        raise FileNotFoundError(redact_url(url))
-    kind: Any = HTTPPermissionError if status in (401, 403) else HTTPStatusError
-    raise kind(
+    kind: Any = {
+        401: HTTPPermissionError,
+        403: HTTPPermissionError,
+        404: HTTPNotFoundError,
+        410: HTTPNotFoundError,
+    }.get(status, HTTPStatusError)
+    error = kind(
         response.request_info,
         response.history,
         status=status,
         message=response.reason or "",
         headers=response.headers,
     )
+    if isinstance(error, HTTPNotFoundError):
+        error.path = redact_url(url)  # as the caller wrote it
+        error.args = (error.path,)
+    raise error
 
 
 def _broken(url: Any, error: object) -> IncompleteResponse:

@@ -36,13 +36,12 @@ class Sender(NamedTuple):
 
     Attributes
     ----------
-    auth, headers
+    headers
         the credentials that the session would have, for each request to the host it names.
     retries
         how often reading is tried again.
     """
 
-    auth: Any = None
     headers: Mapping[str, str] = {}
     retries: Retries = Retries()
 
@@ -54,10 +53,16 @@ class Sender(NamedTuple):
         secret = {k: headers.pop(k) for k in list(headers) if k.lower() in SECRET_HEADERS}
         if secret:
             rest["headers"] = headers
-        return cls(client_kwargs.get("auth"), secret, retries), rest
+        auth = client_kwargs.get("auth")
+        if auth is not None:
+            secret["Authorization"] = auth.encode()
+        return cls(secret, retries), rest
 
-    async def repeat(self, work: Callable[[], Awaitable[T]]) -> T:
+    def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
+        return self._repeat(work) if self.retries.times else work()
+
+    async def _repeat(self, work: Callable[[], Awaitable[T]]) -> T:
         attempt = 0
         while True:
             try:
@@ -88,7 +93,8 @@ class Sender(NamedTuple):
             gives what is to be uploaded, from its beginning, each time it is called.
         """
         options = dict(options)
-        self._add_credentials(url, options)
+        if self.headers or "auth" in options:
+            self._add_credentials(url, options)
         follow = options.pop("allow_redirects", True)
         if follow and not _leaves_redirects(session):
             if body is not None:
@@ -118,14 +124,16 @@ class Sender(NamedTuple):
             url = target
 
     def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:
-        given = {name.lower() for name in options.get("headers") or ()}
-        own = {k: v for k, v in self.headers.items() if k.lower() not in given}
-        if options.get("auth") is not None or url.raw_user is not None:
-            own = {k: v for k, v in own.items() if k.lower() != "authorization"}
-        elif self.auth is not None and "authorization" not in given | {k.lower() for k in own}:
-            options["auth"] = self.auth
-        if own:
-            options["headers"] = {**own, **(options.get("headers") or {})}
+        given = dict(options.get("headers") or {})
+        names = {name.lower() for name in given}
+        if url.raw_user is not None:
+            names.add("authorization")
+        if options.get("auth") is not None and "authorization" not in names:
+            given["Authorization"] = options.pop("auth").encode()
+            names.add("authorization")
+        own = {k: v for k, v in self.headers.items() if k.lower() not in names}
+        if own or given:
+            options["headers"] = {**own, **given}
 
 
 def _leaves_redirects(session: Any) -> bool:
@@ -133,7 +141,7 @@ def _leaves_redirects(session: Any) -> bool:
     return (
         type(session) is aiohttp.ClientSession
         and getattr(session, "auth", None) is None
-        and not any(name.lower() in SECRET_HEADERS for name in session.headers)
+        and not (session.headers and any(name.lower() in SECRET_HEADERS for name in session.headers))
     )
 
 

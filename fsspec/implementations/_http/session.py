@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fsspec._fork.sockets import watch
-from fsspec.implementations._http.parsing import redact_text
+from fsspec.implementations._http.parsing import redact_text, redact_url
 
 
 class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
@@ -57,6 +57,16 @@ class _Session(requests.Session):
         except (requests.RequestException, ValueError) as error:
             hide_secrets(error)
             raise
+
+    def rebuild_method(self, prepared_request: Any, response: Any) -> None:
+        if prepared_request.method == "PUT" and response.status_code in (301, 302):
+            # nothing would be sent along
+            raise requests.RequestException(
+                f"an upload to {redact_url(response.url)} was redirected with status {response.status_code}"
+                f" to {redact_url(prepared_request.url)}: upload there",
+                response=response,
+            )
+        super().rebuild_method(prepared_request, response)
 
 
 def hide_secrets(error: BaseException) -> None:

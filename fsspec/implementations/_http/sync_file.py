@@ -22,6 +22,7 @@ from fsspec.implementations._http.answers import (
     Placed,
     Version,
     check_whole,
+    correct_size,
     finish,
     needed,
     place,
@@ -177,7 +178,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""
-        self._details = info
+        self._details = {"name": self.url, "size": self.size, "type": "file"}
         self._version = version(info, info.get("url", self.url), info.get("size"))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
@@ -205,6 +206,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
                     " open it with block_size=0 to read it from its beginning to its end"
                 )
             self._version = self._version.updated(self.url, at.version)
+            correct_size(self, self._version.size)
             return read_placed(response, at, self.url, start, end)
 
 
@@ -261,9 +263,19 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
                 return self._give(before)
         return self._give(found + len(char))
 
-    def readline(self) -> bytes:
-        """Read on to the end of the line."""
-        return self.readuntil()
+    def seekable(self) -> bool:
+        """False: it is read as it arrives."""
+        return False
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read on to the end of the line, or ``size`` bytes of it."""
+        line = self.readuntil()
+        return line if size is None or size < 0 else self._take_back(line, size)
+
+    def _take_back(self, data: bytes, kept: int) -> bytes:
+        self.loc -= len(data[kept:])
+        self._left = data[kept:] + self._left
+        return data[:kept]
 
     def _fill(self, num: int | None) -> None:
         if self.closed:

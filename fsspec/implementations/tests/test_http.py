@@ -217,9 +217,8 @@ def test_uploads(http_server, fs, url, tmp_path):
     assert [r.method for r in http_server.requests] == ["PUT", "PUT", "POST"]
     assert http_server.requests[1].headers["Content-Length"] == "3000"
     assert (seen.size, seen.value) == (3000, 3000)
-    for write in (fs.pipe_file, fs.put_file):
-        with pytest.raises(NotImplementedError):
-            write(str(local), url + "/b", mode="create")
+    with pytest.raises(NotImplementedError):
+        fs.put_file(str(local), url + "/b", mode="create")
 
 
 # -- listing -------------------------------------------------------------------
@@ -240,6 +239,38 @@ def test_ls(http_server, fs, url):
     assert fs.isdir(url + "/dir/")
     assert fs.glob(url + "/dir/*.txt") == [n for n in names if n.endswith(".txt")]
     assert fs.glob(url + "/dir/abs.txt?a=*") == names[:1]
+
+
+@pytest.mark.parametrize(
+    "href, name",
+    [
+        ("a.txt", "a.txt"),
+        ("./a.txt", "a.txt"),
+        (" a.txt ", "a.txt"),
+        (".hidden", ".hidden"),
+        ("a..b/", "a..b/"),
+        ("a/../b", "b"),
+        ("a%20b?x=1&amp;y=2#z", "a%20b?x=1&y=2"),
+        ("/d/x", "x"),
+        ("x/y/", "x/y/"),
+        ("//", None),
+        ("/d//", "/"),
+        ("..", None),
+        ("../", None),
+        (".", None),
+        ("?C=N;O=D", None),
+        ("#top", None),
+        ("/d", None),
+        ("/d/?x", None),
+        ("/dd/x", None),
+        ("mailto:me@here", None),
+        ("http://[bad", None),
+        ("javascript:go()", None),
+    ],
+)
+def test_links(http_server, fs, url, href, name):
+    http_server.files["/d/"] = f'<a class="c" href="{href}">x</a>'.encode()
+    assert fs.ls(url + "/d/", detail=False) == ([] if name is None else [url + "/d/" + name])
 
 
 def test_listings_cache_gives_either_form(http_server, url):

@@ -48,6 +48,8 @@ class Request:
     query: str
     headers: dict[str, str]
     connection: int
+    target: str = ""
+    """path and query as they were written"""
     sent: int = 0
     """bytes of the body that were sent in answer"""
 
@@ -230,6 +232,7 @@ class Site:
             request.query_string,
             dict(request.headers),
             self.by_port.get(port, -1),
+            request.raw_path,
         )
         self.requests.append(seen)
         fault = self.faults.get(request.path)

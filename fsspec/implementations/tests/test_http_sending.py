@@ -1,0 +1,460 @@
+"""How both HTTP filesystems make requests: redirects, credentials, repetition, and what errors show."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import time
+import warnings
+
+import pytest
+
+aiohttp = pytest.importorskip("aiohttp")
+requests = pytest.importorskip("requests")
+
+from fsspec.implementations import http, http_sync  # noqa: E402  # after the checks
+from fsspec.implementations._http.retrying import Retries, retry_after  # noqa: E402
+from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402
+from fsspec.tests.servers.http import HTTPServer  # noqa: E402
+
+http_sync.unregister()  # the import put it in the place of the awaitable one
+
+SMALL = b"alpha\nbeta\ngamma\n"
+REFUSED = "http://127.0.0.1:1/x?sig=hidden"
+
+
+@pytest.fixture(params=["http", "http_sync"])
+def make(request):
+    kind = {"http": http, "http_sync": http_sync}[request.param].HTTPFileSystem
+    made = []
+
+    def make(**options):
+        made.append(kind(skip_instance_cache=True, **options))
+        return made[-1]
+
+    yield make
+    for fs in made:
+        if request.param == "http_sync":
+            fs.session.close()
+
+
+@pytest.fixture
+def fs(make):
+    return make()
+
+
+@pytest.fixture
+def url(http_server):
+    http_server.files["/f"] = SMALL
+    return http_server.url
+
+
+# -- redirects ---------------------------------------------------------------------
+
+
+def test_a_location_is_requested_as_it_is_written(http_server, url):
+    signed = "/o/a%3Ab%40c.bin?X-Sig=a%2Fb%3D%28z%29"
+    http_server.files["/o/a:b@c.bin"] = SMALL
+    http_server.fault("/r", redirect=url + signed)
+    fs = http.HTTPFileSystem(skip_instance_cache=True)
+    assert fs.cat_file(url + "/r") == SMALL
+    assert http_server.requests[-1].target == signed
+    assert fs.open(url + "/r").read() == SMALL
+    assert fs.info(url + "/r")["url"].endswith(signed)
+
+
+def test_a_location_with_blanks_is_escaped(http_server, fs, url):
+    http_server.files["/a b é"] = SMALL
+    http_server.fault("/r", redirect="/a b é")
+    assert fs.cat_file(url + "/r") == SMALL
+
+
+def test_too_many_redirects(http_server, fs, url):
+    http_server.fault("/r", redirect="/r?sig=hidden")
+    with pytest.raises((aiohttp.TooManyRedirects, requests.TooManyRedirects)) as caught:
+        fs.cat_file(url + "/r")
+    assert "hidden" not in repr(caught.value) + str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("kind", ["path", "file", "pipe"])
+def test_redirected_uploads_arrive_or_fail(http_server, fs, url, tmp_path, status, kind):
+    http_server.fault("/old", redirect="/new", redirect_status=status, methods=("PUT",))
+    local = tmp_path / "l"
+    local.write_bytes(b"data" * 1000)
+    try:
+        if kind == "path":
+            fs.put_file(str(local), url + "/old", method="put", chunk_size=100)
+        elif kind == "file":
+            fs.put_file(io.BytesIO(b"data" * 1000), url + "/old", method="put", chunk_size=100)
+        else:
+            fs.pipe_file(url + "/old", b"data" * 1000)
+    except NotImplementedError:
+        assert kind == "pipe"
+    except OSError:
+        assert status < 303 or status == 303
+    else:
+        if status != 303:  # which says that what was uploaded arrived, and where to read on
+            assert http_server.files["/new"] == b"data" * 1000
+
+
+def test_a_stream_that_cannot_be_sent_again_is_an_error(http_server, fs, url):
+    class Stream(io.RawIOBase):
+        left = b"data"
+
+        def readable(self):
+            return True
+
+        def read(self, size=-1):
+            data, self.left = self.left, b""
+            return data
+
+    http_server.fault("/old", redirect="/new", redirect_status=307)
+    with pytest.raises(OSError):
+        fs.put_file(Stream(), url + "/old", method="put")
+    assert "/new" not in http_server.files
+
+
+def basic(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of newer versions of aiohttp
+        return aiohttp.BasicAuth(name, "pw")
+
+
+# -- credentials -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["client", "client header", "request", "request header"])
+def test_credentials_stay_with_their_host(http_server, make, url, where):
+    http_server.fault("/same", redirect="/f")
+    with HTTPServer() as other:
+        other.files["/f"] = SMALL
+        http_server.fault("/away", redirect=other.url + "/f")
+        header = {"headers": {"Authorization": "Basic bWU6cHc="}}
+        probe = make()
+        auth = {"auth": ("me", "pw") if hasattr(probe, "session") else basic("me")}
+        options = {
+            "client": {"client_kwargs": auth},
+            "client header": {"client_kwargs": header},
+            "request": auth,
+            "request header": header,
+        }[where]
+        fs = make(**options)
+        for read in (fs.cat_file, lambda u: fs.open(u).read(), fs.info):
+            http_server.clear()
+            other.clear()
+            read(url + "/away")
+            read(url + "/same")
+            assert all("Authorization" in r.headers for r in http_server.requests)
+            assert other.requests
+            assert not any("Authorization" in r.headers for r in other.requests)
+
+
+def test_credentials_of_the_url_go_first(http_server, url):
+    fs = http.HTTPFileSystem(client_kwargs={"auth": basic("session")}, skip_instance_cache=True)
+    fs.cat_file(url.replace("//", "//url:pw@") + "/f")
+    assert http_server.requests[-1].headers["Authorization"] == basic("url").encode()
+    fs.cat_file(url + "/f", headers={"Authorization": "own"})
+    assert http_server.requests[-1].headers["Authorization"] == "own"
+
+
+# -- what errors show ---------------------------------------------------------------
+
+
+def test_errors_show_no_secrets(http_server, fs, url):
+    http_server.fault("/s", status=500)
+    http_server.fault("/gone", status=410)
+    for path in ("/s", "/gone", "/none"):
+        for read in (fs.cat_file, fs.info, fs.open, fs.ls):
+            with pytest.raises(OSError) as caught:
+                read(url.replace("//", "//me:secretpw@") + path + "?sig=hidden&n=1")
+            shown = repr(caught.value) + str(caught.value) + repr(caught.value.args[0])
+            assert "hidden" not in shown
+            assert "secretpw" not in str(caught.value) + repr(caught.value)
+
+
+def test_errors_of_connections_show_no_secrets(fs):
+    import traceback
+
+    for read in (fs.cat_file, fs.info, fs.open, fs.ls):
+        with pytest.raises((OSError, aiohttp.ClientError)) as caught:
+            read(REFUSED)
+        assert "hidden" not in "".join(traceback.format_exception(caught.type, caught.value, caught.tb))
+
+
+@pytest.mark.parametrize("bad", [REFUSED, "http://nonexist.invalid/x", "http://127.0.0.1:99999/x"])
+@pytest.mark.parametrize("what", ["info", "open", "size"])
+def test_where_nobody_is_there_is_no_file(fs, bad, what):
+    with pytest.raises(FileNotFoundError) as caught:
+        getattr(fs, what)(bad)
+    assert isinstance(caught.value, (aiohttp.ClientError, requests.RequestException, ValueError))
+    assert "hidden" not in str(caught.value)
+
+
+def test_missing_is_both_kinds_of_error(http_server, url):
+    fs = http.HTTPFileSystem(skip_instance_cache=True)
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.cat_file(url + "/none")
+    assert isinstance(caught.value, aiohttp.ClientResponseError)
+    assert caught.value.status == 404
+    assert str(caught.value) == url + "/none"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.status, str(again)) == (404, url + "/none")
+
+
+@pytest.mark.parametrize("what", ["missing", "folder"])
+def test_a_local_file_that_cannot_be_read(http_server, fs, url, tmp_path, what):
+    local = tmp_path / "none" if what == "missing" else tmp_path
+    with pytest.raises(OSError) as caught:
+        fs.put_file(str(local), url + "/up")
+    assert isinstance(caught.value, (aiohttp.ClientOSError, requests.ConnectionError))
+    assert caught.value.filename == str(local)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.errno, again.filename) == (caught.value.errno, str(local))
+    assert http_server.requests == []
+
+
+def test_creating_is_up_to_the_server(http_server, url):
+    fs = http.HTTPFileSystem(skip_instance_cache=True)
+    fs.pipe_file(url + "/new", b"1", mode="create")
+    assert http_server.requests[-1].headers["If-None-Match"] == "*"
+    http_server.fault("/new", status=412)
+    with pytest.raises(FileExistsError, match="/new"):
+        fs.pipe_file(url + "/new", b"2", mode="create")
+    assert http_server.files["/new"] == b"1"
+
+
+# -- information ---------------------------------------------------------------------
+
+
+def test_what_only_head_tells_stays(http_server, fs, url):
+    http_server.fault("/f", headers={"ETag": '"x"'}, chunked=True, times=1)
+    info = fs.info(url + "/f")
+    assert (info["ETag"], info["size"]) == ('"x"', len(SMALL))
+    assert [r.method for r in http_server.requests] == ["HEAD", "GET"]
+
+
+def test_empty_files_cost_no_more_than_upstream(http_server, fs, url):
+    http_server.files["/empty"] = b""
+    with fs.open(url + "/empty") as f:
+        assert f.read() == b""
+    assert len(http_server.requests) == 2
+
+
+def test_a_size_of_0_is_no_size(http_server, fs, url):
+    with fs.open(url + "/f", size=0) as f:
+        assert f.size == len(SMALL)
+        assert f.read() == SMALL
+
+
+def test_ls_refreshes(http_server, make, url):
+    http_server.files["/d/"] = b'<a href="a">a</a>'
+    fs = make(use_listings_cache=True)
+    assert fs.ls(url + "/d/", detail=False, refresh=True) == [url + "/d/a"]
+    http_server.files["/d/"] = b'<a href="b">b</a>'
+    assert fs.ls(url + "/d/", detail=False) == [url + "/d/a"]
+    assert fs.ls(url + "/d/", detail=False, refresh=True) == [url + "/d/b"]
+    assert fs.ls(url + "/d/", detail=False) == [url + "/d/b"]
+
+
+def test_du_asks_for_sizes(http_server, fs, url):
+    http_server.files["/d/"] = b'<a href="a">a</a><a href="b">b</a>'
+    http_server.files["/d/a"] = b"1234"
+    http_server.files["/d/b"] = b"567"
+    assert fs.du(url + "/d/") == 7
+    assert fs.du(url + "/d/", total=False) == {url + "/d/a": 4, url + "/d/b": 3}
+    assert fs.find(url + "/d/", withdirs=True) == [url + "/d/", url + "/d/a", url + "/d/b"]
+
+
+def test_a_map_over_http(http_server, fs, url):
+    m = fs.get_mapper(url)
+    assert m.pop("none", 7) == 7
+    assert m.pop("f", 7) == SMALL
+    with pytest.raises(KeyError):
+        m.pop("none")
+
+
+def test_streamed_files_read_parts_of_lines(http_server, fs, url):
+    with fs.open(url + "/f", block_size=0) as f:
+        assert [f.readline(3), f.tell(), f.readline(100), f.readline(-1)] == [b"alp", 3, b"ha\n", b"beta\n"]
+        assert f.tell() == 11
+        assert f.read() == b"gamma\n"
+        assert not f.seekable()
+
+
+@pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "first", "background"])
+def test_a_size_that_is_too_large_is_corrected(http_server, fs, url, cache_type):
+    with fs.open(url + "/f", size=100, cache_type=cache_type) as f:
+        assert f.read(1) == b"a"
+        assert f.size == len(SMALL)
+        assert f.read() == SMALL[1:]
+
+
+def test_a_block_of_a_streamed_file(http_server, fs, url):
+    http_server.fault("/f", gzip=True, ignore_range=True)
+    assert fs.read_block(url + "/f", 0, 8) == SMALL[:8]
+    assert fs.read_block(url + "/f", 0, 100) == SMALL
+    assert fs.read_block(url + "/f", 0, None) == SMALL
+
+
+def test_what_costs_no_request(http_server, make, url):
+    fs = make(use_listings_cache=True)
+    assert fs.cat_file(url + "/f", 5, 5) == fs.cat_file(url + "/f", -3, -3) == b""
+    assert http_server.requests == []
+    assert fs.info(url + "/f", refresh=True)["size"] == len(SMALL)
+    assert fs.exists(url + "/f", refresh=True)
+    assert len(http_server.requests) == 2
+
+
+def test_missing_files_are_both_kinds_of_error_when_they_are_read(http_server, fs, url):
+    with fs.open(url + "/none", size=5) as f, pytest.raises(FileNotFoundError) as caught:
+        f.read()
+    assert isinstance(caught.value, (aiohttp.ClientResponseError, requests.HTTPError))
+
+
+# -- folders ----------------------------------------------------------------------------
+
+OUT = ["../f", "%2e%2e/f", ".%2E/f", "a/%2e%2e/%2e%2e/f", "..%2ff", ".\t./f", "\n../f", "..\\f", ".%09./f"]
+
+
+@pytest.mark.parametrize("path", OUT)
+def test_a_folder_is_not_left(http_server, fs, url, path):
+    http_server.files["/d/in"] = b"inside"
+    folder = DirFileSystem(url + "/d", fs)
+    store = fs.get_mapper(url + "/d")
+    for read in (folder.cat_file, folder.info, folder.open, store.__getitem__):
+        if path == ".%09./f":  # an escaped tab is a tab of the name, and stays
+            with pytest.raises((FileNotFoundError, KeyError)):
+                read(path)
+            continue
+        with pytest.raises(ValueError, match="leads out"):
+            read(path)
+    assert all(not r.path.startswith("/f") for r in http_server.requests)
+    assert folder.cat_file("in") == b"inside"
+    assert folder.cat_file("in?u=../../x") == b"inside"
+
+
+# -- repetition ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_nothing_is_repeated_unless_asked_for(http_server, fs, url, status):
+    http_server.fault("/f", status=status, times=1)
+    with pytest.raises(OSError):
+        fs.cat_file(url + "/f")
+    assert len(http_server.requests) == 1
+
+
+FAULTS = [{"status": 503}, {"status": 429}, {"drop_after": 3}, {"truncate": 3}, {"drop_after": 0}]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "what", ["cat", "range", "info", "open", "get", "get to file", "exists", "ls", "put"]
+)
+def test_repeated_requests(http_server, make, url, tmp_path, fault, what):
+    fs = make(retries=3, retry_wait=0.01)
+    http_server.files["/d/"] = b'<a href="a">a</a>'
+    path = "/d/" if what == "ls" else "/up" if what == "put" else "/f"
+    http_server.fault(path, times=2, **fault)
+    target, out = tmp_path / "x", io.BytesIO(b"before")
+    out.seek(6)
+    if what == "put":
+        local = tmp_path / "l"
+        local.write_bytes(SMALL)
+        if "status" not in fault:
+            pytest.skip("these faults are of answers")
+        fs.put_file(str(local), url + path, method="put")
+        assert http_server.files["/up"] == SMALL
+        return
+    {
+        "cat": lambda: _same(fs.cat_file(url + path), SMALL),
+        "range": lambda: _same(fs.cat_file(url + path, 1, 9), SMALL[1:9]),
+        "info": lambda: _same(fs.info(url + path)["size"], len(SMALL)),
+        "open": lambda: _same(fs.open(url + path).read(), SMALL),
+        "get": lambda: fs.get_file(url + path, str(target)),
+        "get to file": lambda: fs.get_file(url + path, out),
+        "exists": lambda: _same(fs.exists(url + path), True),
+        "ls": lambda: _same(fs.ls(url + path, detail=False), [url + "/d/a"]),
+    }[what]()
+    if what == "get":
+        assert target.read_bytes() == SMALL
+    elif what == "get to file":
+        assert out.getvalue() == b"before" + SMALL
+
+
+def _same(got, wanted):
+    assert got == wanted
+
+
+def test_an_open_file_repeats_its_requests(http_server, make, url):
+    http_server.files["/big"] = bytes(range(256)) * 4096
+    fs = make(retries=2, retry_wait=0.01)
+    with fs.open(url + "/big", block_size=2**16) as f:
+        f.read(10)
+        http_server.fault("/big", status=503, times=2)
+        f.seek(500_000)
+        assert f.read(4) == bytes(range(32, 36))
+
+
+def test_repetition_is_bounded_and_choosy(http_server, make, url):
+    fs = make(retries=2, retry_wait=0.01)
+    http_server.fault("/f", status=503)
+    with pytest.raises(OSError):
+        fs.cat_file(url + "/f")
+    assert len(http_server.requests) == 3
+    http_server.clear()
+    with pytest.raises(FileNotFoundError):
+        fs.cat_file(url + "/none")
+    http_server.fault("/f", status=501)
+    with pytest.raises(OSError):
+        fs.cat_file(url + "/f")
+    assert len(http_server.requests) == 2
+    other = make(retries=2, retry_wait=0.01, retry_statuses=[501])
+    http_server.fault("/f", status=501, times=1)
+    assert other.cat_file(url + "/f") == SMALL
+
+
+def test_a_post_is_not_repeated(http_server, make, url):
+    fs = make(retries=3, retry_wait=0.01)
+    http_server.fault("/up", status=503, times=1)
+    with pytest.raises(OSError):
+        fs.put_file(io.BytesIO(b"x"), url + "/up", method="post")
+    assert len(http_server.requests) == 1
+
+
+def test_the_server_says_when(http_server, make, url):
+    fs = make(retries=1, retry_wait=0)
+    http_server.fault("/f", status=503, headers={"Retry-After": "1"}, times=1)
+    start = time.monotonic()
+    assert fs.cat_file(url + "/f") == SMALL
+    assert time.monotonic() - start >= 0.99
+    http_server.fault("/f", status=503, headers={"Retry-After": "3600"}, times=1)
+    with pytest.raises(OSError):  # too long to wait for
+        fs.cat_file(url + "/f")
+
+
+def test_pauses():
+    error = OSError("broken")
+    few = Retries(3, 2.0)
+    pauses = [few.pause(n, error, (OSError,), ()) for n in range(4)]
+    assert pauses[3] is None
+    assert 1 <= pauses[0] <= 2 <= pauses[1] <= 4 <= pauses[2] <= 8
+    assert few.pause(0, error, (ValueError,), ()) is None
+    assert few.pause(0, error, (OSError,), (OSError,)) is None
+    assert retry_after({"Retry-After": "7"}) == 7
+    assert retry_after({"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"}) == 0
+    assert retry_after({"Retry-After": "soon"}) == retry_after({}) == 0
+    assert 3000 < retry_after({"Retry-After": "Wed, 01 Jan 2300 00:00:00 GMT"})
+    for wrong in ({"retries": -1}, {"retry_wait": -1}):
+        with pytest.raises(ValueError, match="below 0"):
+            http.HTTPFileSystem(skip_instance_cache=True, **wrong)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the folder is one of POSIX")
+def test_a_download_into_no_folder_names_the_file(http_server, fs, url, tmp_path):
+    target = tmp_path / "none" / "x"
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.get_file(url + "/f", str(target))
+    assert caught.value.filename == str(target)
