@@ -306,7 +306,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
                 entry.setdefault("size", None)
                 return entry
         if inside or path == self.root_marker:
-            return {"name": path, "size": 0, "type": "directory"}
+            return {"name": plain, "size": 0, "type": "directory"}
         raise FileNotFoundError(path)
 
     @listing.default

@@ -98,3 +98,10 @@ def test_no_request_tells_whether_a_pattern_is_a_name():
     fs = DictFileSystem(FILES)
     fs.expand_path(["r/*", "r/to?1", "r/[*"])
     assert fs.asked == ["r", "r", "r"]
+
+
+def test_a_pattern_without_matches_is_an_error_where_trees_are_meant(fs):
+    assert fs.expand_path(["r/top1", "r/nope*"]) == ["r/top1"]
+    with pytest.raises(FileNotFoundError, match="nope"):
+        fs.expand_path(["r/top1", "r/nope*"], recursive=True)
+    assert fs.expand_path(["r/top1", "r/nope*"], recursive=True, maxdepth=1) == ["r/top1"]

@@ -6,7 +6,8 @@ import errno
 import pytest
 
 import fsspec
-from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
+from fsspec.spec import AbstractFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem, children
 
 FILES = {
     "r/one": b"1",
@@ -166,6 +167,29 @@ def test_the_walk_of_a_backend_is_what_everything_stands_on(kind):
     folders = next(pruned)[1]
     folders.remove("other")
     assert [folder for folder, _, _ in pruned] == ["r/empty"]
+
+
+class Rooted(DictFileSystem):
+    """Its root has a name."""
+
+    root_marker = "/"
+    info = AbstractFileSystem.info
+
+    def ls(self, path, detail=True, **kwargs):
+        found = children(self.files, path.strip("/"))
+        return found if detail else [entry["name"] for entry in found]
+
+
+def test_a_root_with_a_name_is_found_like_other_folders():
+    assert Rooted(FILES).info("/")["name"] == ""
+    assert Rooted(FILES).find("/", withdirs=True, maxdepth=1) == ["/", "r"]
+    assert Rooted(FILES).glob("**/")[0] == "/"
+
+    class NoFolder(Rooted):
+        def isdir(self, path):
+            return path != "/"
+
+    assert NoFolder(FILES).find("/", withdirs=True, maxdepth=1) == ["r"]
 
 
 OPEN_ERRORS = [OSError(5, "broken"), ConnectionResetError("reset"), TimeoutError("stalled")]
