@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, is_absent, may_be_folder, overridden, unless_absent
+from fsspec._plans.listing import ask, check_depth, is_absent, overridden, unless_absent
 from fsspec.utils import glob_translate, stringify_path
 
 Entry = dict[str, Any]
@@ -248,7 +248,7 @@ def _by_steps(
     level: list[tuple[str, str, State]] = [(root, pattern.root, pattern.start)]
     deepest = pattern.depth(maxdepth)
     depth = 0
-    root_may_match = pattern.start.ends and withdirs and (yield from may_be_folder(fs, root))
+    root_may_match = pattern.start.ends and withdirs and root
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
         options = kwargs if depth else at_root

@@ -239,7 +239,7 @@ def find(
     path = fs._strip_protocol(path)
     found: dict[str, Entry] = {}
     top: Any = None  # the entry of the path itself, or why there is none; None if not asked for
-    ask_top = [call("info", path)] if withdirs and (yield from may_be_folder(fs, path)) else []
+    ask_top = [call("info", path)] if withdirs and path else []
 
     if overridden(fs, "walk"):
         if ask_top:
@@ -277,11 +277,6 @@ def find(
         found.update((yield from _file_alone(fs, path, detail)))
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
-
-
-def may_be_folder(fs: Any, path: str) -> Plan:
-    """Whether it is worth asking for the entry of a folder that is searched: not of the nameless root."""
-    return bool(path) and (not overridden(fs, "isdir") or (yield call("isdir", path)))
 
 
 def _file_alone(fs: Any, path: str, detail: bool) -> Plan:

@@ -185,12 +185,6 @@ def test_a_root_with_a_name_is_found_like_other_folders():
     assert Rooted(FILES).find("/", withdirs=True, maxdepth=1) == ["/", "r"]
     assert Rooted(FILES).glob("**/")[0] == "/"
 
-    class NoFolder(Rooted):
-        def isdir(self, path):
-            return path != "/"
-
-    assert NoFolder(FILES).find("/", withdirs=True, maxdepth=1) == ["r"]
-
 
 OPEN_ERRORS = [OSError(5, "broken"), ConnectionResetError("reset"), TimeoutError("stalled")]
 
