@@ -154,7 +154,6 @@ def walk(
         **({} if on_error == "omit" else {"on_error": on_error}),
         **kwargs,
     }
-    top = "" if recursive else path  # up to where links must not lead
     turns = [_Turn(path, 1)]  # the next one last
     ahead: dict[str, Any] = {}  # listings that were asked for before their turn
     emitted = 0
@@ -174,8 +173,6 @@ def walk(
             continue
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
-        links = [name for name, entry in folders.items() if entry.get("islink")]
-        circular = {name for name in links if not fs._follows_link(below[name], top)}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))
         if topdown:
             yield emit(item)
@@ -187,7 +184,7 @@ def walk(
             turns.append(_Turn(folder, depth, item=item))
         if not below or depth == maxdepth:
             continue
-        wanted = [p for name, p in below.items() if name not in circular]
+        wanted = list(below.values())
         if fs.async_impl and not ahead.keys() >= set(wanted):
             # one round trip for all of these, and for some that come later. What a caller
             # might still leave out is asked for only while it never did, and never for
@@ -261,8 +258,7 @@ def find(
                 for entry in unless_absent(listing) or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
-                        if not entry.get("islink") or fs._follows_link(plain, path):
-                            below.append(plain)
+                        below.append(plain)
                         if not withdirs:
                             continue
                     found[name] = entry

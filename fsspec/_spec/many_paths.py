@@ -22,10 +22,6 @@ class ManyPaths:
 
     # -- looking ---------------------------------------------------------------
 
-    def _follows_link(self, path: str, top: str) -> bool:
-        """Whether a walk from ``top`` goes into a link to a folder; an entry's ``islink`` tells of one."""
-        return True
-
     @listing.default
     def walk(
         self,
