@@ -429,6 +429,7 @@ class LocalFileOpener(io.IOBase):
             os.replace(self.temp, self.path)
         except OSError as error:
             if error.errno != errno.EXDEV:
+                error.filename, error.filename2 = self.path, None
                 raise
             with replacing(self.path) as f, open(self.temp, "rb") as source:
                 shutil.copyfileobj(source, f)

@@ -104,7 +104,8 @@ def infer_storage_options(
     """
     text = _text(urlpath)
     options = dict(_parts(text))
-    if inherit_storage_options and (options["protocol"] != "file" or "://" in text):
+    # paths, and the protocols whose path is the URL, have no options
+    if inherit_storage_options and "://" in text and options["protocol"] not in _WHOLE:
         update_storage_options(options, inherit_storage_options)
     return options
 

@@ -2,8 +2,8 @@
 
 Paths are absolute, with forward slashes.  Listings come from `os.scandir` as it gives
 them; a file is stat'ed only where its details are asked for.  In a listing a link to a folder
-is no folder, so that walks, and whatever removes or copies a tree, stay within it; asked for
-by its own path it is one.
+is no folder, so that walks, and whatever removes or copies a tree, stay within it, and times and
+permissions are those of the link; asked for by its own path it is what it leads to.
 
 Open files are `fsspec._files.local_file`.
 """
@@ -150,6 +150,7 @@ class LocalFileSystem(AbstractFileSystem):
             try:
                 behind = os.stat(path)
                 size, mode = behind.st_size, behind.st_mode
+                found = found if item is not None else behind
             except OSError:
                 size = 0
         kind = "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "other"
@@ -396,7 +397,11 @@ class LocalFileSystem(AbstractFileSystem):
         """What a pattern matches, without what goes together with a folder above it."""
         out: list[str] = []
         top = ""
-        for p in sorted(self.expand_path(pattern), key=lambda p: p + "/"):
+        try:
+            found = self.expand_path(pattern)
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern) from None
+        for p in sorted(found, key=lambda p: p + "/"):
             if top and p.startswith(top):
                 continue
             out.append(p)

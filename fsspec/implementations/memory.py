@@ -257,11 +257,16 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path)
         if not detail:
             return sorted(inside)
-        found = [(p, store.get(p)) for p in inside]
-        files = [self._file(p, f) for p, f in found if f is not None]
-        folders = [p for p, f in found if f is None and self._is_folder(p)]
-        folders.sort(key=lambda p: not tree.get(p))  # those that are only made come last
-        return files + [self._folder(p) for p in folders]
+        entries, made = [], []
+        for p in inside:
+            f = store.get(p)
+            if f is not None:
+                entries.append(self._file(p, f))
+            elif tree.get(p):
+                entries.append(self._folder(p))
+            elif p in self.pseudo_dirs:
+                made.append(self._folder(p))  # folders that are only made come last
+        return entries + made
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
@@ -404,8 +409,11 @@ class MemoryFileSystem(AbstractFileSystem):
             self._check_target(path2)
             self.store[path2] = MemoryFile(self, path2, f.getvalue())
         elif self._is_folder(path1):
+            self._check_parents(path2, NotADirectoryError)
+            if path2 in self.store:
+                raise FileExistsError(path2)
             if path2 not in self.pseudo_dirs:
-                self.makedirs(path2, exist_ok=True)
+                self.pseudo_dirs.append(path2)
         else:
             raise FileNotFoundError(path1)
 

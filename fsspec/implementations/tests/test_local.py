@@ -88,9 +88,14 @@ def test_entries_of_links_say_what_lies_behind(fs, top):
     listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(str(top), detail=True)}
     assert (listed["link"]["type"], listed["link"]["size"], listed["link"]["islink"]) == ("file", 10, True)
     assert listed["folder"]["type"] == "other" and listed["link"]["destination"] == "ten"
-    for name in ("link", "ten", "sub"):
-        assert fs.info(f"{top}/{name}") == listed[name]
-    assert fs.info(f"{top}/folder") == {**listed["folder"], "type": "directory"}
+    for name, target in (("link", "ten"), ("folder", "sub"), ("ten", "ten"), ("sub", "sub")):
+        os.utime(top / target, (1, 2))
+        behind = fs.info(f"{top}/{target}")
+        own = {"name": f"{top}/{name}", "islink": name != target}
+        own |= {"destination": target} if name != target else {}
+        assert fs.info(f"{top}/{name}") == {**behind, **own}  # times and permissions as well
+        assert listed[name]["ino"] == os.lstat(top / name).st_ino
+    assert fs.modified(f"{top}/link").timestamp() == 2
     assert fs.lexists(f"{top}/dead") and not fs.exists(f"{top}/dead")
     with pytest.raises(FileNotFoundError, match="dead"):
         fs.info(f"{top}/dead")

@@ -53,6 +53,16 @@ def test_folders_are_there_by_what_is_in_them(fs):
     assert not fs.exists("/other")
 
 
+def test_listings_are_in_the_order_of_the_store(m):
+    """Folders that are only made come last; names alone are sorted."""
+    m.pipe({"/o/z": b"", "/o/s/x": b"", "/o/a": b""})
+    m.mkdir("/o/b")
+    m.pipe_file("/o/c", b"")
+    assert [entry["name"] for entry in m.ls("/o")] == ["/o/z", "/o/s", "/o/a", "/o/c", "/o/b"]
+    assert m.ls("/o", detail=False) == ["/o/a", "/o/b", "/o/c", "/o/s", "/o/z"]
+    assert isinstance(m.ls("/o")[0]["created"], float) and isinstance(m.info("/o/a")["created"], datetime)
+
+
 def test_entries(fs):
     """Sizes in bytes, times in UTC."""
     entry = fs.info("/folder/ten")
