@@ -110,9 +110,8 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         self.fs = fs
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
-        if self.path.startswith("/") and not fs.root_marker:
-            if not fs._strip_protocol(fs.unstrip_protocol("x")).startswith("/"):
-                self.path = self.path.lstrip("/")  # no name there begins with one
+        if self.path.startswith("/") and _names_have_no_slash(fs):
+            self.path = self.path.lstrip("/")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
@@ -231,6 +230,16 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     @property
     def _behind(self) -> Any:
         return self.__dict__.get("fs")
+
+
+def _names_have_no_slash(fs: Any) -> bool:
+    """Whether a filesystem names everything without a slash in front, as object stores do.
+
+    One in front of another says nothing of that; its URLs lead there by other ways.
+    """
+    if fs.root_marker or getattr(fs, "_takes_inner_path", False) or hasattr(fs, "target_protocol"):
+        return False
+    return fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b"
 
 
 def _signature(parameters: str) -> inspect.Signature:

@@ -57,9 +57,6 @@ logger = logging.getLogger("fsspec.reference")
 
 Entry = dict[str, Any]
 
-_ASK_SIZES = "ask_sizes"
-"""The keyword of `find` that says whether targets are asked for sizes that references do not tell."""
-
 
 class _EndsEarly(Exception):
     """A target has fewer bytes than the reference says; for `ReferenceFile`."""
@@ -292,10 +289,14 @@ class ReferenceFileSystem(ReferenceReading):
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         return await self._off_loop(self.ls, path, detail)
 
-    def _found(
-        self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
     ) -> Any:
-        """What `find` finds; the sizes of references to all of a target may be None."""
         if isinstance(self.references, LazyReferenceMapper):
             return drive(self, listing.find(self, path, maxdepth, withdirs, detail))
         listing.check_depth(maxdepth)
@@ -309,42 +310,17 @@ class ReferenceFileSystem(ReferenceReading):
         names.sort()
         return {name: self._entry(name) for name in names} if detail else names
 
-    def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        found = self._found(path, maxdepth, withdirs, detail)
-        if detail and kwargs.get(_ASK_SIZES, True):
-            unknown = [name for name, entry in found.items() if entry["size"] is None]
-            if unknown:
-                found.update(zip(unknown, sync(self.loop, self._infos, unknown)))
-        return found
-
     async def _find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
     ) -> Any:
-        found = await self._off_loop(self._found, path, maxdepth, withdirs, detail)
-        if detail and kwargs.get(_ASK_SIZES, True):
-            unknown = [name for name, entry in found.items() if entry["size"] is None]
-            found.update(zip(unknown, await self._infos(unknown)))
-        return found
+        return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
-    async def _infos(self, paths: list[str]) -> list[Entry]:
-        return await run_concurrently(paths, self._info, self.batch_size or get_batch_size(nofiles=True))
-
-    @listing.default
-    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        # names are what a pattern is about: no target is asked for its size
-        return await super()._glob(path, maxdepth, **{_ASK_SIZES: False, **kwargs})
+    async def _du(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        sizes = await super()._du(path, False, maxdepth, **kwargs)
+        unknown = [name for name, size in sizes.items() if size is None]
+        limit = self.batch_size or get_batch_size(nofiles=True)
+        sizes.update(zip(unknown, await run_concurrently(unknown, self._size, limit)))
+        return sum(size or 0 for size in sizes.values()) if total else sizes
 
     def get(self, rpath: Any, lpath: Any, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`."""
@@ -424,7 +400,7 @@ class ReferenceFileSystem(ReferenceReading):
             of its filesystem
         """
         fs, path = url_to_fs(stringify_path(url), **storage_options)
-        refs = {key: as_text(value) for key, value in self.references.items()}
+        refs = {key: as_text(key, value) for key, value in self.references.items()}
         write_whole(fs, path, json.dumps({"version": 1, "refs": refs}).encode())
 
     # opening -------------------------------------------------------------------------

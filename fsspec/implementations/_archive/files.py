@@ -297,6 +297,10 @@ class WaitingMember(MemberWriter):
     def close(self) -> None:
         self._f = None
 
+    def _after_fork_in_child(self) -> None:
+        hooks.immortalize(self._held)  # its buffer would be written at an offset that the parent shares
+        super()._after_fork_in_child()
+
     def commit(self) -> None:
         """Add what was written."""
         self.close()

@@ -58,6 +58,8 @@ class Layout:
             raise ValueError(f"'.zarray' of {field!r} gives no shape and chunks: {metadata!r}") from error
         self.start = f"{field}/" if field else ""
         self.separator: str = metadata.get("dimension_separator") or "."
+        if self.separator not in (".", "/"):
+            raise ValueError(f"'.zarray' of {field!r} has the dimension_separator {self.separator!r}")
         self.counts: list[int] = counts or [1]  # a scalar has one chunk, by the name "0"
         self.total: int = prod(self.counts)
         if self.total > MOST_CHUNKS:

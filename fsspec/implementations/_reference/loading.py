@@ -133,7 +133,13 @@ class Targets:
             options.setdefault("asynchronous", self.asynchronous)
             if self.loop is not None and not self.asynchronous:
                 options.setdefault("loop", self.loop)
-        return filesystem(protocol or "file", **options)
+        try:
+            return filesystem(protocol or "file", **options)
+        except (TypeError, IsADirectoryError) as error:  # it needs to be told more
+            raise ValueError(
+                f"the filesystem of {protocol}:// targets cannot be made without more options ({error}): "
+                "give it or them by fs="
+            ) from error
 
     def fitting(self, fs: Any) -> Any:
         """An instance as one that can be awaited here.

@@ -161,7 +161,9 @@ class LazyReferenceMapper(MutableMapping):
         path = f"{self.root}/{_METADATA}"
         try:
             document = json.loads(self.fs.cat_file(path))
-            metadata, record_size = dict(document["metadata"]), document["record_size"]
+            metadata, record_size = document["metadata"], document["record_size"]
+            if not isinstance(metadata, dict):
+                raise TypeError(f"the metadata are a {type(metadata).__name__}, not an object")
         except FileNotFoundError as error:
             raise FileNotFoundError(f"no references are at {self.root!r}: {path} is not there") from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -228,9 +230,9 @@ class LazyReferenceMapper(MutableMapping):
 
     # looking up ----------------------------------------------------------------------
     def __getitem__(self, key: str) -> Any:
-        if _is_metadata(key):
-            if key == _METADATA:
-                return self._document()
+        if key == _METADATA:
+            return self._document()
+        if _is_metadata(key) or key in self.zmetadata:
             return _compact(self.zmetadata[key])
         record, row = self._place(key)
         value = self._value(key, record, row)

@@ -159,8 +159,14 @@ def object_text(key: str, value: Any) -> str:
         raise ValueError(f"the object of reference {key!r} has no JSON text: {error}") from error
 
 
-def as_text(value: Any) -> Any:
-    """The form of a reference in a JSON document; reading that gives the same contents."""
+def as_text(key: str, value: Any) -> Any:
+    """The form of a reference in a JSON document; reading that gives the same contents.
+
+    Raises
+    ------
+    ValueError
+        if it is no reference; it names the key.
+    """
     if isinstance(value, (bytes, bytearray, memoryview)):
         raw = bytes(value)
         try:
@@ -168,9 +174,12 @@ def as_text(value: Any) -> Any:
         except UnicodeDecodeError:
             return (_MARK + b64encode(raw)).decode()
     if isinstance(value, (list, tuple)):
-        return [item if item is None or isinstance(item, str) else index(item) for item in value]
+        try:
+            return [item if item is None or isinstance(item, str) else index(item) for item in value]
+        except TypeError as error:
+            raise ValueError(f"reference {key!r} is {_brief(value)}, which is none") from error
     if isinstance(value, dict):
-        return json.dumps(value)
+        return object_text(key, value)
     return value
 
 

@@ -62,7 +62,9 @@ def textual(document: dict[str, Any]) -> dict[str, Any]:
     refs = document.get("refs")
     if isinstance(refs, dict) and "version" in document:
         return {**document, "refs": textual(refs)}
-    return {key: as_text(value) if isinstance(value, bytes) else value for key, value in document.items()}
+    return {
+        key: as_text(key, value) if isinstance(value, bytes) else value for key, value in document.items()
+    }
 
 
 class Document:

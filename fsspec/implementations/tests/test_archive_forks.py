@@ -340,6 +340,43 @@ def test_an_archive_that_is_written_to_s3(s3_address):
     client.close()
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_members_that_wait_for_the_end_of_a_transaction_are_the_parents(tmp_path, closed):
+    """What a child does with its copies, and its end, changes nothing of what the parent adds."""
+    path = tmp_path / "made.zip"
+    run(
+        f"""
+        import gc
+        fs = fsspec.filesystem("zip", fo={str(path)!r}, mode="w")
+        big = members["folder/member0"] * 20  # more than is kept in memory
+        with fs.transaction as transaction:
+            f = fs.open("waiting", "wb")
+            f.write(big[:-7])
+            if {closed}:
+                f.write(big[-7:])
+                f.close()
+            def work():
+                global f, fs, transaction
+                for act in (f.commit, lambda: f.write(b"child")):
+                    try:
+                        act()
+                    except (ForkError, ValueError):
+                        pass
+                    else:
+                        raise AssertionError("a child wrote to its parent's member")
+                f.discard()
+                f = fs = transaction = None
+                gc.collect()
+            ended(fork(work))
+            if not {closed}:
+                f.write(big[-7:])
+                f.close()
+        fs.close()
+        assert fsspec.filesystem("zip", fo={str(path)!r}).cat("waiting") == big
+        """
+    )
+
+
 def test_threads_that_write_at_the_fork(tmp_path):
     path = tmp_path / "made.zip"
     run(

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 import fsspec
-from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.dirfs import DirFileSystem, _names_have_no_slash
 from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
@@ -53,6 +53,22 @@ def test_the_slash_at_the_root_is_optional(path):
     for other in ("pail/combs", "comb/honey", "/pail"):
         with pytest.raises(AssertionError, match="not below"):
             fs._relpath(other)
+
+
+@pytest.mark.parametrize("protocol", ["smb", "sftp", "webhdfs", "local", "memory", "ftp"])
+def test_the_slash_stays_where_paths_have_one(protocol):
+    """These take the first part of a URL for a host, or begin all paths with a slash."""
+    try:
+        cls = fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        pytest.skip(str(error))
+    assert not _names_have_no_slash(cls.__new__(cls))
+
+
+def test_the_slash_stays_in_front_of_another(tmp_path):
+    (tmp_path / "a").write_bytes(b"1")
+    inner = DirFileSystem("", fsspec.filesystem("file"))
+    assert DirFileSystem(str(tmp_path), inner).ls("", detail=False) == ["a"]
 
 
 class Short(fsspec.get_filesystem_class("memory")):

@@ -363,6 +363,15 @@ def test_templates_are_bounded(text, words):
     assert len(str(caught.value)) < 5000
 
 
+def test_what_cannot_be_saved_or_reached_is_named(tmp_path):
+    for value in ([{"a": 1}], ["x", 1.5, 2], ["x", [], 1]):
+        with pytest.raises(ValueError, match="'some/key'"):
+            ReferenceFileSystem({"some/key": value}).save_json(str(tmp_path / "refs.json"))
+    for protocol in ("github", "zip"):  # need more than their name
+        with pytest.raises(ValueError, match=f"{protocol}://.*fs="):
+            ReferenceFileSystem({"k": [f"{protocol}://x"]})
+
+
 def test_division_by_zero_is_both():
     pytest.importorskip("jinja2")
     gen = {"key": "{{ 1 // 0 }}", "url": "x", "dimensions": {"i": [1]}}
@@ -681,7 +690,7 @@ def test_a_slash_at_the_end_of_a_file_to_get_is_of_no_account(tmp_path):
 
 
 def test_sizes_of_whole_targets(http_server, m):
-    """`find` and `du` ask for them, patterns do not."""
+    """`du` asks for them, listings and patterns do not."""
     m.pipe_file("/t", DATA)
     http_server.files["/t"] = DATA[:10]
     fs = ReferenceFileSystem(
@@ -692,8 +701,8 @@ def test_sizes_of_whole_targets(http_server, m):
     assert http_server.requests == []
     sizes = {"d/h": 10, "d/m": len(DATA), "d/p": 3}
     assert fs.du("", total=False) == sizes and fs.du("d") == fs.disk_usage("") == sum(sizes.values())
-    assert {k: e["size"] for k, e in fs.find("", detail=True).items()} == sizes
-    assert asyncio_run(fs, "_find", "d", detail=True)["d/h"]["size"] == 10
+    assert asyncio_run(fs, "_du", "d") == sum(sizes.values())
+    assert fs.find("", detail=True)["d/h"]["size"] is None
 
 
 def test_filesystems_are_kept_as_they_are_given(m):
@@ -814,7 +823,7 @@ def test_save(tmp_path, target):
     refs = {
         "bytes": b"plain",
         "binary": b"\xff\x00",
-        "tricky": b"base64:aGVsbG8=",  # these bytes, not what they would decode to
+        "tricky": b"base64:aGVsbG8=",
         "base64": "base64:aGVsbG8=",
         "object": {"a": 1},
         "part": [target, 1, 2],
@@ -830,7 +839,7 @@ def test_save(tmp_path, target):
     assert again.references["braces"] == ["memory://{{x}}", 0, 1]
     before = path.read_bytes()
     fs.references["bad"] = [object(), 1, 2]
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="'bad'"):
         fs.save_json(str(path))
     assert path.read_bytes() == before and os.listdir(path.parent) == ["out.json"]
 

@@ -334,6 +334,28 @@ def test_metadata_of_no_sense(tmp_path, content, words):
         ReferenceFileSystem(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "array, words",
+    [
+        ({"shape": [4], "chunks": [1], "dimension_separator": ["."]}, "'x'.*dimension_separator"),
+        ({"shape": [4], "chunks": [1], "dimension_separator": "-"}, "'x'.*dimension_separator"),
+        ({"shape": [10**6, 10**6], "chunks": [1, 1]}, "'x'.*1000000000 are the most"),
+        ({"shape": [-4], "chunks": [1]}, "'x'"),
+        ({"shape": ["4"], "chunks": [1]}, "'x'"),
+        ({"shape": [4], "chunks": [0]}, "'x'"),
+        ([], "'x'"),
+    ],
+)
+def test_arrays_of_no_sense(tmp_path, array, words):
+    metadata = {"x/.zarray": array, "other": {"a": 1}}
+    (tmp_path / ".zmetadata").write_text(json.dumps({"metadata": metadata, "record_size": 2}))
+    fs = ReferenceFileSystem(str(tmp_path))
+    assert fs.cat("other") == b'{"a":1}'
+    for use in (lambda: fs.find(""), lambda: fs.cat("x/0"), lambda: fs.ls("x"), lambda: list(fs.references)):
+        with pytest.raises(ValueError, match=words):
+            use()
+
+
 def test_places(tmp_path, root):
     nothing = LazyReferenceMapper(str(tmp_path / "nothing"))  # at the first use
     for use in (lambda: nothing["x"], lambda: list(nothing), lambda: nothing.record_size):
