@@ -60,7 +60,8 @@ def open_parquet_files(
     """Parquet files for reading some columns and row groups, which are fetched at once.
 
     Costs, all files together: their sizes, their ends, and the ranges that are wanted; a file
-    that is no larger than ``footer_sample_size`` costs no more than its end.
+    that is no larger than ``footer_sample_size`` costs no more than its end, and one of which
+    nothing is selected a single request.
 
     Parameters
     ----------
@@ -126,8 +127,10 @@ def open_parquet_files(
         sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
         parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
     elif columns is None and row_groups is None and filters is None:
-        sizes = _sizes(fs, paths)
-        parts, wanted = [{} for _ in paths], [[(0, size)] if size else [] for size in sizes]
+        nothing = [None] * len(paths)
+        contents = fs.cat_ranges(paths, nothing, nothing, on_error="raise")
+        sizes = [len(data) for data in contents]
+        parts, wanted = [{(0, len(data)): data} for data in contents], [[] for _ in paths]
     else:
         sizes = _sizes(fs, paths)
         parts = _ends(fs, paths, sizes, footer_sample_size)

@@ -135,6 +135,13 @@ def test_samples(m, data, sample):
     assert pq.ParquetFile(f).read(columns=["half"]).num_rows == ROWS
 
 
+def test_everything_costs_one_request_each(http_server, data):
+    http_server.files["/a.parquet"] = data
+    f = open_parquet_file(http_server.url + "/a.parquet")
+    assert f.size == len(data) and f.read() == data
+    assert [(r.method, r.range) for r in http_server.requests] == [("GET", None)]
+
+
 def test_everything(m, data):
     m.pipe("/a.parquet", data)
     f = open_parquet_file("memory://a.parquet", footer_sample_size=SAMPLE)

@@ -169,6 +169,14 @@ def test_file_and_its_target(fs):
         fs.open("new", "wb")
 
 
+def test_each_of_several_is_downloaded_to_its_own_target(fs, tmp_path):
+    """In the order that they are given in."""
+    fs.get(["whole", "d/part"], [str(tmp_path / "b"), str(tmp_path / "a")])
+    assert (tmp_path / "b").read_bytes() == DATA and (tmp_path / "a").read_bytes() == DATA[10:30]
+    fs.get("d/part", f"{tmp_path}/folder/")
+    assert (tmp_path / "folder/part").read_bytes() == DATA[10:30]
+
+
 def test_download(fs, tmp_path):
     fs.get("d", str(tmp_path / "got"), recursive=True)
     assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]
