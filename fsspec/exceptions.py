@@ -51,7 +51,10 @@ class FileChangedError(OSError):
         self.path = path
         self.before = before
         self.after = after
-        super().__init__(f"{path} changed while it was read, from {before} to {after}: open it again")
+        super().__init__(
+            f"{path} changed while it was read, from {before} to {after}: open it again,"
+            " after pop_from_cache if a cache on disk keeps parts of it"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.before, self.after)

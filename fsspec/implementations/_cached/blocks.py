@@ -469,6 +469,9 @@ class CachingFileSystem(ChainedFileSystem):
             "size": entry["size"],
             "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
+        tag, modified = entry.get("ETag"), entry.get("Last-Modified")
+        if isinstance(tag, str) or isinstance(modified, str):  # no blocks of another version are to be added
+            detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._folders.make()
         os.makedirs(os.path.dirname(fn), exist_ok=True)

@@ -26,6 +26,7 @@ from fsspec._fork.swapping import assign
 from fsspec.caching import MMapCache
 from fsspec.implementations._cached.folders import finalize, remove
 from fsspec.implementations._cached.limits import hold
+from fsspec.implementations._http.answers import Version, one_version
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
@@ -243,14 +244,18 @@ class _Source:
         self._kwargs = kwargs
         self._opened: Any = None
         self._opened_in = hooks.generation
+        self.seen: dict[str, Version] = {}
+        """the version that the blocks are of, where the target tells"""
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
-        return self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+        with one_version(self.seen):
+            return self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
 
     def fetch(self, start: int, end: int) -> bytes:
         if self.by_ranges:
-            return self.fs.cat_file(self.path, start=start, end=end)
+            with one_version(self.seen):
+                return self.fs.cat_file(self.path, start=start, end=end)
         if self._opened_in != hooks.generation:
             self.close()
         if self._opened is None:
@@ -302,6 +307,8 @@ class BlockFile(AbstractBufferedFile):
         self._known = len(blocks)
         self._due = time.monotonic() + ENTER_EVERY
         self._source = source = _Source(fs.fs, path, self.kwargs)
+        if detail.get("version"):
+            source.seen[path] = Version(*detail["version"])
         several = source.fetch_ranges if source.by_ranges else None
         try:
             self.cache = MMapCache(

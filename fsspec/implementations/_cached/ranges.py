@@ -19,6 +19,7 @@ from fsspec._loop.driving import drive_awaiting
 from fsspec.compression import compr
 from fsspec.implementations._cached.files import BlockFile, logger
 from fsspec.implementations._cached.folders import remove
+from fsspec.implementations._http.answers import one_version
 from fsspec.spec import AbstractBufferedFile
 
 SAVE_EVERY = 1.0
@@ -176,6 +177,7 @@ class SharedBlocks:
 
     async def _ask(self, cache: Any, ranges: list[tuple[int, int]]) -> None:
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
-        got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+        with one_version(self._file._source.seen):
+            got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)

@@ -298,9 +298,19 @@ _seen: ContextVar[dict[str, Version] | None] = ContextVar("_seen", default=None)
 
 
 @contextmanager
-def one_version() -> Iterator[None]:
-    """Have all parts of a file that are read meanwhile, in this context, be of one version."""
-    token = _seen.set({})
+def one_version(seen: dict[str, Version] | None = None) -> Iterator[None]:
+    """Have all parts of a file that are read meanwhile, in this context, be of one version.
+
+    Parameters
+    ----------
+    seen
+        what is known of files, by path, which is added to; by default nothing, or what is
+        known in this context already.
+    """
+    if seen is None and _seen.get() is not None:
+        yield
+        return
+    token = _seen.set({} if seen is None else seen)
     try:
         yield
     finally:

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
 
-from fsspec.exceptions import FileChangedError  # noqa: E402  # after the checks
+import fsspec  # noqa: E402  # after the checks
+from fsspec.exceptions import FileChangedError  # noqa: E402
 from fsspec.implementations import http, http_sync  # noqa: E402
 from fsspec.implementations._http.answers import IncompleteRead, Version, place, version  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
@@ -189,6 +190,36 @@ def test_ranges_of_a_call_are_of_one_version(http_server, fs, url):
     with pytest.raises(FileChangedError):
         fs.cat_ranges([big] * 3, [0, 5, 9], [5, 9, 20], on_error="raise")
     assert fs.cat_ranges([big] * 2, [0, 5], [5, 9]) == [BIG[:5], BIG[5:9]]
+
+
+@pytest.mark.parametrize("changed", NEW)
+@pytest.mark.parametrize("again", [True, False], ids=["opened again", "open"])
+def test_blocks_on_disk_are_of_one_version(http_server, url, tmp_path, changed, again):
+    http_server.fault("/big", **OLD)
+    big = url[:-1] + "big"
+
+    def make():
+        return fsspec.filesystem(
+            "blockcache", target_protocol="http", cache_storage=str(tmp_path), skip_instance_cache=True
+        )
+
+    cache = make()
+    f = cache.open(big, block_size=2**16)
+    assert f.read(100) == BIG[:100]
+    if again:
+        f.close()
+        cache = make()
+        f = cache.open(big, block_size=2**16)
+    http_server.files["/big"] = bytes(len(BIG))
+    http_server.fault("/big", **NEW[changed])
+    f.seek(2**19)
+    with pytest.raises(FileChangedError, match="pop_from_cache"):
+        f.read(100)
+    f.close()
+    cache.pop_from_cache(big)
+    with cache.open(big, block_size=2**16) as f:
+        f.seek(2**19)
+        assert f.read(100) == bytes(100)
 
 
 def test_opening_again_reads_the_new_version(http_server, fs, url):
