@@ -6,6 +6,9 @@ after a child used its copies, dropped them, closed them, was killed or only end
 while both read at the same time.  Nothing is written to the place that URL names unless
 ``--write`` asks for it.
 
+One child tries several handles at a time; where that goes wrong each handle is tried with a
+child of its own.  Progress goes to stderr.
+
 The exit code is 0 when all is safe, 1 when something is not, 2 when URL could not be
 checked to begin with.
 """
@@ -17,24 +20,28 @@ import faulthandler
 import gc
 import json
 import os
+import platform
 import re
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
-from fsspec import asyn, core
+from fsspec import _version, asyn, core
 from fsspec._fork import hooks
-from fsspec._fork.child import by_fork
+from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec.mapping import FSMap
 
 PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
 SAMPLE = 65536  # bytes read of a file
 TOGETHER = 10  # reads of a child while the parent reads too
+WIDTH = 80  # columns of what is printed
 HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
 MODES = {
     "opted in": "FSSPEC_FORK_RESET=1 is set",
@@ -72,11 +79,18 @@ class Finding:
     advice: str = ""
 
 
+class _Handle(NamedTuple):
+    name: str
+    make: Callable[[], Any]
+    read: Callable[[Any], bytes]
+
+
 class _Subject:
     """A URL and the handles made of it."""
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         self.url, self.options = url, options
+        self.others = open_sockets()  # before there is a filesystem
         self.fs, self.path = self.open_url()
         entry = self.fs.info(self.path)
         if entry["type"] == "directory":
@@ -98,15 +112,23 @@ class _Subject:
     def cat(self, fs: Any) -> bytes:
         return fs.cat_file(self.path, start=0, end=SAMPLE)
 
-    def readers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], bytes]]]:
-        """By name: how the handle is made, and how it is read."""
-        made: dict[str, tuple[Callable[[], Any], Callable[[Any], bytes]]] = {
-            "instance": (lambda: self.fs, self.cat),
-            "open file": (lambda: self.fs.open(self.path, "rb"), _from_start),
-        }
+    def handles(self) -> list[_Handle]:
+        """What crosses the fork to be read; a file first, whose use has to revive what is below it."""
+        made = [_Handle("open file", lambda: self.fs.open(self.path, "rb"), _from_start)]
         if self.folder and self.name:
-            made["mapping"] = (lambda: FSMap(self.folder, self.fs), lambda m: m[self.name][:SAMPLE])
-        return made
+            made.append(
+                _Handle("mapping", lambda: FSMap(self.folder, self.fs), lambda m: m[self.name][:SAMPLE])
+            )
+        return [*made, _Handle("instance", lambda: self.fs, self.cat)]
+
+    def sockets(self) -> dict[int, tuple[int, int]]:
+        """Those that were opened since there is a filesystem."""
+        return {fd: each for fd, each in open_sockets().items() if self.others.get(fd) != each}
+
+    def undeclared(self, parents: dict[int, tuple[int, int]]) -> str:
+        """In a child: which of the parent's connections it shares, without saying so."""
+        peers = [] if type(self.fs)._fork_sensitive else shared_connections(parents)
+        return f"shares the parent's connection to {', '.join(peers)}" if peers else ""
 
     def anew(self, handle: Any) -> bytes:
         """Read through a new instance."""
@@ -227,7 +249,14 @@ def _written_to(box: list[Any]) -> None:
     box[0].close()  # not refused: then what matters is what the parent finds
 
 
-def _advice(note: str) -> str:
+def _advice(note: str, cls: type) -> str:
+    if "shares the parent's" in note:
+        return (
+            f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
+            f" write _fork_sensitive = True into the class. Until then call, before the first instance is"
+            f' made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}", fsspec.fork.Facts(holds=True)),'
+            " or make instances in the child"
+        )
     if "file being written" in note:
         return "close files that are being written before the program forks, and open them in the child"
     if "parent" in note:
@@ -240,10 +269,10 @@ def _advice(note: str) -> str:
     return "what failed in the child is the backend's: see the fork guide, for authors of backends"
 
 
-def _in_time(act: Act, box: list[Any]) -> Any:
+def _in_time(act: Callable[..., Any], *args: Any) -> Any:
     """In the child: one that hangs shows its stacks and ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
-    said = act(box)
+    said = act(*args)
     faulthandler.cancel_dump_traceback_later()
     return said
 
@@ -251,50 +280,76 @@ def _in_time(act: Act, box: list[Any]) -> Any:
 # trying ----------------------------------------------------------------------------
 @dataclass
 class _Try:
-    """One row of the table, still to be tried."""
+    """What one child does, with one handle or several."""
 
-    handle: str
+    subject: _Subject
+    handles: list[_Handle]
     child: str
     mode: str
-    make: Callable[[], Any]
-    read: Callable[[Any], bytes]
-    act: Act
+    act: Callable[[_Handle], Act]
     wanted: bytes
     together: bool = False
     killed: bool = False
+    exits: bool = False
+    """the child leaves as programs do, through the interpreter's end, which may take longer than all else"""
 
-    def run(self) -> Finding:
-        box = [self.make()]  # nothing else refers to the handle: the child can drop it
+    def run(self) -> list[Finding]:
+        # nothing else refers to the handles: the child can drop them
+        boxes = {handle.name: [handle.make()] for handle in self.handles}
         over = threading.Event()
         meanwhile: list[str] = []
 
         def read_on() -> None:
             while not over.is_set() and not any(meanwhile):
-                meanwhile.append(_answers(self.read, box, self.wanted))
+                meanwhile.extend(_answers(h.read, boxes[h.name], self.wanted) for h in self.handles)
 
         thread = threading.Thread(target=read_on, daemon=True)
         if self.together:
             thread.start()
-        report = by_fork(lambda: _in_time(self.act, box))
+        sockets = self.subject.sockets()
+        report = by_fork(lambda: _in_time(self.body, boxes, sockets), exits=self.exits)
         if report.code == 1 and "Timeout (" in report.stderr:
             report.code = None  # it hung, and said where
         over.set()
         if self.together:
             thread.join(PATIENCE + 1)
-        refused = report.code == 0 and report.said == "refused"
-        if refused:
+        said = report.said if isinstance(report.said, dict) else {}
+        if said:
             report.said = "done"
-        problem = report.problem(killed=self.killed).strip()
-        harm = next(filter(None, meanwhile), "") or _answers(self.read, box, self.wanted)
-        if not problem and not harm:
-            return self.found(True, "refused with a clear error, as it should be" if refused else "fine")
-        lines = [f"child: {_last_line(problem)}"] if problem else []
-        note = "; ".join([*lines, *filter(None, [harm])])
-        return self.found(False, note)
+        problem = report.problem(killed=self.killed).strip() or said.pop("", "")
+        notes = {h.name: _answers(h.read, boxes[h.name], self.wanted) for h in self.handles}
+        if any([problem, *meanwhile, *notes.values(), *(w for w in said.values() if w != "refused")]):
+            if len(self.handles) > 1:
+                return self.apart()
+            name = self.handles[0].name
+            told = [f"child: {_last_line(what)}" for what in (problem, said.get(name, "")) if what]
+            return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
+        return [self.found(name, "", refused=name in said) for name in boxes]
 
-    def found(self, safe: bool, note: str) -> Finding:
-        about = f"{self.handle}: {note}"
-        return Finding(self.handle, self.child, self.mode, safe, note, "" if safe else _advice(about))
+    def body(self, boxes: dict[str, list[Any]], sockets: dict[int, tuple[int, int]]) -> dict[str, str]:
+        """In the child: what is to be told, by handle; under "" what is about all."""
+        said = {"": self.subject.undeclared(sockets)} if self.child.startswith("uses") else {}
+        if not any(said.values()):
+            for handle in self.handles:
+                word = self.act(handle)(boxes[handle.name])
+                if word:
+                    said[handle.name] = word
+        return {name: word for name, word in said.items() if word} or {"": ""}
+
+    def apart(self) -> list[Finding]:
+        """Each handle with a child of its own: which of them it is that goes wrong."""
+        findings: list[Finding] = []
+        for handle in self.handles:
+            self.subject.renew()
+            findings += replace(self, handles=[handle]).run()
+        return findings
+
+    def found(self, name: str, note: str, refused: bool = False) -> Finding:
+        if not note:
+            note = "refused with a clear error, as it should be" if refused else "fine"
+            return Finding(name, self.child, self.mode, True, note)
+        advice = _advice(f"{name}: {note}", type(self.subject.fs))
+        return Finding(name, self.child, self.mode, False, note, advice)
 
 
 def _last_line(problem: str) -> str:
@@ -306,21 +361,36 @@ def _last_line(problem: str) -> str:
 
 
 def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
-    wanted = subject.wanted
+    wanted, handles = subject.wanted, subject.handles()
     for mode in MODES:
-        for name, (make, read) in subject.readers().items():
-            rows: dict[str, Act] = {"uses it": _refusable(_reading(read, wanted), mode)}
-            if mode != "by hand":
-                rows |= {"ends": _nothing, "drops it": _dropping(subject)}
-                rows["closes it"] = _refusable(_closed, mode)
-            for child, act in rows.items():
-                yield _Try(name, child, mode, make, read, act, wanted)
-            if mode == "opted in":
-                both = _reading(read, wanted, TOGETHER)
-                yield _Try(name, "uses it as the parent does", mode, make, read, both, wanted, together=True)
-                yield _Try(name, "is killed", mode, make, read, _killed, wanted, killed=True)
-        new = _refusable(_reading(subject.anew, wanted), mode)
-        yield _Try("nothing", "makes an instance", mode, lambda: subject.fs, subject.cat, new, wanted)
+
+        def using(handle: _Handle, mode: str = mode) -> Act:
+            return _refusable(_reading(handle.read, wanted), mode)
+
+        def anew(handle: _Handle, mode: str = mode) -> Act:
+            return _refusable(_reading(subject.anew, wanted), mode)
+
+        def closing(handle: _Handle, mode: str = mode) -> Act:
+            return _refusable(_closed, mode)
+
+        made = partial(_Try, subject, mode=mode, wanted=wanted)
+        # by hand the instance first, which is then what is revived
+        order = handles[::-1] if mode == "by hand" else handles
+        yield made(order, "uses it", act=using, exits=mode == "opted in")
+        if mode != "by hand":
+            yield made(handles, "ends", act=lambda handle: _nothing, exits=True)
+            yield made(handles, "drops it", act=lambda handle: _dropping(subject), exits=True)
+            yield made(handles, "closes it", act=closing)
+        if mode == "opted in":
+            yield made(
+                handles,
+                "uses it as the parent does",
+                act=lambda handle: _reading(handle.read, wanted, TOGETHER),
+                together=True,
+            )
+            yield made(handles, "is killed", act=lambda handle: _killed, killed=True)
+        nothing = [_Handle("nothing", lambda: subject.fs, subject.cat)]
+        yield made(nothing, "makes an instance", act=anew)
         if write and subject.folder:
             for child, act in {
                 "writes to it": _written_to,
@@ -342,9 +412,8 @@ def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
         del written[:]  # the box has the only reference
         return act(box)
 
-    return _Try(
-        "file being written", child, mode, make, lambda f: written[0].finish(f), act_on_it, b"first second"
-    )
+    handle = _Handle("file being written", make, lambda f: written[0].finish(f))
+    return _Try(subject, [handle], child, mode, lambda handle: act_on_it, b"first second", exits=True)
 
 
 def check(
@@ -365,28 +434,39 @@ def check(
     write
         also write small files beside it, which are removed again.
     progress
-        called with what is tried next.
+        called with what is tried next, "" at the end.
     """
-    progress("reading the URL")
-    subject = _Subject(url, storage_options or {})
+    try:
+        progress("reading the URL")
+        return _check(_Subject(url, storage_options or {}), write, progress)
+    finally:
+        progress("")
+
+
+def _check(subject: _Subject, write: bool, progress: Callable[[str], None]) -> list[Finding]:
     if write:
         _Written(subject).finish()  # whether that is possible at all
+    tries = list(_tries(subject, write))
+    total = sum(len(one.handles) for one in tries)
     findings: list[Finding] = []
     inherited = os.environ.get("FSSPEC_FORK_RESET")
     hangs = 0
     try:
-        for tried in _tries(subject, write):
-            os.environ["FSSPEC_FORK_RESET"] = "1" if tried.mode == "opted in" else "0"
+        for one in tries:
+            os.environ["FSSPEC_FORK_RESET"] = "1" if one.mode == "opted in" else "0"
             if hangs >= HANGS:
-                findings.append(tried.found(False, f"not tried: {HANGS} hung before"))
+                findings += [one.found(h.name, f"not tried: {HANGS} hung before") for h in one.handles]
                 continue
-            progress(f"{len(findings) + 1}: {tried.handle}, the child {tried.child}, {tried.mode}")
-            findings.append(tried.run())
-            hangs += "hung" in findings[-1].note or "hangs" in findings[-1].note
-            if not findings[-1].safe:
+            names = ", ".join(h.name for h in one.handles)
+            progress(
+                f"{len(findings) + len(one.handles)} of {total}: {names}: the child {one.child}, {one.mode}"
+            )
+            found = one.run()
+            findings += found
+            hangs += any("hung" in f.note or "hangs" in f.note for f in found)
+            if not all(f.safe for f in found):
                 subject.renew()
     finally:
-        progress("")
         if inherited is None:
             del os.environ["FSSPEC_FORK_RESET"]
         else:
@@ -413,18 +493,67 @@ def _hide(text: str, options: Any) -> str:
     return text
 
 
-def _table(findings: list[Finding]) -> str:
-    rows = [("what crosses", "the child", "mode", "", "")]
-    rows += [(f.handle, f.child, f.mode, "safe" if f.safe else "NOT SAFE", f.note) for f in findings]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths)), row[4]]).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * w for w in widths))
-    lines += ["", *(f"{mode}: {text}" for mode, text in MODES.items()), ""]
+def _backend(cls: type) -> str:
+    """The class and the version of the package that it is from."""
+    top = cls.__module__.partition(".")[0]
+    version = getattr(sys.modules.get(top), "__version__", None)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return name if top == "fsspec" or not version else f"{name} ({top} {version})"
+
+
+def _versions() -> str:
+    return f"fsspec {_version.__version__}, Python {platform.python_version()}, {platform.system()}"
+
+
+def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
+    """Of a table: what is not safe one by one, and what is in a row for each handle and mode."""
+    for f in findings:
+        if not f.safe:
+            yield f.handle, f.mode, f.child, f"NOT SAFE: {f.note}"
+    for handle, mode in dict.fromkeys((f.handle, f.mode) for f in findings):
+        fine = [f for f in findings if f.safe and (f.handle, f.mode) == (handle, mode)]
+        if fine:
+            refused = sum("refused" in f.note for f in fine)
+            notes = f"safe, refused in {refused} of them" if refused else "safe"
+            acts = fine[0].child if len(fine) == 1 else f"{len(fine)} acts"
+            yield handle, mode, acts, "safe, refused" if refused == len(fine) == 1 else notes
+
+
+def _paragraph(text: str, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
+    )
+
+
+def _text(url: str, cls: type, findings: list[Finding]) -> str:
+    """The verdict, what was looked at, the table, and what to do; lines of `WIDTH` at most."""
     bad = [f for f in findings if not f.safe]
-    lines.append(f"{len(findings)} tried, " + (f"{len(bad)} not safe. What to do:" if bad else "all safe"))
+    verdict = (
+        f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
+    )
+    asked = "opted in" if hooks.opted_in() else "neither, unless children call reset_after_fork()"
+    lines = [
+        _paragraph(f"{verdict}: {url}", rest="    "),
+        _paragraph(_backend(cls), "backend   ", "          "),
+        _paragraph(_versions(), "versions  ", "          "),
+        _paragraph(f"{asked} (FSSPEC_FORK_RESET, here)", "mode      ", "          "),
+        "",
+    ]
+    head = ("what crosses", "mode", "the child", "result")
+    rows = [head, *_rows(findings)]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    indent = sum(widths) + 2 * len(widths)
+    for number, row in enumerate(rows):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) + "  "
+        lines.append(_paragraph(row[3], cells, " " * indent))
+        if number == 0:
+            lines.append("  ".join("-" * width for width in [*widths, WIDTH - indent]))
+    lines += ["", *(_paragraph(text, f"{mode}: ", "    ") for mode, text in MODES.items())]
+    if bad:
+        lines += ["", "What to do"]
     for advice in dict.fromkeys(f.advice for f in bad):
         where = ", ".join(dict.fromkeys(f.handle for f in bad if f.advice == advice))
-        lines.append(f"  -> {where}: {advice}")
+        lines.append(_paragraph(f"{where}: {advice}", "* ", "  "))
     return "\n".join(lines)
 
 
@@ -447,13 +576,17 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="also write small files beside it, and remove them (otherwise it only reads)",
     )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser.parse_args(argv)
 
 
 def _progress(text: str) -> None:
+    """One line that is written over on a terminal, a line each elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{text[: WIDTH - 1]}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _why(error: Exception) -> str:
@@ -483,19 +616,26 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"--storage-options: {error}", file=sys.stderr)
         return 2
+    progress = (lambda text: None) if args.quiet else _progress
     try:
-        findings = check(args.url, options, write=args.write, progress=_progress)
+        progress("reading the URL")
+        subject = _Subject(args.url, options)
+        cls = type(subject.fs)
+        findings = _check(subject, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
+        progress("")  # the error is not to stand behind what was tried
         print(f"{url}: {_hide(_why(error), options)}", file=sys.stderr)
         return 2
+    progress("")
     for finding in findings:
         if not finding.safe:  # else the words are ours
             finding.note = _hide(finding.note, options)
     safe = all(f.safe for f in findings)
     if args.json:
-        print(json.dumps({"url": url, "safe": safe, "findings": [asdict(f) for f in findings]}, indent=1))
+        about = {"url": url, "safe": safe, "backend": _backend(cls), "versions": _versions()}
+        print(json.dumps({**about, "findings": [asdict(f) for f in findings]}, indent=1))
     else:
-        print(_table(findings))
+        print(_text(url, cls, findings))
     return 0 if safe else 1
 
 

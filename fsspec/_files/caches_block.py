@@ -359,10 +359,10 @@ class MMapCache(BaseCache):
             os.truncate(self._fd, self.size)
         return mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
 
-    def __del__(self) -> None:
+    def __del__(self, _close: Callable[[int], None] = os.close) -> None:
         fd, self._fd = self.__dict__.get("_fd", -1), -1
         if fd >= 0:
-            os.close(fd)
+            _close(fd)  # at the interpreter's end the name ``os`` may stand for None
 
     def _make_private(self) -> None:
         """In a child: the parent's blocks can still be read, what is fetched stays here."""

@@ -189,12 +189,20 @@ def speak(channel: Channel, body: Callable[[], Any]) -> None:
     channel.say("done" if said is None else said)
 
 
-def by_fork(body: Callable[[], Any]) -> Report:
-    """os.fork, the child ending by sys.exit: atexit handlers, then the interpreter's end."""
+def by_fork(body: Callable[[], Any], exits: bool = True) -> Report:
+    """os.fork, the child ending by sys.exit: atexit handlers, then the interpreter's end.
+
+    Parameters
+    ----------
+    exits
+        False for a child that ends by os._exit.
+    """
     channel, begun = Channel(), time.monotonic()
     sys.stdout.flush()
     pid = os.fork()
     if pid:
         return wait(pid, channel, begun)
     speak(channel, body)
+    if not exits:
+        os._exit(0)
     sys.exit(0)

@@ -80,7 +80,7 @@ SHIPPED: dict[str, Facts] = {
     "ocifs.core:OCIFileSystem": Facts(holds=True),
     "ossfs.core:OSSFileSystem": Facts(holds=True),
     "dropboxdrivefs.core:DropboxDriveFileSystem": Facts(holds=True),
-    "gdrivefs.core:GoogleDriveFileSystem": Facts(holds=True),
+    "gdrive_fsspec.core:GoogleDriveFileSystem": Facts(holds=True),
 }
 
 _told: dict[str, Facts] = {}

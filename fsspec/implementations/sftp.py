@@ -21,7 +21,7 @@ import paramiko
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec.callbacks import Callback
-from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send
+from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
 
@@ -349,7 +349,12 @@ class _Reader:
             self.fs._refuse(error, self.path, making=self._session is None)
 
     def _ask_size(self, remote: Any) -> int:
-        return remote.stat().st_size
+        size = size_by_handle(remote)
+        if size is None:  # the server has no fstat, or tells no size there
+            size = self._session.stat(self.path).st_size
+        if size is None:
+            raise OSError(f"the SFTP server does not tell the size of {self.path!r}: give size= to open()")
+        return size
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, all of which the file has."""
@@ -461,8 +466,10 @@ class SFTPFile(AbstractBufferedFile):
         try:
             if data:
                 self.fs._link.run(operation)
-        except (ConnectionError, TimeoutError):
-            raise
+        except (ConnectionError, TimeoutError) as error:
+            if self.targetpath in str(error):
+                raise
+            raise type(error)(f"{self.targetpath!r}: {error}") from error
         except OSError as error:
             self.fs._refuse(error, self.targetpath)
 

@@ -191,6 +191,17 @@ class WebHDFS(AbstractFileSystem):
             raise OSError(f"the namenode did not say where the data of {path!r} goes")
         return self._apply_proxy(place)
 
+    def _data(self, op: str, path: str, **parameters: Any) -> Any:
+        """The response that has the data of an operation: the namenode's own (HttpFS), or a datanode's."""
+        response = self._call(op, "get", path, redirect=False, **parameters)
+        place = response.headers.get("Location")
+        if place is None or not 300 <= response.status_code < 400:
+            return response
+        response.close()
+        response = self.session.get(self._apply_proxy(place))
+        self._check(response, path)
+        return response
+
     def _apply_proxy(self, location: str) -> str:
         if callable(self.proxy):
             return self.proxy(location)
@@ -237,9 +248,7 @@ class WebHDFS(AbstractFileSystem):
 
     def ukey(self, path: str) -> dict[str, Any]:
         """The checksum of a file, as the cluster computes it."""
-        place = self._data_url("GETFILECHECKSUM", "get", path)
-        with closing(self.session.get(place)) as response:
-            self._check(response, path)
+        with closing(self._data("GETFILECHECKSUM", path)) as response:
             return response.json()["FileChecksum"]
 
     def home_directory(self) -> str:
@@ -377,14 +386,12 @@ class WebHDFile(AbstractBufferedFile):
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        """Bytes ``start`` up to ``end``, two requests."""
+        """Bytes ``start`` up to ``end``, two requests; one where the namenode has the data itself."""
         start = max(start, 0)
         end = min(self.size, end)
         if start >= end:
             return b""
-        place = self.fs._data_url("OPEN", "get", self.path, offset=start, length=end - start)
-        with closing(self.fs.session.get(place)) as response:
-            self.fs._check(response, self.path)
+        with closing(self.fs._data("OPEN", self.path, offset=start, length=end - start)) as response:
             data = response.content
         if len(data) < end - start:
             raise OSError(f"{self.path!r} ended {end - start - len(data)} bytes early; was it changed?")

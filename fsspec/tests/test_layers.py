@@ -17,7 +17,7 @@ TOP = Path(fsspec.__file__).parent
 
 LAYERS = {
     "values": "exceptions config callbacks compression dircache utils _version _paths",
-    "process": "_fork _loop",
+    "process": "_fork _loop fork",
     "files": "caching prefetcher _files",
     "algorithms": "_plans",
     "contract": "transaction spec asyn archive _spec",

@@ -12,9 +12,12 @@ touched, not even collected, because that would write the archive's end.
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
+import sys
 import tempfile
+import weakref
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +41,24 @@ DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, See
 
 class MemberIsFolderError(IsADirectoryError, FileNotFoundError):
     """A folder was to be read; programs catch either class."""
+
+
+_written: list[weakref.ref[Any]] = []
+
+
+def _close_at_exit(archive: Any) -> None:
+    """Complete an archive that is being written while everything that takes is still there."""
+    if not _written:
+        atexit.register(_close_written)
+    _written[:] = [ref for ref in _written if ref() is not None]
+    _written.append(weakref.ref(archive))
+
+
+def _close_written() -> None:
+    for ref in _written:
+        archive = ref()
+        if archive is not None:
+            archive.__del__()
 
 
 class FileArchive(AbstractArchiveFileSystem):
@@ -74,6 +95,8 @@ class FileArchive(AbstractArchiveFileSystem):
         if "r" in mode and "+" not in mode:
             decodes = self.of is not None and self.of.compression is not None
             self._source = Source(fo, self._reopening(), self._archive_name, decodes)
+        else:
+            _close_at_exit(self)
         hooks.register(self)
 
     def _reopening(self) -> Callable[[], Any] | None:
@@ -104,7 +127,11 @@ class FileArchive(AbstractArchiveFileSystem):
         """Close the archive; its members can no longer be read."""
         self._close_archive()
 
-    def __del__(self) -> None:
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # At the interpreter's end the globals of modules that C code refers to are None by now, also those
+        # of what would be called here; nothing is to be done for what is read.
+        if _is_finalizing():
+            return
         try:
             self.close()
         except Exception:  # a finalizer has no caller

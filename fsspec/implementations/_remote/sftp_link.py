@@ -157,6 +157,8 @@ class Link:
         """A remote file; within an operation."""
         remote = sftp.open(path, mode)
         self.remotes.add(remote)
+        if mode == "ab" and size_by_handle(remote) is None:
+            remote.seek(sftp.stat(path).st_size or 0)  # else paramiko begins at 0
         return remote
 
     def close_file(self, remote: Any) -> None:
@@ -236,6 +238,16 @@ def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
         remote.seek(start + len(out))
         out += remote.read(length - len(out))
     return bytes(out)
+
+
+def size_by_handle(remote: Any) -> int | None:
+    """The size of an open file; None where the server cannot tell by its handle (no fstat)."""
+    try:
+        return remote.stat().st_size
+    except OSError as error:
+        if error.errno is not None or isinstance(error, (ConnectionError, TimeoutError)):
+            raise
+        return None  # "operation unsupported" and "failure" come without a number
 
 
 def send(remote: Any, data: Any) -> None:

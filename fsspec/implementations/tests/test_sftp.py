@@ -344,6 +344,23 @@ def test_folders(server, fs):
             remove("/nothing")
 
 
+def test_server_without_fstat(server, fs, tmp_path):
+    server.fault(no_fstat=True)
+    put(server, "d/z.txt", b"0123456789" * 10_000)
+    with fs.open("/d/z.txt", block_size=1000) as f:
+        assert f.size == 100_000
+        f.seek(-5, 2)
+        assert f.read() == b"56789"
+    assert fs.cat_file("/d/z.txt", -3) == b"789"
+    fs.get_file("/d/z.txt", str(tmp_path / "z"))
+    assert (tmp_path / "z").stat().st_size == 100_000
+    with fs.open("/d/z.txt", "ab") as f:
+        f.write(b"more")
+    assert got(server, "d/z.txt") == b"0123456789" * 10_000 + b"more"
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.open("/nothing")
+
+
 @pytest.mark.parametrize("extension", [True, False])
 def test_moving(server, fs, extension):
     server.fault(no_posix_rename=not extension)

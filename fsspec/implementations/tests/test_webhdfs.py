@@ -77,6 +77,31 @@ def test_reading(server, fs, tmp_path):
     WebHDFS.clear_instance_cache()
 
 
+def test_a_namenode_that_has_the_data_itself(server, fs, tmp_path):
+    """As HttpFS, which does not redirect what is read."""
+    server.gateway()
+    assert fs.cat_file("/big", 1000, 2000) == BIG[1000:2000]
+    with fs.open("/big", block_size=2**14) as f:
+        f.seek(500_000)
+        assert f.read(100) == BIG[500_000:500_100]
+    fs.get_file("/big", str(tmp_path / "big"))
+    assert (tmp_path / "big").read_bytes() == BIG
+    with fs.open("/d/a b%.txt") as f:
+        opened = [r for r in server.requests if r.op == "OPEN"]
+        assert f.read() == b"hello world"
+        assert len([r for r in server.requests if r.op == "OPEN"]) == len(opened) + 1
+    assert fs.ukey("/d/a b%.txt")["bytes"] == "11"
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.cat_file("/nothing")
+    server.fault(short=1000)
+    with pytest.raises(OSError, match="early"):
+        fs.cat_file("/big")
+
+
+def test_checksums(server, fs):
+    assert fs.ukey("/d/a b%.txt")["bytes"] == "11"
+
+
 def test_short_answers(server, fs, tmp_path):
     f = fs.open("/big")
     server.fault(short=1000)

@@ -226,6 +226,39 @@ class SFTPFile(_Half, SFTP):
         return self.begun(super().make().open("/data0.bin", block_size=2**15))
 
 
+class SFTPPlainFile(SFTPFile):
+    """An open file of a server that has no fstat."""
+
+    def make(self) -> Any:
+        where = json.loads(self.places["sftp without fstat"])
+        fs = fsspec.filesystem("sftp", **where, skip_instance_cache=True)
+        return self.begun(fs.open("/data0.bin", block_size=2**15))
+
+
+class WebHDFS(Subject):
+    """A session with a Hadoop cluster."""
+
+    needs: tuple[str, ...] = ("fsspec.implementations.webhdfs", "requests", "fsspec.tests.servers.webhdfs")
+    at = "webhdfs"
+
+    def make(self) -> Any:
+        where = json.loads(self.places[self.at])
+        return fsspec.filesystem("webhdfs", **where, skip_instance_cache=True)
+
+    def use(self, handle: Any) -> None:
+        for name in NAMES[:2]:
+            expect(handle.cat_file(f"/{name}"), DATA[name], name)
+
+
+class HttpFSFile(_Half, WebHDFS):
+    """An open file of a gateway that gives the data itself."""
+
+    at = "httpfs"
+
+    def make(self) -> Any:
+        return self.begun(super().make().open("/data0.bin", block_size=2**15))
+
+
 class SMB(Subject):
     """A session with an SMB server."""
 
@@ -269,6 +302,9 @@ STORES: dict[str, type[Subject]] = {
     "ftp file": FTPFile,
     "sftp": SFTP,
     "sftp file": SFTPFile,
+    "sftp file without fstat": SFTPPlainFile,
+    "webhdfs": WebHDFS,
+    "httpfs file": HttpFSFile,
     "smb": SMB,
     "smb file": SMBFile,
 }
@@ -295,7 +331,11 @@ def serve(stack: ExitStack, places: dict[str, str]) -> None:
     if not SFTP.lacking():
         from fsspec.tests.servers.sftp import SFTPServer
 
-        servers["sftp"] = SFTPServer()
+        servers["sftp"], servers["sftp without fstat"] = SFTPServer(), SFTPServer()
+    if not WebHDFS.lacking():
+        from fsspec.tests.servers.webhdfs import WebHDFSServer
+
+        servers["webhdfs"], servers["httpfs"] = WebHDFSServer(), WebHDFSServer()
     if not SMB.lacking():
         from fsspec.tests.servers.smb import SMBServer
 
@@ -305,3 +345,7 @@ def serve(stack: ExitStack, places: dict[str, str]) -> None:
         places[name] = json.dumps(server.options)
         for each in NAMES:
             shutil.copy(os.path.join(places["folder"], each), server.folder)
+    if "httpfs" in servers:
+        servers["httpfs"].gateway()
+    if "sftp" in servers:
+        servers["sftp without fstat"].fault(no_fstat=True)

@@ -53,6 +53,8 @@ class Fault:
     refuse: int | None = None
     """a write behind this offset makes the server hang up"""
     no_posix_rename: bool = False
+    no_fstat: bool = False
+    """files cannot be asked by their handles"""
     denied: tuple[str, ...] = ()
     """requests that are not permitted, by their names"""
 
@@ -96,6 +98,8 @@ class _Handle(paramiko.SFTPHandle):
         return super().write(offset, data)
 
     def stat(self) -> Any:
+        if self.files.service.fault_now.no_fstat:
+            return SFTP_OP_UNSUPPORTED
         return SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
 
 

@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(request)
         real = self.server.folder + os.path.normpath(path)
         try:
-            if op in ("OPEN", "CREATE", "APPEND", "GETFILECHECKSUM") and not at_datanode:
+            if op in self.server.redirected and not at_datanode:
                 os.stat(real if op != "CREATE" else os.path.dirname(real))
                 place = f"http://datanode.invalid:1/data/v1{url.path.partition('/v1')[2]}?{url.query}"
                 return self.send(b"", 307, Location=place)
@@ -148,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         os.chmod(real, int(given["permission"], 8))
         return b""
 
+    def do_getfilechecksum(self, real: str, given: Any, body: bytes) -> Any:
+        return {"FileChecksum": {"algorithm": "size", "bytes": str(os.path.getsize(real)), "length": 2}}
+
     def do_gethomedirectory(self, real: str, given: Any, body: bytes) -> Any:
         return {"Path": f"/user/{given.get('user.name', 'nobody')}"}
 
@@ -172,9 +175,13 @@ class _Server(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.short: int | None = None
         self.no_append = False
+        self.redirected = {"OPEN", "CREATE", "APPEND", "GETFILECHECKSUM"}
 
     def fault(self, short: int | None, no_append: bool) -> None:
         self.short, self.no_append = short, no_append
+
+    def gateway(self) -> None:
+        self.redirected -= {"OPEN", "GETFILECHECKSUM"}
 
     def port(self) -> int:
         return self.server_address[1]
@@ -206,6 +213,10 @@ class WebHDFSServer:
     def requests(self) -> list[Request]:
         """All requests."""
         return self._process.ask("record")
+
+    def gateway(self) -> None:
+        """Be as HttpFS from now on: what is read comes from the namenode itself."""
+        self._process.ask("gateway")
 
     def fault(self, short: int | None = None, no_append: bool = False) -> None:
         """Answers that end after ``short`` bytes; appending that fails."""

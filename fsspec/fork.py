@@ -1,0 +1,76 @@
+"""Forks, for those who write backends and what builds on them.
+
+An object that holds something of the operating system's, or waits for a thread, has to be told
+when the process forks.  What this package does for that itself is here:
+
+* `register`: an object's ``_after_fork_in_child`` is called in each child;
+* `Owned`: a resource that each process makes for itself;
+* `owner_only` and `finalize`: finalizers that do nothing outside the process of their object;
+* `watch_socket`: a child does not hold that connection open, and cannot reach the peer by it;
+* `generation`: an integer that a child advances, to compare with the one of an object's making;
+* `keep_forever`: what a child must never finalize;
+* `Facts` and `learn`: what is known of classes and modules that cannot be changed.
+
+Programs need `reset_after_fork` at most, and catch `ForkError`.
+"""
+
+from __future__ import annotations
+
+from fsspec._fork import hooks, instances
+from fsspec._fork.hooks import at_fork, finalize, owner_only, register
+from fsspec._fork.hooks import immortalize as keep_forever
+from fsspec._fork.known import Facts, learn
+from fsspec._fork.known import of as facts_of
+from fsspec._fork.owned import Owned
+from fsspec._fork.sockets import watch as watch_socket
+from fsspec.exceptions import ForkError
+
+__all__ = [
+    "Facts",
+    "ForkError",
+    "MODES",
+    "Owned",
+    "at_fork",
+    "facts_of",
+    "finalize",
+    "generation",
+    "keep_forever",
+    "learn",
+    "mode",
+    "owner_only",
+    "register",
+    "reset_after_fork",
+    "watch_socket",
+]
+
+MODES = {
+    "opted in": "FSSPEC_FORK_RESET=1 is set: what a child inherited works there",
+    "by hand": "it is not, and the child has called reset_after_fork(): the same from then on",
+    "neither": "the use of what was inherited and connects raises ForkError",
+}
+"""The three ways in which a program may treat what a child inherits."""
+
+
+def mode() -> str:
+    """Which of `MODES` this process is in; in a process that was not forked, what its children will be in."""
+    if hooks.opted_in():
+        return "opted in"
+    return "by hand" if hooks.generation and instances._allowed() else "neither"
+
+
+def generation() -> int:
+    """How many forks lie between the process that imported fsspec and this one.
+
+    An object that remembers it as it is made can tell whether it was inherited.
+    """
+    hooks.check()
+    return hooks.generation
+
+
+def reset_after_fork() -> bool:
+    """Make everything that this process inherited through a fork usable in it.
+
+    See `fsspec.asyn.reset_after_fork`, which is the same.
+    """
+    hooks.check()
+    return instances.reset_inherited()

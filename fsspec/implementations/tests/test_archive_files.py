@@ -1,0 +1,48 @@
+"""Archives that are one file of another filesystem: what their end does."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+AT_THE_END = """
+import ctypes, os, sys, tarfile, zipfile
+import fsspec
+from fsspec.implementations import tar, zip
+
+kind, how, folder = {kind!r}, {how!r}, {folder!r}
+path = os.path.join(folder, "a." + kind)
+if kind == "zip":
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("a", b"x" * 100_000)
+else:
+    with tarfile.open(path, "w:gz") as t:
+        t.add(__file__, "a")
+if how == "written":
+    fs = fsspec.filesystem("zip", fo=os.path.join(folder, "new.zip"), mode="w")
+    fs.pipe_file("a", b"written")
+elif how == "cached":
+    f = fsspec.open("blockcache::file://" + path).open()
+    f.read(10)
+else:
+    fs = fsspec.filesystem(kind.partition(".")[0], fo=path)
+    f = fs.open("a", "rt" if how == "text" else "rb")
+    f.read(10)
+for module in list(sys.modules.values()):  # as C libraries do, torch's among them
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+"""
+
+
+@pytest.mark.parametrize(
+    "kind, how", [("zip", "read"), ("zip", "text"), ("tar.gz", "read"), ("zip", "written"), ("zip", "cached")]
+)
+def test_the_interpreters_end_is_silent_though_modules_outlive_their_globals(kind, how, tmp_path):
+    """And what was written is complete."""
+    program = tmp_path / "program.py"
+    program.write_text(AT_THE_END.format(kind=kind, how=how, folder=str(tmp_path)))
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    if how == "written":
+        with zipfile.ZipFile(tmp_path / "new.zip") as z:
+            assert z.read("a") == b"written"
