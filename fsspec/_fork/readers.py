@@ -170,6 +170,8 @@ def _allowed(state: dict[str, Any]) -> bool:
 def _again(file: Any, real: Any, state: dict[str, Any], before: dict[str, Any]) -> bool:
     """Give the file what it needs in this process; False where nobody knows how."""
     facts = known.of(real)
+    if not _holds(real, before):
+        return True  # it goes on with its filesystem
     if facts.renews:
         state.update((name, known.made(path)) for name, path in facts.renews.items())
         return True
@@ -250,7 +252,7 @@ def inherit(file: Any, mode: Any) -> None:
         state = object.__getattribute__(file, "__dict__")
     except AttributeError:
         return  # all slots, or written in C: nothing can be done for it
-    if is_read(mode) and not _holds(cls, state):
+    if is_read(mode) and not _holds(cls, state) and not _ends_itself(cls):
         return
     hooks.immortalize(dict(state))
     state.setdefault("_generation", hooks.generation - 1)
@@ -268,6 +270,11 @@ def _holds(cls: type, state: dict[str, Any]) -> bool:
     if events is not None and any(isinstance(v, events.AbstractEventLoop) for v in state.values()):
         return True
     return not _reads_by_cache(cls) and _reaches_connection(state)
+
+
+def _ends_itself(cls: type) -> bool:
+    """Whether closing or collecting a buffered file runs code of its class: not for a child's copy."""
+    return _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))
 
 
 def _reads_by_cache(cls: type) -> bool:

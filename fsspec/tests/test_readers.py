@@ -331,3 +331,45 @@ finds(by_fork(child).problem())
         address,
         "0",
     )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_closing_a_copy_runs_nothing_of_its_class(address, reset):
+    """Though the file holds nothing of its own, and needs its filesystem to close, as that of gcsfs does."""
+    program(
+        """
+class Own(spec.AbstractBufferedFile):
+    fetched = 0
+    def _fetch_range(self, start, end):
+        self.fetched += 1
+        self.fs.loop
+        return expected[start:end]
+    def close(self):
+        self.fs.loop  # touches the filesystem
+        super().close()
+FS.cls = lambda self, fs, path, mode: Own(fs, path, mode, cache_type="readahead", block_size=1000)
+f = FS().open("a")
+f.read(10)
+def closes():
+    with f:
+        pass
+    assert f.closed
+def reads():
+    if os.environ["FSSPEC_FORK_RESET"] == "1":
+        assert f.read(10) == expected[10:20] and f.fetched == 1
+        f.seek(50_000)
+        assert f.read() == expected[50_000:]
+        return f.close()
+    try:
+        f.read(10)
+    except ForkError:
+        return
+    raise AssertionError("not refused")
+for act in (closes, lambda: f.close(), lambda: None, reads):
+    finds(by_fork(act).problem())
+assert f.read(10) == expected[10:20]
+f.close()
+""",
+        address,
+        reset,
+    )
