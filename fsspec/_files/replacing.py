@@ -116,7 +116,7 @@ def write_whole(
             write(target)
     finally:
         if not done:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # it was never made, or the first error is what counts
                 os.unlink(partial)
 
 

@@ -180,6 +180,15 @@ def test_error_names_the_target(folder, way, options):
     assert caught.value.filename == f"{folder}/no/target"
 
 
+@ways
+def test_error_below_a_file_names_the_target(folder, way):
+    if way == "mapper":
+        pytest.skip("it makes the folder")
+    with pytest.raises(NotADirectoryError) as caught:
+        act(way, folder, target="target/x")
+    assert caught.value.filename == f"{folder}/target/x"
+
+
 def test_copy_onto_itself_is_refused(folder):
     fs = LocalFileSystem(skip_instance_cache=True)
     (folder / "link").symlink_to("source")
