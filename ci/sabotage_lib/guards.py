@@ -140,12 +140,12 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_files/buffered.py",
-                "        assign(self, inherited(type(self)))\n"
-                '        object.__setattr__(self, "_closed", True)\n',
-                "        pass\n",
+                "            assign(self, inherited(type(self)))\n"
+                '            object.__setattr__(self, "_closed", True)\n',
+                "            pass\n",
             ),
             Edit(
-                "fsspec/implementations/local.py",
+                "fsspec/_files/local_file.py",
                 "        if self._generation == hooks.generation:\n            return True\n",
                 "        return True\n",
             ),
