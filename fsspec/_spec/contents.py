@@ -95,6 +95,8 @@ class Contents:
     def tail(self, path: str, size: int = 1024) -> bytes:
         """The last ``size`` bytes of a file."""
         with self.open(path, "rb") as f:
+            if getattr(f, "size", None) is None and not f.seekable():  # read as it arrives
+                return f.read()[-size:] if size > 0 else b""
             f.seek(max(0, _size(f) - size))
             return f.read()
 

@@ -296,6 +296,17 @@ def test_a_block_of_a_streamed_file(http_server, fs, url):
     assert fs.read_block(url + "/f", 0, 8) == SMALL[:8]
     assert fs.read_block(url + "/f", 0, 100) == SMALL
     assert fs.read_block(url + "/f", 0, None) == SMALL
+    assert fs.tail(url + "/f", 6) == SMALL[-6:]
+    assert fs.tail(url + "/f") == SMALL
+    assert fs.head(url + "/f", 5) == SMALL[:5]
+
+
+def test_downloads_of_a_folder_of_many_files_cost_one_request_each(http_server, fs, url, tmp_path):
+    for n in range(20):
+        http_server.files[f"/m/{n}"] = b"x" * n
+    fs.get([f"{url}/m/{n}" for n in range(20)], [str(tmp_path / str(n)) for n in range(20)])
+    assert len([r for r in http_server.requests if r.method == "GET" and r.path != "/m/0"]) == 19
+    assert {(tmp_path / str(n)).stat().st_size for n in range(20)} == set(range(20))
 
 
 def test_what_costs_no_request(http_server, make, url):
