@@ -6,6 +6,7 @@ written through a cache takes the place of the copy, or lets it go.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -454,7 +455,7 @@ class CachingFileSystem(ChainedFileSystem):
             what the target says of it, and of its version.
         """
         if entry.get("type") == "directory":
-            raise IsADirectoryError(path)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if entry.get("size") is None:
             raise ValueError(
                 f"{path!r} cannot be kept in blocks, for {type(self.fs).__name__} does not know its size;"

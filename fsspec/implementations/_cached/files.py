@@ -11,6 +11,7 @@ itself; the table of the cache hears of the owner's blocks only.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -478,4 +479,4 @@ def start_of(fs: Any, path: str, part: str, mode: str) -> None:
             raise
     if os.path.isdir(part):
         os.rmdir(part)
-        raise IsADirectoryError(path)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

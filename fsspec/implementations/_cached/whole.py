@@ -357,13 +357,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             an `fsspec.core.OpenFiles`; those written are uploaded by `commit_many`.
         """
         opened = _Together()
+        reading = "r" in open_files.mode
         try:
-            if "r" in open_files.mode:
+            if reading:
                 paths = [self._strip_protocol(of.path) for of in open_files]
                 _raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
-            together = "r" not in open_files.mode and not self._intrans
             for of in open_files:
-                if together and of.compression is None and "b" in of.mode:
+                if not reading and not self._intrans and of.compression is None and "b" in of.mode:
                     opened.append(self._open(of.path, of.mode, autocommit=False))
                 else:
                     opened.append(of.open())
@@ -372,7 +372,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for f in opened:
                 f.discard() if isinstance(f, LocalTempFile) else f.close()
             raise
-        return opened
+        return opened if opened.layered and not reading else list(opened)
 
     def commit_many(self, open_files: Any) -> None:
         """Close files that were written, and upload those that wait for it all at once.

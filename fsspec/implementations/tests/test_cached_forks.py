@@ -607,3 +607,51 @@ def test_a_child_that_writes_reads_what_it_wrote(tmp_path):
         "",
         tmp_path,
     )
+
+
+@pytest.mark.parametrize("kind", ["simplecache", "filecache"])
+def test_an_open_copy_in_children_and_in_their_children(tmp_path, kind):
+    programs.run(
+        f"""
+        import io, pickle
+        import fsspec
+        from fsspec._fork.child import by_fork
+
+        fsspec.filesystem("memory").pipe("/lines", b"hello\\nworld\\n" * 1000)
+        c = fsspec.filesystem({kind!r}, target_protocol="memory", cache_storage={str(tmp_path)!r})
+        f = c.open("/lines")
+        assert f.read(3) == b"hel"
+
+        def well(body):
+            problem = by_fork(body).problem()
+            assert not problem, problem
+
+        def grandchild():
+            assert isinstance(f, io.BufferedReader)
+            assert f.readline() == b"world\\n" and f.tell() == 24 and f.peek(5)[:5] == b"hello"
+            with io.TextIOWrapper(f) as text:
+                assert text.readline() == "hello\\n"
+            assert f.closed
+
+        def child():
+            assert f.read(4) == b"lo\\nw" and f.readline() == b"orld\\n" and f.readline() == b"hello\\n"
+            well(grandchild)
+            assert f.tell() == 18 and f.read(3) == b"wor" and not f.closed
+            with pickle.loads(pickle.dumps(f)) as again:
+                assert again.readline() == b"ld\\n"
+            buffer = bytearray(5)
+            assert f.readinto(buffer) == 5 and buffer == b"ld\\nhe"
+            assert list(f)[-1] == b"world\\n" and f.seek(0) == 0
+            f.close()
+            try:
+                f.read()
+            except ValueError:
+                return
+            raise AssertionError("it is not closed")
+
+        well(child)
+        well(child)
+        assert f.tell() == 3 and f.read(4) == b"lo\\nw"
+        f.close()
+        """
+    )

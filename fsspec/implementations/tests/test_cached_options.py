@@ -546,3 +546,21 @@ def test_copies_are_looked_for_in_the_order_of_the_folders(kind, tmp_path):
     assert both.cat("r/milk") == b"old"
     both.pipe("r/milk", b"written")
     assert both.cat("r/milk") == b"written"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_folder_is_no_file(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    with pytest.raises(IsADirectoryError) as raised:
+        c.open("r/sub")
+    if kind == "blockcache":  # others are told by the target, or by what it gives
+        assert (raised.value.errno, raised.value.filename) == (errno.EISDIR, "r/sub")
+
+
+def test_files_opened_together_are_a_list(target, tmp_path):
+    c = make("filecache", target, tmp_path)
+    files = fsspec.core.OpenFiles([fsspec.core.OpenFile(c, p) for p in ("r/one", "r/two")], fs=c)
+    opened = c.open_many(files)
+    assert type(opened) is list and [f.read() for f in opened] == [b"1", b"22"]
+    for f in opened:
+        f.close()
