@@ -65,7 +65,7 @@ class ReadAheadCache(BaseCache):
         self.end = 0
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        if start is not None and end is not None and self.start <= start <= end <= self.end:
+        if start is not None and end is not None and self.start <= start < end <= self.end:
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
         start, end = self._bounds(start, end)

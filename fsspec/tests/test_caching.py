@@ -537,3 +537,14 @@ def test_lines_of_a_file_that_reads_from_elsewhere() -> None:
     assert f.readlines() == text.splitlines(keepends=True)
     f.seek(0)
     assert list(f) == text.splitlines(keepends=True)
+
+
+def test_reads_of_nothing_are_not_counted() -> None:
+    for kind in EVERY:
+        cache = caches[kind](16, lambda start, end: b"", 0)
+        misses = cache.miss_count
+        for start, end in [(0, 0), (1, 3), (0, 5)]:
+            assert cache._fetch(start, end) == b""
+        if kind != "all":
+            assert (cache.hit_count, cache.miss_count) == (0, misses), kind
+        closed(cache)

@@ -558,3 +558,13 @@ def test_awaited_parts_come_from_blocks(tmp_path):
     again = make("blockcache", target, tmp_path)
     assert again.cat("r/one") == b"1" and again.cat_file("r/big", 0, 1000) == FILES["r/big"][:1000]
     assert fetched(target) == []
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_get_tells_nothing_and_download_what_the_target_does(kind, tmp_path):
+    target = WritableDictFileSystem(FILES)
+    c = make(kind, target, tmp_path)
+    assert c.get(["r/one", "r/two"], [str(tmp_path / "1"), str(tmp_path / "2")]) is None
+    assert (tmp_path / "2").read_bytes() == b"22"
+    told = target.download("r/one", str(tmp_path / "3"))
+    assert c.download("r/one", str(tmp_path / "4")) == told and (tmp_path / "4").read_bytes() == b"1"
