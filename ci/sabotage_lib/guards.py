@@ -140,14 +140,19 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_files/buffered.py",
-                "            assign(self, inherited(type(self)))\n"
-                '            object.__setattr__(self, "_closed", True)\n',
-                "            pass\n",
+                "        if is_ours(type(self)):  # registered where it is written\n",
+                "        return\n        if is_ours(type(self)):\n",
             ),
             Edit(
                 "fsspec/_files/local_file.py",
                 "        if self._generation == hooks.generation:\n            return True\n",
                 "        return True\n",
+            ),
+            Edit(
+                "fsspec/_files/local_file.py",
+                "        if self._generation != hooks.generation:\n"
+                '            _refuse_writing(f"{self!r}, open for writing,", self._generation, what)\n',
+                "",
             ),
         ),
         _matrix("s3-writing/fork/opted", "s3-parts/fork/opted", "local-writing/fork/neither"),
