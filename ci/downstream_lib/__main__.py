@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> int:
         places = suites.Places()
         baseline = places.release(options.upstream)
         with tempfile.TemporaryDirectory(prefix="fsspec-downstream-") as folder:
-            lines = examine_all(chosen, places, baseline, places.ours(Path(folder)), not options.ours)
+            lines = examine_all(chosen, places, baseline, suites.copy_of_tree(Path(folder)), not options.ours)
     except environment.InstallError as error:
         print(f"ci/downstream: {error}", file=sys.stderr)
         return 2

@@ -62,13 +62,6 @@ class Places:
         (top,) = archives.iterdir()
         return top
 
-    def ours(self, folder: Path) -> Path:
-        """Fill a folder with this tree's ``fsspec`` as it is now, and nothing else."""
-        shutil.rmtree(environment.TOP / "build", ignore_errors=True)  # or deleted modules would live on
-        rules = ("install", "-q", "--no-deps", "--target", str(folder))
-        environment.pip(self.fetcher, *rules, str(environment.TOP))
-        return folder
-
     def release(self, version: str = FOLLOWED) -> Path:
         """A folder with one of upstream's releases, and nothing else; "" is the newest."""
         folder = self.folder / f"upstream-{version}"
@@ -81,6 +74,14 @@ class Places:
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
         return folder
+
+
+def copy_of_tree(folder: Path) -> Path:
+    """Put this tree's ``fsspec``, as it is now, into a folder that has nothing else."""
+    shutil.copytree(
+        environment.TOP / "fsspec", folder / "fsspec", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return folder
 
 
 def version_of(side: Path) -> str:

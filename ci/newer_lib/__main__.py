@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         version = suites.version_of(newer)
         print(f"{projects.FOLLOWED} (followed) and {version}", flush=True)
         with tempfile.TemporaryDirectory(prefix="fsspec-newer-") as folder:
-            sides = places.release(), newer, places.ours(Path(folder))
+            sides = places.release(), newer, suites.copy_of_tree(Path(folder))
             lacking = report(*(inventory(python, side) for side in sides))
     except environment.InstallError as error:
         print(f"ci/newer: {error}", file=sys.stderr)

@@ -235,12 +235,9 @@ def find(
     check_depth(maxdepth)
     path = fs._strip_protocol(path)
     found: dict[str, Entry] = {}
-    top: Any = None  # the entry of the path itself, or why there is none; None if not asked for
-    ask_top = [call("info", path)] if withdirs and path else []
+    ask_top = withdirs and bool(path)
 
     if overridden(fs, "walk"):
-        if ask_top:
-            (top,) = yield batch(ask_top, return_exceptions=True)
         for _, folders, others in (yield call("walk", path, maxdepth=maxdepth, detail=True, **kwargs)):
             wanted = (folders, others) if withdirs else (others,)
             found.update((entry["name"], entry) for named in wanted for entry in named.values())
@@ -248,14 +245,15 @@ def find(
         level = [path]
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
-            calls = [call("ls", folder, detail=True, **kwargs) for folder in level]
-            answers = yield batch(calls + ask_top, return_exceptions=True)
-            if ask_top:
-                ask_top = []
-                top = answers.pop()
+            answers = yield batch(
+                [call("ls", folder, detail=True, **kwargs) for folder in level], return_exceptions=True
+            )
             below: list[str] = []
             for folder, listing in zip(level, answers):
-                for entry in unless_absent(listing) or ():
+                entries = unless_absent(listing)
+                if entries is None and not depth:
+                    ask_top = False  # there is no folder; perhaps a file
+                for entry in entries or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
                         below.append(plain)
@@ -264,7 +262,8 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
-    if top is not None:
+    if ask_top:  # after its listing, in which many backends remember it: then it costs no request
+        (top,) = yield batch([call("info", path)], return_exceptions=True)
         entry = unless_absent(top)
         # what has something below it is a folder, whatever its entry says (a web page is a file as well)
         if entry is not None and (entry["type"] == "directory" or found.keys() != {path}):

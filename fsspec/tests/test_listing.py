@@ -457,3 +457,43 @@ def test_du_counts_what_it_does_not_know_as_nothing():
 
     assert Vague().du("r") == 2
     assert Vague().du("r", total=False) == {"r/one": None, "r/two.txt": 2}
+
+
+class Remembering(AbstractFileSystem):
+    """Knows of a folder, once it is listed, without asking again; as object stores do."""
+
+    protocol = "remembering"
+    cachable = False
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.asked = []
+        self.known = set()
+
+    def ls(self, path, detail=True, **kwargs):
+        self.asked.append(f"ls {path}")
+        if path not in ("d", "d/sub"):
+            raise FileNotFoundError(path)
+        self.known.add(path)
+        inside = {"d": [("d/f", "file"), ("d/sub", "directory")], "d/sub": [("d/sub/g", "file")]}[path]
+        return [{"name": name, "size": 1, "type": kind} for name, kind in inside]
+
+    def info(self, path, **kwargs):
+        if path not in self.known:
+            self.asked.append(f"info {path}")
+            if path != "d":
+                raise FileNotFoundError(path)
+        return {"name": path, "size": 0, "type": "directory"}
+
+
+def test_a_folder_is_asked_for_itself_after_its_listing():
+    """Which told of it already, so that it costs no request."""
+    fs = Remembering()
+    assert fs.find("d", maxdepth=1, withdirs=True) == ["d", "d/f", "d/sub"]
+    assert fs.asked == ["ls d"]
+    fs = Remembering()
+    assert fs.glob("d/s*") == ["d/sub"]
+    assert fs.asked == ["ls d"]
+    fs = Remembering()
+    assert fs.find("missing", withdirs=True) == []
+    assert fs.asked[0] == "ls missing" and fs.asked.count("info missing") <= 1
