@@ -32,11 +32,11 @@ class Line:
 
     @property
     def good(self) -> bool:
-        return not self.trouble and not set(self.only_upstream) - set(self.reasons)
+        return not self.trouble and self.upstream > 0 and not set(self.only_upstream) - set(self.reasons)
 
     def shown(self) -> str:
-        if self.trouble:
-            return f"{self.name:20} {self.trouble}"
+        if self.trouble or not self.upstream:
+            return f"{self.name:20} {self.trouble or 'nothing passes with upstream'}"
         passed = self.upstream - len(set(self.only_upstream) - set(self.reasons))
         share = "100 %" if self.good else f"{100 * passed / max(1, self.upstream):.1f} %"
         more = f", {len(self.only_ours)} only with ours" if self.only_ours else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import xml.etree.ElementTree as xml
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import environment
 from .projects import BUILD, FOLLOWED, GROUPS, Project
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 900  # seconds that a suite may take
+LIMIT = 1800  # seconds that a suite may take
 AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -100,6 +102,7 @@ def run(
         **{k: v for k, v in os.environ.items() if not k.startswith(("FSSPEC", "PYTHON"))},
         **AWS,
         **project.environ,
+        "PATH": os.pathsep.join((str(python.parent), os.environ.get("PATH", os.defpath))),
         "PYTHONPATH": str(side),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(scratch),
@@ -127,22 +130,33 @@ def run(
         command.append(f"--rootdir={python.parent.parent}")
     if only is not None:
         command += ["-k", " or ".join(sorted({name.partition("::")[2].partition("[")[0] for name in only}))]
-    with open(scratch / "log", "w") as log:
-        try:
-            subprocess.run(
-                command,
-                cwd=source,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=LIMIT,
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(trouble=f"no end within {LIMIT} s; see {scratch / 'log'}")
+    if _finished(command, source, environ, scratch / "log") is None:
+        return Outcome(trouble=f"no end within {LIMIT} s; see {scratch / 'log'}")
     if not report.exists():
         return Outcome(trouble=f"pytest wrote no report; see {scratch / 'log'}")
     return read(report)
+
+
+def _finished(command: list[str], folder: Path, environ: dict[str, str], log: Path) -> int | None:
+    """The exit code of a command, None where it took too long; servers that it started end with it."""
+    with open(log, "w") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _program(project: Project, python: Path, environ: dict[str, str], scratch: Path) -> Outcome:
@@ -151,13 +165,9 @@ def _program(project: Project, python: Path, environ: dict[str, str], scratch: P
     work.mkdir()
     command = [str(python), str(HERE / "programs.py"), project.program, str(work)]
     name = f"program::{project.program}"
-    with open(scratch / "log", "w") as log:
-        try:
-            code = subprocess.run(
-                command, env=environ, cwd=work, stdout=log, stderr=log, timeout=LIMIT
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return Outcome(trouble=f"no end within {LIMIT} s")
+    code = _finished(command, work, environ, scratch / "log")
+    if code is None:
+        return Outcome(trouble=f"no end within {LIMIT} s; see {scratch / 'log'}")
     last = (scratch / "log").read_text(errors="replace").strip().splitlines()[-1:] or [""]
     return Outcome(passed={name}) if code == 0 else Outcome(failed={name: last[0]})
 
