@@ -327,9 +327,9 @@ class _Downloads(_Transfers):
 
 def _make_way(targets: list[str]) -> dict[str, tuple[int, ...] | None]:
     """Make the folders that files are to go into; the state of what is at each target."""
-    for parent in dict.fromkeys(os.path.dirname(target) for target in targets):
+    for parent in dict.fromkeys(os.path.dirname(target.rstrip("/")) for target in targets):
         os.makedirs(parent, exist_ok=True)
-    return {target: _file_state(target) for target in targets}
+    return {target: _file_state(os.path.realpath(target)) for target in targets}
 
 
 def _file_state(path: str) -> tuple[int, ...] | None:

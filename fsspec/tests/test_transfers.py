@@ -307,6 +307,11 @@ def test_a_name_without_a_slash_goes_into_a_folder_like_others(tmp_path):
 def test_a_slash_at_the_end_of_a_target_in_a_list_means_a_folder(fs, tmp_path):
     with pytest.raises(IsADirectoryError):
         fs.get(["r/one"], [f"{tmp_path}/t/"])
+    assert not list(tmp_path.iterdir())
+    made(tmp_path, {"there": b"mine"})
+    with pytest.raises(OSError):
+        fs.get(["r/one"], [f"{tmp_path}/there/"])
+    assert local(tmp_path) == {"there": b"mine"}
 
 
 # get -------------------------------------------------------------------------------
