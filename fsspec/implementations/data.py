@@ -47,6 +47,12 @@ class DataFileSystem(AbstractFileSystem):
         mime = head.partition(";")[0] or None
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 
+    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """The URL itself, where it is one; there is nothing that a pattern could match."""
+        if not self.exists(path):
+            return {} if kwargs.get("detail") else []
+        return super().glob(path, maxdepth, **kwargs)
+
     def _open(
         self,
         path: str,

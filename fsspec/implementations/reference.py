@@ -361,7 +361,7 @@ class ReferenceFileSystem(ReferenceReading):
     ) -> None:
         if os.path.isdir(lpath):
             return
-        with open(lpath, "rb") as f:
+        with open(os.path.abspath(lpath), "rb") as f:  # a slash at its end is of no account
             data = f.read()
         callback.set_size(len(data))
         await self._pipe_file(rpath, data, mode)

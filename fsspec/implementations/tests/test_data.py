@@ -58,7 +58,9 @@ def test_malformed(fs, url, why):
         assert isinstance(caught.value, binascii.Error) == (why == "not base64")
         content = url.rpartition(",")[2].removeprefix("data:")
         assert not content or content not in str(caught.value)
-    assert not fs.exists(url) and not fs.isfile(url)
+    assert (
+        not fs.exists(url) and not fs.isfile(url) and fs.glob(url) == [] and fs.glob(url, detail=True) == {}
+    )
 
 
 @pytest.mark.parametrize("start", [None, 0, 3, 20, -3])

@@ -694,6 +694,8 @@ def test_a_key_can_be_a_folder_as_well():
 def test_a_slash_at_the_end_of_a_file_to_get_is_of_no_account(tmp_path):
     fs = ReferenceFileSystem({"k": "1"})
     assert fs.get_file("k", f"{tmp_path}/a/b/") is None and (tmp_path / "a/b").read_bytes() == b"1"
+    fs.put([f"{tmp_path}/a/b/"], ["new"])
+    assert fs.cat("new") == b"1"
     assert fs.get("k", str(tmp_path / "c")) is None and (tmp_path / "c").read_bytes() == b"1"
 
 
