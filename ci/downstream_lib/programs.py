@@ -125,6 +125,23 @@ def duckdb(folder: str) -> None:
         assert con.sql("select x from 'memory:///d/out.parquet'").fetchall() == [(42,)]
 
 
+def datasets(folder: str) -> None:
+    """A data set kept in another filesystem, as Arrow files, and loaded from there."""
+    import datasets as ds
+
+    import fsspec
+
+    made = ds.Dataset.from_dict({"a": list(range(100)), "b": [str(i) for i in range(100)]})
+    made.save_to_disk("memory://kept/set")
+    assert ds.load_from_disk("memory://kept/set")["a"][:3] == [0, 1, 2]
+    made.to_parquet("memory://kept/one.parquet")
+    with fsspec.open("memory://kept/one.parquet", "rb") as f:
+        assert f.read(4) == b"PAR1"
+    made.to_json(f"file://{folder}/lines.json")
+    loaded = ds.load_dataset("json", data_files=f"{folder}/lines.json", split="train", cache_dir=folder)
+    assert loaded["b"][99] == "99"
+
+
 def huggingface_hub(folder: str) -> None:
     """The class behind hf://, as far as it goes without the hub."""
     from huggingface_hub import HfFileSystem
