@@ -132,7 +132,7 @@ def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = No
     """
     found = Diagnosis()
     steps: list[Callable[[Diagnosis], None]] = [
-        _installation,
+        check_installation,
         _dependants,
         _fork_mode,
         _hazards,
@@ -150,7 +150,8 @@ def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = No
 # -- which fsspec --------------------------------------------------------------
 
 
-def _installation(found: Diagnosis) -> None:
+def check_installation(found: Diagnosis) -> None:
+    """Which fsspec is imported, and whether the environment agrees; adds to ``found``."""
     here = Path(fsspec.__file__).resolve().parent
     python = ".".join(map(str, sys.version_info[:3]))
     found.add(OK, "package", f"fsspec {fsspec.__version__} at {here}, Python {python}, {sys.platform}")

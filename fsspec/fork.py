@@ -11,7 +11,7 @@ when the process forks.  What this package does for that itself is here:
 * `keep_forever`: what a child must never finalize;
 * `Facts` and `learn`: what is known of classes and modules that cannot be changed.
 
-Programs need `reset_after_fork` at most, and catch `ForkError`.
+Programs need `reset_after_fork` at most, catch `ForkError`, and may begin with `require`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ __all__ = [
     "mode",
     "owner_only",
     "register",
+    "require",
     "reset_after_fork",
     "watch_socket",
 ]
@@ -74,3 +75,31 @@ def reset_after_fork() -> bool:
     """
     hooks.check()
     return instances.reset_inherited()
+
+
+def require(*, opted_in: bool = True) -> None:
+    """Make sure, at the start of a program, that what its children inherit will work.
+
+    Upstream's package has no module ``fsspec.fork``, so that the import fails there.
+
+    Parameters
+    ----------
+    opted_in
+        also that the program has opted in; False for one that calls `reset_after_fork` in its
+        children.
+
+    Raises
+    ------
+    RuntimeError
+        it will not: something is wrong with the installation, or the program did not opt in. The
+        text says what to do.
+    """
+    from fsspec.doctor import Diagnosis, check_installation  # only where it is asked for
+
+    found = Diagnosis()
+    check_installation(found)
+    wrong = [f"{finding.text}: {finding.fix}" for finding in found.findings if finding.level == "problem"]
+    if opted_in and not hooks.opted_in():
+        wrong.append("inherited handles will not work in children: set FSSPEC_FORK_RESET=1 before the start")
+    if wrong:
+        raise RuntimeError("; ".join(wrong))

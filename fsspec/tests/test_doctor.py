@@ -208,3 +208,24 @@ def test_nothing_is_made_for_the_asking(stage):
         timeout=60,
     )
     assert done.stdout == "False\n"
+
+
+REQUIRE = "import fsspec.fork\ntry: fsspec.fork.require()\nexcept RuntimeError as error: print(error)"
+
+
+@pytest.mark.parametrize(
+    "variable, version, said",
+    [
+        ("1", fsspec.__version__, ""),
+        ("0", fsspec.__version__, "FSSPEC_FORK_RESET=1"),
+        ("1", "2026.9.0", "pip install"),
+    ],
+    ids=["all is well", "not opted in", "the metadata are upstream's"],
+)
+def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, version, said):
+    stage.distribution("fsspec", version)
+    stage.env["FSSPEC_FORK_RESET"] = variable
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", REQUIRE], env=stage.env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == "" and (said in done.stdout if said else done.stdout == "")
