@@ -1,6 +1,10 @@
 """What the tests of caches share: targets that note what is asked of them, and caches of these."""
 
+from __future__ import annotations
+
 import os
+from pathlib import Path
+from typing import Any
 
 from fsspec.implementations.cached import (
     CachingFileSystem,
@@ -23,17 +27,25 @@ FILES = {
 class Noted(DictFileSystem):
     """The blocking dictfs, noting ranges that are read."""
 
-    def __init__(self, files=None, **kwargs):
+    def __init__(self, files: dict[str, bytes] | None = None, **kwargs: Any) -> None:
         super().__init__(files, **kwargs)
-        self.did = []
+        self.did: list[tuple[Any, ...]] = []
 
-    def _open(self, path, mode="rb", block_size=None, autocommit=True, cache_options=None, **kwargs):
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         f = super()._open(path, mode, block_size, autocommit, cache_options, **kwargs)
         if mode == "rb":
             self.did.append(("get", path))
             f.size = len(self.files[path])
 
-            def fetch(start, end):
+            def fetch(start: int, end: int) -> bytes:
                 self.did.append(("fetch", start, end))
                 return self.files[path][start:end]
 
@@ -41,19 +53,19 @@ class Noted(DictFileSystem):
         return f
 
 
-def make(kind, target, tmp_path, **options):
+def make(kind: str, target: Any, tmp_path: Path, **options: Any) -> Any:
     """A cache of a target, an instance of its own."""
     options = {"cache_storage": str(tmp_path / "c"), **options}
     return EVERY[kind](fs=target, skip_instance_cache=True, **options)
 
 
-def fetched(target):
+def fetched(target: Any) -> list[tuple[Any, ...]]:
     """The files that were asked for since the last time."""
     done = [entry for entry in target.did if entry[0] in ("get", "cat", "fetch")]
     target.did.clear()
     return done
 
 
-def listed(cache):
+def listed(cache: Any) -> list[str]:
     """The copies in the folder of a cache."""
     return sorted(name for name in os.listdir(cache.storage[-1]) if name != "cache")

@@ -182,4 +182,5 @@ class AbstractFixtures(BaseAbstractFixtures):
     @pytest.fixture
     def local_path(self, tmpdir: Any) -> str:
         """An empty folder of this machine."""
-        return make_path_posix(str(tmpdir))
+        path: str = make_path_posix(str(tmpdir))
+        return path

@@ -38,8 +38,8 @@ class Case(NamedTuple):
     options: dict[str, Any] = {}
 
 
-DEEP = {"recursive": True}
-ONE = {"recursive": True, "maxdepth": 1}
+DEEP: dict[str, Any] = {"recursive": True}
+ONE: dict[str, Any] = {"recursive": True, "maxdepth": 1}
 _LISTED = ["file1", "subdir/subfile2", "file2"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from fsspec.tests.abstract.common import (
     check_paired,
     make_folder,
 )
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 Join = Callable[..., str]
 
@@ -34,65 +37,96 @@ class AbstractCopyTests:
             check_case(case, fs.copy, lambda name: fs_join(source, name), target, fs, remake)
 
     def test_copy_file_to_existing_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """Into it, with and without a slash."""
         rule, source = "file to existing directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
-    def test_copy_file_to_new_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_copy_file_to_new_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """Into it: its slash says that it is a folder."""
         self._check("file to new directory", fs, fs_join, fs_bulk_operations_scenario_0, fs_target)
 
     def test_copy_file_to_file_in_existing_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """Under another name."""
         rule, source = "file to file in existing directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
-    def test_copy_file_to_file_in_new_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_copy_file_to_file_in_new_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """Under another name, in a folder that is made."""
         self._check("file to file in new directory", fs, fs_join, fs_bulk_operations_scenario_0, fs_target)
 
     def test_copy_directory_to_existing_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """Into it, or only what is in it."""
         rule, source = "directory to existing directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
     def test_copy_directory_to_new_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """As a folder of another name."""
         rule, source = "directory to new directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
     def test_copy_glob_to_existing_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """Into it."""
         rule, source = "glob to existing directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
-    def test_copy_glob_to_new_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_copy_glob_to_new_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """Into it, a single match as well."""
         self._check("glob to new directory", fs, fs_join, fs_bulk_operations_scenario_0, fs_target)
 
     @pytest.mark.parametrize(GLOB_EDGE_CASES_TESTS["argnames"], GLOB_EDGE_CASES_TESTS["argvalues"])
     def test_copy_glob_edge_cases(
         self,
-        path,
-        recursive,
-        maxdepth,
-        expected,
-        fs,
-        fs_join,
-        fs_glob_edge_cases_files,
-        fs_target,
-        fs_sanitize_path,
-    ):
+        path: str,
+        recursive: bool,
+        maxdepth: int | None,
+        expected: list[str],
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_glob_edge_cases_files: str,
+        fs_target: str,
+        fs_sanitize_path: Callable[[str], str],
+    ) -> None:
         """Which files, and how much of their folders, for each pattern."""
         check_glob(
             fs_sanitize_path(fs_join(fs_glob_edge_cases_files, path)),
@@ -106,30 +140,44 @@ class AbstractCopyTests:
         )
 
     def test_copy_list_of_files_to_existing_directory(
-        self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_bulk_operations_scenario_0: str,
+        fs_target: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """All beside each other."""
         rule, source = "list to existing directory", fs_bulk_operations_scenario_0
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
-    def test_copy_list_of_files_to_new_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_copy_list_of_files_to_new_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """All beside each other."""
         self._check("list to new directory", fs, fs_join, fs_bulk_operations_scenario_0, fs_target)
 
-    def test_copy_two_files_new_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_copy_two_files_new_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """Two make the target a folder, without a slash."""
         self._check("two files to new directory", fs, fs_join, fs_bulk_operations_scenario_0, fs_target)
 
     def test_copy_directory_without_files_with_same_name_prefix(
-        self, fs, fs_join, fs_target, fs_dir_and_file_with_same_name_prefix, supports_empty_directories
-    ):
+        self,
+        fs: AbstractFileSystem,
+        fs_join: Join,
+        fs_target: str,
+        fs_dir_and_file_with_same_name_prefix: str,
+        supports_empty_directories: bool,
+    ) -> None:
         """A file beside a folder stays, though its name begins as the folder's."""
         rule, source = "names that begin alike", fs_dir_and_file_with_same_name_prefix
         self._check(rule, fs, fs_join, source, fs_target, supports_empty_directories)
 
     def test_copy_with_source_and_destination_as_list(
-        self, fs, fs_target, fs_join, fs_10_files_with_hashed_names
-    ):
+        self, fs: AbstractFileSystem, fs_target: str, fs_join: Join, fs_10_files_with_hashed_names: str
+    ) -> None:
         """Each to the name at its own position."""
         source = fs_10_files_with_hashed_names
         names = [path.rpartition("/")[2] for path in fs.find(source)]

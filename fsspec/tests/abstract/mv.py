@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.tests.abstract.common import TREE, below, make_folder
 
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
+
+Join = Callable[..., str]
+
 
 class AbstractMoveTests:
     """``fs.mv``."""
 
-    def test_move_file(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_move_file(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """It is under its new name, and not under the old."""
         source = fs_bulk_operations_scenario_0
         make_folder(fs, fs_join, fs_target)
@@ -22,7 +31,9 @@ class AbstractMoveTests:
         assert below(fs, fs_target) == {"newfile": "file1"}
         assert sorted(below(fs, source)) == sorted(set(TREE) - {"file1"})
 
-    def test_move_directory(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_move_directory(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """With all that is in it."""
         source = fs_bulk_operations_scenario_0
         make_folder(fs, fs_join, fs_target)
@@ -31,7 +42,9 @@ class AbstractMoveTests:
         assert below(fs, fs_target) == {name.replace("subdir/", "newdir/", 1): name for name in inside}
         assert sorted(below(fs, source)) == ["file1", "file2"]
 
-    def test_move_missing(self, fs, fs_join, fs_bulk_operations_scenario_0, fs_target):
+    def test_move_missing(
+        self, fs: AbstractFileSystem, fs_join: Join, fs_bulk_operations_scenario_0: str, fs_target: str
+    ) -> None:
         """Of what is not there comes an error, and nothing else."""
         make_folder(fs, fs_join, fs_target)
         with pytest.raises(FileNotFoundError):
@@ -39,7 +52,7 @@ class AbstractMoveTests:
         assert below(fs, fs_target) == {}
 
 
-def test_move_raises_error_with_tmpdir(tmpdir):
+def test_move_raises_error_with_tmpdir(tmpdir: Any) -> None:
     """A target that cannot be: the source stays."""
     fs = LocalFileSystem()
     source, blocked = tmpdir / "source", tmpdir / "file"
@@ -55,7 +68,7 @@ def test_move_raises_error_with_tmpdir(tmpdir):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 @pytest.mark.parametrize("recursive", [True, False])
-def test_move_raises_error_with_tmpdir_permission(recursive, tmpdir):
+def test_move_raises_error_with_tmpdir_permission(recursive: bool, tmpdir: Any) -> None:
     """A target folder that may not be written to: the source stays."""
     fs = LocalFileSystem()
     source, closed = tmpdir / "source", tmpdir.mkdir("closed")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 
 class AbstractOpenTests:
     """``fs.open``."""
 
-    def test_open_exclusive(self, fs, fs_target):
+    def test_open_exclusive(self, fs: AbstractFileSystem, fs_target: str) -> None:
         """Mode "x" makes a file that is not there, and leaves one that is as it was."""
         with suppress(FileExistsError):
             fs.mkdir(fs_target)
