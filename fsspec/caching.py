@@ -57,6 +57,9 @@ class ReadAheadCache(BaseCache):
     """
 
     name: ClassVar[str] = "readahead"
+    cache: bytes
+    start: int
+    end: int
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
         super().__init__(blocksize, fetcher, size)
@@ -369,6 +372,8 @@ class AdaptiveReadaheadCache(BaseCache):
     """
 
     name: ClassVar[str] = "adaptive"
+    concurrency: int
+    max_prefetch_size: int | None
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class Callback:
 
     size: int | None
     value: int
+    hooks: dict[str, Hook]
 
     def __init__(
         self, size: int | None = None, value: int = 0, hooks: dict[str, Hook] | None = None, **kwargs: Any

@@ -54,7 +54,7 @@ __all__ = [
     "url_to_fs",
 ]
 
-logger = logging.getLogger("fsspec")
+logger: logging.Logger = logging.getLogger("fsspec")
 
 DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
 """Whether `open` expands patterns where it is not told."""

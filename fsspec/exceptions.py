@@ -126,8 +126,8 @@ class ForkError(RuntimeError):
         self, what: str = "", owner_pid: int | None = None, pid: int | None = None, advice: str | None = None
     ) -> None:
         self.what = what
-        self.owner_pid = -1 if owner_pid is None else owner_pid
-        self.pid = os.getpid() if pid is None else pid
+        self.owner_pid: int = -1 if owner_pid is None else owner_pid
+        self.pid: int = os.getpid() if pid is None else pid
         self.advice = advice
         if owner_pid is None:
             super().__init__(what)

@@ -38,7 +38,7 @@ except OSError as error:  # the package is there, what it stands on is not
 
 __all__ = ["FUSEr", "main", "run"]
 
-logger = logging.getLogger("fsspec.fuse")
+logger: logging.Logger = logging.getLogger("fsspec.fuse")
 
 _READY = "/.fuse_ready"
 _READY_CONTENT = b"ready"
@@ -109,10 +109,10 @@ class FUSEr(Operations):
 
     def __init__(self, fs: Any, path: str, ready_file: bool = False) -> None:
         self.fs = fs
-        self.top = path or "/"
-        self.root = path.rstrip("/") + "/"
+        self.top: str = path or "/"
+        self.root: str = path.rstrip("/") + "/"
         self.cache: dict[int, _Open] = {}
-        self.counter = 0
+        self.counter: int = 0
         self._lock = threading.Lock()
         self._ready_file = ready_file
         self._since = time.time_ns()

@@ -20,7 +20,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.batching import run_concurrently
@@ -33,7 +33,7 @@ from fsspec.utils import check_contained, stringify_path
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
 
-logger = logging.getLogger("fsspec.generic")
+logger: logging.Logger = logging.getLogger("fsspec.generic")
 
 _BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
 _BLOCK = 2**20
@@ -157,7 +157,7 @@ class GenericFileSystem(AsyncFileSystem):
     >>> fs.copy("https://example.org/a.bin", "s3://bucket/a.bin")  # doctest: +SKIP
     """
 
-    protocol = "generic"
+    protocol: ClassVar[str | tuple[str, ...]] = "generic"
 
     def __init__(
         self, default_method: str = "default", storage_options: dict[str, Any] | None = None, **kwargs: Any

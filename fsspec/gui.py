@@ -25,7 +25,7 @@ from fsspec.registry import available_protocols, filesystem
 
 __all__ = ["FileSelector", "SigSlot", "SingleSelect"]
 
-logger = logging.getLogger("fsspec.gui")
+logger: logging.Logger = logging.getLogger("fsspec.gui")
 
 _FOLDER, _FILE = "\N{FILE FOLDER} ", "\N{PAGE FACING UP} "
 
@@ -124,7 +124,7 @@ class SingleSelect(SigSlot):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
-        self.panel = pn.widgets.MultiSelect(**kwargs)
+        self.panel: Any = pn.widgets.MultiSelect(**kwargs)
         self._signal("selected")
         self._signal("_selected", self.panel, "value", self.select_one)
 
@@ -188,28 +188,32 @@ class FileSelector(SigSlot):
     ) -> None:
         super().__init__()
         protocol, path = split_protocol(url) if url else ("file", os.getcwd())
-        self.init_protocol = protocol or "file"
+        self.init_protocol: str = protocol or "file"
         self.init_url = path
-        self.init_kwargs = str(kwargs or {})
+        self.init_kwargs: str = str(kwargs or {})
         self.filters = filters
-        self.ignore = [re.compile(pattern) for pattern in ignore or ()]
+        self.ignore: list[re.Pattern[str]] = [re.compile(pattern) for pattern in ignore or ()]
         self._fs: Any = None
         self._build()
         self.go_clicked()
 
     def _build(self) -> None:
         protocols = sorted(available_protocols())
-        self.protocol = _labelled(pn.widgets.Select, "protocol", options=protocols, value=self.init_protocol)
-        self.url = _labelled(pn.widgets.TextInput, "path", value=self.init_url, sizing_mode="stretch_width")
-        self.kwargs = _labelled(pn.widgets.TextInput, "options", value=self.init_kwargs)
-        self.home = _labelled(pn.widgets.Button, "Home", width=60, align="end")
-        self.up = _labelled(pn.widgets.Button, "Up", width=45, align="end")
-        self.go = _labelled(pn.widgets.Button, "Go", width=45, align="end")
-        self.main = SingleSelect(size=12)
-        self.filter_sel = pn.widgets.CheckBoxGroup(
+        self.protocol: Any = _labelled(
+            pn.widgets.Select, "protocol", options=protocols, value=self.init_protocol
+        )
+        self.url: Any = _labelled(
+            pn.widgets.TextInput, "path", value=self.init_url, sizing_mode="stretch_width"
+        )
+        self.kwargs: Any = _labelled(pn.widgets.TextInput, "options", value=self.init_kwargs)
+        self.home: Any = _labelled(pn.widgets.Button, "Home", width=60, align="end")
+        self.up: Any = _labelled(pn.widgets.Button, "Up", width=45, align="end")
+        self.go: Any = _labelled(pn.widgets.Button, "Go", width=45, align="end")
+        self.main: SingleSelect = SingleSelect(size=12)
+        self.filter_sel: Any = pn.widgets.CheckBoxGroup(
             options=list(self.filters or ()), value=list(self.filters or ()), inline=False
         )
-        self.message = pn.pane.Str("")
+        self.message: Any = pn.pane.Str("")
         self._signal("directory_entered")
         self._signal("protocol_changed", self.protocol, "value", self.protocol_changed)
         self._signal("home_clicked", self.home, "clicks", self.home_clicked)
@@ -218,7 +222,7 @@ class FileSelector(SigSlot):
         self._signal("filters_changed", self.filter_sel, "value", self.filters_changed)
         self._signal("selection_changed")
         self.main.connect("selected", self.selection_changed)
-        self.panel = pn.Column(
+        self.panel: Any = pn.Column(
             pn.Row(self.protocol, self.kwargs),
             pn.Row(self.home, self.up, self.url, self.go),
             pn.Row(self.main.panel, self.filter_sel),

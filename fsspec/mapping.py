@@ -16,7 +16,7 @@ from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import check_contained
 
-logger = logging.getLogger("fsspec.mapping")
+logger: logging.Logger = logging.getLogger("fsspec.mapping")
 
 _NOTHING = object()
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -68,11 +68,13 @@ class FSMap(MutableMapping[str, bytes]):
         missing_exceptions: tuple[type[BaseException], ...] | None = None,
     ) -> None:
         self.fs = fs
-        self.root = fs._strip_protocol(root)
+        self.root: str = fs._strip_protocol(root)
         self._root_key_to_str = fs._strip_protocol(posixpath.join(root, "x"))[:-1]
         # the cat of the base class would look for patterns, and do the same
         self._reads_files = not fs.async_impl and type(fs).cat is AbstractFileSystem.cat
-        self.missing_exceptions = _MISSING if missing_exceptions is None else missing_exceptions
+        self.missing_exceptions: tuple[type[BaseException], ...] = (
+            _MISSING if missing_exceptions is None else missing_exceptions
+        )
         self.check = check
         self.create = create
         if create and not fs.exists(root):

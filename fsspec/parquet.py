@@ -323,7 +323,7 @@ class PyarrowEngine:
             import pyarrow.parquet
         except ImportError as error:
             raise ImportError("the engine pyarrow is not installed: pip install pyarrow") from error
-        self.pq = pyarrow.parquet
+        self.pq: Any = pyarrow.parquet
 
     def parse(self, end: bytes) -> Any:
         """The metadata in the end of a file."""

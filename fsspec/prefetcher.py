@@ -150,8 +150,8 @@ class _Block:
     __slots__ = ("data", "size", "start", "task")
 
     def __init__(self, start: int, size: int) -> None:
-        self.start = start
-        self.size = size
+        self.start: int = start
+        self.size: int = size
         self.data: bytes | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -187,6 +187,17 @@ class PrefetchProducer:
     """Bytes that may be fetched ahead in any case, unless the user says less."""
     VARIABLE_IO_THRESHOLD: ClassVar[int] = 64 * 2**20
     """Bytes that may be fetched ahead where reads are of different sizes."""
+
+    fetcher: AsyncFetcher
+    size: int
+    concurrency: int
+    queue: deque[_Block]
+    wakeup_event: asyncio.Event
+    consumer: PrefetchConsumer
+    tracker: RunningAverageTracker
+    orchestrator: BackgroundPrefetcher
+    current_offset: int
+    is_stopped: bool
 
     def __init__(
         self,
@@ -426,6 +437,11 @@ class BackgroundPrefetcher:
     """
 
     producer: PrefetchProducer | None = None
+    loop: asyncio.AbstractEventLoop
+    wakeup_event: asyncio.Event
+    read_tracker: RunningAverageTracker
+    consumer: PrefetchConsumer
+    is_stopped: bool
 
     def __init__(
         self,

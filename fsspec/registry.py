@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["registry", "get_filesystem_class", "default"]
 
-default = "file"
+default: str = "file"
 _registry: dict[str, Any] = {}
-registry = types.MappingProxyType(_registry)
+registry: types.MappingProxyType[str, Any] = types.MappingProxyType(_registry)
 
 s3_msg = "the protocol s3 needs the package s3fs: pip install 's3fs>=2026.6.0'"
 

@@ -154,6 +154,9 @@ class AbstractBufferedFile(io.IOBase):
     _details: dict[str, Any] | None = None
     _generation: int
 
+    loc: int
+    start: int | None
+    end: int | None
     # those of one kind of file only
     cache: Any
     size: Any

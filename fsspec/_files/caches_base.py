@@ -55,6 +55,9 @@ class BaseCache:
     """
 
     name: ClassVar[str] = "none"
+    size: int
+    blocksize: int
+    nblocks: int
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
         self.fetcher = fetcher

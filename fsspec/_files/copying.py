@@ -23,7 +23,7 @@ from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
 from fsspec.callbacks import Callback
 
-logger = logging.getLogger("fsspec.generic")
+logger: logging.Logger = logging.getLogger("fsspec.generic")
 
 _GRACE = 0.2
 _HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))

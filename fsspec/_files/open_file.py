@@ -40,7 +40,7 @@ class PickleableTextIOWrapper(Text):
         line_buffering: bool = False,
         write_through: bool = False,
     ) -> None:
-        self.args = buffer, encoding, errors, newline, line_buffering, write_through
+        self.args: tuple[Any, ...] = buffer, encoding, errors, newline, line_buffering, write_through
         super().__init__(*self.args)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
@@ -61,6 +61,14 @@ class OpenFile(Generic[AnyStr]):
     encoding, errors, newline
         for text.
     """
+
+    fs: Any
+    path: str
+    mode: str
+    compression: str | None
+    encoding: str | None
+    errors: str | None
+    newline: str | None
 
     def __init__(
         self,

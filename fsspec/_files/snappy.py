@@ -35,9 +35,9 @@ class SnappyFile(AbstractBufferedFile):
         kwargs.update(size=0, cache_type="none")
         fs: Any = None  # there is none
         super().__init__(fs, "snappy", mode.strip("b") + "b", **kwargs)
-        self.size = None
+        self.size: Any = None
         self.infile = infile
-        self.codec = snappy.StreamDecompressor() if self.mode == "rb" else snappy.StreamCompressor()
+        self.codec: Any = snappy.StreamDecompressor() if self.mode == "rb" else snappy.StreamCompressor()
         self._ahead = bytearray()
 
     def _upload_chunk(self, final: bool = False) -> bool:

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec._plans.globbing import has_magic
@@ -331,7 +331,7 @@ class _Gone:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.owner_pid = hooks.owner_pid(hooks.generation - 1)  # in grandchildren as well
+        self.owner_pid: int = hooks.owner_pid(hooks.generation - 1)  # in grandchildren as well
 
     def close(self) -> None:
         pass
@@ -341,6 +341,15 @@ class _Gone:
     def _refuse(self, *args: Any) -> Any:
         raise ForkError(self.what, self.owner_pid, advice=_ADVICE)
 
+    read: Callable[..., Any]
+    readinto: Callable[..., Any]
+    seek: Callable[..., Any]
+    size: Callable[..., Any]
+    tell: Callable[..., Any]
+    write: Callable[..., Any]
+    readable: Callable[..., Any]
+    writable: Callable[..., Any]
+    seekable: Callable[..., Any]
     read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
 
 
@@ -362,6 +371,14 @@ class ArrowFile(io.IOBase):
     written_to
         where it is written until it is committed, if that is another path
     """
+
+    fs: Any
+    stream: Any
+    path: str
+    mode: str
+    kwargs: dict[str, Any]
+    blocksize: int | None
+    block_size: int | None
 
     def __init__(
         self,
@@ -434,7 +451,7 @@ class HadoopFileSystem(ArrowFSWrapper):
         as for `AbstractFileSystem`
     """
 
-    protocol = "hdfs"
+    protocol: ClassVar[str | tuple[str, ...]] = "hdfs"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec.asyn import AsyncFileSystem, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
@@ -69,7 +69,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         bound how many operations run at once.
     """
 
-    protocol = ("asyncwrapper", "async_wrapper")  # type: ignore[assignment]
+    protocol: ClassVar[str | tuple[str, ...]] = ("asyncwrapper", "async_wrapper")  # type: ignore[assignment]
     cachable = False
 
     def __init__(

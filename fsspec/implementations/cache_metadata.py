@@ -69,7 +69,7 @@ class CacheMetadata:
         self.cached_files: list[Table] = [{} for _ in storage]
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._depth = 0
         hooks.register(self)
 

@@ -87,8 +87,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
             raise ValueError("either a filesystem is to be given, or the protocol to make it of")
         self.target_protocol = target_protocol
         self.target_options = target_options
-        self.worker = _on_worker()
-        self.client = client
+        self.worker: bool = _on_worker()
+        self.client: Any = client
         self._address: str | None = client if isinstance(client, str) else None
         self.fs: Any = fs
         if self.worker and fs is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from fsspec.spec import AbstractFileSystem
@@ -14,7 +14,7 @@ from fsspec.spec import AbstractFileSystem
 class DataFileSystem(AbstractFileSystem):
     """Reads what is written in a ``data:`` URL."""
 
-    protocol = "data"
+    protocol: ClassVar[str | tuple[str, ...]] = "data"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
@@ -61,7 +61,7 @@ class DatabricksFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
-    protocol = "dbfs"
+    protocol: ClassVar[str | tuple[str, ...]] = "dbfs"
     root_marker = "/"
 
     def __init__(self, instance: str, token: str, **kwargs: Any) -> None:
@@ -244,7 +244,7 @@ class DatabricksFile(AbstractBufferedFile):
         for another block size
     """
 
-    DEFAULT_BLOCK_SIZE = _BLOCK
+    DEFAULT_BLOCK_SIZE: ClassVar[int] = _BLOCK
 
     def __init__(
         self,
@@ -293,7 +293,7 @@ class DatabricksFile(AbstractBufferedFile):
     def _initiate_upload(self) -> None:
         overwrite = self.mode != "xb"
         told = self.fs._call("create", self.path, path=self._target, overwrite=overwrite)
-        self.handle = told["handle"]
+        self.handle: int = told["handle"]
 
     def _upload_chunk(self, final: bool = False) -> bool | None:
         self.buffer.seek(0)

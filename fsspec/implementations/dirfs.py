@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from fsspec._paths.paths import as_requested
 from fsspec.asyn import AsyncFileSystem
@@ -87,7 +87,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         the folder, as chains of URLs call it.
     """
 
-    protocol = "dir"
+    protocol: ClassVar[str] = "dir"
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
@@ -68,7 +68,7 @@ class FTPFileSystem(AbstractFileSystem):
 
     root_marker = "/"
     cachable = False
-    protocol = "ftp"
+    protocol: ClassVar[str | tuple[str, ...]] = "ftp"
     _fork_sensitive = True
 
     def __init__(
@@ -92,13 +92,13 @@ class FTPFileSystem(AbstractFileSystem):
             raise ValueError(f"tls={tls!r} is not supported: True, or one of {known}")
         self.host = host
         self.port = port
-        self.tempdir = tempdir or "/tmp"
-        self.cred = username or "", password or "", acct or ""
+        self.tempdir: str = tempdir or "/tmp"
+        self.cred: tuple[str, str, str] = username or "", password or "", acct or ""
         self.timeout = timeout
         self.encoding = encoding
         self.tls = tls
         self.verify = verify
-        self.blocksize = block_size if block_size is not None else 2**16
+        self.blocksize: int = block_size if block_size is not None else 2**16
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = Link(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None
@@ -553,7 +553,7 @@ class FTPFile(AbstractBufferedFile):
         if mode == "rb":
             return
         self._held: list[bytes] | None = None
-        self.location = path
+        self.location: str = path
         if mode == "xb" and fs.exists(path):
             self.closed = True
             raise FileExistsError(path)

@@ -6,7 +6,7 @@ The list of files is fetched as the instance is made; a file is fetched whole wh
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec.implementations._remote.rest import RestFileSystem
@@ -43,7 +43,7 @@ class GistFileSystem(RestFileSystem):
         if there is no such gist, or none of these files in it
     """
 
-    protocol = "gist"
+    protocol: ClassVar[str | tuple[str, ...]] = "gist"
     gist_url = "https://api.github.com/gists/{gist_id}"
     gist_rev_url = "https://api.github.com/gists/{gist_id}/{sha}"
 

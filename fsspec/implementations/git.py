@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 import pygit2
 
@@ -40,7 +40,7 @@ class GitFileSystem(AbstractFileSystem):
         if there is no repository
     """
 
-    protocol = "git"
+    protocol: ClassVar[str | tuple[str, ...]] = "git"
     root_marker = ""
     cachable = True
 
@@ -50,7 +50,7 @@ class GitFileSystem(AbstractFileSystem):
         super().__init__(**kwargs)
         place = os.fspath(path or fo or os.getcwd())
         try:
-            self.repo = pygit2.Repository(place)
+            self.repo: Any = pygit2.Repository(place)
         except (pygit2.GitError, KeyError) as error:
             raise NotInRepositoryError(f"there is no git repository at {place!r} ({error})") from error
         if ref is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from fsspec._plans.globbing import has_magic
@@ -50,8 +50,8 @@ class GithubFileSystem(RestFileSystem):
 
     url = "https://api.github.com/repos/{org}/{repo}/git/trees/{sha}"
     content_url = "https://api.github.com/repos/{org}/{repo}/contents/{path}?ref={sha}"
-    protocol = "github"
-    timeout = (60, 60)
+    protocol: ClassVar[str | tuple[str, ...]] = "github"
+    timeout: Any = (60, 60)
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class GithubFileSystem(RestFileSystem):
         self.token = token
         if timeout is not None:
             self.timeout = timeout
-        self.root = sha or self._json("GET", self._about(), f"{org}/{repo}", **self.kw)["default_branch"]
+        self.root: str = sha or self._json("GET", self._about(), f"{org}/{repo}", **self.kw)["default_branch"]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.org!r}, {self.repo!r}, sha={self.root!r})"

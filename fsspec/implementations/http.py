@@ -18,7 +18,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import yarl
@@ -158,8 +158,12 @@ class HTTPFileSystem(AsyncFileSystem):
         besides those of every filesystem.
     """
 
-    protocol = ("http", "https")
+    protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
     sep = "/"
+    simple_links: bool
+    same_schema: bool
+    cache_type: str
+    cache_options: dict[str, Any] | None
 
     def __init__(
         self,
@@ -180,10 +184,10 @@ class HTTPFileSystem(AsyncFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
-        self.block_size = block_size if block_size is not None else CHUNK
+        self.block_size: int = block_size if block_size is not None else CHUNK
         self.simple_links, self.same_schema = simple_links, same_scheme
         self.cache_type, self.cache_options = cache_type, cache_options
-        self.client_kwargs = client_kwargs or {}
+        self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.get_client = get_client
         repeat = Retries.given(retries, retry_wait, retry_statuses)
         # credentials of a session of our making go with the requests, so that no other host gets them
@@ -192,8 +196,8 @@ class HTTPFileSystem(AsyncFileSystem):
         else:
             self._sender, self._session_options = Sender(retries=repeat), self.client_kwargs
         self.encoded = encoded
-        self.use_listings_cache = storage_options.get("use_listings_cache", False)
-        self.kwargs = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
+        self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
+        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
         self._streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()

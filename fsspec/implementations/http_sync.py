@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._plans import drive
@@ -74,7 +74,7 @@ except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise
 
-logger = logging.getLogger("fsspec.http")
+logger: logging.Logger = logging.getLogger("fsspec.http")
 
 __all__ = [
     "HTTPFile",
@@ -151,8 +151,12 @@ class HTTPFileSystem(AbstractFileSystem):
     attributes of the session.
     """
 
-    protocol = _PROTOCOLS
+    protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
     sep = "/"
+    simple_links: bool
+    same_schema: bool
+    cache_type: str
+    cache_options: dict[str, Any] | None
     _fork_sensitive = True
 
     def __init__(
@@ -171,14 +175,14 @@ class HTTPFileSystem(AbstractFileSystem):
     ) -> None:
         super().__init__(self, **storage_options)
         self._retries = Retries.given(retries, retry_wait, retry_statuses)
-        self.block_size = block_size if block_size is not None else CHUNK
+        self.block_size: int = block_size if block_size is not None else CHUNK
         self.simple_links, self.same_schema = simple_links, same_scheme
         self.cache_type, self.cache_options = cache_type, cache_options
-        self.client_kwargs = client_kwargs or {}
+        self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.encoded = encoded
-        self.use_listings_cache = storage_options.get("use_listings_cache", False)
-        self.kwargs = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
-        self.js = sys.platform == "emscripten"
+        self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
+        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
+        self.js: bool = sys.platform == "emscripten"
         self.session: Any = RequestsSessionShim() if self.js else watched_session()
         for name, value in self.client_kwargs.items():
             if name == "headers":

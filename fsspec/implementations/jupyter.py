@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from fsspec.implementations._remote.rest import RestFileSystem
@@ -29,7 +29,7 @@ class JupyterFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
-    protocol = ("jupyter", "jlab")
+    protocol: ClassVar[str | tuple[str, ...]] = ("jupyter", "jlab")
 
     def __init__(self, url: str, tok: str | None = None, **kwargs: Any) -> None:
         parts = urlsplit(url)
@@ -38,7 +38,7 @@ class JupyterFileSystem(RestFileSystem):
         place = parts.path.rstrip("/")
         if place.endswith(("/lab", "/tree")):  # pages of the server, not the server
             place = place.rpartition("/")[0]
-        self.url = urlunsplit((parts.scheme, parts.netloc, f"{place}/api/contents", "", ""))
+        self.url: str = urlunsplit((parts.scheme, parts.netloc, f"{place}/api/contents", "", ""))
         super().__init__(**kwargs)
         if tok is not None:
             self.session.headers["Authorization"] = f"token {tok}"

@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
-from typing import Any
+from typing import Any, ClassVar
 
 import libarchive
 from libarchive import ffi
@@ -123,7 +123,7 @@ class LibArchiveFileSystem(FileArchive):
         read.
     """
 
-    protocol = "libarchive"
+    protocol: ClassVar[str | tuple[str, ...]] = "libarchive"
     _damaged = (ArchiveError,)
 
     def __init__(

@@ -19,7 +19,7 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_whole
@@ -40,7 +40,7 @@ __all__ = [
     "trailing_sep",
 ]
 
-logger = logging.getLogger("fsspec.local")
+logger: logging.Logger = logging.getLogger("fsspec.local")
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
 """Errors that leave a folder out of a walk; any other one would make a tree smaller than it is."""
@@ -84,7 +84,7 @@ class LocalFileSystem(AbstractFileSystem):
     """
 
     root_marker = "/"
-    protocol = ("file", "local")
+    protocol: ClassVar[str | tuple[str, ...]] = ("file", "local")
     local_file = True
 
     def __init__(self, auto_mkdir: bool = False, atomic: bool | None = None, **kwargs: Any) -> None:

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-logger = logging.getLogger("fsspec.memoryfs")
+logger: logging.Logger = logging.getLogger("fsspec.memoryfs")
 
 _changing = threading.RLock()
 """Held around each change of a store, of any instance."""
@@ -179,7 +179,7 @@ class MemoryFileSystem(AbstractFileSystem):
 
     store: dict[str, Any] = _Store()
     pseudo_dirs: list[str] = _Folders(store)  # type: ignore[arg-type]
-    protocol = "memory"
+    protocol: ClassVar[str | tuple[str, ...]] = "memory"
     root_marker = "/"
 
     def __init__(self, *args: Any, global_store: bool = True, **kwargs: Any) -> None:
@@ -512,6 +512,9 @@ class MemoryFile(BytesIO):
 
     Closing changes nothing: the store keeps the object.
     """
+
+    created: datetime
+    modified: datetime
 
     def __init__(self, fs: Any = None, path: str | None = None, data: Any = None) -> None:
         super().__init__(b"" if data is None else data)

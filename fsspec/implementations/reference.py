@@ -18,7 +18,7 @@ import io
 import json
 import logging
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -53,7 +53,7 @@ __all__ = [
     "ravel_multi_index",
 ]
 
-logger = logging.getLogger("fsspec.reference")
+logger: logging.Logger = logging.getLogger("fsspec.reference")
 
 Entry = dict[str, Any]
 
@@ -158,7 +158,7 @@ class ReferenceFileSystem(ReferenceReading):
         if it holds no references; or for filesystems of which only one is asynchronous.
     """
 
-    protocol = "reference"
+    protocol: ClassVar[str | tuple[str, ...]] = "reference"
     cachable = False
 
     def __init__(

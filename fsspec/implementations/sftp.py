@@ -14,7 +14,7 @@ import os
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import paramiko
 
@@ -25,7 +25,7 @@ from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
 
-logger = logging.getLogger("fsspec.sftp")
+logger: logging.Logger = logging.getLogger("fsspec.sftp")
 
 __all__ = ["HOST_KEY_POLICIES", "SFTPFileSystem", "commit_a_file", "discard_a_file"]
 
@@ -61,7 +61,7 @@ class SFTPFileSystem(AbstractFileSystem):
             the file itself.
     """
 
-    protocol = "sftp", "ssh"
+    protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
     _fork_sensitive = True
 
     def __init__(self, host: str, **ssh_kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class SFTPFileSystem(AbstractFileSystem):
             known = ", ".join(HOST_KEY_POLICIES)
             raise ValueError(f"host_key_policy={policy!r} is none of {known}, nor a MissingHostKeyPolicy")
         self.host_key_policy = policy
-        self.temppath = ssh_kwargs.pop("temppath", None)
+        self.temppath: str | None = ssh_kwargs.pop("temppath", None)
         for name in ("use_listings_cache", "listings_expiry_time", "max_paths"):
             ssh_kwargs.pop(name, None)
         self.host = host
@@ -387,7 +387,7 @@ class SFTPFile(AbstractBufferedFile):
     filesystem or beside its target, and `commit` gives it its own.
     """
 
-    DEFAULT_BLOCK_SIZE = 2**17
+    DEFAULT_BLOCK_SIZE: ClassVar[int] = 2**17
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import smbclient
 import smbprotocol.exceptions
@@ -53,7 +53,13 @@ class SMBFileSystem(AbstractFileSystem):
         whether opening a file to write makes its folder.
     """
 
-    protocol = "smb"
+    protocol: ClassVar[str | tuple[str, ...]] = "smb"
+    host: str
+    port: int | None
+    username: str | None
+    password: str | None
+    encrypt: bool | None
+    timeout: int
     _fork_sensitive = True
 
     def __init__(
@@ -75,7 +81,7 @@ class SMBFileSystem(AbstractFileSystem):
         self.host, self.port = host, port
         self.username, self.password = username, password
         self.encrypt, self.timeout = encrypt, timeout
-        self.temppath = kwargs.get("temppath")
+        self.temppath: str | None = kwargs.get("temppath")
         self.share_access = share_access
         self.register_session_retries = register_session_retries
         self.register_session_retry_wait = register_session_retry_wait

@@ -15,7 +15,7 @@ import copy
 import logging
 import posixpath
 import tarfile
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec.archive import leads_outside
@@ -25,7 +25,7 @@ from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFi
 
 __all__ = ["TarFileSystem", "typemap"]
 
-logger = logging.getLogger("tar")
+logger: logging.Logger = logging.getLogger("tar")
 
 typemap: dict[bytes, str] = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "directory"}
 """Types of entries by those of members; all others are files."""
@@ -59,7 +59,7 @@ class TarFileSystem(FileArchive):
         also an OSError: it is no tar archive, or damaged.
     """
 
-    protocol = "tar"
+    protocol: ClassVar[str | tuple[str, ...]] = "tar"
     _decompressed: Source | None = None
     _damaged = (tarfile.TarError, *DAMAGED)
 
@@ -77,11 +77,11 @@ class TarFileSystem(FileArchive):
         self._refused = {}
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
-            self.compression = self._codec(compression)
+            self.compression: str | None = self._codec(compression)
             bytes_of = self._bytes()
             try:
                 view = DirectoryView(bytes_of)
-                self.tar = tarfile.open(fileobj=view, mode="r:")
+                self.tar: tarfile.TarFile = tarfile.open(fileobj=view, mode="r:")
                 self._by_name = self._read_headers(bytes_of)
                 view.done()
             except self._damaged as error:

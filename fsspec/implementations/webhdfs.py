@@ -12,14 +12,17 @@ import errno
 import logging
 import os
 from contextlib import closing, suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import quote
 
 from fsspec.implementations._http.session import watched_session
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, tokenize
 
-logger = logging.getLogger("webhdfs")
+if TYPE_CHECKING:
+    import requests
+
+logger: logging.Logger = logging.getLogger("webhdfs")
 
 __all__ = ["WebHDFS", "WebHDFile"]
 
@@ -66,7 +69,7 @@ class WebHDFS(AbstractFileSystem):
     """
 
     tempdir = "/tmp"
-    protocol = "webhdfs", "webHDFS"
+    protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
     _fork_sensitive = True
 
     def __init__(
@@ -90,11 +93,11 @@ class WebHDFS(AbstractFileSystem):
             raise ValueError("kerberos=True goes without token, user and password: it says who asks")
         if password is not None and user is None:
             raise ValueError("a password needs a user")
-        self.url = f"{'https' if use_https else 'http'}://{host}:{port}/webhdfs/v1"
+        self.url: str = f"{'https' if use_https else 'http'}://{host}:{port}/webhdfs/v1"
         self.kerb = kerberos
-        self.kerb_kwargs = kerb_kwargs or {}
+        self.kerb_kwargs: dict[str, Any] = kerb_kwargs or {}
         self.pars: dict[str, str] = {}
-        self.proxy = data_proxy if data_proxy is not None else {}
+        self.proxy: Any = data_proxy if data_proxy is not None else {}
         if token is not None:
             self.pars["delegation"] = token
         self.user = user
@@ -106,7 +109,7 @@ class WebHDFS(AbstractFileSystem):
         self.session_cert = session_cert
         self.session_verify = session_verify
         self._fsid = f"webhdfs_{tokenize(self.url)}"
-        self.session = watched_session()
+        self.session: requests.Session = watched_session()
         self.session.cert = session_cert
         self.session.verify = session_verify
         if kerberos:
@@ -371,6 +374,10 @@ class WebHDFS(AbstractFileSystem):
 
 class WebHDFile(AbstractBufferedFile):
     """A file of a cluster, read by parts, or created by its first block and appended to by others."""
+
+    path: str
+    permissions: Any
+    replication: int | None
 
     def __init__(self, fs: WebHDFS, path: str, **kwargs: Any) -> None:
         self._extra = {name: kwargs.pop(name, None) for name in ("permissions", "replication", "tempdir")}

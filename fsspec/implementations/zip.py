@@ -18,7 +18,7 @@ import struct
 import threading
 import zipfile
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
@@ -72,7 +72,7 @@ class ZipFileSystem(FileArchive):
         also a ValueError: it is no zip archive, or damaged.
     """
 
-    protocol = "zip"
+    protocol: ClassVar[str | tuple[str, ...]] = "zip"
     _replacing: Any = None
     """What moves the copy that is added to onto the archive."""
     _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
@@ -114,7 +114,7 @@ class ZipFileSystem(FileArchive):
                 file = DirectoryView(self._source, tail=0 if self._source.local else 2**16)
             # a file that had to be new is written like any other
             made_as: Any = "w" if mode == "x" else mode
-            self.zip = zipfile.ZipFile(file, made_as, compression, **how)
+            self.zip: zipfile.ZipFile = zipfile.ZipFile(file, made_as, compression, **how)
             if self._source is not None:
                 file.done()
         except self._damaged as error:

@@ -31,7 +31,7 @@ from fsspec.implementations._http.answers import Version, one_version
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
-logger = logging.getLogger("fsspec.cached")
+logger: logging.Logger = logging.getLogger("fsspec.cached")
 
 
 class LocalTempFile:

@@ -280,7 +280,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
     ) -> None:
         if mode != "rb":
             raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
-        self.asynchronous = bool(kwargs.pop("asynchronous", False))
+        self.asynchronous: bool = bool(kwargs.pop("asynchronous", False))
         self.url = url
         self._connect(loop, session)
         self._details = {"name": url, "size": None}

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-ex = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
+ex: re.Pattern[str] = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
 """A link of a page."""
-ex2 = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+)""")
+ex2: re.Pattern[str] = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+)""")
 """Anything in a text that looks like a URL."""
-magic_check = re.compile("([*[])")
+magic_check: re.Pattern[str] = re.compile("([*[])")
 """Wildcards of a URL: a question mark begins the query, and is none."""
 
 NOT_PAGES = (

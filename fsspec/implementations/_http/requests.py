@@ -34,7 +34,7 @@ from fsspec.implementations._http.answers import (
 )
 from fsspec.implementations._http.parsing import described, range_value, ranged, redact_url
 
-logger = logging.getLogger("fsspec.http")
+logger: logging.Logger = logging.getLogger("fsspec.http")
 
 BUFFER = 2**18
 """Bytes from which on the server is made to wait; up to twice as many are held."""
@@ -232,6 +232,12 @@ class Body:
     """
 
     __slots__ = ("_over", "delivered", "done", "position", "response", "url")
+
+    delivered: int
+    done: bool
+    position: int
+    response: aiohttp.ClientResponse
+    url: Any
 
     def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
         self.response = response

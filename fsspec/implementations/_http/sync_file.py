@@ -222,7 +222,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         self.session = session if session is not None else fs.session
         self._details = {"name": url, "size": None}
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
-        self.r = self.session.get(str(fs.encode_url(url)), stream=True, **kwargs)
+        self.r: Any = self.session.get(str(fs.encode_url(url)), stream=True, **kwargs)
         fs._raise_not_found_for_status(self.r, url)
         check_is_whole(self.r, url)
         self._parts = body_parts(self.r, url)

@@ -118,11 +118,11 @@ class LazyReferenceMapper(MutableMapping):
         check_engine(engine)
         self.fs = fs
         self.root: str = fs._strip_protocol(root).rstrip("/")
-        self.out_root = fs.unstrip_protocol(self.root) if out_root is None else out_root
+        self.out_root: str = fs.unstrip_protocol(self.root) if out_root is None else out_root
         self.cache_size = cache_size
         self.cat_thresh = categorical_threshold
         self.engine = engine
-        self.url = f"{self.root}/{{field}}/refs.{{record}}.parq"
+        self.url: str = f"{self.root}/{{field}}/refs.{{record}}.parq"
         self._tables: OrderedDict[Record, Table] = OrderedDict()
         self._pending: dict[Record, dict[int, Any]] = {}
         self._layouts: dict[str, Layout | None] = {}

@@ -17,7 +17,7 @@ import requests
 from fsspec.implementations._http.session import watched_session
 from fsspec.spec import AbstractFileSystem
 
-logger = logging.getLogger("fsspec.rest")
+logger: logging.Logger = logging.getLogger("fsspec.rest")
 
 _KINDS: dict[int, type[OSError]] = {
     401: PermissionError,
@@ -37,7 +37,7 @@ class RestFileSystem(AbstractFileSystem):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.session = watched_session()
+        self.session: requests.Session = watched_session()
 
     def _request(self, method: str, url: str, path: str, **options: Any) -> requests.Response:
         """The answer to one request about ``path``, which succeeded and was read."""
