@@ -160,7 +160,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not listing.overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove")
-        await self._rm(path, batch_size=1)
+        await self._rm(path, batch_size=1, **kwargs)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot copy")

@@ -135,8 +135,8 @@ class FirstChunkCache(BaseCache):
 class BytesCache(BaseCache):
     """Keeps one stretch of the file, which grows at either end as reads touch it.
 
-    A read at the end fetches one block ahead; one that begins more than a block away
-    from what is kept replaces it.
+    A read at the end fetches one block ahead; one that begins behind what is kept and ends
+    more than a block behind it replaces it, and so does one that begins before it.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class BytesCache(BaseCache):
             more = self._more(start, left)[: left - start]
             self._keep(b"", start, b"".join((more, self._before, self._after)))
             return self._kept(start, end)
-        if left == right or not left <= start <= right + self.blocksize:
+        if left == right or start < left or start > right and end > right + self.blocksize:
             left = right = start
         ahead = min(self.size, end + self.blocksize)
         more = self._more(right, ahead)

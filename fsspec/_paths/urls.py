@@ -35,18 +35,22 @@ def get_file_extension(url: str) -> str:
 
 def infer_compression(filename: Any) -> str | None:
     """The compression that the extension of a file stands for, in any case; None for no known one."""
-    name = stringify_path(filename)
+    name = _text(filename)
     stem, _, extension = name[name.rfind("/") + 1 :].rpartition(".")
     if not stem.strip("."):  # there is no dot, or the name is hidden and has no extension
         return None
     return compressions.get(extension.lower())
 
 
+class NoPathError(TypeError, AttributeError):
+    """Something that is no path where a path is needed: of both classes, as programs catch either."""
+
+
 def _text(url: Any) -> str:
-    """A URL or path as text; TypeError where it is neither."""
+    """A URL or path as text; `NoPathError` where it is neither."""
     text = stringify_path(url)
     if not isinstance(text, str):
-        raise TypeError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
+        raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
     return text
 
 

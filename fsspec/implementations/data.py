@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from fsspec.spec import AbstractFileSystem
+from fsspec.utils import stringify_path
 
 
 class DataFileSystem(AbstractFileSystem):
@@ -23,6 +24,7 @@ class DataFileSystem(AbstractFileSystem):
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
+        path = stringify_path(path)
         return path.removeprefix("data:").removeprefix("//") if path.startswith("data:") else path
 
     @staticmethod
@@ -44,7 +46,7 @@ class DataFileSystem(AbstractFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         head, content = self._parts(path)
-        mime = head.partition(";")[0] or None
+        mime = head.partition(";")[0]
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:

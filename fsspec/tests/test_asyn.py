@@ -389,10 +389,10 @@ def test_a_bulk_removal_alone_removes_files_as_well():
         cachable = False
 
         async def _rm(self, path, recursive=False, batch_size=None, **kwargs):
-            asked.append(path)
+            asked.append((path, batch_size, kwargs))
 
-    Bulk().rm_file("a/b")
-    assert asked == ["a/b"]
+    Bulk().rm_file("a/b", tag=1)
+    assert asked == [("a/b", 1, {"tag": 1})]
     with pytest.raises(NotImplementedError, match="cannot remove"):
         AsyncFileSystem().rm_file("a/b")
 

@@ -104,6 +104,16 @@ def test_bytes_keep_the_current_read_when_trimming() -> None:
     assert len(cache) <= 22
 
 
+@pytest.mark.parametrize("end, asked", [(76, [(73, 79)]), (78, [(75, 81)])])
+def test_bytes_fetch_a_gap_only_where_the_read_ends_near(end: int, asked: list[tuple[int, int]]) -> None:
+    source = Source()
+    cache = caching.BytesCache(3, source.fetch, len(DATA))
+    cache._fetch(60, 70)
+    source.asked.clear()
+    assert cache._fetch(75, end) == DATA[75:end]
+    assert source.asked == asked
+
+
 def test_bytes_let_go_of_long_reads() -> None:
     cache = caching.BytesCache(10, Source().fetch, 1000)
     untrimmed = caching.BytesCache(10, Source().fetch, 1000, trim=False)

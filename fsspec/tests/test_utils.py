@@ -12,7 +12,7 @@ import types
 
 import pytest
 
-from fsspec import utils
+from fsspec import core, utils
 
 # paths
 
@@ -176,6 +176,14 @@ def test_a_part_of_a_component_cannot_be_any_number_of_them(pattern):
 )
 def test_get_protocol(url, protocol):
     assert utils.get_protocol(url) == protocol
+
+
+@pytest.mark.parametrize("ask", [utils.get_protocol, utils.infer_compression, core.url_to_fs])
+@pytest.mark.parametrize("kind", [TypeError, AttributeError])
+@pytest.mark.parametrize("what", [None, 5, b"memory://x", ["memory://x"], {}])
+def test_what_is_no_path_is_an_error_of_either_class(ask, kind, what):
+    with pytest.raises(kind, match="a URL or a path is needed"):
+        ask(what)
 
 
 @pytest.mark.parametrize(

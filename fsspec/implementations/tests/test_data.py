@@ -1,6 +1,7 @@
 """``data:`` URLs, which carry their content."""
 
 import binascii
+import pathlib
 import pickle
 
 import pytest
@@ -16,16 +17,16 @@ def fs():
 @pytest.mark.parametrize(
     ("url", "content", "mime"),
     [
-        ("data:,hello", b"hello", None),
-        ("data:,hi%20there", b"hi there", None),
-        ("data:,", b"", None),
+        ("data:,hello", b"hello", ""),
+        ("data:,hi%20there", b"hi there", ""),
+        ("data:,", b"", ""),
         ("data:text/plain,a,b", b"a,b", "text/plain"),
         ("data:text/plain;charset=utf8,%C3%A9", "é".encode(), "text/plain"),
-        ("data:;base64,aGVsbG8=", b"hello", None),
+        ("data:;base64,aGVsbG8=", b"hello", ""),
         ("data:image/png;base64,aGVs bG8=\n", b"hello", "image/png"),
-        ("data:;base64,aGVsbG8%3D", b"hello", None),
-        ("data:;base64,%2B%2F8=", b"\xfb\xff", None),
-        ("data:,a*b?[c]", b"a*b?[c]", None),
+        ("data:;base64,aGVsbG8%3D", b"hello", ""),
+        ("data:;base64,%2B%2F8=", b"\xfb\xff", ""),
+        ("data:,a*b?[c]", b"a*b?[c]", ""),
     ],
 )
 def test_content(fs, url, content, mime):
@@ -90,3 +91,8 @@ def test_encode(fs):
 def test_instance_is_pickled(fs):
     """It holds nothing."""
     assert pickle.loads(pickle.dumps(fs)) is fs
+
+
+def test_path_objects(fs):
+    """Any path can be stripped."""
+    assert fs._strip_protocol(pathlib.PurePosixPath("a,b")) == "a,b"
