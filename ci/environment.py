@@ -160,8 +160,21 @@ def ensure_demo() -> Path:
     return ensure("demo", required, tree="copy")
 
 
+def ensure_demo_upstream() -> Path:
+    """What the demonstration compares with: upstream in place of the tree."""
+    required = lines_of(REQUIREMENTS / "demo-upstream.txt")
+    if os.environ.get("FSSPEC_DEMO_TORCH") == "1":
+        required.append("torch==2.13.0")
+    return ensure("demo-upstream", required)
+
+
 def main(arguments: Sequence[str]) -> int:
-    known = {"demo": ensure_demo, "matrix": ensure_matrix, "test": ensure_test}
+    known = {
+        "demo": ensure_demo,
+        "demo-upstream": ensure_demo_upstream,
+        "matrix": ensure_matrix,
+        "test": ensure_test,
+    }
     if len(arguments) != 1 or arguments[0] not in known:
         say(f"usage: python3 ci/environment.py {'|'.join(known)}")
         return 2

@@ -86,4 +86,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+    helpers = {"Any", "TYPE_CHECKING", "annotations"}  # of this module's own text
+    return sorted({*globals(), *_HOMES, *_MODULES} - helpers)

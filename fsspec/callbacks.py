@@ -206,7 +206,9 @@ def _tqdm(module: str) -> Callable[..., Any]:
 class TqdmCallback(Callback):
     """Shows a progress bar of tqdm.
 
-    The bar appears with the first update, and goes with `close` or the end of a context.
+    The bar appears with the first update and ends with `close`, or with the ``with`` block that the
+    callback is used in. ``callback="tqdm"`` is short for one that counts files, with a bar of bytes below it
+    for each file that is under way, and that suits terminals and notebooks alike.
 
     Parameters
     ----------
@@ -223,6 +225,13 @@ class TqdmCallback(Callback):
     ------
     ImportError
         if tqdm is not installed
+
+    Examples
+    --------
+    ::
+
+        with TqdmCallback({"desc": "data", "unit": "file"}, nested=True) as progress:
+            fs.get("s3://bucket/data", "data", recursive=True, callback=progress)
     """
 
     def __init__(self, tqdm_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:

@@ -286,17 +286,49 @@ def open(
     expand: bool | None = None,
     **kwargs: Any,
 ) -> OpenFile[Any]:
-    """A file to be opened; see `open_files`.
+    """A file to be opened: what it returns is opened by ``with``, or by its method ``open``.
 
-    Examples
-    --------
-    >>> with fsspec.open("memory://a.csv", "wt") as f:  # doctest: +SKIP
-    ...     f.write("x,y")
+    Parameters
+    ----------
+    urlpath
+        a URL, a chain of them (``"zip://a.csv::s3://bucket/b.zip"``), or a local path.
+    mode
+        as for the built-in ``open``: "rb" (the default), "rt", "wb", "ab", "xb" ...
+    compression
+        a name of `fsspec.available_compressions`, "infer" (by the suffix of the name), or None.
+    encoding, errors, newline
+        of text, as for the built-in ``open``.
+    protocol
+        takes the place of the URL's.
+    expand
+        whether ``*``, ``?`` and ``[]`` in a name are a pattern, of which the first match is opened;
+        None for what the configuration says in ``open_expand``, which is no.
+    **kwargs
+        options of the filesystem, such as ``anon=True`` for S3; for the inner links of a chain under
+        the names of their protocols: ``s3={"anon": True}``.
+
+    Returns
+    -------
+    OpenFile
+        can be pickled, and opened any number of times.
 
     Raises
     ------
     FileNotFoundError
-        ``expand`` is true and the pattern matches nothing.
+        ``expand`` is true and the pattern matches nothing. That a file is not there shows when it is opened.
+    ValueError
+        the protocol is not known.
+    ImportError
+        what the protocol needs is not installed.
+
+    Examples
+    --------
+    >>> with fsspec.open("memory://folder/a.csv", "wt") as file:
+    ...     file.write("x,y")
+    3
+    >>> with fsspec.open("memory://folder/a.csv", "rt") as file:
+    ...     file.read()
+    'x,y'
     """
     found = open_files(
         [urlpath],

@@ -15,7 +15,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AccessRefusedError", "BlocksizeMismatchError", "FSTimeoutError", "FileChangedError", "ForkError"]
+__all__ = [
+    "AccessRefusedError",
+    "BlocksizeMismatchError",
+    "FSTimeoutError",
+    "FileChangedError",
+    "ForkError",
+    "IncompleteRead",
+    "ShortFetch",
+]
 
 
 class AccessRefusedError(PermissionError):
@@ -58,6 +66,14 @@ class FileChangedError(OSError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.before, self.after)
+
+
+class IncompleteRead(OSError):
+    """The body of an answer ended early, or is not what was asked for."""
+
+
+class ShortFetch(OSError, EOFError):
+    """Fewer bytes came back than the file should have there."""
 
 
 if TYPE_CHECKING or sys.version_info >= (3, 11):

@@ -153,8 +153,8 @@ class GenericFileSystem(AsyncFileSystem):
 
     Examples
     --------
-    >>> fs = fsspec.filesystem("generic")  # doctest: +SKIP
-    >>> fs.copy("https://example.org/a.bin", "s3://bucket/a.bin")  # doctest: +SKIP
+    >>> fs = fsspec.filesystem("generic")
+    >>> fs.copy("https://example.org/a.bin", "s3://bucket/a.bin")
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "generic"

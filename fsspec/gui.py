@@ -168,9 +168,9 @@ class FileSelector(SigSlot):
 
     Examples
     --------
-    >>> sel = FileSelector("s3://bucket")  # doctest: +SKIP
-    >>> sel.show()  # doctest: +SKIP
-    >>> sel.open_file()  # doctest: +SKIP
+    >>> sel = FileSelector("s3://bucket")
+    >>> sel.show()
+    >>> sel.open_file()
     """
 
     signals = (

@@ -28,8 +28,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.caches_base import ShortFetch
 from fsspec._fork import hooks
+from fsspec.exceptions import ShortFetch
 
 if TYPE_CHECKING:
     import logging

@@ -7,6 +7,7 @@ print, how they end, and that their standard error stays empty.
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -16,86 +17,38 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import data
 from .report import Report
 from .servers import running
+from .told import ALL_BYTES, WORKERS, Told, mib
 from .ways import BUCKET, WAYS, s3_options
 
-WORKERS = 4
-LIMIT = 30.0  # seconds for each worker; the slowest needs about 3
+LIMIT = 30.0  # seconds for a single read; the slowest needs about 1, with the start of a worker
 PROGRAM_LIMIT = LIMIT * 1.5
+UPSTREAM_LIMIT = 8.0  # the same for upstream, of which a hang is to be shown and not to be waited for
 TORCH = os.environ.get("FSSPEC_DEMO_TORCH") == "1"
+PLAYERS = "PyTorch DataLoader workers" if TORCH else "workers of multiprocessing"
 
 
-@dataclass
-class Told:
-    """What one program told, and how it ended."""
+class Side(NamedTuple):
+    """Whose fsspec runs: the interpreter that has it, and the limits in seconds."""
 
-    way: str
-    method: str
-    opted_in: bool
-    reads: int = 0
-    bytes: int = 0
-    first: float | None = None
-    last: float = 0.0
-    workers: set[int] = field(default_factory=set)
-    refusals: dict[int, list[Any]] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
-    parent: bool = False
+    name: str
+    python: str
+    limit: float
+    program_limit: float
 
-    def take(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        error = event.get("error")
-        if kind == "read":
-            if error:
-                self.refusals[event["worker"]] = error
-                return
-            self.reads += 1
-            self.bytes += event["size"]
-            self.workers.add(event["worker"])
-            self.first = event["at"] if self.first is None else min(self.first, event["at"])
-            self.last = max(self.last, event["at"])
-        elif kind == "open" and error:
-            self.wrong.append(f"the parent could not read before the fork: {error[0]}: {error[1]}")
-        elif kind == "parent":
-            self.parent = error is None
-            if error:
-                self.wrong.append(f"the parent was harmed: {error[0]}: {error[1]}")
-        elif kind == "died":
-            self.wrong.append(f"a worker ended with code {event['code']}")
-        elif kind == "exited" and event["code"] != 0:
-            code = event["code"]
-            self.wrong.append("a child that only exits " + ("hung" if code is None else f"ended with {code}"))
 
-    def blame(self, said: dict[int, str]) -> None:
-        """Add what is wrong with workers; once, where it is the same for several."""
-        for text in dict.fromkeys(said.values()):
-            names = ", ".join(str(worker) for worker in sorted(said) if said[worker] == text)
-            self.wrong.append(f"worker {names} {text[:400]}")
+Play = Callable[[Told, Side], None]
 
-    def judge(self) -> None:
-        """Add to ``wrong`` what the workers did not do as they should."""
-        if self.opted_in:
-            self.blame({w: f"failed: {e[0]}: {e[1]}" for w, e in self.refusals.items()})
-            expected = WORKERS * data.TOTAL_BYTES
-            if self.bytes != expected and not self.refusals:
-                self.wrong.append(f"{self.bytes:,} bytes were verified, not {expected:,}")
-        else:
-            met = {w: self.refusals.get(w, ["nothing", "it was not refused", False]) for w in range(WORKERS)}
-            self.blame(
-                {
-                    w: f"should meet ForkError, met {e[0]}: {e[1]}"
-                    for w, e in met.items()
-                    if e[0] != "ForkError" or "fork-safe" not in e[1] or not e[2]
-                }
-            )
-        if not self.parent and not any("parent" in text for text in self.wrong):
-            self.wrong.append("the parent did not come to read again")
+
+def ways_of(method: str) -> list[str]:
+    """All ways for forks; for comparison with spawn one of S3 and one of HTTP."""
+    return list(WAYS) if method == "fork" else ["array", "http"]
 
 
 def lines(process: subprocess.Popen[bytes], limit: float) -> Iterator[dict[str, Any]]:
@@ -123,28 +76,19 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def play(report: Report, told: Told, s3: str, http: str, share: tuple[float, float]) -> None:
-    """Run one program to its end, with the bar going from ``share[0]`` to ``share[1]``."""
-    way = WAYS[told.way]
+def play(
+    report: Report, told: Told, side: Side, addresses: tuple[str, str], share: float, step: float
+) -> None:
+    """Run one program to its end, with the bar going on from ``share`` by ``step``."""
     environ = dict(os.environ, PYTHONUNBUFFERED="1")
     environ.pop("FSSPEC_FORK_RESET", None)
     if told.opted_in and told.method == "fork":
         environ["FSSPEC_FORK_RESET"] = "1"
     expected = (WORKERS * data.CHUNKS) if told.opted_in else WORKERS
-    seen = 0
+    limits = [str(side.limit), str(side.program_limit)]
     with tempfile.TemporaryFile() as noise:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "demo_lib.program",
-                told.way,
-                told.method,
-                s3,
-                http,
-                str(LIMIT),
-                str(PROGRAM_LIMIT),
-            ],
+            [side.python, "-m", "demo_lib.program", told.way, told.method, *addresses, *limits],
             cwd=Path(__file__).parent.parent,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -153,62 +97,36 @@ def play(report: Report, told: Told, s3: str, http: str, share: tuple[float, flo
             start_new_session=True,
         )
         try:
-            for event in lines(process, PROGRAM_LIMIT + 5):
+            for event in lines(process, side.program_limit + 5):
                 told.take(event)
-                seen += event["event"] == "read"
-                done = share[0] + (share[1] - share[0]) * min(1.0, seen / expected)
-                report.bar(done, f"{way.name}, {told.method}: {told.bytes / 2**20:.0f} MiB verified")
+                done = share + step * min(1.0, told.reads / expected)
+                report.bar(done, f"{side.name}: {told.name}, {told.method}: {mib(told.bytes)} verified")
             code = process.wait(5)
             if code == -signal.SIGALRM:
-                told.wrong.append(f"it hung: it did not end within {PROGRAM_LIMIT:.0f} seconds")
+                told.ended = f"hangs (no answer for {side.limit:.0f} s)"
             elif code:
-                told.wrong.append(f"the program ended with {code}")
+                told.ended = f"ended with {code}"
         except (TimeoutError, subprocess.TimeoutExpired):  # its own alarm comes earlier
-            told.wrong.append(f"it did not end within {PROGRAM_LIMIT:.0f} seconds, nor at its alarm")
+            told.ended = f"hangs: it did not end within {side.program_limit:.0f} s, nor at its alarm"
         finally:
             end(process)
-        told.judge()
         noise.seek(0)
-        said = noise.read().decode(errors="replace")
-    if said:
-        told.wrong.append("something was written to standard error")
-    if told.wrong:
-        told.wrong.extend(said.splitlines()[-60:])  # the stacks, where something hung
+        told.noise = noise.read().decode(errors="replace")
 
 
-def sentence(told: Told) -> str:
-    name = WAYS[told.way].name
-    if told.wrong:
-        return f"{name}: {told.wrong[0]}"
+def cells(told: Told, findings: dict[tuple[str, str], tuple[str, str, str]]) -> list[str]:
+    """A row of the table: here, then upstream."""
     if not told.opted_in:
-        return f"{name}: refused in all {WORKERS} workers with ForkError; the parent reads on unharmed."
-    means = "inherited" if told.method == "fork" else "sent to spawned processes"
-    return (
-        f"{name}: {means}, read in full by {len(told.workers)} workers, all "
-        f"{told.bytes / 2**20:.0f} MiB right; the parent reads on unharmed."
-    )
-
-
-def cells(told: Told) -> list[str]:
-    if not told.opted_in:
-        how = "fork, variable unset"
-        rest = ["0", "refused", "refused"]
+        how, rest = "fork, unset", ["refused", "", ""]
     else:
         how = told.method
         rest = [
-            f"{told.bytes:,}",
+            f"{len(told.workers)} x {mib(told.bytes // max(1, len(told.workers)))}",
             "-" if told.first is None else f"{told.first * 1000:.0f} ms",
             "-" if not told.last else f"{told.bytes / told.last / 2**20:.0f} MiB/s",
         ]
-    workers = len(told.workers) if told.opted_in else len(told.refusals)
-    return [
-        WAYS[told.way].name,
-        how,
-        str(workers),
-        *rest,
-        "unharmed" if told.parent else "harmed",
-        "WRONG" if told.wrong else "ok",
-    ]
+    ours = [*rest, "unharmed" if told.parent else "harmed", "WRONG" if told.wrong else "ok"]
+    return [told.name, how, *ours, *findings[told.way, told.method][:2]]
 
 
 def write_data(s3: str, folder: Path) -> None:
@@ -234,35 +152,74 @@ def write_data(s3: str, folder: Path) -> None:
         array[number * data.ITEMS : (number + 1) * data.ITEMS] = data.chunk(number)
 
 
-def demonstrate(report: Report) -> list[Told]:
-    players = "PyTorch DataLoader workers" if TORCH else "workers of multiprocessing"
+def play_upstream(report: Report, play_one: Play, python: str) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """The same programs with upstream: what came of each, by way and method."""
+    side = Side("upstream", python, UPSTREAM_LIMIT, PROGRAM_LIMIT)
+    found = {}
+    report.head(f"Upstream fsspec: opened here, inherited by {WORKERS} forked {PLAYERS}")
+    for method in ("fork", "spawn"):
+        if method == "spawn":
+            report.head("Upstream with spawn, for comparison: no handle is inherited")
+        for way in ways_of(method):
+            told = Told(way, method)
+            play_one(told, side)
+            found[way, method] = told.findings(side.limit)
+            report.line(f"  - {found[way, method][2]}")
+    return found
+
+
+def play_ours(report: Report, play_one: Play) -> list[Told]:
+    """The programs with this package, in its two modes and by spawn."""
+    side = Side("here", sys.executable, LIMIT, PROGRAM_LIMIT)
     parts = [
-        (f"Opened here, inherited by {WORKERS} forked {players} (FSSPEC_FORK_RESET=1)", "fork", True),
-        ("The same without the variable: a clear refusal instead of a hang", "fork", False),
-        ("The same with spawn, for comparison: no handle is inherited", "spawn", True),
+        (f"Here: opened here, inherited by {WORKERS} forked {PLAYERS} (FSSPEC_FORK_RESET=1)", "fork", True),
+        ("Here without the variable: a clear refusal instead of a hang", "fork", False),
+        ("Here with spawn, for comparison: no handle is inherited", "spawn", True),
     ]
     all_told: list[Told] = []
+    for title, method, opted_in in parts:
+        report.head(title)
+        for way in ways_of(method):
+            told = Told(way, method, opted_in)
+            play_one(told, side)
+            told.judge()
+            all_told.append(told)
+            report.result(not told.wrong, told.sentence())
+            if told.wrong[1:]:
+                report.details("\n".join(told.wrong[1:]))
+        if not opted_in and all_told[-1].refusals:
+            report.line("    What the worker is told:")
+            report.details(next(iter(all_told[-1].refusals.values()))[1])
+    return all_told
+
+
+def demonstrate(
+    report: Report, upstream: str
+) -> tuple[list[Told], dict[tuple[str, str], tuple[str, str, str]]]:
+    """Start the servers, write the data, and run all programs, one after another."""
+    steps = 2 * len(ways_of("spawn")) + 3 * len(ways_of("fork"))
+    count = itertools.count()
     with tempfile.TemporaryDirectory(prefix="fsspec-demo-") as folder:
         report.bar(0, "starting the servers")
         with running("s3") as s3, running("http", folder) as http:
-            report.bar(0.02, "writing 16 MiB as array, object, small objects and file")
+            size = mib(data.TOTAL_BYTES)
+            report.bar(0.02, f"writing {size} as array, object, small objects and file")
             write_data(s3, Path(folder))
-            report.line(f"An S3 server and an HTTP server on loopback hold {data.TOTAL_BYTES:,} bytes.")
-            steps = len(parts) * len(WAYS)
-            for title, method, opted_in in parts:
-                report.head(title)
-                for way in WAYS:
-                    told = Told(way, method, opted_in)
-                    share = (0.05 + 0.95 * len(all_told) / steps, 0.05 + 0.95 * (len(all_told) + 1) / steps)
-                    play(report, told, s3, http, share)
-                    all_told.append(told)
-                    report.result(not told.wrong, sentence(told))
-                    if told.wrong[1:]:
-                        report.details("\n".join(told.wrong[1:]))
-                if not opted_in and all_told[-1].refusals:
-                    report.line("    What the worker is told:")
-                    report.details(next(iter(all_told[-1].refusals.values()))[1])
-    return all_told
+            report.line(
+                f"An S3 server and an HTTP server on loopback hold {size},"
+                f" as array, object, {data.CHUNKS} small objects and file."
+            )
+            report.line(
+                f"Each of {WORKERS} workers reads all of it, in {data.CHUNKS} parts:"
+                f" {mib(ALL_BYTES)} for each program."
+            )
+
+            def play_one(told: Told, side: Side) -> None:
+                step = 0.95 / steps
+                play(report, told, side, (s3, http), 0.05 + step * next(count), step)
+
+            found = play_upstream(report, play_one, upstream)
+            return play_ours(report, play_one), found
 
 
 def isolate() -> None:
@@ -278,7 +235,7 @@ def isolate() -> None:
     )
 
 
-def main() -> int:
+def main(upstream: str) -> int:
     began = time.monotonic()
     isolate()
     report = Report()
@@ -289,24 +246,34 @@ def main() -> int:
         f"{os.cpu_count()} cores"
     )
     try:
-        all_told = demonstrate(report)
+        all_told, found = demonstrate(report, upstream)
     except KeyboardInterrupt:
         report.line("Stopped; the servers and workers are gone.")
         return 130
-    report.head("What was read")
+    report.head("What was read, here and with upstream")
     report.table(
-        ["way", "workers by", "workers", "bytes verified", "first byte", "throughput", "parent", ""],
-        [cells(told) for told in all_told],
+        [
+            "handle",
+            "workers by",
+            "verified",
+            "first byte",
+            "throughput",
+            "parent",
+            "",
+            "upstream",
+            "its parent",
+        ],
+        [cells(told, found) for told in all_told],
     )
     report.line()
     wrong = sum(bool(told.wrong) for told in all_told)
     took = f"{time.monotonic() - began:.0f} seconds"
     if wrong:
-        report.result(False, f"{wrong} of {len(all_told)} ways went wrong ({took}).")
+        report.result(False, f"{wrong} of {len(all_told)} ways went wrong here ({took}).")
         return 1
-    report.result(True, f"All {len(all_told)} as they should be ({took}).")
+    report.result(True, f"All {len(all_told)} as they should be here ({took}).")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

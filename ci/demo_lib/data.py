@@ -1,6 +1,6 @@
 """The data of the demonstration: every byte can be told from its place.
 
-An array of 4 Mi unsigned integers, 16 MiB, in 64 chunks.  Any process can compute what a chunk
+An array of 4 Mi unsigned integers, 16 MiB, in 16 chunks.  Any process can compute what a chunk
 has to hold, so none has to be given it.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-CHUNKS = 64
-ITEMS = 65_536  # in a chunk
+CHUNKS = 16
+ITEMS = 262_144  # in a chunk
 CHUNK_BYTES = ITEMS * 4
 TOTAL_BYTES = CHUNKS * CHUNK_BYTES
 

@@ -7,8 +7,9 @@ its workers by ``METHOD`` ("fork": they inherit the handle, "spawn": they are se
 which reads and verifies all chunks through the handle; forks one child more that only exits, as
 a program ends; and then reads all chunks through the handle itself.
 
-``FSSPEC_DEMO_TORCH=1`` makes PyTorch's DataLoader start the workers.  Each process dumps the
-stacks of its threads and ends once its limit (in seconds) has gone by.
+``FSSPEC_DEMO_TORCH=1`` makes PyTorch's DataLoader start the workers.  A worker dumps the stacks of
+its threads and ends once a single read has taken longer than its limit (in seconds), and so does
+the program in its own reads; all before these has the last limit.
 """
 
 from __future__ import annotations
@@ -63,12 +64,13 @@ def limited(limit: float) -> None:
 
 def work(way_name: str, handle: Any, worker: int, pipe: Any, limit: float) -> None:
     """A worker of the pool: read everything, stop at the first error."""
-    limited(limit)
     for number in range(data.CHUNKS):
+        limited(limit)
         outcome = read_one(WAYS[way_name], handle, worker, number)
         pipe.send(outcome)
         if outcome["error"]:
             break
+    limited(4 * limit)  # to end, which takes its time where four do it at once
     pipe.close()
 
 
@@ -103,25 +105,17 @@ def by_pool(way_name: str, handle: Any, method: str, limit: float) -> Iterator[d
 class Chunks:
     """A dataset for PyTorch: item ``4 * chunk + worker``, so that each worker reads everything."""
 
-    def __init__(self, way_name: str, handle: Any) -> None:
+    def __init__(self, way_name: str, handle: Any, limit: float) -> None:
         self.way_name = way_name
         self.handle = handle
+        self.limit = limit
 
     def __len__(self) -> int:
         return WORKERS * data.CHUNKS
 
     def __getitem__(self, item: int) -> dict[str, Any]:
-        return read_one(WAYS[self.way_name], self.handle, item % WORKERS, item // WORKERS)
-
-
-class Limit:
-    """`limited` as PyTorch calls it; a class, so that it can be sent to a spawned worker."""
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-
-    def __call__(self, worker: int) -> None:
         limited(self.limit)
+        return read_one(WAYS[self.way_name], self.handle, item % WORKERS, item // WORKERS)
 
 
 def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[dict[str, Any]]:
@@ -130,21 +124,24 @@ def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[
 
     warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # 4 on 2 cores: on purpose
     loader = DataLoader(
-        Chunks(way_name, handle),
+        Chunks(way_name, handle, limit),
         batch_size=None,
         num_workers=WORKERS,
         multiprocessing_context=method,
-        worker_init_fn=Limit(limit),
-        timeout=limit,
+        timeout=limit + 5,  # a worker that hangs has ended itself by then
     )
     refused: set[int] = set()
-    for outcome in loader:
-        if outcome["worker"] not in refused:
-            yield outcome
-        if outcome["error"]:
-            refused.add(outcome["worker"])
-            if len(refused) == WORKERS:
-                return
+    try:
+        for outcome in loader:
+            if outcome["worker"] not in refused:
+                yield outcome
+            if outcome["error"]:
+                refused.add(outcome["worker"])
+                if len(refused) == WORKERS:
+                    return
+    except RuntimeError as error:  # that a worker is gone, or tells nothing
+        # the first worker that hangs ends the loader, so that the others tell nothing
+        tell("died", code=-signal.SIGALRM if "signal: Alarm clock" in str(error) else str(error))
 
 
 def wait_for(pid: int, limit: float) -> int | None:
@@ -182,11 +179,12 @@ def run(way_name: str, method: str, s3: str, http: str, limit: float, own_limit:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            limited(8)
+            limited(min(8, limit))
             sys.exit(0)  # on purpose by way of the interpreter's own end
-        tell("exited", code=wait_for(pid, 10))
+        tell("exited", code=wait_for(pid, min(8, limit) + 2))
 
     for number in range(data.CHUNKS):
+        limited(limit)
         outcome = read_one(way, handle, -1, number)
         if outcome["error"]:
             break

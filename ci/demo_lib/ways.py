@@ -67,6 +67,12 @@ def read_mapper(mapper: Any, number: int) -> bytes:
     return mapper[f"{number}"]
 
 
+def open_http_file(s3: str, http: str) -> Any:
+    import fsspec
+
+    return fsspec.filesystem("http").open(f"{http}/data.bin", "rb", block_size=2**20)
+
+
 class Site:
     """An HTTP filesystem and the URL it is asked for: one handle, picklable."""
 
@@ -86,5 +92,6 @@ WAYS = {
     "s3fs": Way("s3fs instance", open_s3, read_s3),
     "file": Way("open S3 file", open_file, read_file),
     "mapper": Way("FSMap on S3", open_mapper, read_mapper),
+    "http-file": Way("open HTTP file", open_http_file, read_file),
     "http": Way("HTTP instance", lambda s3, http: Site(http), Site.read),
 }

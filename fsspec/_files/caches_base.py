@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+from fsspec.exceptions import ShortFetch
+
 Fetcher = Callable[[int, int], bytes]
 """Maps ``(start, end)`` to those bytes of the file."""
 
@@ -35,10 +37,6 @@ class Held(NamedTuple):
     """where in the block the position asked for lies."""
     stop: int
     """up to where the block is filled."""
-
-
-class ShortFetch(OSError, EOFError):
-    """Fewer bytes came back than the file should have there."""
 
 
 class BaseCache:

@@ -1,6 +1,9 @@
 """How users come in: URLs, chains, patterns, many files at once."""
 
+import doctest
+import inspect
 import logging
+import pydoc
 import zipfile
 
 import pytest
@@ -344,3 +347,25 @@ def test_open_returns_a_file_to_be_opened(m):
     of = fsspec.open("memory://not/there", "rt", encoding="latin1")
     assert isinstance(of, OpenFile)
     assert (of.path, of.mode, of.encoding) == ("/not/there", "rt", "latin1")
+
+
+def test_help_of_open_names_each_parameter_and_its_examples_run():
+    shown = pydoc.plain(pydoc.render_doc(fsspec.open))
+    assert "doctest:" not in shown
+    section = shown.partition("Parameters")[2].partition("Returns")[0]
+    named = {
+        name for line in section.splitlines() for name in line.replace(",", " ").replace("*", "").split()
+    }
+    assert set(inspect.signature(fsspec.open).parameters) <= named
+    runner = doctest.DocTestRunner(verbose=False)
+    for example in doctest.DocTestFinder().find(fsspec.open, "open", globs={"fsspec": fsspec}):
+        runner.run(example)
+    assert runner.summarize(verbose=False) == (0, 2)
+    fsspec.filesystem("memory").rm("/folder", recursive=True)
+
+
+def test_completion_shows_what_the_package_gives_and_not_its_own_helpers():
+    names = dir(fsspec)
+    assert not {"Any", "TYPE_CHECKING", "annotations"} & set(names)
+    assert {*fsspec.__all__, "asyn", "exceptions", "spec", "utils"} <= set(names)
+    assert all(hasattr(fsspec, name) for name in names)

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+import fsspec
 import fsspec.exceptions
 from fsspec.exceptions import BlocksizeMismatchError, ForkError, FSTimeoutError
 
@@ -125,3 +126,16 @@ def test_fork_error_survives_pickling(advice):
 def test_errors_load_without_asyncio():
     code = "import sys, fsspec.exceptions; sys.exit('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_errors_of_short_reads_are_public_and_keep_their_kinds():
+    """A program catches them by the module that is documented."""
+    http = pytest.importorskip("fsspec.implementations.http")
+    cache = fsspec.caching.ReadAheadCache(4, lambda start, end: b"", 8)
+    with pytest.raises(fsspec.exceptions.ShortFetch) as short:
+        cache._fetch(0, 4)
+    assert isinstance(short.value, OSError) and isinstance(short.value, EOFError)
+    assert issubclass(http.IncompleteResponse, fsspec.exceptions.IncompleteRead)
+    assert {"AccessRefusedError", "FileChangedError", "IncompleteRead", "ShortFetch"} <= set(
+        fsspec.exceptions.__all__
+    )

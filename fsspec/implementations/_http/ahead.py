@@ -24,7 +24,8 @@ from typing import Any
 import aiohttp
 
 from fsspec.caching import BytesCache
-from fsspec.implementations._http.answers import IncompleteRead, Placed, Version, check_length, correct_size
+from fsspec.exceptions import IncompleteRead
+from fsspec.implementations._http.answers import Placed, Version, check_length, correct_size
 from fsspec.implementations._http.parsing import range_value, ranged, redact_url
 from fsspec.implementations._http.requests import (
     Body,

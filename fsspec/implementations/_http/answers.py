@@ -21,12 +21,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from fsspec.exceptions import FileChangedError
+from fsspec.exceptions import FileChangedError, IncompleteRead
 from fsspec.implementations._http.parsing import content_range, is_plain, redact_url
-
-
-class IncompleteRead(OSError):
-    """A body ended early, or is not what was asked for."""
 
 
 class Version(NamedTuple):

@@ -22,9 +22,8 @@ from typing import Any
 import aiohttp
 
 from fsspec._fork import hooks
-from fsspec.exceptions import AccessRefusedError
+from fsspec.exceptions import AccessRefusedError, IncompleteRead
 from fsspec.implementations._http.answers import (
-    IncompleteRead,
     Placed,
     Version,
     check_whole,

@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
 from fsspec.caching import AllBytes
-from fsspec.exceptions import ForkError
+from fsspec.exceptions import ForkError, IncompleteRead
 from fsspec.implementations._http.answers import (
-    IncompleteRead,
     Placed,
     Version,
     check_whole,

@@ -11,9 +11,9 @@ pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
 
 import fsspec  # noqa: E402  # after the checks
-from fsspec.exceptions import FileChangedError  # noqa: E402
+from fsspec.exceptions import FileChangedError, IncompleteRead  # noqa: E402
 from fsspec.implementations import http, http_sync  # noqa: E402
-from fsspec.implementations._http.answers import IncompleteRead, Version, place, version  # noqa: E402
+from fsspec.implementations._http.answers import Version, place, version  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
