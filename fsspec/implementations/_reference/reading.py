@@ -214,11 +214,12 @@ class ReferenceReading(AsyncFileSystem):
         paths = self._literal(given, recursive)
         if paths is None:
             paths = self._files(self.expand_path(given, recursive=recursive), recursive)
-        if _is_single(given, paths) and not recursive and on_error == "raise":
+        single = self._is_single(given, paths)
+        if single and not recursive and on_error == "raise":
             kwargs.pop("batch_size", None)
             return self.cat_file(paths[0], **kwargs)
         results = self._read_many((paths, _slice_of_all(paths, kwargs)), None, on_error, kwargs)
-        return _by_path(given, paths, results, on_error)
+        return _by_path(single, paths, results, on_error)
 
     async def _cat(
         self,
@@ -232,11 +233,12 @@ class ReferenceReading(AsyncFileSystem):
         paths = self._literal(given, recursive)
         if paths is None:
             paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
-        if _is_single(given, paths) and not recursive and on_error == "raise":
+        single = self._is_single(given, paths)
+        if single and not recursive and on_error == "raise":
             return await self._cat_file(paths[0], **kwargs)
         wanted = paths, _slice_of_all(paths, kwargs)
         results = await self._read_many_async(wanted, None, on_error, batch_size, kwargs)
-        return _by_path(given, paths, results, on_error)
+        return _by_path(single, paths, results, on_error)
 
     def cat_ranges(
         self,
@@ -268,6 +270,10 @@ class ReferenceReading(AsyncFileSystem):
         if recursive or any(map(has_magic, given)):
             return None
         return list(dict.fromkeys(map(self._strip_protocol, given)))
+
+    def _is_single(self, given: Any, paths: list[str]) -> bool:
+        """Whether what was given is one key and no pattern or folder."""
+        return isinstance(given, str) and paths == [self._strip_protocol(given)]
 
     def _files(self, paths: list[str], recursive: bool) -> list[str]:
         return [p for p in paths if not self.isdir(p)] if recursive else paths
@@ -397,10 +403,6 @@ def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | 
     return None if part == (None, None) else [part] * len(paths)
 
 
-def _is_single(given: Any, paths: list[str]) -> bool:
-    return isinstance(given, str) and len(paths) == 1 and not has_magic(given)
-
-
 def raised(results: list[Any]) -> list[Any]:
     """The results, if none of them is an error; else the first is raised."""
     for result in results:
@@ -409,11 +411,11 @@ def raised(results: list[Any]) -> list[Any]:
     return results
 
 
-def _by_path(given: Any, paths: list[str], results: list[Any], on_error: str) -> Any:
-    """What `cat` returns for results of paths."""
+def _by_path(single: bool, paths: list[str], results: list[Any], on_error: str) -> Any:
+    """What `cat` returns for results of paths, or of a single one."""
     found: Mapping[str, Any] = dict(zip(paths, results))
     if on_error == "omit":
         found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
-    if _is_single(given, paths) and found:
+    if single and found:
         return results[0]
     return found

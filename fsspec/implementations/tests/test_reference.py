@@ -635,6 +635,14 @@ def test_slices_in_cat(m, key, start, end):
     assert asyncio_run(fs, "_cat", [key], recursive=True, **given) == {key: data[start:end]}
 
 
+def test_cat_of_a_name_gives_bytes_and_of_a_tree_or_pattern_a_dict():
+    fs = ReferenceFileSystem({"d/a": "1", "q[1]/a": "2"})
+    for cat in (fs.cat, lambda *args, **kwargs: asyncio_run(fs, "_cat", *args, **kwargs)):
+        assert cat("d/a") == cat("d/a", recursive=True) == cat("reference://d/a") == b"1"
+        assert cat("q[1]/a") == b"2"  # its brackets are those of a name
+        assert cat("d", recursive=True) == cat("d/?") == {"d/a": b"1"}
+
+
 def test_offsets_as_arrays():
     numpy = pytest.importorskip("numpy")
     fs = ReferenceFileSystem({"k": "0123456789"})
