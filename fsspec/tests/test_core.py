@@ -369,3 +369,9 @@ def test_completion_shows_what_the_package_gives_and_not_its_own_helpers():
     assert not {"Any", "TYPE_CHECKING", "annotations"} & set(names)
     assert {*fsspec.__all__, "asyn", "exceptions", "spec", "utils"} <= set(names)
     assert all(hasattr(fsspec, name) for name in names)
+
+
+@pytest.mark.parametrize("url", ["simplecache::", "::memory://a", "::"])
+def test_an_empty_link_names_the_working_directory(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert fsspec.url_to_fs(url)[1] == str(tmp_path)
