@@ -297,7 +297,7 @@ class _Downloads(_Transfers):
 
     def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         targets = [b for _, b in self.pairs]
-        self.before = yield local(_make_way, targets)
+        self.before, self.made = yield local(_make_way, targets)
         self.failed: list[str] = []
         try:
             answers = yield from super().together(batch_size, return_exceptions)
@@ -317,19 +317,36 @@ class _Downloads(_Transfers):
             self.failed.append(self.pairs[position][1])
 
     def remove_parts(self) -> None:
-        """Remove what failed downloads wrote; what they had not touched, and what is no plain file, stays."""
+        """Remove what failed downloads wrote, and folders made for them that are empty.
+
+        What they had not touched, and what is no plain file, stays.
+        """
         for path in self.failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and _file_state(real) != self.before[path]:
                 with suppress(OSError):  # the failure itself is what the caller has to know of
                     os.unlink(real)
+        for folder in reversed(self.made):
+            with suppress(OSError):  # something is in it
+                os.rmdir(folder)
 
 
-def _make_way(targets: list[str]) -> dict[str, tuple[int, ...] | None]:
-    """Make the folders that files are to go into; the state of what is at each target."""
+def _make_way(targets: list[str]) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
+    """Make the folders that files are to go into.
+
+    Returns
+    -------
+    The state of what is at each target, and the folders that were made, each behind what it is in.
+    """
+    made: list[str] = []
     for parent in dict.fromkeys(os.path.dirname(target.rstrip("/")) for target in targets):
+        missing, above = [], parent
+        while above and not os.path.lexists(above):
+            missing.append(above)
+            above = os.path.dirname(above)
         os.makedirs(parent, exist_ok=True)
-    return {target: _file_state(os.path.realpath(target)) for target in targets}
+        made += reversed(missing)
+    return {target: _file_state(os.path.realpath(target)) for target in targets}, made
 
 
 def _file_state(path: str) -> tuple[int, ...] | None:

@@ -350,6 +350,17 @@ def test_a_download_that_fails_leaves_no_part(tmp_path):
     assert not (tmp_path / "alone").exists()
 
 
+@pytest.mark.parametrize("target", ["new/", "new/a/b"])
+def test_a_download_of_what_is_not_there_leaves_no_folders(fs, tmp_path, target):
+    (tmp_path / "kept").mkdir()
+    for below in ("", "kept/"):
+        with pytest.raises(FileNotFoundError):
+            fs.get("no/such", f"{tmp_path}/{below}{target}")
+        with pytest.raises(FileNotFoundError):
+            fs.get(["no/such", "no/other"], [f"{tmp_path}/{below}{target}", f"{tmp_path}/{below}x/y"])
+    assert [p.name for p in tmp_path.rglob("*")] == ["kept"]
+
+
 def test_downloads_that_a_failure_ends_leave_no_part(tmp_path):
     fs = WritableDictFileSystem({f"r/{n}": b"whole" for n in range(20)} | {"r/x": b"whole"}, broken=["r/x"])
     with pytest.raises(OSError, match="broken"):
