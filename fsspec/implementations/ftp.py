@@ -190,7 +190,10 @@ class FTPFileSystem(AbstractFileSystem):
     def _lines(self, command: str) -> Iterator[str]:
         parts: list[bytes] = []
         self._link.download(command, parts.append, kind="A")
-        for line in b"".join(parts).decode(self.encoding).split("\n"):
+        data = b"".join(parts)
+        if data and not data.endswith(b"\n") and command.startswith("MLSD"):  # LIST is not specified
+            raise OSError(f"the listing of {command[5:]!r} was cut off on the way from the FTP server")
+        for line in data.decode(self.encoding).split("\n"):
             if line := line.rstrip("\r"):
                 yield line
 

@@ -159,6 +159,7 @@ class HTTPFileSystem(AsyncFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
+    _answers_tell_versions = True  # and are compared, see _http.answers
     sep = "/"
     simple_links: bool
     same_schema: bool

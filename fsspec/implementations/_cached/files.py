@@ -247,13 +247,36 @@ class _Source:
         self._opened_in = hooks.generation
         self.seen: dict[str, Version] = {}
         """the version that the blocks are of, where the target tells"""
+        self.unconfirmed = False
+        """blocks were kept before, and answers of the target do not tell their version"""
+
+    def kept(self, version: Version) -> None:
+        """Blocks of a version are there from before."""
+        self.seen[self.path] = version
+        self.unconfirmed = bool(version.etag) and not getattr(self.fs, "_answers_tell_versions", False)
+
+    def confirm(self, entry: dict[str, Any]) -> None:
+        """Before blocks are added to those kept: they are of the version that the target has.
+
+        Raises
+        ------
+        FileChangedError
+            they are not.
+        """
+        known = self.seen[self.path]
+        known.updated(self.path, Version(entry.get("ETag"), known.modified, entry.get("size")))
+        self.unconfirmed = False
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        if self.unconfirmed:
+            self.confirm(self.fs.info(self.path))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
             return self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
 
     def fetch(self, start: int, end: int) -> bytes:
+        if self.unconfirmed:
+            self.confirm(self.fs.info(self.path))
         if self.by_ranges:
             with one_version(self.seen):
                 return self.fs.cat_file(self.path, start=start, end=end)
@@ -309,7 +332,10 @@ class BlockFile(AbstractBufferedFile):
         self._due = time.monotonic() + ENTER_EVERY
         self._source = source = _Source(fs.fs, path, self.kwargs)
         if detail.get("version"):
-            source.seen[path] = Version(*detail["version"])
+            if blocks:
+                source.kept(Version(*detail["version"]))
+            else:
+                source.seen[path] = Version(*detail["version"])
         several = source.fetch_ranges if source.by_ranges else None
         try:
             self.cache = MMapCache(

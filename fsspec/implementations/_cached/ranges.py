@@ -176,8 +176,11 @@ class SharedBlocks:
             await asyncio.wait(others)
 
     async def _ask(self, cache: Any, ranges: list[tuple[int, int]]) -> None:
+        source = self._file._source
+        if source.unconfirmed:
+            source.confirm(await self.cfs.fs._info(self.path))
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
-        with one_version(self._file._source.seen):
+        with one_version(source.seen):
             got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)

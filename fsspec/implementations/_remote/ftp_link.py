@@ -63,6 +63,16 @@ class _Watched(ftplib.FTP):
         self.welcome = self.getresp()
         return self.welcome
 
+    def getline(self) -> str:
+        """A line of a reply; one without an end was cut off, and is none: "213 1" may be of 213 1000."""
+        assert self.file is not None
+        line = self.file.readline(self.maxline + 1)
+        if len(line) > self.maxline:
+            raise ftplib.Error(f"got more than {self.maxline} bytes")
+        if not line.endswith("\n"):
+            raise EOFError
+        return line.rstrip("\r\n")
+
 
 class _Explicit(_Watched, ftplib.FTP_TLS):
     """TLS from the command AUTH on."""

@@ -10,7 +10,7 @@ import pytest
 
 import fsspec
 from fsspec.asyn import AsyncFileSystem
-from fsspec.exceptions import BlocksizeMismatchError
+from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
 from fsspec.implementations._cached.passing import PASSED
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
@@ -568,3 +568,36 @@ def test_get_tells_nothing_and_download_what_the_target_does(kind, tmp_path):
     assert (tmp_path / "2").read_bytes() == b"22"
     told = target.download("r/one", str(tmp_path / "3"))
     assert c.download("r/one", str(tmp_path / "4")) == told and (tmp_path / "4").read_bytes() == b"1"
+
+
+class _Tagged(Noted):
+    """A target whose entries tell versions apart, and whose answers to ranges do not."""
+
+    def info(self, path, **kwargs):
+        entry = super().info(path, **kwargs)
+        return {**entry, "ETag": str(hash(self.files.get(path)))}
+
+
+class _AwaitableTagged(WritableDictFileSystem):
+    async def _info(self, path, **kwargs):
+        entry = await super()._info(path, **kwargs)
+        return {**entry, "ETag": str(hash(self.files.get(path)))}
+
+
+@pytest.mark.parametrize("kind", [_Tagged, _AwaitableTagged])
+def test_blocks_of_another_version_are_not_added_to_those_kept(kind, tmp_path):
+    target = kind(FILES)
+    c = make("blockcache", target, tmp_path)
+    with c.open("r/big", block_size=1000) as f:
+        assert f.read(10) == FILES["r/big"][:10]
+    target.files["r/big"] = bytes(reversed(FILES["r/big"]))
+    with c.open("r/big", block_size=1000) as f:
+        assert f.read(10) == FILES["r/big"][:10]
+        f.seek(5000)
+        with pytest.raises(FileChangedError, match="r/big"):
+            f.read(10)
+    if c.async_impl:
+        with pytest.raises(FileChangedError, match="r/big"):
+            asyncio.run(c._cat_file("r/big", 5000, 5010))
+    c.pop_from_cache("r/big")
+    assert c.cat_file("r/big") == target.files["r/big"]

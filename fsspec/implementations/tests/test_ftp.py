@@ -381,6 +381,25 @@ def test_a_download_that_ends_early(server, fs, tmp_path, fault):
     assert f.read() == BIG
 
 
+def test_a_reply_that_is_cut_off_is_none(server, fs):
+    fs.pipe_file("/a", b"0123456789")
+    server.fault(cut={"SIZE": "213 1"})
+    with pytest.raises((OSError, EOFError)):
+        fs.cat_file("/a")
+    server.fault()
+    assert fs.cat_file("/a") == b"0123456789"
+
+
+def test_a_listing_that_is_cut_off_is_none(server, fs):
+    fs.pipe({"/a": b"1", "/b": b"2"})
+    server.fault(short=40)
+    for read in (fs.ls, fs.find):
+        with pytest.raises(OSError, match="cut off"):
+            read("/")
+    server.fault()
+    assert {"/a", "/b"} <= set(fs.find("/"))
+
+
 def test_an_error_of_the_target_is_no_error_of_the_connection(server, fs):
     put(server, "big", BIG)
 

@@ -50,6 +50,8 @@ class Fault:
     """bytes after which the server hangs up in an upload"""
     replies: dict[str, str] = field(default_factory=dict)
     """what to answer to a command, instead of doing it"""
+    cut: dict[str, str] = field(default_factory=dict)
+    """the part of a reply to a command that is sent before the server hangs up"""
     silent: tuple[str, ...] = ()
     """commands that are never answered"""
 
@@ -109,6 +111,9 @@ class _Service:
                     self.respond("500 not understood")
                 elif cmd in fault.replies:
                     self.respond(fault.replies[cmd])
+                elif cmd in fault.cut:
+                    self.push(fault.cut[cmd])
+                    self.close_when_done()
                 elif cmd not in fault.silent:
                     super().pre_process_command(line, cmd, arg)
 
