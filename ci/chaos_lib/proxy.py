@@ -311,9 +311,8 @@ class FTPProxy(TCPProxy):
             port = await self.data_listener(int(match[1]) * 256 + int(match[2]), writer)
             data = b"227 Entering passive mode (127,0,0,1,%d,%d).\r\n" % divmod(port, 256)
         elif match := self.EXTENDED.match(data):
-            data = b"229 Entering extended passive mode (|||%d|).\r\n" % await self.data_listener(
-                int(match[1])
-            )
+            port = await self.data_listener(int(match[1]), writer)
+            data = b"229 Entering extended passive mode (|||%d|).\r\n" % port
         return await super().piece(writer, data, fault)
 
     async def data_listener(self, behind_port: int, control: asyncio.StreamWriter) -> int:
