@@ -109,7 +109,7 @@ def infer_storage_options(
     text = _text(urlpath)
     options = dict(_parts(text))
     # paths, and the protocols whose path is the URL, have no options
-    if inherit_storage_options and "://" in text and options["protocol"] not in _WHOLE:
+    if inherit_storage_options and text.find("://") > 1 and options["protocol"] not in _WHOLE:
         update_storage_options(options, inherit_storage_options)
     return options
 

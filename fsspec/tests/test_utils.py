@@ -285,7 +285,8 @@ def test_inherited_options_may_not_contradict_the_url():
     with pytest.raises(KeyError, match="host") as caught:
         utils.infer_storage_options(url, {"host": "other", "password": "hidden"})
     assert "secret" not in str(caught.value) and "hidden" not in str(caught.value)
-    assert utils.infer_storage_options("/x", {"more": 1}) == {"protocol": "file", "path": "/x"}
+    for path in ("/x", "c:/x", "x://"):
+        assert utils.infer_storage_options(path, {"more": 1}) == {"protocol": "file", "path": path}
 
 
 def test_update_storage_options_adds_all_or_nothing():

@@ -167,6 +167,17 @@ def test_writing_modes(fs):
         f.write(b"n")
     assert fs.cat("/new/file") == b"n"
     assert hash(fs.open("/fresh", "ab")) and fs.cat("/fresh") == b""
+    with fs.open("/new/file", "br") as f:
+        assert f.read() == b"n"
+
+
+def test_what_waits_for_a_commit_is_not_there_before(fs):
+    for end, there in (("commit", True), ("discard", False)):
+        with fs.open(f"/waits/{end}", "wb", autocommit=False) as f:
+            f.write(b"w")
+        assert not fs.exists(f"/waits/{end}")
+        getattr(f, end)()
+        assert fs.exists(f"/waits/{end}") is there
 
 
 @pytest.mark.parametrize("start", [None, 0, 5, 20, -3])
