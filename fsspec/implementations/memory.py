@@ -534,6 +534,10 @@ class MemoryFile(BytesIO):
     def close(self) -> None:
         """Nothing: the store keeps the bytes."""
 
+    def flush(self, force: bool = False) -> None:
+        """Nothing, as there is no block; ``force`` is that of other filesystems' files."""
+        super().flush()
+
     def discard(self) -> None:
         """Forget it."""
 

@@ -165,6 +165,7 @@ def test_writing_modes(fs):
     assert fs.cat("/folder/ten")[-2:] == b"9!"
     with fs.open("/new/file", "wb") as f:
         f.write(b"n")
+        f.flush(True)
     assert fs.cat("/new/file") == b"n"
     assert hash(fs.open("/fresh", "ab")) and fs.cat("/fresh") == b""
     with fs.open("/new/file", "br") as f:
