@@ -163,7 +163,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return repr(self)
 
     def _name(self, path: str) -> str:
-        return self._strip_protocol(path).strip("/")
+        text: str = self._strip_protocol(path).strip("/")
+        return text
 
     def _folders(self) -> dict[str, dict[str, Entry]]:
         self._get_dirs()

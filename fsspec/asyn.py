@@ -209,7 +209,8 @@ class AsyncFileSystem(AbstractFileSystem):
     @listing.default
     async def _isfile(self, path: str) -> bool:
         try:
-            return (await self._info(path))["type"] == "file"
+            answer: bool = (await self._info(path))["type"] == "file"
+            return answer
         except ForkError:
             raise
         except Exception:  # as in _exists
@@ -218,7 +219,8 @@ class AsyncFileSystem(AbstractFileSystem):
     @listing.default
     async def _isdir(self, path: str) -> bool:
         try:
-            return (await self._info(path))["type"] == "directory"
+            answer: bool = (await self._info(path))["type"] == "directory"
+            return answer
         except OSError:
             return False
 
@@ -398,6 +400,8 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     `_upload_chunk`; the rules of `AbstractBufferedFile` hold, that on forks too.
     """
 
+    loc: int
+
     async def read(self, length: int | None = -1) -> bytes:
         """Up to ``length`` bytes from the position on; all there are if negative or None."""
         length = -1 if length is None else int(length)
@@ -412,7 +416,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def write(self, data: Any) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         writable_now(self)
-        count = self.buffer.write(data)
+        count: int = self.buffer.write(data)
         self.loc += count
         if self.buffer.tell() >= self.blocksize:
             await self.flush()

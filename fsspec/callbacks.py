@@ -198,7 +198,8 @@ def _tqdm(module: str) -> Callable[..., Any]:
     from importlib import import_module
 
     try:
-        return import_module(f"tqdm.{module}").tqdm
+        found: Callable[..., Any] = import_module(f"tqdm.{module}").tqdm
+        return found
     except ImportError as e:
         raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
 

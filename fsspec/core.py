@@ -80,7 +80,8 @@ def split_protocol(urlpath: Any) -> tuple[str | None, str]:
 def strip_protocol(urlpath: Any) -> str:
     """The path of a URL as its filesystem writes it."""
     protocol, _ = split_protocol(urlpath)
-    return get_filesystem_class(protocol)._strip_protocol(urlpath)
+    text: str = get_filesystem_class(protocol)._strip_protocol(urlpath)
+    return text
 
 
 def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
@@ -343,7 +344,8 @@ def open(
     )
     if not found:
         raise FileNotFoundError(urlpath)
-    return found[0]
+    result: OpenFile[Any] = found[0]
+    return result
 
 
 def open_local(url: Any, mode: str = "rb", **storage_options: Any) -> Any:

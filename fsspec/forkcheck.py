@@ -110,7 +110,8 @@ class _Subject:
         self.fs = self.open_url()[0]
 
     def cat(self, fs: Any) -> bytes:
-        return fs.cat_file(self.path, start=0, end=SAMPLE)
+        data: bytes = fs.cat_file(self.path, start=0, end=SAMPLE)
+        return data
 
     def handles(self) -> list[_Handle]:
         """What crosses the fork to be read; a file first, whose use has to revive what is below it."""
@@ -149,7 +150,8 @@ class _Written:
         """What others see of the file: mostly nothing until it is closed."""
         self.fs.invalidate_cache()
         try:
-            return self.fs.cat_file(self.path)
+            data: bytes = self.fs.cat_file(self.path)
+            return data
         except FileNotFoundError:
             return b""
 
@@ -167,7 +169,8 @@ class _Written:
 
 def _from_start(f: Any) -> bytes:
     f.seek(0)
-    return f.read(SAMPLE)
+    data: bytes = f.read(SAMPLE)
+    return data
 
 
 def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:

@@ -195,10 +195,12 @@ class FUSEr(Operations):
         """A part of an open file."""
         opened = self.cache[fh]
         if opened.writing:
-            return self.fs.cat_file(self._path(path), offset, offset + size)
+            data: bytes = self.fs.cat_file(self._path(path), offset, offset + size)
+            return data
         with opened.lock:
             opened.file.seek(offset)
-            return opened.file.read(size)
+            data = opened.file.read(size)
+            return data
 
     @_answered
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
@@ -285,7 +287,8 @@ class FUSEr(Operations):
 def _moved(file: Any, offset: int) -> bool:
     """Whether a file that is written can be written elsewhere, and now is."""
     try:
-        return file.seek(offset) == offset
+        answer: bool = file.seek(offset) == offset
+        return answer
     except (OSError, ValueError):
         return False
 

@@ -185,7 +185,8 @@ class GenericFileSystem(AsyncFileSystem):
 
     def _parent(self, path: str) -> str:
         fs, plain = self._side(path)
-        return fs.unstrip_protocol(fs._parent(plain))
+        text: str = fs.unstrip_protocol(fs._parent(plain))
+        return text
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
@@ -196,11 +197,13 @@ class GenericFileSystem(AsyncFileSystem):
     # one path ------------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._side(url)
-        return _named(fs, await _ask(fs, "info", path, **kwargs), "entry")
+        found: _Entry = _named(fs, await _ask(fs, "info", path, **kwargs), "entry")
+        return found
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._side(url)
-        return _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
+        found: list[Any] = _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
+        return found
 
     async def _find(
         self,
@@ -219,7 +222,8 @@ class GenericFileSystem(AsyncFileSystem):
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
         fs, path = self._side(url)
-        return await _ask(fs, "cat_file", path, start=start, end=end, **kwargs)
+        data: bytes = await _ask(fs, "cat_file", path, start=start, end=end, **kwargs)
+        return data
 
     async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
         fs, plain = self._side(path)
@@ -245,7 +249,8 @@ class GenericFileSystem(AsyncFileSystem):
             fs, plain = self._side(path)
         except (KeyError, ValueError):
             return False
-        return await _ask(fs, name, plain, **kwargs)
+        answer: bool = await _ask(fs, name, plain, **kwargs)
+        return answer
 
     _du = _asked("du", "sizes")
     _get_file = _asked("get_file")
@@ -255,14 +260,14 @@ class GenericFileSystem(AsyncFileSystem):
     _rm_file = _asked("rm_file")
     _size = _asked("size")
 
-    checksum = _blocking_operation("checksum")
-    created = _blocking_operation("created")
-    lexists = _blocking_operation("lexists")
-    modified = _blocking_operation("modified")
-    rmdir = _blocking_operation("rmdir")
-    sign = _blocking_operation("sign")
-    touch = _blocking_operation("touch")
-    ukey = _blocking_operation("ukey")
+    checksum: ClassVar[Callable[..., int]] = _blocking_operation("checksum")
+    created: ClassVar[Callable[..., Any]] = _blocking_operation("created")
+    lexists: ClassVar[Callable[..., bool]] = _blocking_operation("lexists")
+    modified: ClassVar[Callable[..., Any]] = _blocking_operation("modified")
+    rmdir: ClassVar[Callable[..., None]] = _blocking_operation("rmdir")
+    sign: ClassVar[Callable[..., str]] = _blocking_operation("sign")
+    touch: ClassVar[Callable[..., None]] = _blocking_operation("touch")
+    ukey: ClassVar[Callable[..., str]] = _blocking_operation("ukey")
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         fs, plain = self._side(path)
@@ -396,7 +401,8 @@ class GenericFileSystem(AsyncFileSystem):
 
 def _plain(url: Any) -> str:
     """A URL as text, without ``generic://`` in front."""
-    return stringify_path(url).removeprefix("generic://")
+    text: str = stringify_path(url).removeprefix("generic://")
+    return text
 
 
 async def copy_file_op(
@@ -534,7 +540,8 @@ def _contents(fs: GenericFileSystem, folder: str) -> str:
     other, path = fs._side(folder)
     path = path.rstrip("/")
     child = f"{path}/x" if path else f"{other.root_marker}x"
-    return other.unstrip_protocol(child).removesuffix("x")
+    text: str = other.unstrip_protocol(child).removesuffix("x")
+    return text
 
 
 def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:

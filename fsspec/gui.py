@@ -119,8 +119,8 @@ class SingleSelect(SigSlot):
         for ``panel.widgets.MultiSelect``, ``options`` above all
     """
 
-    signals = ["_selected", "selected"]
-    slots = ["set_options", "set_selection", "add", "clear", "select"]
+    signals: ClassVar[list[str]] = ["_selected", "selected"]
+    slots: ClassVar[list[str]] = ["set_options", "set_selection", "add", "clear", "select"]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
@@ -149,7 +149,8 @@ class SingleSelect(SigSlot):
     @property
     def value(self) -> list[Any]:
         """What is selected: a list of one value or none."""
-        return self.panel.value
+        found: list[Any] = self.panel.value
+        return found
 
 
 class FileSelector(SigSlot):
@@ -173,11 +174,11 @@ class FileSelector(SigSlot):
     >>> sel.open_file()
     """
 
-    signals = (
+    signals: ClassVar[list[str]] = (
         "protocol_changed selection_changed directory_entered home_clicked up_clicked go_clicked"
         " filters_changed"
     ).split()
-    slots = ["set_filters", "go_home"]
+    slots: ClassVar[list[str]] = ["set_filters", "go_home"]
 
     def __init__(
         self,
@@ -261,7 +262,7 @@ class FileSelector(SigSlot):
 
     def open_file(
         self, mode: str = "rb", compression: str | None = None, encoding: str | None = None
-    ) -> OpenFile:
+    ) -> OpenFile[Any]:
         """The chosen file, to be opened.
 
         Raises

@@ -112,7 +112,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
             if module in ("pathlib", "pathlib._local"):
                 import pathlib
 
-                found = getattr(pathlib, name)
+                found: type[Any] = getattr(pathlib, name)
             elif cls._may_import(fqp):
                 found = _import_class(fqp)
             if issubclass(found, PurePath):
@@ -139,7 +139,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
             served = get_filesystem_class(dct["protocol"])  # which may import the module of "cls"
         with suppress(Exception):
             if cls._may_import(fqp):
-                found = _import_class(fqp)
+                found: type[Any] = _import_class(fqp)
                 if issubclass(found, AbstractFileSystem):
                     return found
         return None if cls._is_installed(fqp) else served  # it was renamed or moved since

@@ -121,11 +121,14 @@ class FSMap(MutableMapping[str, bytes]):
         path = self._key_to_str(key)
         try:
             if self._reads_files or has_magic(path):  # a key is never a pattern
-                return self.fs.cat_file(path)
-            return self.fs.cat(path)
+                data: bytes = self.fs.cat_file(path)
+            else:
+                data = self.fs.cat(path)
+            return data
         except self.missing_exceptions as error:
             if default is not _NOTHING:
-                return default
+                data = default
+                return data
             raise KeyError(key) from error
 
     def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:
@@ -207,7 +210,8 @@ class FSMap(MutableMapping[str, bytes]):
         return [key for key in keys if key and key[-1] != "/"]
 
     def __contains__(self, key: object) -> bool:
-        return self.fs.isfile(self._key_to_str(key))
+        answer: bool = self.fs.isfile(self._key_to_str(key))
+        return answer
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
         """Remove a key and return its bytes."""

@@ -179,11 +179,12 @@ def _paths(fs: Any, path: Any) -> list[str]:
     text = stringify_path(path)
     if isinstance(text, str) and text.endswith("/"):
         return [p for p in fs.find(fs._strip_protocol(text)) if p.endswith((".parquet", ".parq"))]
-    return fs.expand_path(path)
+    found: list[str] = fs.expand_path(path)
+    return found
 
 
 def _sizes(fs: Any, paths: list[str]) -> list[int]:
-    sizes = fs.sizes(paths)
+    sizes: list[int] = fs.sizes(paths)
     for path, size in zip(paths, sizes):
         if size is None:
             raise ValueError(f"{type(fs).__name__} does not know the size of {path!r}, and so its end")
@@ -191,7 +192,7 @@ def _sizes(fs: Any, paths: list[str]) -> list[int]:
 
 
 def _ranges(fs: Any, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
-    found = fs.cat_ranges(paths, starts, ends, on_error="raise")
+    found: list[bytes] = fs.cat_ranges(paths, starts, ends, on_error="raise")
     for path, start, end, data in zip(paths, starts, ends, found):
         if len(data) != end - start:
             raise OSError(f"{path!r}: bytes {start}-{end} were asked for, and {len(data)} came; try again")
@@ -266,10 +267,12 @@ def _fetch(
 def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
     engines: dict[str, type[Any]] = {"fastparquet": FastparquetEngine, "pyarrow": PyarrowEngine}
     if name in engines:
-        return engines[name]()
+        found: FastparquetEngine | PyarrowEngine = engines[name]()
+        return found
     for made in engines.values():
         try:
-            return made()
+            found = made()
+            return found
         except ImportError:
             continue
     raise ImportError("Parquet files need an engine to be understood: pip install fastparquet (or pyarrow)")

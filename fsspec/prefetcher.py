@@ -335,8 +335,8 @@ class PrefetchConsumer:
         self.wakeup_event = wakeup_event
         self.tracker = tracker
         self.orchestrator = orchestrator
-        self.offset = 0
-        self.sequential_streak = 0
+        self.offset: int = 0
+        self.sequential_streak: int = 0
         self._current_block: _Block | None = None  # the one that was read last
 
     def seek(self, new_offset: int) -> None:

@@ -260,7 +260,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """
         parent = self._parent(path)
         try:
-            return self.dircache[path.rstrip("/")]
+            result: list[Entry] | None = self.dircache[path.rstrip("/")]
+            return result
         except KeyError:
             pass
         try:
@@ -328,7 +329,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder; False where it is not there."""
         try:
-            return self.info(path)["type"] == "directory"
+            answer: bool = self.info(path)["type"] == "directory"
+            return answer
         except OSError:
             return False
 
@@ -336,7 +338,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def isfile(self, path: str) -> bool:
         """Whether a path is a file; False where it is not there."""
         try:
-            return self.info(path)["type"] == "file"
+            answer: bool = self.info(path)["type"] == "file"
+            return answer
         except ForkError:
             raise
         except Exception:  # see exists

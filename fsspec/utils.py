@@ -116,7 +116,8 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
         if not _PLAIN.issuperset(map(type, kwargs.values())):
             kwargs = _for_token(kwargs)
         args += (kwargs,)
-    return md5(str(args).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    text: str = md5(str(args).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    return text
 
 
 class _Shown:

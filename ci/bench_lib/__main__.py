@@ -92,7 +92,8 @@ def run(python: Path, side: str, name: str, bench: dict[str, Any]) -> dict[str, 
         return {"error": f"longer than {LIMIT:.0f} seconds"}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def progress(text: str) -> None:

@@ -39,7 +39,8 @@ def timed_fork(in_child: Callable[[], Any]) -> Timed:
         _, code = os.waitpid(pid, 0)
         if code or not told:
             raise RuntimeError(f"the child ended with {os.waitstatus_to_exitcode(code)}")
-        return struct.unpack("d", told)[0] - began
+        found: float = struct.unpack("d", told)[0] - began
+        return found
 
     return timed
 
@@ -152,7 +153,8 @@ def started(method: str, *source: Any) -> Timed:
             text = told.read()
         if process.exitcode or not text:
             raise RuntimeError(f"the child ended with {process.exitcode}")
-        return struct.unpack("d", text)[0] - began
+        found: float = struct.unpack("d", text)[0] - began
+        return found
 
     return timed
 

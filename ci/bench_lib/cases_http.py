@@ -128,7 +128,8 @@ def many(bench: Bench) -> list[str]:
 
 async def get(session: Any, url: str) -> bytes:
     async with session.get(url) as answer:
-        return await answer.read()
+        data: bytes = await answer.read()
+        return data
 
 
 async def get_many(session: Any, bench: Bench) -> None:

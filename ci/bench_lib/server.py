@@ -22,7 +22,8 @@ SMALL = b"s" * 2000
 def counts(address: str) -> dict[str, int]:
     """The counts since the last call; for cases."""
     with urllib.request.urlopen(f"{address}/counts") as answer:
-        return json.load(answer)
+        found: dict[str, int] = json.load(answer)
+        return found
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ TOTAL_BYTES = CHUNKS * CHUNK_BYTES
 def chunk(number: int) -> np.ndarray:
     """The items of one chunk: each place of the array, scrambled."""
     places: np.ndarray = np.arange(number * ITEMS, (number + 1) * ITEMS, dtype=np.uint32)
-    return places * np.uint32(2_654_435_761) ^ (places >> np.uint32(7))
+    found: np.ndarray = places * np.uint32(2_654_435_761) ^ (places >> np.uint32(7))
+    return found
 
 
 def chunk_bytes(number: int) -> bytes:

@@ -36,7 +36,8 @@ def open_array(s3: str, http: str) -> Any:
 
 
 def read_array(array: Any, number: int) -> bytes:
-    return array[number * data.ITEMS : (number + 1) * data.ITEMS].tobytes()
+    found: bytes = array[number * data.ITEMS : (number + 1) * data.ITEMS].tobytes()
+    return found
 
 
 def open_s3(s3: str, http: str) -> Any:
@@ -47,7 +48,8 @@ def open_s3(s3: str, http: str) -> Any:
 
 def read_s3(fs: Any, number: int) -> bytes:
     start = number * data.CHUNK_BYTES
-    return fs.cat_file(f"{BUCKET}/data.bin", start=start, end=start + data.CHUNK_BYTES)
+    found: bytes = fs.cat_file(f"{BUCKET}/data.bin", start=start, end=start + data.CHUNK_BYTES)
+    return found
 
 
 def open_file(s3: str, http: str) -> Any:
@@ -56,7 +58,8 @@ def open_file(s3: str, http: str) -> Any:
 
 def read_file(file: Any, number: int) -> bytes:
     file.seek(number * data.CHUNK_BYTES)
-    return file.read(data.CHUNK_BYTES)
+    found: bytes = file.read(data.CHUNK_BYTES)
+    return found
 
 
 def open_mapper(s3: str, http: str) -> Any:
@@ -64,7 +67,8 @@ def open_mapper(s3: str, http: str) -> Any:
 
 
 def read_mapper(mapper: Any, number: int) -> bytes:
-    return mapper[f"{number}"]
+    found: bytes = mapper[f"{number}"]
+    return found
 
 
 def open_http_file(s3: str, http: str) -> Any:

@@ -250,7 +250,8 @@ class AbstractBufferedFile(io.IOBase):
     @property
     def full_name(self) -> str:
         """The path with its protocol."""
-        return self.fs.unstrip_protocol(self.path)
+        text: str = self.fs.unstrip_protocol(self.path)
+        return text
 
     def info(self) -> dict[str, Any]:
         """The file's entry in its filesystem.
@@ -379,7 +380,7 @@ class AbstractBufferedFile(io.IOBase):
             return b""
         else:
             end = loc + int(length)
-        out = self.cache._fetch(loc, end)
+        out: bytes = self.cache._fetch(loc, end)
         self.loc = loc + len(out)
         return out
 
@@ -461,7 +462,8 @@ class AbstractBufferedFile(io.IOBase):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end`` of the file, one request. For subclasses."""
-        return self.fs.cat_file(self.path, start=start, end=end)
+        data: bytes = self.fs.cat_file(self.path, start=start, end=end)
+        return data
 
     # writing
 
@@ -479,7 +481,7 @@ class AbstractBufferedFile(io.IOBase):
             if the file is closed, being read, or was flushed with ``force``.
         """
         writable_now(self)
-        count = self.buffer.write(data)
+        count: int = self.buffer.write(data)
         self.loc += count
         if self.buffer.tell() >= self.blocksize:
             self.flush()

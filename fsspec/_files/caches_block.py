@@ -99,7 +99,7 @@ class BlockCache(BaseCache):
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.nblocks = -(-size // blocksize) if size else 0
+        self.nblocks: int = -(-size // blocksize) if size else 0
         self.maxblocks = maxblocks
         self._forget()
 
@@ -335,7 +335,7 @@ class MMapCache(BaseCache):
         self._generation = hooks.generation
         self._private = False
         self._apart: dict[int, tuple[bytes, int]] = {}  # blocks that are not in the file: in what, from where
-        self.refuses = False  # whether the file could not be written
+        self.refuses: bool = False  # whether the file could not be written
         self._fd = -1  # no file object: that would warn where a cycle with it is collected
         self.cache: Any = self._map()
 
@@ -381,7 +381,8 @@ class MMapCache(BaseCache):
         if first == last and first in known:
             self.hit_count += 1
             if not self._apart:
-                return self.cache[start:end]
+                found: bytes = self.cache[start:end]
+                return found
         elif missing := self.missing(start, end):
             for (left, right), data in zip(missing, self._ask_for(missing)):
                 self.store(left, right, data)
@@ -447,7 +448,8 @@ class MMapCache(BaseCache):
         blocksize, apart = self.blocksize, self._apart
         numbers = range(start // blocksize, -(-end // blocksize))
         if not apart or apart.keys().isdisjoint(numbers):
-            return self.cache[start:end]
+            found: bytes = self.cache[start:end]
+            return found
         parts: list[Any] = []
         for number in numbers:
             left = number * blocksize

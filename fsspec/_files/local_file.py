@@ -225,20 +225,21 @@ class LocalFileOpener(io.IOBase):
         except BaseException:
             os.close(fd)
             raise
-        self.size = found.st_size
+        self.size: int = found.st_size
         if stat.S_ISREG(found.st_mode):
             self._fd = fd
         else:
             self.f = os.fdopen(fd, "rb")
 
     @property
-    def f(self) -> Any:
+    def f(self) -> io.BufferedIOBase:
         """The open file below."""
         if self._f is None:
             self._buffer()
         elif self._buffered_in != hooks.generation:
             self._buffer_anew()
-        return self._f
+        f: io.BufferedIOBase = self._f
+        return f
 
     @f.setter
     def f(self, value: Any) -> None:

@@ -124,7 +124,8 @@ class OpenFile(Generic[AnyStr]):
     @property
     def full_name(self) -> str:
         """The path with its protocol."""
-        return self.fs.unstrip_protocol(self.path)
+        text: str = self.fs.unstrip_protocol(self.path)
+        return text
 
     def open(self) -> IO[AnyStr]:
         """The open file; closed with it, or by `close`."""
@@ -146,7 +147,7 @@ class OpenFile(Generic[AnyStr]):
                 raise
 
 
-class OpenFiles(list):
+class OpenFiles(list[OpenFile[Any]]):
     """Several files to be opened together by ``with``.
 
     Parameters

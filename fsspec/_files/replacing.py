@@ -106,7 +106,8 @@ def write_whole(
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             if before is None or not (full or not os.path.exists(partial)):
                 raise
-            return write(target)  # no other file can be made here
+            write(target)  # no other file can be made here
+            return
         if exclusive:
             link_new(partial, target)
         elif before is None or atomic or _same_owner(partial, before):

@@ -29,13 +29,16 @@ class SnappyFile(AbstractBufferedFile):
         if python-snappy is not installed
     """
 
+    loc: int
+    size: Any
+
     def __init__(self, infile: IO[bytes], mode: str, **kwargs: Any) -> None:
         import snappy
 
         kwargs.update(size=0, cache_type="none")
         fs: Any = None  # there is none
         super().__init__(fs, "snappy", mode.strip("b") + "b", **kwargs)
-        self.size: Any = None
+        self.size = None
         self.infile = infile
         self.codec: Any = snappy.StreamDecompressor() if self.mode == "rb" else snappy.StreamCompressor()
         self._ahead = bytearray()

@@ -57,7 +57,7 @@ class _Hooks(NamedTuple):
     child: Callable[[], None] | None
 
 
-class _Ref(weakref.ref):
+class _Ref(weakref.ref[Any]):
     __slots__ = ("generation",)
 
     generation: int
@@ -289,7 +289,7 @@ def owner_only(func: F) -> F:
     return guarded  # type: ignore[return-value]
 
 
-def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize:
+def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
     """``weakref.finalize`` that is inert in processes forked later."""
     made_in = generation
 

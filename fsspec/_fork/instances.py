@@ -129,7 +129,7 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         key = (owner, _frozen(args, room), _frozen(kwargs, room))
         if room[0] < 0:
             return _digest(cls, args, kwargs)
-    known = cls.__dict__.get("_tokens", {})
+    known: dict[Any, str] = cls.__dict__.get("_tokens", {})
     token = known.get(key)
     if token is None:
         if len(known) >= _REMEMBERED_KEYS:

@@ -31,9 +31,11 @@ def get_batch_size(nofiles: bool = False) -> int:
         may have is the default.
     """
     if nofiles:
-        return config.conf.get("nofiles_gather_batch_size", NOFILES_DEFAULT)
+        number: int = config.conf.get("nofiles_gather_batch_size", NOFILES_DEFAULT)
+        return number
     if "gather_batch_size" in config.conf:
-        return config.conf["gather_batch_size"]
+        number = config.conf["gather_batch_size"]
+        return number
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows

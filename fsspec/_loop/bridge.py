@@ -18,9 +18,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec._fork import hooks, instances
 from fsspec._loop import io_thread
@@ -38,10 +38,12 @@ __all__ = [
     "sync_wrapper",
 ]
 
-private = re.compile("_[^_]")
+T = TypeVar("T")
+
+private: re.Pattern[str] = re.compile("_[^_]")
 """What the names of methods look like that may have a blocking twin."""
 
-async_methods = [
+async_methods: list[str] = [
     f"_{name}"
     for name in (
         "ls cat_file get_file put_file rm_file cp_file pipe_file expand_path info isfile isdir exists"
@@ -232,7 +234,9 @@ _LOOP = (
 )
 
 
-def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+def sync(
+    loop: Any, func: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None, **kwargs: Any
+) -> T:
     """Run ``func(*args, **kwargs)`` on ``loop`` and wait for what it returns.
 
     Parameters
@@ -279,7 +283,8 @@ def sync(loop: Any, func: Callable[..., Any], *args: Any, timeout: float | None 
         instances.note_waiting(None)
     error = job.error
     if error is None and not isinstance(job.result, BaseException):
-        return job.result
+        result: T = job.result
+        return result
     error = error or job.result  # one that is returned, in place of a single result, is raised as well
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):

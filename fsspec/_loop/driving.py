@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 
 class call:
@@ -111,7 +111,10 @@ class forward:
 
 
 Step = call | batch | local
-Plan = Generator["Step | emit | forward", Any, Any]
+T = TypeVar("T")
+# a plan that returns a T
+PlanOf = Generator["Step | emit | forward", Any, T]
+Plan = PlanOf[Any]
 
 
 # -- blocking ------------------------------------------------------------------
@@ -163,13 +166,15 @@ def stream(
         plan.close()
 
 
-def drive(target: Any, plan: Plan, perform: Callable[[Any, Any], Any] = perform) -> Any:
+def drive(target: Any, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = perform) -> T:
     """What ``plan`` returns."""
+    result: T
     running = stream(target, plan, perform)
     try:
         item = next(running)
     except StopIteration as end:
-        return end.value
+        result = end.value
+        return result
     running.close()
     raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
 
@@ -191,7 +196,8 @@ async def perform_awaiting(target: Any, step: Step) -> Any:
     method = cache(lambda name: getattr(target, f"_{name}"))  # a batch is of one operation, or of few
 
     def start(item: call) -> Awaitable[Any]:
-        return method(item.name)(*item.args, **item.kwargs)
+        found: Awaitable[Any] = method(item.name)(*item.args, **item.kwargs)
+        return found
 
     return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
 
@@ -240,10 +246,10 @@ async def stream_awaiting(
 
 
 async def drive_awaiting(
-    target: Any, plan: Plan, perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
-) -> Any:
+    target: Any, plan: PlanOf[T], perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
+) -> T:
     """What ``plan`` returns."""
-    value: list[Any] = []
+    value: list[T] = []
     async for item in stream_awaiting(target, plan, perform, value):
         raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
     return value[0]

@@ -79,7 +79,8 @@ def can_be_local(path: Any) -> bool:
 
 def _unstrip_protocol(name: str, fs: Any) -> str:
     """``name`` with the protocol of ``fs`` in front."""
-    return fs.unstrip_protocol(name)
+    text: str = fs.unstrip_protocol(name)
+    return text
 
 
 def infer_storage_options(

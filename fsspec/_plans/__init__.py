@@ -5,6 +5,6 @@ is neither blocking nor awaitable (``fs._strip_protocol``, ``fs._parent``, ``fs.
 directly.
 """
 
-from fsspec._loop.driving import Plan, batch, call, drive, emit, forward, local, stream
+from fsspec._loop.driving import Plan, PlanOf, batch, call, drive, emit, forward, local, stream
 
-__all__ = ["Plan", "batch", "call", "drive", "emit", "forward", "local", "stream"]
+__all__ = ["Plan", "PlanOf", "batch", "call", "drive", "emit", "forward", "local", "stream"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fsspec._plans import Plan, batch, call
+from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.listing import ask
 from fsspec.utils import stringify_path
 
@@ -80,7 +80,7 @@ def cat_ranges(
     on_error: str,
     kwargs: dict[str, Any],
     batch_size: int | None = None,
-) -> Plan:
+) -> PlanOf[list[Any]]:
     """The bytes of ranges; see ``AbstractFileSystem.cat_ranges``."""
     if max_gap is not None:
         # joined ranges are for callers of merge_offset_ranges, who know what they ask for
@@ -93,7 +93,8 @@ def cat_ranges(
             f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
         )
     calls = (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts))
-    return (yield batch(calls, return_exceptions=on_error == "return", batch_size=batch_size))
+    parts: list[Any] = yield batch(calls, return_exceptions=on_error == "return", batch_size=batch_size)
+    return parts
 
 
 def _one_each(fs: Any, offsets: Any, count: int) -> Any:
@@ -171,6 +172,7 @@ def _folders_above(paths: list[str]) -> set[str]:
     return above
 
 
-def sizes(fs: Any, paths: list[str], batch_size: int | None = None) -> Plan:
+def sizes(fs: Any, paths: list[str], batch_size: int | None = None) -> PlanOf[list[int | None]]:
     """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
-    return (yield batch((call("size", p) for p in paths), batch_size=batch_size))
+    found: list[int | None] = yield batch((call("size", p) for p in paths), batch_size=batch_size)
+    return found

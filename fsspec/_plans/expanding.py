@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fsspec._plans import Plan, batch, call
+from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import ask, check_depth, overridden
 from fsspec.utils import stringify_path
@@ -21,7 +21,7 @@ def expand_path(
     maxdepth: int | None = None,
     assume_literal: bool = False,
     **kwargs: Any,
-) -> Plan:
+) -> PlanOf[list[str]]:
     """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
     check_depth(maxdepth)
     given = stringify_path(path)

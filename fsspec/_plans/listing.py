@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from fsspec._plans import Plan, batch, call, emit, forward
+from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 Entry = dict[str, Any]
@@ -101,14 +101,17 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 }
 
 
-def ask(fs: Any, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any) -> Plan:
+def ask(
+    fs: Any, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any
+) -> PlanOf[list[bool]]:
     """What ``exists``, ``isdir`` or ``isfile`` says of each path.
 
     Those of the base class say False whatever goes wrong; here what leaves the answer open
     is raised.
     """
     if overridden(fs, test):
-        return (yield batch([call(test, path, **kwargs) for path in paths], batch_size=batch_size))
+        said: list[bool] = yield batch([call(test, path, **kwargs) for path in paths], batch_size=batch_size)
+        return said
     calls = [call("info", path, **kwargs) for path in paths]
     entries = yield batch(calls, return_exceptions=True, batch_size=batch_size)
     holds = _TESTS[test]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fsspec._plans import Plan, batch, call
+from fsspec._plans import PlanOf, batch, call
 
 Entry = dict[str, Any]
 
@@ -26,7 +26,7 @@ def tree(
     is_last: bool,
     first: bool,
     indent_size: int,
-) -> Plan:
+) -> PlanOf[str]:
     """The drawing of a folder; see ``AbstractFileSystem.tree``."""
     listings: dict[str, list[Entry]] = {}
     lowest = max(recursion_limit, 1) if recursion_limit else 0
@@ -67,7 +67,8 @@ def _is_folder(entry: Entry) -> bool:
 
 
 def _name(entry: Entry) -> str:
-    return entry["name"].rstrip("/").rsplit("/", 1)[-1]
+    text: str = entry["name"].rstrip("/").rsplit("/", 1)[-1]
+    return text
 
 
 def _order(entry: Entry) -> tuple[bool, str]:

@@ -35,7 +35,8 @@ def _targets(source: Any, sources: list[str], target: Any, target_is_folder: boo
             into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
-    return other_paths(sources, target, exists=into, flatten=not one)
+    found: list[str] = other_paths(sources, target, exists=into, flatten=not one)
+    return found
 
 
 def _is_pattern(source: str, sources: list[str]) -> bool:
@@ -209,7 +210,8 @@ def mv(fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int |
 
 
 def _plain(fs: Any, path: str) -> str:
-    return fs._strip_protocol(path).rstrip("/")
+    text: str = fs._strip_protocol(path).rstrip("/")
+    return text
 
 
 def _check_nothing_is_lost(fs: Any, path1: Any, pairs: list[tuple[str, str]]) -> None:

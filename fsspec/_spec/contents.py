@@ -61,7 +61,8 @@ class Contents:
                 return b""
             if begin or moved:
                 f.seek(begin)
-            return f.read() if end is None else f.read(end - begin)
+            data: bytes = f.read() if end is None else f.read(end - begin)
+            return data
 
     def read_bytes(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Another name of `cat_file`."""
@@ -85,12 +86,14 @@ class Contents:
             for `open`
         """
         with self.open(path, mode="r", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
-            return f.read()
+            text: str = f.read()
+            return text
 
     def head(self, path: str, size: int = 1024) -> bytes:
         """The first ``size`` bytes of a file."""
         with self.open(path, "rb") as f:
-            return f.read(size)
+            data: bytes = f.read(size)
+            return data
 
     def tail(self, path: str, size: int = 1024) -> bytes:
         """The last ``size`` bytes of a file."""
@@ -98,7 +101,8 @@ class Contents:
             if getattr(f, "size", None) is None and not f.seekable():  # read as it arrives
                 return f.read()[-size:] if size > 0 else b""
             f.seek(max(0, _size(f) - size))
-            return f.read()
+            data: bytes = f.read()
+            return data
 
     def read_block(self, fn: str, offset: int, length: int | None, delimiter: bytes | None = None) -> bytes:
         """A part of a file, moved to where records begin.
@@ -185,7 +189,8 @@ class Contents:
             the characters written
         """
         with self.open(path, mode="w", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
-            return f.write(value)
+            number: int = f.write(value)
+            return number
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
         """Make an empty file.
@@ -338,4 +343,5 @@ def parts_of(source: Any, size: int) -> Iterator[bytes]:
 def _size(f: Any) -> int:
     """The bytes of an open file; the position may move."""
     size = getattr(f, "size", None)
-    return f.seek(0, 2) if size is None or callable(size) else size
+    number: int = f.seek(0, 2) if size is None or callable(size) else size
+    return number

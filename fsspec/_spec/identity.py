@@ -130,7 +130,8 @@ class Identity:
 
         from fsspec.json import decoder
 
-        return json.loads(blob, cls=decoder(allow))
+        found: AbstractFileSystem = json.loads(blob, cls=decoder(allow))
+        return found
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """The class and its arguments as a dict of plain values.

@@ -91,7 +91,8 @@ class ArrowFSWrapper(AbstractFileSystem):
     @_OfInstance
     def protocol(self) -> str:
         """What pyarrow calls the kind of its filesystem: "local", "s3", "hdfs", ..."""
-        return self.fs.type_name
+        text: str = self.fs.type_name
+        return text
 
     @property
     def fsid(self) -> str:
@@ -120,7 +121,8 @@ class ArrowFSWrapper(AbstractFileSystem):
         return path.rstrip("/") or path[:1]
 
     def _parent(self, path: str) -> str:
-        return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
+        text: str = "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
+        return text
 
     # looking ---------------------------------------------------------------------------
     def _found(self, path: str) -> Any:
@@ -296,7 +298,7 @@ class _Reader:
     def read(self, nbytes: int | None = -1) -> bytes:
         if nbytes is None or nbytes < 0:
             nbytes = max(0, self.stream.size() - self.loc)
-        data = self.stream.read_at(nbytes, self.loc)
+        data: bytes = self.stream.read_at(nbytes, self.loc)
         self.loc += len(data)
         return data
 

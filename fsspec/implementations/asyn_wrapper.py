@@ -90,7 +90,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
             fs = filesystem(target_protocol or "file", **(target_options or {}))
         self.sync_fs = fs
         self.protocol = self.sync_fs.protocol  # type: ignore[misc]
-        self.root_marker = self.sync_fs.root_marker
+        self.root_marker: str = self.sync_fs.root_marker
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
         self.semaphore = semaphore
@@ -123,7 +123,8 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         return [*super().__dir__(), *(f"_{n}" for n in public if inspect.isroutine(getattr(other, n)))]
 
     def unstrip_protocol(self, name: str) -> str:
-        return self.sync_fs.unstrip_protocol(name)
+        text: str = self.sync_fs.unstrip_protocol(name)
+        return text
 
     def invalidate_cache(self, path: str | None = None) -> None:
         self.sync_fs.invalidate_cache(path)

@@ -370,7 +370,8 @@ def _without_secrets(path: str) -> str:
 def is_whole(detail: Detail, fn: str) -> bool:
     """Whether the local file of an entry is there, and as long as it was when it was entered."""
     try:
-        return os.stat(fn).st_size >= detail.get("size", 0)
+        answer: bool = os.stat(fn).st_size >= detail.get("size", 0)
+        return answer
     except OSError:
         return False
 

@@ -48,7 +48,8 @@ def _operate(
 def _part(fs: Any, path: str, mode: str, start: int, end: int) -> bytes:
     with fs.open(path, mode) as f:
         f.seek(start)
-        return f.read(end - start)
+        data: bytes = f.read(end - start)
+        return data
 
 
 class DaskWorkerFileSystem(AbstractFileSystem):
@@ -176,7 +177,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         if self.worker:
             return _part(self.fs, path, mode, start, end)
         options = self.target_options or {}
-        return self._submit(_fetch, self.target_protocol, options, self.fs, path, mode, start, end)
+        data: bytes = self._submit(_fetch, self.target_protocol, options, self.fs, path, mode, start, end)
+        return data
 
 
 def _fetch(
@@ -214,7 +216,7 @@ class DaskFile(AbstractBufferedFile):
         super().__init__(mode=mode, **kwargs)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        data = self.fs.fetch_range(self.path, self.mode, start, end)
+        data: bytes = self.fs.fetch_range(self.path, self.mode, start, end)
         if len(data) != end - start:
             raise OSError(f"{self.path!r}: {len(data)} bytes came of {start} to {end}; it has changed")
         return data

@@ -133,7 +133,8 @@ class DatabricksFileSystem(RestFileSystem):
         """As the base class, but of a folder its own listing only."""
         path = self._strip_protocol(path)
         if path in self.dircache:
-            return self.dircache[path]
+            result: list[dict[str, Any]] | None = self.dircache[path]
+            return result
         found = super()._ls_from_cache(path) if path != "/" else None
         return found if found is not None and found[0]["type"] == "file" else None
 

@@ -119,7 +119,8 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     @property
     def sep(self) -> str:
         """That of the other filesystem."""
-        return self.fs.sep
+        text: str = self.fs.sep
+        return text
 
     @property
     def fsid(self) -> str:
@@ -205,14 +206,16 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         found = self.fs.ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
-        return self._out(found, "listing")
+        result: list[Any] = self._out(found, "listing")
+        return result
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._join(path)
         found = await self.fs._ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
-        return self._out(found, "listing")
+        result: list[Any] = self._out(found, "listing")
+        return result
 
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:
@@ -239,7 +242,8 @@ def _names_have_no_slash(fs: Any) -> bool:
     """
     if fs.root_marker or getattr(fs, "_takes_inner_path", False) or hasattr(fs, "target_protocol"):
         return False
-    return fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b"
+    answer: bool = fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b"
+    return answer
 
 
 def _signature(parameters: str) -> inspect.Signature:
@@ -297,7 +301,8 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     made.__qualname__ = f"DirFileSystem.{target}"
     made.__doc__ = getattr(AbstractFileSystem, name).__doc__
     made.__signature__ = signature
-    return made
+    result: Callable[..., Any] = made
+    return result
 
 
 for _name, _shape in _SHAPES.items():

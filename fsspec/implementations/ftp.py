@@ -570,7 +570,8 @@ class FTPFile(AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""
-        return self.fs._part(self.path, start, end)
+        data: bytes = self.fs._part(self.path, start, end)
+        return data
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Send what ``buffer`` holds, behind what was sent before."""

@@ -123,7 +123,8 @@ class GitFileSystem(AbstractFileSystem):
 
     def ukey(self, path: str, ref: str | None = None) -> str:
         """The digest that git itself knows the content by."""
-        return self.info(path, ref=ref)["hex"]
+        text: str = self.info(path, ref=ref)["hex"]
+        return text
 
     # -- reading ---------------------------------------------------------------
 

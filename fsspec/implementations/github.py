@@ -175,7 +175,8 @@ class GithubFileSystem(RestFileSystem):
 
     def _entries(self, path: str, ref: str, known: Any, tree: str | None = None) -> list[Entry]:
         if path in known:
-            return known[path]
+            found: list[Entry] = known[path]
+            return found
         if tree is None and path:
             entry = self._entry(path, ref, known)
             if entry["type"] != "directory":

@@ -140,7 +140,8 @@ def _local_kind(kind: Any) -> Any:
 def local_error(error: OSError) -> OSError:
     """What to raise for a local file that cannot be read: also a `requests.ConnectionError`."""
     kind: Any = type(error)
-    return _local_kind(kind)(error.errno, error.strerror, error.filename)
+    found: OSError = _local_kind(kind)(error.errno, error.strerror, error.filename)
+    return found
 
 
 class HTTPFileSystem(AbstractFileSystem):
@@ -589,7 +590,8 @@ class _Chunks:
         """To where the upload begins; the length is not told, as it is sent in chunks."""
         if whence or place != self._start:
             raise OSError("an upload can only be begun anew")
-        return self._local.seek(place)
+        number: int = self._local.seek(place)
+        return number
 
 
 # registration --------------------------------------------------------------------

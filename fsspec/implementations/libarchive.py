@@ -75,11 +75,12 @@ def custom_reader(
 
     def failed(error: BaseException) -> int:
         failures.append(error)  # C cannot pass it on
-        return ffi.ARCHIVE_FATAL
+        number: int = ffi.ARCHIVE_FATAL
+        return number
 
     def read(archive: Any, context: Any, where: Any) -> int:
         try:
-            count = file.readinto(buffer)
+            count: int = file.readinto(buffer)
         except BaseException as error:
             return failed(error)
         cast(where, POINTER(c_void_p))[0] = address
@@ -87,7 +88,8 @@ def custom_reader(
 
     def seek(archive: Any, context: Any, offset: int, whence: int) -> int:
         try:
-            return file.seek(offset, whence)
+            number: int = file.seek(offset, whence)
+            return number
         except BaseException as error:
             return failed(error)
 
@@ -172,7 +174,7 @@ class LibArchiveFileSystem(FileArchive):
         except ArchiveError as error:
             raise self._corrupt(error) from error
         table.pop("", None)
-        self.dir_cache = table
+        self.dir_cache: dict[str, dict[str, Any]] | None = table
 
     # members -------------------------------------------------------------------------
     def _open(

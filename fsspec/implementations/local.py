@@ -190,7 +190,8 @@ class LocalFileSystem(AbstractFileSystem):
     def _glob_types(self, path: str, maxdepth: int | None = None) -> dict[str, dict[str, Any]]:
         """What a pattern matches, with entries that hold nothing but a name and a type."""
         if type(self) is not LocalFileSystem:
-            return self.glob(path, maxdepth=maxdepth, detail=True)
+            found: dict[str, dict[str, Any]] = self.glob(path, maxdepth=maxdepth, detail=True)
+            return found
         return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
 
     @listing.default

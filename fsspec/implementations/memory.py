@@ -76,7 +76,7 @@ class _Tree:
             path = parent
 
 
-class _Store(dict):
+class _Store(dict[str, Any]):
     """Files by path; whatever changes it keeps the tree right."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Store(dict):
         self.tree = tree
 
 
-class _Folders(list):
+class _Folders(list[str]):
     """Explicit folders; whatever changes it keeps the tree right."""
 
     def __init__(self, store: _Store, items: Iterable[str] = ("",)) -> None:
@@ -325,10 +325,12 @@ class MemoryFileSystem(AbstractFileSystem):
         return path not in self.store and self._is_folder(path)
 
     def created(self, path: str) -> datetime:
-        return self._get(path).created
+        found: datetime = self._get(path).created
+        return found
 
     def modified(self, path: str) -> datetime:
-        return self._get(path).modified
+        found: datetime = self._get(path).modified
+        return found
 
     def _get(self, path: str) -> Any:
         path = self._strip_protocol(path)
@@ -383,7 +385,8 @@ class MemoryFileSystem(AbstractFileSystem):
         if f is None:
             raise IsADirectoryError(path) if self._is_folder(path) and path else FileNotFoundError(path)
         if start is None and end is None:
-            return f.getvalue()
+            data: bytes = f.getvalue()
+            return data
         with f.getbuffer() as view:
             return bytes(view[start:end])
 

@@ -69,6 +69,10 @@ class _EndsEarly(Exception):
 class ReferenceFile(AbstractBufferedFile):
     """A reference to a part of a target, to be read; see `AbstractBufferedFile`."""
 
+    size: Any
+    cache: Any
+    src_fs: Any
+    src_path: str
     _f: Any = None
 
     def __init__(
@@ -111,7 +115,7 @@ class ReferenceFile(AbstractBufferedFile):
             return self.read(length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        data = self.fs.cat_file(self.path, start, end)
+        data: bytes = self.fs.cat_file(self.path, start, end)
         if len(data) < end - start:
             raise _EndsEarly(start + len(data))
         return data
@@ -160,6 +164,9 @@ class ReferenceFileSystem(ReferenceReading):
 
     protocol: ClassVar[str | tuple[str, ...]] = "reference"
     cachable = False
+    references: Any
+    templates: dict[str, Any]
+    fss: dict[str | None, Any]
 
     def __init__(
         self,
@@ -249,7 +256,7 @@ class ReferenceFileSystem(ReferenceReading):
         return entry
 
     async def _info(self, path: str, **kwargs: Any) -> Entry:
-        entry = await self._off_loop(self._entry, path)
+        entry: Entry = await self._off_loop(self._entry, path)
         if entry["size"] is None:
             source, url = await self._off_loop(self._source, entry["name"])
             with failing(entry["name"], url):
@@ -261,20 +268,23 @@ class ReferenceFileSystem(ReferenceReading):
         return path in self.references or self._is_folder(path)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
-        return await self._off_loop(self.exists, path)
+        answer: bool = await self._off_loop(self.exists, path)
+        return answer
 
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
-        return await self._off_loop(self.isfile, path)
+        answer: bool = await self._off_loop(self.isfile, path)
+        return answer
 
     def isdir(self, path: str) -> bool:
         path = self._strip_protocol(path)
         return path not in self.references and self._is_folder(path)
 
     async def _isdir(self, path: str) -> bool:
-        return await self._off_loop(self.isdir, path)
+        answer: bool = await self._off_loop(self.isdir, path)
+        return answer
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
@@ -287,7 +297,8 @@ class ReferenceFileSystem(ReferenceReading):
         return found
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        return await self._off_loop(self.ls, path, detail)
+        found: list[Any] = await self._off_loop(self.ls, path, detail)
+        return found
 
     def find(
         self,

@@ -361,7 +361,7 @@ class _Reader:
         if end <= start:
             return b""
         try:
-            data = self._do(lambda remote: receive(self._session, remote, start, end - start))
+            data: bytes = self._do(lambda remote: receive(self._session, remote, start, end - start))
         except OSError:
             self._session = None  # what is under way on it is not to be mistaken for what is asked next
             raise
@@ -411,7 +411,8 @@ class SFTPFile(AbstractBufferedFile):
         )
         if mode == "rb":
             return
-        self.targetpath = self.temppath = path
+        self.temppath: str = path
+        self.targetpath = path
         self._held: list[bytes] | None = None
         if not autocommit and mode == "ab":
             self._held = []  # there is no other name to append to: it goes out by commit
@@ -440,7 +441,8 @@ class SFTPFile(AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
-        return self._reader.read(start, end)
+        data: bytes = self._reader.read(start, end)
+        return data
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds behind what was written before; then all of it is there."""

@@ -163,7 +163,8 @@ class SMBFileSystem(AbstractFileSystem):
         inside = self._strip_protocol(path).strip("/")
         if not inside:
             raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
-        return f"\\\\{self.host}\\" + inside.replace("/", "\\")
+        text: str = f"\\\\{self.host}\\" + inside.replace("/", "\\")
+        return text
 
     # -- listings --------------------------------------------------------------
 

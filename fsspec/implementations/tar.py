@@ -156,7 +156,7 @@ class TarFileSystem(FileArchive):
                 self._refused[name] = f"the name of member {member.name!r} leads out of it"
             elif _is_link(member) and leads_outside(_target(member)):
                 self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
-        self.dir_cache = table
+        self.dir_cache: dict[str, dict[str, Any]] | None = table
 
     def _behind(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         """What a member is, or leads to; None where that is not in the archive."""

@@ -207,7 +207,8 @@ class WebHDFS(AbstractFileSystem):
 
     def _apply_proxy(self, location: str) -> str:
         if callable(self.proxy):
-            return self.proxy(location)
+            text: str = self.proxy(location)
+            return text
         for before, after in self.proxy.items():
             location = location.replace(before, after, 1)
         return location
@@ -247,16 +248,19 @@ class WebHDFS(AbstractFileSystem):
 
     def content_summary(self, path: str) -> dict[str, Any]:
         """How many files and folders lie below a path, and the bytes of them."""
-        return self._call("GETCONTENTSUMMARY", path=path).json()["ContentSummary"]
+        found: dict[str, Any] = self._call("GETCONTENTSUMMARY", path=path).json()["ContentSummary"]
+        return found
 
     def ukey(self, path: str) -> dict[str, Any]:
         """The checksum of a file, as the cluster computes it."""
         with closing(self._data("GETFILECHECKSUM", path)) as response:
-            return response.json()["FileChecksum"]
+            found: dict[str, Any] = response.json()["FileChecksum"]
+            return found
 
     def home_directory(self) -> str:
         """The folder of the user."""
-        return self._call("GETHOMEDIRECTORY").json()["Path"]
+        text: str = self._call("GETHOMEDIRECTORY").json()["Path"]
+        return text
 
     # -- tokens ----------------------------------------------------------------
 
@@ -266,11 +270,13 @@ class WebHDFS(AbstractFileSystem):
         token = reply.get("Token")
         if token is None:
             raise ValueError("the cluster gives no delegation tokens: it does not ask who one is")
-        return token["urlString"]
+        text: str = token["urlString"]
+        return text
 
     def renew_delegation_token(self, token: str) -> int:
         """Until when a token is good now, in milliseconds since 1970."""
-        return self._call("RENEWDELEGATIONTOKEN", "put", token=token).json()["long"]
+        number: int = self._call("RENEWDELEGATIONTOKEN", "put", token=token).json()["long"]
+        return number
 
     def cancel_delegation_token(self, token: str) -> None:
         """Make a token void."""
@@ -402,7 +408,8 @@ class WebHDFile(AbstractBufferedFile):
             data = response.content
         if len(data) < end - start:
             raise OSError(f"{self.path!r} ended {end - start - len(data)} bytes early; was it changed?")
-        return data[: end - start]
+        found: bytes = data[: end - start]
+        return found
 
     def _initiate_upload(self) -> None:
         """Have the namenode say where the first block goes."""

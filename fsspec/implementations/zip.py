@@ -174,7 +174,7 @@ class ZipFileSystem(FileArchive):
             if leads_outside(member.filename):
                 self._refused[name] = f"the name of member {member.filename!r} leads out of it"
             table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
-        self.dir_cache = table
+        self.dir_cache: dict[str, dict[str, Any]] | None = table
         self._listed = len(members)
 
     # members -------------------------------------------------------------------------

@@ -80,7 +80,8 @@ class Source:
             file = self._current()
             try:
                 file.seek(position)
-                return file.read(size)
+                data: bytes = file.read(size)
+                return data
             except BaseException:
                 # a codec that was interrupted by its file's failure would go on with wrong bytes
                 self._stale = self.decodes
@@ -91,7 +92,8 @@ class Source:
         if self._descriptor is not None:
             return os.fstat(self._open_descriptor()).st_size - self.start
         with self._lock:
-            return self._current().seek(0, 2) - self.start
+            number: int = self._current().seek(0, 2) - self.start
+            return number
 
     def close(self) -> None:
         """Close the file."""

@@ -226,7 +226,8 @@ class MemberFile(io.BufferedIOBase):
 
     def peek(self, size: int = 0) -> bytes:
         """Bytes that follow, some at least unless the end is reached; the position stays."""
-        return self._do("peek", size)
+        data: bytes = self._do("peek", size)
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = self._do("seek", offset, whence)
@@ -295,7 +296,7 @@ class MemberWriter(io.BufferedIOBase):
         return self._at
 
     def write(self, data: Any) -> int:
-        count = self._open_file().write(data)
+        count: int = self._open_file().write(data)
         self._at += count
         return count
 

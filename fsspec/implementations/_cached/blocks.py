@@ -179,7 +179,8 @@ class CachingFileSystem(ChainedFileSystem):
     @property
     def fsid(self) -> str:
         """That of the target."""
-        return self.fs.fsid
+        text: str = self.fs.fsid
+        return text
 
     @property
     def storage(self) -> list[str]:
@@ -198,11 +199,13 @@ class CachingFileSystem(ChainedFileSystem):
             self._folders.generation = hooks.generation
 
     def _parent(self, path: str) -> str:
-        return self.fs._parent(self._bare(path))
+        text: str = self.fs._parent(self._bare(path))
+        return text
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a path on the target."""
-        return self.fs.unstrip_protocol(self._bare(name))
+        text: str = self.fs.unstrip_protocol(self._bare(name))
+        return text
 
     def _bare(self, path: Any) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
@@ -224,7 +227,10 @@ class CachingFileSystem(ChainedFileSystem):
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
             return [self._strip_protocol(path)]
-        return self.fs.expand_path(self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs)
+        found: list[str] = self.fs.expand_path(
+            self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs
+        )
+        return found
 
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
         """Make a local folder; where the target is awaitable, its method of that name."""

@@ -111,7 +111,8 @@ class LocalTempFile:
 
     def write(self, data: Any) -> int:
         """Add bytes; how many were taken."""
-        return self._written("write", data)
+        number: int = self._written("write", data)
+        return number
 
     def writelines(self, lines: Any) -> None:
         """Add several pieces of bytes."""
@@ -123,11 +124,13 @@ class LocalTempFile:
 
     def seek(self, *args: Any) -> int:
         """Move the position; where it is then."""
-        return self._written("seek", *args)
+        number: int = self._written("seek", *args)
+        return number
 
     def truncate(self, *args: Any) -> int:
         """Cut the file, or make it longer; the bytes that it has then."""
-        return self._written("truncate", *args)
+        number: int = self._written("truncate", *args)
+        return number
 
     def _written(self, what: str, *args: Any) -> Any:
         """Do what may write to the local file, and note it if that fails."""
@@ -272,23 +275,27 @@ class _Source:
             self.confirm(self.fs.info(self.path))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
-            return self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+            found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+            return found
 
     def fetch(self, start: int, end: int) -> bytes:
         if self.unconfirmed:
             self.confirm(self.fs.info(self.path))
         if self.by_ranges:
             with one_version(self.seen):
-                return self.fs.cat_file(self.path, start=start, end=end)
+                data: bytes = self.fs.cat_file(self.path, start=start, end=end)
+                return data
         if self._opened_in != hooks.generation:
             self.close()
         if self._opened is None:
             self._opened = self.fs.open(self.path, "rb", cache_type="none", **self._kwargs)
         fetch = getattr(self._opened, "_fetch_range", None)
         if fetch is not None:
-            return fetch(start, end)
+            data = fetch(start, end)
+            return data
         self._opened.seek(start)
-        return self._opened.read(end - start)
+        data = self._opened.read(end - start)
+        return data
 
     def close(self) -> None:
         opened, self._opened = self._opened, None

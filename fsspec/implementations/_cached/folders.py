@@ -137,7 +137,7 @@ class Folders:
                     os.rmdir(folder)
 
 
-def finalize(obj: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize:
+def finalize(obj: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
     """`hooks.finalize`, which is also run as a process of ``multiprocessing`` ends.
 
     Those end without what others run at exit.

@@ -62,12 +62,14 @@ class PendingFileSystem(CachingFileSystem):
         """Whether a path is a folder, or will be when the transaction ends."""
         path = self._strip_protocol(path)
         entry = self._pending_entry(path)
-        return self.fs.isdir(path) if entry is None else entry["type"] == "directory"
+        answer: bool = self.fs.isdir(path) if entry is None else entry["type"] == "directory"
+        return answer
 
     def size(self, path: str) -> int | None:
         """The bytes of a file; see `AbstractFileSystem.size`."""
         path = self._strip_protocol(path)
-        return self.fs.size(path) if path not in self._pending() else self.info(path)["size"]
+        found: int | None = self.fs.size(path) if path not in self._pending() else self.info(path)["size"]
+        return found
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
@@ -77,7 +79,8 @@ class PendingFileSystem(CachingFileSystem):
         here = [p for p in pending if p == path]
         here += [below + p[len(below) :].partition("/")[0] for p in pending if p.startswith(below)]
         if not here:
-            return self.fs.ls(path, detail=detail, **kwargs)
+            result: list[Any] = self.fs.ls(path, detail=detail, **kwargs)
+            return result
         try:
             found = {e["name"].rstrip("/"): e for e in self.fs.ls(path, detail=True, **kwargs)}
         except FileNotFoundError:

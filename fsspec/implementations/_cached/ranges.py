@@ -31,7 +31,8 @@ async def cat_file(cfs: Any, path: str, start: int | None, end: int | None) -> b
     codec = get_compression(path, cfs.compression)
     if codec is not None:
         raw = await _part(cfs, path, None, None)
-        return compr[codec](io.BytesIO(raw), mode="rb").read()[start:end]
+        data: bytes = compr[codec](io.BytesIO(raw), mode="rb").read()[start:end]
+        return data
     return await _part(cfs, path, start, end)
 
 
@@ -41,7 +42,8 @@ async def _part(cfs: Any, path: str, start: int | None, end: int | None) -> byte
         shared = cfs._shared[path] = SharedBlocks(cfs, path)
     shared.users += 1
     try:
-        return await shared.read(start, end)
+        data: bytes = await shared.read(start, end)
+        return data
     finally:
         shared.users -= 1
         if not shared.users:
@@ -114,17 +116,20 @@ class SharedBlocks:
                 self.cfs._note_use(self._file.cache_location)
         file = self._file
         if not isinstance(file, BlockFile):  # a whole copy
-            return self.cfs._local.cat_file(file.name, start=start, end=end)
+            data: bytes = self.cfs._local.cat_file(file.name, start=start, end=end)
+            return data
         start, end, _ = slice(start, end).indices(file.size)
         if start >= end:
             return b""
         if file.cache.refuses:  # the disk is full: then as if there was no cache
-            return await self.cfs.fs._cat_file(self.path, start=start, end=end)
+            data = await self.cfs.fs._cat_file(self.path, start=start, end=end)
+            return data
         await self._fetch(file.cache, start, end)
         missing = file.cache.missing(start, end)
         if missing:  # of others who fetched them and failed: it is for us to find out why
             await self._ask(file.cache, missing)
-        return file.cache.kept(start, end)
+        data = file.cache.kept(start, end)
+        return data
 
     async def _found(self) -> Any:
         """The file with the blocks that are kept of it, if there are any."""
@@ -133,7 +138,7 @@ class SharedBlocks:
         return cfs._open_kept(self.path, uid, {})
 
     async def _uid(self, entry: dict[str, Any] | None) -> str:
-        uid = (await drive_awaiting(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
+        uid: str = (await drive_awaiting(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
         if isinstance(uid, BaseException):
             raise uid
         return uid
@@ -142,7 +147,7 @@ class SharedBlocks:
         """All of a file of which nothing is kept: one request."""
         cfs = self.cfs
         uid = await self._uid(None) if cfs.check_files else None
-        data = await cfs.fs._cat_file(self.path)
+        data: bytes = await cfs.fs._cat_file(self.path)
         fn = os.path.join(cfs.storage[-1], cfs.hash_name(self.path))
         part = cfs._folders.part(fn)
         try:

@@ -150,7 +150,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 return use(fn)
             except FileNotFoundError:
                 continue
-        got = self._on_target(self._obtaining(path, use))
+        got: T = self._on_target(self._obtaining(path, use))
         if isinstance(got, BaseException):
             raise got
         return got
@@ -221,7 +221,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
-        return self._on_target(self._ranges(paths, starts, ends, on_error))
+        found: list[Any] = self._on_target(self._ranges(paths, starts, ends, on_error))
+        return found
 
     def _whole(self, path: Any, recursive: bool, on_error: str, callback: Callback) -> Plan:
         given = stringify_path(path)
@@ -269,7 +270,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        return (await self._awaited_on_target(self._ranges([path], start, end, "raise")))[0]
+        data: bytes = (await self._awaited_on_target(self._ranges([path], start, end, "raise")))[0]
+        return data
 
     async def _cat_ranges(
         self,
@@ -280,7 +282,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        return await self._awaited_on_target(self._ranges(paths, starts, ends, on_error))
+        found: list[Any] = await self._awaited_on_target(self._ranges(paths, starts, ends, on_error))
+        return found
 
     # writing -------------------------------------------------------------------------
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
@@ -312,7 +315,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             self._upload(files)
 
     def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
-        f = self._open(path, "wb", autocommit=False)
+        f: LocalTempFile = self._open(path, "wb", autocommit=False)
         try:
             f.kwargs = dict(kwargs)
             f.write(data)
@@ -405,7 +408,7 @@ def _on_loop(target: Any, step: Any) -> Any:
     return sync(target.loop, perform_awaiting, target, step)
 
 
-class _Together(list):
+class _Together(list[Any]):
     """Files that were opened together."""
 
     def __init__(self) -> None:

@@ -201,7 +201,8 @@ class Ahead:
             async with response:
                 return await read_placed(response, at, self._file.url, start, end)
 
-        return await self._file._sender.repeat(fetch)
+        found: bytes = await self._file._sender.repeat(fetch)
+        return found
 
     def _check_length(self, at: Placed, got: int, start: int, end: int | None) -> None:
         try:
@@ -229,7 +230,8 @@ class Ahead:
                 self._check_length(at, len(data), 0, size)
                 return data
 
-        return await self._file._sender.repeat(fetch)
+        found: bytes = await self._file._sender.repeat(fetch)
+        return found
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""

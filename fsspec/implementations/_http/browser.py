@@ -27,7 +27,7 @@ class ResponseProxy:
 
     def __init__(self, req: Any, stream: bool = False) -> None:
         self.request = req
-        self.stream = stream
+        self.stream: bool = stream
         self._data: bytes | None = None
         self._headers: dict[str, str] | None = None
 
@@ -65,17 +65,20 @@ class ResponseProxy:
 
     @property
     def url(self) -> str:
-        return self.request.responseURL
+        text: str = self.request.responseURL
+        return text
 
     @property
     def reason(self) -> str:
-        return self.request.statusText
+        text: str = self.request.statusText
+        return text
 
     @property
     def content(self) -> bytes:
         self.stream, stream = False, self.stream
         try:
-            return self.raw
+            data: bytes = self.raw
+            return data
         finally:
             self.stream = stream
 

@@ -113,6 +113,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         options for each request.
     """
 
+    fs: Any
+    size: Any
+    kwargs: dict[str, Any]
+    cache: Any
+
     __module__ = _PUBLIC
 
     def __init__(
@@ -265,6 +270,8 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         an answer that has already arrived, if there is one.
     """
 
+    loc: int
+
     __module__ = _PUBLIC
 
     def __init__(
@@ -379,6 +386,8 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
     The request is made by the first `read`. Not to be used in a forked child: reading
     there raises `ForkError`.
     """
+
+    loc: int
 
     __module__ = _PUBLIC
 

@@ -87,7 +87,8 @@ def _status_error(kind: Any, url: str, status: int, message: str) -> HTTPStatusE
 
     empty: Any = multidict.CIMultiDictProxy(multidict.CIMultiDict())
     info = aiohttp.RequestInfo(yarl.URL(url), "", empty, yarl.URL(url))
-    return kind(info, (), status=status, message=message)
+    found: HTTPStatusError = kind(info, (), status=status, message=message)
+    return found
 
 
 class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
@@ -112,7 +113,8 @@ def _local_kind(kind: Any) -> Any:
 def local_error(error: OSError) -> OSError:
     """What to raise for a local file that cannot be read: also an `aiohttp.ClientOSError`."""
     kind: Any = type(error)
-    return _local_kind(kind)(error.errno, error.strerror, error.filename)
+    found: OSError = _local_kind(kind)(error.errno, error.strerror, error.filename)
+    return found
 
 
 def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
@@ -164,7 +166,8 @@ async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
     try:
         if (response.content_length or 0) > _LARGE:
             return await Body(response, url).rest()
-        return await response.read()
+        data: bytes = await response.read()
+        return data
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
 
@@ -422,6 +425,8 @@ async def _file_size(
     url: Any, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
 ) -> int | None:
     if session is not None:
-        return (await _file_info(url, session, *args, **kwargs))["size"]
+        found: int | None = (await _file_info(url, session, *args, **kwargs))["size"]
+        return found
     async with aiohttp.ClientSession() as own:
-        return (await _file_info(url, own, *args, **kwargs))["size"]
+        found = (await _file_info(url, own, *args, **kwargs))["size"]
+        return found

@@ -134,6 +134,9 @@ class _Connected:
 class HTTPFile(_Connected, AbstractBufferedFile):
     """A remote file that can be read anywhere, by requests for ranges."""
 
+    size: Any
+    cache: Any
+
     __module__ = _PUBLIC
 
     def __init__(
@@ -211,6 +214,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
 class HTTPStreamFile(_Connected, AbstractBufferedFile):
     """A remote file read from its beginning to its end; not in a forked child."""
+
+    loc: int
 
     __module__ = _PUBLIC
 

@@ -52,7 +52,7 @@ def write_whole(fs: Any, path: str, data: bytes) -> None:
     fs.pipe_file(path, data)
 
 
-class RefsValuesView(ValuesView):
+class RefsValuesView(ValuesView[Any]):
     """The references of a `LazyReferenceMapper`, table by table."""
 
     _mapping: Any
@@ -62,16 +62,17 @@ class RefsValuesView(ValuesView):
             yield value
 
 
-class RefsItemsView(ItemsView):
+class RefsItemsView(ItemsView[str, Any]):
     """The keys and references of a `LazyReferenceMapper`, table by table."""
 
     _mapping: Any
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return self._mapping._pairs()
+        found: Iterator[tuple[str, Any]] = self._mapping._pairs()
+        return found
 
 
-class LazyReferenceMapper(MutableMapping):
+class LazyReferenceMapper(MutableMapping[str, Any]):
     """References by key, of which as much is loaded as is asked for.
 
     Nothing is read before it is asked for. Iterating gives the keys that have references, as `items`

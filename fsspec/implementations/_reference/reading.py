@@ -98,7 +98,7 @@ class ReferenceReading(AsyncFileSystem):
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):
-            data = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
+            data: bytes = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
         if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
             _check_end(path, part, data, _size_of(blocking, said.url))
         return data
@@ -123,7 +123,9 @@ class ReferenceReading(AsyncFileSystem):
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):
-            data = await self._fs_of(said.url)._cat_file(said.url, start=part.start, end=part.end, **kwargs)
+            data: bytes = await self._fs_of(said.url)._cat_file(
+                said.url, start=part.start, end=part.end, **kwargs
+            )
         if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
             _check_end(path, part, data, await _size_of_awaited(self._fs_of(said.url), said.url))
         return data
@@ -348,7 +350,8 @@ def _size_of(source: Any, url: str) -> int | None:
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
-        return source.info(url).get("size")
+        found: int | None = source.info(url).get("size")
+        return found
     except Exception:  # backends raise their client library's own errors; what came short stays an error
         return None
 
@@ -358,7 +361,8 @@ async def _size_of_awaited(source: Any, url: str) -> int | None:
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
-        return (await source._info(url)).get("size")
+        found: int | None = (await source._info(url)).get("size")
+        return found
     except Exception:  # as above
         return None
 

@@ -19,7 +19,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from fsspec._fork import hooks, sockets
 from fsspec.exceptions import ForkError
@@ -51,6 +51,13 @@ class TransferDone(Exception):
 class _Watched(ftplib.FTP):
     """A client whose control connection is watched from its beginning."""
 
+    host: str
+    port: int
+    timeout: float | None
+    sock: socket.socket
+    af: int
+    file: TextIO
+
     def connect(
         self, host: str = "", port: int = 0, timeout: float = -999, source_address: Any = None
     ) -> str:
@@ -60,7 +67,7 @@ class _Watched(ftplib.FTP):
         self.sock = sockets.connect((self.host, self.port), self.timeout)
         self.af = self.sock.family
         self.file = self.sock.makefile("r", encoding=self.encoding)
-        self.welcome = self.getresp()
+        self.welcome: str = self.getresp()
         return self.welcome
 
     def getline(self) -> str:
@@ -129,7 +136,7 @@ def log_in(
         it cannot be reached, or does not want to.
     """
     options: dict[str, Any] = {"timeout": timeout, "encoding": encoding}
-    client: Any
+    client: ftplib.FTP
     if not tls:
         client = _Watched(**options)
     else:
@@ -267,14 +274,16 @@ class Link:
 
     def command(self, text: str, repeat: bool = False) -> str:
         """The answer to one command."""
-        return self.run(lambda ftp: ftp.sendcmd(text), repeat)
+        found: str = self.run(lambda ftp: ftp.sendcmd(text), repeat)
+        return found
 
     def size(self, path: str) -> int | None:
         """The bytes of a file; None where the server does not tell."""
 
         def ask(ftp: Any) -> int | None:
             self._set_type(ftp, "I")
-            return ftp.size(path)
+            found: int | None = ftp.size(path)
+            return found
 
         if "SIZE" in self.unknown:
             return None

@@ -243,7 +243,8 @@ def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
 def size_by_handle(remote: Any) -> int | None:
     """The size of an open file; None where the server cannot tell by its handle (no fstat)."""
     try:
-        return remote.stat().st_size
+        found: int | None = remote.stat().st_size
+        return found
     except OSError as error:
         if error.errno is not None or isinstance(error, (ConnectionError, TimeoutError)):
             raise

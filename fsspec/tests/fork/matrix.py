@@ -190,4 +190,5 @@ class Runner:
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError("the process that starts the columns has ended")
-        return json.loads(answer)
+        found: dict[str, dict[str, str]] = json.loads(answer)
+        return found

@@ -173,7 +173,10 @@ class _OwnLoop(Subject):
         return {"loop": loop, "pid": os.getpid()}
 
     def run(self, handle: Any, name: str) -> bytes:
-        return asyncio.run_coroutine_threadsafe(self.read(handle["fs"], name), handle["loop"]).result(10)
+        data: bytes = asyncio.run_coroutine_threadsafe(self.read(handle["fs"], name), handle["loop"]).result(
+            10
+        )
+        return data
 
     def use(self, handle: Any) -> None:
         if handle["pid"] != os.getpid():

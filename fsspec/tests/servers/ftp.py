@@ -134,7 +134,8 @@ class _Service:
                 self.hang_up.clear()
 
     def port(self) -> int:
-        return self.server.address[1]
+        number: int = self.server.address[1]
+        return number
 
     def drop(self) -> None:
         self.hang_up.set()
@@ -163,7 +164,7 @@ class _Limited:
         self.producer, self.fault, self.channel, self.given = producer, fault, channel, 0
 
     def more(self) -> bytes:
-        data = self.producer.more()
+        data: bytes = self.producer.more()
         limit = self.fault.short if self.fault.broken is None else self.fault.broken
         if limit is not None and data and not isinstance(self.producer, str):
             left = limit - self.given
@@ -233,7 +234,8 @@ class FTPServer:
     @property
     def connections(self) -> list[Connection]:
         """All control connections since the start or `clear`."""
-        return self._process.ask("record")
+        found: list[Connection] = self._process.ask("record")
+        return found
 
     @property
     def commands(self) -> list[str]:

@@ -155,7 +155,8 @@ class Site:
         assert site._server is not None
         self.inner: int = site._server.sockets[0].getsockname()[1]
         self.relay = await asyncio.start_server(self.pass_on, "127.0.0.1", 0, backlog=BACKLOG)
-        return self.relay.sockets[0].getsockname()[1]
+        number: int = self.relay.sockets[0].getsockname()[1]
+        return number
 
     async def stop(self) -> None:
         self.relay.close()
@@ -486,7 +487,8 @@ class Files(MutableMapping[str, bytes]):
         self._ask = ask
 
     def __getitem__(self, path: str) -> bytes:
-        return self._ask("get_file", path)
+        data: bytes = self._ask("get_file", path)
+        return data
 
     def __setitem__(self, path: str, data: bytes) -> None:
         self._ask("set_file", path, bytes(data))
@@ -557,12 +559,14 @@ class HTTPServer:
     @property
     def requests(self) -> list[Request]:
         """All requests since the start or `clear`, in order of arrival."""
-        return self._site.ask("record")[0]
+        found: list[Request] = self._site.ask("record")[0]
+        return found
 
     @property
     def connections(self) -> list[Connection]:
         """All connections since the start or ``clear(everything=True)``."""
-        return self._site.ask("record")[1]
+        found: list[Connection] = self._site.ask("record")[1]
+        return found
 
     def clear(self, everything: bool = False) -> None:
         """Forget the requests; with ``everything`` the files, faults and connections too."""

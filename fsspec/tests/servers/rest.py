@@ -219,7 +219,8 @@ class Databricks(Service):
         name = path.removeprefix("/api/2.0/dbfs/").replace("-", "_")
         if not hasattr(self, f"do_{name}"):
             return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no such endpoint"}
-        return getattr(self, f"do_{name}")({**query, **(body or {})})
+        found: Answer = getattr(self, f"do_{name}")({**query, **(body or {})})
+        return found
 
     @staticmethod
     def no(path: str) -> Answer:

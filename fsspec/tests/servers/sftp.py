@@ -68,12 +68,15 @@ class _Login(paramiko.ServerInterface):
 
     def check_auth_password(self, username: str, password: str) -> int:
         if (username, password) != (USER, PASSWORD):
-            return paramiko.AUTH_FAILED
+            number: int = paramiko.AUTH_FAILED
+            return number
         self.note.user = username
-        return paramiko.AUTH_SUCCESSFUL
+        number = paramiko.AUTH_SUCCESSFUL
+        return number
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        number: int = paramiko.OPEN_SUCCEEDED
+        return number
 
 
 class _Handle(paramiko.SFTPHandle):
@@ -266,7 +269,8 @@ class SFTPServer:
     @property
     def connections(self) -> list[Connection]:
         """All connections since the start or `clear`."""
-        return self._process.ask("record")
+        found: list[Connection] = self._process.ask("record")
+        return found
 
     @property
     def requests(self) -> list[str]:

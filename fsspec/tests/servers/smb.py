@@ -85,7 +85,8 @@ class _Service:
         server.addConnection, server.processRequest, server.removeConnection = added, processed, removed
 
     def port(self) -> int:
-        return self.number
+        number: int = self.number
+        return number
 
     def record(self) -> list[Connection]:
         return self.connections
@@ -117,7 +118,8 @@ class SMBServer:
     @property
     def connections(self) -> list[Connection]:
         """All connections since the start or `clear`."""
-        return self._process.ask("record")
+        found: list[Connection] = self._process.ask("record")
+        return found
 
     def clear(self) -> None:
         """No files, nothing on record."""

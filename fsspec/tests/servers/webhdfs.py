@@ -212,7 +212,8 @@ class WebHDFSServer:
     @property
     def requests(self) -> list[Request]:
         """All requests."""
-        return self._process.ask("record")
+        found: list[Request] = self._process.ask("record")
+        return found
 
     def gateway(self) -> None:
         """Be as HttpFS from now on: what is read comes from the namenode itself."""
