@@ -166,4 +166,4 @@ class SimpleFileWriter(AbstractBufferedFile):
 
     def discard(self) -> None:
         """Forget it."""
-        self.buffer = io.BytesIO()
+        self.buffer: Any = io.BytesIO()

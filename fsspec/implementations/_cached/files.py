@@ -74,7 +74,7 @@ class LocalTempFile:
     ) -> None:
         self.fs = fs
         self.path = path
-        self.fn = fn
+        self.fn: str = fn
         self.mode = mode
         self.autocommit = autocommit
         self.kwargs = kwargs

@@ -48,7 +48,7 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.args = (str(self),)  # in place of the request, whose headers hold secrets
+        self.args: tuple[Any, ...] = (str(self),)  # in place of the request, whose headers hold secrets
 
     def __str__(self) -> str:
         url = redact_url(self.request_info.real_url)
