@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._loop.batching import get_batch_size as _get_batch_size
@@ -50,6 +50,9 @@ from fsspec._plans import Plan, bulk, expanding, globbing, listing, transfers
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+if TYPE_CHECKING:
+    import asyncio
 
 try:
     from resource import error as ResourceError
@@ -115,7 +118,7 @@ class AsyncFileSystem(AbstractFileSystem):
         self,
         *args: Any,
         asynchronous: bool = False,
-        loop: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -142,7 +145,7 @@ class AsyncFileSystem(AbstractFileSystem):
         """
         return instance_loop(self)
 
-    def reset_loop(self, loop: Any = None) -> None:
+    def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make an instance that was inherited through a fork usable in this process.
 
         It is constructed again, in place, whatever the configuration says, and so are those

@@ -428,7 +428,7 @@ def get_fs_token_paths(
     return fs, fs._fs_token, paths
 
 
-def _is_pattern(fs: Any, path: str) -> bool:
+def _is_pattern(fs: AbstractFileSystem, path: str) -> bool:
     """Whether a path to read from is a pattern: not if it is the name of something, or a URL with a query."""
     if "*" in path:
         return True
@@ -460,7 +460,7 @@ def expand_paths_if_needed(
     paths: list[str],
     mode: str,
     num: int,
-    fs: Any,
+    fs: AbstractFileSystem,
     name_function: Callable[[int], str] | None,
 ) -> list[str]:
     """Paths with their patterns expanded: to what is there, or to be written.

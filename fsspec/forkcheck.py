@@ -30,12 +30,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fsspec import _version, asyn, core
 from fsspec._fork import hooks
 from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec.mapping import FSMap
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
@@ -109,7 +112,7 @@ class _Subject:
         """Have an instance that nothing has harmed."""
         self.fs = self.open_url()[0]
 
-    def cat(self, fs: Any) -> bytes:
+    def cat(self, fs: AbstractFileSystem) -> bytes:
         data: bytes = fs.cat_file(self.path, start=0, end=SAMPLE)
         return data
 

@@ -23,11 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec import __version__
 from fsspec.asyn import reset_after_fork
 from fsspec.core import _un_chain, url_to_fs
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 try:
     from fuse import FUSE, FuseOSError, LoggingMixIn, Operations
@@ -107,7 +110,7 @@ class FUSEr(Operations):
     use_ns = True
     """For fusepy: times are nanoseconds."""
 
-    def __init__(self, fs: Any, path: str, ready_file: bool = False) -> None:
+    def __init__(self, fs: AbstractFileSystem, path: str, ready_file: bool = False) -> None:
         self.fs = fs
         self.top: str = path or "/"
         self.root: str = path.rstrip("/") + "/"
@@ -302,7 +305,7 @@ def _nanoseconds(value: Any, default: int) -> int:
 
 # mounting --------------------------------------------------------------------------
 def run(
-    fs: Any,
+    fs: AbstractFileSystem,
     path: str,
     mount_point: str,
     foreground: bool = True,

@@ -20,7 +20,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.batching import run_concurrently
@@ -30,6 +30,9 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
 
@@ -123,7 +126,7 @@ def _blocking_operation(name: str) -> Any:
     return method
 
 
-def _named(fs: Any, found: Any, shape: str) -> Any:
+def _named(fs: AbstractFileSystem, found: Any, shape: str) -> Any:
     """A result with its paths as URLs."""
     if shape == "plain":
         return found

@@ -62,7 +62,7 @@ class FSMap(MutableMapping[str, bytes]):
     def __init__(
         self,
         root: str,
-        fs: Any,
+        fs: AbstractFileSystem,
         check: bool = False,
         create: bool = False,
         missing_exceptions: tuple[type[BaseException], ...] | None = None,

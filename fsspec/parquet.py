@@ -14,11 +14,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import merge_offset_ranges, stringify_path
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = [
     "AlreadyBufferedFile",
@@ -45,7 +48,7 @@ def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
 
 def open_parquet_files(
     path: Any,
-    fs: Any = None,
+    fs: AbstractFileSystem | None = None,
     metadata: Any = None,
     columns: list[str] | None = None,
     row_groups: list[Any] | None = None,
@@ -167,14 +170,14 @@ class AlreadyBufferedFile(AbstractBufferedFile):
         return _again, (self.fs, self.path, self.size, self.cache.data, self.loc)
 
 
-def _again(fs: Any, path: str, size: int, data: Any, loc: int) -> AlreadyBufferedFile:
+def _again(fs: AbstractFileSystem, path: str, size: int, data: Any, loc: int) -> AlreadyBufferedFile:
     file = AlreadyBufferedFile(fs, path, cache_type="parts", cache_options={"data": data}, size=size)
     file.seek(loc)
     return file
 
 
 # fetching --------------------------------------------------------------------------
-def _paths(fs: Any, path: Any) -> list[str]:
+def _paths(fs: AbstractFileSystem, path: Any) -> list[str]:
     """The files that are meant."""
     text = stringify_path(path)
     if isinstance(text, str) and text.endswith("/"):
@@ -191,7 +194,7 @@ def _sizes(fs: Any, paths: list[str]) -> list[int]:
     return sizes
 
 
-def _ranges(fs: Any, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
+def _ranges(fs: AbstractFileSystem, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
     found: list[bytes] = fs.cat_ranges(paths, starts, ends, on_error="raise")
     for path, start, end, data in zip(paths, starts, ends, found):
         if len(data) != end - start:
@@ -199,7 +202,9 @@ def _ranges(fs: Any, paths: list[str], starts: list[int], ends: list[int]) -> li
     return found
 
 
-def _ends(fs: Any, paths: list[str], sizes: list[int], sample: int) -> list[dict[tuple[int, int], bytes]]:
+def _ends(
+    fs: AbstractFileSystem, paths: list[str], sizes: list[int], sample: int
+) -> list[dict[tuple[int, int], bytes]]:
     """By file its end, which holds at least its footer."""
     for path, size in zip(paths, sizes):
         if size < len(_MAGIC) + _TAIL:
@@ -244,7 +249,7 @@ def _by_file(chunks: list[Chunk], paths: list[str]) -> list[list[tuple[int, int]
 
 
 def _fetch(
-    fs: Any,
+    fs: AbstractFileSystem,
     paths: list[str],
     wanted: list[list[tuple[int, int]]],
     parts: list[dict[tuple[int, int], bytes]],

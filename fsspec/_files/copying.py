@@ -16,12 +16,15 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
 from fsspec.callbacks import Callback
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 
@@ -71,7 +74,7 @@ def _retrieved(done: Any) -> None:
         done.exception()
 
 
-def is_here(fs: Any) -> bool:
+def is_here(fs: AbstractFileSystem) -> bool:
     """Whether a filesystem is on this machine, and neither waits for another nor for the loop."""
     return type(fs).__module__ in _HERE
 
@@ -116,7 +119,7 @@ class _Copying:
         path2: str,
         blocksize: int,
         callback: Callback,
-        loop: Any,
+        loop: asyncio.AbstractEventLoop | None,
         stop: threading.Event,
     ) -> None:
         self.source, self.path = source, path

@@ -17,13 +17,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.handles import is_letting_go, letting_go
 from fsspec.compression import compr
 from fsspec.exceptions import ForkError
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 _BLOCK = 2**20
 _POSITIONS = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
@@ -188,7 +191,7 @@ class LocalFileOpener(io.IOBase):
         path: str,
         mode: str,
         autocommit: bool = True,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         compression: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -458,7 +461,9 @@ class LocalFileOpener(io.IOBase):
         return getattr(self.f, name)
 
 
-def _reopened(path: str, mode: str, fs: Any, compression: str | None, at: int) -> LocalFileOpener:
+def _reopened(
+    path: str, mode: str, fs: AbstractFileSystem | None, compression: str | None, at: int
+) -> LocalFileOpener:
     """A reader from its pickled form, at the position that it had."""
     f = LocalFileOpener(path, mode, fs=fs, compression=compression)
     if at:

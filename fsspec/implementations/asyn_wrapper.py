@@ -74,7 +74,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
     def __init__(
         self,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         asynchronous: bool | None = None,
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
@@ -159,7 +159,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         return Wrapper
 
 
-def _overrides(fs: Any, name: str) -> bool:
+def _overrides(fs: AbstractFileSystem, name: str) -> bool:
     """Whether a class of a filesystem has its own form of a method of the base class."""
     return getattr(type(fs), name, None) is not getattr(AbstractFileSystem, name)
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
 
@@ -249,7 +252,7 @@ class DatabricksFile(AbstractBufferedFile):
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         path: str,
         mode: str = "rb",
         block_size: Any = "default",

@@ -235,7 +235,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return self.__dict__.get("fs")
 
 
-def _names_have_no_slash(fs: Any) -> bool:
+def _names_have_no_slash(fs: AbstractFileSystem) -> bool:
     """Whether a filesystem names everything without a slash in front, as object stores do.
 
     One in front of another says nothing of that; its URLs lead there by other ways.

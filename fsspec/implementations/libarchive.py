@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import libarchive
 from libarchive import ffi
@@ -24,6 +24,9 @@ from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 from fsspec.archive import leads_outside
 from fsspec.implementations._archive.bytes import View
 from fsspec.implementations._archive.files import FileArchive, MemberIsFolderError, reopened
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
 
@@ -221,7 +224,7 @@ class _Content(io.BytesIO):
 
     mode = "rb"
 
-    def __init__(self, fs: Any, path: str, data: bytes) -> None:
+    def __init__(self, fs: AbstractFileSystem, path: str, data: bytes) -> None:
         super().__init__(data)
         self.fs = fs
         self.path = self.name = path

@@ -18,7 +18,7 @@ import struct
 import threading
 import zipfile
 from itertools import islice
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
@@ -33,6 +33,9 @@ from fsspec.implementations._archive.files import (
     MemberWriter,
     WaitingMember,
 )
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 __all__ = ["ZipFileSystem"]
 
@@ -290,7 +293,7 @@ class _Unchanged(Exception):
     """Nothing was added to an archive."""
 
 
-def _is_plain_local(fs: Any, path: str) -> bool:
+def _is_plain_local(fs: AbstractFileSystem, path: str) -> bool:
     """Whether a file is a plain one of this machine, in a folder where others can be made."""
     if getattr(fs, "local_file", False) is not True:
         return False

@@ -20,7 +20,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec import core
 from fsspec._fork import hooks
@@ -29,6 +29,9 @@ from fsspec._fork.swapping import assign
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations._archive.bytes import SeekError, Source
 from fsspec.implementations._http.parsing import redact_url
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 try:
     from lzma import LZMAError
@@ -248,7 +251,7 @@ class MemberFile(io.BufferedIOBase):
         return reopened, (self.fs, self.path, self._at)
 
 
-def reopened(fs: Any, path: str, at: int) -> Any:
+def reopened(fs: AbstractFileSystem, path: str, at: int) -> Any:
     """A member from its pickled form, at the position that it had."""
     f = fs.open(path, "rb")
     f.seek(at)

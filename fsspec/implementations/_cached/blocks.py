@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
@@ -31,6 +31,9 @@ from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    import asyncio
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
@@ -172,7 +175,7 @@ class CachingFileSystem(ChainedFileSystem):
     def _after_fork_in_child(self) -> None:
         pass  # copies are local files; the target knows what to do, and so does the folder
 
-    def reset_loop(self, loop: Any = None) -> None:
+    def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
         self.fs.reset_loop(loop)
 
@@ -567,7 +570,7 @@ def _without(path: str, cls: Any) -> str:
     return path
 
 
-def _stripping(cls: Any, fs: Any) -> Callable[[Any], Any]:
+def _stripping(cls: Any, fs: AbstractFileSystem) -> Callable[[Any], Any]:
     """How an instance strips paths: of its own protocol, then as the target does."""
     target = fs._strip_protocol
 

@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
@@ -30,6 +30,9 @@ from fsspec.implementations._cached.limits import hold
 from fsspec.implementations._http.answers import Version, one_version
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.cached")
 
@@ -64,7 +67,7 @@ class LocalTempFile:
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         path: str,
         fn: str,
         mode: str = "wb",
@@ -241,7 +244,7 @@ class _Source:
         for opening it.
     """
 
-    def __init__(self, fs: Any, path: str, kwargs: dict[str, Any]) -> None:
+    def __init__(self, fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> None:
         self.fs = fs
         self.path = path
         self.by_ranges = fs.async_impl and not kwargs  # else of a file opened there, without a cache
@@ -503,7 +506,7 @@ def _reopened(original: str, path: str, at: int) -> LocalCopy:
     return copy
 
 
-def start_of(fs: Any, path: str, part: str, mode: str) -> None:
+def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
     """Have the content of a file that is appended to or changed in a local one."""
     try:
         fs.get_file(path, part)

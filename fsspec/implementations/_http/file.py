@@ -12,7 +12,7 @@ thread, one at a time.
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -35,6 +35,11 @@ from fsspec.implementations._http.requests import (
 from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from fsspec.spec import AbstractFileSystem
+
 _PUBLIC = "fsspec.implementations.http"
 
 
@@ -45,7 +50,7 @@ class _Connected:
     url: str
     asynchronous: bool
 
-    def _connect(self, loop: Any, session: Any) -> None:
+    def _connect(self, loop: asyncio.AbstractEventLoop | None, session: Any) -> None:
         self._made_in = hooks.generation
         self._given_loop = loop
         self._given_session = session
@@ -59,7 +64,7 @@ class _Connected:
         return self.fs.loop
 
     @loop.setter
-    def loop(self, loop: Any) -> None:
+    def loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._given_loop = loop
 
     @property
@@ -122,7 +127,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         url: str,
         session: aiohttp.ClientSession | None = None,
         block_size: int | None = None,
@@ -130,7 +135,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         cache_type: str = "bytes",
         cache_options: dict[str, Any] | None = None,
         size: int | None = None,
-        loop: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         asynchronous: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -276,10 +281,10 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         url: str,
         mode: str = "rb",
-        loop: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         session: aiohttp.ClientSession | None = None,
         *,
         response: BodyStream | None = None,
@@ -393,10 +398,10 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         url: str,
         mode: str = "rb",
-        loop: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         session: aiohttp.ClientSession | None = None,
         size: int | None = None,
         **kwargs: Any,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, globbing
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 
 class URLPattern(globbing.Pattern):
@@ -20,7 +23,7 @@ class URLPattern(globbing.Pattern):
 
 
 def glob(
-    fs: Any,
+    fs: AbstractFileSystem,
     path: str,
     maxdepth: int | None = None,
     *,

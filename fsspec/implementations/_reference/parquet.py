@@ -20,7 +20,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
@@ -31,6 +31,9 @@ from fsspec.implementations._reference.parsing import ReferenceNotReachable, par
 from fsspec.implementations._reference.table import Table, check_engine
 from fsspec.utils import stringify_path
 
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
+
 _METADATA = ".zmetadata"
 _ADVICE = (
     "What was set on it and not flushed belongs to the process that made it; make another "
@@ -40,7 +43,7 @@ _ADVICE = (
 Record = tuple[str, int]
 
 
-def write_whole(fs: Any, path: str, data: bytes) -> None:
+def write_whole(fs: AbstractFileSystem, path: str, data: bytes) -> None:
     """Write a file at once: it is as before, or whole."""
     folder = fs._parent(path)
     if getattr(fs, "local_file", False) is True:
@@ -178,7 +181,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     def create(
         root: str,
         storage_options: dict[str, Any] | None = None,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         record_size: int = 10000,
         **kwargs: Any,
     ) -> LazyReferenceMapper:
