@@ -94,7 +94,8 @@ class HTTPPlace(Place):
         self.server.fault(f"/{name}", headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
 
     def held(self, name: str) -> bytes | None:
-        return self.server.files.get(f"/{name}")
+        found: bytes | None = self.server.files.get(f"/{name}")
+        return found
 
 
 class S3Place(Place):
@@ -108,7 +109,8 @@ class S3Place(Place):
 
     def held(self, name: str) -> bytes | None:
         try:
-            return self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+            found: bytes | None = self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+            return found
         except self.client.exceptions.NoSuchKey:
             return None
 

@@ -93,7 +93,8 @@ class Proxy:
                 self.tasks.discard(asyncio.current_task())
 
         server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**26)
-        return server.sockets[0].getsockname()[1]
+        number: int = server.sockets[0].getsockname()[1]
+        return number
 
     def draw(self, faults: tuple[str, ...] | None = None) -> str | None:
         """What happens to one exchange; None for nothing."""
@@ -330,7 +331,8 @@ class FTPProxy(TCPProxy):
 
         server = await asyncio.start_server(connected, "127.0.0.1", 0)
         asyncio.get_running_loop().call_later(20, server.close)
-        return server.sockets[0].getsockname()[1]
+        number: int = server.sockets[0].getsockname()[1]
+        return number
 
     async def data(
         self,

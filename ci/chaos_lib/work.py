@@ -82,7 +82,8 @@ class Work:
         if self.place.versioned:
             names += ["changing", "changing"]
         self.fs = self.rng.choice(self.place.filesystems)
-        return getattr(self, self.rng.choice(names))()
+        found: Step = getattr(self, self.rng.choice(names))()
+        return found
 
     def readable(self, least: int = 0) -> tuple[str, str]:
         """The name and the path of a file to read."""
