@@ -401,7 +401,7 @@ class CachingFileSystem(ChainedFileSystem):
             return self.fs._open(
                 path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
             )
-        for name in FOR_READING:
+        for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself
             kwargs.pop(name, None)
         f = self._open_blocks(path, block_size, kwargs)
         codec = get_compression(path, self.compression)

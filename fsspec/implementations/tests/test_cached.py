@@ -183,6 +183,14 @@ def test_blocks_of_what_has_no_size(http_server, tmp_path):
     assert c.cat(http_server.url + "/x") == b"x" * 100
 
 
+def test_batches_of_files_in_blocks(http_server, tmp_path):
+    http_server.files["/x"] = b"0123456789"
+    url = http_server.url + "/x"
+    c = fsspec.filesystem("blockcache", target_protocol="http", cache_storage=str(tmp_path))
+    assert c.cat([url], batch_size=1) == {url: b"0123456789"}
+    assert c.cat_ranges([url, url], [1, 3], [2, 5], batch_size=1, on_error="raise") == [b"1", b"34"]
+
+
 def test_compressed_files_in_blocks(tmp_path):
     target = WritableDictFileSystem({"a.gz": gzip.compress(b"text" * 1000)})
     c = make("blockcache", target, tmp_path, compression="infer")
