@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, spliced
+from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def _part(data: bytes, start: int, end: int) -> Any:
+    """A view of some bytes, or themselves where that is all of them."""
+    return data if start == 0 and end == len(data) else memoryview(data)[start:end]
+
+
 class ReadAheadCache(BaseCache):
     """Fetches one block more than is wanted and keeps what came last.
 
@@ -71,22 +76,28 @@ class ReadAheadCache(BaseCache):
         if start is not None and end is not None and self.start <= start < end <= self.end:
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
+        return joined(self._views(start, end))
+
+    def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
         if start >= end:
-            return b""
-        if start >= self.start and end <= self.end:  # what was left open, or past the end
+            return [b""]
+        if start >= self.start and end <= self.end:
             self.hit_count += 1
-            return self.cache[start - self.start : end - self.start]
+            return [memoryview(self.cache)[start - self.start : end - self.start]]
         self.miss_count += 1
-        head: Any = b""
+        pieces: list[Any] = []
         begin = start
         if self.start <= start < self.end:
-            head = memoryview(self.cache)[start - self.start :]
+            # copied, so that the memory of the rest is free before more comes
+            self.cache, self.start = self.cache[start - self.start :], start
+            pieces.append(self.cache)
             begin = self.end
         data = self._ask(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
         self.cache, self.start, self.end = data, begin, begin + len(data)
-        return spliced(head, data, end - begin)
+        pieces.append(_part(data, 0, end - begin))
+        return pieces
 
     def _held(self, position: int) -> Held | None:
         at = position - self.start
@@ -163,9 +174,17 @@ class BytesCache(BaseCache):
         return self._before + self._after
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
+        if start is not None and end is not None and self.end is not None:
+            middle = self._middle
+            if middle <= start < end <= self.end:
+                self.hit_count += 1
+                return self._after[start - middle : end - middle]
+        return joined(self._views(start, end))
+
+    def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
         if start >= end:
-            return b""
+            return [b""]
         left, right = self.start, self.end
         if left is None or right is None:
             left = right = start
@@ -180,11 +199,14 @@ class BytesCache(BaseCache):
         if left == right or start < left or start > right and end > right + self.blocksize:
             left = right = start
         ahead = min(self.size, end + self.blocksize)
-        more = self._more(right, ahead)
         keep = left
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
             keep = max(left, min(start, right, end - self.blocksize))
-        self._keep(self._kept(keep, right) if keep < right else b"", right, more)
+        before = joined(self._kept(keep, right)) if keep < right else b""
+        if before:  # the memory of what is let go of is free before more comes
+            self._keep(before, right, b"")
+        more = self._more(right, ahead)
+        self._keep(before, right, more)
         return self._kept(start, end)
 
     def _more(self, start: int, end: int) -> bytes:
@@ -196,15 +218,15 @@ class BytesCache(BaseCache):
         self._before, self._middle, self._after = before, middle, data
         self.start, self.end = middle - len(before), middle + len(data)
 
-    def _kept(self, start: int, end: int) -> bytes:
-        """Bytes ``start`` to ``end``, which are among those that are kept."""
+    def _kept(self, start: int, end: int) -> list[Any]:
+        """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""
         start, end = start - self._middle, end - self._middle
         if start >= 0:
-            return self._after[start:end]
+            return [_part(self._after, start, end)]
         start += len(self._before)
         if end <= 0:
-            return self._before[start : end + len(self._before)]
-        return b"".join((memoryview(self._before)[start:], memoryview(self._after)[:end]))
+            return [_part(self._before, start, end + len(self._before))]
+        return [_part(self._before, start, len(self._before)), _part(self._after, 0, end)]
 
     def _held(self, position: int) -> Held | None:
         at = position - self._middle
@@ -403,7 +425,9 @@ class AdaptiveReadaheadCache(BaseCache):
         if self._prefetcher is None:
             self._prefetcher = self._make()
         self.miss_count += 1
-        data = self._prefetcher.fetch(start, end)
+        data = self._prefetcher.fetch_here(start, end, self._ask)
+        if data is None:
+            data = self._prefetcher.fetch(start, end)
         self.total_requested_bytes += len(data)
         return data
 

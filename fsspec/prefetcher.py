@@ -579,6 +579,43 @@ class BackgroundPrefetcher:
 
         return sync(self.loop, self._fetch, start, end)
 
+    def fetch_here(self, start: int, end: int, ask: Callable[[int, int], bytes]) -> bytes | None:
+        """Bytes that no fetch ahead is concerned with, asked for on this thread.
+
+        So a read that is one of few in a row costs neither a thread nor the crossing to the loop.
+
+        Parameters
+        ----------
+        ask
+            the blocking function that the fetcher was made of; see `in_thread`.
+
+        Returns
+        -------
+        bytes or None
+            None, and nothing was asked for, where `fetch` is to be called.
+        """
+        start, end = self._range(start, end)
+        producer, consumer = self.producer, self.consumer
+        if start >= end or self._error is not None or producer is None or self._busy() or producer.queue:
+            return None
+        block = consumer._current_block
+        if block is not None and block.start <= start < block.end:
+            return None  # a part of it, or all, is at hand
+        in_order = start == consumer.offset == producer.current_offset
+        if in_order and consumer.sequential_streak + 1 >= producer.MIN_STREAKS_FOR_PREFETCHING:
+            return None
+        consumer.clear_buffer()  # its memory is free before more comes
+        if not in_order:
+            consumer.seek(start)
+            producer.current_offset = start
+        data = ask(start, end)
+        data = data if len(data) <= end - start else data[: end - start]
+        block = consumer._current_block = _Block(start, len(data))
+        block.data = data
+        consumer._count(len(data))
+        consumer.offset = producer.current_offset = block.end
+        return data
+
     async def afetch(self, start: int | None, end: int | None) -> bytes:
         """As `fetch`, awaited, on any loop."""
         start, end = self._range(start, end)

@@ -387,9 +387,19 @@ class AbstractBufferedFile(io.IOBase):
     def readinto(self, b: Any) -> int:
         """Fill a buffer; how many bytes it took, fewer than it holds only at the end."""
         out = memoryview(b).cast("B")
-        data = self.read(out.nbytes)
-        out[: len(data)] = data
-        return len(data)
+        cache = getattr(self, "cache", None)
+        if getattr(type(self), "read", None) not in _THROUGH_CACHE or not isinstance(cache, BaseCache):
+            data = self.read(out.nbytes)
+            out[: len(data)] = data
+            return len(data)
+        self._check_readable()
+        count = 0
+        if out.nbytes:
+            for piece in cache._views(self.loc, self.loc + out.nbytes):
+                out[count : count + len(piece)] = piece
+                count += len(piece)
+            self.loc += count
+        return count
 
     def readinto1(self, b: Any) -> int:
         """As `readinto`."""

@@ -57,6 +57,11 @@ class BaseCache:
     blocksize: int
     nblocks: int
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_fetch" in cls.__dict__ and "_views" not in cls.__dict__:
+            cls._views = BaseCache._views  # type: ignore[method-assign]  # not that of another _fetch
+
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
         self.fetcher = fetcher
         self.size, self.blocksize = size, blocksize
@@ -72,6 +77,10 @@ class BaseCache:
         if start >= stop:
             return b""
         return self._ask(start, stop)
+
+    def _views(self, start: int | None, stop: int | None) -> list[Any]:
+        """As `_fetch`, in pieces that may be views of what is kept: for whoever copies them elsewhere."""
+        return [self._fetch(start, stop)]
 
     def _held(self, position: int) -> Held | None:
         """What is kept from a position on, not copied; None if nothing is, or it is unknown.
@@ -134,3 +143,10 @@ def spliced(head: Any, data: bytes, count: int) -> bytes:
     if not head:
         return data[:count]
     return b"".join((head, memoryview(data)[:count]))
+
+
+def joined(pieces: list[Any]) -> bytes:
+    """The pieces as one; a single one that is bytes is not copied."""
+    if len(pieces) == 1:
+        return bytes(pieces[0])
+    return b"".join(pieces)

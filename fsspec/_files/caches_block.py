@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher
+from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined
 from fsspec._fork import hooks
 
 
@@ -129,16 +129,26 @@ class BlockCache(BaseCache):
                     if start < self.size:
                         self.hit_count += 1
                     return block[at:to]
+        return joined(self._blocks(start, end))
+
+    def _views(self, start: int | None, end: int | None) -> list[Any]:
+        return self._blocks(start, end)
+
+    def _blocks(self, start: int | None, end: int | None) -> list[Any]:
+        """What a read needs of each block, views where that is not all of it."""
+        blocksize = self.blocksize
         start, end = self._bounds(start, end)
         if start >= end:
-            return b""
+            return [b""]
         first, last = start // blocksize, (end - 1) // blocksize
         self.hit_count += 1  # of a read; misses are of blocks
         block_of = self._block
         parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
-        parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
-        parts[0] = memoryview(parts[0])[start - first * blocksize :]
-        return b"".join(parts)
+        if end - last * blocksize < len(parts[-1]):
+            parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
+        if start > first * blocksize:
+            parts[0] = memoryview(parts[0])[start - first * blocksize :]
+        return parts
 
     def _block(self, number: int) -> bytes:
         """A block that is kept; one that is not is fetched, and kept from now on."""
@@ -384,9 +394,28 @@ class MMapCache(BaseCache):
                 found: bytes = self.cache[start:end]
                 return found
         elif missing := self.missing(start, end):
-            for (left, right), data in zip(missing, self._ask_for(missing)):
-                self.store(left, right, data)
+            return joined(self._fetch_missing(start, end, missing))
         return self.kept(start, end)
+
+    def _fetch_missing(self, start: int, end: int, missing: list[tuple[int, int]]) -> list[Any]:
+        """Fetch and keep ranges, and return a read that touches them all.
+
+        What has come is not read from the mapping, where each page would cost a fault.
+        """
+        pieces: list[Any] = []
+        position = start
+        for (left, right), data in zip(missing, self._ask_for(missing)):
+            self.store(left, right, data)
+            if position < left:
+                pieces.append(self.kept(position, left))
+                position = left
+            last = min(end, right)
+            whole = position == left and last - left == len(data)
+            pieces.append(data if whole else memoryview(data)[position - left : last - left])
+            position = last
+        if position < end:
+            pieces.append(self.kept(position, end))
+        return pieces
 
     def missing(self, start: int, end: int) -> list[tuple[int, int]]:
         """The ranges to fetch so that all bytes from ``start`` to ``end`` are there; they are counted."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,21 @@ from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
 
 _under_way: set[Any] = set()
+_private: set[str] = set()
+
+
+@contextmanager
+def private(names: Iterable[str]) -> Iterator[None]:
+    """Have files written under these names at once, not beside them: nobody else knows the names.
+
+    Whoever made the names up moves the files to where they are looked for, and removes what is left.
+    """
+    added = set(names)
+    _private.update(added)
+    try:
+        yield
+    finally:
+        _private.difference_update(added)
 
 
 @contextmanager
@@ -33,10 +48,11 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
 
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
-    may be made.
+    may be made, and one whose name is `private`.
     """
-    target, before = _target(path)
-    partial = None if before is not None and not stat.S_ISREG(before.st_mode) else _partial(target)
+    target, before = (os.fspath(path), None) if path in _private else _target(path)
+    direct = path in _private or (before is not None and not stat.S_ISREG(before.st_mode))
+    partial = None if direct else _partial(target)
     try:
         f = open(target if partial is None else partial, mode if partial is None else mode.replace("w", "x"))
     except PermissionError:
@@ -87,6 +103,9 @@ def write_whole(
         if there is, with ``exclusive``. In that case and after any other error of a new file
         ``path`` is as it was before.
     """
+    if path in _private and not exclusive:
+        write(path)
+        return
     target, before = _target(path)
     if exclusive and before is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -558,3 +558,74 @@ def test_reads_of_nothing_are_not_counted() -> None:
         if kind != "all":
             assert (cache.hit_count, cache.miss_count) == (0, misses), kind
         closed(cache)
+
+
+LARGE = bytes(range(256)) * 4096 * 8
+
+
+class LargeFile(AbstractBufferedFile):
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return LARGE[start:end]
+
+
+@pytest.mark.parametrize("kind", ["readahead", "bytes", "blockcache", "mmap", "none"])
+def test_reading_into_a_buffer_takes_no_second_copy(kind: str) -> None:
+    import tracemalloc
+
+    block, asked = 2**20, 2**22
+    file = LargeFile(None, "large", "rb", block, cache_type=kind, size=len(LARGE))
+    buffer = bytearray(asked)
+    found = bytearray()
+    peaks = []
+    while True:
+        tracemalloc.start()
+        try:
+            count = file.readinto(buffer)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        if not count:
+            break
+        found += buffer[:count]
+    assert found == LARGE
+    assert peaks[0] <= asked + block + 2**16
+
+
+def test_a_cache_with_a_fetch_of_its_own_is_read_into_buffers_by_it() -> None:
+    class Upper(caching.ReadAheadCache):
+        def _fetch(self, start: int | None, end: int | None) -> bytes:
+            return super()._fetch(start, end).upper()
+
+    file = LargeFile(None, "large", "rb", 10, cache_type="none", size=len(LARGE))
+    file.cache = Upper(10, lambda start, end: b"a" * (end - start), len(LARGE))
+    buffer = bytearray(3)
+    assert file.readinto(buffer) == 3
+    assert buffer == b"AAA"
+
+
+def test_adaptive_reads_that_are_not_in_a_row_are_made_by_the_thread_that_reads() -> None:
+    threads = []
+
+    def fetch(start: int, end: int) -> bytes:
+        threads.append(threading.current_thread())
+        return DATA[start:end]
+
+    cache = caches["adaptive"](10, fetch, len(DATA))
+    places = [500, 100, 900, 300, 0, 10, 700]
+    assert [cache._fetch(place, place + 10) for place in places] == [DATA[p : p + 10] for p in places]
+    assert set(threads) == {threading.current_thread()}
+    closed(cache)
+
+
+def test_a_failed_adaptive_read_is_made_again() -> None:
+    source = Source()
+    cache = caches["adaptive"](10, source.fetch, len(DATA))
+    assert cache._fetch(0, 10) == DATA[:10]
+    source.short = 1
+    with pytest.raises(OSError, match="came back as 9"):
+        cache._fetch(10, 20)
+    source.short = 0
+    assert cache._fetch(10, 20) == DATA[10:20]
+    assert cache._fetch(5, 15) == DATA[5:15]
+    assert cache._fetch(15, 40) == DATA[15:40]
+    closed(cache)

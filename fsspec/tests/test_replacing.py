@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+from fsspec._files.replacing import private, replacing, write_whole
 from fsspec.implementations.local import LocalFileSystem
 
 OLD, NEW = b"old", b"n" * 5000
@@ -215,3 +216,16 @@ def test_what_is_no_bytes_leaves_the_old_file(folder, value):
         LocalFileSystem(skip_instance_cache=True).pipe_file(f"{folder}/target", value)
     assert (folder / "target").read_bytes() == OLD
     assert sorted(os.listdir(folder)) == ["source", "target"]
+
+
+def test_a_private_name_is_written_without_another_beside_it(tmp_path):
+    name = str(tmp_path / "private")
+    seen = []
+    with private([name]):
+        with replacing(name) as f:
+            f.write(b"one")
+            seen.append(os.listdir(tmp_path))
+        write_whole(name, lambda target: seen.append([os.path.basename(target)]))
+    assert seen == [["private"], ["private"]]
+    with replacing(name) as f:  # not private any more
+        assert len(os.listdir(tmp_path)) == 2

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from fsspec._files.open_file import get_compression
+from fsspec._files.replacing import private
 from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
@@ -93,14 +94,16 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 fns[path] = fn, self._folders.part(fn)
         try:
             calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
-            answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
+            with private(part for _, part in fns.values()):
+                answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 if not isinstance(answer, BaseException):
                     answer = self._place(path, part, fn, known.get(path))
                 out[path] = answer
         finally:
-            for _, part in fns.values():
-                remove(part)
+            for path, (fn, part) in fns.items():
+                if out.get(path) != fn:
+                    remove(part)
             if self._metadata._changed:
                 self.save_cache()
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
