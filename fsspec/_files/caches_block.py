@@ -269,7 +269,8 @@ class BackgroundBlockCache(BlockCache):
         if out and not self._closed:
             last = (end - 1) // self.blocksize
             before, self._reached = self._reached, last
-            if before is None or before <= start // self.blocksize <= before + 1:
+            # reads that stay within a block are in order, but do not show that the next one is wanted
+            if before is None or (before < last and before <= start // self.blocksize <= before + 1):
                 self._begin(last + 1)
         return out
 

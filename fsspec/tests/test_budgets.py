@@ -1,0 +1,202 @@
+"""Request budgets: how many requests a pattern of work may make, and how many bytes they may bring.
+
+The figures of `READS` are those of fsspec 2026.9.0 for the same reads, or less; nothing here
+measures time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fsspec
+from fsspec.caching import caches
+
+if TYPE_CHECKING:
+    from fsspec.tests.servers.http import HTTPServer
+
+BLOCK = 64 * 1024
+SIZE = 2**20 + 1000
+DATA = bytes(range(251)) * (SIZE // 251 + 1)
+DATA = DATA[:SIZE]
+BLOCKS = -(-SIZE // BLOCK)
+
+
+def in_order(step: int) -> list[tuple[int, int]]:
+    return [(start, min(start + step, SIZE)) for start in range(0, SIZE, step)]
+
+
+def scattered() -> list[tuple[int, int]]:
+    generator = random.Random(5)
+    return [(start, start + 4096) for start in (generator.randrange(SIZE - 4096) for _ in range(40))]
+
+
+PATTERNS: dict[str, list[tuple[int, int]]] = {
+    "small, in order": in_order(10_000),
+    "large, in order": in_order(4 * BLOCK),
+    "whole": [(0, SIZE)],
+    "scattered": scattered(),
+    "columns": [
+        (column + row * 8192, column + row * 8192 + 1024)
+        for column in (0, 4 * BLOCK, 8 * BLOCK)
+        for row in range(8)
+    ],
+    "footer and header": [(SIZE - 8, SIZE), (SIZE - 5000, SIZE - 8), (0, 4), (1000, 2000)],
+}
+
+READS: dict[str, dict[str, tuple[int, int]]] = {
+    "none": {
+        "small, in order": (105, SIZE),
+        "large, in order": (5, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (40, 40 * 4096),
+        "columns": (24, 24 * 1024),
+        "footer and header": (4, 6004),
+    },
+    "readahead": {
+        "small, in order": (15, SIZE),
+        "large, in order": (4, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (40, 2_767_757),
+        "columns": (3, 3 * (BLOCK + 1024)),
+        "footer and header": (3, 70_548),
+    },
+    "bytes": {
+        "small, in order": (15, SIZE),
+        "large, in order": (4, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (40, 2_800_126),
+        "columns": (3, 3 * (BLOCK + 1024)),
+        "footer and header": (3, 70_540),
+    },
+    "blockcache": {
+        "small, in order": (BLOCKS, SIZE),
+        "large, in order": (BLOCKS, SIZE),
+        "whole": (BLOCKS, SIZE),
+        "scattered": (16, 16 * BLOCK),
+        "columns": (3, 3 * BLOCK),
+        "footer and header": (3, 2 * BLOCK + 1000),
+    },
+    "background": {
+        "small, in order": (BLOCKS, SIZE),
+        "large, in order": (BLOCKS, SIZE),
+        "whole": (BLOCKS, SIZE),
+        "scattered": (16, 16 * BLOCK),
+        "columns": (4, 4 * BLOCK),
+        "footer and header": (3, 2 * BLOCK + 1000),
+    },
+    "mmap": {
+        "small, in order": (BLOCKS, SIZE),
+        "large, in order": (5, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (15, 16 * BLOCK),
+        "columns": (3, 3 * BLOCK),
+        "footer and header": (3, 2 * BLOCK + 1000),
+    },
+    "first": {
+        "small, in order": (100, SIZE),
+        "large, in order": (5, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (38, 217_088),
+        "columns": (17, BLOCK + 16 * 1024),
+        "footer and header": (3, BLOCK + 5000),
+    },
+    "all": dict.fromkeys(PATTERNS, (1, SIZE)),
+    "adaptive": {
+        "small, in order": (15, SIZE),
+        "large, in order": (5, SIZE),
+        "whole": (1, SIZE),
+        "scattered": (40, 40 * 4096),
+        "footer and header": (4, 6004),
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "pattern"), [(kind, name) for kind, rows in READS.items() for name in rows])
+def test_a_cache_stays_within_its_budget(kind: str, pattern: str) -> None:
+    asked: list[int] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        asked.append(min(end, SIZE) - start)
+        return DATA[start:end]
+
+    cache = caches[kind](BLOCK, fetch, SIZE)
+    for start, end in PATTERNS[pattern]:
+        assert cache._fetch(start, end) == DATA[start:end]
+    getattr(cache, "close", lambda: None)()
+    requests, size = READS[kind][pattern]
+    assert len(asked) <= requests
+    assert sum(asked) <= size
+
+
+MANY = 20
+SMALL = b"small"
+
+Work = Callable[[Any, str, Path], Any]
+
+
+def names(root: str) -> list[str]:
+    return [f"{root}/small/{number}" for number in range(MANY)]
+
+
+def ranges(fs: Any, root: str, folder: Path) -> None:
+    starts = [number * 3 * BLOCK // 2 for number in range(10)]
+    got = fs.cat_ranges([f"{root}/large"] * 10, starts, [start + 1000 for start in starts])
+    assert got == [DATA[start : start + 1000] for start in starts]
+
+
+def download(fs: Any, root: str, folder: Path) -> None:
+    fs.get(names(root), [str(folder / str(number)) for number in range(MANY)])
+    assert (folder / "7").read_bytes() == SMALL
+
+
+def read(fs: Any, root: str, folder: Path) -> None:
+    with fs.open(f"{root}/large", "rb") as file:
+        assert file.read() == DATA
+
+
+def read_small(fs: Any, root: str, folder: Path) -> None:
+    for name in names(root):
+        with fs.open(name, "rb") as file:
+            assert file.read() == SMALL
+
+
+def cached(kind: str) -> Work:
+    def work(fs: Any, root: str, folder: Path) -> None:
+        cache = fsspec.filesystem(kind, fs=fs, cache_storage=str(folder), skip_instance_cache=True)
+        for _ in range(2):
+            with cache.open(f"{root}/large", "rb") as file:
+                assert file.read() == DATA
+
+    return work
+
+
+HTTP: dict[str, tuple[Work, int, int]] = {
+    "cat_file": (lambda fs, root, folder: fs.cat_file(f"{root}/large"), 1, SIZE),
+    "cat_file of a part": (lambda fs, root, folder: fs.cat_file(f"{root}/large", 10, 20), 1, 10),
+    "cat": (lambda fs, root, folder: fs.cat(names(root)), MANY, MANY * len(SMALL)),
+    "cat_ranges": (ranges, 10, 10_000),
+    "get": (download, MANY, MANY * len(SMALL)),
+    "info": (lambda fs, root, folder: fs.info(f"{root}/large"), 1, 0),
+    "open and read small files": (read_small, MANY, MANY * len(SMALL)),
+    "open and read a large file": (read, 2, SIZE),
+    "simplecache, twice": (cached("simplecache"), 1, SIZE),
+    "filecache, twice": (cached("filecache"), 2, SIZE),
+    "blockcache, twice": (cached("blockcache"), 2, SIZE),
+}
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_work_over_http_stays_within_its_budget(name: str, http_server: HTTPServer, tmp_path: Path) -> None:
+    work, requests, size = HTTP[name]
+    http_server.files["/large"] = DATA
+    for number in range(MANY):
+        http_server.files[f"/small/{number}"] = SMALL
+    work(fsspec.filesystem("http", skip_instance_cache=True), http_server.url, tmp_path)
+    seen = http_server.requests
+    assert len(seen) <= requests, [(request.method, request.path) for request in seen]
+    assert sum(request.sent for request in seen if request.method == "GET") <= size
