@@ -76,7 +76,7 @@ class ReadAheadCache(BaseCache):
         if start is not None and end is not None and self.start <= start < end <= self.end:
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
-        return joined(self._views(start, end))
+        return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
@@ -179,7 +179,7 @@ class BytesCache(BaseCache):
             if middle <= start < end <= self.end:
                 self.hit_count += 1
                 return self._after[start - middle : end - middle]
-        return joined(self._views(start, end))
+        return joined(BytesCache._views(self, start, end))  # a subclass may have another
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
@@ -202,11 +202,8 @@ class BytesCache(BaseCache):
         keep = left
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
             keep = max(left, min(start, right, end - self.blocksize))
-        before = joined(self._kept(keep, right)) if keep < right else b""
-        if before:  # the memory of what is let go of is free before more comes
-            self._keep(before, right, b"")
         more = self._more(right, ahead)
-        self._keep(before, right, more)
+        self._keep(joined(self._kept(keep, right)) if keep < right else b"", right, more)
         return self._kept(start, end)
 
     def _more(self, start: int, end: int) -> bytes:
