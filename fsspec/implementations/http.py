@@ -25,6 +25,7 @@ import yarl
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
+from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
@@ -191,11 +192,15 @@ class HTTPFileSystem(AsyncFileSystem):
         self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.get_client = get_client
         repeat = Retries.given(retries, retry_wait, retry_statuses)
+        self._traffic = Traffic()
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
-            self._sender, self._session_options = Sender.of(self.client_kwargs, repeat)
+            self._sender, self._session_options = Sender.of(self.client_kwargs, repeat, self._traffic)
         else:
-            self._sender, self._session_options = Sender(retries=repeat), self.client_kwargs
+            self._sender, self._session_options = (
+                Sender(retries=repeat, traffic=self._traffic),
+                self.client_kwargs,
+            )
         self.encoded = encoded
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
         self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
@@ -207,6 +212,16 @@ class HTTPFileSystem(AsyncFileSystem):
     def fsid(self) -> str:
         """``"http"``."""
         return "http"
+
+    def stats(self) -> dict[str, int]:
+        """What this process has asked of servers by this instance.
+
+        Returns
+        -------
+        dict
+            ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies.
+        """
+        return self._traffic.of_network()
 
     # -- the session -----------------------------------------------------------
 

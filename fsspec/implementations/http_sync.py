@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from fsspec._files.replacing import replacing
 from fsspec._plans import drive
 from fsspec._spec.contents import parts_of
+from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
@@ -175,6 +176,7 @@ class HTTPFileSystem(AbstractFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(self, **storage_options)
+        self._traffic = Traffic()
         self._retries = Retries.given(retries, retry_wait, retry_statuses)
         self.block_size: int = block_size if block_size is not None else CHUNK
         self.simple_links, self.same_schema = simple_links, same_scheme
@@ -184,7 +186,7 @@ class HTTPFileSystem(AbstractFileSystem):
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
         self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self.js: bool = sys.platform == "emscripten"
-        self.session: Any = RequestsSessionShim() if self.js else watched_session()
+        self.session: Any = RequestsSessionShim() if self.js else watched_session(self._traffic)
         for name, value in self.client_kwargs.items():
             if name == "headers":
                 self.session.headers.update(value)
@@ -201,6 +203,16 @@ class HTTPFileSystem(AbstractFileSystem):
     def fsid(self) -> str:
         """``"sync-http"``."""
         return "sync-http"
+
+    def stats(self) -> dict[str, int]:
+        """What this process has asked of servers by this instance.
+
+        Returns
+        -------
+        dict
+            ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies.
+        """
+        return self._traffic.of_network()
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -282,7 +294,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         if start is None and end is None:
-            return repeat(self._retries, partial(self._whole, url, kwargs))
+            return repeat(self._retries, partial(self._whole, url, kwargs), self._traffic)
         if start == end:
             return b""
         limits = self._limits(url, start, end, kwargs)
@@ -291,7 +303,7 @@ class HTTPFileSystem(AbstractFileSystem):
         begin, end, known = limits
         if end is not None and begin >= end:
             return b""
-        return repeat(self._retries, partial(self._part, url, begin, end, known, kwargs))
+        return repeat(self._retries, partial(self._part, url, begin, end, known, kwargs), self._traffic)
 
     def _whole(self, url: str, options: dict[str, Any]) -> bytes:
         with closing(self._request(url, **options)) as response:
@@ -345,7 +357,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 _save(response, rpath, lpath, chunk_size, callback)
 
         # what was written to a file that cannot be rewound cannot be taken back
-        repeat(Retries() if to_file and begin is None else self._retries, download)
+        repeat(Retries() if to_file and begin is None else self._retries, download, self._traffic)
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
@@ -378,7 +390,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 self._raise_not_found_for_status(response, url)
             return _told(response)
 
-        return repeat(self._retries, ask)
+        return repeat(self._retries, ask, self._traffic)
 
     def _send(self, url: str, method: str, options: dict[str, Any]) -> Any:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
@@ -411,7 +423,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 return True
 
         try:
-            return repeat(self._retries, ask)
+            return repeat(self._retries, ask, self._traffic)
         except FileNotFoundError:
             return False
         except (OSError, ValueError):
@@ -438,7 +450,7 @@ class HTTPFileSystem(AbstractFileSystem):
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed = self.dircache[url] if cached else None
         if listed is None:
-            listed = repeat(self._retries, partial(self._links, url, kwargs))
+            listed = repeat(self._retries, partial(self._links, url, kwargs), self._traffic)
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)
@@ -498,7 +510,7 @@ class HTTPFileSystem(AbstractFileSystem):
             with closing(send(target, data=body, **{**self.kwargs, **options})) as response:
                 self._raise_not_found_for_status(response, url)
 
-        repeat(self._retries if method == "put" else Retries(), upload)
+        repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
 
     # -- files -----------------------------------------------------------------
 

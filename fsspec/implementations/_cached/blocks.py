@@ -7,6 +7,7 @@ written through a cache takes the place of the copy, or lets it go.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +19,15 @@ from fsspec._fork import hooks
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
+from fsspec._spec.traffic import Traffic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
-from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks
+from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited, pass_on
+from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata, is_whole
 from fsspec.implementations.chained import ChainedFileSystem
@@ -137,6 +140,7 @@ class CachingFileSystem(ChainedFileSystem):
         self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
         self._arrived: list[Any] = []  # whole files that are not entered yet, see there
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
+        self._traffic = Traffic()
         self._local = filesystem("file")
         self.async_impl = self.fs.async_impl
         self.sep = self.fs.sep
@@ -318,6 +322,29 @@ class CachingFileSystem(ChainedFileSystem):
             remove(fn)
         self._folders.remove_older(0, parts=True)
 
+    def stats(self) -> dict[str, Any]:
+        """What this process has used of the cache by this instance, and asked of the target.
+
+        Returns
+        -------
+        dict
+            ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
+            ``target``, the ``stats`` of the filesystem behind the cache where it has any.
+        """
+        counts: dict[str, Any] = self._traffic.of_cache()
+        if hasattr(self.fs, "stats"):
+            counts["target"] = self.fs.stats()
+        return counts
+
+    def _count(self, hit: bool, path: str) -> None:
+        """A file was looked for in the cache."""
+        if hit:
+            self._traffic.hits += 1
+        else:
+            self._traffic.misses += 1
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
+
     def _note_use(self, fn: str) -> None:
         """A copy is about to be read."""
         if self._limits is not None:
@@ -430,6 +457,7 @@ class CachingFileSystem(ChainedFileSystem):
         with self._metadata.alone():
             self._metadata.load()
             found = self._usable(path, uid)
+            self._count(found is not None, path)
             return None if found is None else self._open_found(path, found[0], found[1], kwargs, block_size)
 
     def _open_found(

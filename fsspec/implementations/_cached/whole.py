@@ -93,6 +93,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 fn = os.path.join(self.storage[-1], self.hash_name(path))
                 fns[path] = fn, self._folders.part(fn)
         try:
+            for path in fns:
+                self._count(False, path)
             calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
             with private(part for _, part in fns.values()):
                 answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
@@ -148,12 +150,15 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
         """What ``use`` makes of the local path of a file, which is copied if need be."""
+        got: T
         for fn in self._copies(path):
             try:
-                return use(fn)
+                got = use(fn)
             except FileNotFoundError:
                 continue
-        got: T = self._on_target(self._obtaining(path, use))
+            self._count(True, path)
+            return got
+        got = self._on_target(self._obtaining(path, use))
         if isinstance(got, BaseException):
             raise got
         return got
@@ -193,6 +198,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for fn in [] if isinstance(uids.get(path), BaseException) else self._copies(path, uids.get(path)):
                 try:
                     out[number] = self._local.cat_file(fn, start=starts[number], end=ends[number])
+                    self._count(True, path)
                     callback.relative_update(1)
                     break
                 except FileNotFoundError:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -31,9 +30,8 @@ from fsspec.implementations._http.answers import (
     needed,
     place,
 )
+from fsspec.implementations._http.logs import logger as logger
 from fsspec.implementations._http.parsing import described, range_value, ranged, redact_url
-
-logger: logging.Logger = logging.getLogger("fsspec.http")
 
 BUFFER = 2**18
 """Bytes from which on the server is made to wait; up to twice as many are held."""
@@ -167,9 +165,17 @@ async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
         if (response.content_length or 0) > _LARGE:
             return await Body(response, url).rest()
         data: bytes = await response.read()
-        return data
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
+    _count(response, len(data))
+    return data
+
+
+def _count(response: Any, size: int) -> None:
+    """Add bytes that were read of a body to what the filesystem counts."""
+    traffic = getattr(response, "_traffic", None)
+    if traffic is not None:
+        traffic.bytes += size
 
 
 def placed(
@@ -300,6 +306,7 @@ class Body:
         finally:
             self.position += got
             self.delivered += got
+            _count(self.response, got)
         self.done = not self._over and content.at_eof()
 
     async def skip(self, count: int) -> None:

@@ -10,14 +10,18 @@ Redirects are followed here, not by aiohttp, so that
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import yarl
 
+from fsspec._spec.traffic import Traffic
+from fsspec.implementations._http.logs import log_request, logger
 from fsspec.implementations._http.parsing import is_proper_url, redact_url
-from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects, logger
+from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
 
 T = TypeVar("T")
@@ -40,13 +44,18 @@ class Sender(NamedTuple):
         the credentials that the session would have, for each request to the host it names.
     retries
         how often reading is tried again.
+    traffic
+        what counts the requests, if anything does.
     """
 
     headers: Mapping[str, str] = {}
     retries: Retries = Retries()
+    traffic: Traffic | None = None
 
     @classmethod
-    def of(cls, client_kwargs: dict[str, Any], retries: Retries) -> tuple[Sender, dict[str, Any]]:
+    def of(
+        cls, client_kwargs: dict[str, Any], retries: Retries, traffic: Traffic
+    ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
         rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
         headers = dict(rest.get("headers") or {})
@@ -56,7 +65,7 @@ class Sender(NamedTuple):
         auth = client_kwargs.get("auth")
         if auth is not None:
             secret["Authorization"] = auth.encode()
-        return cls(secret, retries), rest
+        return cls(secret, retries, traffic), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
@@ -73,6 +82,8 @@ class Sender(NamedTuple):
                     raise
                 logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)
             attempt += 1
+            if self.traffic is not None:
+                self.traffic.retries += 1
             await asyncio.sleep(pause)
 
     async def send(
@@ -99,13 +110,13 @@ class Sender(NamedTuple):
         if follow and not _leaves_redirects(session):
             if body is not None:
                 options["data"] = body()
-            return await _once(session, method, url, {**options, "allow_redirects": True})
+            return await self._once(session, method, url, {**options, "allow_redirects": True})
         limit, history = options.pop("max_redirects", 10), []
         options["allow_redirects"] = False
         while True:
             if body is not None:
                 options["data"] = body()
-            response = await _once(session, method, url, options)
+            response = await self._once(session, method, url, options)
             target = _target(response) if follow and response.status in REDIRECTS else None
             if target is None:
                 return response
@@ -122,6 +133,29 @@ class Sender(NamedTuple):
                 options.pop("auth", None)
                 _drop_headers(options, SECRET_HEADERS)
             url = target
+
+    async def _once(
+        self, session: Any, method: str, url: yarl.URL, options: dict[str, Any]
+    ) -> aiohttp.ClientResponse:
+        """A request, counted; a line of the log at DEBUG."""
+        told = logger.isEnabledFor(logging.DEBUG)
+        began = time.monotonic() if told else 0.0
+        if self.traffic is not None:
+            self.traffic.requests += 1
+        outcome: Any = "cancelled"
+        try:
+            response = await _once(session, method, url, options)
+            outcome = response.status
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if told:
+                log_request(method, url, options.get("headers"), outcome, time.monotonic() - began)
+        if self.traffic is not None:
+            self.traffic.requests += len(response.history)  # those that the session followed
+            response._traffic = self.traffic  # of which the reading of the body is a part
+        return response
 
     def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:
         given = dict(options.get("headers") or {})

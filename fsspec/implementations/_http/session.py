@@ -7,6 +7,8 @@ texts of errors show URLs without credentials, nor the values of their queries.
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 import requests
@@ -14,6 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fsspec._fork.sockets import watch
+from fsspec._spec.traffic import Traffic
+from fsspec.implementations._http.logs import log_request, logger
 from fsspec.implementations._http.parsing import redact_text, redact_url
 
 
@@ -39,6 +43,28 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, traffic: Traffic | None = None) -> None:
+        self.traffic = traffic
+        super().__init__()
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """A request, counted; a line of the log at DEBUG. Redirects come here one by one."""
+        told = logger.isEnabledFor(logging.DEBUG)
+        began = time.monotonic() if told else 0.0
+        if self.traffic is not None:
+            self.traffic.requests += 1
+        outcome: Any = "interrupted"
+        try:
+            response = super().send(request, *args, **kwargs)
+            outcome = response.status_code
+            return response
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if told:
+                log_request(request.method, request.url, request.headers, outcome, time.monotonic() - began)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
@@ -84,9 +110,9 @@ def hide_secrets(error: BaseException) -> None:
         left = [e for e in left if isinstance(e, BaseException)]
 
 
-def watched_session() -> requests.Session:
-    """A new session."""
+def watched_session(traffic: Traffic | None = None) -> requests.Session:
+    """A new session, whose requests are counted in ``traffic``."""
     session = _Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter())
+        session.mount(scheme, _Adapter(traffic))
     return session

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
+from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError, IncompleteRead
 from fsspec.implementations._http.answers import (
@@ -59,7 +60,10 @@ def body_parts(response: Any, url: str, need: int | None = None, size: int = 2**
         it ended before the server said it would; older versions of urllib3 do not look.
     """
     got = 0
+    traffic = getattr(getattr(response, "connection", None), "traffic", None)
     for part in response.iter_content(size):
+        if traffic is not None:
+            traffic.bytes += len(part)
         if need is not None and got + len(part) >= need:
             yield part[: need - got]
             return
@@ -83,7 +87,7 @@ def read_whole(response: Any, url: str) -> bytes:
     return b"".join(body_parts(response, url))
 
 
-def repeat(retries: Retries, work: Callable[[], T]) -> T:
+def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = None) -> T:
     """What ``work`` gives, which is done again as the retries say."""
     attempt = 0
     while True:
@@ -94,6 +98,8 @@ def repeat(retries: Retries, work: Callable[[], T]) -> T:
             if pause is None:
                 raise
         attempt += 1
+        if traffic is not None:
+            traffic.retries += 1
         time.sleep(pause)
 
 
@@ -193,7 +199,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         FileChangedError
             this is not the file any more of which bytes came before.
         """
-        return repeat(getattr(self.fs, "_retries", Retries()), lambda: self._fetch_once(start, end))
+        return repeat(
+            getattr(self.fs, "_retries", Retries()),
+            lambda: self._fetch_once(start, end),
+            getattr(self.fs, "_traffic", None),
+        )
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         options = ranged(self.kwargs, range_value(start, end))

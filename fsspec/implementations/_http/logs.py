@@ -1,0 +1,17 @@
+"""The log of requests, under the name that programs know: ``fsspec.http``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec.implementations._http.parsing import redact_url
+
+logger: logging.Logger = logging.getLogger("fsspec.http")
+
+
+def log_request(method: str, url: Any, headers: Mapping[str, str] | None, outcome: Any, took: float) -> None:
+    """The line for a request: what was asked for, how it ended, and seconds until the answer began."""
+    part = (headers or {}).get("Range", "whole")
+    logger.debug("%s %s (%s): %s after %.0f ms", method.upper(), redact_url(url), part, outcome, took * 1000)
