@@ -74,6 +74,36 @@ def bytes_random(bench: Bench) -> Timed:
     return through(bench, "bytes", 200, 4096)
 
 
+@case("adaptive-random", "adaptive, random reads of 64 kB", 0.3, limit=slices(20, 65536), ops=20)
+def adaptive_random(bench: Bench) -> Timed:
+    return through(bench, "adaptive", 20, 65536)
+
+
+def large_reads(name: str) -> Any:
+    def work(bench: Bench) -> Timed:
+        from fsspec.caching import caches
+
+        def timed() -> None:
+            cache = caches[name](5 * BLOCK, lambda start, end: DATA[start:end], SIZE)
+            for start in range(0, SIZE, 16 * BLOCK):
+                cache._fetch(start, start + 16 * BLOCK)
+            getattr(cache, "close", lambda: None)()
+
+        return timed
+
+    return work
+
+
+def large_limit(bench: Bench) -> Timed:
+    return lambda: [DATA[start : start + 16 * BLOCK] for start in range(0, SIZE, 16 * BLOCK)]
+
+
+for _name in ("readahead", "bytes", "blockcache", "background", "adaptive", "mmap"):
+    case(f"{_name}-large", f"{_name}, sequential reads of 16 MB", 1.0, limit=large_limit, ops=2)(
+        large_reads(_name)
+    )
+
+
 # -- files -----------------------------------------------------------------------------------
 
 
