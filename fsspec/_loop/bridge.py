@@ -18,7 +18,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -151,23 +151,26 @@ class _Job:
         if self.given_up:
             self._drop()
             return
+        running = self.run()
         try:
-            self.task = self._create()
+            self.task = self._create(running)
         except BaseException as error:  # by a task factory of the program's
+            running.close()
+            self._drop()
             self.error, self.finished = error, True
             self.done.release()
 
     if sys.version_info >= (3, 12):
 
-        def _create(self) -> Any:
+        def _create(self, running: Coroutine[Any, Any, None]) -> Any:
             if isinstance(self.loop, io_thread.IOLoop):  # spares a turn of the loop
-                return asyncio.Task(self.run(), loop=self.loop, eager_start=True)
-            return self.loop.create_task(self.run())
+                return asyncio.Task(running, loop=self.loop, eager_start=True)
+            return self.loop.create_task(running)
 
     else:
 
-        def _create(self) -> Any:
-            return self.loop.create_task(self.run())
+        def _create(self, running: Coroutine[Any, Any, None]) -> Any:
+            return self.loop.create_task(running)
 
     def cancel(self) -> None:
         """Ask for its end; where it has not begun, it never will."""
