@@ -32,6 +32,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
+from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import (
     as_requested,
     described,
@@ -61,7 +62,6 @@ from fsspec.implementations._http.requests import (
     check_is_whole,
     get_range,
     local_error,
-    logger,
     placed,
     raise_for_status,
     read_body,

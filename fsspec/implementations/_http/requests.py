@@ -30,7 +30,6 @@ from fsspec.implementations._http.answers import (
     needed,
     place,
 )
-from fsspec.implementations._http.logs import logger as logger
 from fsspec.implementations._http.parsing import described, range_value, ranged, redact_url
 
 BUFFER = 2**18
