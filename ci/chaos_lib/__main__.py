@@ -46,6 +46,8 @@ class Thread(threading.Thread):
         self.count: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
+        self.befell: Counter[str] = Counter()  # operations by fault
+        self.survived: Counter[str] = Counter()  # those that succeeded all the same
         self.trouble: list[str] = []
         self.now: tuple[str, float] | None = None
 
@@ -64,9 +66,14 @@ class Thread(threading.Thread):
     def step(self, step: Step) -> None:
         """An operation with faults, and without them if it failed."""
         self.operations[step.name] += 1
+        before = self.place.proxy.count.copy()
         self.place.proxy.faulty = True
         error = self.timed(step)
         self.place.proxy.faulty = False
+        faults = [*(self.place.proxy.count - before)]
+        self.befell.update(faults)
+        if error is None:
+            self.survived.update(faults)
         if error is None:
             self.count["operations that succeeded"] += 1
             return
@@ -142,6 +149,8 @@ def report(threads: list[Thread], seed: int, json_file: str | None) -> int:
             ("errors", thread.kinds),
         ):
             print(f"  {title}: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted.items())))
+        survived = (f"{f} {thread.survived[f]:,} of {n:,}" for f, n in sorted(thread.befell.items()))
+        print("  operations that a fault befell and that succeeded: " + ", ".join(survived))
     print()
     for thread in threads:
         for text in thread.trouble:

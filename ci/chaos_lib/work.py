@@ -216,15 +216,18 @@ class Work:
         (name, path), reads = self.readable(), self.reads()
         anew = self.rng.random() < 0.4
 
+        def once() -> None:
+            with cache.open(path, "rb", block_size=BLOCK) as file:
+                read_spans(file, reads, self.place.versions[name], f"{path} through {kind}")
+
         def attempt() -> None:
             if anew:
                 forget(cache, path)
             try:
-                with cache.open(path, "rb", block_size=BLOCK) as file:
-                    read_spans(file, reads, self.place.versions[name], f"{path} through {kind}")
+                once()
             except FileChangedError:
                 forget(cache, path)  # the way out that the error names
-                raise
+                once()
 
         return Step(kind, attempt)
 

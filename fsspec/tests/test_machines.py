@@ -2,7 +2,7 @@
 
 Each test runs a state machine of hypothesis: rules that write, read and list, in any order,
 and a model that says what must come out. Every run of the suite makes the same few
-sequences; ``FSSPEC_MACHINES=1000`` makes so many for each backend, of another chance each time.
+sequences; ``MACHINES_EXAMPLES=1000`` makes so many for each backend, of another chance each time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hypothesis.stateful import (  # noqa: E402
     run_state_machine_as_test,
 )
 
-EXAMPLES = int(os.environ.get("FSSPEC_MACHINES", "0"))
+EXAMPLES = int(os.environ.get("MACHINES_EXAMPLES", "0"))
 STEPS = 30 if EXAMPLES else 12
 BLOCK = 64  # bytes; small, so that files have several
 
