@@ -75,6 +75,7 @@ class Machine(RuleBasedStateMachine):
     """
 
     lists = empty_ranges = True
+    block: int | None = BLOCK
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +137,7 @@ class Machine(RuleBasedStateMachine):
     def read(self, data: Any, jumps: list[tuple[int, int]]) -> None:
         name = data.draw(st.sampled_from(sorted(self.model)))
         wanted = self.model[name]
-        with self.fs.open(self.path(name), "rb", block_size=BLOCK) as file:
+        with self.fs.open(self.path(name), "rb", block_size=self.block) as file:
             for at, length in jumps if wanted else ():  # empty files of HTTP are streams
                 file.seek(at)
                 assert file.read(length) == wanted[at : at + length]
@@ -314,12 +315,17 @@ class Copies(Machine):
     """A cache over memory; what is written goes through it."""
 
     kind = ""
+    block = None  # blocks of a copy have one size
+
+    def empty_folders(self) -> set[str]:
+        return {"sub"}
 
     def start(self) -> None:
         inner = fsspec.filesystem("memory", skip_instance_cache=True)
         inner.store, inner.pseudo_dirs = {}, [""]
         self.options = {"fs": inner, "cache_storage": self.folder(), "skip_instance_cache": True}
         self.root = "/root"
+        inner.makedirs("/root/sub")
         self.again()
 
     @rule()
