@@ -171,6 +171,10 @@ def _file(path: str, mode: str) -> Any:
     return io.BufferedReader(raw, size) if kind == "r" else io.BufferedWriter(raw, size)
 
 
+_WHOLE = ((), (None,), (-1,))
+"""Arguments of `read` for all that is left."""
+
+
 class LocalFileOpener(io.IOBase):
     """A file of this machine.
 
@@ -341,14 +345,14 @@ class LocalFileOpener(io.IOBase):
     def tell(self, *args: Any, **kwargs: Any) -> int:
         return self.f.tell(*args, **kwargs)
 
-    def read(self, size: int | None = -1) -> bytes:
-        if self._f is None and self._fd >= 0 and (size is None or size < 0):
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        if self._f is None and self._fd >= 0 and not kwargs and args in _WHOLE:
             room = max(self.size - self._at, 0) + 1
             data = os.pread(self._fd, room, self._at)
             self._at += len(data)
             # it has grown or shrunk since, hides its size, or is more than the system gives at once
             return data if len(data) == room - 1 else data + self.f.read()
-        return self.f.read(size)
+        return self.f.read(*args, **kwargs)
 
     def readinto(self, buffer: Any) -> int:
         """Fill a writable buffer; the number of bytes put there."""
