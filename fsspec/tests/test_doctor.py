@@ -178,7 +178,12 @@ def test_what_a_program_has_loaded_is_seen_from_inside(stage):
         "print(d.diagnose().text(60)); go.set()"
     )
     done = subprocess.run(
-        [sys.executable, "-S", "-c", program], env=stage.env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-S", "-c", program],
+        cwd=stage.folder,
+        env=stage.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "grpc is loaded" in done.stdout and "(mine)" in done.stdout
@@ -202,6 +207,7 @@ def test_nothing_is_made_for_the_asking(stage):
             "-c",
             "import sys, fsspec.doctor as d; d.diagnose(); print('asyncio' in sys.modules)",
         ],
+        cwd=stage.folder,
         env=stage.env,
         capture_output=True,
         text=True,
@@ -226,6 +232,11 @@ def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, versi
     stage.distribution("fsspec", version)
     stage.env["FSSPEC_FORK_RESET"] = variable
     done = subprocess.run(
-        [sys.executable, "-S", "-c", REQUIRE], env=stage.env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-S", "-c", REQUIRE],
+        cwd=stage.folder,
+        env=stage.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stderr == "" and (said in done.stdout if said else done.stdout == "")
