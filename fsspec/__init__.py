@@ -51,26 +51,11 @@ _MODULES = frozenset(
 )
 
 __all__ = [
-    "AbstractFileSystem",
-    "Callback",
-    "FSMap",
-    "FSTimeoutError",
-    "__version__",
-    "available_compressions",
-    "available_protocols",
-    "caching",
-    "filesystem",
-    "get_filesystem_class",
-    "get_fs_token_paths",
-    "get_mapper",
-    "open",
-    "open_files",
-    "open_local",
-    "process_entries",
-    "register_implementation",
-    "registry",
-    "url_to_fs",
-]
+    "AbstractFileSystem", "Callback", "FSMap", "FSTimeoutError", "__version__",
+    "available_compressions", "available_protocols", "caching", "filesystem", "get_filesystem_class",
+    "get_fs_token_paths", "get_mapper", "open", "open_files", "open_local", "process_entries",
+    "register_implementation", "registry", "url_to_fs",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

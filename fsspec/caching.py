@@ -395,13 +395,9 @@ class AdaptiveReadaheadCache(BaseCache):
     max_prefetch_size: int | None
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        concurrency: int = 4,
+        self, blocksize: int, fetcher: Fetcher, size: int, concurrency: int = 4,
         max_prefetch_size: int | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(blocksize, fetcher, size)
         self.concurrency, self.max_prefetch_size = concurrency, max_prefetch_size
         self._prefetcher: BackgroundPrefetcher | None = self._make()

@@ -211,14 +211,9 @@ def open_files(
     **kwargs
         options of the filesystem.
     """
+    where: dict[str, Any] = {"storage_options": kwargs, "protocol": protocol}
     fs, _, paths = get_fs_token_paths(
-        urlpath,
-        mode,
-        num=num,
-        name_function=name_function,
-        storage_options=kwargs,
-        protocol=protocol,
-        expand=expand,
+        urlpath, mode, num=num, name_function=name_function, expand=expand, **where
     )
     if "r" not in mode and auto_mkdir:
         for parent in dict.fromkeys(fs._parent(path) for path in paths):

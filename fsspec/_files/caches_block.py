@@ -328,14 +328,9 @@ class MMapCache(BaseCache):
     name: ClassVar[str] = "mmap"
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        location: str | None = None,
-        blocks: set[int] | None = None,
-        multi_fetcher: MultiFetcher | None = None,
-    ) -> None:
+        self, blocksize: int, fetcher: Fetcher, size: int, location: str | None = None,
+        blocks: set[int] | None = None, multi_fetcher: MultiFetcher | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(blocksize, fetcher, size)
         self.blocks: set[int] = blocks if blocks is not None else set()
         self.location = location

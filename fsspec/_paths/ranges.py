@@ -39,13 +39,9 @@ def _fast_slice(src_bytes: Any, offset: int, read_size: int) -> bytes:
 
 
 def merge_offset_ranges(
-    paths: list[str],
-    starts: list[int | None] | int | None,
-    ends: list[int | None] | int | None,
-    max_gap: int = 0,
-    max_block: int | None = None,
-    sort: bool = True,
-) -> tuple[list[str], list[int], list[int | None]]:
+    paths: list[str], starts: list[int | None] | int | None, ends: list[int | None] | int | None,
+    max_gap: int = 0, max_block: int | None = None, sort: bool = True,
+) -> tuple[list[str], list[int], list[int | None]]:  # fmt: skip
     """Join ranges of the same file that touch, overlap or nearly do.
 
     Parameters

@@ -191,15 +191,9 @@ class ManyPaths:
 
     def tree(
         self,
-        path: str = "/",
-        recursion_limit: int = 2,
-        max_display: int | None = 25,
-        display_size: bool = False,
-        prefix: str = "",
-        is_last: bool = True,
-        first: bool = True,
-        indent_size: int = 4,
-    ) -> str:
+        path: str = "/", recursion_limit: int = 2, max_display: int | None = 25, display_size: bool = False,
+        prefix: str = "", is_last: bool = True, first: bool = True, indent_size: int = 4,
+    ) -> str:  # fmt: skip
         """A drawing of a tree in text.
 
         Parameters

@@ -436,14 +436,12 @@ class LocalFileSystem(AbstractFileSystem):
     ) -> Any:
         if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
             return LocalFileOpener(self._strip_protocol(path), "rb", fs=self)
-        return super().open(
-            path,
-            mode,
-            block_size=block_size,
-            cache_options=cache_options,
-            compression=compression,
-            **kwargs,
-        )
+        how: dict[str, Any] = {
+            "block_size": block_size,
+            "cache_options": cache_options,
+            "compression": compression,
+        }
+        return super().open(path, mode, **how, **kwargs)
 
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
         path = self._strip_protocol(path)

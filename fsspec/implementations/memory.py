@@ -456,14 +456,12 @@ class MemoryFileSystem(AbstractFileSystem):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 return _Reader(self, present.path, present)
-        return super().open(
-            path,
-            mode,
-            block_size=block_size,
-            cache_options=cache_options,
-            compression=compression,
-            **kwargs,
-        )
+        how: dict[str, Any] = {
+            "block_size": block_size,
+            "cache_options": cache_options,
+            "compression": compression,
+        }
+        return super().open(path, mode, **how, **kwargs)
 
     def _open(
         self,

@@ -115,10 +115,8 @@ GLOB_EDGE_CASES_TESTS: dict[str, Any] = {
     "argvalues": [
         # The ids of these 32 are public: backends mark and deselect single cases by them. A new case goes
         # to the end, for pytest counts ``expected``.
-        ("fil?1", False, None, ["file1"]),
-        ("fil?1", True, None, ["file1"]),
-        ("file[1-2]", False, None, ["file1", "file2"]),
-        ("file[1-2]", True, None, ["file1", "file2"]),
+        *(("fil?1", recursive, None, ["file1"]) for recursive in (False, True)),
+        *(("file[1-2]", recursive, None, ["file1", "file2"]) for recursive in (False, True)),
         ("*", False, None, ["file1", "file2"]),
         ("*", True, None, _ALL),
         ("*", True, 1, ["file1", "file2"]),
