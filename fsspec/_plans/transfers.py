@@ -299,7 +299,9 @@ class _Downloads(_Transfers):
 
     def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         targets = [b for _, b in self.pairs]
-        self.before, self.made = yield local(_make_way, targets)
+        # the marker of a folder on an object store: the folder is what it stands for
+        markers = {b for a, b in self.pairs if a.endswith("/") and b.endswith("/")}
+        self.before, self.made = yield local(_make_way, targets, markers)
         self.failed: list[str] = []
         try:
             answers = yield from super().together(batch_size, return_exceptions)
@@ -333,7 +335,7 @@ class _Downloads(_Transfers):
                 os.rmdir(folder)
 
 
-def _make_way(targets: list[str]) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
+def _make_way(targets: list[str], markers: set[str]) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
     """Make the folders that files are to go into.
 
     Returns
@@ -341,7 +343,9 @@ def _make_way(targets: list[str]) -> tuple[dict[str, tuple[int, ...] | None], li
     The state of what is at each target, and the folders that were made, each behind what it is in.
     """
     made: list[str] = []
-    for parent in dict.fromkeys(os.path.dirname(target.rstrip("/")) for target in targets):
+    for parent in dict.fromkeys(
+        os.path.dirname(target if target in markers else target.rstrip("/")) for target in targets
+    ):
         missing, above = [], parent
         while above and not os.path.lexists(above):
             missing.append(above)

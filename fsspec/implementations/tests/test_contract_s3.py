@@ -70,3 +70,13 @@ class TestS3ForkParts(abstract.AbstractForkTests, S3Fixtures):
     """An upload of several parts is under way at the fork."""
 
     fork_block_size = 5 * 2**20
+
+
+def test_the_marker_of_an_empty_folder_is_a_folder_when_downloaded(s3_address, tmp_path):
+    fs = fsspec.filesystem("s3", **options(s3_address), use_listings_cache=False)
+    fs.call_s3("create_bucket", Bucket="markers")
+    for key, body in (("d/", b""), ("d/empty/", b""), ("d/a", b"A")):
+        fs.call_s3("put_object", Bucket="markers", Key=key, Body=body)
+    fs.get("markers/d", str(tmp_path / "out"), recursive=True)
+    assert (tmp_path / "out" / "empty").is_dir()
+    assert (tmp_path / "out" / "a").read_bytes() == b"A"
