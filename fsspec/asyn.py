@@ -47,6 +47,7 @@ from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, bulk, expanding, globbing, listing, transfers
+from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -88,6 +89,26 @@ __all__ = [
     "sync_wrapper",
     "trailing_sep",
 ]
+publish(
+    __name__,
+    FSSpecCoroutineCancel,
+    _dump_running_tasks,
+    _get_batch_size,
+    _run_coros_in_chunks,
+    async_gen_wrapper,
+    drive,
+    get_lock,
+    get_loop,
+    mirror_sync_methods,
+    quiesce,
+    reset_after_fork,
+    reset_lock,
+    running_async,
+    stream,
+    sync,
+    sync_teardown,
+    sync_wrapper,
+)
 
 
 class AsyncFileSystem(AbstractFileSystem):

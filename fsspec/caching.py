@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
+from fsspec._public import publish
 
 if TYPE_CHECKING:
     import logging
@@ -294,10 +295,15 @@ class KnownPartsOfAFile(BaseCache):
         self._file_size, self._assigned = size, False
         self.strict = strict
 
+    _file_size: int | None = None  # pickles of other releases of fsspec do not have these two
+    _assigned = False
+
     @property
     def size(self) -> int:
         """How many bytes are known; or what a program that added parts says that the file has."""
-        return self._file_size if self._assigned else sum(map(len, self.data.values()))
+        if self._assigned and self._file_size is not None:
+            return self._file_size
+        return sum(map(len, self.data.values()))
 
     @size.setter
     def size(self, value: int) -> None:
@@ -486,7 +492,7 @@ for _cls in (
     BackgroundBlockCache,
     AdaptiveReadaheadCache,
 ):
-    _cls.__module__ = __name__  # where they are imported, and pickled, from
+    publish(__name__, _cls)
     register_cache(_cls)
-UpdatableLRU.__module__ = __name__
+publish(__name__, UpdatableLRU)
 del _cls

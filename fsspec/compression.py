@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from io import BufferedReader
 from typing import IO, TYPE_CHECKING, Any
 
+from fsspec._public import publish
 from fsspec.utils import compressions
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ def __getattr__(name: str) -> Any:
     if name == "SnappyFile":  # made of a class that is loaded after this module
         from fsspec._files.snappy import SnappyFile
 
+        publish(__name__, SnappyFile)
         return SnappyFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

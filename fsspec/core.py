@@ -23,6 +23,7 @@ from fsspec._files.open_file import (
 )
 from fsspec._paths.urls import _text
 from fsspec._plans.globbing import has_magic
+from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
 from fsspec.registry import filesystem, get_filesystem_class
@@ -53,6 +54,7 @@ __all__ = [
     "strip_protocol",
     "url_to_fs",
 ]
+publish(__name__, OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression)
 
 logger: logging.Logger = logging.getLogger("fsspec")
 

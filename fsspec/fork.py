@@ -23,6 +23,7 @@ from fsspec._fork.known import Facts, learn
 from fsspec._fork.known import of as facts_of
 from fsspec._fork.owned import Owned
 from fsspec._fork.sockets import watch as watch_socket
+from fsspec._public import publish
 from fsspec.exceptions import ForkError
 
 __all__ = [
@@ -43,6 +44,19 @@ __all__ = [
     "reset_after_fork",
     "watch_socket",
 ]
+publish(
+    __name__,
+    Facts,
+    Owned,
+    at_fork,
+    facts_of,
+    finalize,
+    keep_forever,
+    learn,
+    owner_only,
+    register,
+    watch_socket,
+)
 
 MODES = {
     "opted in": "FSSPEC_FORK_RESET=1 is set: what a child inherited works there",

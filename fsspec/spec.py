@@ -34,6 +34,7 @@ from fsspec._fork.instances import _Cached, make_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import adopt
 from fsspec._plans import bulk, drive, listing
+from fsspec._public import publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
@@ -62,6 +63,7 @@ __all__ = [
     "make_instance",
     "reopen",
 ]
+publish(__name__, AbstractBufferedFile, _Cached, make_instance, reopen)
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""

@@ -42,6 +42,7 @@ from fsspec._paths.urls import (
     infer_storage_options,
     update_storage_options,
 )
+from fsspec._public import publish
 
 try:
     from _md5 import md5  # type: ignore[import-not-found]  # hashlib would load OpenSSL
@@ -86,6 +87,29 @@ __all__ = [
     "tokenize",
     "update_storage_options",
 ]
+publish(
+    __name__,
+    PyBytes_AsString,
+    PyBytes_FromStringAndSize,
+    _fast_slice,
+    _unstrip_protocol,
+    build_name_function,
+    can_be_local,
+    check_contained,
+    common_prefix,
+    file_size,
+    get_file_extension,
+    get_protocol,
+    glob_translate,
+    infer_compression,
+    infer_storage_options,
+    merge_offset_ranges,
+    other_paths,
+    read_block,
+    seek_delimiter,
+    stringify_path,
+    update_storage_options,
+)
 
 
 C = TypeVar("C")

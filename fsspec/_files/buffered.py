@@ -593,8 +593,3 @@ def reopen(
     if loc > 0:
         again.seek(loc)
     return again
-
-
-for _public in (AbstractBufferedFile, reopen):
-    _public.__module__ = "fsspec.spec"  # where they are imported, and pickled, from
-del _public

@@ -250,10 +250,11 @@ class BackgroundBlockCache(BlockCache):
 
     name: ClassVar[str] = "background"
 
+    _ahead: _Ahead | None = None  # these two are not in pickles
+    _reached: int | None = None  # the block in which the read before ended
+
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size, maxblocks)
-        self._ahead: _Ahead | None = None
-        self._reached: int | None = None  # the block in which the read before ended
         self._closed = False
 
     def close(self) -> None:
@@ -296,7 +297,8 @@ class BackgroundBlockCache(BlockCache):
                 _keep(self._kept, ahead.number, ahead.result(), self.maxblocks)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_ahead": None, "_reached": None}
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in ("_ahead", "_reached")}
 
 
 class MMapCache(BaseCache):

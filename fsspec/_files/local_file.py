@@ -321,11 +321,25 @@ class LocalFileOpener(io.IOBase):
         self.f.seek(start)
         return self.f.read(end - start)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> dict[str, Any]:
+        """How to open it again, and where it was; other releases of fsspec read the same."""
         if "r" not in self.mode:
             raise ValueError(f"{self!r} is being written and cannot be pickled")
-        at = 0 if self.closed else self.tell()
-        return _reopened, (self.path, self.mode, self.fs, self.compression, at)
+        names = ("path", "mode", "fs", "autocommit", "compression", "blocksize", "size")
+        state = {name: getattr(self, name, None) for name in names}
+        return {**state, "loc": 0 if self.closed else self.tell()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        LocalFileOpener.__init__(
+            self,
+            state["path"],
+            state["mode"],
+            autocommit=state["autocommit"],
+            fs=state["fs"],
+            compression=state["compression"],
+        )
+        if state["loc"]:
+            self.seek(state["loc"])
 
     def seekable(self, *args: Any, **kwargs: Any) -> bool:
         return self.f.seekable(*args, **kwargs)
@@ -490,7 +504,3 @@ def get_umask(mask: int = 0o666) -> int:
     current = os.umask(mask)
     os.umask(current)
     return current
-
-
-for _public in (LocalFileOpener, get_umask, _reopened):
-    _public.__module__ = "fsspec.implementations.local"  # where programs and pickles find them

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from fsspec._plans.globbing import has_magic
+from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalTempFile, logger
 from fsspec.implementations._cached.folders import remove
@@ -140,6 +141,4 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         self._folders.remove_older(time.time() - expiry_time)
 
 
-for _cls in (CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem):
-    _cls.__module__ = __name__  # where they are imported, and pickled, from
-del _cls
+publish(__name__, CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem)

@@ -25,6 +25,7 @@ import yarl
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
+from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -91,6 +92,16 @@ __all__ = [
     "logger",
     "magic_check",
 ]
+publish(
+    __name__,
+    HTTPPermissionError,
+    HTTPStatusError,
+    IncompleteResponse,
+    _file_info,
+    _file_size,
+    get_range,
+    has_magic,
+)
 
 CHUNK = 5 * 2**20
 """Bytes moved at a time in downloads and uploads."""

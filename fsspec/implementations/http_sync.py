@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._plans import drive
+from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -93,6 +94,7 @@ __all__ = [
     "register",
     "unregister",
 ]
+publish(__name__, JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO, get_range)
 
 CHUNK = 5 * 2**20
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")

@@ -572,13 +572,9 @@ class _Reader(MemoryFile):
         """Nothing: it is there."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read_again, (self.fs, self.path, self.tell())
-
-
-def _read_again(fs: Any, path: str, at: int) -> Any:
-    f = fs.open(path, "rb")
-    f.seek(at)
-    return f
+        """With its content: who loads it has another memory, or a file of the same name in it."""
+        state = {"fs": self.fs, "path": self.path, "created": self.created, "modified": self.modified}
+        return MemoryFile, (self.fs, self.path), (self.getvalue(), self.tell(), state)
 
 
 _Reader.__name__ = _Reader.__qualname__ = "MemoryFile"

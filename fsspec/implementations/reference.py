@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._plans import drive, listing
+from fsspec._public import publish
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -52,6 +53,9 @@ __all__ = [
     "RefsValuesView",
     "ravel_multi_index",
 ]
+publish(
+    __name__, LazyReferenceMapper, ReferenceNotReachable, RefsItemsView, RefsValuesView, ravel_multi_index
+)
 
 logger: logging.Logger = logging.getLogger("fsspec.reference")
 

@@ -16,12 +16,13 @@ from fsspec.registry import known_implementations
 TOP = Path(fsspec.__file__).parent
 
 LAYERS = {
-    "values": "exceptions config callbacks compression dircache utils _version _paths",
+    "values": "_public exceptions config callbacks compression dircache utils _version _paths",
     "process": "_fork _loop fork",
     "files": "caching prefetcher _files",
     "algorithms": "_plans",
     "contract": "transaction spec asyn archive _spec",
-    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor __init__",
+    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor __init__"
+    " _instances _openfile",
     "backends": "implementations cache",
     "proof": "tests",
 }

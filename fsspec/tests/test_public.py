@@ -1,0 +1,143 @@
+"""What the package calls its members: pickles of one release are read by another, upstream's included."""
+
+import importlib
+import inspect
+import pickle
+import pickletools
+import pkgutil
+
+import pytest
+
+import fsspec
+from fsspec.caching import BackgroundBlockCache, KnownPartsOfAFile, caches
+from fsspec.core import OpenFile
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
+from fsspec.implementations.memory import MemoryFile
+
+
+def private(name):
+    return any(part.startswith("_") for part in name.split("."))
+
+
+def public_modules():
+    for found in pkgutil.walk_packages(fsspec.__path__, "fsspec."):
+        if not private(found.name) and "tests" not in found.name.split("."):
+            yield found.name
+
+
+def strings(pickled):
+    return {arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)}
+
+
+def fetcher(start, end):
+    return bytes(range(start, end))
+
+
+@pytest.mark.parametrize("name", sorted(public_modules()))
+def test_members_of_public_modules_say_so(name):
+    """Classes and functions that a public module lists are not known by a private module's name."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"an optional package is missing: {error}")
+    for member in getattr(module, "__all__", ()):
+        found = getattr(module, member)
+        if inspect.isclass(found) or inspect.isfunction(found):
+            assert not private(found.__module__), member
+
+
+@pytest.fixture
+def objects(tmp_path, m):
+    (tmp_path / "a").write_bytes(b"one\ntwo\n")
+    m.pipe("/f", b"content")
+    local = LocalFileSystem()
+    handle = local.open(tmp_path / "a", "rb")
+    inside = m.open("/f", "rb")
+    yield {
+        "instance": local,
+        "nested": DirFileSystem("/", local),
+        "cache": fsspec.filesystem(
+            "blockcache", target_protocol="file", cache_storage=str(tmp_path / "kept")
+        ),
+        "generic": fsspec.filesystem("generic"),
+        "open file": handle,
+        "file in memory": inside,
+        "to be opened": fsspec.open(tmp_path / "a", "rt"),
+        "several": fsspec.open_files(str(tmp_path / "*")),
+        "mapper": fsspec.get_mapper(str(tmp_path)),
+        **{f"cache type {key}": made(4, fetcher, 100) for key, made in caches.items() if key is not None},
+    }
+    handle.close()
+    inside.close()
+
+
+def test_pickles_name_no_private_module(objects):
+    for what, it in objects.items():
+        named = {text for text in strings(pickle.dumps(it)) if text.startswith("fsspec.")}
+        assert named, what
+        assert not [name for name in named if private(name)], what
+
+
+def test_pickles_that_name_modules_of_earlier_releases_load(tmp_path, m):
+    instance = (
+        b"cfsspec._instances\nmake_instance\n(cfsspec.implementations.memory\nMemoryFileSystem\n(t(dtR."
+    )
+    assert pickle.loads(instance) is m
+    (tmp_path / "a").write_text("text")
+    made = pickle.dumps(fsspec.open(tmp_path / "a", "rt"), protocol=0)
+    earlier = made.replace(b"cfsspec.core\n", b"cfsspec._openfile\n").replace(
+        b"cfsspec.spec\n", b"cfsspec._instances\n"
+    )
+    assert earlier.count(b"_openfile") == earlier.count(b"_instances") == 1
+    again = pickle.loads(earlier)
+    assert type(again) is OpenFile
+    with again as f:
+        assert f.read() == "text"
+
+
+def test_an_open_local_file_of_upstream_loads(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    state = {
+        "path": str(tmp_path / "a"),
+        "mode": "rb",
+        "fs": LocalFileSystem(),
+        "autocommit": True,
+        "compression": None,
+        "blocksize": 8192,
+        "size": 10,
+        "loc": 4,
+    }
+    ours = LocalFileSystem().open(tmp_path / "a", "rb")
+    with ours:
+        ours.seek(4)
+        assert ours.__getstate__() == state
+    made = LocalFileOpener.__new__(LocalFileOpener)
+    made.__setstate__(state)
+    with made:
+        assert made.read() == b"456789"
+
+
+def test_caches_of_upstream_load():
+    counts = {"hit_count": 0, "miss_count": 0, "total_requested_bytes": 0}
+    sizes = {"size": 100, "blocksize": 10, "nblocks": 10, "maxblocks": 32}
+    ahead = BackgroundBlockCache.__new__(BackgroundBlockCache)
+    ahead.__setstate__({"fetcher": fetcher, "_closed": False, **sizes, **counts})
+    assert ahead._fetch(5, 25) == fetcher(5, 25)
+    parts = KnownPartsOfAFile.__new__(KnownPartsOfAFile)
+    parts.__dict__.update(
+        {"blocksize": 10, "fetcher": fetcher, "strict": False, "data": {(0, 4): b"abcd"}, **counts}
+    )
+    assert pickle.loads(pickle.dumps(parts))._fetch(1, 3) == b"bc"
+
+
+def test_a_file_in_memory_travels_with_its_content(m):
+    m.pipe("/f", b"content")
+    with m.open("/f", "rb") as f:
+        f.read(3)
+        pickled = pickle.dumps(f)
+    m.rm("/f")  # as in another process, where it never was
+    again = pickle.loads(pickled)
+    assert type(again) is MemoryFile
+    assert again.read() == b"tent"
+    assert again.path == "/f"
