@@ -27,6 +27,7 @@ from typing import Any
 import fsspec
 from fsspec import config
 from fsspec._fork import hooks
+from fsspec._paths.redaction import redact_options
 from fsspec.registry import known_implementations
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
@@ -37,9 +38,6 @@ FOLLOWS = fsspec.__version__.partition("+")[0]
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
 _MARKS = {OK: " ", NOTE: "-", WARNING: "!", PROBLEM: "X"}
 
-_SECRET = re.compile(
-    r"pass|secret|token|key|auth|cred|sas|sign|connection_string|header|cookie|session", re.IGNORECASE
-)
 _HAZARDS = {
     "grpc": "gRPC has threads and locks of its own; make its clients in the children",
     "uvloop": "loops of uvloop cannot be taken over by a child: keep them out of processes that fork",
@@ -324,17 +322,6 @@ def _hazards(found: Diagnosis) -> None:
 # -- configuration and state ---------------------------------------------------
 
 
-def _hidden(value: Any, name: str = "") -> Any:
-    """A value of the configuration with what may be secret left out."""
-    if isinstance(value, dict):
-        return {key: _hidden(inner, str(key)) for key, inner in value.items()}
-    if _SECRET.search(name):
-        return "(hidden)"
-    if isinstance(value, str):
-        return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", re.sub(r"\?\S*", "?(hidden)", value))
-    return value
-
-
 def _configuration(found: Diagnosis) -> None:
     folder = Path(config.conf_dir)
     files = (
@@ -349,7 +336,9 @@ def _configuration(found: Diagnosis) -> None:
     for source in sources:
         found.add(OK, "configuration", f"from {source}")
     for protocol, options in sorted(config.conf.items()):
-        found.add(OK, "configuration", f"{protocol}: {json.dumps(_hidden(options, protocol), default=repr)}")
+        found.add(
+            OK, "configuration", f"{protocol}: {json.dumps(redact_options(options, protocol), default=repr)}"
+        )
 
 
 def _state(found: Diagnosis) -> None:
@@ -396,7 +385,7 @@ def _packages(found: Diagnosis) -> None:
 def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None:
     from fsspec.core import split_protocol, url_to_fs
 
-    shown = _hidden(url)
+    shown = redact_options(url)
     for link in url.split("::"):
         protocol = split_protocol(link)[0] or ("file" if "/" in link or "." in link else link)
         why = _missing(protocol)
@@ -418,7 +407,7 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         else:
             timed("listing", lambda: fs.ls(path, detail=False))
     except Exception as error:  # whatever it is, it is what the user came to see
-        found.add(PROBLEM, "url", f"{shown}: {type(error).__name__}: {_hidden(str(error))}")
+        found.add(PROBLEM, "url", f"{shown}: {type(error).__name__}: {redact_options(str(error))}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,11 +20,8 @@ import faulthandler
 import gc
 import json
 import os
-import platform
-import re
 import signal
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -32,54 +29,25 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from fsspec import _version, asyn, core
+from fsspec import asyn, core
+from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, versions
 from fsspec._fork import hooks
 from fsspec._fork.child import by_fork, open_sockets, shared_connections
+from fsspec._paths.redaction import redact_values
+from fsspec._public import publish
 from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
+__all__ = ["Finding", "check", "main"]
+publish(__name__, Finding)
+
 PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
 SAMPLE = 65536  # bytes read of a file
 TOGETHER = 10  # reads of a child while the parent reads too
-WIDTH = 80  # columns of what is printed
 HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
-MODES = {
-    "opted in": "FSSPEC_FORK_RESET=1 is set",
-    "by hand": "it is not, and the child calls fsspec.asyn.reset_after_fork()",
-    "neither": "an inherited handle that connects must refuse with a clear error",
-}
-
-
-@dataclass
-class Finding:
-    """What came of one try.
-
-    Attributes
-    ----------
-    handle
-        what crossed the fork: "instance", "open file", "mapping", "nothing" where the
-        child makes an instance of its own, "file being written".
-    child
-        what the child did with it.
-    mode
-        "opted in", "by hand" or "neither".
-    safe
-        whether child and parent were as they should be.
-    note
-        what happened, in a few words.
-    advice
-        what to do where it is not safe.
-    """
-
-    handle: str
-    child: str
-    mode: str
-    safe: bool
-    note: str
-    advice: str = ""
 
 
 class _Handle(NamedTuple):
@@ -481,88 +449,6 @@ def _check(subject: _Subject, write: bool, progress: Callable[[str], None]) -> l
 
 
 # telling ---------------------------------------------------------------------------
-_SHOWN = re.compile(r"https?://[^@?]*")
-
-
-def _hide(text: str, options: Any) -> str:
-    """``text`` without what the options hold, addresses apart, and without passwords in URLs."""
-    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
-    if isinstance(options, dict):
-        options = list(options.values())
-    if isinstance(options, (list, tuple)):
-        for value in options:
-            text = _hide(text, value)
-    elif isinstance(options, str) and options and not _SHOWN.fullmatch(options):
-        text = re.sub(
-            rf"(?<!\w){re.escape(options)}(?!\w)" if len(options) < 6 else re.escape(options), "***", text
-        )
-    return text
-
-
-def _backend(cls: type) -> str:
-    """The class and the version of the package that it is from."""
-    top = cls.__module__.partition(".")[0]
-    version = getattr(sys.modules.get(top), "__version__", None)
-    name = f"{cls.__module__}.{cls.__qualname__}"
-    return name if top == "fsspec" or not version else f"{name} ({top} {version})"
-
-
-def _versions() -> str:
-    return f"fsspec {_version.__version__}, Python {platform.python_version()}, {platform.system()}"
-
-
-def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
-    """Of a table: what is not safe one by one, and what is in a row for each handle and mode."""
-    for f in findings:
-        if not f.safe:
-            yield f.handle, f.mode, f.child, f"NOT SAFE: {f.note}"
-    for handle, mode in dict.fromkeys((f.handle, f.mode) for f in findings):
-        fine = [f for f in findings if f.safe and (f.handle, f.mode) == (handle, mode)]
-        if fine:
-            refused = sum("refused" in f.note for f in fine)
-            notes = f"safe, refused in {refused} of them" if refused else "safe"
-            acts = fine[0].child if len(fine) == 1 else f"{len(fine)} acts"
-            yield handle, mode, acts, "safe, refused" if refused == len(fine) == 1 else notes
-
-
-def _paragraph(text: str, first: str = "", rest: str = "") -> str:
-    return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
-    )
-
-
-def _text(url: str, cls: type, findings: list[Finding]) -> str:
-    """The verdict, what was looked at, the table, and what to do; lines of `WIDTH` at most."""
-    bad = [f for f in findings if not f.safe]
-    verdict = (
-        f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
-    )
-    asked = "opted in" if hooks.opted_in() else "neither, unless children call reset_after_fork()"
-    lines = [
-        _paragraph(f"{verdict}: {url}", rest="    "),
-        _paragraph(_backend(cls), "backend   ", "          "),
-        _paragraph(_versions(), "versions  ", "          "),
-        _paragraph(f"{asked} (FSSPEC_FORK_RESET, here)", "mode      ", "          "),
-        "",
-    ]
-    head = ("what crosses", "mode", "the child", "result")
-    rows = [head, *_rows(findings)]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    indent = sum(widths) + 2 * len(widths)
-    for number, row in enumerate(rows):
-        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) + "  "
-        lines.append(_paragraph(row[3], cells, " " * indent))
-        if number == 0:
-            lines.append("  ".join("-" * width for width in [*widths, WIDTH - indent]))
-    lines += ["", *(_paragraph(text, f"{mode}: ", "    ") for mode, text in MODES.items())]
-    if bad:
-        lines += ["", "What to do"]
-    for advice in dict.fromkeys(f.advice for f in bad):
-        where = ", ".join(dict.fromkeys(f.handle for f in bad if f.advice == advice))
-        lines.append(_paragraph(f"{where}: {advice}", "* ", "  "))
-    return "\n".join(lines)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, without the words themselves: they may be pieces of a secret."""
@@ -608,7 +494,7 @@ def _why(error: Exception) -> str:
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     args = _parse(argv)
-    url = _hide(args.url, None)
+    url = redact_values(args.url, None)
     if not hasattr(os, "fork"):
         print(
             "this platform has no fork: there is nothing to check, and nothing to be afraid of",
@@ -630,18 +516,18 @@ def main(argv: list[str] | None = None) -> int:
         findings = _check(subject, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
         progress("")  # the error is not to stand behind what was tried
-        print(f"{url}: {_hide(_why(error), options)}", file=sys.stderr)
+        print(f"{url}: {redact_values(_why(error), options)}", file=sys.stderr)
         return 2
     progress("")
     for finding in findings:
         if not finding.safe:  # else the words are ours
-            finding.note = _hide(finding.note, options)
+            finding.note = redact_values(finding.note, options)
     safe = all(f.safe for f in findings)
     if args.json:
-        about = {"url": url, "safe": safe, "backend": _backend(cls), "versions": _versions()}
+        about = {"url": url, "safe": safe, "backend": backend(cls), "versions": versions()}
         print(json.dumps({**about, "findings": [asdict(f) for f in findings]}, indent=1))
     else:
-        print(_text(url, cls, findings))
+        print(report(url, cls, findings))
     return 0 if safe else 1
 
 

@@ -1,12 +1,19 @@
-"""Which options are secrets, by their names."""
+"""What messages, reports and options may show: secrets are known by name, and by their place in URLs."""
 
 from __future__ import annotations
 
-_WORDS = frozenset(
+import re
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+_SECRETS = frozenset(
     "auth authorization cookie cookies credential credentials header headers key pass passphrase passwd"
     " password pkey pwd sas secret token".split()
 )
 _NAMES = frozenset({"connection_string"})
+_PERHAPS = re.compile(
+    r"pass|secret|token|key|auth|cred|sas|sign|connection_string|header|cookie|session", re.IGNORECASE
+)
 
 
 def is_secret(name: object) -> bool:
@@ -17,4 +24,58 @@ def is_secret(name: object) -> bool:
     if not isinstance(name, str):
         return False
     plain = name.lower().replace("-", "_")
-    return plain in _NAMES or plain.rpartition("_")[2] in _WORDS
+    return plain in _NAMES or plain.rpartition("_")[2] in _SECRETS
+
+
+def redact_options(value: Any, name: str = "") -> Any:
+    """Options for a report, where too much hidden does no harm: names that only sound like secrets count."""
+    if isinstance(value, dict):
+        return {key: redact_options(inner, str(key)) for key, inner in value.items()}
+    if _PERHAPS.search(name):
+        return "(hidden)"
+    if isinstance(value, str):
+        return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", re.sub(r"\?\S*", "?(hidden)", value))
+    return value
+
+
+def redact_url(url: Any) -> str:
+    """A URL as messages may show it: without credentials, nor the values of its query."""
+    text = str(url)
+    if "@" not in text and "?" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # not a URL; still no reason to show what may be a secret
+        return text.partition("?")[0]
+    if not parts.scheme or not parts.netloc:
+        return text
+    words = parts.query.split("&") if parts.query else []
+    query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
+
+
+_QUERY_VALUES = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
+_CREDENTIALS = re.compile(r"""(://)[^/@\s'"]+@""")
+
+
+def redact_text(text: str) -> str:
+    """A text of another package as messages may show it: its URLs as `redact_url` has them."""
+    return _CREDENTIALS.sub(r"\1", _QUERY_VALUES.sub(r"\1...", text))
+
+
+_ADDRESS = re.compile(r"https?://[^@?]*")
+
+
+def redact_values(text: str, options: Any) -> str:
+    """``text`` without what the options hold, addresses apart, and without passwords in URLs."""
+    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+    if isinstance(options, dict):
+        options = list(options.values())
+    if isinstance(options, (list, tuple)):
+        for value in options:
+            text = redact_values(text, value)
+    elif isinstance(options, str) and options and not _ADDRESS.fullmatch(options):
+        text = re.sub(
+            rf"(?<!\w){re.escape(options)}(?!\w)" if len(options) < 6 else re.escape(options), "***", text
+        )
+    return text

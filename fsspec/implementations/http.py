@@ -25,6 +25,7 @@ import yarl
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
+from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
@@ -47,7 +48,6 @@ from fsspec.implementations._http.parsing import (
     parent,
     range_value,
     ranged,
-    redact_url,
     with_headers,
 )
 from fsspec.implementations._http.plans import glob

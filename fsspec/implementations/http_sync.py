@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from fsspec._files.replacing import replacing
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
@@ -46,7 +47,6 @@ from fsspec.implementations._http.parsing import (
     parent,
     range_value,
     ranged,
-    redact_url,
     with_headers,
 )
 from fsspec.implementations._http.plans import glob

@@ -284,12 +284,6 @@ def test_no_fork(monkeypatch, capsys):
     assert "no fork" in capsys.readouterr().err
 
 
-def test_hiding():
-    options = {"key": "ab", "client_kwargs": {"endpoint_url": "http://127.0.0.1:1/x", "token": "long-token"}}
-    text = "ab cab http://127.0.0.1:1/x?q long-token1 s3://me:pw@host/x"
-    assert forkcheck._hide(text, options) == "*** cab http://127.0.0.1:1/x?q ***1 s3://me:***@host/x"
-
-
 def test_an_error_does_not_stand_behind_progress():
     """On a terminal, where progress is one line that is written over."""
     pty = pytest.importorskip("pty")

@@ -21,7 +21,7 @@ LAYERS = {
     "files": "caching prefetcher _files",
     "algorithms": "_plans",
     "contract": "transaction spec asyn archive _spec",
-    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor __init__"
+    "API": "registry core mapping generic json parquet fuse gui conftest forkcheck doctor _checks __init__"
     " _instances _openfile",
     "backends": "implementations cache",
     "proof": "tests",

@@ -26,9 +26,9 @@ from fsspec import core
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec._fork.swapping import assign
+from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations._archive.bytes import SeekError, Source
-from fsspec.implementations._http.parsing import redact_url
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem

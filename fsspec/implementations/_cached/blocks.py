@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.open_file import get_compression
 from fsspec._fork import hooks
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec._spec.traffic import Traffic
@@ -27,7 +28,6 @@ from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blo
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited, pass_on
-from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata, is_whole
 from fsspec.implementations.chained import ChainedFileSystem

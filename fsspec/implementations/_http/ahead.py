@@ -23,11 +23,12 @@ from typing import Any
 
 import aiohttp
 
+from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import Placed, Version, check_length, correct_size
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.parsing import range_value, ranged, redact_url
+from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.requests import (
     Body,
     BodyStream,

@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import FileChangedError, IncompleteRead
-from fsspec.implementations._http.parsing import content_range, is_plain, redact_url
+from fsspec.implementations._http.parsing import content_range, is_plain
 
 
 class Version(NamedTuple):

@@ -18,12 +18,12 @@ import aiohttp
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
+from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.exceptions import ForkError
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import Version, version
-from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations._http.requests import (
     ALL,
     BodyStream,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fsspec.implementations._http.parsing import redact_url
+from fsspec._paths.redaction import redact_url
 
 logger: logging.Logger = logging.getLogger("fsspec.http")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin
 
 ex: re.Pattern[str] = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
 """A link of a page."""
@@ -43,22 +43,6 @@ def literal_question_marks(pattern: str) -> str:
     return re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], pattern)
 
 
-def redact_url(url: Any) -> str:
-    """A URL as messages may show it: without credentials, nor the values of its query."""
-    text = str(url)
-    if "@" not in text and "?" not in text:
-        return text
-    try:
-        parts = urlsplit(text)
-    except ValueError:  # not a URL; still no reason to show what may be a secret
-        return text.partition("?")[0]
-    if not parts.scheme or not parts.netloc:
-        return text
-    words = parts.query.split("&") if parts.query else []
-    query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
-
-
 def as_requested(path: str) -> str:
     """The part of a URL that names a path, as clients and servers read it."""
     path = path.translate(_LEFT_OUT).partition("#")[0].partition("?")[0]
@@ -67,15 +51,6 @@ def as_requested(path: str) -> str:
 
 _LEFT_OUT = dict.fromkeys(map(ord, "\t\r\n"))
 """Characters that clients remove from URLs before they look for dots."""
-
-_WORDS = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
-_USER = re.compile(r"""(://)[^/@\s'"]+@""")
-
-
-def redact_text(text: str) -> str:
-    """A text of another package as messages may show it: its URLs as `redact_url` has them."""
-    return _USER.sub(r"\1", _WORDS.sub(r"\1...", text))
-
 
 _PROPER = re.compile(r"(?:[-A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})*")
 

@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 from fsspec._fork import hooks
+from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import AccessRefusedError, IncompleteRead
 from fsspec.implementations._http.answers import (
     Placed,
@@ -30,7 +31,7 @@ from fsspec.implementations._http.answers import (
     needed,
     place,
 )
-from fsspec.implementations._http.parsing import described, range_value, ranged, redact_url
+from fsspec.implementations._http.parsing import described, range_value, ranged
 
 BUFFER = 2**18
 """Bytes from which on the server is made to wait; up to twice as many are held."""

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 import aiohttp
 import yarl
 
+from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import log_request, logger
-from fsspec.implementations._http.parsing import is_proper_url, redact_url
+from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
 

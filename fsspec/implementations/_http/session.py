@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fsspec._fork.sockets import watch
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import log_request, logger
-from fsspec.implementations._http.parsing import redact_text, redact_url
 
 
 class _HTTPConnection(HTTPConnectionPool.ConnectionCls):

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
+from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
 from fsspec.exceptions import ForkError, IncompleteRead
@@ -28,7 +29,7 @@ from fsspec.implementations._http.answers import (
     place,
     version,
 )
-from fsspec.implementations._http.parsing import is_plain, range_value, ranged, redact_url
+from fsspec.implementations._http.parsing import is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.spec import AbstractBufferedFile
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fsspec._paths.redaction import redact_url
 from fsspec.core import split_protocol, url_to_fs
-from fsspec.implementations._http.parsing import redact_url
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.spec import Document, decoded
 from fsspec.registry import filesystem, get_filesystem_class

@@ -14,7 +14,7 @@ from base64 import b64decode, b64encode
 from operator import index
 from typing import Any, NamedTuple
 
-from fsspec.implementations._http.parsing import redact_url
+from fsspec._paths.redaction import redact_url
 
 _MARK = b"base64:"
 _LENGTH_SHOWN = 60  # characters of a value in a message

@@ -23,7 +23,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from fsspec.implementations._http.parsing import redact_url
+from fsspec._paths.redaction import redact_url
 from fsspec.implementations._reference.parsing import as_text, object_text
 from fsspec.implementations._reference.templates import Renderer
 

@@ -1,0 +1,1 @@
+"""What `fsspec.forkcheck` and `fsspec.doctor` find, and how they print it."""

@@ -1,0 +1,116 @@
+"""What `fsspec.forkcheck` found, and how it is printed: a verdict, a table and what to do."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fsspec import _version
+from fsspec._fork import hooks
+
+WIDTH = 80
+"""Columns of what is printed."""
+MODES = {
+    "opted in": "FSSPEC_FORK_RESET=1 is set",
+    "by hand": "it is not, and the child calls fsspec.asyn.reset_after_fork()",
+    "neither": "an inherited handle that connects must refuse with a clear error",
+}
+"""The modes in which a handle is tried."""
+
+
+@dataclass
+class Finding:
+    """What came of one try.
+
+    Attributes
+    ----------
+    handle
+        what crossed the fork: "instance", "open file", "mapping", "nothing" where the
+        child makes an instance of its own, "file being written".
+    child
+        what the child did with it.
+    mode
+        "opted in", "by hand" or "neither".
+    safe
+        whether child and parent were as they should be.
+    note
+        what happened, in a few words.
+    advice
+        what to do where it is not safe.
+    """
+
+    handle: str
+    child: str
+    mode: str
+    safe: bool
+    note: str
+    advice: str = ""
+
+
+def backend(cls: type) -> str:
+    """The class and the version of the package that it is from."""
+    top = cls.__module__.partition(".")[0]
+    version = getattr(sys.modules.get(top), "__version__", None)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return name if top == "fsspec" or not version else f"{name} ({top} {version})"
+
+
+def versions() -> str:
+    """This package's, Python's and the platform."""
+    return f"fsspec {_version.__version__}, Python {platform.python_version()}, {platform.system()}"
+
+
+def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
+    """Of a table: what is not safe one by one, and what is in a row for each handle and mode."""
+    for f in findings:
+        if not f.safe:
+            yield f.handle, f.mode, f.child, f"NOT SAFE: {f.note}"
+    for handle, mode in dict.fromkeys((f.handle, f.mode) for f in findings):
+        fine = [f for f in findings if f.safe and (f.handle, f.mode) == (handle, mode)]
+        if fine:
+            refused = sum("refused" in f.note for f in fine)
+            notes = f"safe, refused in {refused} of them" if refused else "safe"
+            acts = fine[0].child if len(fine) == 1 else f"{len(fine)} acts"
+            yield handle, mode, acts, "safe, refused" if refused == len(fine) == 1 else notes
+
+
+def paragraph(text: str, first: str = "", rest: str = "") -> str:
+    """A text in lines of `WIDTH` at most, behind ``first`` and, from the second line on, ``rest``."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
+    )
+
+
+def report(url: str, cls: type, findings: list[Finding]) -> str:
+    """The verdict, what was looked at, the table, and what to do; lines of `WIDTH` at most."""
+    bad = [f for f in findings if not f.safe]
+    verdict = (
+        f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
+    )
+    asked = "opted in" if hooks.opted_in() else "neither, unless children call reset_after_fork()"
+    lines = [
+        paragraph(f"{verdict}: {url}", rest="    "),
+        paragraph(backend(cls), "backend   ", "          "),
+        paragraph(versions(), "versions  ", "          "),
+        paragraph(f"{asked} (FSSPEC_FORK_RESET, here)", "mode      ", "          "),
+        "",
+    ]
+    head = ("what crosses", "mode", "the child", "result")
+    rows = [head, *_rows(findings)]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    indent = sum(widths) + 2 * len(widths)
+    for number, row in enumerate(rows):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) + "  "
+        lines.append(paragraph(row[3], cells, " " * indent))
+        if number == 0:
+            lines.append("  ".join("-" * width for width in [*widths, WIDTH - indent]))
+    lines += ["", *(paragraph(text, f"{mode}: ", "    ") for mode, text in MODES.items())]
+    if bad:
+        lines += ["", "What to do"]
+    for advice in dict.fromkeys(f.advice for f in bad):
+        where = ", ".join(dict.fromkeys(f.handle for f in bad if f.advice == advice))
+        lines.append(paragraph(f"{where}: {advice}", "* ", "  "))
+    return "\n".join(lines)
