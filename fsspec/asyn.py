@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._loop.batching import get_batch_size as _get_batch_size
@@ -46,7 +46,7 @@ from fsspec._loop.driving import call
 from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._paths.paths import trailing_sep
-from fsspec._plans import Plan, bulk, expanding, globbing, listing, transfers
+from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
@@ -54,11 +54,20 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from _typeshed import ReadableBuffer
+    from typing_extensions import Self
+
+    from fsspec._paths.types import Offsets, StrPaths
 
 try:
     from resource import error as ResourceError
 except ImportError:  # Windows
     ResourceError = OSError  # type: ignore[misc]
+
+T = TypeVar("T")
 
 __all__ = [
     "AbstractAsyncStreamedFile",
@@ -156,7 +165,7 @@ class AsyncFileSystem(AbstractFileSystem):
         mirror_class(cls, AbstractFileSystem)
 
     @property
-    def loop(self) -> Any:
+    def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of blocking calls.
 
         Raises
@@ -164,7 +173,8 @@ class AsyncFileSystem(AbstractFileSystem):
         ForkError
             in a forked child, where nothing lets the instance revive.
         """
-        return instance_loop(self)
+        # an instance made to be awaited has none, and nobody asks it for one
+        return cast("asyncio.AbstractEventLoop", instance_loop(self))
 
     def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make an instance that was inherited through a fork usable in this process.
@@ -275,7 +285,7 @@ class AsyncFileSystem(AbstractFileSystem):
         path: str,
         maxdepth: int | None = None,
         topdown: bool = True,
-        on_error: Any = "omit",
+        on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         async for item in stream(self, listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)):
@@ -295,7 +305,11 @@ class AsyncFileSystem(AbstractFileSystem):
         return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 
     async def _expand_path(
-        self, path: Any, recursive: bool = False, maxdepth: int | None = None, assume_literal: bool = False
+        self,
+        path: StrPaths,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        assume_literal: bool = False,
     ) -> list[str]:
         return await drive(self, expanding.expand_path(self, path, recursive, maxdepth, assume_literal))
 
@@ -305,7 +319,7 @@ class AsyncFileSystem(AbstractFileSystem):
 
     async def _cat(
         self,
-        path: Any,
+        path: StrPaths,
         recursive: bool = False,
         on_error: str = "raise",
         batch_size: int | None = None,
@@ -316,8 +330,8 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         batch_size: int | None = None,
         on_error: str = "return",
@@ -326,13 +340,19 @@ class AsyncFileSystem(AbstractFileSystem):
         plan = bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs, batch_size)
         return await drive(self, plan)
 
-    async def _pipe(self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
+    async def _pipe(
+        self,
+        path: str | Mapping[str, ReadableBuffer],
+        value: ReadableBuffer | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
         return await drive(self, bulk.pipe(self, path, value, kwargs, batch_size))
 
     @listing.default
     async def _rm(
         self,
-        path: Any,
+        path: StrPaths,
         recursive: bool = False,
         batch_size: int | None = None,
         maxdepth: int | None = None,
@@ -343,8 +363,8 @@ class AsyncFileSystem(AbstractFileSystem):
     @listing.default
     async def _copy(
         self,
-        path1: Any,
-        path2: Any,
+        path1: StrPaths,
+        path2: StrPaths,
         recursive: bool = False,
         on_error: str | None = None,
         maxdepth: int | None = None,
@@ -356,8 +376,8 @@ class AsyncFileSystem(AbstractFileSystem):
 
     async def _get(
         self,
-        rpath: Any,
-        lpath: Any,
+        rpath: StrPaths,
+        lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
@@ -370,8 +390,8 @@ class AsyncFileSystem(AbstractFileSystem):
 
     async def _put(
         self,
-        lpath: Any,
-        rpath: Any,
+        lpath: StrPaths,
+        rpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         batch_size: int | None = None,
@@ -381,12 +401,13 @@ class AsyncFileSystem(AbstractFileSystem):
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
         return await drive(self, plan)
 
-    def _drive(self, plan: Plan) -> Any:
+    def _drive(self, plan: PlanOf[T]) -> T:
         """What a plan returns, its operations awaited on the instance's loop."""
-        return sync(self.loop, drive, self, plan)
+        result: T = sync(self.loop, drive, self, plan)
+        return result
 
     # opening -------------------------------------------------------------------------
-    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         """A file whose methods are awaited, where the backend has such files.
 
         Raises
@@ -412,7 +433,7 @@ _adopt_texts(AsyncFileSystem)
 mirror_class(AsyncFileSystem, AbstractFileSystem)
 
 
-async def _of_file(file: Any, step: call) -> Any:
+async def _of_file(file: AbstractBufferedFile, step: call) -> Any:
     """The answer to a step of a file: its own coroutines have the plain names."""
     return await getattr(file, step.name)(*step.args, **step.kwargs)
 
@@ -437,7 +458,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         self.loc += len(out)
         return out
 
-    async def write(self, data: Any) -> int:
+    async def write(self, data: ReadableBuffer) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         writable_now(self)
         count: int = self.buffer.write(data)
@@ -454,10 +475,15 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         """Send what is left and end the upload, or let go of the cache."""
         await drive(self, closing(self), _of_file)
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
         await self.close()
 
     def __del__(self) -> None:
@@ -470,5 +496,5 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def _initiate_upload(self) -> None:
         """Begin an upload; what a backend does before the first part."""
 
-    async def _upload_chunk(self, final: bool = False) -> Any:
+    async def _upload_chunk(self, final: bool = False) -> bool | None:
         """Send ``self.buffer`` as a part; see `AbstractBufferedFile._upload_chunk`."""

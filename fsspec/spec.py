@@ -33,6 +33,7 @@ from fsspec._fork.handles import Text, over
 from fsspec._fork.instances import _Cached, make_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import adopt
+from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import publish
 from fsspec._spec.aliases import Aliases
@@ -48,6 +49,7 @@ from fsspec.utils import infer_compression, stringify_path, tokenize
 
 if TYPE_CHECKING:
     import logging
+    from datetime import datetime
 
     from fsspec._files.open_file import BinaryMode, TextMode
     from fsspec.mapping import FSMap
@@ -58,6 +60,7 @@ __all__ = [
     "AbstractBufferedFile",
     "AbstractFileSystem",
     "DEFAULT_CALLBACK",
+    "Entry",
     "FORK_AVAILABLE",
     "_Cached",
     "make_instance",
@@ -67,8 +70,6 @@ publish(__name__, AbstractBufferedFile, _Cached, make_instance, reopen)
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""
-
-Entry = dict[str, Any]
 
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
@@ -199,7 +200,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     # -- listings --------------------------------------------------------------
 
     @overload
-    def ls(self, path: str, detail: Literal[True] = ..., **kwargs: Any) -> list[Entry]: ...
+    def ls(self, path: str, detail: Literal[True] = ..., **kwargs: Any) -> list[dict[str, Any]]: ...
 
     @overload
     def ls(self, path: str, detail: Literal[False], **kwargs: Any) -> list[str]: ...
@@ -247,7 +248,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         if self._intrans:
             self._invalidated_caches_in_transaction.append(path)
 
-    def _ls_from_cache(self, path: str) -> list[Entry] | None:
+    def _ls_from_cache(self, path: str) -> list[dict[str, Any]] | None:
         """The remembered listing of a path, or its entry in that of its parent.
 
         Returns
@@ -262,7 +263,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """
         parent = self._parent(path)
         try:
-            result: list[Entry] | None = self.dircache[path.rstrip("/")]
+            result: list[dict[str, Any]] | None = self.dircache[path.rstrip("/")]
             return result
         except KeyError:
             pass
@@ -281,7 +282,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
 
     # -- one path --------------------------------------------------------------
 
-    def info(self, path: str, **kwargs: Any) -> Entry:
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path.
 
         The base class looks in the listing of the parent, then lists the path itself:
@@ -377,11 +378,11 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
 
         return sha256(str(self.info(path)).encode()).hexdigest()
 
-    def created(self, path: str) -> Any:
+    def created(self, path: str) -> datetime:
         """When a file was made, a `datetime.datetime`, where the backend knows."""
         raise NotImplementedError(f"{type(self).__name__} does not know when files were made")
 
-    def modified(self, path: str) -> Any:
+    def modified(self, path: str) -> datetime:
         """When a file was last changed, a `datetime.datetime`, where the backend knows."""
         raise NotImplementedError(f"{type(self).__name__} does not know when files were changed")
 
@@ -506,7 +507,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         cache_options: dict[str, Any] | None = None,
         compression: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> IO[Any]:
         """A file object for a path.
 
         Inside a transaction what is written appears when the transaction ends.
@@ -552,13 +553,14 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             codec = _codec(path, compression)
         autocommit = kwargs.pop("autocommit", not self._intrans)
         kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
-        file = self._open(path, mode=mode, **kwargs)
+        file: IO[Any] = self._open(path, mode=mode, **kwargs)
         if not isinstance(file, AbstractBufferedFile) and not is_ours(type(file)):
             adopt(file, mode)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:
-            return over(codec, file, mode[0])
+            layered: IO[Any] = over(codec, file, mode[0])
+            return layered
         return file
 
     # -- transactions ----------------------------------------------------------

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     import logging
     import os
 
+    from typing_extensions import TypeIs
+
 __all__ = [
     "DEFAULT_BLOCK_SIZE",
     "HAS_CPYTHON_API",
@@ -113,6 +115,7 @@ publish(
 
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 """Types whose representation is the same in every process."""
@@ -179,23 +182,23 @@ def _for_token(value: Any) -> Any:
     return value
 
 
-def make_instance(cls: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any]) -> Any:
+def make_instance(cls: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> T:
     """``cls(*args, **kwargs)``, in a form that pickles can name."""
     return cls(*args, **kwargs)
 
 
-def isfilelike(f: Any) -> bool:
+def isfilelike(f: object) -> TypeIs[IO[bytes]]:
     """Whether ``f`` can be read, closed and told its position, as an open file can."""
     return all(callable(getattr(f, name, None)) for name in ("read", "close", "tell"))
 
 
-def is_exception(obj: Any) -> bool:
+def is_exception(obj: object) -> TypeIs[BaseException]:
     """Whether ``obj`` is an exception, raised or returned in place of a result."""
     return isinstance(obj, BaseException)
 
 
 @contextmanager
-def nullcontext(obj: Any) -> Iterator[Any]:
+def nullcontext(obj: T) -> Iterator[T]:
     """A context around ``obj`` whose end changes nothing."""
     yield obj
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import errno
 import io
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
@@ -35,20 +36,24 @@ from fsspec._loop.driving import Plan, call, drive
 from fsspec.caching import BaseCache, caches
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
     from fsspec.spec import AbstractFileSystem
 
 _Self = TypeVar("_Self", bound="AbstractBufferedFile")
 
+_Read = TypeVar("_Read", bound=Callable[..., bytes])
+
 _MODES = ("ab", "rb", "wb", "xb")
 
 
-def _found_inherited(file: Any) -> bool:
+def _found_inherited(file: AbstractBufferedFile) -> bool:
     """Whether only now a fork is noticed, made by a C library, since which the file is the parent's."""
     hooks.check()  # gives the file the class that it has in a child
     return getattr(file, "_generation", hooks.generation) != hooks.generation
 
 
-def flushing(file: Any, force: bool) -> Plan:
+def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """What a flush does to a file.
 
     Raises
@@ -82,7 +87,7 @@ def flushing(file: Any, force: bool) -> Plan:
         file.buffer = io.BytesIO()
 
 
-def closing(file: Any) -> Plan:
+def closing(file: AbstractBufferedFile) -> Plan:
     """What closing does to a file; however it ends, the file is closed."""
     if getattr(file, "_unclosable", False) or file.closed:
         return
@@ -105,7 +110,7 @@ def closing(file: Any) -> Plan:
         file.closed = True
 
 
-def writable_now(file: Any) -> None:
+def writable_now(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
         raise ValueError("I/O operation on closed file." if file.closed else "File not in write mode")
@@ -384,7 +389,7 @@ class AbstractBufferedFile(io.IOBase):
         self.loc = loc + len(out)
         return out
 
-    def readinto(self, b: Any) -> int:
+    def readinto(self, b: WriteableBuffer) -> int:
         """Fill a buffer; how many bytes it took, fewer than it holds only at the end."""
         out = memoryview(b).cast("B")
         cache = getattr(self, "cache", None)
@@ -401,7 +406,7 @@ class AbstractBufferedFile(io.IOBase):
             self.loc += count
         return count
 
-    def readinto1(self, b: Any) -> int:
+    def readinto1(self, b: WriteableBuffer) -> int:
         """As `readinto`."""
         return self.readinto(b)
 
@@ -477,7 +482,7 @@ class AbstractBufferedFile(io.IOBase):
 
     # writing
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Add bytes to the buffer; what is in it is uploaded once it holds a block.
 
         Returns
@@ -552,7 +557,7 @@ _THROUGH_CACHE = {AbstractBufferedFile.read}
 """What reads at ``loc`` through ``cache``; whatever else a class has may read from elsewhere."""
 
 
-def _read_until(file: Any, char: bytes, blocks: int | None) -> bytes:
+def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None) -> bytes:
     """`AbstractBufferedFile.readuntil` by the methods that any file has."""
     begin, step = file.tell(), blocks or file.blocksize
     text = bytearray()
@@ -570,7 +575,7 @@ def _read_until(file: Any, char: bytes, blocks: int | None) -> bytes:
             return bytes(text)
 
 
-def through_cache(read: Any) -> Any:
+def through_cache(read: _Read) -> _Read:
     """Mark a ``read`` of a subclass that does no more than the one of `AbstractBufferedFile`."""
     _THROUGH_CACHE.add(read)
     return read
@@ -586,7 +591,7 @@ def reopen(
     autocommit: bool,
     cache_type: str,
     kwargs: dict[str, Any],
-) -> Any:
+) -> IO[bytes]:
     """The file that a pickle was made of: opened again and at its position."""
     how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
     again = fs.open(path, mode, blocksize, **how, **kwargs)

@@ -138,7 +138,7 @@ class BaseCache:
         )
 
 
-def spliced(head: Any, data: bytes, count: int) -> bytes:
+def spliced(head: bytes | memoryview, data: bytes, count: int) -> bytes:
     """``head`` and then ``count`` bytes of ``data``, copied once."""
     if not head:
         return data[:count]

@@ -13,13 +13,19 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined
 from fsspec._fork import hooks
 
+if TYPE_CHECKING:
+    import mmap
 
-def _keep(kept: OrderedDict[Any, Any], key: Any, item: Any, most: int) -> None:
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _keep(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
     """Add what was used last, and let go of what is longest unused until ``most`` are left."""
     kept.pop(key, None)
     kept[key] = item
@@ -347,7 +353,7 @@ class MMapCache(BaseCache):
         self._fd = -1  # no file object: that would warn where a cycle with it is collected
         self.cache: Any = self._map()
 
-    def _map(self) -> Any:
+    def _map(self) -> bytearray | mmap.mmap:
         import mmap
 
         if self.size == 0:

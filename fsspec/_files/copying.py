@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
@@ -24,15 +24,18 @@ from fsspec._loop.bridge import sync
 from fsspec.callbacks import Callback
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import BinaryReader, BinaryWriter
     from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
+
+T = TypeVar("T")
 
 _GRACE = 0.2
 _HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
 
 
-async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None) -> Any:
+async def in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
     """What ``func`` returns, which runs in a thread of its own.
 
     Being cancelled sets ``stop``, and waits `_GRACE` seconds for it to be heeded.
@@ -40,7 +43,7 @@ async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None
     loop = asyncio.get_running_loop()
     done = loop.create_future()
 
-    def settle(result: Any, error: BaseException | None) -> None:
+    def settle(result: T | None, error: BaseException | None) -> None:
         if done.cancelled():
             return
         if error is None:
@@ -68,7 +71,7 @@ async def in_thread(func: Callable[[], Any], stop: threading.Event | None = None
         raise
 
 
-def _retrieved(done: Any) -> None:
+def _retrieved(done: asyncio.Future[Any]) -> None:
     """What a thread ended with that nobody waits for any more is of no interest."""
     if not done.cancelled():
         done.exception()
@@ -79,8 +82,17 @@ def is_here(fs: AbstractFileSystem) -> bool:
     return type(fs).__module__ in _HERE
 
 
+def _is_awaited(fs: AbstractFileSystem) -> bool:
+    return fs.async_impl and bool(getattr(fs, "asynchronous", False))
+
+
 async def copy_between(
-    source: Any, path: str, target: Any, path2: str, blocksize: int, callback: Callback
+    source: AbstractFileSystem,
+    path: str,
+    target: AbstractFileSystem,
+    path2: str,
+    blocksize: int,
+    callback: Callback,
 ) -> None:
     """Copy one file; cancelled, it stops between two blocks.
 
@@ -113,9 +125,9 @@ class _Copying:
 
     def __init__(
         self,
-        source: Any,
+        source: AbstractFileSystem,
         path: str,
-        target: Any,
+        target: AbstractFileSystem,
         path2: str,
         blocksize: int,
         callback: Callback,
@@ -129,8 +141,8 @@ class _Copying:
         self.loop = loop
         self.stop = stop
 
-    def ask(self, fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if fs.async_impl and fs.asynchronous:  # it lives on the loop that waits for this thread
+    def ask(self, fs: AbstractFileSystem, name: str, *args: Any, **kwargs: Any) -> Any:
+        if _is_awaited(fs):  # it lives on the loop that waits for this thread
             return sync(self.loop, getattr(fs, f"_{name}"), *args, **kwargs)
         return getattr(fs, name)(*args, **kwargs)
 
@@ -141,7 +153,7 @@ class _Copying:
             return
         size = entry.get("size")
         self.callback.set_size(size)
-        awaited = any(fs.async_impl and fs.asynchronous for fs in (self.source, self.target))
+        awaited = any(_is_awaited(fs) for fs in (self.source, self.target))
         if awaited or (size is not None and size <= self.blocksize):
             self.whole(size)
         else:
@@ -166,7 +178,7 @@ class _Copying:
         self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
         self.callback.relative_update(len(data))
 
-    def with_parent(self, make: Callable[[], Any]) -> Any:
+    def with_parent(self, make: Callable[[], T]) -> T:
         try:
             return make()
         except FileNotFoundError:  # most stores have no folders, or make them
@@ -178,8 +190,8 @@ class _Copying:
             # not open(), which counts what does not commit itself to a transaction
             waits = self.target._intrans
             begin = self.target.open if waits else self.target._open
-            options = {} if waits else {"autocommit": False}
-            file = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
+            options: dict[str, Any] = {} if waits else {"autocommit": False}
+            file: Any = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
             try:
                 self.check(self.blocks(read, file), size)
                 self.go_on()
@@ -190,7 +202,7 @@ class _Copying:
                 _give_up(file)
                 raise
 
-    def blocks(self, read: Any, file: Any) -> int:
+    def blocks(self, read: BinaryReader, file: BinaryWriter) -> int:
         done = 0
         while data := read.read(self.blocksize):
             self.go_on()
@@ -200,7 +212,7 @@ class _Copying:
         return done
 
 
-def _give_up(file: Any) -> None:
+def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
     """Drop a file that was being written, so that not even its finalizer sends anything."""
     try:
         if not isinstance(file, AbstractBufferedFile):

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
@@ -26,6 +26,8 @@ from fsspec.compression import compr
 from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
     from fsspec.spec import AbstractFileSystem
 
 _BLOCK = 2**20
@@ -58,7 +60,7 @@ class _Raw(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         count = os.preadv(self._fd, [buffer], self._at)
         self._at += count
         return count
@@ -69,9 +71,9 @@ class _Raw(io.RawIOBase):
         self._at += len(out)
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         if not self._mine("write to"):
-            return len(data)  # the parent's bytes, in a child's copy of its buffer
+            return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
         else:
@@ -124,10 +126,11 @@ class _Refusing:
 
     raw: Any
 
-    def write(self, data: Any) -> int:
-        if data and not is_letting_go():
+    def write(self, data: ReadableBuffer) -> int:
+        size = memoryview(data).nbytes
+        if size and not is_letting_go():
             self.raw.write(data)
-        return len(data)
+        return size
 
     def truncate(self, size: int | None = None) -> int:
         return int(self.raw.truncate(size))
@@ -144,13 +147,13 @@ class _RefusingRandom(_Refusing, io.BufferedRandom):
 _REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
-def _file(path: str, mode: str) -> Any:
+def _file(path: str, mode: str) -> io.BufferedIOBase:
     """An open binary file; positions are its own where it is a plain one."""
     making = os.O_WRONLY | os.O_CREAT
     flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
     if kind not in flags or not hasattr(os, "preadv"):
-        return open(path, mode)
+        return cast("io.BufferedIOBase", open(path, mode))
     how = flags[kind]
     if "+" in mode:
         how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
@@ -160,7 +163,7 @@ def _file(path: str, mode: str) -> Any:
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(21, os.strerror(21), path)
         if not stat.S_ISREG(found.st_mode):
-            return os.fdopen(fd, mode)
+            return cast("io.BufferedIOBase", os.fdopen(fd, mode))
         raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
     except BaseException:
         os.close(fd)
@@ -249,7 +252,7 @@ class LocalFileOpener(io.IOBase):
         return f
 
     @f.setter
-    def f(self, value: Any) -> None:
+    def f(self, value: io.BufferedIOBase) -> None:
         self._f = value
         self._fd = -1  # whoever takes the file below away has the descriptor
         self._buffered_in = hooks.generation
@@ -368,7 +371,7 @@ class LocalFileOpener(io.IOBase):
             return data if len(data) == room - 1 else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a writable buffer; the number of bytes put there."""
         return self.f.readinto(buffer)
 

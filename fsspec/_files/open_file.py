@@ -8,12 +8,15 @@ opened them: in a forked child closing forgets them.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import IO, Any, AnyStr, Generic, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsIndex, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import Text, over
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 TextMode = Literal["r", "rt", "tr", "w", "wt", "tw", "a", "at", "ta", "x", "xt", "tx"]
 BinaryMode = Literal["rb", "br", "wb", "bw", "ab", "ba", "xb", "bx", "r+b", "rb+", "w+b", "wb+"]
@@ -33,7 +36,7 @@ class PickleableTextIOWrapper(Text):
 
     def __init__(
         self,
-        buffer: Any,
+        buffer: IO[bytes],
         encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = None,
@@ -43,7 +46,7 @@ class PickleableTextIOWrapper(Text):
         self.args: tuple[Any, ...] = buffer, encoding, errors, newline, line_buffering, write_through
         super().__init__(*self.args)
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return PickleableTextIOWrapper, self.args
 
 
@@ -62,7 +65,7 @@ class OpenFile(Generic[AnyStr]):
         for text.
     """
 
-    fs: Any
+    fs: AbstractFileSystem
     path: str
     mode: str
     compression: str | None
@@ -72,7 +75,7 @@ class OpenFile(Generic[AnyStr]):
 
     def __init__(
         self,
-        fs: Any,
+        fs: AbstractFileSystem,
         path: str,
         mode: str = "rb",
         compression: str | None = None,
@@ -158,9 +161,9 @@ class OpenFiles(list[OpenFile[Any]]):
         the filesystem of all of them; reading, its ``open_many`` is used if it has one.
     """
 
-    def __init__(self, *args: Any, mode: str = "rb", fs: Any = None) -> None:
+    def __init__(self, *args: Any, mode: str = "rb", fs: AbstractFileSystem | None = None) -> None:
         self.mode = mode
-        self.fs = fs
+        self.fs: Any = fs
         self.files: list[Any] = []
         self._generation = hooks.generation
         super().__init__(*args)

@@ -17,7 +17,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
@@ -245,7 +245,7 @@ _ADVICE = "It is the parent's, which goes on with it; download the file anew in 
 
 
 @contextmanager
-def _owned(f: Any) -> Iterator[None]:
+def _owned(f: IO[bytes]) -> Iterator[None]:
     owner = os.getpid()
     _under_way.add(f)
     try:
@@ -256,7 +256,7 @@ def _owned(f: Any) -> Iterator[None]:
             _detach(f)
 
 
-def _detach(f: Any) -> None:
+def _detach(f: IO[bytes]) -> None:
     """Lead a file elsewhere, also what its buffer still holds."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)

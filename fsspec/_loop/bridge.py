@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fsspec._fork import hooks, instances
 from fsspec._loop import io_thread
@@ -498,7 +498,15 @@ def mirror_sync_methods(obj: Any) -> None:
 
 
 # instances -----------------------------------------------------------------------
-def instance_loop(fs: Any) -> Any:
+class OnLoop(Protocol):
+    """What an awaitable filesystem knows of its loop."""
+
+    _pid: int
+    _loop: asyncio.AbstractEventLoop | None
+    asynchronous: bool
+
+
+def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
     """The loop of a filesystem, where it may be used in this process."""
     if fs._pid == os.getpid():
         return fs._loop
@@ -509,7 +517,7 @@ def instance_loop(fs: Any) -> Any:
     raise ForkError(repr(fs), fs._pid)
 
 
-def note_instance(fs: Any) -> None:
+def note_instance(fs: OnLoop) -> None:
     """Tell the room below where an instance made here will live."""
     running = asyncio._get_running_loop()
     if fs.asynchronous and running is not None:
@@ -518,7 +526,7 @@ def note_instance(fs: Any) -> None:
         io_thread.note_foreign(fs._loop)
 
 
-def reset_instance_loop(fs: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
+def reset_instance_loop(fs: OnLoop, loop: asyncio.AbstractEventLoop | None = None) -> None:
     """See `AsyncFileSystem.reset_loop`."""
     instances.reset(fs)
     if loop is not None:

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, overload
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+
+T = TypeVar("T")
 
 
-def stringify_path(filepath: Any) -> Any:
+@overload
+def stringify_path(filepath: StrPath) -> str: ...
+
+
+@overload
+def stringify_path(filepath: T) -> T | str: ...
+
+
+def stringify_path(filepath: object) -> object:
     """A path-like object as text; anything else as it is.
 
     Objects with ``__fspath__`` count, and else those with an attribute ``path``, such as
@@ -47,8 +60,8 @@ def common_prefix(paths: Sequence[str]) -> str:
 
 
 def other_paths(
-    paths: Sequence[str], path2: str | Sequence[str], exists: bool = False, flatten: bool = False
-) -> Any:
+    paths: Sequence[str], path2: str | list[str], exists: bool = False, flatten: bool = False
+) -> list[str]:
     """Where each of several paths goes when they are copied to ``path2``.
 
     What the paths have in common is replaced by the target.
@@ -114,7 +127,7 @@ def check_contained(root: str, paths: Sequence[str]) -> None:
             raise ValueError(f"the path {path!r} leads out of {root!r}")
 
 
-def as_requested(fs: Any, path: str) -> str:
+def as_requested(fs: object, path: str) -> str:
     """A relative path as the store reads it: of URLs, with their escapes undone."""
     read = getattr(fs, "_as_requested", None)
     return path if read is None else read(path)

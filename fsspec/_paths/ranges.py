@@ -30,7 +30,7 @@ def PyBytes_FromStringAndSize(address: int, size: int) -> bytes:
     return ctypes.string_at(address, size)
 
 
-def _fast_slice(src_bytes: Any, offset: int, read_size: int) -> bytes:
+def _fast_slice(src_bytes: bytes | bytearray | memoryview, offset: int, read_size: int) -> bytes:
     """So many bytes from ``offset`` on, copied once; they have to lie within the data."""
     end = offset + read_size
     if not 0 <= offset <= end <= len(src_bytes):

@@ -6,9 +6,13 @@ The parts of a URL are remembered: programs ask about the same ones again and ag
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import stringify_path
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+    from fsspec.spec import AbstractFileSystem
 
 compressions: dict[str, str] = {
     "zip": "zip",
@@ -33,7 +37,7 @@ def get_file_extension(url: str) -> str:
     return url[url.rfind("/") + 1 :].rpartition(".")[2] if "." in url[url.rfind("/") + 1 :] else ""
 
 
-def infer_compression(filename: Any) -> str | None:
+def infer_compression(filename: StrPath) -> str | None:
     """The compression that the extension of a file stands for, in any case; None for no known one."""
     name = _text(filename)
     stem, _, extension = name[name.rfind("/") + 1 :].rpartition(".")
@@ -46,7 +50,7 @@ class NoPathError(TypeError, AttributeError):
     """Something that is no path where a path is needed: of both classes, as programs catch either."""
 
 
-def _text(url: Any) -> str:
+def _text(url: object) -> str:
     """A URL or path as text; `NoPathError` where it is neither."""
     text = stringify_path(url)
     if not isinstance(text, str):
@@ -54,7 +58,7 @@ def _text(url: Any) -> str:
     return text
 
 
-def get_protocol(url: Any) -> str:
+def get_protocol(url: StrPath) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
     text = _text(url)
     colon = text.find(":")
@@ -66,7 +70,7 @@ def get_protocol(url: Any) -> str:
     return "file"
 
 
-def can_be_local(path: Any) -> bool:
+def can_be_local(path: StrPath) -> bool:
     """Whether what a URL names can be had as a local file, perhaps by fetching it first."""
     # a room further down, and this the one name here that asks it for a class
     from fsspec.registry import get_filesystem_class
@@ -77,14 +81,14 @@ def can_be_local(path: Any) -> bool:
         return False
 
 
-def _unstrip_protocol(name: str, fs: Any) -> str:
+def _unstrip_protocol(name: str, fs: AbstractFileSystem) -> str:
     """``name`` with the protocol of ``fs`` in front."""
     text: str = fs.unstrip_protocol(name)
     return text
 
 
 def infer_storage_options(
-    urlpath: Any, inherit_storage_options: dict[str, Any] | None = None
+    urlpath: StrPath, inherit_storage_options: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The parts of a URL, under the names that filesystems use for them.
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.listing import ask
 from fsspec.utils import stringify_path
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
-def listing_options(fs: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._plans.filesystem import Filesystem
+
+
+def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
     """What of the options of a bulk operation is for finding the files, too.
 
     Blocking filesystems are given all of them, so that an argument of a backend's own
@@ -20,7 +26,12 @@ def listing_options(fs: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def cat(
-    fs: Any, path: Any, recursive: bool, on_error: str, kwargs: dict[str, Any], batch_size: int | None = None
+    fs: Filesystem,
+    path: StrPaths,
+    recursive: bool,
+    on_error: str,
+    kwargs: dict[str, Any],
+    batch_size: int | None = None,
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
     given = stringify_path(path)
@@ -52,7 +63,7 @@ def cat(
     return dict(zip(files, contents))
 
 
-def _without_folders(fs: Any, paths: list[str], batch_size: int | None) -> Plan:
+def _without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -> Plan:
     """``paths`` but for folders that others of them are in; only those are asked about."""
     given = set(paths)
     above = {p.rstrip("/").rpartition("/")[0] for p in paths}
@@ -62,7 +73,7 @@ def _without_folders(fs: Any, paths: list[str], batch_size: int | None) -> Plan:
     return [p for p in paths if p in given]
 
 
-def _without_refusals(fs: Any, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
+def _without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
     """What was read, without the errors of those that are folders after all: empty ones."""
     refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
     is_folder = yield from ask(fs, "isdir", refused, batch_size)
@@ -72,10 +83,10 @@ def _without_refusals(fs: Any, paths: list[str], contents: list[Any], batch_size
 
 
 def cat_ranges(
-    fs: Any,
+    fs: Filesystem,
     paths: list[str],
-    starts: Any,
-    ends: Any,
+    starts: Offsets,
+    ends: Offsets,
     max_gap: int | None,
     on_error: str,
     kwargs: dict[str, Any],
@@ -97,30 +108,36 @@ def cat_ranges(
     return parts
 
 
-def _one_each(fs: Any, offsets: Any, count: int) -> Any:
+def _one_each(fs: Filesystem, offsets: Offsets, count: int) -> list[int | None]:
     """An offset for each path, of a list or one for all; awaitable filesystems know arrays as well."""
     if isinstance(offsets, list):
         return offsets
     if fs.async_impl and isinstance(offsets, Iterable):
         return offsets.tolist() if hasattr(offsets, "tolist") else list(offsets)
-    return [offsets] * count
+    one: Any = offsets
+    return [one] * count
 
 
-def pipe(fs: Any, path: Any, value: Any, kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
+def pipe(
+    fs: Filesystem,
+    path: str | Mapping[str, ReadableBuffer],
+    value: ReadableBuffer | None,
+    kwargs: dict[str, Any],
+    batch_size: int | None = None,
+) -> Plan:
     """Write whole files; see ``AbstractFileSystem.pipe``."""
-    if isinstance(path, str):
-        path = {path: value}
-    if not isinstance(path, Mapping):
+    contents: Mapping[str, ReadableBuffer | None] = {path: value} if isinstance(path, str) else path
+    if not isinstance(contents, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
     if not fs.async_impl:
-        path = {fs._strip_protocol(p): data for p, data in path.items()}
-    calls = (call("pipe_file", p, data, **kwargs) for p, data in path.items())
+        contents = {fs._strip_protocol(p): data for p, data in contents.items()}
+    calls = (call("pipe_file", p, data, **kwargs) for p, data in contents.items())
     return (yield batch(calls, batch_size=batch_size))
 
 
 def rm(
-    fs: Any,
-    path: Any,
+    fs: Filesystem,
+    path: StrPaths,
     recursive: bool,
     maxdepth: int | None,
     kwargs: dict[str, Any],
@@ -131,7 +148,7 @@ def rm(
     return (yield from removing(fs, paths, kwargs, batch_size))
 
 
-def removing(fs: Any, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
+def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
     """Remove what is at each of sorted paths: what is in a folder before the folder.
 
     A folder that is gone with what was in it, as in stores without folders, is no failure.
@@ -172,7 +189,7 @@ def _folders_above(paths: list[str]) -> set[str]:
     return above
 
 
-def sizes(fs: Any, paths: list[str], batch_size: int | None = None) -> PlanOf[list[int | None]]:
+def sizes(fs: Filesystem, paths: list[str], batch_size: int | None = None) -> PlanOf[list[int | None]]:
     """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
     found: list[int | None] = yield batch((call("size", p) for p in paths), batch_size=batch_size)
     return found

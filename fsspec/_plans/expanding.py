@@ -6,17 +6,21 @@ matches of patterns in a second one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import ask, check_depth, overridden
 from fsspec.utils import stringify_path
 
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPaths
+    from fsspec._plans.filesystem import Filesystem
+
 
 def expand_path(
-    fs: Any,
-    path: Any,
+    fs: Filesystem,
+    path: StrPaths,
     recursive: bool = False,
     maxdepth: int | None = None,
     assume_literal: bool = False,
@@ -61,7 +65,7 @@ def expand_path(
     return sorted(out)
 
 
-def _names(fs: Any, patterns: list[str]) -> Plan:
+def _names(fs: Filesystem, patterns: list[str]) -> Plan:
     """Those that are no patterns: brackets are a part of names, and something of that name is there."""
     perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
     there = (yield from ask(fs, "exists", perhaps)) if perhaps else []

@@ -16,13 +16,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, is_absent, overridden, unless_absent
 from fsspec.utils import glob_translate, stringify_path
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    from fsspec._paths.types import Entry, StrPath
+    from fsspec._plans.filesystem import Filesystem
+
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -155,8 +158,8 @@ def _compiled(text: str, only_folders: bool) -> Pattern:
 
 
 def glob(
-    fs: Any,
-    path: Any,
+    fs: Filesystem,
+    path: StrPath,
     maxdepth: int | None = None,
     *,
     detail: bool = False,
@@ -181,7 +184,7 @@ def glob(
     return {name: found[name] for name in names} if detail else names
 
 
-def _literal(fs: Any, path: str, only_folders: bool, detail: bool, kwargs: dict[str, Any]) -> Plan:
+def _literal(fs: Filesystem, path: str, only_folders: bool, detail: bool, kwargs: dict[str, Any]) -> Plan:
     """A pattern without wildcards matches the path itself, if it is there."""
     if not only_folders:
         (exists,) = yield from ask(fs, "exists", [path], **kwargs)
@@ -197,12 +200,14 @@ def _literal(fs: Any, path: str, only_folders: bool, detail: bool, kwargs: dict[
     return {path: entry} if entry["type"] == "directory" else {}
 
 
-def _narrowed(fs: Any, pattern: Pattern, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The options of the listing of the root: object stores list only names that begin with ``prefix``."""
     return {"prefix": pattern.prefix, **kwargs} if fs.async_impl and pattern.prefix else kwargs
 
 
-def _by_find(fs: Any, pattern: Pattern, maxdepth: int | None, withdirs: bool, kwargs: dict[str, Any]) -> Plan:
+def _by_find(
+    fs: Filesystem, pattern: Pattern, maxdepth: int | None, withdirs: bool, kwargs: dict[str, Any]
+) -> Plan:
     options = _narrowed(fs, pattern, kwargs)
     depth = pattern.depth(maxdepth)
     found = yield call("find", pattern.root, maxdepth=depth, withdirs=withdirs, detail=True, **options)
@@ -235,7 +240,7 @@ def _by_find(fs: Any, pattern: Pattern, maxdepth: int | None, withdirs: bool, kw
 
 
 def _by_steps(
-    fs: Any,
+    fs: Filesystem,
     pattern: Pattern,
     maxdepth: int | None,
     withdirs: bool,

@@ -15,13 +15,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    from fsspec._paths.types import Entry
+    from fsspec._plans.filesystem import Filesystem
 
+
+T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -31,7 +35,7 @@ def default(method: Method) -> Method:
     return method
 
 
-def overridden(fs: Any, name: str) -> bool:
+def overridden(fs: Filesystem, name: str) -> bool:
     """Whether a backend has its own form of the operation ``name``."""
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
     return not getattr(method, "__default__", False)
@@ -79,7 +83,7 @@ def is_absent(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _ABSENT
 
 
-def unless_absent(answer: Any) -> Any:
+def unless_absent(answer: T | Exception) -> T | None:
     """A listing or entry; None in place of an error that says there is none.
 
     Raises
@@ -102,7 +106,7 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 
 
 def ask(
-    fs: Any, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any
+    fs: Filesystem, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any
 ) -> PlanOf[list[bool]]:
     """What ``exists``, ``isdir`` or ``isfile`` says of each path.
 
@@ -131,7 +135,7 @@ class _Turn(NamedTuple):
 
 
 def walk(
-    fs: Any,
+    fs: Filesystem,
     path: str,
     maxdepth: int | None = None,
     topdown: bool = True,
@@ -227,7 +231,7 @@ def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
 
 
 def find(
-    fs: Any,
+    fs: Filesystem,
     path: str,
     maxdepth: int | None = None,
     withdirs: bool = False,
@@ -277,7 +281,7 @@ def find(
     return {name: found[name] for name in names} if detail else names
 
 
-def _file_alone(fs: Any, path: str, detail: bool) -> Plan:
+def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
     if not detail:
         (is_file,) = yield from ask(fs, "isfile", [path])
         return {path: {}} if is_file else {}
@@ -294,7 +298,7 @@ def _file_alone(fs: Any, path: str, detail: bool) -> Plan:
 
 
 def du(
-    fs: Any,
+    fs: Filesystem,
     path: str,
     total: bool = True,
     maxdepth: int | None = None,

@@ -7,17 +7,20 @@ the lowest level; those of one level are one batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fsspec._plans import PlanOf, batch, call
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    from fsspec._paths.types import Entry
+    from fsspec._plans.filesystem import Filesystem
+
 
 _UNITS = ("kb", "Mb", "Gb", "Tb", "Pb")
 
 
 def tree(
-    fs: Any,
+    fs: Filesystem,
     path: str,
     recursion_limit: int,
     max_display: int | None,

@@ -16,7 +16,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call, local
@@ -26,16 +26,22 @@ from fsspec._plans.listing import ask, overridden
 from fsspec.callbacks import Callback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._plans.filesystem import Filesystem
+    from fsspec.spec import AbstractFileSystem
 
-def _targets(source: Any, sources: list[str], target: Any, target_is_folder: bool) -> list[str]:
-    one = isinstance(source, str)
+
+def _targets(
+    source: str | list[str], sources: list[str], target: str | list[str], target_is_folder: bool
+) -> list[str]:
     into = False
-    if one:
+    if isinstance(source, str):
         if _is_pattern(source, sources):
             into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
-    found: list[str] = other_paths(sources, target, exists=into, flatten=not one)
+    found: list[str] = other_paths(sources, target, exists=into, flatten=not isinstance(source, str))
     return found
 
 
@@ -45,11 +51,11 @@ def _is_pattern(source: str, sources: list[str]) -> bool:
     return has_magic(source) and not any(plain.endswith(p.rstrip("/")) for p in sources[:1])
 
 
-def _texts(paths: Any) -> Any:
+def _texts(paths: StrPaths) -> str | list[str]:
     """Paths as text, several as a list."""
     if isinstance(paths, (list, tuple, set)):
         return [stringify_path(p) for p in paths]
-    return stringify_path(paths)
+    return cast("str", stringify_path(paths))
 
 
 def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
@@ -58,7 +64,7 @@ def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     return list(zip(sources, targets))
 
 
-def _rounds(fs: Any, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     """Pairs that may be under way together, in order.
 
     Of several sources with one target the last wins; together they would write through each other.
@@ -91,8 +97,8 @@ def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
 
 
 def _sources(
-    fs: Any,
-    source: Any,
+    fs: Filesystem,
+    source: str | list[str],
     recursive: bool,
     maxdepth: int | None,
     kwargs: dict[str, Any],
@@ -108,7 +114,7 @@ def _sources(
     return found
 
 
-def _is_target_folder(fs: Any, target: str) -> Plan:
+def _is_target_folder(fs: Filesystem, target: str) -> Plan:
     if trailing_sep(target):
         return True
     (is_folder,) = yield from ask(fs, "isdir", [target])
@@ -116,9 +122,9 @@ def _is_target_folder(fs: Any, target: str) -> Plan:
 
 
 def _pairs(
-    fs: Any,
-    path1: Any,
-    path2: Any,
+    fs: Filesystem,
+    path1: StrPaths,
+    path2: StrPaths,
     recursive: bool,
     maxdepth: int | None,
     kwargs: dict[str, Any],
@@ -136,9 +142,9 @@ def _pairs(
 
 
 def copy(
-    fs: Any,
-    path1: Any,
-    path2: Any,
+    fs: Filesystem,
+    path1: StrPaths,
+    path2: StrPaths,
     recursive: bool,
     maxdepth: int | None,
     on_error: str | None,
@@ -153,7 +159,7 @@ def copy(
 
 
 def _copying(
-    fs: Any,
+    fs: Filesystem,
     pairs: list[tuple[str, str]],
     recursive: bool,
     ignore: bool,
@@ -171,7 +177,9 @@ def _copying(
         _raise_failures(answers, ignore)
 
 
-def _of_files(fs: Any, pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None) -> Plan:
+def _of_files(
+    fs: Filesystem, pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None
+) -> Plan:
     """Answers without those of folders that are only names: such cannot be copied, and need not be."""
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
     is_folder = yield from ask(fs, "isdir", [pairs[i][0] for i in missing], batch_size)
@@ -179,7 +187,9 @@ def _of_files(fs: Any, pairs: list[tuple[str, str]], answers: list[Any], batch_s
     return [answer for i, answer in enumerate(answers) if i not in folders]
 
 
-def mv(fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan:
+def mv(
+    fs: Filesystem, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: int | None = None
+) -> Plan:
     """Move within a filesystem; see ``AbstractFileSystem.mv``.
 
     Nothing is removed that was not copied, nor what a copy was put into.
@@ -209,12 +219,12 @@ def mv(fs: Any, path1: Any, path2: Any, recursive: bool = False, maxdepth: int |
     return None
 
 
-def _plain(fs: Any, path: str) -> str:
+def _plain(fs: Filesystem, path: str) -> str:
     text: str = fs._strip_protocol(path).rstrip("/")
     return text
 
 
-def _check_nothing_is_lost(fs: Any, path1: Any, pairs: list[tuple[str, str]]) -> None:
+def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:
     """Refuse a move whose target lies in what is removed, or takes the place of another's."""
     sources = {_plain(fs, a) for a, _ in pairs}
     taken: dict[str, str] = {}
@@ -229,14 +239,15 @@ def _check_nothing_is_lost(fs: Any, path1: Any, pairs: list[tuple[str, str]]) ->
             raise OSError(errno.EINVAL, why, path1)
 
 
-def _may_match(fs: Any, source: Any, pairs: list[tuple[str, str]]) -> bool:
+def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -> bool:
     """Whether patterns, asked again after the copy, may match what was put there."""
-    given = [source] if isinstance(source, str) else source
-    roots = [literal_root(p) for p in map(fs._strip_protocol, map(stringify_path, given)) if has_magic(p)]
+    given = _texts(source)
+    several = [given] if isinstance(given, str) else given
+    roots = [literal_root(p) for p in map(fs._strip_protocol, several) if has_magic(p)]
     return any(_plain(fs, b).startswith(root) for root in roots for _, b in pairs)
 
 
-def _tops(fs: Any, pairs: list[tuple[str, str]]) -> list[str]:
+def _tops(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     """The sources that are not below others, as patterns that match nothing but them."""
     tops: list[str] = []
     for path in sorted(_plain(fs, a) for a, _ in pairs):
@@ -257,7 +268,7 @@ class _Transfers:
         self.kwargs = kwargs
         self.under_way: dict[int, Callback] = {}
 
-    def run(self, fs: Any, batch_size: int | None, return_exceptions: bool = False) -> Plan:
+    def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         """All of them; a list of what they return."""
         self.callback.set_size(len(self.pairs))
         answers: list[Any] = []
@@ -286,7 +297,7 @@ class _Transfers:
             child.__enter__()
             yield call(self.name, a, b, callback=child, **self.kwargs)
 
-    def done(self, position: int, result: Any) -> None:
+    def done(self, position: int, result: object) -> None:
         self.end(position, whole=not isinstance(result, BaseException))
         self.callback.relative_update(1)
 
@@ -365,9 +376,9 @@ def _file_state(path: str) -> tuple[int, ...] | None:
 
 
 def get(
-    fs: Any,
-    rpath: Any,
-    lpath: Any,
+    fs: Filesystem,
+    rpath: StrPaths,
+    lpath: StrPaths,
     recursive: bool,
     callback: Callback | None,
     maxdepth: int | None,
@@ -408,9 +419,9 @@ def _local(path: str) -> str:
 
 
 def put(
-    fs: Any,
-    lpath: Any,
-    rpath: Any,
+    fs: Filesystem,
+    lpath: StrPaths,
+    rpath: StrPaths,
     recursive: bool,
     callback: Callback | None,
     maxdepth: int | None,
@@ -423,24 +434,28 @@ def put(
 
     callback = Callback.as_callback(callback)
     # a path object, unlike text, counts as a list of one: it goes into ``rpath``
-    lpath, rpath = _texts(lpath if isinstance(lpath, (str, list, tuple, set)) else [lpath]), _texts(rpath)
+    lpath, rpath = (
+        _texts(lpath if isinstance(lpath, (str, list, tuple, set)) else [cast("StrPath", lpath)]),
+        _texts(rpath),
+    )
     if isinstance(lpath, list) and isinstance(rpath, list):
         sources, targets = lpath, rpath
         folders = yield local(_folders_among, sources)
     else:
-        given = lpath
+        given: str | list[str] = lpath
         if isinstance(lpath, str):
             given = _local(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
         here = get_filesystem_class("file")()
         sources, folders = yield local(_sources_here, here, given, recursive, maxdepth)
         if not sources:
             return None
+        remote: str | list[str]
         if isinstance(rpath, str):
             into = yield from _is_target_folder(fs, rpath)
-            rpath = fs._strip_protocol(rpath)
+            remote = fs._strip_protocol(rpath)
         else:
-            into, rpath = False, [fs._strip_protocol(p) for p in rpath]
-        targets = _targets(given, sources, rpath, into)
+            into, remote = False, [fs._strip_protocol(p) for p in rpath]
+        targets = _targets(given, sources, remote, into)
     pairs = _paired(sources, targets)
     if fs.async_impl:
         calls = [call("makedirs", b, exist_ok=True) for a, b in pairs if a in folders]
@@ -449,7 +464,9 @@ def put(
     return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
 
 
-def _sources_here(here: Any, given: Any, recursive: bool, maxdepth: int | None) -> tuple[list[str], set[str]]:
+def _sources_here(
+    here: AbstractFileSystem, given: str | list[str], recursive: bool, maxdepth: int | None
+) -> tuple[list[str], set[str]]:
     """What of this machine is to be sent, and which of it are folders."""
     sources = here.expand_path(given, recursive=recursive, maxdepth=maxdepth)
     folders = _folders_among(sources)

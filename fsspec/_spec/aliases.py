@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fsspec._paths.types import StrPaths
+
 
 class Aliases:
     """The part of `AbstractFileSystem` that renames other parts."""
@@ -24,7 +26,7 @@ class Aliases:
         mkdir: Callable[..., None]
         mv: Callable[..., None]
         put: Callable[..., Any]
-        rm: Callable[..., Any]
+        rm: Callable[..., None]
 
     def listdir(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Another name of `ls`."""
@@ -46,26 +48,26 @@ class Aliases:
         """Another name of `makedirs`."""
         return self.makedirs(path, exist_ok=exist_ok)
 
-    def cp(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+    def cp(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
         """Another name of `copy`."""
         return self.copy(path1, path2, **kwargs)
 
-    def move(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+    def move(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
         """Another name of `mv`."""
         return self.mv(path1, path2, **kwargs)
 
-    def rename(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+    def rename(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
         """Another name of `mv`."""
         return self.mv(path1, path2, **kwargs)
 
-    def delete(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> Any:
+    def delete(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Another name of `rm`."""
         return self.rm(path, recursive=recursive, maxdepth=maxdepth)
 
-    def upload(self, lpath: Any, rpath: Any, recursive: bool = False, **kwargs: Any) -> Any:
+    def upload(self, lpath: StrPaths, rpath: StrPaths, recursive: bool = False, **kwargs: Any) -> Any:
         """Another name of `put`."""
         return self.put(lpath, rpath, recursive=recursive, **kwargs)
 
-    def download(self, rpath: Any, lpath: Any, recursive: bool = False, **kwargs: Any) -> Any:
+    def download(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> Any:
         """Another name of `get`."""
         return self.get(rpath, lpath, recursive=recursive, **kwargs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._paths.paths import trailing_sep
@@ -18,19 +18,24 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, read_block
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
+
+    from fsspec._paths.types import BinaryReader, BinaryWriter, StrPath
 
 
 class Contents:
     """The methods of `AbstractFileSystem` that move the contents of one file."""
 
     if TYPE_CHECKING:
+        async_impl: bool
         blocksize: int
         isdir: Callable[..., bool]
         makedirs: Callable[..., None]
         mkdirs: Callable[..., None]
         open: Callable[..., Any]
         _parent: Callable[[str], str]
+        _strip_protocol: Callable[..., str]
 
     # -- reading ---------------------------------------------------------------
 
@@ -220,9 +225,9 @@ class Contents:
     def get_file(
         self,
         rpath: str,
-        lpath: Any = None,
+        lpath: StrPath | IO[bytes] | None = None,
         callback: Callback = DEFAULT_CALLBACK,
-        outfile: Any = None,
+        outfile: IO[bytes] | None = None,
         **kwargs: Any,
     ) -> None:
         """Download one file.
@@ -251,21 +256,21 @@ class Contents:
         if outfile is None:
             if lpath is None:
                 raise TypeError(f"get_file({rpath!r}) needs a path or a file object to write to")
-            lpath = os.fspath(lpath)
+            local = os.fspath(cast("StrPath", lpath))
             if self.isdir(rpath):
-                os.makedirs(lpath, exist_ok=True)
+                os.makedirs(local, exist_ok=True)
                 return
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
                 self._copy_out(source, outfile, callback)
                 return
-            if trailing_sep(lpath):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), lpath)
-            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
-            with replacing(lpath) as target:
+            if trailing_sep(local):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), local)
+            os.makedirs(os.path.dirname(os.path.abspath(local)), exist_ok=True)
+            with replacing(local) as target:
                 self._copy_out(source, target, callback)
 
-    def _copy_out(self, source: Any, target: Any, callback: Callback) -> None:
+    def _copy_out(self, source: BinaryReader, target: BinaryWriter, callback: Callback) -> None:
         size = getattr(source, "size", None)
         callback.set_size(size)
         done = 0
@@ -282,7 +287,7 @@ class Contents:
 
     def put_file(
         self,
-        lpath: Any,
+        lpath: StrPath,
         rpath: str,
         callback: Callback = DEFAULT_CALLBACK,
         mode: str = "overwrite",
@@ -328,7 +333,7 @@ class Contents:
         raise NotImplementedError(f"{type(self).__name__} cannot copy")
 
 
-def parts_of(source: Any, size: int) -> Iterator[bytes]:
+def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
     """The parts of a local file, opened without a buffer.
 
     The position in an open file is shared with a child that is forked in between, by
@@ -340,7 +345,7 @@ def parts_of(source: Any, size: int) -> Iterator[bytes]:
         yield data
 
 
-def _size(f: Any) -> int:
+def _size(f: IO[bytes]) -> int:
     """The bytes of an open file; the position may move."""
     size = getattr(f, "size", None)
     number: int = f.seek(0, 2) if size is None or callable(size) else size

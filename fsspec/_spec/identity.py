@@ -14,6 +14,7 @@ from fsspec._fork import instances
 from fsspec._fork.instances import make_instance
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from typing_extensions import Self
@@ -61,7 +62,7 @@ class Identity:
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, type(self)) and self._fs_token == other._fs_token)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return make_instance, (type(self), self.storage_args, self.storage_options)
 
     @classmethod
@@ -71,7 +72,7 @@ class Identity:
         found = cls._cache.get(latest) if latest is not None else None
         return cls() if found is None else found
 
-    def reset_loop(self, loop: Any = None) -> None:
+    def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make an instance that was inherited through a fork usable in this process.
 
         It is constructed again, in place, whatever the configuration says, and so are those

@@ -6,17 +6,28 @@ may override any of them, and the others then use that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fsspec._plans import Plan, bulk, drive, expanding, globbing, listing, showing, stream, transfers
+from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from fsspec._paths.types import Offsets, StrPaths
+
+T = TypeVar("T")
 
 
 class ManyPaths:
     """The methods of `AbstractFileSystem` that take a list of paths, a pattern, or a tree."""
 
-    def _drive(self, plan: Plan) -> Any:
+    if TYPE_CHECKING:
+        async_impl: bool
+        _strip_protocol: Callable[..., str]
+
+    def _drive(self, plan: PlanOf[T]) -> T:
         """What a plan returns, by whatever way the operations of the filesystem are called."""
         return drive(self, plan)
 
@@ -154,7 +165,7 @@ class ManyPaths:
 
     def expand_path(
         self,
-        path: Any,
+        path: StrPaths,
         recursive: bool = False,
         maxdepth: int | None = None,
         assume_literal: bool = False,
@@ -222,7 +233,7 @@ class ManyPaths:
 
     # -- contents --------------------------------------------------------------
 
-    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+    def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         """The bytes of files.
 
         Parameters
@@ -247,8 +258,8 @@ class ManyPaths:
     def cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         on_error: str = "return",
         **kwargs: Any,
@@ -274,7 +285,12 @@ class ManyPaths:
         """
         return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
 
-    def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
+    def pipe(
+        self,
+        path: str | Mapping[str, ReadableBuffer],
+        value: ReadableBuffer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Make files of bytes.
 
         Parameters
@@ -293,8 +309,8 @@ class ManyPaths:
     @listing.default
     def copy(
         self,
-        path1: Any,
-        path2: Any,
+        path1: StrPaths,
+        path2: StrPaths,
         recursive: bool = False,
         maxdepth: int | None = None,
         on_error: str | None = None,
@@ -323,8 +339,8 @@ class ManyPaths:
 
     def mv(
         self,
-        path1: Any,
-        path2: Any,
+        path1: StrPaths,
+        path2: StrPaths,
         recursive: bool = False,
         maxdepth: int | None = None,
         **kwargs: Any,
@@ -349,8 +365,8 @@ class ManyPaths:
 
     def get(
         self,
-        rpath: Any,
-        lpath: Any,
+        rpath: StrPaths,
+        lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
@@ -383,8 +399,8 @@ class ManyPaths:
 
     def put(
         self,
-        lpath: Any,
-        rpath: Any,
+        lpath: StrPaths,
+        rpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
@@ -411,7 +427,7 @@ class ManyPaths:
         drive(self, plan)
 
     @listing.default
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files.
 
         Parameters

@@ -4,14 +4,20 @@ mypy reads it in ``ci/lint``; each ``type: ignore`` is an error that has to be f
 without one is an error as well.
 """
 
+# mypy: enable-error-code="override"
+
 from __future__ import annotations
 
-from typing import IO
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, cast
 
 import fsspec
+from fsspec._loop.bridge import OnLoop
+from fsspec._plans.filesystem import Filesystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.core import OpenFile
-from fsspec.spec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem, Entry
 
 
 def files() -> None:
@@ -52,6 +58,90 @@ def listings(fs: AbstractFileSystem) -> None:
     for name in fs.ls("folder", detail=False):
         name.upper()
     fs.ls("folder", detail=False)[0]["name"]  # type: ignore[index]
+
+
+def entries(fs: AbstractFileSystem) -> None:
+    """Entries are dicts, since backends add keys of their own; `Entry` is for those who want known keys."""
+    entry = cast(Entry, fs.info("a"))
+    entry["name"].upper()
+    entry["size"] + 1  # type: ignore[operator]
+    entry["sise"]  # type: ignore[typeddict-item]
+
+
+def paths(fs: AbstractFileSystem) -> None:
+    """One path, or several in a list, as text or as path objects."""
+    fs.get("a", Path("b"))
+    fs.get(["a", "b"], [Path("a"), "b"])
+    fs.rm({"a", "b"})
+    fs.pipe({"a": b"bytes", "b": bytearray()})
+    fs.cat(5)  # type: ignore[arg-type]
+
+
+def protocols(fs: AbstractFileSystem, awaitable: AsyncFileSystem) -> None:
+    """What plans and the bridge ask of a filesystem, a filesystem has."""
+    planned: Filesystem = fs
+    on_loop: OnLoop = awaitable
+    print(planned, on_loop)
+
+
+class File(AbstractBufferedFile):
+    """A file of a backend."""
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return bytes(end - start)
+
+
+class Backend(AbstractFileSystem):
+    """A backend with annotations of its own: what it returns may be told more exactly."""
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return path
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        return []
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        return {"name": path, "size": None, "type": "file"}
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        return []
+
+    def modified(self, path: str) -> datetime:
+        return datetime.now()
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> File:
+        return File(self, path)
+
+
+class AwaitableBackend(AsyncFileSystem):
+    """The same for one that is awaited."""
+
+    async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[dict[str, Any]]:
+        return []
+
+    async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        return {"name": path, "size": None, "type": "file"}
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        return b""
 
 
 async def awaited(fs: AsyncFileSystem) -> None:

@@ -1,0 +1,67 @@
+"""Types of what is passed through all layers: paths, entries of listings, offsets, files of bytes.
+
+They are for annotations.  What a backend returns from ``ls`` and ``info`` stays annotated as
+``dict[str, Any]``, since backends add keys of their own; `Entry` names the keys that the package reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence, Set
+from typing import TYPE_CHECKING, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from _typeshed import ReadableBuffer
+
+StrPath = str | os.PathLike[str]
+"""One path, or a URL."""
+
+StrPaths = StrPath | Sequence[StrPath] | Set[StrPath]
+"""One path or pattern, or several."""
+
+Offsets = int | None | Iterable[int | None]
+"""One offset in bytes for all files, or one for each; None is the beginning or the end of a file."""
+
+
+class _KnownToSome(TypedDict, total=False):
+    """Keys that only some backends give."""
+
+    created: float | datetime
+    mtime: float | datetime
+    mode: int
+    uid: int
+    gid: int
+    ino: int
+    nlink: int
+    islink: bool
+    destination: str | bytes
+    ETag: str
+    LastModified: str | datetime
+    mimetype: str
+    partial: bool
+    url: str
+
+
+class Entry(_KnownToSome):
+    """What a listing says of one path."""
+
+    name: str
+    """The full path, without the protocol."""
+    size: int | None
+    """The bytes of a file; None where they are not known."""
+    type: str
+    """``"file"``, ``"directory"``, or what else the backend knows."""
+
+
+class BinaryReader(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+class BinaryWriter(Protocol):
+    """What bytes can be written to; it returns how many it took, where it knows."""
+
+    def write(self, data: ReadableBuffer, /) -> int | None: ...

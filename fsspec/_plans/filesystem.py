@@ -1,0 +1,19 @@
+"""What plans use of a filesystem directly; anything else they ask for by a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+
+
+class Filesystem(Protocol):
+    """The members of a filesystem that neither block nor are awaited."""
+
+    @property
+    def async_impl(self) -> bool:
+        """Whether the operations are awaitable."""
+        ...
+
+    def _strip_protocol(self, path: StrPath, /) -> str: ...
