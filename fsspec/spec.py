@@ -66,7 +66,7 @@ __all__ = [
     "make_instance",
     "reopen",
 ]
-publish(__name__, AbstractBufferedFile, _Cached, make_instance, reopen)
+publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, reopen)
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""
