@@ -38,7 +38,7 @@ def redact_options(value: Any, name: str = "") -> Any:
     return value
 
 
-def redact_url(url: Any) -> str:
+def redact_url(url: object) -> str:
     """A URL as messages may show it: without credentials, nor the values of its query."""
     text = str(url)
     if "@" not in text and "?" not in text:

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import aiohttp
 import yarl
@@ -75,6 +75,10 @@ from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike, tokenize
 
+if TYPE_CHECKING:
+    from fsspec._paths.types import BinaryWriter, StrPath
+
+
 __all__ = [
     "AsyncStreamFile",
     "HTTPFile",
@@ -128,7 +132,7 @@ _get_client = get_client  # the parameter of `HTTPFileSystem` has the same name
 
 @wraps(_file_size)
 def file_size(
-    url: Any, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
+    url: str | yarl.URL, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
 ) -> int | None:
     """The size of a file in bytes, by one HEAD request; None if the server does not say."""
     return sync(get_loop(), _file_size, url, session, *args, **kwargs)
@@ -307,7 +311,9 @@ class HTTPFileSystem(AsyncFileSystem):
 
     # -- reading ---------------------------------------------------------------
 
-    async def _request(self, url: str, options: dict[str, Any], method: str = "get") -> Any:
+    async def _request(
+        self, url: str, options: dict[str, Any], method: str = "get"
+    ) -> aiohttp.ClientResponse:
         """The response to a request, with the options of the filesystem; its body is still to be read."""
         session = await self.set_session()
         return await self._sender.send(session, method, self.encode_url(url), {**self.kwargs, **options})
@@ -362,7 +368,7 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _get_file(
         self,
         rpath: str,
-        lpath: Any,
+        lpath: StrPath | IO[bytes],
         chunk_size: int = CHUNK,
         callback: Callback = DEFAULT_CALLBACK,
         **kwargs: Any,
@@ -380,23 +386,23 @@ class HTTPFileSystem(AsyncFileSystem):
             os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
             return
         logger.debug("%s", redact_url(rpath))
-        to_file = isfilelike(lpath)
-        begin = lpath.tell() if to_file and self._sender.retries.times and lpath.seekable() else None
+        file = lpath if isfilelike(lpath) else None
+        begin = file.tell() if file is not None and self._sender.retries.times and file.seekable() else None
 
         async def download() -> None:
             async with await self._request(rpath, kwargs) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 callback.set_size(described(response.headers)["size"])
-                if not to_file:
-                    with replacing(lpath) as local:
+                if file is None:
+                    with replacing(cast("StrPath", lpath)) as local:
                         await _save(response, rpath, local, chunk_size, callback)
                     return
                 if begin is not None:
-                    lpath.seek(begin)
-                await _save(response, rpath, lpath, chunk_size, callback)
+                    file.seek(begin)
+                await _save(response, rpath, file, chunk_size, callback)
 
-        if to_file and begin is None:  # what was written cannot be taken back
+        if file is not None and begin is None:  # what was written cannot be taken back
             await download()
         else:
             await self._sender.repeat(download)
@@ -518,7 +524,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     async def _put_file(
         self,
-        lpath: Any,
+        lpath: StrPath | IO[bytes],
         rpath: str,
         chunk_size: int = CHUNK,
         callback: Callback = DEFAULT_CALLBACK,
@@ -569,7 +575,12 @@ class HTTPFileSystem(AsyncFileSystem):
         await self._upload("put", path, lambda: value, kwargs)
 
     async def _upload(
-        self, method: str, url: str, body: Any, options: dict[str, Any], size: int | None = None
+        self,
+        method: str,
+        url: str,
+        body: Callable[[], bytes | AsyncIterator[bytes]],
+        options: dict[str, Any],
+        size: int | None = None,
     ) -> None:
         options = {**self.kwargs, **options}
         if size is not None:  # many servers take nothing of unknown length
@@ -711,7 +722,9 @@ def _only_overwriting(mode: str) -> None:
         raise NotImplementedError("HTTP has no upload that spares what is there: only mode 'overwrite'")
 
 
-async def _save(response: Any, url: str, local: Any, chunk_size: int, callback: Callback) -> None:
+async def _save(
+    response: aiohttp.ClientResponse, url: str, local: BinaryWriter, chunk_size: int, callback: Callback
+) -> None:
     body = Body(response, url)
     while chunk := await body.take(1, chunk_size):
         local.write(chunk)
@@ -721,7 +734,7 @@ async def _save(response: Any, url: str, local: Any, chunk_size: int, callback: 
 class _Chunks:
     """A file as the body of an upload, from where it is, as often as it is asked for."""
 
-    def __init__(self, local: Any, size: int, callback: Callback) -> None:
+    def __init__(self, local: IO[bytes], size: int, callback: Callback) -> None:
         self._local, self._size, self._callback = local, size, callback
         self._start: int | None = None
         with suppress(AttributeError, OSError):

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import lru_cache, partial
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._paths.redaction import redact_url
@@ -68,6 +68,12 @@ from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import isfilelike, tokenize
 
+if TYPE_CHECKING:
+    import yarl
+
+    from fsspec._paths.types import BinaryWriter, StrPath
+
+
 try:
     import requests
 
@@ -115,7 +121,9 @@ if sys.platform != "emscripten":
         """A URL that cannot be requested, at which there is no file either."""
 
 
-def _file_info(url: str, session: Any, size_policy: str = "head", **kwargs: Any) -> dict[str, Any]:
+def _file_info(
+    url: str, session: requests.Session | RequestsSessionShim, size_policy: str = "head", **kwargs: Any
+) -> dict[str, Any]:
     """What the headers of one request tell of a file: ``name``, ``size``, checksums."""
     options = with_headers({"allow_redirects": True, **kwargs}, Accept_Encoding="identity")
     if size_policy == "head":
@@ -132,7 +140,7 @@ def _file_info(url: str, session: Any, size_policy: str = "head", **kwargs: Any)
 
 
 @lru_cache
-def _local_kind(kind: Any) -> Any:
+def _local_kind(kind: type[OSError]) -> type[OSError]:
     return type(
         kind.__name__,
         (requests.ConnectionError, kind),
@@ -231,7 +239,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def _as_requested(path: str) -> str:
         return as_requested(path)
 
-    def encode_url(self, url: str) -> Any:
+    def encode_url(self, url: str) -> str | yarl.URL:
         """The URL as it is requested; a `yarl.URL` where that package is installed."""
         if self.js:
             return url
@@ -247,7 +255,7 @@ class HTTPFileSystem(AbstractFileSystem):
         """A token of the URL; what it leads to may have changed."""
         return tokenize(url, self.kwargs, self.protocol)
 
-    def _raise_not_found_for_status(self, response: Any, url: str) -> None:
+    def _raise_not_found_for_status(self, response: requests.Response | ResponseProxy, url: str) -> None:
         """Raise FileNotFoundError, PermissionError or OSError for a status above 400."""
         status = response.status_code
         if status < 400:
@@ -265,7 +273,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     # -- reading ---------------------------------------------------------------
 
-    def _request(self, url: str, **options: Any) -> Any:
+    def _request(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
         """A response whose body is still to be read."""
         return self.session.get(str(self.encode_url(url)), stream=True, **{**self.kwargs, **options})
 
@@ -333,7 +341,7 @@ class HTTPFileSystem(AbstractFileSystem):
     def get_file(
         self,
         rpath: str,
-        lpath: Any,
+        lpath: StrPath | IO[bytes],
         chunk_size: int = CHUNK,
         callback: Callback = DEFAULT_CALLBACK,
         **kwargs: Any,
@@ -342,24 +350,24 @@ class HTTPFileSystem(AbstractFileSystem):
         if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
             os.makedirs(lpath, exist_ok=True)
             return
-        to_file = isfilelike(lpath)
-        begin = lpath.tell() if to_file and self._retries.times and lpath.seekable() else None
+        file = lpath if isfilelike(lpath) else None
+        begin = file.tell() if file is not None and self._retries.times and file.seekable() else None
 
         def download() -> None:
             with closing(self._request(rpath, **kwargs)) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 callback.set_size(described(response.headers)["size"])
-                if not to_file:
-                    with replacing(lpath) as local:
+                if file is None:
+                    with replacing(cast("StrPath", lpath)) as local:
                         _save(response, rpath, local, chunk_size, callback)
                     return
                 if begin is not None:
-                    lpath.seek(begin)
-                _save(response, rpath, lpath, chunk_size, callback)
+                    file.seek(begin)
+                _save(response, rpath, file, chunk_size, callback)
 
         # what was written to a file that cannot be rewound cannot be taken back
-        repeat(Retries() if to_file and begin is None else self._retries, download, self._traffic)
+        repeat(Retries() if file is not None and begin is None else self._retries, download, self._traffic)
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
@@ -394,7 +402,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
         return repeat(self._retries, ask, self._traffic)
 
-    def _send(self, url: str, method: str, options: dict[str, Any]) -> Any:
+    def _send(self, url: str, method: str, options: dict[str, Any]) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         send = getattr(self.session, method)
         try:
@@ -474,7 +482,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def put_file(
         self,
-        lpath: Any,
+        lpath: StrPath | IO[bytes],
         rpath: str,
         chunk_size: int = CHUNK,
         callback: Callback = DEFAULT_CALLBACK,
@@ -502,7 +510,7 @@ class HTTPFileSystem(AbstractFileSystem):
             callback.set_size(os.fstat(local.fileno()).st_size)
             self._upload(method, rpath, _Chunks(local, lambda: parts_of(local, chunk_size), callback), kwargs)
 
-    def _upload(self, method: str, url: str, data: Any, options: dict[str, Any]) -> None:
+    def _upload(self, method: str, url: str, data: _Chunks, options: dict[str, Any]) -> None:
         send = getattr(self.session, method)
         target = str(self.encode_url(url))
 
@@ -548,7 +556,7 @@ class HTTPFileSystem(AbstractFileSystem):
         return opened
 
 
-def _told(response: Any) -> dict[str, Any]:
+def _told(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     """What the headers of a response tell of a file: ``size``, checksums, whether ranges are refused."""
     told = described(response.headers, response.status_code)
     names = ("size", "partial", *checksums(response.headers))
@@ -567,7 +575,13 @@ def _is_refused(error: BaseException) -> bool:
     return isinstance(cause, NewConnectionError)
 
 
-def _save(response: Any, url: str, local: Any, chunk_size: int, callback: Callback) -> None:
+def _save(
+    response: requests.Response | ResponseProxy,
+    url: str,
+    local: BinaryWriter,
+    chunk_size: int,
+    callback: Callback,
+) -> None:
     for chunk in body_parts(response, url, size=chunk_size):
         local.write(chunk)
         callback.relative_update(len(chunk))
@@ -576,7 +590,7 @@ def _save(response: Any, url: str, local: Any, chunk_size: int, callback: Callba
 class _Chunks:
     """A file as the body of an upload, from where it is; sent anew where a redirect asks for that."""
 
-    def __init__(self, local: Any, parts: Callable[[], Iterator[bytes]], callback: Callback) -> None:
+    def __init__(self, local: IO[bytes], parts: Callable[[], Iterator[bytes]], callback: Callback) -> None:
         self._local, self._parts, self._callback = local, parts, callback
         self._start: int | None = None
         with suppress(AttributeError, OSError):

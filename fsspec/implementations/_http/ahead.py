@@ -19,7 +19,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -38,6 +38,10 @@ from fsspec.implementations._http.requests import (
     placed,
     read_placed,
 )
+
+if TYPE_CHECKING:
+    from fsspec.implementations._http.file import HTTPFile
+
 
 FIRST = 2**16
 """Bytes asked for as a file is opened."""
@@ -66,7 +70,7 @@ class Ahead:
 
     __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream", "version")
 
-    def __init__(self, file: Any, streams: weakref.WeakSet[BodyStream]) -> None:
+    def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
         self._file = file
         self._streams = streams
         self._next: int | None = None

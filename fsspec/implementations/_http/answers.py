@@ -19,11 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import FileChangedError, IncompleteRead
 from fsspec.implementations._http.parsing import content_range, is_plain
+
+if TYPE_CHECKING:
+    import yarl
+
+    from fsspec.spec import AbstractBufferedFile
 
 
 class Version(NamedTuple):
@@ -39,7 +44,7 @@ class Version(NamedTuple):
         words = {"ETag": self.etag, "Last-Modified": self.modified, "size": self.size}
         return ", ".join(f"{k} {v}" for k, v in words.items() if v is not None) or "nothing known"
 
-    def updated(self, url: Any, new: Version) -> Version:
+    def updated(self, url: str | yarl.URL, new: Version) -> Version:
         """What is known of the file after another answer.
 
         Raises
@@ -70,7 +75,7 @@ def _opaque(tag: str | None) -> str:
     return (tag or "").removeprefix("W/")
 
 
-def version(headers: Mapping[str, str], url: Any, size: int | None = None) -> Version:
+def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = None) -> Version:
     """The version that an answer from ``url`` is about.
 
     A ``Last-Modified`` that is the time of the answer is none: such a server makes it anew each time.
@@ -108,11 +113,11 @@ class Placed(NamedTuple):
 def place(
     status: int,
     headers: Mapping[str, str],
-    url: Any,
+    url: str | yarl.URL,
     start: int,
     end: int | None,
     known: Version = Version(),
-    final_url: Any = None,
+    final_url: str | yarl.URL | None = None,
 ) -> Placed:
     """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
 
@@ -167,7 +172,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdigit() and is_plain(headers) else None
 
 
-def _unsatisfied(said: Version, url: Any, start: int) -> Placed:
+def _unsatisfied(said: Version, url: str | yarl.URL, start: int) -> Placed:
     if said.size and -said.size <= start < said.size:
         raise IncompleteRead(
             f"the server has no byte {start} of {redact_url(url)}, whose size is {said.size} bytes"
@@ -178,7 +183,7 @@ def _unsatisfied(said: Version, url: Any, start: int) -> Placed:
 def _partial(
     status: int,
     headers: Mapping[str, str],
-    url: Any,
+    url: str | yarl.URL,
     start: int,
     end: int | None,
     content: tuple[int | None, int | None, int | None],
@@ -213,7 +218,7 @@ def needed(placed: Placed, end: int | None) -> int | None:
     return end - placed.start
 
 
-def finish(placed: Placed, data: bytes, url: Any, start: int, end: int | None) -> bytes:
+def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: int | None) -> bytes:
     """The bytes from ``start`` up to ``end`` out of the body of an answer.
 
     Parameters
@@ -237,7 +242,7 @@ def finish(placed: Placed, data: bytes, url: Any, start: int, end: int | None) -
     return got
 
 
-def check_length(placed: Placed, got: int, url: Any, start: int, end: int | None) -> None:
+def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end: int | None) -> None:
     """Make sure that so many bytes are all of a range that the file has.
 
     Raises
@@ -262,7 +267,7 @@ def _expected(size: int | None, start: int, end: int | None) -> int | None:
     return max(0, min(ends) - start) if ends else None
 
 
-def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) -> None:
+def check_whole(status: int, headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
     """Make sure that the answer to a request for the whole file is the whole file.
 
     Parameters
@@ -281,7 +286,7 @@ def check_whole(status: int, headers: Mapping[str, str], url: Any, asked: bool) 
             raise IncompleteRead(f"the server sent a part of {redact_url(url)}, not the whole file")
 
 
-def correct_size(file: Any, size: int | None) -> None:
+def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
     """Correct the size that a program gave to a file, where it is more than the server says."""
     if size is not None and file.size is not None and size < file.size:
         file.size = size

@@ -11,7 +11,10 @@ import urllib.error
 import urllib.parse
 from collections.abc import Iterator
 from json import dumps, loads
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class JsHttpException(urllib.error.HTTPError):
@@ -32,7 +35,7 @@ class ResponseProxy:
         self._headers: dict[str, str] | None = None
 
     @property
-    def raw(self) -> Any:
+    def raw(self) -> StreamIO | bytes:
         """The body, as a file if the request asked for a stream."""
         if self._data is None:
             response = self.request.response
@@ -77,8 +80,7 @@ class ResponseProxy:
     def content(self) -> bytes:
         self.stream, stream = False, self.stream
         try:
-            data: bytes = self.raw
-            return data
+            return cast("bytes", self.raw)
         finally:
             self.stream = stream
 
@@ -116,19 +118,19 @@ class RequestsSessionShim:
         self,
         method: str,
         url: str,
-        params: Any = None,
-        data: Any = None,
-        headers: Any = None,
-        cookies: Any = None,
-        files: Any = None,
-        auth: Any = None,
-        timeout: Any = None,
-        allow_redirects: Any = None,
-        proxies: Any = None,
-        hooks: Any = None,
-        stream: Any = None,
-        verify: Any = None,
-        cert: Any = None,
+        params: Mapping[str, str] | None = None,
+        data: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: object = None,
+        files: object = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: object = None,
+        proxies: object = None,
+        hooks: object = None,
+        stream: bool | None = None,
+        verify: object = None,
+        cert: object = None,
         json: Any = None,
     ) -> ResponseProxy:
         """Make a request and wait for all of its answer.

@@ -38,6 +38,9 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     import asyncio
 
+    import yarl
+    from _typeshed import WriteableBuffer
+
     from fsspec.spec import AbstractFileSystem
 
 _PUBLIC = "fsspec.implementations.http"
@@ -50,35 +53,36 @@ class _Connected:
     url: str
     asynchronous: bool
 
-    def _connect(self, loop: asyncio.AbstractEventLoop | None, session: Any) -> None:
+    def _connect(self, loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession | None) -> None:
         self._made_in = hooks.generation
         self._given_loop = loop
         self._given_session = session
 
     @property
-    def loop(self) -> Any:
+    def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the filesystem."""
         hooks.check()  # that it has given may be the parent's, should a C library have forked
         if self._given_loop is not None and self._made_in == hooks.generation:
             return self._given_loop
-        return self.fs.loop
+        loop: asyncio.AbstractEventLoop = self.fs.loop
+        return loop
 
     @loop.setter
     def loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._given_loop = loop
 
     @property
-    def session(self) -> Any:
+    def session(self) -> aiohttp.ClientSession | None:
         """The `aiohttp.ClientSession` requests are made by; a child's own after a fork."""
         if self._made_in != hooks.generation:
             return sync(self.loop, self.fs.set_session)
         return self._given_session
 
     @session.setter
-    def session(self, session: Any) -> None:
+    def session(self, session: aiohttp.ClientSession | None) -> None:
         self._connect(self._given_loop if self._made_in == hooks.generation else None, session)
 
-    async def _session_here(self) -> Any:
+    async def _session_here(self) -> aiohttp.ClientSession:
         given = self._given_session
         if given is not None and self._made_in == hooks.generation and not given.closed:
             return given
@@ -86,7 +90,7 @@ class _Connected:
         self._connect(None, session)
         return session
 
-    def _request_url(self) -> Any:
+    def _request_url(self) -> yarl.URL:
         return self.fs.encode_url(self.url)
 
     @property
@@ -331,7 +335,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         self.loc += len(data)
         return data
 
-    def readinto(self, b: Any) -> int:
+    def readinto(self, b: WriteableBuffer) -> int:
         """Read on into a buffer; the number of bytes."""
         view = memoryview(b).cast("B")
         data = self.read(len(view))

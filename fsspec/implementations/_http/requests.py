@@ -16,7 +16,7 @@ import io
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -32,6 +32,10 @@ from fsspec.implementations._http.answers import (
     place,
 )
 from fsspec.implementations._http.parsing import described, range_value, ranged
+
+if TYPE_CHECKING:
+    import yarl
+
 
 BUFFER = 2**18
 """Bytes from which on the server is made to wait; up to twice as many are held."""
@@ -55,7 +59,7 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _status_error, (type(self), str(self.request_info.real_url), self.status, self.message)
 
 
@@ -79,7 +83,7 @@ class IncompleteResponse(aiohttp.ClientPayloadError, IncompleteRead):
     """A body ended early, or is not what was asked for."""
 
 
-def _status_error(kind: Any, url: str, status: int, message: str) -> HTTPStatusError:
+def _status_error(kind: type[HTTPStatusError], url: str, status: int, message: str) -> HTTPStatusError:
     import multidict
     import yarl
 
@@ -101,8 +105,8 @@ class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
 
 
 @lru_cache
-def _local_kind(kind: Any) -> Any:
-    def reduce(error: Any) -> Any:
+def _local_kind(kind: type[OSError]) -> type[OSError]:
+    def reduce(error: OSError) -> tuple[Any, ...]:
         return kind, (error.errno, error.strerror, error.filename)
 
     return type(kind.__name__, (aiohttp.ClientOSError, kind), {"__reduce__": reduce})
@@ -115,7 +119,7 @@ def local_error(error: OSError) -> OSError:
     return found
 
 
-def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
+def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
     """Turn a status of 400 and above into the error that says it.
 
     Raises
@@ -149,7 +153,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: Any) -> None:
     raise error
 
 
-def _broken(url: Any, error: object) -> IncompleteResponse:
+def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
     return IncompleteResponse(f"the response for {redact_url(url)} ended early: {error}")
 
 
@@ -159,7 +163,7 @@ def joined(parts: list[bytes]) -> bytes:
 
 
 # bodies --------------------------------------------------------------------------
-async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, url: str | yarl.URL) -> bytes:
     """The whole body."""
     try:
         if (response.content_length or 0) > _LARGE:
@@ -171,7 +175,7 @@ async def read_body(response: aiohttp.ClientResponse, url: Any) -> bytes:
     return data
 
 
-def _count(response: Any, size: int) -> None:
+def _count(response: aiohttp.ClientResponse, size: int) -> None:
     """Add bytes that were read of a body to what the filesystem counts."""
     traffic = getattr(response, "_traffic", None)
     if traffic is not None:
@@ -179,7 +183,11 @@ def _count(response: Any, size: int) -> None:
 
 
 def placed(
-    response: aiohttp.ClientResponse, url: Any, start: int, end: int | None, known: Version = Version()
+    response: aiohttp.ClientResponse,
+    url: str | yarl.URL,
+    start: int,
+    end: int | None,
+    known: Version = Version(),
 ) -> Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
     if response.status != 416:
@@ -191,7 +199,7 @@ def placed(
 
 
 async def read_placed(
-    response: aiohttp.ClientResponse, at: Placed, url: Any, start: int, end: int | None
+    response: aiohttp.ClientResponse, at: Placed, url: str | yarl.URL, start: int, end: int | None
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known.
 
@@ -207,18 +215,20 @@ async def read_placed(
         raise IncompleteResponse(str(error)) from None
 
 
-async def read_part(response: aiohttp.ClientResponse, url: Any, start: int, end: int | None) -> bytes:
+async def read_part(
+    response: aiohttp.ClientResponse, url: str | yarl.URL, start: int, end: int | None
+) -> bytes:
     """The bytes from ``start`` up to ``end`` from the answer to a request for them."""
     return await read_placed(response, placed(response, url, start, end), url, start, end)
 
 
-async def read_whole(response: aiohttp.ClientResponse, url: Any) -> bytes:
+async def read_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> bytes:
     """The body of the answer to a request for the whole file."""
     check_is_whole(response, url)
     return await read_body(response, url)
 
 
-def check_is_whole(response: aiohttp.ClientResponse, url: Any) -> None:
+def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
     """Make sure that a response is not a part of the file that nobody asked for."""
     raise_for_status(response, url)
     if response.status == 206:
@@ -247,7 +257,7 @@ class Body:
     response: aiohttp.ClientResponse
     url: Any
 
-    def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         self.response = response
         self.url = url
         self.position = position
@@ -324,7 +334,7 @@ class BodyStream(Body):
 
     __slots__ = ("__weakref__", "_finalizer", "_generation")
 
-    def __init__(self, response: aiohttp.ClientResponse, url: Any, position: int = 0) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         super().__init__(response, url, position)
         self._generation = hooks.generation
         # it refers to the response, which so is never collected before it was closed
@@ -376,7 +386,7 @@ def no_total_timeout(session: aiohttp.ClientSession, options: Mapping[str, Any])
 
 async def get_range(
     session: aiohttp.ClientSession,
-    url: Any,
+    url: str | yarl.URL,
     start: int,
     end: int,
     file: str | None = None,
@@ -407,7 +417,7 @@ async def get_range(
 
 
 async def _file_info(
-    url: Any, session: aiohttp.ClientSession, size_policy: str = "head", **kwargs: Any
+    url: str | yarl.URL, session: aiohttp.ClientSession, size_policy: str = "head", **kwargs: Any
 ) -> dict[str, Any]:
     """What the headers of one request tell of a file; see `described`.
 
@@ -429,7 +439,7 @@ async def _file_info(
 
 
 async def _file_size(
-    url: Any, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
+    url: str | yarl.URL, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
 ) -> int | None:
     if session is not None:
         found: int | None = (await _file_info(url, session, *args, **kwargs))["size"]

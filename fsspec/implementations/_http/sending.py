@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import aiohttp
 import yarl
@@ -24,6 +24,10 @@ from fsspec.implementations._http.logs import log_request, logger
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 T = TypeVar("T")
 
@@ -136,7 +140,7 @@ class Sender(NamedTuple):
             url = target
 
     async def _once(
-        self, session: Any, method: str, url: yarl.URL, options: dict[str, Any]
+        self, session: aiohttp.ClientSession, method: str, url: yarl.URL, options: dict[str, Any]
     ) -> aiohttp.ClientResponse:
         """A request, counted; a line of the log at DEBUG."""
         told = logger.isEnabledFor(logging.DEBUG)
@@ -171,7 +175,7 @@ class Sender(NamedTuple):
             options["headers"] = {**own, **given}
 
 
-def _leaves_redirects(session: Any) -> bool:
+def _leaves_redirects(session: aiohttp.ClientSession) -> bool:
     """Whether nothing of a session would go astray if its redirects are followed one by one."""
     return (
         type(session) is aiohttp.ClientSession
@@ -180,7 +184,9 @@ def _leaves_redirects(session: Any) -> bool:
     )
 
 
-async def _once(session: Any, method: str, url: yarl.URL, options: dict[str, Any]) -> Any:
+async def _once(
+    session: aiohttp.ClientSession, method: str, url: yarl.URL, options: dict[str, Any]
+) -> aiohttp.ClientResponse:
     try:
         return await getattr(session, method)(url, **options)
     except aiohttp.InvalidURL as error:
@@ -224,7 +230,7 @@ def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
     return answer
 
 
-def _drop_headers(options: dict[str, Any], names: Any) -> None:
+def _drop_headers(options: dict[str, Any], names: Collection[str]) -> None:
     headers = options.get("headers")
     if headers:
         options["headers"] = {k: v for k, v in dict(headers).items() if k.lower() not in names}

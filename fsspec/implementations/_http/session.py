@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,15 +20,22 @@ from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import log_request, logger
 
+if TYPE_CHECKING:
+    import socket
+
+    import urllib3
+
 
 class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
-    def _new_conn(self) -> Any:
-        return watch(super()._new_conn())
+    def _new_conn(self) -> socket.socket:
+        made: socket.socket = watch(super()._new_conn())
+        return made
 
 
 class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):
-    def _new_conn(self) -> Any:
-        return watch(super()._new_conn())  # TLS is spoken through the same descriptor
+    def _new_conn(self) -> socket.socket:
+        made: socket.socket = watch(super()._new_conn())
+        return made  # TLS is spoken through the same descriptor
 
 
 class _HTTPPool(HTTPConnectionPool):
@@ -47,7 +54,7 @@ class _Adapter(HTTPAdapter):
         self.traffic = traffic
         super().__init__()
 
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """A request, counted; a line of the log at DEBUG. Redirects come here one by one."""
         told = logger.isEnabledFor(logging.DEBUG)
         began = time.monotonic() if told else 0.0
@@ -69,7 +76,7 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):  # those connect by classes of their own
             manager.pool_classes_by_scheme = _POOLS
@@ -84,7 +91,7 @@ class _Session(requests.Session):
             hide_secrets(error)
             raise
 
-    def rebuild_method(self, prepared_request: Any, response: Any) -> None:
+    def rebuild_method(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         if prepared_request.method == "PUT" and response.status_code in (301, 302):
             # nothing would be sent along
             raise requests.RequestException(

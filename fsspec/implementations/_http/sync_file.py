@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
@@ -33,18 +33,35 @@ from fsspec.implementations._http.parsing import is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.spec import AbstractBufferedFile
 
+if TYPE_CHECKING:
+    import socket
+
+    import requests
+
+    from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
+    from fsspec.implementations.http_sync import HTTPFileSystem
+
+
 _PUBLIC = "fsspec.implementations.http_sync"
 
 
 T = TypeVar("T")
 
 
-def placed(response: Any, url: str, start: int, end: int | None, known: Version = Version()) -> Placed:
+def placed(
+    response: requests.Response | ResponseProxy,
+    url: str,
+    start: int,
+    end: int | None,
+    known: Version = Version(),
+) -> Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
     return place(response.status_code, response.headers, url, start, end, known, response.url)
 
 
-def read_placed(response: Any, at: Placed, url: str, start: int, end: int | None) -> bytes:
+def read_placed(
+    response: requests.Response | ResponseProxy, at: Placed, url: str, start: int, end: int | None
+) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known."""
     if at.start == at.stop:
         return b""
@@ -52,7 +69,9 @@ def read_placed(response: Any, at: Placed, url: str, start: int, end: int | None
     return finish(at, b"".join(body_parts(response, url, need)), url, start, end)
 
 
-def body_parts(response: Any, url: str, need: int | None = None, size: int = 2**16) -> Iterator[bytes]:
+def body_parts(
+    response: requests.Response | ResponseProxy, url: str, need: int | None = None, size: int = 2**16
+) -> Iterator[bytes]:
     """The body in pieces, up to ``need`` bytes of it.
 
     Raises
@@ -75,14 +94,14 @@ def body_parts(response: Any, url: str, need: int | None = None, size: int = 2**
         raise IncompleteRead(f"{got} of {told} bytes of {redact_url(url)} came")
 
 
-def check_is_whole(response: Any, url: str) -> None:
+def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> None:
     """Make sure that a response is not a part of the file that nobody asked for."""
     if response.status_code == 206:
         asked = getattr(getattr(response, "request", None), "headers", None) or {}
         check_whole(206, response.headers, url, "Range" in asked)
 
 
-def read_whole(response: Any, url: str) -> bytes:
+def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
     """The body of the answer to a request for the whole file."""
     check_is_whole(response, url)
     return b"".join(body_parts(response, url))
@@ -113,7 +132,9 @@ def _passing() -> tuple[tuple[type[BaseException], ...], tuple[type[BaseExceptio
     return broken, (given.SSLError,)
 
 
-def get_range(session: Any, url: str, start: int, end: int, **kwargs: Any) -> bytes:
+def get_range(
+    session: requests.Session | RequestsSessionShim, url: str, start: int, end: int, **kwargs: Any
+) -> bytes:
     """The bytes of a URL from ``start`` up to ``end``, by one request."""
     with closing(session.get(url, stream=True, **ranged(kwargs, range_value(start, end)))) as response:
         if response.status_code != 416:
@@ -128,12 +149,12 @@ class _Connected:
     url: str
 
     @property
-    def session(self) -> Any:
+    def session(self) -> requests.Session | RequestsSessionShim:
         """The session that requests are made by."""
         return self._given if self._made_in == hooks.generation else self.fs.session
 
     @session.setter
-    def session(self, session: Any) -> None:
+    def session(self, session: requests.Session | RequestsSessionShim) -> None:
         self._given = session
         self._made_in = hooks.generation
 
@@ -148,9 +169,9 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def __init__(
         self,
-        fs: Any,
+        fs: HTTPFileSystem,
         url: str,
-        session: Any = None,
+        session: requests.Session | RequestsSessionShim | None = None,
         block_size: int | None = None,
         mode: str = "rb",
         cache_type: str = "bytes",
@@ -230,7 +251,14 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
 
     __module__ = _PUBLIC
 
-    def __init__(self, fs: Any, url: str, mode: str = "rb", session: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        fs: HTTPFileSystem,
+        url: str,
+        mode: str = "rb",
+        session: requests.Session | RequestsSessionShim | None = None,
+        **kwargs: Any,
+    ) -> None:
         if mode != "rb":
             raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
         self.url = url
@@ -323,7 +351,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
 
 
 # in a forked child -----------------------------------------------------------------
-def idle_sockets(session: Any) -> Iterator[Any]:
+def idle_sockets(session: requests.Session | RequestsSessionShim) -> Iterator[socket.socket | None]:
     """The sockets of idle connections, found without taking any lock."""
     for adapter in list(getattr(session, "adapters", {}).values()):
         pools = getattr(getattr(adapter, "poolmanager", None), "pools", None)
