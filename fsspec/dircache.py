@@ -28,7 +28,7 @@ class DirCache(MutableMapping[str, Any]):
     use_listings_cache
         False remembers nothing
     listings_expiry_time
-        seconds for which a listing counts; None for ever
+        seconds for which a listing counts; 0 for none at all, None for ever
     max_paths
         how many listings are kept; None for any number
     **kwargs
@@ -53,7 +53,7 @@ class DirCache(MutableMapping[str, Any]):
         self._until: dict[str, float] = {}  # where listings expire: the monotonic time
 
     def _expired(self, path: str) -> bool:
-        return bool(self.listings_expiry_time) and self._until.get(path, 0.0) <= time.monotonic()
+        return self.listings_expiry_time is not None and self._until.get(path, 0.0) <= time.monotonic()
 
     def _drop(self, path: str) -> None:
         self._until.pop(path, None)
@@ -61,7 +61,7 @@ class DirCache(MutableMapping[str, Any]):
 
     def __getitem__(self, path: str) -> Any:
         listing = self._listings[path]
-        if self.listings_expiry_time and self._expired(path):
+        if self._expired(path):
             self._drop(path)
             raise KeyError(path)
         if self.max_paths and self._listings.pop(path, _MISSING) is not _MISSING:
@@ -71,7 +71,7 @@ class DirCache(MutableMapping[str, Any]):
     def __contains__(self, path: object) -> bool:
         if path not in self._listings:
             return False
-        if self.listings_expiry_time and self._expired(path):
+        if self._expired(path):
             self._drop(path)
             return False
         return True
@@ -79,7 +79,7 @@ class DirCache(MutableMapping[str, Any]):
     def __setitem__(self, path: str, listing: Any) -> None:
         if not self.use_listings_cache:
             return
-        if self.listings_expiry_time:
+        if self.listings_expiry_time is not None:
             self._until[path] = time.monotonic() + self.listings_expiry_time
         if self.max_paths:
             self._listings.pop(path, None)
@@ -92,12 +92,23 @@ class DirCache(MutableMapping[str, Any]):
         self._until.pop(path, None)
         del self._listings[path]
 
+    def pop(self, path: str, default: Any = _MISSING) -> Any:
+        """Forget a listing; the listing, or ``default`` where there is none, which is a KeyError without."""
+        try:
+            listing = self[path]
+        except KeyError:
+            if default is _MISSING:
+                raise
+            return default
+        self._drop(path)  # another thread may have been faster
+        return listing
+
     def __iter__(self) -> Iterator[str]:
         """The paths whose listings are fresh; changes meanwhile are no error."""
         return (path for path in list(self._listings) if not self._expired(path))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self) if self.listings_expiry_time else len(self._listings)
+        return sum(1 for _ in self) if self.listings_expiry_time is not None else len(self._listings)
 
     def clear(self) -> None:
         """Forget every listing."""

@@ -31,9 +31,6 @@ def expand_path(
     given = stringify_path(path)
     paths = [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
-    if patterns:
-        names = yield from _names(fs, patterns)
-        patterns = [p for p in patterns if p not in names]
     literal = [p for p in paths if p not in patterns] if patterns else paths
     out: set[str] = set()
     calls = []
@@ -43,8 +40,17 @@ def expand_path(
         calls += [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
     if recursive:
         calls += [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in literal]
-    answers = (yield batch(calls)) if calls else []
+    answers = (yield batch(calls, return_exceptions=bool(patterns))) if calls else []
     matches = answers[: len(patterns)]
+    if patterns:
+        names = yield from _names(fs, patterns)
+        matches = [found for p, found in zip(patterns, matches) if p not in names]
+        answers = _none_failed([*matches, *answers[len(patterns) :]])
+        patterns = [p for p in patterns if p not in names]
+        literal = [p for p in paths if p not in patterns]
+        if names and recursive:
+            calls = [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in names]
+            answers += yield batch(calls)
     out.update(*answers)
     if recursive and (maxdepth is None or maxdepth > 1):
         for pattern, found in zip(patterns, matches):
@@ -65,8 +71,18 @@ def expand_path(
     return sorted(out)
 
 
+def _none_failed(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
+
+
 def _names(fs: Filesystem, patterns: list[str]) -> Plan:
-    """Those that are no patterns: brackets are a part of names, and something of that name is there."""
+    """Those that are no patterns: brackets are a part of names, and something of that name is there.
+
+    It is asked after the patterns were, so that backends which remember listings answer from those.
+    """
     perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
     there = (yield from ask(fs, "exists", perhaps)) if perhaps else []
     return {p for p, exists in zip(perhaps, there) if exists}

@@ -88,6 +88,10 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def save_cache(self) -> None:
         """There is no table."""
 
+    def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = self.fs.info(path, **kwargs)
+        return entry
+
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)
         name = self.hash_name(path)

@@ -50,7 +50,7 @@ from fsspec.implementations._http.parsing import (
     ranged,
     with_headers,
 )
-from fsspec.implementations._http.plans import glob
+from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
     Body,
     BodyStream,
@@ -501,7 +501,8 @@ class HTTPFileSystem(AsyncFileSystem):
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed: Any = self.dircache[url] if cached else None
         if listed is None:
-            listed = await self._sender.repeat(partial(self._links, url, kwargs))
+            options = request_options(aiohttp.ClientSession._request, kwargs)
+            listed = await self._sender.repeat(partial(self._links, url, options))
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)

@@ -49,7 +49,7 @@ from fsspec.implementations._http.parsing import (
     ranged,
     with_headers,
 )
-from fsspec.implementations._http.plans import glob
+from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import (
     HTTPFile,
@@ -372,7 +372,8 @@ class HTTPFileSystem(AbstractFileSystem):
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
         told = self._info(url, kwargs)
-        told.pop("Last-Modified", None)
+        for name in ("Last-Modified", "partial"):
+            told.pop(name, None)
         return told
 
     def _info(self, url: str, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -460,7 +461,8 @@ class HTTPFileSystem(AbstractFileSystem):
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed = self.dircache[url] if cached else None
         if listed is None:
-            listed = repeat(self._retries, partial(self._links, url, kwargs), self._traffic)
+            options = request_options(type(self.session).request, kwargs)
+            listed = repeat(self._retries, partial(self._links, url, options), self._traffic)
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)

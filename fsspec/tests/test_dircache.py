@@ -131,3 +131,9 @@ def test_threads_may_share_it():
     for thread in threads:
         thread.join()
     assert not errors
+
+
+def test_an_expiry_time_of_nothing_keeps_nothing():
+    cache = DirCache(listings_expiry_time=0)
+    cache["a"] = [1]
+    assert "a" not in cache and len(cache) == 0 and list(cache) == [] and cache.get("a") is None

@@ -105,3 +105,45 @@ def test_a_pattern_without_matches_is_an_error_where_trees_are_meant(fs):
     with pytest.raises(FileNotFoundError, match="nope"):
         fs.expand_path(["r/top1", "r/nope*"], recursive=True)
     assert fs.expand_path(["r/top1", "r/nope*"], recursive=True, maxdepth=1) == ["r/top1"]
+
+
+class Asked(DictFileSystem):
+    """Notes what is asked, in order."""
+
+    def ls(self, path, detail=True, **kwargs):
+        self.order.append("ls")
+        return super().ls(path, detail, **kwargs)
+
+    def exists(self, path, **kwargs):
+        self.order.append("exists")
+        return path in self.files
+
+
+def test_whether_brackets_are_a_name_is_asked_after_the_pattern_was_listed():
+    """So that a backend that remembers listings needs no request for it."""
+    fs = Asked(FILES)
+    fs.order = []
+    assert fs.expand_path("r/box/in[12]") == ["r/box/in1", "r/box/in2"]
+    assert fs.order == ["ls", "exists"]
+
+
+def test_a_pattern_that_cannot_be_listed_may_be_a_name(fs):
+    class Closed(type(fs)):
+        def ls(self, path, detail=True, **kwargs):
+            raise PermissionError(path)
+
+        async def _ls(self, path, detail=True, **kwargs):
+            raise PermissionError(path)
+
+        def info(self, path, **kwargs):
+            if path not in self.files:
+                raise FileNotFoundError(path)
+            return {"name": path, "size": 1, "type": "file"}
+
+        async def _info(self, path, **kwargs):
+            return self.info(path)
+
+    closed = Closed({"r/a[1]": b"."})
+    assert closed.expand_path("r/a[1]") == ["r/a[1]"]
+    with pytest.raises(OSError):
+        closed.expand_path("r/a[2]")

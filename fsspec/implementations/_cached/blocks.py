@@ -222,6 +222,35 @@ class CachingFileSystem(ChainedFileSystem):
             return [self._bare(p) for p in path]
         return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
 
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """The entry of a path; of a page that the page above lists as a folder, the entry there."""
+        return self._entry(self._strip_protocol(path), kwargs)
+
+    def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = self.fs.info(path, **kwargs)
+        if entry.get("mimetype") != "text/html":
+            return entry
+        try:
+            above = self.fs.ls(self.fs._parent(path), detail=True)
+        except Exception:  # a page that is refused, or is none, lists nothing
+            return entry
+        listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
+        return next(listed, entry)
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """Whether there is anything at a path."""
+        answer: bool = self.fs.exists(self._strip_protocol(path), **kwargs)
+        return answer
+
+    def isdir(self, path: str) -> bool:
+        """Whether a path is a folder."""
+        answer: bool = self.fs.isdir(self._strip_protocol(path))
+        return answer
+
+    def isfile(self, path: str) -> bool:
+        """Whether a path is a file; see `info`."""
+        return AbstractFileSystem.isfile(self, path)
+
     def _rm(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return awaited(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
@@ -599,13 +628,14 @@ def _without(path: str, cls: Any) -> str:
 
 
 def _stripping(cls: Any, fs: AbstractFileSystem) -> Callable[[Any], Any]:
-    """How an instance strips paths: of its own protocol, then as the target does."""
+    """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end."""
     target = fs._strip_protocol
 
     def strip(path: Any) -> Any:
         if isinstance(path, list):
             return [strip(p) for p in path]
-        return target(_without(stringify_path(path), cls))
+        found = target(_without(stringify_path(path), cls))
+        return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
 
     return strip
 

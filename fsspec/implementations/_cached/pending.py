@@ -46,43 +46,42 @@ class PendingFileSystem(CachingFileSystem):
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path; see `AbstractFileSystem.info`."""
         path = self._strip_protocol(path)
-        return self._pending_entry(path) or self.fs.info(path, **kwargs)
+        return self._pending_entry(path) or super().info(path, **kwargs)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path, or will be when the transaction ends."""
         path = self._strip_protocol(path)
-        return self._pending_entry(path) is not None or self.fs.exists(path, **kwargs)
+        return self._pending_entry(path) is not None or super().exists(path, **kwargs)
 
     def isfile(self, path: str) -> bool:
         """Whether a path is a file, or will be when the transaction ends."""
         path = self._strip_protocol(path)
-        return path in self._pending() or self.fs.isfile(path)
+        return path in self._pending() or super().isfile(path)
 
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder, or will be when the transaction ends."""
         path = self._strip_protocol(path)
         entry = self._pending_entry(path)
-        answer: bool = self.fs.isdir(path) if entry is None else entry["type"] == "directory"
-        return answer
+        return super().isdir(path) if entry is None else entry["type"] == "directory"
 
     def size(self, path: str) -> int | None:
         """The bytes of a file; see `AbstractFileSystem.size`."""
-        path = self._strip_protocol(path)
-        found: int | None = self.fs.size(path) if path not in self._pending() else self.info(path)["size"]
+        entry = self._pending_entry(self._strip_protocol(path))
+        found: int | None = self.fs.size(self._bare(path)) if entry is None else entry["size"]
         return found
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
-        path = self._strip_protocol(path)
+        folder, path = self._bare(path), self._strip_protocol(path)
         below = path.rstrip("/") + "/"
         pending = self._pending()
         here = [p for p in pending if p == path]
         here += [below + p[len(below) :].partition("/")[0] for p in pending if p.startswith(below)]
         if not here:
-            result: list[Any] = self.fs.ls(path, detail=detail, **kwargs)
+            result: list[Any] = self.fs.ls(folder, detail=detail, **kwargs)
             return result
         try:
-            found = {e["name"].rstrip("/"): e for e in self.fs.ls(path, detail=True, **kwargs)}
+            found = {e["name"].rstrip("/"): e for e in self.fs.ls(folder, detail=True, **kwargs)}
         except FileNotFoundError:
             found = {}
         for p in dict.fromkeys(here):

@@ -1,10 +1,14 @@
-"""Globbing over URLs, in which a question mark begins the query and is no wildcard."""
+"""Globbing over URLs, in which a question mark begins the query and is no wildcard; options of listings."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, globbing
+from fsspec._plans.listing import check_depth
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ def glob(
     **kwargs: Any,
 ) -> Plan:
     """The URLs that match; a request for each page that can lead to a match."""
+    check_depth(maxdepth)
     only_folders = path.endswith("/")
     if not has_magic(path):
         found = yield from globbing._literal(fs, path, False, detail, kwargs)
@@ -41,3 +46,17 @@ def glob(
         found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
+
+
+def request_options(request: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options of a listing that ``request`` takes.
+
+    Callers of listings, walks and patterns pass on what is for others, such as the limits of what
+    is read from the files that are found.
+    """
+    return {name: value for name, value in options.items() if name in _taken(request)} if options else {}
+
+
+@lru_cache
+def _taken(request: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(request).parameters) - {"self", "method", "url", "str_or_url"}

@@ -297,7 +297,7 @@ class ReferenceReading(AsyncFileSystem):
         said = self._reference(rpath)
         if isinstance(said, Part) and said.end is None:
             source = self._fs_of(said.url)
-            with failing(rpath, said.url):
+            with failing(rpath, said.url, lpath):
                 (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
             return
         _save(self.cat_file(rpath, **kwargs), lpath, callback)
@@ -311,26 +311,32 @@ class ReferenceReading(AsyncFileSystem):
             return
         said = await self._off_loop(self._reference, rpath)
         if isinstance(said, Part) and said.end is None:
-            with failing(rpath, said.url):
+            with failing(rpath, said.url, lpath):
                 await self._fs_of(said.url)._get_file(said.url, lpath, callback=callback, **kwargs)
             return
         _save(await self._cat_file(rpath, **kwargs), lpath, callback)
 
 
 class failing:
-    """What a target's filesystem raises in this block becomes the error of a reference."""
+    """What a target's filesystem raises in this block becomes the error of a reference.
 
-    __slots__ = ("key", "url")
+    What is about ``local``, the file that is made of it, stays as it is.
+    """
 
-    def __init__(self, key: str, url: str | None) -> None:
+    __slots__ = ("key", "local", "url")
+
+    def __init__(self, key: str, url: str | None, local: Any = None) -> None:
         self.key = key
         self.url = url
+        self.local = local
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, Exception):
+            if self.local is not None and getattr(error, "filename", None) == self.local:
+                return
             made = reads.failed(self.key, self.url or "", error)
             if made is not error:
                 raise made from error

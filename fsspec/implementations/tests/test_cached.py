@@ -217,6 +217,7 @@ OWN = {
         "other names, which call the operations of the table"
     ),
     "transaction start_transaction end_transaction": "files written wait in the cache",
+    "info exists isdir isfile": "by the path without a slash at its end; folders that pages list",
     "unstrip_protocol fsid sep root_marker async_impl": "attributes, see the test of those",
     "write_bytes write_text": "through open and pipe_file",
     "blocksize cachable mirror_sync_methods protocol transaction_type local_file": "of the class",
@@ -609,3 +610,36 @@ def test_blocks_of_another_version_are_not_added_to_those_kept(kind, tmp_path):
             asyncio.run(c._cat_file("r/big", 5000, 5010))
     c.pop_from_cache("r/big")
     assert c.cat_file("r/big") == target.files["r/big"]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_slash_at_the_end_of_a_url_names_the_same_copy(kind, http_server, tmp_path):
+    http_server.files["/a.txt"] = b"text"
+    url = http_server.url + "/a.txt"
+    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path))
+    assert c._strip_protocol([url + "/", url + "//"]) == [url, url]
+    assert c.cat_file(url + "/") == b"text"
+    assert c.open(url + "/").read() == b"text" and c.info(url + "/")["size"] == 4
+    assert c.exists(url + "/") and c.isfile(url + "/")
+    with fsspec.open(f"{kind}::{url}/", cache_storage=str(tmp_path)) as f:
+        assert f.read() == b"text"
+    assert len([r for r in http_server.requests if r.method == "GET" and r.path == "/a.txt"]) <= 2  # exists
+    c.pop_from_cache(url + "/")
+    http_server.files["/a.txt"] = b"changed"
+    assert c.cat_file(url) == b"changed"
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_path):
+    http_server.files["/d"] = b'<a href="sub/">s</a> <a href="a.html">a</a>'
+    http_server.files["/d/sub"] = b'<a href="x">x</a>'
+    http_server.files["/d/a.html"] = b"a"
+    for name in ("/d", "/d/sub"):
+        http_server.fault(name, headers={"Content-Type": "text/html"})
+    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path))
+    url = http_server.url + "/d/"
+    assert c.info(url + "sub") == {"name": url + "sub/", "size": None, "type": "directory"}
+    assert not c.isfile(url + "sub/") and c.isdir(url + "sub")
+    assert c.isfile(url + "a.html") and c.info(url + "a.html")["size"] == 1
+    http_server.fault("/d", status=500)
+    assert c.isfile(url + "sub")  # nobody says what it is

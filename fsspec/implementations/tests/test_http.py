@@ -689,3 +689,18 @@ def test_nothing_is_said_at_the_end(url):
     f.read(100_000), f.read(100_000), f.read(100_000)
     """
     run(script, url)
+
+
+def test_options_of_others_do_not_reach_the_requests_of_listings(http_server, fs, url):
+    http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
+    http_server.files["/d/x"] = b"0123"
+    assert fs.ls(url + "/d/", False, start=1, unknown=2) == [url + "/d/x"]
+    assert fs.find(url + "/d/", unknown=2) == fs.glob(url + "/d/*", unknown=2) == [url + "/d/x"]
+    fs.ls(url + "/d/", headers={"X-Mine": "y"})
+    assert http_server.requests[-1].headers["X-Mine"] == "y"
+
+
+def test_depths_of_patterns(fs, url):
+    for pattern in ("/small.txt", "/*"):
+        with pytest.raises(ValueError, match="at least 1"):
+            fs.glob(url + pattern, maxdepth=0)

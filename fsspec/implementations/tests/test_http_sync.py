@@ -323,3 +323,17 @@ def test_the_server_sees_what_the_parent_closes(busy):
             assert os.waitpid(pid, 0)[1] == 0
         """
     )
+
+
+def test_limits_of_cat_are_not_for_listings(http_server, fs, url):
+    http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
+    http_server.files["/d/x"] = b"0123"
+    assert fs.cat(url + "/d/*", end=2) == {url + "/d/x": b"01"}
+    assert fs.cat(url + "/d/", recursive=True, start=1)[url + "/d/x"] == b"123"
+    fs.ls(url + "/d/", headers={"X-Mine": "y"}, refresh=True)
+    assert http_server.requests[-1].headers["X-Mine"] == "y"
+
+
+def test_that_ranges_are_refused_is_no_entry_of_info(http_server, fs, url):
+    http_server.fault("/small.txt", headers={"Accept-Ranges": "none"})
+    assert set(fs.info(url + "/small.txt")) == {"name", "size", "type"}

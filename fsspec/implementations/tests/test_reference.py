@@ -890,3 +890,13 @@ def test_contents_in_bytes_travel_as_json():
 def test_ravel_multi_index():
     assert [ravel_multi_index((i, j), (3, 4)) for i in range(3) for j in range(4)] == list(range(12))
     assert ravel_multi_index((), ()) == 0
+
+
+def test_an_error_of_the_local_file_is_not_the_targets(tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"hello")
+    fs = fsspec.filesystem("reference", fo={"a": [f"file://{source}"]}, skip_instance_cache=True)
+    with pytest.raises(IsADirectoryError):
+        fs.get_file("a", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("a", str(tmp_path / "no" / "folder"))
