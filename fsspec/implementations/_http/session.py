@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -84,6 +85,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
+    @wraps(requests.Session.request)  # for its signature
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         try:
             return super().request(*args, **kwargs)
