@@ -160,6 +160,11 @@ def ensure_demo() -> Path:
     return ensure("demo", required, tree="copy")
 
 
+def ensure_demo_dask() -> Path:
+    """The environment of the demonstration on a dask cluster, with a copy of the tree as it is now."""
+    return ensure("demo-dask", lines_of(REQUIREMENTS / "demo-dask.txt"), tree="copy")
+
+
 def ensure_demo_upstream() -> Path:
     """What the demonstration compares with: upstream in place of the tree."""
     required = lines_of(REQUIREMENTS / "demo-upstream.txt")
@@ -171,6 +176,7 @@ def ensure_demo_upstream() -> Path:
 def main(arguments: Sequence[str]) -> int:
     known = {
         "demo": ensure_demo,
+        "demo-dask": ensure_demo_dask,
         "demo-upstream": ensure_demo_upstream,
         "matrix": ensure_matrix,
         "test": ensure_test,

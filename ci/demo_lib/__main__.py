@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 from . import data
 from .report import Report
-from .servers import running
+from .servers import LOOPBACK, isolate, running
 from .told import ALL_BYTES, WORKERS, Told, mib
-from .ways import BUCKET, WAYS, s3_options
+from .ways import WAYS, write_data
 
 LIMIT = 30.0  # seconds for a single read; the slowest needs about 1, with the start of a worker
 PROGRAM_LIMIT = LIMIT * 1.5
@@ -129,29 +129,6 @@ def cells(told: Told, findings: dict[tuple[str, str], tuple[str, str, str]]) -> 
     return [told.name, how, *ours, *findings[told.way, told.method][:2]]
 
 
-def write_data(s3: str, folder: Path) -> None:
-    """Put the data where the ways find it: as an array, an object, small objects, and a file."""
-    import zarr
-
-    import fsspec
-
-    (folder / "data.bin").write_bytes(data.everything())
-    fs = fsspec.filesystem("s3", **s3_options(s3))
-    fs.mkdir(BUCKET)
-    fs.pipe_file(f"{BUCKET}/data.bin", data.everything())
-    fs.pipe({f"{BUCKET}/chunks/{n}": data.chunk_bytes(n) for n in range(data.CHUNKS)})
-    array = zarr.create_array(
-        f"s3://{BUCKET}/array",
-        storage_options=s3_options(s3),
-        shape=(data.CHUNKS * data.ITEMS,),
-        chunks=(data.ITEMS,),
-        dtype="uint32",
-        compressors=None,
-    )
-    for number in range(data.CHUNKS):
-        array[number * data.ITEMS : (number + 1) * data.ITEMS] = data.chunk(number)
-
-
 def play_upstream(report: Report, play_one: Play, python: str) -> dict[tuple[str, str], tuple[str, str, str]]:
     """The same programs with upstream: what came of each, by way and method."""
     side = Side("upstream", python, UPSTREAM_LIMIT, PROGRAM_LIMIT)
@@ -201,7 +178,7 @@ def demonstrate(
     count = itertools.count()
     with tempfile.TemporaryDirectory(prefix="fsspec-demo-") as folder:
         report.bar(0, "starting the servers")
-        with running("s3") as s3, running("http", folder) as http:
+        with running("s3", LOOPBACK) as s3, running("http", LOOPBACK, folder) as http:
             size = mib(data.TOTAL_BYTES)
             report.bar(0.02, f"writing {size} as array, object, small objects and file")
             write_data(s3, Path(folder))
@@ -220,19 +197,6 @@ def demonstrate(
 
             found = play_upstream(report, play_one, upstream)
             return play_ours(report, play_one), found
-
-
-def isolate() -> None:
-    """Keep the user's AWS profile and proxies out of it: all traffic is for loopback."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_S3"))]:
-        del os.environ[name]
-    os.environ.update(
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        AWS_EC2_METADATA_DISABLED="true",
-        NO_PROXY="127.0.0.1",
-        no_proxy="127.0.0.1",
-    )
 
 
 def main(upstream: str) -> int:

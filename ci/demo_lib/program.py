@@ -15,6 +15,7 @@ the program in its own reads; all before these has the last limit.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 from typing import Any
 
@@ -38,7 +39,13 @@ def tell(event: str, **facts: Any) -> None:
 
 def read_one(way: Way, handle: Any, worker: int, number: int) -> dict[str, Any]:
     """Read and verify one chunk; what came of it."""
-    outcome: dict[str, Any] = {"worker": worker, "chunk": number, "size": 0, "error": None}
+    outcome: dict[str, Any] = {
+        "event": "read",
+        "worker": worker,
+        "chunk": number,
+        "size": 0,
+        "error": None,
+    }
     try:
         found = way.read(handle, number)
     except Exception as error:  # a refusal is a result to report, whatever its type
@@ -62,9 +69,10 @@ def limited(limit: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, limit)
 
 
-def work(way_name: str, handle: Any, worker: int, pipe: Any, limit: float) -> None:
-    """A worker of the pool: read everything, stop at the first error."""
-    for number in range(data.CHUNKS):
+def work(way_name: str, handle: Any, worker: int, pipe: Any, limit: float, chunks: Sequence[int]) -> None:
+    """A worker of the pool: read its chunks, stop at the first error."""
+    gc.callbacks.clear()  # dask's asks after the process that it was made in, which may have been killed
+    for number in chunks:
         limited(limit)
         outcome = read_one(WAYS[way_name], handle, worker, number)
         pipe.send(outcome)
@@ -74,13 +82,25 @@ def work(way_name: str, handle: Any, worker: int, pipe: Any, limit: float) -> No
     pipe.close()
 
 
-def by_pool(way_name: str, handle: Any, method: str, limit: float) -> Iterator[dict[str, Any]]:
-    """What the workers of ``multiprocessing`` read, as it comes in."""
+def by_pool(
+    way_name: str,
+    handle: Any,
+    method: str,
+    limit: float,
+    shares: Sequence[Sequence[int]] = (range(data.CHUNKS),) * WORKERS,
+) -> Iterator[dict[str, Any]]:
+    """What the workers of ``multiprocessing`` read, as it comes in, and how they ended if not well.
+
+    Parameters
+    ----------
+    shares
+        the chunks of each worker.
+    """
     context: Any = multiprocessing.get_context(method)
     workers: dict[Any, Any] = {}
-    for number in range(WORKERS):
+    for number, chunks in enumerate(shares):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(way_name, handle, number, theirs, limit))
+        process = context.Process(target=work, args=(way_name, handle, number, theirs, limit, chunks))
         process.start()
         theirs.close()
         workers[ours] = process
@@ -98,7 +118,7 @@ def by_pool(way_name: str, handle: Any, method: str, limit: float) -> Iterator[d
                 del workers[pipe]
                 pipe.close()
                 if process.exitcode:
-                    tell("died", code=process.exitcode)
+                    yield {"event": "died", "code": process.exitcode}
         connection.wait([*workers, *(p.sentinel for p in workers.values())], timeout=1)
 
 
@@ -141,7 +161,8 @@ def by_torch(way_name: str, handle: Any, method: str, limit: float) -> Iterator[
                     return
     except RuntimeError as error:  # that a worker is gone, or tells nothing
         # the first worker that hangs ends the loader, so that the others tell nothing
-        tell("died", code=-signal.SIGALRM if "signal: Alarm clock" in str(error) else str(error))
+        code = -signal.SIGALRM if "signal: Alarm clock" in str(error) else str(error)
+        yield {"event": "died", "code": code}
 
 
 def wait_for(pid: int, limit: float) -> int | None:
@@ -171,7 +192,9 @@ def run(way_name: str, method: str, s3: str, http: str, limit: float, own_limit:
         play = by_torch
     begin = time.monotonic()
     for outcome in play(way_name, handle, method, limit):
-        tell("read", **{**outcome, "at": outcome["at"] - begin})
+        if outcome["event"] == "read":
+            outcome["at"] -= begin
+        tell(**outcome)
 
     if method == "fork":
         with warnings.catch_warnings():

@@ -1,7 +1,7 @@
-"""The two servers, each a process of its own on a free loopback port.
+"""The two servers, each a process of its own on a free port of HOST, an address of this machine.
 
-    python -m demo_lib.servers s3
-    python -m demo_lib.servers http FOLDER
+    python -m demo_lib.servers s3 HOST
+    python -m demo_lib.servers http HOST FOLDER
 
 A server prints its address and serves until its standard input ends, that is, at the latest
 when the process that started it is gone.
@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOOPBACK = "127.0.0.1"
+
 
 def stay() -> None:
     """Return when standard input ends."""
@@ -26,19 +28,18 @@ def stay() -> None:
         pass
 
 
-def serve_s3() -> None:
+def serve_s3(host: str) -> None:
     """Moto's S3, in a thread of this process."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    print(f"http://{host}:{port}", flush=True)
+    print("http://%s:%d" % server.get_host_and_port(), flush=True)
     stay()
 
 
-def serve_http(folder: str) -> None:
+def serve_http(host: str, folder: str) -> None:
     """The files of a folder, with ranges, over aiohttp."""
     import asyncio
 
@@ -49,13 +50,26 @@ def serve_http(folder: str) -> None:
         app.router.add_static("/", folder)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, host, 0)
         await site.start()
-        print("http://127.0.0.1:%d" % runner.addresses[0][1], flush=True)
+        print("http://%s:%d" % (host, runner.addresses[0][1]), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, stay)
         await runner.cleanup()
 
     asyncio.run(main())
+
+
+def isolate() -> None:
+    """Keep the user's AWS profile and proxies out of it: all traffic is for the demonstration's servers."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_S3"))]:
+        del os.environ[name]
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        NO_PROXY="*",
+        no_proxy="*",
+    )
 
 
 @contextmanager
@@ -99,6 +113,6 @@ def running(*arguments: str, limit: float = 60.0) -> Iterator[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "s3":
-        serve_s3()
+        serve_s3(sys.argv[2])
     else:
-        serve_http(sys.argv[2])
+        serve_http(*sys.argv[2:])

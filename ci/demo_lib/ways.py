@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import data
@@ -99,3 +100,26 @@ WAYS = {
     "http-file": Way("open HTTP file", open_http_file, read_file),
     "http": Way("HTTP instance", lambda s3, http: Site(http), Site.read),
 }
+
+
+def write_data(s3: str, folder: Path) -> None:
+    """Put the data where the ways find it: as an array, an object, small objects, and a file."""
+    import zarr
+
+    import fsspec
+
+    (folder / "data.bin").write_bytes(data.everything())
+    fs = fsspec.filesystem("s3", **s3_options(s3))
+    fs.mkdir(BUCKET)
+    fs.pipe_file(f"{BUCKET}/data.bin", data.everything())
+    fs.pipe({f"{BUCKET}/chunks/{n}": data.chunk_bytes(n) for n in range(data.CHUNKS)})
+    array = zarr.create_array(
+        f"s3://{BUCKET}/array",
+        storage_options=s3_options(s3),
+        shape=(data.CHUNKS * data.ITEMS,),
+        chunks=(data.ITEMS,),
+        dtype="uint32",
+        compressors=None,
+    )
+    for number in range(data.CHUNKS):
+        array[number * data.ITEMS : (number + 1) * data.ITEMS] = data.chunk(number)
