@@ -36,7 +36,8 @@ class DirCache(MutableMapping[str, Any]):
 
     Notes
     -----
-    Pickled it is empty: the settings travel, listings do not.
+    Pickled it is empty: the settings travel, listings do not. Those of a filesystem do where the
+    configuration says so: ``{"pickle": {"listings": true}}``.
     """
 
     def __init__(
@@ -114,6 +115,23 @@ class DirCache(MutableMapping[str, Any]):
         """Forget every listing."""
         self._listings.clear()
         self._until.clear()
+
+    def packed(self) -> list[tuple[str, Any, float | None]]:
+        """Path, listing, and seconds for which it still counts (None: for ever), of each that is fresh."""
+        now = time.monotonic()
+        return [
+            (path, listing, self._until[path] - now if path in self._until else None)
+            for path, listing in list(self._listings.items())
+            if not self._expired(path)
+        ]
+
+    def unpack(self, packed: list[tuple[str, Any, float | None]]) -> None:
+        """Add what `packed` gave in another process, where nothing is known of a path here."""
+        for path, listing, left in packed:
+            if path not in self:
+                self[path] = listing
+                if left is not None and path in self._until:
+                    self._until[path] = time.monotonic() + left
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.use_listings_cache, self.listings_expiry_time, self.max_paths)

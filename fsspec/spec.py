@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._fork.handles import Text, over
-from fsspec._fork.instances import _Cached, make_instance
+from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import adopt
 from fsspec._paths.types import Entry
@@ -64,9 +64,10 @@ __all__ = [
     "FORK_AVAILABLE",
     "_Cached",
     "make_instance",
+    "make_listed_instance",
     "reopen",
 ]
-publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, reopen)
+publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, make_listed_instance, reopen)
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""

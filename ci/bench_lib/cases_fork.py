@@ -176,6 +176,58 @@ def forkserver_first_byte(bench: Bench) -> Timed:
     return started("forkserver", "http", f"{bench.site}/small/1", {})
 
 
+class Stamp:
+    """The time at which it is unpickled: a started process has imported nothing of fsspec by then."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return time.monotonic, ()
+
+
+def read_and_tell(file: str, began: Any, fs: Any, url: str) -> None:
+    """What a started process runs that was sent a filesystem."""
+    assert len(fs.cat_file(url)) == SIZE
+    with open(file, "wb") as told:
+        told.write(struct.pack("d", time.monotonic() - began))
+
+
+def sent(method: str, bench: Bench, *preload: str) -> Timed:
+    """Seconds from the start of the interpreter until a process has read by a filesystem that it was sent."""
+    import multiprocessing
+    import tempfile
+
+    import fsspec
+
+    url = f"{bench.site}/small/1"
+    fs = fsspec.filesystem("http")
+    fs.cat_file(url)
+    context: Any = multiprocessing.get_context(method)
+    if preload:
+        context.set_forkserver_preload(list(preload))
+
+    def timed() -> float:
+        with tempfile.NamedTemporaryFile() as told:
+            process = context.Process(target=read_and_tell, args=(told.name, Stamp(), fs, url))
+            process.start()
+            process.join()
+            text = told.read()
+        if process.exitcode or not text:
+            raise RuntimeError(f"the child ended with {process.exitcode}")
+        found: float = struct.unpack("d", text)[0]
+        return found
+
+    return timed
+
+
+@case("spawn-started", "from a spawned interpreter to first byte, HTTP", None, limit=bare_first_byte)
+def spawn_started(bench: Bench) -> Timed:
+    return sent("spawn", bench)
+
+
+@case("forkserver-started", "the same, forkserver with preload", None, limit=bare_first_byte, limit_aim=1.5)
+def forkserver_started(bench: Bench) -> Timed:
+    return sent("forkserver", bench, "fsspec.implementations.http")
+
+
 # -- the same from S3 ------------------------------------------------------------------------
 
 

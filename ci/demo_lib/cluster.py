@@ -142,7 +142,7 @@ def cluster_here(workers: int) -> Iterator[str]:
 def own_address(scheduler: str) -> str:
     """The address of this machine from which the scheduler is reached."""
     parsed = urllib.parse.urlsplit(scheduler)
-    with socket.create_connection((parsed.hostname, parsed.port), timeout=30) as connection:
+    with socket.create_connection((parsed.hostname, parsed.port or 8786), timeout=30) as connection:
         return str(connection.getsockname()[0])
 
 

@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
 from typing import Any
 
@@ -185,7 +185,7 @@ def run(way_name: str, method: str, s3: str, http: str, limit: float, own_limit:
     first = read_one(way, handle, -1, 0)
     tell("open", error=first["error"])
 
-    play = by_pool
+    play: Callable[[str, Any, str, float], Iterator[dict[str, Any]]] = by_pool
     if os.environ.get("FSSPEC_DEMO_TORCH") == "1":
         import torch.utils.data  # noqa: F401  # its import is no part of the time to the first byte
 

@@ -34,6 +34,7 @@ from typing import Any
 from fsspec import config
 from fsspec._fork import hooks, known
 from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
+from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
 
@@ -196,6 +197,26 @@ def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return cls(*args, **kwargs)
 
 
+def make_listed_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
+    """The same, from a pickle with listings: those that the instance does not have here are added."""
+    fs = make_instance(cls, args, kwargs)
+    fs.dircache.unpack(listings)
+    return fs
+
+
+def reduced(cls: type, state: dict[str, Any]) -> tuple[Any, ...]:
+    """How an instance of ``cls`` with the attributes ``state`` is pickled: as its class and arguments.
+
+    With ``{"pickle": {"listings": true}}`` in the configuration its listings travel as well.
+    """
+    made = cls, state.get("storage_args", ()), state.get("storage_options", {})
+    if (config.conf.get("pickle") or {}).get("listings"):
+        listings = state.get("dircache")
+        if isinstance(listings, DirCache) and listings:
+            return make_listed_instance, (*made, listings.packed())
+    return make_instance, made
+
+
 # in a child ----------------------------------------------------------------------
 _ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
@@ -282,7 +303,7 @@ def _reducer(fs: Any, real: Any) -> Any:
     state = _state(fs) if revival is None else revival.before
 
     def reduce(*protocol: Any) -> Any:
-        return make_instance, (real, state.get("storage_args", ()), state.get("storage_options", {}))
+        return reduced(real, state)
 
     return reduce
 

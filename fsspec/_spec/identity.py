@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import instances
-from fsspec._fork.instances import make_instance
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,7 +62,7 @@ class Identity:
         return self is other or (isinstance(other, type(self)) and self._fs_token == other._fs_token)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return make_instance, (type(self), self.storage_args, self.storage_options)
+        return instances.reduced(type(self), self.__dict__)
 
     @classmethod
     def current(cls) -> Self:

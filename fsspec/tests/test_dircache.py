@@ -6,7 +6,10 @@ import time
 
 import pytest
 
+import fsspec
+from fsspec import config
 from fsspec.dircache import DirCache
+from fsspec.tests.programs import run
 
 
 class Clock:
@@ -137,3 +140,55 @@ def test_an_expiry_time_of_nothing_keeps_nothing():
     cache = DirCache(listings_expiry_time=0)
     cache["a"] = [1]
     assert "a" not in cache and len(cache) == 0 and list(cache) == [] and cache.get("a") is None
+
+
+@pytest.mark.parametrize("expiry", [None, 100])
+def test_listings_travel_with_pickles_where_the_configuration_says_so(expiry, monkeypatch):
+    class Listed(fsspec.AbstractFileSystem):
+        asked = 0
+
+        def ls(self, path, detail=True, **kwargs):
+            if path not in self.dircache:
+                type(self).asked += 1
+                self.dircache[path] = [{"name": path + "/a", "size": 1, "type": "file"}]
+            return self.dircache[path]
+
+    monkeypatch.setitem(globals(), "Listed", Listed)
+    Listed.__qualname__ = "Listed"
+    fs = Listed(listings_expiry_time=expiry)
+    fs.ls("x"), fs.ls("y")
+    plain = pickle.dumps(fs)
+    monkeypatch.setitem(config.conf, "pickle", {"listings": True})
+    full = pickle.dumps(fs)
+    assert b"listed" not in plain and b"fsspec.spec" in full and b"_fork" not in full
+    Listed.clear_instance_cache()
+    found = pickle.loads(full)
+    assert found is not fs and found.ls("x") == fs.ls("x") and Listed.asked == 2
+    if expiry:
+        assert 0 < found.dircache.packed()[0][2] <= expiry
+    del found.dircache["x"]
+    found.dircache["y"] = []
+    assert pickle.loads(full) is found and found.ls("y") == [] and found.ls("x")  # what is known here stays
+    assert Listed.asked == 2
+    Listed.clear_instance_cache()
+    assert list(pickle.loads(plain).dircache) == []
+
+
+def test_an_inherited_filesystem_is_pickled_with_its_listings_before_its_first_use():
+    told = run(
+        """
+        import os, pickle, fsspec
+        from fsspec.implementations.http import HTTPFileSystem
+        fs = fsspec.filesystem("http")
+        fs.dircache["http://host"] = [{"name": "http://host/a", "size": 1, "type": "file"}]
+        pid = os.fork()
+        if pid == 0:
+            text = pickle.dumps(fs)
+            HTTPFileSystem.clear_instance_cache()
+            found = pickle.loads(text)
+            os._exit(int(found is fs or list(found.dircache) != ["http://host"]))
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        FSSPEC_PICKLE_LISTINGS="1",
+    )
+    assert told == ""
