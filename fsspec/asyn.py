@@ -234,9 +234,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         try:
             await self._info(path, **kwargs)
-        except ForkError:
-            raise
-        except Exception:  # backends raise their client library's own errors, which share no base
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return True
 

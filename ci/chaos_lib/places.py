@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.exceptions import FileChangedError
 
 from . import proxy
 
@@ -48,6 +49,8 @@ class Place:
     """a write that failed leaves the old or the new"""
     versioned = True
     """its answers tell one version of a file from another"""
+    changed: tuple[type[BaseException], ...] = (FileChangedError,)
+    """what is raised for a file that changed while it was open"""
 
     def fill(self) -> None:
         for name, size in {**SIZES, **TREE}.items():
@@ -171,6 +174,7 @@ def https(loop: proxy.Loop, rng: random.Random, rate: float, folder: str) -> Ite
 def s3(loop: proxy.Loop, rng: random.Random, rate: float, folder: str) -> Iterator[Place]:
     """moto's server and s3fs."""
     import botocore.session
+    from s3fs.utils import FileExpired
 
     from fsspec.tests.servers.s3 import CREDENTIALS, serve_s3
 
@@ -196,6 +200,7 @@ def s3(loop: proxy.Loop, rng: random.Random, rate: float, folder: str) -> Iterat
         )
         place = S3Place("s3", front, [fs], BUCKET, folder)
         place.client = client
+        place.changed = (FileChangedError, FileExpired)
         yield place
         client.close()
 

@@ -189,7 +189,7 @@ class Work:
         def tried() -> None:
             try:
                 attempt()
-            except FileChangedError:
+            except self.place.changed:
                 pass  # what is promised
 
         return Step("open while it changes", tried)

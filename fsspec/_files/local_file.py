@@ -162,12 +162,13 @@ def _file(path: str, mode: str) -> io.BufferedIOBase:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(21, os.strerror(21), path)
-        if not stat.S_ISREG(found.st_mode):
-            return cast("io.BufferedIOBase", os.fdopen(fd, mode))
-        raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
     except BaseException:
         os.close(fd)
         raise
+    # from here on the descriptor is the file's to close, also where an interrupt comes before it is returned
+    if not stat.S_ISREG(found.st_mode):
+        return cast("io.BufferedIOBase", os.fdopen(fd, mode))
+    raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
     size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
     if "+" in mode:
         return io.BufferedRandom(raw, size)

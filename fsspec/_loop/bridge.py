@@ -118,13 +118,18 @@ def running_async() -> bool:
 
 # waiting -------------------------------------------------------------------------
 class _Job:
-    """A coroutine on its way through another thread's loop."""
+    """A call on its way through another thread's loop.
 
-    __slots__ = ("coro", "done", "error", "finished", "func", "given_up", "loop", "result", "task")
+    The coroutine is made there, where it is awaited at once: on the caller's thread a signal could be
+    handled between the two, and a coroutine would be left that nobody awaits.
+    """
 
-    def __init__(self, coro: Any, loop: Any, func: Any) -> None:
-        self.coro = coro
+    __slots__ = ("args", "done", "error", "finished", "func", "given_up", "kwargs", "loop", "result", "task")
+
+    def __init__(self, loop: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func = func
+        self.args = args
+        self.kwargs = kwargs
         self.loop = loop
         self.result: Any = None
         self.error: BaseException | None = None
@@ -135,28 +140,21 @@ class _Job:
 
     async def run(self) -> None:
         try:
-            self.result = await self.coro
+            self.result = await self.func(*self.args, **self.kwargs)
         except BaseException as error:  # whatever it is, it belongs to the caller
             self.error = error
         finally:
             self.finished = True
             self.done.release()
 
-    def _drop(self) -> None:
-        close = getattr(self.coro, "close", None)
-        if close is not None:
-            close()
-
     def start(self) -> None:
         if self.given_up:
-            self._drop()
             return
         running = self.run()
         try:
             self.task = self._create(running)
         except BaseException as error:  # by a task factory of the program's
             running.close()
-            self._drop()
             self.error, self.finished = error, True
             self.done.release()
 
@@ -200,7 +198,6 @@ class _Job:
             if self.task is not None and self.task.done() and not self.finished:
                 # cancelled before its first step: looked for here, since a callback of each task is dear
                 self.error = asyncio.CancelledError()
-                self._drop()
                 return True
             hooks.run_deferred()
             io_thread.waited_for(self.loop)
@@ -247,7 +244,7 @@ def sync(
     loop
         a running event loop of another thread.
     func
-        a coroutine function, called here, on the caller's thread.
+        a coroutine function, called on the loop's thread.
     timeout
         seconds after which the coroutine is cancelled; None or 0 for no limit. It is waited
         for one second more at most, whatever it and the loop do.
@@ -272,18 +269,19 @@ def sync(
         raise RuntimeError(f"the interpreter is ending: no event loop runs {_named(func)} any more")
     if asyncio._get_running_loop() is loop:
         raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
-    job = _Job(func(*args, **kwargs), loop, func)
+    job = _Job(loop, func, args, kwargs)
     if hooks.deferred:
         hooks.run_deferred()
     if instances.reviving:
         instances.note_waiting(loop)
-    if hooks.forking and hooks.forking == threading.get_ident():
-        _run_inside_fork(job, timeout)
-    else:
-        loop.call_soon_threadsafe(job.start)
-        _wait(job, timeout or None)
-    if instances.reviving:
-        instances.note_waiting(None)
+    try:
+        if hooks.forking and hooks.forking == threading.get_ident():
+            _run_inside_fork(job, timeout)
+        else:
+            _wait(job, timeout or None)
+    finally:
+        if instances.reviving:
+            instances.note_waiting(None)
     error = job.error
     if error is None and not isinstance(job.result, BaseException):
         result: T = job.result
@@ -298,8 +296,9 @@ def sync(
 
 
 def _wait(job: _Job, timeout: float | None) -> None:
-    """Wait for a job; FSTimeoutError where it did not end in time, by itself."""
+    """Start a job and wait for it; FSTimeoutError where it did not end in time, by itself."""
     try:
+        job.loop.call_soon_threadsafe(job.start)
         if job.wait(timeout):
             return
     except BaseException:
@@ -318,7 +317,6 @@ def _run_inside_fork(job: _Job, timeout: float | None) -> None:
             raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
         return
     run.close()
-    job.loop.call_soon_threadsafe(job.start)
     try:
         _wait(job, min(timeout or _INSIDE, _INSIDE))
     except FSTimeoutError:
@@ -371,6 +369,9 @@ def sync_teardown(
         return sync(loop, wait, timeout=timeout)
     except FSTimeoutError as error:
         raise FSTimeoutError(f"{description} did not end within {timeout} s") from error
+    finally:
+        if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+            coro.close()  # given up before it began
 
 
 _ending: set[Any] = set()

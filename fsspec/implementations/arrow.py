@@ -237,7 +237,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         if maxdepth is not None or not isinstance(path, str) or has_magic(path):
             several = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
             for each in reversed(several):
-                if self.exists(each) and not (maxdepth is not None and self.isdir(each) and self.ls(each)):
+                if self._is_taken(each) and not (maxdepth is not None and self.isdir(each) and self.ls(each)):
                     self.rm(each)
             return
         path = self._bare(path)
@@ -267,7 +267,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             if false, one that is read can only be read from its beginning to its end
         """
         target = path
-        if mode == "xb" and self.exists(path):
+        if mode == "xb" and self._is_taken(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if mode == "rb" and seekable:
             stream: Any = _Reader(self.fs.open_input_file(path))

@@ -184,7 +184,7 @@ class DatabricksFileSystem(RestFileSystem):
             self.invalidate_cache(each)
 
     def _delete(self, path: str, recursive: bool) -> None:
-        if not self.exists(path):  # the service is silent about it
+        if not self._is_taken(path):  # the service is silent about it
             raise FileNotFoundError(path)
         for _ in range(_DELETES):
             try:

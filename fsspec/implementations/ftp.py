@@ -557,7 +557,7 @@ class FTPFile(AbstractBufferedFile):
             return
         self._held: list[bytes] | None = None
         self.location: str = path
-        if mode == "xb" and fs.exists(path):
+        if mode == "xb" and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(path)
         if not autocommit:

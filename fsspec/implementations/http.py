@@ -26,6 +26,7 @@ import yarl
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
 from fsspec._paths.redaction import redact_url
+from fsspec._plans import listing
 from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
@@ -450,6 +451,7 @@ class HTTPFileSystem(AsyncFileSystem):
         with _not_there(url):
             return await self._sender.repeat(ask)
 
+    @listing.default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds.
 
@@ -475,6 +477,7 @@ class HTTPFileSystem(AsyncFileSystem):
                 raise
             return False
 
+    @listing.default
     async def _isfile(self, path: str, **kwargs: Any) -> bool:
         """Whether there is something at a URL."""
         return await self._exists(path, **kwargs)

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import drive
+from fsspec._plans import drive, listing
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec._spec.traffic import Traffic
@@ -423,6 +423,7 @@ class HTTPFileSystem(AbstractFileSystem):
             kind: Any = FileNotFoundError if self.js else InvalidURLError
             raise kind(redact_url(url)) from malformed
 
+    @listing.default
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
 
@@ -442,6 +443,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 raise
             return False
 
+    @listing.default
     def isfile(self, path: str, **kwargs: Any) -> bool:
         """Whether there is something at a URL."""
         return self.exists(path, **kwargs)

@@ -100,7 +100,7 @@ class JupyterFileSystem(RestFileSystem):
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if self.exists(path):
+        if self._is_taken(path):
             raise FileExistsError(path)
         parent = self._parent(path)
         if create_parents and parent.strip("/") and not self.exists(parent):
@@ -144,7 +144,7 @@ class JupyterFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         if mode == "rb":
             return io.BytesIO(self.cat_file(path))
-        if mode == "xb" and self.exists(path):
+        if mode == "xb" and self._is_taken(path):
             raise FileExistsError(path)
         if mode not in ("wb", "xb"):
             raise NotImplementedError(f"{path!r}: files on a Jupyter server are read or written anew")

@@ -420,7 +420,7 @@ class SFTPFile(AbstractBufferedFile):
             folder = fs.temppath if fs.temppath is not None else fs._parent(path)
             name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
             self.temppath = f"{folder.rstrip('/')}/{name}" if folder else name
-        if mode == "xb" and not autocommit and fs.exists(path):
+        if mode == "xb" and not autocommit and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)
         if self._held is None:

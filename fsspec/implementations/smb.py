@@ -372,7 +372,7 @@ class SMBFileOpener(AbstractBufferedFile):
         super().__init__(fs, path, mode=mode, block_size=size, autocommit=temp is None, **kwargs)
         if mode == "rb":
             return
-        if temp is not None and mode == "xb" and fs.exists(path):
+        if temp is not None and mode == "xb" and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)
         if temp is not None and mode == "ab":

@@ -414,7 +414,7 @@ class WebHDFile(AbstractBufferedFile):
 
     def _initiate_upload(self) -> None:
         """Have the namenode say where the first block goes."""
-        if self.mode == "ab" and self.fs.exists(self.path):
+        if self.mode == "ab" and self.fs._is_taken(self.path):
             self.location = None
             return
         self.location = self.fs._data_url(

@@ -6,6 +6,7 @@ import errno
 import pytest
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem, children
 
@@ -497,3 +498,65 @@ def test_a_folder_is_asked_for_itself_after_its_listing():
     fs = Remembering()
     assert fs.find("missing", withdirs=True) == []
     assert fs.asked[0] == "ls missing" and fs.asked.count("info missing") <= 1
+
+
+def answers(fs, path):
+    """What is said of a path, errors by their class."""
+    found = []
+    for name in ("exists", "isfile", "isdir", "glob", "expand_path"):
+        try:
+            found.append(getattr(fs, name)(path, **({"recursive": True} if name == "expand_path" else {})))
+        except Exception as error:
+            found.append(type(error))
+    return found
+
+
+class Unreachable(AbstractFileSystem):
+    """A blocking filesystem whose server does not answer."""
+
+    protocol = "unreachable"
+    cachable = False
+
+    def info(self, path, **kwargs):
+        raise OSError(errno.EIO, "no answer", path)
+
+    def ls(self, path, detail=True, **kwargs):
+        raise OSError(errno.EIO, "no answer", path)
+
+    def put_file(self, *args, **kwargs):
+        raise AssertionError("something may be there")
+
+
+class UnreachableAwaited(AsyncFileSystem):
+    """Its awaitable form."""
+
+    protocol = "unreachable-awaited"
+    cachable = False
+
+    async def _info(self, path, **kwargs):
+        raise OSError(errno.EIO, "no answer", path)
+
+    async def _ls(self, path, detail=True, **kwargs):
+        raise OSError(errno.EIO, "no answer", path)
+
+
+@pytest.mark.parametrize("around", [None, "dir", "simplecache", "filecache", "blockcache", "asyncwrapper"])
+@pytest.mark.parametrize("target", [Unreachable, UnreachableAwaited])
+def test_what_does_not_answer_is_not_taken_for_absent(target, around, tmp_path):
+    """Where False is all that exists and isfile have ever said, nothing is concluded from it."""
+    if around == "asyncwrapper" and target is UnreachableAwaited:
+        pytest.skip("it wraps blocking ones")
+    fs, path = target(), "r/one"
+    if around == "dir":
+        fs, path = fsspec.filesystem("dir", fs=fs, path="r"), "one"
+    elif around == "asyncwrapper":
+        fs = fsspec.filesystem("asyncwrapper", fs=fs)
+    elif around is not None:
+        fs = fsspec.filesystem(around, fs=fs, cache_storage=str(tmp_path))
+    exists = OSError if target is UnreachableAwaited else False
+    assert answers(fs, path) == [exists, False, False, OSError, OSError]
+    if around in ("simplecache", "filecache"):
+        with pytest.raises(OSError, match="no answer"):
+            fs.pipe_file(path, b"", mode="create")
+        with pytest.raises(OSError, match="no answer"):
+            fs.open(path, "xb")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalTempFile
 
@@ -48,16 +49,19 @@ class PendingFileSystem(CachingFileSystem):
         path = self._strip_protocol(path)
         return self._pending_entry(path) or super().info(path, **kwargs)
 
+    @default
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path, or will be when the transaction ends."""
         path = self._strip_protocol(path)
         return self._pending_entry(path) is not None or super().exists(path, **kwargs)
 
+    @default
     def isfile(self, path: str) -> bool:
         """Whether a path is a file, or will be when the transaction ends."""
         path = self._strip_protocol(path)
         return path in self._pending() or super().isfile(path)
 
+    @default
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder, or will be when the transaction ends."""
         path = self._strip_protocol(path)

@@ -308,7 +308,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         if kwargs.pop("mode", "overwrite") == "create":
             kwargs["mode"] = "create"
             for p in path:
-                if self.exists(p):
+                if self._is_taken(p):
                     raise FileExistsError(p)
         files: list[LocalTempFile] = []
         try:
@@ -342,7 +342,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         for name in FOR_READING:
             kwargs.pop(name, None)
         if "x" in mode:
-            if self.fs.exists(path):
+            if self._is_taken(path):
                 raise FileExistsError(path)
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
         part = self._folders.part(os.path.join(self.storage[-1], self.hash_name(path)))

@@ -50,7 +50,7 @@ def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: 
         fs = filesystem(protocol, **options)
         path = fs._strip_protocol(url)
     if not path.endswith(_DOCUMENTS) and compression is None:
-        if fs.exists(f"{path.rstrip('/')}/.zmetadata"):
+        if fs._is_taken(f"{path.rstrip('/')}/.zmetadata"):
             mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
             mapper.setup()  # what is wrong with it is told here
             return mapper

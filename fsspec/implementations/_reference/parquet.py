@@ -210,8 +210,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             fs, root = url_to_fs(root, **(storage_options or {}))
         root = fs._strip_protocol(root).rstrip("/")
         metadata = f"{root}/{_METADATA}"
-        before = fs.ls(root, detail=False) if fs.exists(root) else []
-        if before and not fs.exists(metadata):
+        before = fs.ls(root, detail=False) if fs._is_taken(root) else []
+        if before and not fs._is_taken(metadata):
             raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
         # from here on there are no arrays, whatever becomes of the tables of those that were there
         write_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())

@@ -117,6 +117,17 @@ def test_exists(http_server, fs, url):
     assert not fs.exists(url + "/nothing", strict=True)
 
 
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_nothing_is_concluded_from_exists(http_server, fs, url, status):
+    """It is False as it has always been; a pattern without wildcards, and what stands on one, raises."""
+    http_server.fault("/small.txt", status=status)
+    assert not fs.exists(url + "/small.txt") and not fs.isfile(url + "/small.txt")
+    for call in (fs.glob, fs.isdir, fs.find):
+        with pytest.raises(OSError, match=str(status)):
+            call(url + "/small.txt")
+    assert fs.glob(url + "/nothing") == []
+
+
 # -- contents ------------------------------------------------------------------
 
 

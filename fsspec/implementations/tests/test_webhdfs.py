@@ -205,3 +205,13 @@ def test_fork(server):
         FSSPEC_FORK_RESET="1",
     )
     assert len({request.port for request in server.requests}) == 2
+
+
+def test_nothing_is_written_over_what_cannot_be_seen(server, fs):
+    server.fault(no_status=True)
+    assert not fs.exists("/big")
+    with pytest.raises(OSError, match="safe mode"), fs.open("/big", "ab") as f:
+        f.write(b"more")
+    with pytest.raises(OSError, match="safe mode"):
+        fs.pipe_file("/big", b"more", mode="create")
+    assert got(server, "big") == BIG

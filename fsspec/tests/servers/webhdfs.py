@@ -96,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def do_getfilestatus(self, real: str, given: Any, body: bytes) -> Any:
+        if self.server.no_status:
+            raise OSError(5, "safe mode")
         return {"FileStatus": self.status(real, "")}
 
     def do_liststatus(self, real: str, given: Any, body: bytes) -> Any:
@@ -173,12 +175,11 @@ class _Server(ThreadingHTTPServer):
 
     def clear(self) -> None:
         self.requests: list[Request] = []
-        self.short: int | None = None
-        self.no_append = False
+        self.fault(None, False, False)
         self.redirected = {"OPEN", "CREATE", "APPEND", "GETFILECHECKSUM"}
 
-    def fault(self, short: int | None, no_append: bool) -> None:
-        self.short, self.no_append = short, no_append
+    def fault(self, short: int | None, no_append: bool, no_status: bool) -> None:
+        self.short, self.no_append, self.no_status = short, no_append, no_status
 
     def gateway(self) -> None:
         self.redirected -= {"OPEN", "GETFILECHECKSUM"}
@@ -219,9 +220,9 @@ class WebHDFSServer:
         """Be as HttpFS from now on: what is read comes from the namenode itself."""
         self._process.ask("gateway")
 
-    def fault(self, short: int | None = None, no_append: bool = False) -> None:
-        """Answers that end after ``short`` bytes; appending that fails."""
-        self._process.ask("fault", short, no_append)
+    def fault(self, short: int | None = None, no_append: bool = False, no_status: bool = False) -> None:
+        """Answers that end after ``short`` bytes; appending that fails; entries that cannot be asked for."""
+        self._process.ask("fault", short, no_append, no_status)
 
 
 if __name__ == "__main__":

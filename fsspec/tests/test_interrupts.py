@@ -1,0 +1,176 @@
+"""Ctrl-C at many moments: nothing is said on standard error, and the next call works."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from time import monotonic
+
+import pytest
+
+pytest.importorskip("aiohttp")
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="interrupts come by a timer of the system"
+)
+
+ROUNDS = int(os.environ.get("INTERRUPT_ROUNDS", "20"))
+SAID = ("never awaited", "was destroyed", "ResourceWarning", "was never retrieved", "Fatal Python error")
+
+OPERATIONS = """
+    import faulthandler, gc, random, signal, sys, tempfile, time
+    import fsspec, fsspec.asyn
+
+    faulthandler.dump_traceback_later(100, exit=True)
+    # the timer takes the main thread's place at the keyboard
+    signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    url, folder = sys.argv[1], tempfile.mkdtemp()
+    fs = fsspec.filesystem("http")
+    many = [f"{url}/{n}" for n in range(8)]
+    generic = fsspec.filesystem("generic")
+
+    async def nothing():
+        pass
+
+    def tiny():
+        for _ in range(30):
+            fsspec.asyn.sync(fs.loop, nothing)
+
+    def busy():
+        fs.loop.call_soon_threadsafe(time.sleep, 0.002)
+        fs.cat(many[:3])
+        fs.loop.call_soon_threadsafe(time.sleep, 0.002)
+
+    def read(**options):
+        with fs.open(f"{url}/big", **options) as file:
+            file.read(10)
+            file.seek(100_000)
+            file.read(60_000)
+
+    def stream():
+        with fs.open(f"{url}/big", block_size=0) as file:
+            file.read(1000)
+
+    def write():
+        with fsspec.open("simplecache::memory://written", "wb") as file:
+            for _ in range(50):
+                file.write(bytes(1000))
+
+    def put():
+        with fsspec.filesystem("file").open(f"{folder}/written", "wb") as file:
+            file.write(bytes(100_000))
+        fs.pipe_file(f"{url}/written", bytes(10_000))
+
+    def copy():
+        generic.copy(many, [f"memory://copies/{n}" for n in range(8)])
+
+    OPERATIONS = {
+        "tiny": tiny,
+        "cat_file": lambda: fs.cat_file(many[0]),
+        "cat": lambda: fs.cat(many),
+        "busy": busy,
+        "info": lambda: fs.info(many[0]),
+        "ranges": lambda: fs.cat_ranges(many, [0] * 8, [5] * 8),
+        "open": lambda: read(block_size=50_000),
+        "background": lambda: read(block_size=20_000, cache_type="background"),
+        "stream": stream,
+        "get": lambda: fs.get(many, [f"{folder}/{n}" for n in range(8)]),
+        "write": write,
+        "put": put,
+        "copy": copy,
+    }
+"""
+
+CAUGHT = """
+    rounds, chance = int(sys.argv[2]), random.Random(int(sys.argv[3]))
+    armed = False
+
+    def interrupt(number, frame):
+        global armed
+        if armed:
+            armed = False
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    interrupted = 0
+    for name, operation in OPERATIONS.items():
+        operation()
+        began = time.perf_counter()
+        operation()
+        took = time.perf_counter() - began
+        for _ in range(rounds):
+            try:
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, max(1e-6, took * chance.uniform(0, 1.1)))
+                operation()
+                armed = False
+            except KeyboardInterrupt:
+                interrupted += 1
+            armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert fs.cat_file(many[5]) == b"5" * 1000, name
+        gc.collect()
+    time.sleep(0.1)
+    gc.collect()
+    print(interrupted)
+"""
+
+UNCAUGHT = """
+    name, seconds = sys.argv[2], float(sys.argv[3])
+    OPERATIONS[name]()
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        OPERATIONS[name]()
+"""
+
+
+def start(text, *arguments):
+    """A process that is not yet waited for."""
+    from textwrap import dedent
+
+    return subprocess.Popen(
+        [sys.executable, "-W", "default", "-c", dedent(OPERATIONS) + dedent(text), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"},
+    )
+
+
+def fill(server):
+    server.files["/big"] = bytes(200_000)
+    for n in range(8):
+        server.files[f"/{n}"] = str(n).encode() * 1000
+
+
+def check_quiet(stderr):
+    """Python itself reports an interrupt that meets it in a finalizer; of ours there is nothing."""
+    assert not [words for words in SAID if words in stderr], stderr
+
+
+def test_who_catches_an_interrupt_goes_on(http_server):
+    fill(http_server)
+    process = start(CAUGHT, http_server.url, ROUNDS, random.randrange(10**6))
+    stdout, stderr = process.communicate(timeout=120)
+    check_quiet(stderr)
+    assert process.returncode == 0, stderr
+    assert int(stdout) > ROUNDS  # of thirteen times as many
+
+
+@pytest.mark.parametrize("name", ["cat", "busy", "background", "get", "write", "copy", "tiny", "slow"])
+def test_who_is_ended_by_an_interrupt_says_no_more_than_that(http_server, name):
+    fill(http_server)
+    text = UNCAUGHT
+    if name == "slow":
+        http_server.files["/slow"] = bytes(1000)
+        http_server.fault("/slow", delay_body=30)
+        text = text.replace("    OPERATIONS[name]()\n    signal", "    signal", 1)
+        text = 'OPERATIONS["slow"] = lambda: fs.cat_file(f"{url}/slow")\n'.join(("    ", text))
+    for _ in range(2):
+        process = start(text, http_server.url, name, random.uniform(0.001, 0.05))
+        began = monotonic()
+        _, stderr = process.communicate(timeout=60)
+        check_quiet(stderr)
+        assert process.returncode == -signal.SIGINT and stderr.endswith("KeyboardInterrupt\n"), stderr
+        assert monotonic() - began < 25  # less than what the server takes
