@@ -61,7 +61,8 @@ class FileChangedError(OSError):
         self.after = after
         super().__init__(
             f"{path} changed while it was read, from {before} to {after}: open it again,"
-            " after pop_from_cache if a cache on disk keeps parts of it"
+            " after pop_from_cache if a cache on disk keeps parts of it. If the file is the same, and an HTTP"
+            " server gives it another ETag in each answer, make the filesystem with validators=()"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -33,7 +33,15 @@ from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.ahead import FIRST
-from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
+from fsspec.implementations._http.answers import (
+    VALIDATORS,
+    Version,
+    disregarded,
+    known_version,
+    learn_version,
+    one_version,
+    version,
+)
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import (
@@ -63,6 +71,7 @@ from fsspec.implementations._http.requests import (
     _file_size,
     check_is_whole,
     get_range,
+    headers_of,
     local_error,
     placed,
     raise_for_status,
@@ -105,6 +114,7 @@ publish(
     _file_info,
     _file_size,
     get_range,
+    headers_of,
     has_magic,
 )
 
@@ -170,6 +180,10 @@ class HTTPFileSystem(AsyncFileSystem):
         of the server counts instead where it is longer, up to two minutes.
     retry_statuses
         by default 408, 429, 500, 502, 503 and 504.
+    validators
+        the headers of answers that tell versions of a file apart, besides its size. ``()`` or
+        ``("Last-Modified",)`` for a server that gives one file another ``ETag`` in each answer, as
+        several backends behind a balancer may do; a change that keeps the size then goes unnoticed.
     **storage_options
         for each request (``headers``, ``auth``, ``ssl``, ``proxy``, ``timeout`` ...),
         besides those of every filesystem.
@@ -199,6 +213,7 @@ class HTTPFileSystem(AsyncFileSystem):
         retries: int = 0,
         retry_wait: float = 1.0,
         retry_statuses: Iterable[int] | None = None,
+        validators: Iterable[str] = VALIDATORS,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
@@ -211,10 +226,12 @@ class HTTPFileSystem(AsyncFileSystem):
         self._traffic = Traffic()
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
-            self._sender, self._session_options = Sender.of(self.client_kwargs, repeat, self._traffic)
+            self._sender, self._session_options = Sender.of(
+                self.client_kwargs, repeat, self._traffic, disregarded(validators)
+            )
         else:
             self._sender, self._session_options = (
-                Sender(retries=repeat, traffic=self._traffic),
+                Sender(retries=repeat, traffic=self._traffic, disregarded=disregarded(validators)),
                 self.client_kwargs,
             )
         self.encoded = encoded
@@ -446,7 +463,7 @@ class HTTPFileSystem(AsyncFileSystem):
             plain = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
             async with await self._request(url, plain, method) as response:
                 self._raise_not_found_for_status(response, url)
-                return {**described(response.headers, response.status), "url": str(response.url)}
+                return {**described(headers_of(response), response.status), "url": str(response.url)}
 
         with _not_there(url):
             return await self._sender.repeat(ask)
@@ -675,7 +692,7 @@ class HTTPFileSystem(AsyncFileSystem):
         response = await self._request(url, ranged(options, range_value(0, FIRST), self.kwargs))
         first: bytes | BodyStream | None = None
         try:
-            info = {"name": url, **described(response.headers, response.status), "type": "file"}
+            info = {"name": url, **described(headers_of(response), response.status), "type": "file"}
             info["url"] = str(response.url)
             if response.status in (401, 403, 404, 410):
                 self._raise_not_found_for_status(response, url)

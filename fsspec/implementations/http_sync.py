@@ -26,7 +26,15 @@ from fsspec._spec.contents import parts_of
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import AccessRefusedError
-from fsspec.implementations._http.answers import Version, known_version, learn_version, one_version, version
+from fsspec.implementations._http.answers import (
+    VALIDATORS,
+    Version,
+    disregarded,
+    known_version,
+    learn_version,
+    one_version,
+    version,
+)
 from fsspec.implementations._http.browser import (
     JsHttpException,
     RequestsSessionShim,
@@ -183,6 +191,7 @@ class HTTPFileSystem(AbstractFileSystem):
         retries: int = 0,
         retry_wait: float = 1.0,
         retry_statuses: Iterable[int] | None = None,
+        validators: Iterable[str] = VALIDATORS,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, **storage_options)
@@ -196,7 +205,9 @@ class HTTPFileSystem(AbstractFileSystem):
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
         self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self.js: bool = sys.platform == "emscripten"
-        self.session: Any = RequestsSessionShim() if self.js else watched_session(self._traffic)
+        self.session: Any = (
+            RequestsSessionShim() if self.js else watched_session(self._traffic, disregarded(validators))
+        )
         for name, value in self.client_kwargs.items():
             if name == "headers":
                 self.session.headers.update(value)

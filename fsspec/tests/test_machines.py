@@ -311,6 +311,72 @@ class Zip(Machine):
             self.reopen()
 
 
+class References(Machine):
+    """Contents of their own and parts of other files, in a dict and in JSON."""
+
+    number = 0
+
+    def start(self) -> None:
+        self.target = fsspec.filesystem("memory", skip_instance_cache=True)
+        self.target.store, self.target.pseudo_dirs = {}, [""]
+        self.root, self.folder_name = "", self.folder()
+        self.made({})
+
+    def made(self, references: Any) -> None:
+        self.fs = fsspec.filesystem(
+            "reference",
+            fo=references,
+            fs={"memory": self.target},
+            simple_templates=True,
+            skip_instance_cache=True,
+        )
+
+    @rule(name=names, before=contents, data=contents, whole=st.booleans(), after=contents)
+    def point(self, name: str, before: bytes, data: bytes, after: bytes, whole: bool) -> None:
+        """A reference to a file, or to a part of one; several may be of one file."""
+        self.number += 1
+        url = f"memory://{self.number}"
+        self.target.pipe_file(url, data if whole else before + data + after)
+        self.fs.references[name] = [url] if whole else [url, len(before), len(data)]
+        self.fs._dircache_from_items()
+        self.model[name] = data
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), to=names, start=st.integers(0, 300), length=st.integers(0, 300))
+    def point_near(self, data: Any, to: str, start: int, length: int) -> None:
+        """A part of what another key is a reference to."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        reference = self.fs.references[name]
+        if not isinstance(reference, list) or name == to:
+            return
+        at = reference[1] if len(reference) == 3 else 0
+        part = self.model[name][start : start + length]
+        if part:
+            self.fs.references[to] = [reference[0], at + start, len(part)]
+            self.fs._dircache_from_items()
+            self.model[to] = part
+
+    @rule(name=names, data=contents)
+    def put(self, name: str, data: bytes) -> None:
+        with tempfile.TemporaryDirectory(prefix="fsspec-machines-") as here:
+            Path(here, "x").write_bytes(data)
+            self.fs.put_file(f"{here}/x", name)
+        self.model[name] = data
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove(self, data: Any) -> None:
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        self.fs.rm(name)
+        del self.model[name]
+
+    @rule()
+    def through_json(self) -> None:
+        """Saved, and loaded by another process."""
+        self.fs.save_json(f"{self.folder_name}/references.json")
+        self.made(f"{self.folder_name}/references.json")
+
+
 class Copies(Machine):
     """A cache over memory; what is written goes through it."""
 
@@ -365,7 +431,7 @@ class BlockCache(Copies):
 
 
 @pytest.mark.parametrize(
-    "machine", [Local, Memory, Dir, Zip, SimpleCache, FileCache, BlockCache], ids=lambda m: m.__name__
+    "machine", [Local, Memory, Dir, Zip, References, SimpleCache, FileCache, BlockCache], ids=lambda m: m.__name__
 )
 def test_local(machine):
     check(machine, 12)
@@ -433,3 +499,16 @@ def test_sftp(sftp_server):
             self.begin()
 
     check(SFTP, 3)
+
+
+def test_smb(smb_server):
+    class SMB(Writing):
+        copies = False
+
+        def start(self) -> None:
+            smb_server.clear()
+            self.fs = fsspec.filesystem("smb", **smb_server.options, skip_instance_cache=True)
+            self.root = "/share/root"
+            self.begin()
+
+    check(SMB, 2)

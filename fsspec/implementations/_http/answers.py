@@ -16,7 +16,7 @@ What counts:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,6 +86,25 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
     # of interest only where there is a tag
     host = None if tag is None else str(url).partition("://")[2].partition("/")[0].rpartition("@")[2]
     return Version(tag, modified, size, host)
+
+
+VALIDATORS = ("ETag", "Last-Modified")
+"""The headers that tell one version of a file from another."""
+
+
+def disregarded(validators: Iterable[str]) -> frozenset[str]:
+    """Those `VALIDATORS`, in small letters, that are not among ``validators``.
+
+    Raises
+    ------
+    ValueError
+        for what is none of them.
+    """
+    names = {validators} if isinstance(validators, str) else set(validators)
+    known, given = {name.lower() for name in VALIDATORS}, {str(name).lower() for name in names}
+    if given - known:
+        raise ValueError(f"validators are some of {', '.join(VALIDATORS)}, not {sorted(map(str, names))}")
+    return frozenset(known - given)
 
 
 class Placed(NamedTuple):

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from multidict import CIMultiDict
 
 from fsspec._fork import hooks
 from fsspec._paths.redaction import redact_url
@@ -182,6 +183,14 @@ def _count(response: aiohttp.ClientResponse, size: int) -> None:
         traffic.bytes += size
 
 
+def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """The headers, but for validators that are not to be trusted; see `answers.disregarded`."""
+    skipped: frozenset[str] = getattr(response, "_disregarded", frozenset())
+    if not skipped:
+        return response.headers
+    return CIMultiDict((k, v) for k, v in response.headers.items() if k.lower() not in skipped)
+
+
 def placed(
     response: aiohttp.ClientResponse,
     url: str | yarl.URL,
@@ -193,7 +202,7 @@ def placed(
     if response.status != 416:
         raise_for_status(response, url)
     try:
-        return place(response.status, response.headers, url, start, end, known, response.url)
+        return place(response.status, headers_of(response), url, start, end, known, response.url)
     except IncompleteRead as error:
         raise IncompleteResponse(str(error)) from None
 

@@ -51,15 +51,22 @@ class Sender(NamedTuple):
         how often reading is tried again.
     traffic
         what counts the requests, if anything does.
+    disregarded
+        headers of answers that do not count, see `answers.disregarded`.
     """
 
     headers: Mapping[str, str] = {}
     retries: Retries = Retries()
     traffic: Traffic | None = None
+    disregarded: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, client_kwargs: dict[str, Any], retries: Retries, traffic: Traffic
+        cls,
+        client_kwargs: dict[str, Any],
+        retries: Retries,
+        traffic: Traffic,
+        disregarded: frozenset[str] = frozenset(),
     ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
         rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
@@ -70,7 +77,7 @@ class Sender(NamedTuple):
         auth = client_kwargs.get("auth")
         if auth is not None:
             secret["Authorization"] = auth.encode()
-        return cls(secret, retries, traffic), rest
+        return cls(secret, retries, traffic, disregarded), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
@@ -160,6 +167,8 @@ class Sender(NamedTuple):
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
             response._traffic = self.traffic  # of which the reading of the body is a part
+        if self.disregarded:
+            response._disregarded = self.disregarded
         return response
 
     def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:

@@ -119,9 +119,24 @@ def hide_secrets(error: BaseException) -> None:
         left = [e for e in left if isinstance(e, BaseException)]
 
 
-def watched_session(traffic: Traffic | None = None) -> requests.Session:
-    """A new session, whose requests are counted in ``traffic``."""
+def watched_session(
+    traffic: Traffic | None = None, disregarded: frozenset[str] = frozenset()
+) -> requests.Session:
+    """A new session, whose requests are counted in ``traffic``.
+
+    Parameters
+    ----------
+    disregarded
+        headers that are taken out of the answers, see `answers.disregarded`.
+    """
     session = _Session()
+    if disregarded:
+
+        def take_out(response: requests.Response, **kwargs: Any) -> None:
+            for name in disregarded:
+                response.headers.pop(name, None)
+
+        session.hooks["response"].append(take_out)
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(traffic))
     return session

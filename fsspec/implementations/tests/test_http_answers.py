@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from contextlib import nullcontext
 
 import pytest
 
@@ -220,6 +221,57 @@ def test_blocks_on_disk_are_of_one_version(http_server, url, tmp_path, changed, 
     with cache.open(big, block_size=2**16) as f:
         f.seek(2**19)
         assert f.read(100) == bytes(100)
+
+
+@pytest.mark.parametrize("module", [http, http_sync], ids=["http", "http_sync"])
+@pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "background", "first"])
+def test_validators_that_differ_in_each_answer_can_be_disregarded(
+    http_server, url, module, cache_type, tmp_path
+):
+    """Two backends behind a balancer, each with tags and times of its own."""
+    big, other = url[:-1] + "big", NEW["tag"]["headers"] | NEW["time"]["headers"]
+    fs = module.HTTPFileSystem(validators=(), skip_instance_cache=True)
+    kept = fsspec.filesystem("blockcache", fs=fs, cache_storage=str(tmp_path), skip_instance_cache=True)
+    http_server.fault("/big", **OLD, times=1, then=other)
+    with fs.open(big, block_size=2**16, cache_type=cache_type) as f:
+        assert f.read(100) == BIG[:100]
+        f.seek(2**19)
+        assert f.read(100) == BIG[2**19 : 2**19 + 100]
+    http_server.fault("/big", **OLD, times=1, then=other)
+    assert fs.cat_ranges([big] * 2, [0, 2**19], [5, 2**19 + 5]) == [BIG[:5], BIG[2**19 : 2**19 + 5]]
+    http_server.fault("/big", **OLD, times=1, then=other)
+    assert fs.cat_file(big, 10, -10) == BIG[10:-10]
+    with kept.open(big, block_size=2**16) as f:
+        http_server.fault("/big", **OLD, times=1, then=other)
+        for at in (0, 2**18, 2**19):
+            f.seek(at)
+            assert f.read(100) == BIG[at : at + 100]
+    assert not {"ETag", "Last-Modified"} & fs.info(big).keys()
+    with fs.open(big, block_size=2**16, cache_type=cache_type) as f:
+        f.read(100)
+        http_server.files["/big"] = BIG[:-1]
+        f.seek(2**19)
+        with pytest.raises(FileChangedError):  # the size still tells
+            f.read(2**19 if cache_type != "first" else 100)
+    if module is http_sync:
+        fs.session.close()
+
+
+@pytest.mark.parametrize("module", [http, http_sync], ids=["http", "http_sync"])
+def test_validators_are_chosen_among_those_there_are(http_server, url, module):
+    fs = module.HTTPFileSystem(validators="Last-Modified", skip_instance_cache=True)
+    big = url[:-1] + "big"
+    for then, fails in ((NEW["tag"], False), (NEW["time"], True)):
+        http_server.fault("/big", **OLD, times=1, then=then["headers"])
+        with pytest.raises(FileChangedError, match=r"validators=\(\)") if fails else nullcontext():
+            with fs.open(big, block_size=2**16, cache_type="none") as f:
+                f.read(100)
+                f.seek(2**19)
+                assert f.read(100) == BIG[2**19 : 2**19 + 100]
+    with pytest.raises(ValueError, match="ETag, Last-Modified"):
+        module.HTTPFileSystem(validators=["etag", "size"], skip_instance_cache=True)
+    if module is http_sync:
+        fs.session.close()
 
 
 def test_opening_again_reads_the_new_version(http_server, fs, url):
