@@ -22,7 +22,7 @@ OPERATIONS = """
     import fsspec, fsspec.asyn
 
     faulthandler.dump_traceback_later(100, exit=True)
-    # the timer takes the main thread's place at the keyboard
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
     signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     url, folder = sys.argv[1], tempfile.mkdtemp()
     fs = fsspec.filesystem("http")
