@@ -431,7 +431,9 @@ class BlockCache(Copies):
 
 
 @pytest.mark.parametrize(
-    "machine", [Local, Memory, Dir, Zip, References, SimpleCache, FileCache, BlockCache], ids=lambda m: m.__name__
+    "machine",
+    [Local, Memory, Dir, Zip, References, SimpleCache, FileCache, BlockCache],
+    ids=lambda m: m.__name__,
 )
 def test_local(machine):
     check(machine, 12)
