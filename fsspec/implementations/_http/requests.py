@@ -185,10 +185,9 @@ def _count(response: aiohttp.ClientResponse, size: int) -> None:
 
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
     """The headers, but for validators that are not to be trusted; see `answers.disregarded`."""
+    headers: Mapping[str, str] = response.headers
     skipped: frozenset[str] = getattr(response, "_disregarded", frozenset())
-    if not skipped:
-        return response.headers
-    return CIMultiDict((k, v) for k, v in response.headers.items() if k.lower() not in skipped)
+    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in skipped) if skipped else headers
 
 
 def placed(
