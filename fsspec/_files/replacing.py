@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from fsspec._fork import hooks
+from fsspec._paths.paths import trailing_sep
 from fsspec.exceptions import ForkError
 
 _under_way: set[Any] = set()
@@ -49,7 +50,14 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
     may be made, and one whose name is `private`.
+
+    Raises
+    ------
+    IsADirectoryError
+        if the path ends in a separator.
     """
+    if trailing_sep(os.fspath(path)):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     target, before = (os.fspath(path), None) if path in _private else _target(path)
     direct = path in _private or (before is not None and not stat.S_ISREG(before.st_mode))
     partial = None if direct else _partial(target)

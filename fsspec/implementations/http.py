@@ -25,6 +25,7 @@ import yarl
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
+from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._public import publish
@@ -400,7 +401,7 @@ class HTTPFileSystem(AsyncFileSystem):
         chunk_size
             bytes written at a time, at most.
         """
-        if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
+        if rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath)):
             os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
             return
         logger.debug("%s", redact_url(rpath))

@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.replacing import replacing
+from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import publish
@@ -358,7 +359,7 @@ class HTTPFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
-        if isinstance(lpath, (str, os.PathLike)) and os.fspath(lpath).endswith(("/", os.sep)):
+        if rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath)):
             os.makedirs(lpath, exist_ok=True)
             return
         file = lpath if isfilelike(lpath) else None

@@ -715,3 +715,14 @@ def test_depths_of_patterns(fs, url):
     for pattern in ("/small.txt", "/*"):
         with pytest.raises(ValueError, match="at least 1"):
             fs.glob(url + pattern, maxdepth=0)
+
+
+def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
+    folder = str(tmp_path / "new") + os.sep
+    with pytest.raises(FileNotFoundError, match="none"):
+        fs.get_file(url + "/none", folder)
+    with pytest.raises(IsADirectoryError):
+        fs.get_file(url + "/small.txt", folder)
+    assert os.listdir(tmp_path) == []
+    fs.get(url + "/small.txt", folder)
+    assert os.listdir(folder) == ["small.txt"]

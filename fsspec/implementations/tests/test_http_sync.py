@@ -337,3 +337,14 @@ def test_limits_of_cat_are_not_for_listings(http_server, fs, url):
 def test_that_ranges_are_refused_is_no_entry_of_info(http_server, fs, url):
     http_server.fault("/small.txt", headers={"Accept-Ranges": "none"})
     assert set(fs.info(url + "/small.txt")) == {"name", "size", "type"}
+
+
+def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
+    folder = str(tmp_path / "new") + os.sep
+    with pytest.raises(FileNotFoundError, match="none"):
+        fs.get_file(url + "/none", folder)
+    with pytest.raises(IsADirectoryError):
+        fs.get_file(url + "/small.txt", folder)
+    assert os.listdir(tmp_path) == []
+    fs.get(url + "/small.txt", folder)
+    assert os.listdir(folder) == ["small.txt"]
