@@ -468,6 +468,8 @@ class CachingFileSystem(ChainedFileSystem):
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
             entry = self.fs.info(path)
+            if entry.get("size") is None and entry.get("type") != "directory":
+                return self.fs.open(path, "rb", **kwargs)  # there are no blocks of what has no size
             uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
             f = self._begin_blocks(path, entry, uid, block_size, kwargs)
         return f
@@ -522,11 +524,6 @@ class CachingFileSystem(ChainedFileSystem):
         """
         if entry.get("type") == "directory":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if entry.get("size") is None:
-            raise ValueError(
-                f"{path!r} cannot be kept in blocks, for {type(self.fs).__name__} does not know its size;"
-                " use filecache"
-            )
         detail = {
             "original": path,
             "fn": self.hash_name(path),

@@ -111,6 +111,9 @@ class SharedBlocks:
                     return await self._whole()
                 if self._file is None:
                     entry = await self.cfs.fs._info(self.path)
+                    if entry.get("size") is None and entry.get("type") != "directory":
+                        part: bytes = await self.cfs.fs._cat_file(self.path, start=start, end=end)
+                        return part
                     self._file = self.cfs._begin_blocks(self.path, entry, await self._uid(entry), None, {})
             if isinstance(self._file, BlockFile):
                 self.cfs._note_use(self._file.cache_location)

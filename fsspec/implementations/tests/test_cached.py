@@ -173,12 +173,24 @@ def test_blocks_of_a_file_that_changed(target, tmp_path):
         assert f.read(6) == b"newnew" and f.size == 3000
 
 
+async def _part(folder, url):
+    target = fsspec.filesystem("http", asynchronous=True)
+    session = await target.set_session()
+    try:
+        return await fsspec.filesystem("blockcache", fs=target, cache_storage=folder)._cat_file(url, 20, 30)
+    finally:
+        await session.close()
+
+
 def test_blocks_of_what_has_no_size(http_server, tmp_path):
     http_server.files["/x"] = b"x" * 100
     http_server.fault("/x", chunked=True, no_accept_ranges=True)
     c = fsspec.filesystem("blockcache", target_protocol="http", cache_storage=str(tmp_path))
-    with pytest.raises(ValueError, match="filecache"):
-        c.open(http_server.url + "/x")
+    url = http_server.url + "/x"
+    with c.open(url) as f:
+        assert f.read() == b"x" * 100
+    assert c.read_text(url) == "x" * 100 and c.cat(url) == b"x" * 100
+    assert asyncio.run(_part(str(tmp_path / "awaited"), url)) == b"x" * 10
     c = fsspec.filesystem("filecache", target_protocol="http", cache_storage=str(tmp_path))
     assert c.cat(http_server.url + "/x") == b"x" * 100
 
