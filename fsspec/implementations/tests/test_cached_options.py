@@ -564,3 +564,12 @@ def test_files_opened_together_are_a_list(target, tmp_path):
     assert type(opened) is list and [f.read() for f in opened] == [b"1", b"22"]
     for f in opened:
         f.close()
+
+
+@pytest.mark.parametrize("kind", ["blockcache", "filecache", "simplecache"])
+def test_instances_of_caches_are_forgotten(kind, tmp_path):
+    options = {"target_protocol": "memory", "cache_storage": str(tmp_path)}
+    c = fsspec.filesystem(kind, **options)
+    assert fsspec.filesystem(kind, **options) is c
+    c.clear_instance_cache()
+    assert fsspec.filesystem(kind, **options) is not c

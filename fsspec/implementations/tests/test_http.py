@@ -726,3 +726,9 @@ def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
     assert os.listdir(tmp_path) == []
     fs.get(url + "/small.txt", folder)
     assert os.listdir(folder) == ["small.txt"]
+
+
+def test_tree_names_folders(http_server, fs, url):
+    http_server.files["/d/"] = b"<a href='/d/sub/'>s</a>"
+    http_server.files["/d/sub/"] = http_server.files["/d/sub"] = b""
+    assert fs.tree(url + "/d/").splitlines()[1:] == ["└── sub"]
