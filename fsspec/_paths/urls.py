@@ -119,6 +119,12 @@ def infer_storage_options(
     return options
 
 
+def server_options(url: StrPath) -> dict[str, Any]:
+    """What a URL says of its server: all of `infer_storage_options` but the protocol and the path."""
+    options = infer_storage_options(url)
+    return {name: value for name, value in options.items() if name not in ("protocol", "path")}
+
+
 @lru_cache(maxsize=512)
 def _parts(urlpath: str) -> tuple[tuple[str, Any], ...]:
     scheme, separator, rest = urlpath.partition("://")

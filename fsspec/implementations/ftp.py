@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NoReturn
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
+from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations._remote import ftp_parsing as words
@@ -125,10 +126,7 @@ class FTPFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        options = infer_storage_options(urlpath)
-        for name in ("path", "protocol"):
-            options.pop(name, None)
-        return options
+        return server_options(urlpath)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget listings: that of a path, or all."""

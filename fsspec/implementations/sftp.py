@@ -20,6 +20,7 @@ import paramiko
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
+from fsspec._paths.urls import server_options
 from fsspec.callbacks import Callback
 from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -105,10 +106,7 @@ class SFTPFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        options = infer_storage_options(urlpath)
-        for name in ("path", "protocol"):
-            options.pop(name, None)
-        return options
+        return server_options(urlpath)
 
     # -- refusals ----------------------------------------------------------------
 

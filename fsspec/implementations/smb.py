@@ -19,6 +19,7 @@ import smbclient
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks
+from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.smb_link import LOST, Link
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -154,10 +155,7 @@ class SMBFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
-        options = infer_storage_options(path)
-        for name in ("path", "protocol"):
-            options.pop(name, None)
-        return options
+        return server_options(path)
 
     def _unc(self, path: str) -> str:
         inside = self._strip_protocol(path).strip("/")

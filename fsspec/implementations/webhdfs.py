@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import quote
 
+from fsspec._paths.urls import server_options
 from fsspec.implementations._http.session import watched_session
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, tokenize
@@ -135,9 +136,7 @@ class WebHDFS(AbstractFileSystem):
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        options = infer_storage_options(urlpath)
-        for name in ("path", "protocol"):
-            options.pop(name, None)
+        options = server_options(urlpath)
         if "username" in options:
             options["user"] = options.pop("username")
         return options
