@@ -117,20 +117,29 @@ def running_async() -> bool:
 
 
 # waiting -------------------------------------------------------------------------
+_THERE = object()
+"""In place of what a call returned: it is made on the loop's thread."""
+
+
 class _Job:
     """A call on its way through another thread's loop.
 
-    The coroutine is made there, where it is awaited at once: on the caller's thread a signal could be
-    handled between the two, and a coroutine would be left that nobody awaits.
+    A coroutine function is called there, where its coroutine is awaited at once: on the caller's thread a
+    signal could be handled between the two, and a coroutine would be left that nobody awaits. Any other
+    function may work before it returns what is to be awaited; that work is the caller's.
     """
 
-    __slots__ = ("args", "done", "error", "finished", "func", "given_up", "kwargs", "loop", "result", "task")
+    __slots__ = (
+        "args", "done", "error", "finished", "func", "given_up", "kwargs", "loop", "made", "result", "task"
+    )  # fmt: skip
 
     def __init__(self, loop: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func = func
         self.args = args
         self.kwargs = kwargs
         self.loop = loop
+        flags = getattr(getattr(func, "__code__", None), "co_flags", 0)
+        self.made: Any = _THERE if flags & inspect.CO_COROUTINE else func(*args, **kwargs)
         self.result: Any = None
         self.error: BaseException | None = None
         self.task: Any = None
@@ -140,7 +149,8 @@ class _Job:
 
     async def run(self) -> None:
         try:
-            self.result = await self.func(*self.args, **self.kwargs)
+            made = self.func(*self.args, **self.kwargs) if self.made is _THERE else self.made
+            self.result = await made
         except BaseException as error:  # whatever it is, it belongs to the caller
             self.error = error
         finally:
@@ -155,6 +165,7 @@ class _Job:
             self.task = self._create(running)
         except BaseException as error:  # by a task factory of the program's
             running.close()
+            self._drop()
             self.error, self.finished = error, True
             self.done.release()
 
@@ -179,6 +190,12 @@ class _Job:
     def _cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
+        elif not self.finished:
+            self._drop()
+
+    def _drop(self) -> None:
+        if inspect.iscoroutine(self.made):
+            self.made.close()
 
     def wait(self, seconds: float | None) -> bool:
         """Wait for the end, for at most so long; whether it came.
@@ -198,6 +215,7 @@ class _Job:
             if self.task is not None and self.task.done() and not self.finished:
                 # cancelled before its first step: looked for here, since a callback of each task is dear
                 self.error = asyncio.CancelledError()
+                self._drop()
                 return True
             hooks.run_deferred()
             io_thread.waited_for(self.loop)
@@ -244,7 +262,7 @@ def sync(
     loop
         a running event loop of another thread.
     func
-        a coroutine function, called on the loop's thread.
+        a coroutine function, called on the loop's thread; or another that returns an awaitable, called here.
     timeout
         seconds after which the coroutine is cancelled; None or 0 for no limit. It is waited
         for one second more at most, whatever it and the loop do.

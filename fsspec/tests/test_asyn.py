@@ -588,3 +588,20 @@ def test_a_task_that_cannot_be_made_is_the_callers_error(own_loop):
     with pytest.raises(KeyError, match="no task"):
         sync(own_loop, asyncio.sleep, 0)
     own_loop.set_task_factory(None)
+
+
+def test_what_a_function_does_before_its_coroutine_is_the_callers():
+    """It may make blocking calls, which the loop's thread cannot."""
+    seen = []
+
+    async def echo(value):
+        return value
+
+    def prepared(value):
+        seen.append(threading.get_ident())
+        return echo(sync(get_loop(), echo, value))
+
+    assert sync(get_loop(), prepared, 7) == 7
+    assert seen == [threading.get_ident()]
+    with pytest.raises(FSTimeoutError):
+        sync(get_loop(), lambda: asyncio.sleep(60), timeout=0.05)
