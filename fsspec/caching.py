@@ -183,9 +183,11 @@ class BytesCache(BaseCache):
         return joined(BytesCache._views(self, start, end))  # a subclass may have another
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
+        reach = end  # how far a read would go that the end of the file does not cut
         start, end = self._bounds(start, end)
         if start >= end:
             return [b""]
+        reach = end if reach is None else max(end, reach)
         left, right = self.start, self.end
         if left is None or right is None:
             left = right = start
@@ -197,7 +199,7 @@ class BytesCache(BaseCache):
             more = self._more(start, left)[: left - start]
             self._keep(b"", start, b"".join((more, self._before, self._after)))
             return self._kept(start, end)
-        if left == right or start < left or start > right and end > right + self.blocksize:
+        if left == right or start < left or start > right and reach > right + self.blocksize:
             left = right = start
         ahead = min(self.size, end + self.blocksize)
         keep = left

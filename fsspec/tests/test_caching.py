@@ -390,8 +390,8 @@ FORK = """
     from fsspec._fork.child import by_fork
 
     DATA = bytes(i % 251 for i in range(1000))
-    asked = []
-    def fetch(start, end):
+    asked: list[tuple[int, int]] = []
+    def fetch(start: int, end: int) -> bytes:
         asked.append((start, end))
         return DATA[start:end]
     def check(cache, start, end):
@@ -629,3 +629,16 @@ def test_a_failed_adaptive_read_is_made_again() -> None:
     assert cache._fetch(5, 15) == DATA[5:15]
     assert cache._fetch(15, 40) == DATA[15:40]
     closed(cache)
+
+
+def test_a_bytes_cache_fetches_no_gap_before_a_read_that_goes_past_the_end() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return bytes(end - start)
+
+    cache = caching.BytesCache(10, fetch, 20)
+    cache._fetch(0, 5)
+    cache._fetch(19, 29)
+    assert asked == [(0, 15), (19, 20)]

@@ -236,7 +236,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _whole(self, path: Any, recursive: bool, on_error: str, callback: Callback) -> Plan:
         given = stringify_path(path)
         if isinstance(given, str) and not recursive and not has_magic(given):
-            paths = [self._strip_protocol(given)]
+            paths = [self.fs._strip_protocol(self._bare(given))]
         else:
             paths = yield call("expand_path", self._bare(given), recursive=recursive)
         if recursive:
@@ -309,7 +309,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             kwargs["mode"] = "create"
             for p in path:
                 if self._is_taken(p):
-                    raise FileExistsError(p)
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), p)
         files: list[LocalTempFile] = []
         try:
             for p, data in path.items():
@@ -343,7 +343,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             kwargs.pop(name, None)
         if "x" in mode:
             if self._is_taken(path):
-                raise FileExistsError(path)
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
         part = self._folders.part(os.path.join(self.storage[-1], self.hash_name(path)))
         try:
