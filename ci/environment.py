@@ -152,6 +152,16 @@ def ensure_matrix() -> Path:
     return ensure_test("test-{}.{}".format(*sys.version_info))
 
 
+def ensure_contract() -> Path:
+    """That of other packages' backends; Azurite comes from npm, where that is there."""
+    python = ensure("contract", lines_of(REQUIREMENTS / "contract.txt"), tree="editable")
+    folder, npm = TOP / ".venv-contract", shutil.which("npm")
+    if npm and not (folder / "node_modules" / ".bin" / "azurite-blob").exists():
+        say("installing azurite ...")
+        subprocess.run([npm, "install", "--silent", "--prefix", str(folder), "azurite"], stdout=sys.stderr)
+    return python
+
+
 def ensure_demo() -> Path:
     """The environment of the demonstration, with a copy of the tree as it is now."""
     required = lines_of(REQUIREMENTS / "demo.txt")
@@ -175,6 +185,7 @@ def ensure_demo_upstream() -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     known = {
+        "contract": ensure_contract,
         "demo": ensure_demo,
         "demo-dask": ensure_demo_dask,
         "demo-upstream": ensure_demo_upstream,

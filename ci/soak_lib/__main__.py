@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import watch
+from . import contract, watch
 from .content import BUCKET, READ, SIZES, Places, data, size_of
 from .handles import filesystem
 
@@ -238,7 +238,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--contract"]:
+        return contract.main(words[1:])
+    options = parse(words)
     if not Path("/proc/net/tcp").exists():
         print("ci/soak: looks at processes and sockets through /proc, which is Linux's", file=sys.stderr)
         return 2

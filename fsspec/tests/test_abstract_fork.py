@@ -108,6 +108,7 @@ def tried(fs, folder, handle, mode="opted in", limit=90.0):
         "limit": 3.0,
     }
     found, noise = _run(job, limit)
+    found.pop("forks", None)
     return {action: problem for action, problem in found.items() if problem}, noise
 
 

@@ -62,10 +62,12 @@ class TestS3Pipe(abstract.AbstractPipeTests, S3Fixtures):
     pass
 
 
+@pytest.mark.timeout(120 * abstract.AbstractForkTests.fork_rounds)
 class TestS3Fork(abstract.AbstractForkTests, S3Fixtures):
     """Files written in one request at the end."""
 
 
+@pytest.mark.timeout(120 * abstract.AbstractForkTests.fork_rounds)
 class TestS3ForkParts(abstract.AbstractForkTests, S3Fixtures):
     """An upload of several parts is under way at the fork."""
 

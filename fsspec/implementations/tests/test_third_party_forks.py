@@ -9,7 +9,7 @@ from fsspec.tests.programs import run
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
-    pytest.mark.timeout(400),  # each action starts from an import of seconds
+    pytest.mark.timeout(400 * AbstractForkTests.fork_rounds),  # each action starts from an import of seconds
 ]
 
 GCS = """

@@ -353,10 +353,13 @@ def main() -> None:
     if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):
         found["skipped"] = True
     else:
-        for name in ACTIONS:
+        forks = 0
+        for name in list(ACTIONS) * told.get("rounds", 1):
             found[name] = cell(job, name)
+            forks += 1
             if found[name]:
                 break  # what comes after a harm is not to be judged
+        found["forks"] = str(forks)
     found["afterwards"] = found.get("skipped") or in_time(job.end, "what is left")
     print(json.dumps(found), flush=True)
     os._exit(0)  # a backend that was harmed may not let the interpreter end

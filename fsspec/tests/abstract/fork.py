@@ -60,11 +60,15 @@ class AbstractForkTests:
     fork_limit
         seconds that a child may take, more where the machine is crowded; one that takes longer
         hangs.
+    fork_rounds
+        how often each test does all that it does, by default as the environment variable
+        FORK_ROUNDS says, or once. A round of all tests is 72 forks.
     """
 
     fork_block_size: int | None = None
     fork_memory: bool = False
     fork_limit: float = 12.0
+    fork_rounds: int = int(os.environ.get("FORK_ROUNDS", "1"))
 
     @pytest.fixture
     def fork_place(self, request: pytest.FixtureRequest) -> tuple[Any, str | Mapping[str, bytes]]:
@@ -74,7 +78,13 @@ class AbstractForkTests:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("handle", HANDLES)
-    def test_fork(self, fork_place: tuple[Any, str | Mapping[str, bytes]], handle: str, mode: str) -> None:
+    def test_fork(
+        self,
+        fork_place: tuple[Any, str | Mapping[str, bytes]],
+        handle: str,
+        mode: str,
+        request: pytest.FixtureRequest,
+    ) -> None:
         """A handle used, dropped, closed, left alone or killed with in a child, one after the other."""
         fs, place = fork_place
         if handle == WRITING and not isinstance(place, str):
@@ -86,8 +96,10 @@ class AbstractForkTests:
             "block_size": self.fork_block_size,
             "memory": self.fork_memory,
             "limit": self.fork_limit,
+            "rounds": self.fork_rounds,
         }
-        found, noise = _run(job, (5 * self.fork_limit + 40) * crowding())
+        found, noise = _run(job, (5 * self.fork_limit + 40) * crowding() * self.fork_rounds)
+        request.node.user_properties += [("forks", found.pop("forks", "0")), ("mode", mode)]
         if found.pop("skipped", None):
             pytest.skip(f"no {handle} for this place")
         problems = {action: problem for action, problem in found.items() if problem}
