@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fsspec.caching import caches
 from fsspec.registry import known_implementations
+from fsspec.tests.fork import ownership
 
 
 def write(docs: Path) -> None:
@@ -21,6 +22,8 @@ def write(docs: Path) -> None:
     tables = {
         "layers": _table(("layer", "modules", "owns"), _layers(package)),
         "protocols": _table(("protocol", "class", "needs"), _protocols()),
+        "ownership": _table(("what", *_columns().values()), _ownership()),
+        "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
         "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
     }
     for name, text in tables.items():
@@ -56,6 +59,27 @@ def _protocols() -> Iterable[Sequence[str]]:
     for name, (protocols, advice) in rows.items():
         command = advice.partition("pip install ")[2]
         yield " ".join(protocols), f"``{name}``", f"``pip install {command}``" if command else "nothing"
+
+
+def _columns() -> dict[str, str]:
+    """The events of the table of ownership; all ends of a child in one column, for they come to the same."""
+    first, *others = ownership.ENDS
+    for kind in ownership.KINDS:
+        cells = ownership.cells(kind)
+        assert all(cells[event] == cells[first] for event in others), f"the ends differ for {kind}"
+    ends = ", ".join(ownership.EVENTS[event] for event in ownership.ENDS)
+    columns = {event: text for event, text in ownership.EVENTS.items() if event not in others}
+    return {**columns, first: ends}
+
+
+def _ownership() -> Iterable[Sequence[str]]:
+    """By kind: the objects of that kind, and what comes of each event in each mode."""
+    for kind in ownership.KINDS:
+        objects = [name for name, row in ownership.OBJECTS.items() if row[2] == kind]
+        cells = ownership.cells(kind)
+        each = [cells[event] for event in _columns()]
+        texts = [one[0] if len(set(one)) == 1 else " / ".join(one) for one in each]
+        yield "; ".join(objects), *texts
 
 
 def _differences(docs: Path) -> Iterable[Sequence[str]]:

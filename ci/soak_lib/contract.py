@@ -88,7 +88,9 @@ def main(arguments: Sequence[str]) -> int:
             count, trouble = run(backend, -(-options.forks // ROUND), folder)
             modes = ", ".join(f"{n} {name[6:]}" for name, n in sorted(count.items()) if name[:6] == "forks ")
             found = ", ".join(f"{count[name]} {name}" for name in BAD)
-            print(f"{backend}: {count['forks']} forks ({modes}) in {count['tests']} tests; {found}", flush=True)
+            print(
+                f"{backend}: {count['forks']} forks ({modes}) in {count['tests']} tests; {found}", flush=True
+            )
             for text in trouble:
                 print(text[:4000], flush=True)
             bad += sum(count[name] for name in BAD) + (count["forks"] < options.forks)

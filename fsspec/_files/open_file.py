@@ -165,14 +165,19 @@ class OpenFiles(list[OpenFile[Any]]):
         self.mode = mode
         self.fs: Any = fs
         self.files: list[Any] = []
+        self._many = False  # as the filesystem said when they were opened: a child may not ask it
         self._generation = hooks.generation
         super().__init__(*args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "files": []}  # a copy is not open, as that of an OpenFile is not
 
     def __enter__(self) -> list[Any]:
         if self.files:
             raise ValueError("these files are open already: the context can be entered once at a time")
         self._generation = hooks.generation
-        if hasattr(self.fs, "open_many"):
+        self._many = hasattr(self.fs, "open_many")
+        if self._many:
             self.files = self.fs.open_many(self)
             return self.files
         opened: list[Any] = []
@@ -188,12 +193,12 @@ class OpenFiles(list[OpenFile[Any]]):
 
     def __exit__(self, *args: Any) -> None:
         files, self.files = self.files, []
-        if hasattr(self.fs, "open_many") and "r" not in self.mode:
+        if self._many and "r" not in self.mode:
             if self._generation == hooks.generation:
                 self.fs.commit_many(files)
             return
         with ExitStack() as closing:  # all of them, whatever befalls one
-            for f in files if hasattr(self.fs, "open_many") else self:
+            for f in files if self._many else self:
                 closing.callback(f.close)
 
     def __getitem__(self, item: Any) -> Any:

@@ -119,6 +119,16 @@ def test_one_that_cannot_be_opened_closes_the_others(m):
     assert [f.fobjects for f in files] == [[], []]
 
 
+def test_a_pickled_copy_of_open_files_is_not_open(m):
+    m.pipe({"/a": b"one", "/b": b"two"})
+    files = fsspec.open_files(["memory://a", "memory://b"])
+    with files:
+        copy = pickle.loads(pickle.dumps(files))
+        with copy as opened:
+            assert [f.read() for f in opened] == [b"one", b"two"]
+        assert [f.closed for f in files.files] == [False, False]
+
+
 def test_all_are_closed_where_one_fails(m):
     """The error comes once all are."""
 

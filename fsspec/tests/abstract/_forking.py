@@ -31,7 +31,7 @@ MODES = ("opted in", "by hand", "neither")
 WRITING = "file being written"
 BOTH = "used by both at once"
 TOGETHER = 0.7  # seconds for which both use it
-PATIENCE = 15.0  # seconds for the parent to do its next thing
+PATIENCE = 15.0  # seconds for the parent to do its next thing, more where the machine is crowded
 SIZE = 100_000
 
 CONTENT = bytes((i * 7 + (i >> 8)) % 256 for i in range(SIZE))
@@ -261,7 +261,7 @@ def in_time(func: Callable[[], Any], what: str) -> str:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(PATIENCE * child.crowding())
     if not outcome:
         faulthandler.dump_traceback(all_threads=True)
     return outcome[0] if outcome else f"{what}: hangs"
@@ -301,7 +301,7 @@ class Meanwhile:
         """In the parent, the child having ended; why it is not as it should be, empty where it is."""
         self.over = True
         os.write(self.writer, b"x")  # if the child never came to it
-        self.thread.join(PATIENCE)
+        self.thread.join(PATIENCE * child.crowding())
         os.close(self.reader)
         os.close(self.writer)
         return self.problem

@@ -128,7 +128,7 @@ def by_c(body: Body) -> Report:
     os._exit(0)
 
 
-_SOCKETS = """
+HOLDS_SOCKETS = """
 import os, sys
 found = []
 for fd in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
@@ -149,7 +149,7 @@ def by_exec(body: Body) -> Report:
     if pid:
         return wait(pid, channel, begun)
     speak(channel, body)
-    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _SOCKETS])
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", HOLDS_SOCKETS])
 
 
 def by_crowd(body: Body) -> Report:

@@ -14,7 +14,7 @@ import importlib.util
 import os
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fsspec
@@ -72,7 +72,7 @@ class Subject:
     def __init__(self, places: dict[str, str]) -> None:
         self.places = places
         self.folder = places["folder"]
-        self.numbers = iter(range(2**30))  # of those that count, one that pickles everywhere
+        self.numbers: Iterator[int] = iter(range(2**30))  # of those that count, one that pickles everywhere
 
     @classmethod
     def lacking(cls) -> str:

@@ -66,7 +66,7 @@ class Writing(Subject):
         handle["file"].close()
 
     def make(self) -> Any:
-        key = f"out-{os.getpid()}-{next(self.numbers)}.bin"
+        key = f"out-{type(self).__name__}-{os.getpid()}-{next(self.numbers)}.bin"
         f = self.start(key)
         f.write(self.piece)
         return {"file": f, "key": key, "wrote": self.piece}
@@ -145,7 +145,7 @@ class LocalText(LocalWriting):
         return self.of.open()
 
     def make(self) -> Any:
-        key = f"out-{os.getpid()}-{next(self.numbers)}.txt.gz"
+        key = f"out-{type(self).__name__}-{os.getpid()}-{next(self.numbers)}.txt.gz"
         f = self.start(key)
         f.write("a" * 1000)
         return {"file": f, "key": key, "wrote": b"a" * 1000}
@@ -207,7 +207,7 @@ class LocalTransaction(LocalWriting):
     def make(self) -> Any:
         fs = fsspec.filesystem("file", auto_mkdir=False, skip_instance_cache=True)
         fs.start_transaction()
-        key = f"out-{os.getpid()}-{next(self.numbers)}.bin"
+        key = f"out-{type(self).__name__}-{os.getpid()}-{next(self.numbers)}.bin"
         closed = f"{key}.closed"
         with fs.open(self.path(closed), "wb") as f:
             f.write(b"closed")
@@ -306,7 +306,7 @@ class S3Transaction(S3Writing):
     def make(self) -> Any:
         fs = S3(self.places).make()
         fs.start_transaction()
-        key = f"out-{os.getpid()}-{next(self.numbers)}.bin"
+        key = f"out-{type(self).__name__}-{os.getpid()}-{next(self.numbers)}.bin"
         f = fs.open(f"bucket/{key}", "wb", block_size=5 * 2**20)
         f.write(self.piece)
         return {"file": f, "fs": fs, "key": key, "wrote": self.piece}
