@@ -78,6 +78,7 @@ extras = {
     "http": [aiohttp],
     "libarchive": ["libarchive-c"],
     "oci": ["ocifs"],
+    "otel": ["opentelemetry-api"],
     "s3": [s3fs],
     "sftp": ["paramiko"],
     "smb": ["smbprotocol"],

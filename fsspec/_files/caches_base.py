@@ -16,9 +16,11 @@ own more than memory (threads, mappings) replace that on first use there.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import ShortFetch
 
 Fetcher = Callable[[int, int], bytes]
@@ -26,6 +28,17 @@ Fetcher = Callable[[int, int], bytes]
 
 MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
 """Maps many ``(start, end)`` to their bytes, in the same order."""
+
+
+def log_fetch(cache: str, fetcher: Any, start: int, stop: int | None) -> None:
+    """The line of a log for what a cache asks for, at DEBUG.
+
+    fsspec does not load ``logging`` for it: where the program has not, nobody listens.
+    """
+    logging = sys.modules.get("logging")
+    if logging is not None and (log := logging.getLogger("fsspec.caching")).isEnabledFor(logging.DEBUG):
+        path = getattr(getattr(fetcher, "__self__", None), "path", None)
+        log.debug("%s asks for bytes %s-%s of %s", cache, start, stop, redact_url(path or "its file"))
 
 
 class Held(NamedTuple):
@@ -100,6 +113,7 @@ class BaseCache:
         return start, stop
 
     def _ask(self, start: int, stop: int) -> bytes:
+        log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
         # the fetcher may have learned that the size that a program gave is too large
         if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined
+from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, log_fetch
 from fsspec._fork import hooks
 
 if TYPE_CHECKING:
@@ -182,6 +182,7 @@ class BlockCache(BaseCache):
             end = self.size
         self.miss_count += 1
         self.total_requested_bytes += end - start
+        log_fetch(self.name, self.fetcher, start, end)
         data = self.fetcher(start, end)
         if len(data) == end - start:
             return data
@@ -447,6 +448,8 @@ class MMapCache(BaseCache):
             self._apart.clear()
 
     def _ask_for(self, ranges: list[tuple[int, int]]) -> Iterable[bytes]:
+        for left, right in ranges:
+            log_fetch(self.name, self.fetcher, left, right)
         if self.multi_fetcher is not None:
             return self.multi_fetcher(ranges)
         return (self.fetcher(left, right) for left, right in ranges)

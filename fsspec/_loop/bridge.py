@@ -22,9 +22,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
+from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._loop import io_thread
 from fsspec._loop.io_thread import iothread, loop, quiesce
+from fsspec._spans import span
 from fsspec.exceptions import ForkError, FSTimeoutError
 
 __all__ = [
@@ -287,7 +289,17 @@ def sync(
         raise RuntimeError(f"the interpreter is ending: no event loop runs {_named(func)} any more")
     if asyncio._get_running_loop() is loop:
         raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
-    job = _Job(loop, func, args, kwargs)
+    if "otel" in config.conf:
+        with span(getattr(func, "__qualname__", type(func).__qualname__)):
+            result: T = _run(_Job(loop, func, args, kwargs), timeout)
+    else:
+        result = _run(_Job(loop, func, args, kwargs), timeout)
+    return result
+
+
+def _run(job: _Job, timeout: float | None) -> Any:
+    """Have the loop run a job, wait, and give what it returned or raise what it raised."""
+    loop = job.loop
     if hooks.deferred:
         hooks.run_deferred()
     if instances.reviving:
@@ -302,8 +314,7 @@ def sync(
             instances.note_waiting(None)
     error = job.error
     if error is None and not isinstance(job.result, BaseException):
-        result: T = job.result
-        return result
+        return job.result
     error = error or job.result  # one that is returned, in place of a single result, is raised as well
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):

@@ -436,6 +436,7 @@ class LocalFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> Any:
+        logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
             return LocalFileOpener(self._strip_protocol(path), "rb", fs=self)
         how: dict[str, Any] = {

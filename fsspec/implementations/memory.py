@@ -452,6 +452,7 @@ class MemoryFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> Any:
+        logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is MemoryFileSystem:
             present = self.store.get(self._strip_protocol(path))
             if present is not None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 from typing import Any, ClassVar
 
@@ -38,6 +37,7 @@ from fsspec.implementations._reference.parquet import (
 )
 from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
+from fsspec.implementations._reference.reads import logger as _logger
 from fsspec.implementations._reference.reads import missing
 from fsspec.implementations._reference.spec import textual
 from fsspec.implementations._reference.tree import Tree, lenient_size
@@ -57,8 +57,8 @@ publish(
     __name__, LazyReferenceMapper, ReferenceNotReachable, RefsItemsView, RefsValuesView, ravel_multi_index
 )
 
-logger: logging.Logger = logging.getLogger("fsspec.reference")
 
+logger = _logger
 Entry = dict[str, Any]
 
 

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import sys
 from importlib import import_module
 
 import pytest
 
 import fsspec
+import fsspec.caching
 from fsspec.tests.programs import run
 
 pytest.importorskip("aiohttp")
@@ -59,6 +61,120 @@ def test_a_request_is_a_line_of_the_log_without_secrets(module, http_server, cap
     caplog.clear()
     fs.cat_file(url, start=0, end=2)
     assert not caplog.records
+
+
+CACHES = ["none", "readahead", "bytes", "blockcache", "mmap", "background", "first", "all", "adaptive"]
+
+
+class Source:
+    path = "http://user:word@host/a?key=hidden"
+
+    def fetch(self, start, end):
+        return bytes(end - start)
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_what_a_read_cache_asks_for_is_a_line_of_the_log(kind, caplog):
+    with caplog.at_level(logging.DEBUG, "fsspec.caching"):
+        cache = fsspec.caching.caches[kind](1024, Source().fetch, 10_000)
+        for start, end in ((0, 10), (5000, 5010), (0, 10)):
+            assert cache._fetch(start, end) == bytes(end - start)
+    lines = [r.getMessage() for r in caplog.records]
+    assert len(lines) == cache.miss_count > 0 or kind in ("none", "adaptive", "background") and lines
+    assert all(line.startswith(f"{kind} asks for bytes ") for line in lines)
+    assert all(line.endswith(" of http://host/a?key=...") for line in lines)
+
+
+def test_references_local_files_and_files_in_memory_are_told_under_their_loggers(caplog, tmp_path, m):
+    m.pipe_file("/refs/a", b"0123456789")
+    (tmp_path / "a").write_bytes(b"abc")
+    refs = {"x": ["memory://refs/a", 2, 3], "y": ["memory://refs/a", 6, 2], "z": ["memory://refs/a"]}
+    fs = fsspec.filesystem("reference", fo=refs, remote_protocol="memory", skip_instance_cache=True)
+    with caplog.at_level(logging.DEBUG, "fsspec"):
+        assert fs.cat_file("x", start=1) == b"34"
+        assert fs.cat(["x", "y"]) == {"x": b"234", "y": b"67"}
+        with fsspec.open(f"{tmp_path}/a") as file, m.open("/refs/a") as other:
+            assert file.read() == b"abc" and len(other.read()) == 10
+    lines = {r.name: [] for r in caplog.records}
+    for record in caplog.records:
+        lines[record.name].append(record.getMessage())
+    assert lines["fsspec.reference"][0] == "x: bytes 3-5 of memory://refs/a"
+    assert sum("references: bytes" in line for line in lines["fsspec.reference"]) >= 1
+    assert lines["fsspec.local"] == [f"open {tmp_path}/a as rb"]
+    assert lines["fsspec.memoryfs"] == ["open /refs/a as rb"]
+
+
+def test_logging_is_not_loaded_for_what_nobody_listens_to():
+    run(
+        """
+        import sys
+        from fsspec.caching import caches
+        for name in ("readahead", "blockcache", "bytes", "mmap"):
+            assert caches[name](10, lambda start, end: bytes(end - start), 100)._fetch(0, 5) == bytes(5)
+        assert "logging" not in sys.modules and "opentelemetry" not in sys.modules
+        """
+    )
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """The spans that have ended, by the exporter of OpenTelemetry's own SDK."""
+    trace = pytest.importorskip("opentelemetry.trace")
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    in_memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    exporter, provider = in_memory.InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": True})
+    yield exporter.get_finished_spans
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_requests_are_spans_below_those_of_the_program(module, http_server, spans):
+    from opentelemetry import trace
+
+    http_server.files["/a"] = b"abc"
+    http_server.fault("/b", status=500)
+    fs = made(module)
+    with trace.get_tracer("program").start_as_current_span("job"):
+        assert fs.cat_file(http_server.url.replace("://", "://user:word@") + "/a?key=hidden") == b"abc"
+        with pytest.raises(OSError):
+            fs.cat_file(http_server.url + "/b")
+    *found, job = spans()
+    requests = [span for span in found if span.name == "GET"]
+    assert len(requests) == len(http_server.requests)
+    assert {span.context.trace_id for span in found} == {job.context.trace_id}
+    first = requests[0]
+    assert first.attributes["url.full"] == http_server.url + "/a?key=..."
+    assert first.attributes["http.request.method"] == "GET"
+    assert first.attributes["http.response.status_code"] == 200
+    assert requests[1].attributes["http.response.status_code"] == 500
+    assert first.kind is trace.SpanKind.CLIENT and first.instrumentation_scope.name == "fsspec"
+    assert "hidden" not in str([span.to_json() for span in found])
+    if module == "http":  # an awaitable filesystem, each of whose blocking calls is a span
+        calls = [span for span in found if span not in requests]
+        assert [span.name.rpartition(".")[2] for span in calls] == ["_cat_file", "_cat_file"]
+        assert calls[0].parent.span_id == job.context.span_id
+        assert first.parent.span_id == calls[0].context.span_id
+        assert calls[1].attributes["error.type"] and calls[1].status.status_code is trace.StatusCode.ERROR
+
+
+def test_spans_that_were_not_asked_for_are_not_made(spans, http_server, monkeypatch):
+    http_server.files["/a"] = b"abc"
+    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": False})
+    made("http").cat_file(http_server.url + "/a")
+    monkeypatch.delitem(fsspec.config.conf, "otel")
+    made("http").cat_file(http_server.url + "/a")
+    assert spans() == ()
+
+
+def test_spans_without_opentelemetry_are_an_error_that_names_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": True})
+    with pytest.raises(ImportError, match="pip install opentelemetry-api"):
+        made("http").cat_file("http://127.0.0.1:9/a")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,23 +1,57 @@
-"""The log of requests, under the name that programs know: ``fsspec.http``."""
+"""What is told of a request: counted, a line of the log ``fsspec.http`` at DEBUG, a span of OpenTelemetry."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
+from fsspec import config
 from fsspec._paths.redaction import redact_url
-
-if TYPE_CHECKING:
-    import yarl
-
+from fsspec._spans import span
+from fsspec._spec.traffic import Traffic
 
 logger: logging.Logger = logging.getLogger("fsspec.http")
 
 
-def log_request(
-    method: str, url: str | yarl.URL, headers: Mapping[str, str] | None, outcome: int | str, took: float
-) -> None:
-    """The line for a request: what was asked for, how it ended, and seconds until the answer began."""
-    part = (headers or {}).get("Range", "whole")
-    logger.debug("%s %s (%s): %s after %.0f ms", method.upper(), redact_url(url), part, outcome, took * 1000)
+class Request:
+    """One request, from before it is sent until its answer begins: a context manager.
+
+    Attributes
+    ----------
+    status
+        of the answer; to be set within the ``with`` block.
+    """
+
+    status: int | None = None
+
+    def __init__(
+        self, traffic: Traffic | None, method: str, url: Any, headers: Mapping[str, str] | None
+    ) -> None:
+        self.traffic, self.method, self.url, self.headers = traffic, method, url, headers
+        self.logged = logger.isEnabledFor(logging.DEBUG)
+        self.span: Any = None
+
+    def __enter__(self) -> Request:
+        if self.traffic is not None:
+            self.traffic.requests += 1
+        if "otel" in config.conf:
+            method = self.method.upper()
+            self.span = span(method, http_request_method=method, url_full=redact_url(self.url))
+            self.current = self.span.__enter__()
+        if self.logged:
+            self.began = time.monotonic()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self.logged:
+            outcome = self.status if kind is None else kind.__name__
+            took = (time.monotonic() - self.began) * 1000
+            part = (self.headers or {}).get("Range", "whole")
+            url = redact_url(self.url)
+            logger.debug("%s %s (%s): %s after %.0f ms", self.method.upper(), url, part, outcome, took)
+        if self.span is not None:
+            if self.current is not None and self.status is not None:
+                self.current.set_attribute("http.response.status_code", self.status)
+            self.span.__exit__(kind, error, trace)

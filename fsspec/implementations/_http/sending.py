@@ -10,8 +10,6 @@ Redirects are followed here, not by aiohttp, so that
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -20,7 +18,7 @@ import yarl
 
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
-from fsspec.implementations._http.logs import log_request, logger
+from fsspec.implementations._http.logs import Request, logger
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
@@ -149,21 +147,10 @@ class Sender(NamedTuple):
     async def _once(
         self, session: aiohttp.ClientSession, method: str, url: yarl.URL, options: dict[str, Any]
     ) -> aiohttp.ClientResponse:
-        """A request, counted; a line of the log at DEBUG."""
-        told = logger.isEnabledFor(logging.DEBUG)
-        began = time.monotonic() if told else 0.0
-        if self.traffic is not None:
-            self.traffic.requests += 1
-        outcome: Any = "cancelled"
-        try:
+        """A request, told of as `Request` does."""
+        with Request(self.traffic, method, url, options.get("headers")) as request:
             response = await _once(session, method, url, options)
-            outcome = response.status
-        except Exception as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            if told:
-                log_request(method, url, options.get("headers"), outcome, time.monotonic() - began)
+            request.status = response.status
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
             response._traffic = self.traffic  # of which the reading of the body is a part

@@ -7,8 +7,6 @@ texts of errors show URLs without credentials, nor the values of their queries.
 
 from __future__ import annotations
 
-import logging
-import time
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from fsspec._fork.sockets import watch
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.traffic import Traffic
-from fsspec.implementations._http.logs import log_request, logger
+from fsspec.implementations._http.logs import Request
 
 if TYPE_CHECKING:
     import socket
@@ -56,22 +54,11 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """A request, counted; a line of the log at DEBUG. Redirects come here one by one."""
-        told = logger.isEnabledFor(logging.DEBUG)
-        began = time.monotonic() if told else 0.0
-        if self.traffic is not None:
-            self.traffic.requests += 1
-        outcome: Any = "interrupted"
-        try:
+        """A request, told of as `Request` does. Redirects come here one by one."""
+        with Request(self.traffic, request.method or "", request.url, request.headers) as told:
             response = super().send(request, *args, **kwargs)
-            outcome = response.status_code
-            return response
-        except Exception as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            if told:
-                log_request(request.method, request.url, request.headers, outcome, time.monotonic() - began)
+            told.status = response.status_code
+        return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

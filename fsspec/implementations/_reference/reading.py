@@ -94,7 +94,7 @@ class ReferenceReading(AsyncFileSystem):
         blocking = blocking_of(source)
         if blocking is None:
             return sync(self.loop, self._fetch_part, path, said, start, end, kwargs)
-        part = reads.sliced(said, start, end)
+        part = reads.asked(path, said, start, end)
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):
@@ -119,7 +119,7 @@ class ReferenceReading(AsyncFileSystem):
     async def _fetch_part(
         self, path: str, said: Part, start: int | None, end: int | None, kwargs: dict[str, Any]
     ) -> bytes:
-        part = reads.sliced(said, start, end)
+        part = reads.asked(path, said, start, end)
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):

@@ -11,12 +11,16 @@ came is all there is; else it is an error, for the answer was cut off.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fsspec._paths.ranges import cut, merge_offset_ranges
+from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.parsing import Part, ReferenceNotReachable, parsed
+
+logger: logging.Logger = logging.getLogger("fsspec.reference")
 
 Range = tuple[str, int, int, int]
 """A part that is wanted: URL, start, end, and its position among the wanted."""
@@ -33,6 +37,18 @@ class Block(NamedTuple):
     start: int | None
     end: int | None
     members: list[Range]
+
+
+def asked(path: str, said: Part, start: int | None, end: int | None) -> Part:
+    """As `sliced`, for a part that is fetched alone: with a line of the log at DEBUG."""
+    part = sliced(said, start, end)
+    _log(path, part)
+    return part
+
+
+def _log(what: str, target: Part | Block) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s: bytes %s-%s of %s", what, target.start, target.end, redact_url(target.url))
 
 
 def sliced(said: Part, start: int | None, end: int | None) -> Part:
@@ -155,6 +171,7 @@ class Reads:
     def take(self, block: Block, data: Any) -> None:
         """Cut the parts out of a block that was fetched; an exception stands for all of them."""
         results = self.results
+        _log(f"{len(block.members)} references", block)
         if isinstance(data, BaseException):
             for _, _, _, position in block.members:
                 results[position] = failed(self.keys[position], block.url, data)

@@ -1,0 +1,68 @@
+"""OpenTelemetry spans, where the program asks for them.
+
+With ``{"otel": {"spans": true}}`` in the configuration (also ``FSSPEC_OTEL_SPANS=1``) a blocking call of an
+awaitable filesystem is a span, and each request of the HTTP filesystems one below it. Without, a call costs a
+look into the configuration, and ``opentelemetry`` is not imported.
+
+A span is begun and ended on one thread; the context of a thread that makes a blocking call goes along to
+the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from fsspec import config
+from fsspec._version import __version__
+
+_NONE: AbstractContextManager[Any] = nullcontext()
+
+
+def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
+    """A context manager: a span of kind CLIENT, which is what it gives, or None where none is wanted.
+
+    Parameters
+    ----------
+    name
+        few are different: no path is in it.
+    **attributes
+        with ``_`` for ``.`` in their names; those that are None are left out.
+
+    Raises
+    ------
+    ImportError
+        spans are asked for, and opentelemetry-api is not installed
+    """
+    wanted = config.conf.get("otel")
+    if not wanted or not wanted.get("spans"):
+        return _NONE
+    return _span(
+        name, {key.replace("_", "."): value for key, value in attributes.items() if value is not None}
+    )
+
+
+@contextmanager
+def _span(name: str, attributes: dict[str, Any]) -> Iterator[Any]:
+    try:
+        from opentelemetry import trace
+    except ImportError as error:
+        raise ImportError(
+            "the configuration asks for spans (otel), which need the package opentelemetry-api:"
+            " pip install opentelemetry-api, or unset FSSPEC_OTEL_SPANS"
+        ) from error
+    begun = trace.get_tracer("fsspec", __version__).start_as_current_span(
+        name,
+        kind=trace.SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,  # its text may hold what a trace should not show
+        set_status_on_exception=False,
+    )
+    with begun as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_attribute("error.type", type(error).__name__)
+            current.set_status(trace.StatusCode.ERROR)
+            raise
