@@ -102,7 +102,9 @@ def _installed(module: str) -> bool:
 
 
 def _missing(name: str, packages: str, error: ImportError) -> ImportError:
-    return ImportError(f"the compression {name!r} needs the package {packages}: {error}")
+    return ImportError(
+        f"the compression {name!r} needs the package {packages}: pip install {packages.split()[0]} ({error})"
+    )
 
 
 def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kwargs: Any) -> Any:

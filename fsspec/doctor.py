@@ -368,16 +368,40 @@ def _missing(protocol: str) -> str | None:
     return None
 
 
+def _needs() -> dict[str, list[str]]:
+    """What the extra named after a protocol of this package's own brings."""
+    needs: dict[str, list[str]] = {}
+    try:
+        requirements = metadata.requires("fsspec") or []
+    except metadata.PackageNotFoundError:  # a tree that is not installed
+        requirements = []
+    for requirement in requirements:
+        parts = re.match(r"([\w.-]+)[^;]*;\s*extra\s*==\s*['\"]([\w-]+)['\"]$", requirement)
+        if parts and parts[2] in known_implementations:
+            needs.setdefault(parts[2], []).append(parts[1])
+    return needs
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
+
+
 def _packages(found: Diagnosis) -> None:
-    """Third-party packages that serve protocols, by whether they are there."""
+    """Packages that protocols need, by whether they are there."""
     from importlib.util import find_spec
 
     there: set[str] = set()
     absent: set[str] = set()
+    needs = _needs()
     for protocol, entry in known_implementations.items():
         package = entry["class"].partition(".")[0]
         if package != "fsspec":
             (there if find_spec(package) else absent).add(protocol)
+        elif protocol in needs:
+            (there if all(map(_is_installed, needs[protocol])) else absent).add(protocol)
     found.add(OK, "packages", f"installed for: {', '.join(sorted(there)) or 'none'}")
     found.add(OK, "packages", f"not installed, and needed only for: {', '.join(sorted(absent)) or 'none'}")
 

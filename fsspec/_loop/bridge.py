@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar
 from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._loop import io_thread
+from fsspec._loop.advice import advise
 from fsspec._loop.io_thread import iothread, loop, quiesce
 from fsspec._spans import span
 from fsspec.exceptions import ForkError, FSTimeoutError
@@ -245,7 +246,14 @@ def _refuse(target: Any, func: Any, timeout: float | None) -> None:
         raise ForkError(
             f"the event loop that {_named(func)} was to run on", hooks.owner_pid(made_in), advice=_LOOP
         )
-    raise RuntimeError(f"the event loop that {_named(func)} was to run on is not there or closed")
+    if target is None:
+        name = getattr(func, "__name__", "its coroutine")
+        raise RuntimeError(
+            f"{_named(func)} cannot block: the instance was made with asynchronous=True and has no event loop"
+            f" in another thread to wait for. Await {name}(...) in the program's loop, or make an instance"
+            " without asynchronous=True for blocking calls"
+        )
+    raise RuntimeError(f"the event loop that {_named(func)} was to run on is closed")
 
 
 _LOOP = (
@@ -319,6 +327,7 @@ def _run(job: _Job, timeout: float | None) -> Any:
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
             raise FSTimeoutError(*error.args) from error
+        advise(error)
         raise error
     finally:
         del error, job  # the traceback refers to this frame

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import pickle
+import sys
 import threading
 
 import pytest
@@ -605,3 +606,36 @@ def test_what_a_function_does_before_its_coroutine_is_the_callers():
     assert seen == [threading.get_ident()]
     with pytest.raises(FSTimeoutError):
         sync(get_loop(), lambda: asyncio.sleep(60), timeout=0.05)
+
+
+def test_a_blocking_call_of_an_asynchronous_instance_says_what_to_do():
+    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
+
+    async def main():
+        with pytest.raises(
+            RuntimeError, match=r"asynchronous=True.* Await _cat_file\(...\) in the program's loop, or"
+        ):
+            fs.cat_file("x")
+        assert await fs._cat_file("x") == b"0123456789"
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+def test_errors_of_credentials_and_regions_say_what_to_give():
+    errors = pytest.importorskip("botocore.exceptions")
+
+    async def fail(error):
+        raise error
+
+    for error, words in [
+        (errors.NoCredentialsError(), "anon=True"),
+        (errors.EndpointConnectionError(endpoint_url="https://b.s3.nowhere.amazonaws.com"), "region_name"),
+    ]:
+        for _ in range(2):
+            with pytest.raises(type(error)) as caught:
+                sync(get_loop(), fail, error)
+        assert len(caught.value.__notes__) == 1 and words in caught.value.__notes__[0]
+    with pytest.raises(ValueError) as caught:
+        sync(get_loop(), fail, ValueError("x"))
+    assert not hasattr(caught.value, "__notes__")

@@ -240,3 +240,12 @@ def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, versi
         timeout=60,
     )
     assert done.stderr == "" and (said in done.stdout if said else done.stdout == "")
+
+
+def test_packages_that_protocols_of_its_own_need_are_looked_for(stage):
+    extras = ["aiohttp!=4.0.0a0; extra == 'http'", "paramiko; extra == 'sftp'", "paramiko; extra == 'full'"]
+    stage.distribution("fsspec", fsspec.__version__, *extras)
+    stage.distribution("aiohttp", "3.0")
+    there, absent = stage.run().of("packages").splitlines()
+    assert "http" in there.replace(",", " ").split() and "sftp" not in there
+    assert "sftp" in absent.replace(",", " ").split() and "http" not in absent.replace(",", " ").split()

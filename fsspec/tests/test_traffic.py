@@ -14,6 +14,8 @@ from fsspec.tests.programs import run
 pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
 
+import_module("fsspec.implementations.http_sync").unregister()  # the import put it in the place of the other
+
 MODULES = ["http", "http_sync"]
 
 
