@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, spliced
+from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._public import publish
 
@@ -77,7 +77,18 @@ class ReadAheadCache(BaseCache):
         if start is not None and end is not None and self.start <= start < end <= self.end:
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
-        return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
+        start, end = self._bounds(start, end)
+        if not (self.start <= start < self.end < end):
+            return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
+        self.miss_count += 1
+        begin, out = self.end, Joining(memoryview(self.cache)[start - self.start :])
+        self.cache, self.start = b"", begin  # its memory is free before more comes
+        try:
+            self._go_on(begin, end)
+        except BaseException:
+            self.cache, self.start = out.part(), start
+            raise
+        return out.ended(_part(self.cache, 0, end - begin))
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
@@ -94,11 +105,17 @@ class ReadAheadCache(BaseCache):
             self.cache, self.start = self.cache[start - self.start :], start
             pieces.append(self.cache)
             begin = self.end
+        else:
+            self.cache, self.start, self.end = b"", start, start
+        self._go_on(begin, end)
+        pieces.append(_part(self.cache, 0, end - begin))
+        return pieces
+
+    def _go_on(self, begin: int, end: int) -> None:
+        """Keep, of the file, what a read needs from ``begin`` on and a block more."""
         data = self._ask(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
         self.cache, self.start, self.end = data, begin, begin + len(data)
-        pieces.append(_part(data, 0, end - begin))
-        return pieces
 
     def _held(self, position: int) -> Held | None:
         at = position - self.start
@@ -205,6 +222,8 @@ class BytesCache(BaseCache):
         keep = left
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
             keep = max(left, min(start, right, end - self.blocksize))
+        if keep >= right and not self._before:
+            self._keep(b"", right, b"")  # the memory is free before more comes
         more = self._more(right, ahead)
         self._keep(joined(self._kept(keep, right)) if keep < right else b"", right, more)
         return self._kept(start, end)

@@ -604,16 +604,17 @@ class BackgroundPrefetcher:
         in_order = start == consumer.offset == producer.current_offset
         if in_order and consumer.sequential_streak + 1 >= producer.MIN_STREAKS_FOR_PREFETCHING:
             return None
-        consumer.clear_buffer()  # its memory is free before more comes
+        consumer.clear_buffer()
+        del block  # its memory is free before more comes
         if not in_order:
             consumer.seek(start)
             producer.current_offset = start
         data = ask(start, end)
         data = data if len(data) <= end - start else data[: end - start]
-        block = consumer._current_block = _Block(start, len(data))
-        block.data = data
+        arrived = consumer._current_block = _Block(start, len(data))
+        arrived.data = data
         consumer._count(len(data))
-        consumer.offset = producer.current_offset = block.end
+        consumer.offset = producer.current_offset = arrived.end
         return data
 
     async def afetch(self, start: int | None, end: int | None) -> bytes:
@@ -657,6 +658,7 @@ class BackgroundPrefetcher:
         if self.is_stopped:
             return
         self.is_stopped = True
+        self.consumer.clear_buffer()  # consumer and producer refer to this, so that a collection frees them
         producer = self.producer
         if self._generation != hooks.generation or producer is None or self.loop.is_closed():
             return

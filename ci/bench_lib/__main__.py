@@ -7,7 +7,6 @@ import contextlib
 import fnmatch
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,15 +19,17 @@ from environment import InstallError, ensure
 
 from .case import Case, load
 from .listings import make_local
+from .report import SIDES, Figures, errors, markdown, plot, table
 
 CI = Path(__file__).resolve().parent.parent
-SIDES = ("ours", "upstream", "limit")
 LIMIT = 60.0  # seconds for one case in one process
-Figures = dict[str, list[dict[str, Any]]]
 
 
-def interpreters() -> dict[str, Path]:
+def interpreters(given: Sequence[str] | None) -> dict[str, Path]:
     """An interpreter for each side; the limit needs no fsspec and uses ours."""
+    if given:
+        ours, upstream = map(Path, given)
+        return {"ours": ours, "upstream": upstream, "limit": ours}
     print("environments ...", file=sys.stderr, flush=True)
     needed = ["aiohttp", "moto[server]", "s3fs==2026.9.0"]
     ours = ensure("bench", needed, tree="copy")
@@ -59,8 +60,8 @@ def server(python: Path, module: str) -> Iterator[str]:
         process.stdout.close()
 
 
-def run(python: Path, side: str, name: str, bench: dict[str, Any]) -> dict[str, Any]:
-    """One case in one process: its figure, or {"error": the last line it said}."""
+def run(python: Path, side: str, name: str, bench: dict[str, Any], path: str | None) -> dict[str, Any]:
+    """One case in one process: its figures, or {"error": the last line it said}."""
     words = [
         str(python),
         "-m",
@@ -77,6 +78,8 @@ def run(python: Path, side: str, name: str, bench: dict[str, Any]) -> dict[str, 
     environ.update(
         AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
     )
+    if path is not None:
+        environ["PYTHONPATH"] = path
     try:
         done = subprocess.run(
             words,
@@ -102,151 +105,40 @@ def progress(text: str) -> None:
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def seconds_of(figures: list[dict[str, Any]]) -> list[float]:
-    return [figure["seconds"] for figure in figures if "seconds" in figure]
-
-
-def ratio(above: list[dict[str, Any]], below: list[dict[str, Any]]) -> float | None:
-    """The median of the rounds' ratios: what changed between rounds met both sides."""
-    ratios = [
-        a["seconds"] / b["seconds"]
-        for a, b in zip(above, below, strict=True)
-        if "seconds" in a and "seconds" in b
-    ]
-    return statistics.median(ratios) if ratios else None
-
-
-def difference(above: list[dict[str, Any]], below: list[dict[str, Any]]) -> float | None:
-    """The median of the rounds' differences, in seconds."""
-    found = [
-        a["seconds"] - b["seconds"]
-        for a, b in zip(above, below, strict=True)
-        if "seconds" in a and "seconds" in b
-    ]
-    return statistics.median(found) if found else None
-
-
-def duration(figures: list[dict[str, Any]]) -> str:
-    found = seconds_of(figures)
-    return written(statistics.median(found)) if found else "-"
-
-
-def written(value: float) -> str:
-    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
-        if value * factor >= 1:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e9:.3g} ns"
-
-
-def number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2g}"
-
-
-def large(value: int) -> str:
-    if value >= 2**20:
-        return f"{value / 2**20:.1f}M"
-    return f"{value / 2**10:.0f}k" if value >= 2**14 else f"{value}"
-
-
-def counted(figures: Figures) -> str:
-    """What was counted, ours and upstream's: ``requests 5/7, bytes 64.0M/64.0M``."""
-    told = []
-    for what in ("modules", "requests", "bytes"):
-        values = [next((f[what] for f in figures[side] if what in f), None) for side in SIDES]
-        if any(value is not None for value in values):
-            told.append(what + " " + "/".join("-" if v is None else large(v) for v in values))
-    return ", ".join(told)
-
-
-def row(case: Case, figures: Figures) -> list[str]:
-    found = ratio(figures["ours"], figures["upstream"])
-    aim, compared, shown = case.aim, found, number(case.aim)
-    if case.limit_aim is not None:
-        aim, compared = case.limit_aim, ratio(figures["ours"], figures["limit"])
-        shown = f"limit x {case.limit_aim:g}"
-    if case.over is not None:
-        aim, compared = case.over, difference(figures["ours"], figures["limit"])
-        shown = f"limit + {written(case.over)}"
-    if aim is None or compared is None:
-        mark = ""
-    elif compared <= aim:
-        mark = "ok"
-    else:
-        mark = "above 1" if case.limit_aim is case.over is None and compared > 1 else "above aim"
-    return [
-        case.name,
-        case.text,
-        *(duration(figures[side]) for side in SIDES),
-        number(found),
-        shown,
-        mark,
-        number(ratio(figures["upstream"], figures["limit"])),
-        counted(figures),
-    ]
-
-
-def table(cases: Sequence[Case], figures: dict[str, Figures]) -> str:
-    heads = ["case", "work", *SIDES, "ours/upstream", "aim", "", "upstream/limit", "ours/upstream/limit"]
-    rows = [heads, *(row(case, figures[case.name]) for case in cases)]
-    widths = [max(len(cells[n]) for cells in rows) for n in range(len(heads))]
-    left = {0, 1, 7, 9}
-    lines = [
-        "  ".join(
-            cell.ljust(w) if n in left else cell.rjust(w)
-            for n, (cell, w) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def errors(figures: dict[str, Figures]) -> list[str]:
-    """What went wrong, once for a case and side."""
-    told: dict[str, None] = {}
-    for name, sides in figures.items():
-        for side, found in sides.items():
-            for figure in found:
-                if "error" in figure:
-                    told[f"{name}, {side}: {figure['error']}"] = None
-    return list(told)
-
-
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ci/bench", description="What work costs here, in upstream 2026.9.0, and at the limit."
     )
     parser.add_argument("case", nargs="*", help="names or patterns of cases, such as 'http-*'; default all")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each case runs (3)")
+    parser.add_argument("--only", action="append", default=[], metavar="CASE", help="the same as an option")
+    parser.add_argument("--rounds", type=int, help="how often each case runs (3; 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="without the limits")
     parser.add_argument("--full", action="store_true", help="50,000 files and 256 MB, not 20,000 and 64")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table there in Markdown")
+    parser.add_argument("--plot", metavar="FILE", help="write a plot of the ratios there, as SVG")
+    parser.add_argument(
+        "--with", nargs=2, metavar=("OURS", "UPSTREAM"), dest="interpreters",
+        help="interpreters to use, rather than to make environments; the first takes fsspec from this tree",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
-    known = load()
-    wanted = [
+def chosen(patterns: Sequence[str]) -> list[Case]:
+    return [
         case
-        for name, case in known.items()
-        if not options.case or any(fnmatch.fnmatch(name, pattern) for pattern in options.case)
+        for name, case in load().items()
+        if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
     ]
-    if not wanted:
-        print(f"no such case; known are {', '.join(known)}", file=sys.stderr)
-        return 2
-    if options.list:
-        for case in wanted:
-            print(f"{case.name:20} {case.text}")
-        return 0
-    began = time.monotonic()
-    try:
-        pythons = interpreters()
-    except InstallError as error:
-        print(f"ci/bench: {error}", file=sys.stderr)
-        return 1
+
+
+def measure(
+    wanted: Sequence[Case], options: argparse.Namespace, pythons: dict[str, Path]
+) -> dict[str, Figures]:
+    """All rounds of all cases; a side that has not run a case has no figures in it."""
     figures: dict[str, Figures] = {case.name: {side: [] for side in SIDES} for case in wanted}
+    path = str(CI.parent) if options.interpreters else None
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fsspec-bench-"))
         address = stack.enter_context(server(pythons["ours"], "server"))
@@ -254,21 +146,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if any(case.s3 for case in wanted):
             bench["s3"] = stack.enter_context(server(pythons["ours"], "s3"))
         make_local(folder, 50_000 if options.full else 20_000)
-        for turn in range(options.rounds):
+        rounds = options.rounds or (1 if options.quick else 3)
+        for turn in range(rounds):
             for case in wanted:
-                progress(f"round {turn + 1} of {options.rounds}: {case.name}")
+                progress(f"round {turn + 1} of {rounds}: {case.name}")
                 for side in SIDES:
-                    figures[case.name][side].append(run(pythons[side], side, case.name, bench))
+                    if side == "limit" and (options.quick or case.limit is None):
+                        figures[case.name][side].append({})
+                        continue
+                    found = run(pythons[side], side, case.name, bench, path if side == "ours" else None)
+                    figures[case.name][side].append(found)
     progress("")
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    wanted = chosen([*options.case, *options.only])
+    if not wanted:
+        print(f"no such case; known are {', '.join(load())}", file=sys.stderr)
+        return 2
+    if options.list:
+        for case in wanted:
+            print(f"{case.name:20} {case.text}")
+        return 0
+    began = time.monotonic()
+    try:
+        pythons = interpreters(options.interpreters)
+    except InstallError as error:
+        print(f"ci/bench: {error}", file=sys.stderr)
+        return 1
+    figures = measure(wanted, options, pythons)
     print(table(wanted, figures))
     for line in errors(figures):
         print(line)
     print(
-        f"{len(wanted)} cases, {options.rounds} rounds, {time.monotonic() - began:.0f} seconds; "
-        "ratios are medians over the rounds, figures those of one operation"
+        f"{len(wanted)} cases, {time.monotonic() - began:.0f} seconds; times are medians of one operation; "
+        "ratios are of the smallest CPU times where all work is done in the process, and medians over the "
+        "rounds' elapsed times otherwise; the spread is over the rounds"
     )
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    for file, text in (
+        (options.json, json.dumps(figures, indent=1)),
+        (options.markdown, markdown(wanted, figures) + "\n"),
+        (options.plot, plot(wanted, figures) if options.plot else ""),
+    ):
+        if file:
+            Path(file).write_text(text, encoding="utf-8")
     return 1 if any("error" in f for sides in figures.values() for f in sides["ours"]) else 0
 
 

@@ -79,29 +79,66 @@ def adaptive_random(bench: Bench) -> Timed:
     return through(bench, "adaptive", 20, 65536)
 
 
-def large_reads(name: str) -> Any:
+PATTERNS: dict[str, tuple[str, int, Any]] = {
+    "16m": (
+        "sequential reads of 16 MB",
+        2,
+        lambda: [(n, n + 16 * BLOCK) for n in range(0, SIZE, 16 * BLOCK)],
+    ),
+    "1m": ("sequential reads of 1 MB", 32, lambda: [(n, n + BLOCK) for n in range(0, SIZE, BLOCK)]),
+    "64k": ("random reads of 64 kB", 200, lambda: [(n, n + 65536) for n in places(200, 65536)]),
+    "columns": (
+        "columns of a table, eight of 100 kB",
+        320,
+        lambda: [
+            (group * 800_000 + column * 100_000 + part, group * 800_000 + column * 100_000 + part + 20_000)
+            for column in range(8)
+            for group in range(8)
+            for part in range(0, 100_000, 20_000)
+        ],
+    ),
+}
+
+
+def pattern(name: str, how: str) -> Any:
     def work(bench: Bench) -> Timed:
         from fsspec.caching import caches
 
+        fetched = [0, 0]
+        reads = PATTERNS[how][2]()
+
+        def fetch(start: int, end: int) -> bytes:
+            fetched[0] += 1
+            fetched[1] += min(end, SIZE) - start
+            return DATA[start:end]
+
         def timed() -> None:
-            cache = caches[name](5 * BLOCK, lambda start, end: DATA[start:end], SIZE)
-            for start in range(0, SIZE, 16 * BLOCK):
-                cache._fetch(start, start + 16 * BLOCK)
+            cache = caches[name](5 * BLOCK, fetch, SIZE)
+            for start, end in reads:
+                cache._fetch(start, end)
             getattr(cache, "close", lambda: None)()
 
+        bench.count = lambda: {"requests": fetched[0], "bytes": fetched[1]}
         return timed
 
     return work
 
 
-def large_limit(bench: Bench) -> Timed:
-    return lambda: [DATA[start : start + 16 * BLOCK] for start in range(0, SIZE, 16 * BLOCK)]
+def pattern_limit(how: str) -> Any:
+    def limit(bench: Bench) -> Timed:
+        reads = PATTERNS[how][2]()
+        return lambda: [DATA[start:end] for start, end in reads]
+
+    return limit
 
 
-for _name in ("readahead", "bytes", "blockcache", "background", "adaptive", "mmap"):
-    case(f"{_name}-large", f"{_name}, sequential reads of 16 MB", 1.0, limit=large_limit, ops=2)(
-        large_reads(_name)
-    )
+AIMS = {"none": 1.0, "first": 1.0, "bytes": 1.0, "mmap": 1.0}
+
+for _name in ("none", "readahead", "bytes", "blockcache", "background", "adaptive", "mmap", "first"):
+    for _how, (_text, _ops, _) in PATTERNS.items():
+        case(
+            f"{_name}-{_how}", f"{_name}, {_text}", AIMS.get(_name, 0.6), limit=pattern_limit(_how), ops=_ops
+        )(pattern(_name, _how))
 
 
 # -- files -----------------------------------------------------------------------------------
@@ -168,3 +205,60 @@ def readline(bench: Bench) -> Timed:
             pass
 
     return timed
+
+
+# -- filesystems that keep copies --------------------------------------------------------------
+
+
+def first_reads(protocol: str, files: int, size: int) -> Any:
+    def work(bench: Bench) -> Timed:
+        import shutil
+        import tempfile
+
+        import fsspec
+
+        memory = fsspec.filesystem("memory")
+        for number in range(files):
+            memory.pipe_file(f"/cached/{number}", DATA[:size])
+        names = [f"/cached/{number}" for number in range(files)]
+
+        def timed() -> None:
+            folder = tempfile.mkdtemp(dir=bench.folder)
+            fs = fsspec.filesystem(protocol, fs=memory, cache_storage=folder, skip_instance_cache=True)
+            for name in names:
+                with fs.open(name, "rb") as file:
+                    file.read()
+            shutil.rmtree(folder)
+
+        return timed
+
+    return work
+
+
+def again(protocol: str) -> Any:
+    def work(bench: Bench) -> Timed:
+        import tempfile
+
+        import fsspec
+
+        memory = fsspec.filesystem("memory")
+        memory.pipe_file("/cached", DATA[:100_000])
+        folder = tempfile.mkdtemp(dir=bench.folder)
+        fs = fsspec.filesystem(protocol, fs=memory, cache_storage=folder, skip_instance_cache=True)
+
+        def timed() -> None:
+            for _ in range(100):
+                with fs.open("/cached", "rb") as file:
+                    file.read()
+
+        return timed
+
+    return work
+
+
+for _name in ("simplecache", "filecache", "blockcache"):
+    case(f"{_name}fs-first", f"{_name}://, first read of 32 MB", 0.5)(first_reads(_name, 1, SIZE))
+    case(f"{_name}fs-files", f"{_name}://, first read of 200 files", 0.5, ops=200)(
+        first_reads(_name, 200, 2000)
+    )
+    case(f"{_name}fs-again", f"{_name}://, read again", 0.6, ops=100)(again(_name))

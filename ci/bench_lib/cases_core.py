@@ -41,6 +41,11 @@ def import_fsspec(bench: Bench) -> Timed:
     return importing(bench, "fsspec")
 
 
+@case("import-asyn", "import fsspec.asyn", 0.35, limit=lambda bench: importing(bench, "asyncio"))
+def import_asyn(bench: Bench) -> Timed:
+    return importing(bench, "fsspec.asyn")
+
+
 # -- instances -------------------------------------------------------------------------------
 
 
@@ -71,6 +76,39 @@ def instance_cached(bench: Bench) -> Timed:
     def timed() -> None:
         for _ in range(1000):
             fsspec.filesystem("benchtoy", kind="flat", latency=0.5)
+
+    return timed
+
+
+@case(
+    "instance-options", "filesystem(...) from the cache, a dict and a list among its options", 0.5, ops=1000
+)
+def instance_options(bench: Bench) -> Timed:
+    import fsspec
+
+    from .backends import Toy
+
+    fsspec.register_implementation("benchtoy", Toy)
+    options = {"client": {"endpoint": "http://localhost", "retries": 3}, "headers": ["a", "b"]}
+
+    def timed() -> None:
+        for _ in range(1000):
+            fsspec.filesystem("benchtoy", kind="flat", **options)
+
+    return timed
+
+
+@case("instance-unpickle", "unpickling an instance", 0.5, ops=1000)
+def instance_unpickle(bench: Bench) -> Timed:
+    import pickle
+
+    from .backends import Toy
+
+    text = pickle.dumps(Toy("flat", latency=0.5))
+
+    def timed() -> None:
+        for _ in range(1000):
+            pickle.loads(text)
 
     return timed
 
@@ -169,6 +207,6 @@ def cat_bulk(bench: Bench) -> Timed:
     return bulk(bench, 5000, 0)
 
 
-@case("cat-bulk-latency", "cat of 5,000 at 5 ms", 0.6, limit=bulk_limit(5000, 0.005, 1280))
+@case("cat-bulk-latency", "cat of 5,000 at 5 ms", 0.6, limit=bulk_limit(5000, 0.005, 1280), by_cpu=False)
 def cat_bulk_latency(bench: Bench) -> Timed:
     return bulk(bench, 5000, 0.005)

@@ -138,6 +138,61 @@ def local_open(bench: Bench) -> Timed:
     return timed
 
 
+@case("local-open-direct", "opening and reading small local files", 1.0, limit=local_cat_limit, ops=1000)
+def local_open_direct(bench: Bench) -> Timed:
+    fs = local(bench)
+    names = small_files(bench)
+
+    def timed() -> None:
+        for name in names:
+            with fs.open(name, "rb") as file:
+                file.read()
+
+    return timed
+
+
+@case("local-read", "reading 128 bytes at a time from a local file", 1.0, ops=2000)
+def local_read(bench: Bench) -> Timed:
+    fs = local(bench)
+    name = f"{bench.folder}/read"
+    with open(name, "wb") as made:
+        made.write(b"x" * 2**20)
+
+    def timed() -> None:
+        with fs.open(name, "rb") as file:
+            for _ in range(2000):
+                file.read(128)
+
+    return timed
+
+
+@case("local-cat-ranges", "local cat_ranges of 1,000", 0.5, ops=1000)
+def local_cat_ranges(bench: Bench) -> Timed:
+    fs = local(bench)
+    names = small_files(bench)
+    return lambda: fs.cat_ranges(names, [10] * len(names), [50] * len(names))
+
+
+@case("local-glob-prunes", "local glob of a pattern that few folders match", 0.4)
+def local_glob_prunes(bench: Bench) -> Timed:
+    fs = local(bench)
+    return lambda: fs.glob(f"{bench.folder}/*/e7/f?.csv")
+
+
+@case("local-paths", "get_fs_token_paths of a local glob", 0.05)
+def local_paths(bench: Bench) -> Timed:
+    from fsspec.core import get_fs_token_paths
+
+    return lambda: get_fs_token_paths(f"{bench.folder}/d0/e*/f*.csv")
+
+
+@case("local-open-files", "open_files of a local glob", 0.05)
+def local_open_files(bench: Bench) -> Timed:
+    from fsspec.core import open_files
+
+    return lambda: open_files(f"{bench.folder}/d0/e*/f*.csv")
+
+
 # -- memory ----------------------------------------------------------------------------------
 
 
@@ -194,6 +249,50 @@ def memory_find(bench: Bench) -> Timed:
     return lambda: fs.find("/m/d1")
 
 
+@case("memory-cat", "memory cat of all", 0.6)
+def memory_cat(bench: Bench) -> Timed:
+    fs, files = memory(bench)
+    names = [f"/m/d{n // 1000}/e{n // 100 % 10}/f{n % 100}" for n in range(files)]
+    return lambda: fs.cat(names)
+
+
+@case("memory-write", "memory, a file written and read again", 0.6, ops=1000)
+def memory_write(bench: Bench) -> Timed:
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+
+    def timed() -> None:
+        for number in range(1000):
+            name = f"/w/{number}"
+            with fs.open(name, "wb") as file:
+                file.write(b"0123456789")
+            with fs.open(name, "rb") as file:
+                file.read()
+
+    return timed
+
+
+@case("mapper-getitems", "a map's getitems of 1,000 over memory", 0.4, ops=1000)
+def mapper_getitems(bench: Bench) -> Timed:
+    import fsspec
+
+    store = fsspec.get_mapper("memory://map")
+    store.setitems({f"a/{n}": b"x" * 100 for n in range(1000)})
+    keys = list(store)
+    return lambda: store.getitems(keys)
+
+
+@case("mapper-getitem", "a map's items one by one, over memory", 0.5, ops=1000)
+def mapper_getitem(bench: Bench) -> Timed:
+    import fsspec
+
+    store = fsspec.get_mapper("memory://map")
+    store.setitems({f"a/{n}": b"x" * 100 for n in range(1000)})
+    keys = list(store)
+    return lambda: [store[key] for key in keys]
+
+
 # -- doors -----------------------------------------------------------------------------------
 
 
@@ -210,6 +309,29 @@ def url_to_fs(bench: Bench) -> Timed:
     import fsspec.core
 
     return lambda: [fsspec.core.url_to_fs(f"memory://bucket/{n}/file.bin") for n in range(200)]
+
+
+@case("url-options", "url_to_fs with options", 0.4, ops=200)
+def url_options(bench: Bench) -> Timed:
+    import fsspec.core
+
+    from .backends import Toy
+
+    fsspec.register_implementation("benchtoy", Toy)
+    return lambda: [
+        fsspec.core.url_to_fs(f"benchtoy://flat/{n}", kind="flat", latency=0.1) for n in range(200)
+    ]
+
+
+@case("url-chain", "url_to_fs of a chain with options", 0.4, ops=200)
+def url_chain(bench: Bench) -> Timed:
+    import fsspec.core
+
+    folder = f"{bench.folder}-chain"
+    return lambda: [
+        fsspec.core.url_to_fs(f"simplecache::memory://flat/{n}", simplecache={"cache_storage": folder})
+        for n in range(200)
+    ]
 
 
 def open_files_limit(bench: Bench) -> Timed:

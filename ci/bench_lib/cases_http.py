@@ -64,13 +64,13 @@ async def stream(session: Any, bench: Bench) -> None:
     assert total == (BIG_FULL if bench.full else BIG)
 
 
-def sequential(bench: Bench, **options: Any) -> Timed:
+def sequential(bench: Bench, step: int = 2**20, **options: Any) -> Timed:
     fs = fresh(bench)
 
     def timed() -> None:
         total = 0
         with fs.open(big(bench), "rb", **options) as file:
-            while part := file.read(2**20):
+            while part := file.read(step):
                 total += len(part)
         assert total == (BIG_FULL if bench.full else BIG)
 
@@ -92,6 +92,21 @@ def http_blockcache(bench: Bench) -> Timed:
     return sequential(bench, cache_type="blockcache")
 
 
+@case("http-adaptive", "HTTP sequential, adaptive", 0.5, limit=aiohttp_limit(stream))
+def http_adaptive(bench: Bench) -> Timed:
+    return sequential(bench, cache_type="adaptive")
+
+
+@case("http-background", "HTTP sequential, background", 0.5, limit=aiohttp_limit(stream))
+def http_background(bench: Bench) -> Timed:
+    return sequential(bench, cache_type="background")
+
+
+@case("http-none", "HTTP sequential, 16 MB at a time without a cache", 0.5, limit=aiohttp_limit(stream))
+def http_none(bench: Bench) -> Timed:
+    return sequential(bench, 16 * 2**20, cache_type="none")
+
+
 def starts() -> list[int]:
     generator = random.Random(3)
     return [generator.randrange(BIG - PART) for _ in range(RANDOM)]
@@ -104,19 +119,40 @@ async def ranges(session: Any, bench: Bench) -> None:
             assert len(await answer.read()) == PART
 
 
-@case(
-    "http-random", "HTTP random reads of 64 kB, default cache", 0.2, limit=aiohttp_limit(ranges), ops=RANDOM
-)
-def http_random(bench: Bench) -> Timed:
+def scattered(bench: Bench, **options: Any) -> Timed:
     fs = fresh(bench)
 
     def timed() -> None:
-        with fs.open(f"{bench.site}/big", "rb") as file:
+        with fs.open(f"{bench.site}/big", "rb", **options) as file:
             for start in starts():
                 file.seek(start)
                 assert len(file.read(PART)) == PART
 
     return timed
+
+
+@case(
+    "http-random", "HTTP random reads of 64 kB, default cache", 0.2, limit=aiohttp_limit(ranges), ops=RANDOM
+)
+def http_random(bench: Bench) -> Timed:
+    return scattered(bench)
+
+
+@case("http-random-blockcache", "the same, blockcache", 0.25, limit=aiohttp_limit(ranges), ops=RANDOM)
+def http_random_blockcache(bench: Bench) -> Timed:
+    return scattered(bench, cache_type="blockcache")
+
+
+@case("http-random-readahead", "the same, readahead", 0.25, limit=aiohttp_limit(ranges), ops=RANDOM)
+def http_random_readahead(bench: Bench) -> Timed:
+    return scattered(bench, cache_type="readahead")
+
+
+@case("http-cat-ranges", "HTTP cat_ranges of 200 ranges", 1.05, limit=aiohttp_limit(ranges), ops=200)
+def http_cat_ranges(bench: Bench) -> Timed:
+    fs = fresh(bench)
+    begin = [n * 100_000 for n in range(200)]
+    return lambda: fs.cat_ranges([f"{bench.site}/big"] * 200, begin, [n + 10_000 for n in begin])
 
 
 # -- small files -----------------------------------------------------------------------------
@@ -186,3 +222,35 @@ def http_open(bench: Bench) -> Timed:
                 file.read()
 
     return timed
+
+
+@case("http-open-files", "HTTP open_files, each read", 1.05, ops=50)
+def http_open_files(bench: Bench) -> Timed:
+    import fsspec
+
+    names = many(bench)[:50]
+    fresh(bench)
+
+    def timed() -> None:
+        for file in fsspec.open_files(names, "rb"):
+            with file as opened:
+                opened.read()
+
+    return timed
+
+
+@case("http-get", "HTTP get of 200 files", 1.05, ops=200)
+def http_get(bench: Bench) -> Timed:
+    import tempfile
+
+    fs = fresh(bench)
+    folder = tempfile.mkdtemp(dir=bench.folder)
+    names = many(bench)[:200]
+    targets = [f"{folder}/{n}" for n in range(200)]
+    return lambda: fs.get(names, targets)
+
+
+@case("http-ls", "HTTP ls of a page with 2,000 links", 0.6)
+def http_ls(bench: Bench) -> Timed:
+    fs = fresh(bench)
+    return lambda: fs.ls(f"{bench.site}/page/", detail=False)

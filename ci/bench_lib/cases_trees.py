@@ -69,13 +69,25 @@ def find(bench: Bench) -> Timed:
     return lambda: fs.find("")
 
 
-@case("find-latency", "find, 110 folders at 5 ms", 0.1, limit=level_by_level("deep", 0.005, everything, 3))
+@case(
+    "find-latency",
+    "find, 110 folders at 5 ms",
+    0.1,
+    limit=level_by_level("deep", 0.005, everything, 3),
+    by_cpu=False,
+)
 def find_latency(bench: Bench) -> Timed:
     fs = toy(bench, "deep", 0.005)
     return lambda: fs.find("")
 
 
-@case("walk-latency", "walk, 110 folders at 5 ms", 0.1, limit=level_by_level("deep", 0.005, everything, 3))
+@case(
+    "walk-latency",
+    "walk, 110 folders at 5 ms",
+    0.1,
+    limit=level_by_level("deep", 0.005, everything, 3),
+    by_cpu=False,
+)
 def walk_latency(bench: Bench) -> Timed:
     fs = toy(bench, "deep", 0.005)
     return lambda: list(fs.walk(""))
@@ -88,7 +100,11 @@ def glob(bench: Bench) -> Timed:
 
 
 @case(
-    "glob-latency", f"glob {GLOB}, 110 folders at 5 ms", 0.1, limit=level_by_level("deep", 0.005, matching, 3)
+    "glob-latency",
+    f"glob {GLOB}, 110 folders at 5 ms",
+    0.1,
+    limit=level_by_level("deep", 0.005, matching, 3),
+    by_cpu=False,
 )
 def glob_latency(bench: Bench) -> Timed:
     fs = toy(bench, "deep", 0.005)

@@ -2,13 +2,14 @@
 
     python -m bench_lib.server
 
-``/big`` is `BIG` bytes and knows ranges, ``/small/N`` is 2,000 bytes, ``/counts`` gives the
+``/big`` is `BIG` bytes and knows ranges, ``/small/N`` is 2,000 bytes, ``/page/`` has 2,000 links, ``/counts`` gives the
 counts since it was last asked.  It prints its address and serves until standard input ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import urllib.request
@@ -53,14 +54,22 @@ def main() -> None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         answer = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
         await answer.prepare(request)
-        while request.method == "GET" and start < end:
-            place = start % len(BLOCK)
-            part = BLOCK[place : place + min(2**20, end - start)]
-            await answer.write(part)
-            start += len(part)
-            seen["bytes"] += len(part)
-        await answer.write_eof()
+        with contextlib.suppress(ConnectionError):  # a reader that stops early
+            while request.method == "GET" and start < end:
+                place = start % len(BLOCK)
+                part = BLOCK[place : place + min(2**20, end - start)]
+                await answer.write(part)
+                start += len(part)
+                seen["bytes"] += len(part)
+            await answer.write_eof()
         return answer
+
+    page = "".join(
+        f'<tr><td><a href="file{n}.bin">file{n}.bin</a></td><td>2 kB</td></tr>' for n in range(2000)
+    )
+
+    async def links(request: web.Request) -> web.Response:
+        return web.Response(text=f"<html><body><table>{page}</table></body></html>", content_type="text/html")
 
     async def tell(request: web.Request) -> web.Response:
         told = dict(seen)
@@ -72,6 +81,7 @@ def main() -> None:
         app.router.add_get("/small/{number}", small)
         app.router.add_get("/big", big)
         app.router.add_get("/bigger", big)
+        app.router.add_get("/page/", links)
         app.router.add_get("/counts", tell)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

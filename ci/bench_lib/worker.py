@@ -18,22 +18,30 @@ from .case import Bench, load
 BUDGET = 0.15  # seconds for the repetitions of one case in one process
 
 
-def once(timed: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+def once(timed: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds that passed and seconds of CPU time, in all threads; work that times itself has no CPU time."""
+    cpu, start = time.process_time(), time.perf_counter()
     own = timed()
-    return own if isinstance(own, float) else time.perf_counter() - start
+    passed = time.perf_counter() - start
+    cpu = time.process_time() - cpu
+    return (own, 0.0) if isinstance(own, float) else (passed, cpu)
 
 
 def measure(side: str, name: str, bench: Bench) -> dict[str, Any]:
-    """The median of the repetitions, after one that warms up and is counted."""
+    """The median of the repetitions and the least CPU time, after one that warms up and is counted."""
     case = load()[name]
-    timed = (case.work if side == "work" else case.limit)(bench)
-    first = once(timed)
+    build = case.work if side == "work" else case.limit
+    assert build is not None
+    timed = build(bench)
+    first, _ = once(timed)
     if bench.count is not None:
         bench.counted = bench.count()
     gc.collect()
     times = [once(timed) for _ in range(max(1, min(30, int(BUDGET / max(first, 1e-6)))))]
-    return {"seconds": statistics.median(times) / case.ops, **bench.counted}
+    figures: dict[str, Any] = {"seconds": statistics.median(passed for passed, _ in times) / case.ops}
+    if cpu := min(cpu for _, cpu in times):
+        figures["cpu"] = cpu / case.ops
+    return {**figures, **bench.counted}
 
 
 if __name__ == "__main__":

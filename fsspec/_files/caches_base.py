@@ -16,6 +16,7 @@ own more than memory (threads, mappings) replace that on first use there.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -30,15 +31,23 @@ MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
 """Maps many ``(start, end)`` to their bytes, in the same order."""
 
 
+_logger: Any = None  # found once: looking it up takes longer than a read that nobody listens to
+
+
 def log_fetch(cache: str, fetcher: Any, start: int, stop: int | None) -> None:
     """The line of a log for what a cache asks for, at DEBUG.
 
     fsspec does not load ``logging`` for it: where the program has not, nobody listens.
     """
-    logging = sys.modules.get("logging")
-    if logging is not None and (log := logging.getLogger("fsspec.caching")).isEnabledFor(logging.DEBUG):
+    global _logger
+    if _logger is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return
+        _logger = logging.getLogger("fsspec.caching")
+    if _logger.isEnabledFor(10):  # DEBUG
         path = getattr(getattr(fetcher, "__self__", None), "path", None)
-        log.debug("%s asks for bytes %s-%s of %s", cache, start, stop, redact_url(path or "its file"))
+        _logger.debug("%s asks for bytes %s-%s of %s", cache, start, stop, redact_url(path or "its file"))
 
 
 class Held(NamedTuple):
@@ -86,10 +95,16 @@ class BaseCache:
 
         None is the beginning of the file, or its end.
         """
-        start, stop = self._bounds(start, stop)
+        size = self.size
+        if start is None or stop is None or start < 0 or size is None or stop > size:
+            start, stop = self._bounds(start, stop)
         if start >= stop:
             return b""
-        return self._ask(start, stop)
+        log_fetch(self.name, self.fetcher, start, stop)
+        data = self.fetcher(start, stop)
+        if len(data) < stop - start:
+            self._check_length(data, start, stop)
+        return data
 
     def _views(self, start: int | None, stop: int | None) -> list[Any]:
         """As `_fetch`, in pieces that may be views of what is kept: for whoever copies them elsewhere."""
@@ -115,10 +130,14 @@ class BaseCache:
     def _ask(self, start: int, stop: int) -> bytes:
         log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
-        # the fetcher may have learned that the size that a program gave is too large
-        if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):
-            raise self._short(start, stop, len(data))
+        if len(data) < stop - start:
+            self._check_length(data, start, stop)
         return data
+
+    def _check_length(self, data: bytes, start: int, stop: int) -> None:
+        """Raise ShortFetch, unless the fetcher has learned that the size that a program gave is too large."""
+        if self.size is None or len(data) < min(stop, self.size) - start:
+            raise self._short(start, stop, len(data))
 
     def _short(self, start: int, stop: int, got: int) -> ShortFetch:
         path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
@@ -150,6 +169,27 @@ class BaseCache:
             f" block count {self.nblocks}: {self.hit_count} hits, {self.miss_count} misses,"
             f" {self.total_requested_bytes} bytes requested>"
         )
+
+
+class Joining:
+    """Bytes of which a part is there before the rest is fetched.
+
+    The part is copied into what becomes the result, so that nothing else has to be kept
+    while the rest is fetched, and no byte is copied twice.
+    """
+
+    def __init__(self, part: bytes | memoryview) -> None:
+        self._file = io.BytesIO()
+        self._file.write(part)
+
+    def part(self) -> bytes:
+        """What is there."""
+        return self._file.getvalue()
+
+    def ended(self, rest: bytes | memoryview) -> bytes:
+        """The part and the rest."""
+        self._file.write(rest)
+        return self._file.getvalue()
 
 
 def spliced(head: bytes | memoryview, data: bytes, count: int) -> bytes:

@@ -387,8 +387,8 @@ class MemoryFileSystem(AbstractFileSystem):
         if start is None and end is None:
             data: bytes = f.getvalue()
             return data
-        with f.getbuffer() as view:
-            return bytes(view[start:end])
+        # not getbuffer: that copies all that is shared with whoever wrote or read it
+        return bytes(memoryview(f.getvalue())[start:end])
 
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
         if self._intrans:  # the file waits for the end, as others do
@@ -527,8 +527,7 @@ class MemoryFile(BytesIO):
     @property
     def size(self) -> int:
         """Bytes."""
-        with self.getbuffer() as view:
-            return len(view)
+        return len(self.getvalue())  # not getbuffer, which copies what is shared with readers
 
     def __enter__(self) -> MemoryFile:
         return self

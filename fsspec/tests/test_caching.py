@@ -591,6 +591,63 @@ def test_reading_into_a_buffer_takes_no_second_copy(kind: str) -> None:
     assert peaks[0] <= asked + block + 2**16
 
 
+def peak_of(cache: caching.BaseCache, start: int, end: int) -> int:
+    """The most memory that is taken while a read is made, with what the cache held before."""
+    import tracemalloc
+
+    tracemalloc.reset_peak()
+    cache._fetch(start, end)
+    return tracemalloc.get_traced_memory()[1]
+
+
+@pytest.mark.parametrize("kind", ["readahead", "bytes", "adaptive"])
+def test_a_read_elsewhere_lets_go_of_what_was_kept_before_more_is_fetched(kind: str) -> None:
+    import tracemalloc
+
+    block, asked = 2**20, 2**16
+    gc.collect()
+    tracemalloc.start()
+    try:
+        cache = caches[kind](block, lambda start, end: LARGE[start:end], len(LARGE))
+        peaks = [peak_of(cache, start, start + asked) for start in (6 * block, 2 * block, 0, 4 * block)]
+    finally:
+        tracemalloc.stop()
+        closed(cache)
+    assert max(peaks) <= block + 2 * asked + 2**18
+
+
+def test_a_closed_adaptive_cache_lets_go_of_its_bytes_at_once() -> None:
+    import tracemalloc
+
+    cache = caches["adaptive"](10, lambda start, end: LARGE[start:end], len(LARGE))
+    tracemalloc.start()
+    gc.disable()  # what prefetchers are made of refers to itself
+    try:
+        cache._fetch(0, 2**20)
+        before = tracemalloc.get_traced_memory()[0]
+        cache.close()  # type: ignore[attr-defined]
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        gc.enable()
+        tracemalloc.stop()
+    assert before - after >= 2**20
+
+
+def test_what_is_kept_outlives_a_fetch_that_fails() -> None:
+    source = Source()
+    cache = caches["readahead"](100, source.fetch, len(DATA))
+    assert cache._fetch(0, 50) == DATA[:50]
+    source.short = 1
+    with pytest.raises(OSError, match="came back as"):
+        cache._fetch(40, 240)
+    source.short = 0
+    assert source.asked == [(0, 150), (150, 340)]
+    assert cache._fetch(100, 150) == DATA[100:150] and cache._fetch(40, 60) == DATA[40:60]
+    assert len(source.asked) == 2
+    assert cache._fetch(40, 240) == DATA[40:240]
+    assert source.asked[2:] == [(150, 340)]
+
+
 def test_a_cache_with_a_fetch_of_its_own_is_read_into_buffers_by_it() -> None:
     class Upper(caching.ReadAheadCache):
         def _fetch(self, start: int | None, end: int | None) -> bytes:

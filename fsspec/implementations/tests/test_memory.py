@@ -24,6 +24,23 @@ def fs(m):
     return m
 
 
+def test_a_part_or_the_size_of_a_file_is_read_without_a_copy_of_all_of_it(fs):
+    import tracemalloc
+
+    content = b"x" * 2**20  # which the store shares
+    fs.pipe_file("/large", content)
+    tracemalloc.start()
+    try:
+        assert fs.cat_file("/large", start=10, end=20) == b"x" * 10
+        with fs.open("/large", "rb") as file:
+            assert (file.size, file.read(3)) == (2**20, b"xxx")
+        assert fs.info("/large")["size"] == fs.store["/large"].size == len(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**19
+
+
 # paths and entries -------------------------------------------------------------------
 @pytest.mark.parametrize(
     "given", ["a/b", "/a/b", "a/b/", "memory://a/b", "memory:///a/b/", PurePosixPath("/a/b")]
