@@ -2,8 +2,9 @@
 
     python -m bench_lib.server
 
-``/big`` is `BIG` bytes and knows ranges, ``/small/N`` is 2,000 bytes, ``/page/`` has 2,000 links, ``/counts`` gives the
-counts since it was last asked.  It prints its address and serves until standard input ends.
+``/big`` is `BIG` bytes and knows ranges, ``/small/N`` is 2,000 bytes, ``/page/`` has 2,000 links,
+``/counts`` gives the counts since it was last asked.  It prints its address and serves until
+standard input ends.
 """
 
 from __future__ import annotations
