@@ -273,6 +273,8 @@ class GenericFileSystem(AsyncFileSystem):
     ukey: ClassVar[Callable[..., str]] = _blocking_operation("ukey")
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        if mode == "rb":  # blocks by `cat_file`
+            return super()._open(path, mode, **kwargs)
         fs, plain = self._side(path)
         return fs._open(plain, mode=mode, **{k: v for k, v in kwargs.items() if v is not None})
 

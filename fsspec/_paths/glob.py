@@ -1,12 +1,14 @@
 """Patterns for names, as regular expressions.
 
-A pattern is read component by component.  A wildcard never matches a slash; ``**``, alone
-between slashes, stands for any number of components.
+A pattern is read component by component.  A star or question mark never matches a slash, a set may
+(``[!a]``); ``**``, alone between slashes, stands for any number of components.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import count
 
@@ -24,7 +26,7 @@ def glob_translate(pat: str) -> str:
     ========= ==============================================================
     ``*``     any characters of one component; alone in it, at least one
     ``?``     one character
-    ``[ab]``  one of these; ``[a-c]`` a range, ``[!ab]`` none of these
+    ``[ab]``  one of these; ``[a-c]`` a range, ``[!ab]`` any other, the slash too
     ``**``    any number of components, none included where one follows
     ========= ==============================================================
 
@@ -38,12 +40,15 @@ def glob_translate(pat: str) -> str:
     >>> glob_translate("data/**/*.csv")
     '(?s:data/(?:.+/)?[^/]*\\.csv)\\Z'
     """
+    names = [None if name == "**" else _tokens(name, pat) for name in pat.split("/")]
+    across = any(token and token[0] in "[." and re.match(token, "/") for name in names for token in name or ())
+    first = _any if across else _first
     runs: list[list[str]] = [[]]  # what stands between one ``**`` and the next
-    for name in pat.split("/"):
-        if name == "**":
+    for tokens in names:
+        if tokens is None:
             runs.append([])
         else:
-            runs[-1].append(_component(name, pat))
+            runs[-1].append(_component(tokens, first))
     *before, last = runs
     parts = []
     for position, run in enumerate(before):
@@ -51,7 +56,7 @@ def glob_translate(pat: str) -> str:
         if position and text.startswith("/"):  # an empty component; where it is found matters
             text = "(?:.+/)?" + text
         elif position and text:
-            text = _first("(?:.+?/)??" + text)
+            text = first("(?:.+?/)??" + text)
         parts.append(text)
     if not before:
         parts.append("/".join(last))
@@ -78,31 +83,45 @@ def _first(regex: str) -> str:
 _numbers = count()
 
 
-def _component(name: str, pat: str) -> str:
-    if name == "*":
-        return "[^/]+"
-    runs = [""]  # what stands between one star and the next
+def _any(regex: str) -> str:
+    """Any match: a set that holds the slash makes components of several, so that the first may not do."""
+    return f"(?:{regex})"
+
+
+def _tokens(name: str, pat: str) -> list[str | None]:
+    """Expressions for one character each; None for a star."""
+    if "**" in name:
+        raise ValueError(f"invalid pattern {pat!r}: '**' has to be a whole component, between slashes")
+    tokens: list[str | None] = []
     at = 0
     while at < len(name):
         char = name[at]
         at += 1
         if char == "*":
-            if name.startswith("*", at):
-                raise ValueError(
-                    f"invalid pattern {pat!r}: '**' has to be a whole component, between slashes"
-                )
-            runs.append("")
+            tokens.append(None)
         elif char == "?":
-            runs[-1] += "[^/]"
+            tokens.append("[^/]")
         elif char == "[" and (end := _end_of_set(name, at)) > 0:
-            runs[-1] += _one_of(name[at:end])
+            tokens.append(_one_of(name[at:end]))
             at = end + 1
         else:
-            runs[-1] += char.translate(_QUOTED)
+            tokens.append(char.translate(_QUOTED))
+    return tokens
+
+
+def _component(tokens: list[str | None], first: Callable[[str], str]) -> str:
+    if tokens == [None]:
+        return "[^/]+"
+    runs = [""]  # what stands between one star and the next
+    for token in tokens:
+        if token is None:
+            runs.append("")
+        else:
+            runs[-1] += token
     if len(runs) == 1:
         return runs[0]
-    first, *middle, last = runs
-    return first + "".join(_first("[^/]*?" + run) for run in middle) + "[^/]*" + last
+    start, *middle, last = runs
+    return start + "".join(first("[^/]*?" + run) for run in middle) + "[^/]*" + last
 
 
 def _end_of_set(name: str, start: int) -> int:
@@ -129,5 +148,5 @@ def _one_of(chars: str) -> str:
             parts.append(low.translate(_QUOTED))
             at += 1
     if not parts:
-        return "[^/]" if negated else "(?!)"
-    return f"[^/{''.join(parts)}]" if negated else f"(?!/)[{''.join(parts)}]"
+        return "." if negated else "(?!)"
+    return f"[{'^' * negated}{''.join(parts)}]"

@@ -167,14 +167,15 @@ def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_siz
     for p in reversed(paths):
         levels.setdefault(p.rstrip("/").count("/") if above else 0, []).append(p)
     for depth in sorted(levels, reverse=True):
-        calls = (call("rm_file", p, **kwargs) for p in levels[depth])
-        found = yield batch(calls, return_exceptions=True, batch_size=batch_size)
-        for p, answer in zip(levels[depth], found):
+        level = levels[depth]
+        may_be_gone = not above.isdisjoint(p.rstrip("/") for p in level)
+        calls = (call("rm_file", p, **kwargs) for p in level)
+        found = yield batch(calls, return_exceptions=may_be_gone, batch_size=batch_size)
+        for p, answer in zip(level, found):
             gone = isinstance(answer, FileNotFoundError) and p.rstrip("/") in above
+            if isinstance(answer, BaseException) and not gone:
+                raise answer
             answers.append(None if gone else answer)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
     return answers
 
 

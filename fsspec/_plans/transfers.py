@@ -166,15 +166,17 @@ def _copying(
     kwargs: dict[str, Any],
     batch_size: int | None,
 ) -> Plan:
-    for together in _rounds(fs, pairs):
-        answers = yield batch(
+    rounds, answers = _rounds(fs, pairs), []
+    for together in rounds:
+        answers += yield batch(
             (call("cp_file", a, b, **kwargs) for a, b in together),
-            return_exceptions=ignore or recursive,
+            return_exceptions=ignore or recursive or fs.async_impl,  # one failure leaves out no other
             batch_size=batch_size,
         )
-        if recursive and not ignore:
-            answers = yield from _of_files(fs, together, answers, batch_size)
-        _raise_failures(answers, ignore)
+    if recursive and not ignore:
+        in_order = [pair for together in rounds for pair in together]
+        answers = yield from _of_files(fs, in_order, answers, batch_size)
+    _raise_failures(answers, ignore)
 
 
 def _of_files(

@@ -28,7 +28,7 @@ _WRAPPED = (
 _BULK = "cat cat_ranges get pipe put sizes".split()
 """Those that are its own where its class overrides them."""
 
-_DIRECT = ("checksum created lexists modified mv open rmdir sign touch ukey").split()
+_DIRECT = ("checksum created lexists modified mv rmdir sign touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 
@@ -129,8 +129,16 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     def invalidate_cache(self, path: str | None = None) -> None:
         self.sync_fs.invalidate_cache(path)
 
-    def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        return self.sync_fs._open(path, *args, **kwargs)
+    def open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
+        """A file, see `AbstractFileSystem.open`; one that is written is the blocking filesystem's own."""
+        if mode in ("rb", "r", "rt"):
+            return super().open(path, mode, *args, **kwargs)
+        return self.sync_fs.open(path, mode, *args, **kwargs)
+
+    def _open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
+        if mode == "rb":  # blocks by `cat_file`
+            return super()._open(path, mode, *args, **kwargs)
+        return self.sync_fs._open(path, mode, *args, **kwargs)
 
     async def _get(self, *args: Any, **kwargs: Any) -> None:
         await super()._get(*args, **kwargs)

@@ -53,10 +53,35 @@ hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)
 
 
 class _Tree:
-    """Names of files and folders by the folder that they lie in."""
+    """Names of files and folders by the folder that they lie in, in the order in which files came.
+
+    Folders that are only made, with no file below them, have no place in that order.
+    """
 
     def __init__(self) -> None:
         self.children: dict[str, dict[str, None]] = {"": {}}
+        self.files: dict[str, int] = {}  # how many files are below a folder; none, no entry
+
+    def add_file(self, path: str) -> None:
+        self.add(path)
+        while path:
+            parent = path.rpartition("/")[0]
+            siblings, before = self.children[parent], self.files.get(parent, 0)
+            if self.files.get(path, 1) == 1:  # its first file, which gives it its place
+                siblings[path] = siblings.pop(path)
+            self.files[parent] = before + 1
+            path = parent
+
+    def remove_file(self, path: str, still_there: Callable[[str], bool]) -> None:
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            left = self.files.get(folder, 0) - 1
+            if left > 0:
+                self.files[folder] = left
+            else:
+                self.files.pop(folder, None)
+        self.remove(path, still_there)
 
     def add(self, path: str) -> None:
         while path:
@@ -90,24 +115,26 @@ class _Store(dict[str, Any]):
     def __setitem__(self, path: str, f: Any) -> None:
         with _changing:
             if path not in self:
-                self.tree.add(path)
+                self.tree.add_file(path)
             super().__setitem__(path, f)
 
     def __delitem__(self, path: str) -> None:
         with _changing:
             super().__delitem__(path)
-            self.tree.remove(path, self._held)
+            self.tree.remove_file(path, self._held)
 
     def pop(self, path: str, *default: Any) -> Any:
         with _changing:
+            present = path in self
             f = super().pop(path, *default)
-            self.tree.remove(path, self._held)
+            if present:
+                self.tree.remove_file(path, self._held)
             return f
 
     def popitem(self) -> Any:
         with _changing:
             path, f = super().popitem()
-            self.tree.remove(path, self._held)
+            self.tree.remove_file(path, self._held)
             return path, f
 
     def clear(self) -> None:
@@ -127,7 +154,9 @@ class _Store(dict[str, Any]):
 
     def rebuild(self) -> None:
         tree = _Tree()
-        for path in [*self, *self.folders]:
+        for path in self:
+            tree.add_file(path)
+        for path in self.folders:
             tree.add(path)
         self.tree = tree
 
@@ -219,14 +248,17 @@ class MemoryFileSystem(AbstractFileSystem):
 
     # entries -------------------------------------------------------------------------
     def _tree(self) -> dict[str, dict[str, None]]:
+        return self._whole_tree().children
+
+    def _whole_tree(self) -> _Tree:
         store = self.store
         if not isinstance(store, _Store):  # a program put a plain dict in its place
             fresh = _Store()
             fresh.folders = self.pseudo_dirs
             dict.update(fresh, store)
             fresh.rebuild()
-            return fresh.tree.children
-        return store.tree.children
+            return fresh.tree
+        return store.tree
 
     def _is_folder(self, path: str) -> bool:
         return path == "" or path in self.pseudo_dirs or bool(self._tree().get(path))
@@ -251,8 +283,8 @@ class MemoryFileSystem(AbstractFileSystem):
         f = self.store.get(path)
         if f is not None:
             return [self._file(path, f)] if detail else [path]
-        tree, store = self._tree(), self.store
-        inside = list(tree.get(path, ()))
+        tree, store = self._whole_tree(), self.store
+        inside = list(tree.children.get(path, ()))
         if not inside and not self._is_folder(path):
             raise FileNotFoundError(path)
         if not detail:
@@ -262,10 +294,10 @@ class MemoryFileSystem(AbstractFileSystem):
             f = store.get(p)
             if f is not None:
                 entries.append(self._file(p, f))
-            elif tree.get(p):
+            elif tree.files.get(p):
                 entries.append(self._folder(p))
-            elif p in self.pseudo_dirs:
-                made.append(self._folder(p))  # folders that are only made come last
+            elif tree.children.get(p) or p in self.pseudo_dirs:
+                made.append(self._folder(p))  # folders without a file come last
         return entries + made
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -457,6 +489,8 @@ class MemoryFileSystem(AbstractFileSystem):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 return _Reader(self, present.path, present)
+        if not self._intrans:
+            kwargs.pop("autocommit", None)  # only a transaction makes a file wait
         how: dict[str, Any] = {
             "block_size": block_size,
             "cache_options": cache_options,
@@ -493,7 +527,7 @@ class MemoryFileSystem(AbstractFileSystem):
             f.seek(0, 2)
         else:
             f = MemoryFile(self, path)
-        if not self._intrans and autocommit:
+        if autocommit:
             f.commit()
         return f
 

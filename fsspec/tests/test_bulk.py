@@ -152,6 +152,21 @@ def test_rm_of_a_tree_removes_it_from_below(fs):
         assert order == sorted(order, reverse=True)
 
 
+def test_rm_stops_at_a_failure():
+    """What was not begun by then stays."""
+
+    class Refusing(WritableDictFileSystem):
+        async def _rm_file(self, path, **kwargs):
+            if path == "r/two.txt":
+                raise PermissionError(path)
+            await super()._rm_file(path, **kwargs)
+
+    fs = Refusing(FILES)
+    with pytest.raises(PermissionError):
+        fs.rm(["r/one", "r/two.txt"], batch_size=1)
+    assert fs.files == FILES
+
+
 def test_rm_to_a_depth(fs):
     fs.rm("r/*", recursive=True, maxdepth=1)
     assert sorted(fs.files) == ["r/sub/deep/four.txt", "r/sub/three"]

@@ -247,6 +247,14 @@ def test_of_several_sources_with_one_target_the_last_wins(fs, tmp_path):
     assert fs.files["t"] == b"in"
 
 
+@pytest.mark.parametrize("targets", [["t", "u", "v"], ["t", "t", "v"]])
+def test_a_copy_that_fails_leaves_out_no_other_of_an_awaitable_filesystem(targets):
+    fs = WritableDictFileSystem(FILES)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        fs.copy(["missing", "r/one", "r/two.txt"], targets, batch_size=1)
+    assert fs.files[targets[1]] == b"1" and fs.files["v"] == b"22"
+
+
 def test_awaitable_transfers_give_a_list(tmp_path):
     class Telling(WritableDictFileSystem):
         async def _get_file(self, rpath, lpath, **kwargs):

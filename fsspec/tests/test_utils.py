@@ -130,6 +130,7 @@ NAMES = ["a", "ab", "a/b", "a/b/c", ".a", "a.txt", "", "a/", "A", "[a]", "a-b", 
         ("?", ["a", "A", "!", "^", "]"]),
         ("[a-z]", ["a"]),
         ("[!a]", ["A", "!", "^", "]"]),
+        ("a[!x]*", ["ab", "a/b", "a.txt", "a/", "a-b", "a\nb", "a|b"]),
         ("[^a]", ["a", "^"]),
         ("[]]", ["]"]),
         ("[!]]", ["a", "A", "!", "^"]),
@@ -138,7 +139,7 @@ NAMES = ["a", "ab", "a/b", "a/b/c", ".a", "a.txt", "", "a/", "A", "[a]", "a-b", 
         ("[z-a]", []),
         ("[a&&b|~~--]", ["a"]),
         ("a[-|]b", ["a-b", "a|b"]),
-        ("a[!x]b", ["a-b", "a\nb", "a|b"]),
+        ("a[!x]b", ["a/b", "a-b", "a\nb", "a|b"]),
         ("*.txt", ["a.txt"]),
         ("a.txt", ["a.txt"]),
     ],
@@ -148,7 +149,7 @@ def test_a_pattern_matches_within_components(pattern, matches):
     assert [name for name in NAMES if test(name)] == matches
 
 
-@pytest.mark.parametrize("pattern", ["a**", "**a/b", "a/***"])
+@pytest.mark.parametrize("pattern", ["a**", "**a/b", "a/***", "[**]", "a/[x**"])
 def test_a_part_of_a_component_cannot_be_any_number_of_them(pattern):
     with pytest.raises(ValueError, match=re.escape("**")):
         utils.glob_translate(pattern)

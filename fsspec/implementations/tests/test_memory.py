@@ -189,13 +189,43 @@ def test_writing_modes(fs):
         assert f.read() == b"n"
 
 
-def test_what_waits_for_a_commit_is_not_there_before(fs):
-    for end, there in (("commit", True), ("discard", False)):
-        with fs.open(f"/waits/{end}", "wb", autocommit=False) as f:
+def test_only_a_transaction_waits_for_a_commit(fs):
+    """Outside of one a file is there at once, whatever ``autocommit`` says."""
+    for end in ("commit", "discard"):
+        with fs.open(f"/now/{end}", "wb", autocommit=False) as f:
+            assert fs.exists(f"/now/{end}")
             f.write(b"w")
-        assert not fs.exists(f"/waits/{end}")
         getattr(f, end)()
-        assert fs.exists(f"/waits/{end}") is there
+        assert fs.cat(f"/now/{end}") == b"w"
+    with fs.transaction:
+        for name, how in (("at-once", {"autocommit": True}), ("later", {"autocommit": False}), ("too", {})):
+            with fs.open(f"/{name}", "wb", **how) as f:
+                f.write(b"l")
+        assert fs.exists("/at-once") and not fs.exists("/later") and not fs.exists("/too")
+    assert fs.cat("/later") == fs.cat("/too") == b"l"
+
+
+@pytest.mark.parametrize(
+    "made, listed",
+    [
+        (["t/u/", "a", "nd/x"], ["a", "nd", "t"]),
+        (["t/u/", "a", "t/y", "nd/x"], ["a", "t", "nd"]),
+        (["c/", "b/x", "-b/x", "a/"], ["b", "-b", "c", "a"]),
+        (["b/x", "c", "!b/x", "b/y"], ["c", "b"]),
+        (["b/x", "b/y", "c", "!b/x"], ["b", "c"]),
+    ],
+)
+def test_listings_are_in_the_order_of_the_files(made, listed):
+    """Folders have the place of their first file; those without any come last."""
+    fs = MemoryFileSystem(global_store=False)
+    for name in made:
+        if name.startswith("!"):
+            fs.rm(name[1:])
+        elif name.endswith("/"):
+            fs.makedirs(name)
+        else:
+            fs.pipe(name, b"")
+    assert [entry["name"][1:] for entry in fs.ls("/")] == listed
 
 
 @pytest.mark.parametrize("start", [None, 0, 5, 20, -3])
