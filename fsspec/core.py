@@ -26,7 +26,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
-from fsspec.registry import filesystem, get_filesystem_class
+from fsspec.registry import filesystem, get_filesystem_class, known_implementations, registry
 from fsspec.utils import build_name_function, stringify_path
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ _OPENING = "compression encoding errors expand mode name_function newline num".s
 Link = tuple[str, str, dict[str, Any]]
 
 
-def split_protocol(urlpath: Any) -> tuple[str | None, str]:
-    """The protocol of a URL, if it has one, and the rest."""
+def split_protocol(urlpath: Any) -> Any:
+    """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
     text = _text(urlpath)
     protocol, found, rest = text.partition("://")
     if found and len(protocol) > 1:  # one letter is a Windows drive
         return protocol, rest
     if text.startswith("data:"):
-        return "data", text[len("data:") :]
+        return ["data", text[len("data:") :]]  # not a tuple, as of other URLs: programs may tell
     return None, text
 
 
@@ -101,8 +101,7 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
     """
     bits = path.split("::") if "::" in path else [path]
     if len(bits) > 1:
-        # a bare word is a protocol without a path of its own
-        bits = [bit + "://" if bit.isidentifier() and bit.islower() else bit for bit in bits]
+        bits = [bit + "://" if _is_bare_protocol(bit) else bit for bit in bits]
     options = dict(kwargs)
     links: list[Link] = []
     inner = None
@@ -125,6 +124,13 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
         links.append((bit, protocol, found))
     links.reverse()
     return links
+
+
+def _is_bare_protocol(bit: str) -> bool:
+    """Whether a link of a chain is a protocol without a path of its own; an empty one counts as such."""
+    if not bit or bit.isascii() and bit.isalpha() and bit.islower():
+        return True
+    return bit in registry or bit in known_implementations
 
 
 def _check_agreement(protocol: str, of_url: dict[str, Any], given: dict[str, Any]) -> None:

@@ -61,13 +61,8 @@ def _text(url: object) -> str:
 def get_protocol(url: StrPath) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
     text = _text(url)
-    colon = text.find(":")
-    if colon > 0 and text.startswith(("://", "::"), colon):
-        protocol = text[:colon]
-        # a path with "::" further on is one, and so is one that begins with a drive
-        if "/" not in protocol and "\\" not in protocol and (colon > 1 or text[colon + 1] == ":"):
-            return protocol
-    return "file"
+    ends = [text.index(mark) for mark in ("://", "::") if mark in text]
+    return text[: min(ends)] if ends else "file"
 
 
 def can_be_local(path: StrPath) -> bool:

@@ -166,11 +166,19 @@ def _copying(
     kwargs: dict[str, Any],
     batch_size: int | None,
 ) -> Plan:
+    if not fs.async_impl:
+        for a, b in pairs:
+            try:
+                yield call("cp_file", a, b, **kwargs)
+            except FileNotFoundError as error:
+                if not ignore and not (recursive and (yield from _of_files(fs, [(a, b)], [error], 1)) == []):
+                    raise
+        return
     rounds, answers = _rounds(fs, pairs), []
     for together in rounds:
         answers += yield batch(
             (call("cp_file", a, b, **kwargs) for a, b in together),
-            return_exceptions=ignore or recursive or fs.async_impl,  # one failure leaves out no other
+            return_exceptions=True,  # one failure leaves out no other
             batch_size=batch_size,
         )
     if recursive and not ignore:

@@ -13,6 +13,7 @@ under way in another thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -195,6 +196,14 @@ class _Folders(list[str]):
     insert = _changed("insert")
     pop = _changed("pop")
     clear = _changed("clear")
+
+
+class IsFolderError(IsADirectoryError, FileNotFoundError):
+    """A folder where a file is needed: no file is found there, for programs that look for that."""
+
+
+class FolderNotEmptyError(FileNotFoundError):
+    """A folder that is not removed with what is in it: nor is a file found there that could be."""
 
 
 class MemoryFileSystem(AbstractFileSystem):
@@ -385,10 +394,10 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileExistsError(path)
         self._check_parents(path, NotADirectoryError)
         parent = path.rpartition("/")[0]
-        if parent and not self._is_folder(parent):
-            if not create_parents:
-                raise FileNotFoundError(parent)
-            self.mkdir(parent, create_parents=True)
+        if not create_parents and not self._is_folder(parent):
+            raise FileNotFoundError(parent)
+        if create_parents and parent and parent not in self.pseudo_dirs:
+            self.mkdir(parent, create_parents=True)  # from now on it stays, even without the files in it
         self.pseudo_dirs.append(path)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
@@ -406,7 +415,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if path not in self.pseudo_dirs and not self._tree().get(path):
             raise FileNotFoundError(path)
         if self._tree().get(path):
-            raise OSError(39, "the folder is not empty", path)
+            raise FolderNotEmptyError(errno.ENOTEMPTY, "the folder is not empty", path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
 
@@ -415,7 +424,7 @@ class MemoryFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         f = self.store.get(path)
         if f is None:
-            raise IsADirectoryError(path) if self._is_folder(path) and path else FileNotFoundError(path)
+            raise IsFolderError(path) if self._is_folder(path) and path else FileNotFoundError(path)
         if start is None and end is None:
             data: bytes = f.getvalue()
             return data
@@ -467,7 +476,7 @@ class MemoryFileSystem(AbstractFileSystem):
             if p not in self.store and not self._is_folder(p):
                 raise FileNotFoundError(p)
             if p and not doomed.issuperset(list(tree.get(p, ()))):
-                raise OSError(39, "the folder is not empty; recursive=True removes all that is in it", p)
+                raise FolderNotEmptyError(errno.ENOTEMPTY, "the folder is not empty; recursive=True removes all that is in it", p)
         for p in reversed(paths):
             if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
                 if whole and self._tree().get(p):
@@ -516,7 +525,7 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileExistsError(path)
         if kind[0] == "r":
             if present is None:
-                raise IsADirectoryError(path) if self._is_folder(path) else FileNotFoundError(path)
+                raise IsFolderError(path) if self._is_folder(path) else FileNotFoundError(path)
             if kind == "r":
                 return _Reader(self, path, present)
             present.seek(0)

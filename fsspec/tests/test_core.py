@@ -30,7 +30,7 @@ from fsspec.tests.programs import run
         ("a:b", (None, "a:b")),
         ("c:\\a", (None, "c:\\a")),
         ("c://a", (None, "c://a")),  # a drive
-        ("data:,x", ("data", ",x")),
+        ("data:,x", ["data", ",x"]),
         ("http://h/p?q=a://b", ("http", "h/p?q=a://b")),
     ],
 )
@@ -372,6 +372,16 @@ def test_completion_shows_what_the_package_gives_and_not_its_own_helpers():
 
 
 @pytest.mark.parametrize("url", ["simplecache::", "::memory://a", "::"])
-def test_an_empty_link_names_the_working_directory(url, tmp_path, monkeypatch):
+def test_an_empty_link_is_an_empty_protocol(url, tmp_path, monkeypatch):
+    """So it is a path of a colon, below the working directory."""
     monkeypatch.chdir(tmp_path)
-    assert fsspec.url_to_fs(url)[1] == str(tmp_path)
+    assert fsspec.url_to_fs(url)[1] == f"{tmp_path}/:"
+
+
+@pytest.mark.parametrize("word", ["a1", "a_b", "ä", "a-b"])
+def test_a_word_that_is_no_known_protocol_is_a_local_file(word, tmp_path, monkeypatch):
+    """Unless it is all letters, which no file is taken for."""
+    monkeypatch.chdir(tmp_path)
+    assert fsspec.url_to_fs(f"{word}::memory://a")[1] == f"{tmp_path}/{word}"
+    with pytest.raises(ValueError, match="not known"):
+        fsspec.url_to_fs("unheardof::memory://a")

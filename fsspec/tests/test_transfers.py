@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+import fsspec
 from fsspec.callbacks import Callback
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
@@ -253,6 +254,18 @@ def test_a_copy_that_fails_leaves_out_no_other_of_an_awaitable_filesystem(target
     with pytest.raises(FileNotFoundError, match="missing"):
         fs.copy(["missing", "r/one", "r/two.txt"], targets, batch_size=1)
     assert fs.files[targets[1]] == b"1" and fs.files["v"] == b"22"
+
+
+@pytest.mark.parametrize("how", [{}, {"on_error": "ignore"}, {"recursive": True}])
+def test_a_copy_that_fails_ends_there_with_a_blocking_filesystem(tmp_path, how):
+    """What is missing is no such failure where it may be ignored."""
+    made(tmp_path, {"a": b"a", "b": b"b", "c": b"c", "t/b/in": b""})
+    with pytest.raises(IsADirectoryError):
+        fsspec.filesystem("file").copy([f"{tmp_path}/{name}" for name in "abc"], f"{tmp_path}/t", **how)
+    assert sorted(os.listdir(tmp_path / "t")) == ["a", "b"]
+    if how:
+        fsspec.filesystem("file").copy([f"{tmp_path}/{name}" for name in "axc"], f"{tmp_path}/t", **how)
+        assert (tmp_path / "t" / "c").read_bytes() == b"c"
 
 
 def test_awaitable_transfers_give_a_list(tmp_path):

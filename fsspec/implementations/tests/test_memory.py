@@ -1,5 +1,6 @@
 """Files in the memory of this process."""
 
+import errno
 import pickle
 import sys
 import threading
@@ -187,6 +188,25 @@ def test_writing_modes(fs):
     assert hash(fs.open("/fresh", "ab")) and fs.cat("/fresh") == b""
     with fs.open("/new/file", "br") as f:
         assert f.read() == b"n"
+
+
+@pytest.mark.parametrize("kind", [IsADirectoryError, FileNotFoundError])
+def test_a_folder_where_a_file_is_needed_is_an_error_of_two_classes(fs, kind):
+    for act in (fs.cat, fs.open, lambda path: fs.cat_file(path, 1)):
+        with pytest.raises(kind, match="/folder") as caught:
+            act("/folder")
+        assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
+    for act in (fs.rm, fs.rmdir):
+        with pytest.raises(FileNotFoundError, match="not empty") as caught:
+            act("/folder")
+        assert caught.value.errno == errno.ENOTEMPTY
+
+
+def test_folders_above_a_made_one_stay_without_files(fs):
+    fs.mkdir("/folder/made")
+    fs.rm("/folder/ten")
+    fs.rmdir("/folder/made")
+    assert fs.isdir("/folder")
 
 
 def test_only_a_transaction_waits_for_a_commit(fs):
