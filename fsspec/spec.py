@@ -112,6 +112,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     sep: str = "/"
     protocol: ClassVar[str | tuple[str, ...]] = "abstract"
     _latest: ClassVar[str | None] = None
+    _only_transactions_wait: ClassVar[bool] = False  # elsewhere a file is there at once, committed or not
     async_impl: bool = False
     """Whether the operations of the backend are awaitable."""
     mirror_sync_methods: bool = False
@@ -549,11 +550,18 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
                 **kwargs,
             )
             return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
+        autocommit = kwargs.pop("autocommit", not self._intrans)
+        if self._only_transactions_wait and not self._intrans:
+            autocommit = True
+        kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
         codec = None
         if compression is not None:
-            codec = _codec(path, compression)
-        autocommit = kwargs.pop("autocommit", not self._intrans)
-        kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
+            try:
+                codec = _codec(path, compression)
+            except ValueError:
+                if "r" in mode:  # that there is no such file comes first
+                    self._open(path, mode=mode, **kwargs).close()
+                raise
         file: IO[Any] = self._open(path, mode=mode, **kwargs)
         if not isinstance(file, AbstractBufferedFile) and not is_ours(type(file)):
             adopt(file, mode)

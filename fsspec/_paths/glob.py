@@ -41,7 +41,9 @@ def glob_translate(pat: str) -> str:
     '(?s:data/(?:.+/)?[^/]*\\.csv)\\Z'
     """
     names = [None if name == "**" else _tokens(name, pat) for name in pat.split("/")]
-    across = any(token and token[0] in "[." and re.match(token, "/") for name in names for token in name or ())
+    across = any(
+        token and token[0] in "[." and re.match(token, "/") for name in names for token in name or ()
+    )
     first = _any if across else _first
     runs: list[list[str]] = [[]]  # what stands between one ``**`` and the next
     for tokens in names:

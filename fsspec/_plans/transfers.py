@@ -46,9 +46,12 @@ def _targets(
 
 
 def _is_pattern(source: str, sources: list[str]) -> bool:
-    """Whether a source stands for others, and is not itself a name with a bracket or a question mark."""
-    plain = source.rstrip("/")
-    return has_magic(source) and not any(plain.endswith(p.rstrip("/")) for p in sources[:1])
+    """Whether a source stands for others, and is not itself a name with a bracket, or a URL with a query."""
+    if not has_magic(source) or not sources:
+        return has_magic(source)
+    name = sources[0].rstrip("/")
+    is_itself = source.rstrip("/").endswith(name) and "*" not in name and ("[" in name or "://" in name)
+    return not is_itself
 
 
 def _texts(paths: StrPaths) -> str | list[str]:

@@ -219,6 +219,7 @@ class MemoryFileSystem(AbstractFileSystem):
     pseudo_dirs: list[str] = _Folders(store)  # type: ignore[arg-type]
     protocol: ClassVar[str | tuple[str, ...]] = "memory"
     root_marker = "/"
+    _only_transactions_wait: ClassVar[bool] = True
 
     def __init__(self, *args: Any, global_store: bool = True, **kwargs: Any) -> None:
         self.global_store = global_store
@@ -476,7 +477,9 @@ class MemoryFileSystem(AbstractFileSystem):
             if p not in self.store and not self._is_folder(p):
                 raise FileNotFoundError(p)
             if p and not doomed.issuperset(list(tree.get(p, ()))):
-                raise FolderNotEmptyError(errno.ENOTEMPTY, "the folder is not empty; recursive=True removes all that is in it", p)
+                raise FolderNotEmptyError(
+                    errno.ENOTEMPTY, "the folder is not empty; recursive=True removes all that is in it", p
+                )
         for p in reversed(paths):
             if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
                 if whole and self._tree().get(p):
@@ -498,8 +501,6 @@ class MemoryFileSystem(AbstractFileSystem):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 return _Reader(self, present.path, present)
-        if not self._intrans:
-            kwargs.pop("autocommit", None)  # only a transaction makes a file wait
         how: dict[str, Any] = {
             "block_size": block_size,
             "cache_options": cache_options,

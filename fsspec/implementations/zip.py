@@ -76,6 +76,7 @@ class ZipFileSystem(FileArchive):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "zip"
+    _only_transactions_wait: ClassVar[bool] = True
     _replacing: Any = None
     """What moves the copy that is added to onto the archive."""
     _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)

@@ -147,3 +147,15 @@ def test_a_pattern_that_cannot_be_listed_may_be_a_name(fs):
     assert closed.expand_path("r/a[1]") == ["r/a[1]"]
     with pytest.raises(OSError):
         closed.expand_path("r/a[2]")
+
+
+def test_a_backend_that_does_not_know_assume_literal_is_asked_without():
+    """Its own expand_path may be older than the option."""
+
+    class Older(AsyncDictFileSystem):
+        async def _expand_path(self, path, recursive=False, maxdepth=None):
+            return await super()._expand_path(path, recursive=recursive, maxdepth=maxdepth)
+
+    fs = Older(FILES)
+    assert fs.expand_path("r/to?1") == ["r/top1"]
+    assert fs.cat("r/top*") == {"r/top1": b".", "r/top2": b"."}

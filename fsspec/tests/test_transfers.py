@@ -545,3 +545,20 @@ atexit.register(lambda: print(fs.get("r/one", FOLDER), fs.put(FOLDER, "t"), fs.f
 def test_transfers_work_in_exit_handlers(tmp_path):
     told = run(AT_EXIT.replace("FOLDER", repr(str(tmp_path / "one"))))
     assert told == "[None] [None] b'1'\n"
+
+
+def test_the_root_goes_into_a_folder(fs, tmp_path):
+    """Names that begin with a dot do not end beside it."""
+    fs.files[".hidden"] = b"h"
+    fs.get("", f"{tmp_path}/up/", recursive=True)
+    assert (tmp_path / "up" / ".hidden").read_bytes() == b"h" and os.listdir(tmp_path) == ["up"]
+
+
+@pytest.mark.parametrize("name", ["q?m", "st*r"])
+def test_a_name_with_wildcards_but_no_bracket_is_a_pattern(fs, tmp_path, name):
+    """So what it matches goes into a folder, and be it the file of that name alone."""
+    fs.files[f"r/{name}"] = b"1"
+    fs.get(f"r/{name}", f"{tmp_path}/new")
+    assert (tmp_path / "new" / name).read_bytes() == b"1"
+    fs.copy(f"r/{name}", "made")
+    assert fs.files[f"made/{name}"] == b"1"

@@ -270,6 +270,10 @@ def test_infer_storage_options(url, parts):
     assert utils.infer_storage_options(url) == {"protocol": "file", **parts}
 
 
+def test_the_parts_of_a_path_object_are_those_of_its_text():
+    assert utils.infer_storage_options(pathlib.PurePosixPath("/a")) == {"protocol": "file", "path": "/a"}
+
+
 def test_the_parts_of_a_url_are_the_callers_to_change():
     utils.infer_storage_options("hdfs://h/p")["path"] = "changed"
     assert utils.infer_storage_options("hdfs://h/p")["path"] == "/p"

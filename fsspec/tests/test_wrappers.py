@@ -183,7 +183,9 @@ def test_keywords_reach_the_other(wrapper, name):
     other = Taking({"a": b"1"} if wrapper == "asyncwrapper" else {"top/a": b"1"})
     options = {"path": "top"} if wrapper == "dir" else {"asynchronous": False}
     fs = fsspec.filesystem(wrapper, fs=other, **options)
-    how = {"mode": "r+b"} if name == "open" and wrapper == "asyncwrapper" else {}  # what is read it reads itself
+    how = (
+        {"mode": "r+b"} if name == "open" and wrapper == "asyncwrapper" else {}
+    )  # what is read it reads itself
     result = getattr(fs, name)(*CALLS[name], tag=1, **how)
     wanted = {"find": "ls", "glob": "ls", "open": "_open"}.get(name, name)
     assert (wanted, {"tag": 1}) in other.took

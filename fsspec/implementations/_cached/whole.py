@@ -45,6 +45,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     protocol: ClassVar[Any] = "filecache"
     local_file = True
+    _only_transactions_wait: ClassVar[bool] = True
 
     # copies --------------------------------------------------------------------------
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:

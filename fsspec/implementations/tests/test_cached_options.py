@@ -330,9 +330,8 @@ def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
     gc.collect()
     assert target.files["r/new"] == b"new"  # as other files do it
     with caplog.at_level(logging.CRITICAL):
-        g = c.open("r/other", "wb", autocommit=False)
+        g = c._open("r/other", "wb", autocommit=False)
         g.close()
-        c.transaction.files.clear()
         del g
     gc.collect()
     assert "r/other" not in target.files and not [n for n in listed(c) if n.endswith(".part")]
@@ -431,7 +430,7 @@ WRITING = {
     ),
     "pipe": "def go(): c.pipe('r/a', b'x' * 1001)",
     "dropped": (
-        "def go():\n  f = c.open('r/a', 'wb', autocommit=False)\n"
+        "def go():\n  f = c._open('r/a', 'wb', autocommit=False)\n"
         "  try: f.write(b'x' * 100_000)\n  finally: f.discard()"
     ),
     "the error passed over": (
@@ -573,3 +572,15 @@ def test_instances_of_caches_are_forgotten(kind, tmp_path):
     assert fsspec.filesystem(kind, **options) is c
     c.clear_instance_cache()
     assert fsspec.filesystem(kind, **options) is not c
+
+
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+@pytest.mark.parametrize("end", ["commit", "discard"])
+def test_only_a_transaction_waits_for_a_commit(kind, target, tmp_path, end):
+    """Outside of one a file is sent when it is closed, whatever ``autocommit`` says."""
+    c = make(kind, target, tmp_path)
+    with c.open("r/new", "wb", autocommit=False) as f:
+        f.write(b"new")
+    assert target.files["r/new"] == b"new"
+    getattr(f, end)()
+    assert target.files["r/new"] == b"new" and c.cat("r/new") == b"new"

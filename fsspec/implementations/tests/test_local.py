@@ -500,6 +500,15 @@ def test_exclusive_creation_in_a_transaction_overwrites_nothing(fs, top):
     assert (top / "new").read_bytes() == b"theirs" and not os.path.exists(f.temp)
 
 
+def test_put_file_in_mode_create_overwrites_nothing(fs, top):
+    (top / "new").write_bytes(b"new")
+    with pytest.raises(FileExistsError):
+        fs.put_file(f"{top}/new", f"{top}/ten", mode="create")
+    assert (top / "ten").read_bytes() == b"0123456789"
+    fs.put_file(f"{top}/new", f"{top}/other", mode="create")
+    assert (top / "other").read_bytes() == b"new"
+
+
 def test_folders_are_made_for_whatever_makes_a_file(top):
     """Not for reading, nor for changing what has to be there."""
     fs = LocalFileSystem(auto_mkdir=True)
