@@ -537,6 +537,7 @@ class MemoryFileSystem(AbstractFileSystem):
             f.seek(0, 2)
         else:
             f = MemoryFile(self, path)
+        f.mode = mode  # type: ignore[misc]
         if autocommit:
             f.commit()
         return f
