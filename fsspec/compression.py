@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from io import BufferedReader
+from io import BufferedReader, UnsupportedOperation
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._public import publish
@@ -181,6 +181,20 @@ def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
         raise _missing("snappy", "python-snappy", e) from e
 
 
+class _Forward(BufferedReader):
+    """Lines of a stream that goes forward only; going there by `seek` reads what lies between."""
+
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        here = self.tell()
+        if whence == 1:
+            target += here
+        if whence == 2 or target < here:
+            raise UnsupportedOperation("a stream of frames goes forward only: open it again to go back")
+        while target > here and self.read(min(target - here, 2**16)):
+            here = self.tell()
+        return self.tell()
+
+
 def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     """A file in the zstandard format.
 
@@ -207,7 +221,7 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     if "r" in mode:
         # a file may be several frames one after the other, as parallel compressors write it
         frames = zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)
-        return BufferedReader(frames)  # which has lines
+        return _Forward(frames)
     return zstandard.ZstdCompressor(level=10).stream_writer(infile)
 
 

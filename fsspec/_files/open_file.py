@@ -135,14 +135,19 @@ class OpenFile(Generic[AnyStr]):
         return self.__enter__()
 
     def close(self) -> None:
-        """Close all layers, the outermost first."""
+        """Close all layers, the outermost first; of those that were written each is flushed before."""
         layers, self.fobjects = self.fobjects, []
         if "r" not in self.mode and self._generation != hooks.generation:
             return
         while layers:
             f = layers.pop()
             try:
-                if not f.closed:
+                if not f.closed and "r" not in self.mode:
+                    try:
+                        f.flush()
+                    finally:
+                        f.close()
+                elif not f.closed:
                     f.close()
             except BaseException:
                 for lower in reversed(layers):

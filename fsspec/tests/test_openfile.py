@@ -30,6 +30,16 @@ class Many(fsspec.get_filesystem_class("memory")):
             f.close()
 
 
+def test_each_layer_is_flushed_before_it_is_closed(m):
+    """So a codec ends its block there, and what is written is the same as in fsspec to the byte."""
+    with fsspec.open("memory://a.gz", "wb", compression="gzip") as f:
+        f.write(b"abc")
+    with fsspec.filesystem("memory").open("/b.gz", "wb", compression="gzip") as f:
+        f.write(b"abc")
+        f.flush()
+    assert m.cat("/a.gz")[10:] == m.cat("/b.gz")[10:] and m.cat("/a.gz")[-12:-8] == b"\xff\xff\x03\x00"
+
+
 def test_layers_are_opened_and_closed(m):
     """File, codec and text, all of them closed."""
     with OpenFile(m, "/x.gz", "wt", compression="infer", encoding="latin1", newline="\r\n") as f:
