@@ -195,6 +195,9 @@ def test_reading(fs):
     assert fs.cat("r/one") == b"1"
     assert fs.cat(["r/one", "r/sub/two"]) == {"r/one": b"1", "r/sub/two": b"22"}
     assert fs.cat_ranges(["r/digits"] * 2, [0, 5], 7) == [b"0123456", b"56"]
+    with fsspec.spec.AbstractBufferedFile(fs, "r/one") as f:
+        assert f.read() == b"1"
+    assert f.info()["name"] == "r/one"  # closed or not
 
 
 @pytest.mark.parametrize(

@@ -655,10 +655,3 @@ def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_pat
     assert c.isfile(url + "a.html") and c.info(url + "a.html")["size"] == 1
     http_server.fault("/d", status=500)
     assert c.isfile(url + "sub")  # nobody says what it is
-
-
-def test_the_instances_that_are_forgotten_are_its_own():
-    c, other = (fsspec.filesystem("simplecache", target_protocol="memory"), fsspec.filesystem("memory"))
-    c.clear_instance_cache()
-    assert fsspec.filesystem("memory") is other
-    assert fsspec.filesystem("simplecache", target_protocol="memory") is not c

@@ -732,3 +732,20 @@ def test_tree_names_folders(http_server, fs, url):
     http_server.files["/d/"] = b"<a href='/d/sub/'>s</a>"
     http_server.files["/d/sub/"] = http_server.files["/d/sub"] = b""
     assert fs.tree(url + "/d/").splitlines()[1:] == ["└── sub"]
+
+
+def test_open_async_only_reads(url):
+    """A file that should be written is no file that is read."""
+
+    async def program():
+        fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+        with pytest.raises(NotImplementedError):
+            await fs.open_async(url + "/small.txt", "wb")
+
+    asyncio.run(program())
+
+
+def test_find_of_a_file_has_its_entry(fs, url):
+    name = url + "/small.txt"
+    found = fs.find(name, detail=True)
+    assert list(found) == [name] and found[name]["size"] == fs.info(name)["size"]

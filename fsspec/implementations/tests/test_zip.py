@@ -438,3 +438,9 @@ def test_names_that_lead_out_are_read_but_not_unpacked(tmp_path, evil):
     assert [p.name for p in tmp_path.iterdir()] == ["evil.zip"]
     fs.get("good", str(target / "good"))
     assert (target / "good").read_bytes() == b"1"
+
+
+def test_an_archive_without_members_has_a_root(tmp_path):
+    zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
+    fs = ZipFileSystem(str(tmp_path / "empty.zip"))
+    assert fs.exists("") and fs.isdir("") and fs.info("")["type"] == "directory" and fs.ls("") == []
