@@ -11,7 +11,13 @@ import pytest
 
 from fsspec.callbacks import Callback
 from fsspec.exceptions import ForkError
-from fsspec.spec import DEFAULT_CALLBACK, FORK_AVAILABLE, AbstractFileSystem, make_instance
+from fsspec.spec import (
+    DEFAULT_CALLBACK,
+    FORK_AVAILABLE,
+    AbstractBufferedFile,
+    AbstractFileSystem,
+    make_instance,
+)
 from fsspec.tests.dictfs import DictFileSystem
 
 FILES = {
@@ -195,7 +201,7 @@ def test_reading(fs):
     assert fs.cat("r/one") == b"1"
     assert fs.cat(["r/one", "r/sub/two"]) == {"r/one": b"1", "r/sub/two": b"22"}
     assert fs.cat_ranges(["r/digits"] * 2, [0, 5], 7) == [b"0123456", b"56"]
-    with fsspec.spec.AbstractBufferedFile(fs, "r/one") as f:
+    with AbstractBufferedFile(fs, "r/one") as f:
         assert f.read() == b"1"
     assert f.info()["name"] == "r/one"  # closed or not
 
