@@ -85,7 +85,11 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
 
 
 def write_whole(
-    path: str, write: Callable[[str], Any], atomic: bool | None = None, exclusive: bool = False
+    path: str,
+    write: Callable[[str], Any],
+    size: int,
+    atomic: bool | None = None,
+    exclusive: bool = False,
 ) -> None:
     """Have ``write`` make the file at ``path``.
 
@@ -95,7 +99,9 @@ def write_whole(
         the file; a link is followed
     write
         called with the name to write to, which it creates or truncates. A second time with
-        another name where the disk has no room for the old and the new file together.
+        another name where the disk has room for the new file in the place of the old one only.
+    size
+        bytes that it will write
     atomic
         whether that is the name of a new file in the same folder, which is renamed to
         ``path`` when it is whole; else it is ``path`` itself. None decides for the new file
@@ -131,8 +137,11 @@ def write_whole(
             if error.filename == partial:
                 error.filename = path
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if before is None or not (full or not os.path.exists(partial)):
+            fits = before is not None and size <= getattr(before, "st_blocks", 0) * 512
+            if before is None or atomic or not (full and fits or not os.path.exists(partial)):
                 raise
+            with suppress(OSError):
+                os.unlink(partial)
             write(target)  # no other file can be made here
             return
         if exclusive:
@@ -141,6 +150,7 @@ def write_whole(
             _rename(partial, target, before)
             done = True
         else:
+            os.unlink(partial)  # what it takes up may be needed
             write(target)
     finally:
         if not done:

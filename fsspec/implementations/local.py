@@ -317,7 +317,7 @@ class LocalFileSystem(AbstractFileSystem):
         elif osp.exists(path2) and (osp.samefile(path1, path2) or not osp.isfile(path2)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
         else:
-            write_whole(path2, partial(shutil.copyfile, path1), self.atomic)
+            write_whole(path2, partial(shutil.copyfile, path1), osp.getsize(path1), self.atomic)
 
     def _make_parent(self, path: str) -> None:
         if self.auto_mkdir:
@@ -337,7 +337,7 @@ class LocalFileSystem(AbstractFileSystem):
                     left = left[f.write(left) :]
 
         self._make_parent(path)
-        write_whole(path, write, self.atomic, exclusive=mode == "create")
+        write_whole(path, write, data.nbytes, self.atomic, exclusive=mode == "create")
 
     def get_file(self, path1: str, path2: Any, callback: Any = None, **kwargs: Any) -> None:
         if isfilelike(path2):

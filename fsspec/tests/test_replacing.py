@@ -1,5 +1,6 @@
 """Local files that take the place of others when they are whole."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -225,7 +226,56 @@ def test_a_private_name_is_written_without_another_beside_it(tmp_path):
         with replacing(name) as f:
             f.write(b"one")
             seen.append(os.listdir(tmp_path))
-        write_whole(name, lambda target: seen.append([os.path.basename(target)]))
+        write_whole(name, lambda target: seen.append([os.path.basename(target)]), 0)
     assert seen == [["private"], ["private"]]
     with replacing(name) as f:  # not private any more
         assert len(os.listdir(tmp_path)) == 2
+
+
+ON_A_SMALL_DISK = """
+    import os, sys, fsspec
+    fs, memory, target = fsspec.filesystem("file"), fsspec.filesystem("memory"), sys.argv[1] + "/target"
+    with open(sys.argv[2], "wb") as file:
+        file.write(b"n" * 900_000)
+    memory.pipe_file("/source", b"n" * 900_000)
+    for call in (
+        lambda: fs.pipe_file(target, b"n" * 900_000),
+        lambda: fs.put_file(sys.argv[2], target),
+        lambda: fs.cp_file(sys.argv[2], target),
+        lambda: memory.get_file("/source", target),
+    ):
+        with open(target, "wb") as file:
+            file.write(b"old")
+        try:
+            call()
+        except OSError as error:
+            print(error.errno, fs.cat_file(target), fs.ls(sys.argv[1], detail=False) == [target])
+    fs.pipe_file(target, b"o" * 300_000)
+    fs.pipe_file(target, b"n" * 250_000)  # there is no room for both
+    print(fs.cat_file(target) == b"n" * 250_000)
+"""
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    """In its place the new one is written only where there is room for all of it."""
+    (tmp_path / "disk").mkdir()
+    mount = 'mount -t tmpfs -o size=400k none "$1" && exec "$0" -c "$3" "$1" "$2"'
+    arguments = [
+        sys.executable,
+        str(tmp_path / "disk"),
+        str(tmp_path / "source"),
+        textwrap.dedent(ON_A_SMALL_DISK),
+    ]
+    try:
+        found = subprocess.run(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare")
+    if not found.stdout and ("unshare" in found.stderr or "mount" in found.stderr):
+        pytest.skip("a file system of its own cannot be mounted here")
+    assert found.stderr == ""
+    assert found.stdout == f"{errno.ENOSPC} b'old' True\n" * 4 + "True\n"
