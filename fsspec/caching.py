@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
+from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ class KnownPartsOfAFile(BaseCache):
 
     def _unknown(self, start: int, stop: int) -> ValueError:
         path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
-        of = "" if path is None else f" of {path!r}"
+        of = "" if path is None else f" of {redact_url(path)!r}"
         return ValueError(
             f"bytes {start}-{stop}{of} are not among the parts that were fetched: {list(self.data)};"
             " open the file with another cache_type to read them"

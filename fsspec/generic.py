@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
+from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol
@@ -567,7 +568,7 @@ def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
         if url == folder or not name or url.rstrip("/") == start.rstrip("/"):
             continue
         if not url.startswith(start):
-            raise ValueError(f"{url!r} was found in {folder!r}, but is not below it")
+            raise ValueError(f"{redact_url(url)!r} was found in {redact_url(folder)!r}, but is not below it")
         below[name] = entry
     return below
 

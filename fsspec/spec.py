@@ -33,6 +33,7 @@ from fsspec._fork.handles import Text, over
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import adopt
+from fsspec._paths.redaction import redact_url
 from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import publish
@@ -645,5 +646,7 @@ def _codec(path: str, compression: str) -> Callable[..., Any] | None:
         return None
     if name not in compr:
         known = ", ".join(sorted(key for key in compr if key))
-        raise ValueError(f"the compression {name!r} is not known (for {path!r}); there are: {known}")
+        raise ValueError(
+            f"the compression {name!r} is not known (for {redact_url(path)!r}); there are: {known}"
+        )
     return compr[name]

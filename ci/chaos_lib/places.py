@@ -213,7 +213,7 @@ def ftp(loop: proxy.Loop, rng: random.Random, rate: float, folder: str) -> Itera
     with FTPServer() as server:
         # a call is many replies
         front = proxy.FTPProxy(loop, server.options["port"], rng, rate / 4, proxy.CONTROL)
-        options = {**server.options, "port": front.port, "timeout": 2}
+        options = {**server.options, "port": front.port, "timeout": 4}
         fs = fsspec.filesystem("ftp", skip_instance_cache=True, **options)
         place = FTPPlace("ftp", front, [fs], "", folder)
         place.files = Path(server.folder)

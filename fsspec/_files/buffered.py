@@ -33,6 +33,7 @@ from fsspec._fork.known import is_ours
 from fsspec._fork.readers import inherit
 from fsspec._fork.swapping import assign
 from fsspec._loop.driving import Plan, call, drive
+from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, caches
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ class AbstractBufferedFile(io.IOBase):
         self.kwargs = kwargs
         if mode not in _MODES:
             self.closed = True
-            raise NotImplementedError(f"mode {mode!r} of {path!r}: files are opened as {', '.join(_MODES)}")
+            raise NotImplementedError(
+                f"mode {mode!r} of {redact_url(path)!r}: files are opened as {', '.join(_MODES)}"
+            )
         if mode == "rb":
             try:
                 self.size = self.details["size"] if size is None else size
@@ -267,7 +270,9 @@ class AbstractBufferedFile(io.IOBase):
             if it is being written.
         """
         if self.mode != "rb":
-            raise ValueError(f"{self.path!r} is being written, there is no information about it yet")
+            raise ValueError(
+                f"{redact_url(self.path)!r} is being written, there is no information about it yet"
+            )
         return self.details
 
     def readable(self) -> bool:
@@ -296,13 +301,15 @@ class AbstractBufferedFile(io.IOBase):
         return isinstance(other, type(self)) and self.mode == other.mode == "rb" and hash(self) == hash(other)
 
     def __repr__(self) -> str:
-        return f"<File-like object {type(self.fs).__name__}, {self.path}>"
+        return f"<File-like object {type(self.fs).__name__}, {redact_url(self.path)}>"
 
     __str__ = __repr__
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.mode != "rb":
-            raise RuntimeError(f"{self.path!r} is open for writing: only files that are read can be pickled")
+            raise RuntimeError(
+                f"{redact_url(self.path)!r} is open for writing: only files that are read can be pickled"
+            )
         cache = "none" if self.cache is None else self.cache.name
         how = self.mode, self.blocksize, self.loc, self.size, self.autocommit, cache, self.kwargs
         return reopen, (self.fs, self.path, *how)
@@ -351,7 +358,7 @@ class AbstractBufferedFile(io.IOBase):
         elif whence != 0:
             raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
         if loc < 0:
-            raise ValueError(f"Seek before start of file {self.path!r}")
+            raise ValueError(f"Seek before start of file {redact_url(self.path)!r}")
         self.loc = loc
         return loc
 

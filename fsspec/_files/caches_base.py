@@ -141,7 +141,7 @@ class BaseCache:
 
     def _short(self, start: int, stop: int, got: int) -> ShortFetch:
         path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
-        where = "" if path is None else f" of {path!r}"
+        where = "" if path is None else f" of {redact_url(path)!r}"
         return ShortFetch(
             f"bytes {start}-{stop}{where} came back as {got} instead of {stop - start}: the file became"
             f" shorter than the {self.size} bytes it had when it was opened, or the transfer broke off;"

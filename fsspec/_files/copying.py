@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
+from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ class _Copying:
     def check(self, done: int, size: int | None) -> None:
         if size is not None and done < size:
             raise OSError(
-                f"{type(self.source).__name__}: {self.path!r} ended after {done} of {size} bytes; it was not"
-                f" copied to {self.path2!r}, try again"
+                f"{type(self.source).__name__}: {redact_url(self.path)!r} ended after {done} of {size}"
+                f" bytes; it was not copied to {redact_url(self.path2)!r}, try again"
             )
 
     def whole(self, size: int | None) -> None:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsInd
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import Text, over
+from fsspec._paths.redaction import redact_url
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
 
@@ -94,7 +95,7 @@ class OpenFile(Generic[AnyStr]):
         return OpenFile, (self.fs, self.path, *how)
 
     def __repr__(self) -> str:
-        return f"<OpenFile {self.path!r}>"
+        return f"<OpenFile {redact_url(self.path)!r}>"
 
     def __enter__(self) -> IO[AnyStr]:
         mode = self.mode.replace("t", "").replace("b", "")
@@ -103,8 +104,8 @@ class OpenFile(Generic[AnyStr]):
         except FileNotFoundError as error:
             if "r" in self.mode and any(c in self.path for c in "*?["):
                 raise FileNotFoundError(
-                    f"{self.path!r} is not there. If it is meant as a glob pattern, expand it: use"
-                    " fsspec.open_files, or fsspec.open(..., expand=True)"
+                    f"{redact_url(self.path)!r} is not there. If it is meant as a glob pattern, expand it:"
+                    " use fsspec.open_files, or fsspec.open(..., expand=True)"
                 ) from error
             raise
         self._generation = hooks.generation

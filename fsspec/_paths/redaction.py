@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 _SECRETS = frozenset(
     "auth authorization cookie cookies credential credentials header headers key pass passphrase passwd"
-    " password pkey pwd sas secret token".split()
+    " password pkey pwd sas secret tok token".split()
 )
 _NAMES = frozenset({"connection_string"})
 _PERHAPS = re.compile(

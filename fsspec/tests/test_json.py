@@ -106,6 +106,7 @@ SECRETS = {
     "key": "hunter2",
     "secret": "hunter2",
     "token": "hunter2",
+    "tok": "hunter2",
     "account_key": "hunter2",
     "headers": {"Authorization": "hunter2"},
     "client_kwargs": {"auth": "hunter2", "headers": {"X": "hunter2"}, "aws_session_token": "hunter2"},

@@ -11,6 +11,7 @@ import pytest
 import fsspec
 from fsspec._files.open_file import get_compression
 from fsspec.core import OpenFile, OpenFiles, PickleableTextIOWrapper
+from fsspec.spec import AbstractBufferedFile
 from fsspec.tests.programs import run
 
 
@@ -286,3 +287,18 @@ def test_layers_over_a_file_being_written_end_silently_in_a_child(tmp_path, comp
         CODEC=compression,
         FOLDER=str(tmp_path),
     )
+
+
+def test_secrets_of_urls_are_not_shown():
+    url = "memory://me:hidden@host/x?sig=hidden"
+    fs = fsspec.filesystem("memory")
+    file = OpenFile(fs, url, "rb")
+    assert "hidden" not in repr(file) and "/x?sig=..." in repr(file)
+    with pytest.raises(FileNotFoundError, match="is not there") as caught:
+        file.open()
+    assert "hidden" not in str(caught.value)
+    shown = AbstractBufferedFile(fs, url, "rb", size=1)
+    assert "hidden" not in repr(shown) + str(shown)
+    with pytest.raises(ValueError, match="Seek before start") as early:
+        shown.seek(-1)
+    assert "hidden" not in str(early.value)

@@ -311,13 +311,14 @@ class CachingFileSystem(ChainedFileSystem):
         name = self._mapper(path)
         if not is_inside(name):
             raise ValueError(
-                f"{path!r} cannot be cached: {name!r}, which {self._mapper!r} calls it, is not the name of a"
-                " file in the folder of the cache; do without same_names, or use another cache_mapper"
+                f"{redact_url(path)!r} cannot be cached: {name!r}, which {self._mapper!r} calls it,"
+                " is not the name of a file in the folder of the cache; do without same_names,"
+                " or use another cache_mapper"
             )
         if name == TABLE and self._has_table:
             raise ValueError(
-                f"{path!r} cannot be cached under its own name: {TABLE!r} is the table of the cache; do"
-                " without same_names, or use another cache_mapper"
+                f"{redact_url(path)!r} cannot be cached under its own name: {TABLE!r} is the table of the"
+                " cache; do without same_names, or use another cache_mapper"
             )
         return name
 
@@ -499,8 +500,8 @@ class CachingFileSystem(ChainedFileSystem):
             return LocalCopy(path, fn)
         if block_size not in (None, detail["blocksize"]):
             raise BlocksizeMismatchError(
-                f"the copy of {path!r} has blocks of {detail['blocksize']} bytes, not of {block_size}:"
-                " open it with that block_size, or call pop_from_cache for it first"
+                f"the copy of {redact_url(path)!r} has blocks of {detail['blocksize']} bytes, not of"
+                f" {block_size}: open it with that block_size, or call pop_from_cache for it first"
             )
         return BlockFile(self, path, detail, fn, **kwargs)
 

@@ -24,6 +24,7 @@ from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec._fork.swapping import assign
+from fsspec._paths.redaction import redact_url
 from fsspec.caching import MMapCache
 from fsspec.implementations._cached.folders import finalize, remove
 from fsspec.implementations._cached.limits import hold
@@ -88,7 +89,9 @@ class LocalTempFile:
         hooks.register(self)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}, local file {self.fn!r}>"
+        return (
+            f"<{type(self).__name__} {redact_url(self.path)!r}, mode {self.mode!r}, local file {self.fn!r}>"
+        )
 
     @property
     def name(self) -> str:
@@ -444,7 +447,7 @@ class LocalCopy(io.BufferedReader):
         return os.fstat(self.fileno()).st_size
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path!r} of {self.original!r}>"
+        return f"<{type(self).__name__} {self.path!r} of {redact_url(self.original)!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (self.original, self.path, 0 if self.closed else self.tell())

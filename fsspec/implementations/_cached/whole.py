@@ -20,6 +20,7 @@ from fsspec._files.replacing import private
 from fsspec._fork import hooks
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call, drive
 from fsspec._plans.bulk import _without_folders, _without_refusals
 from fsspec._plans.globbing import has_magic
@@ -120,7 +121,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         except FileNotFoundError:
             return FileNotFoundError(
-                f"{path!r} gave no file: it is a folder, or the cache was cleared meanwhile; try again"
+                f"{redact_url(path)!r} gave no file: it is a folder, or the cache was cleared meanwhile;"
+                " try again"
             )
         try:
             self._decompress(path, part)
@@ -177,7 +179,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 return use(got)
             except FileNotFoundError:
                 got = (yield from self._fetching([path], {}))[path]
-        return FileNotFoundError(f"the copy of {path!r} is removed by others as soon as it is there: {got}")
+        return FileNotFoundError(
+            f"the copy of {redact_url(path)!r} is removed by others as soon as it is there: {got}"
+        )
 
     # reading -------------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
