@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("stretch.c")
-FORKS = 4  # children of one run; it ends with the first that hangs
+FORKS = 8  # children of one run; it ends with the first that hangs
 LIMIT = 300.0  # seconds for a run, which takes one or two
 
 PROGRAM = """
@@ -145,13 +145,14 @@ def run(shim: str, url: str, ca: str, root: str, *words: str) -> tuple[str, str]
         "SSL_CERT_FILE": ca,
         "FSSPEC_FORK_RESET": "1",
     }
-    env.update(STRETCH_US="400", FORKS=str(FORKS))
+    env.update(STRETCH_US="1000", FORKS=str(FORKS))
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, url, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=env,
+        cwd=root,  # which goes before PYTHONPATH
         start_new_session=True,
     ) as process:
         try:
