@@ -385,3 +385,9 @@ def test_a_word_that_is_no_known_protocol_is_a_local_file(word, tmp_path, monkey
     assert fsspec.url_to_fs(f"{word}::memory://a")[1] == f"{tmp_path}/{word}"
     with pytest.raises(ValueError, match="not known"):
         fsspec.url_to_fs("unheardof::memory://a")
+
+
+def test_urls_of_one_call_have_one_protocol(tmp_path):
+    """That is told before anything is opened."""
+    with pytest.raises(ValueError, match="Protocol mismatch.*file, zip"):
+        open_files(["zip://::nowhere.zip", f"{tmp_path}/one"])

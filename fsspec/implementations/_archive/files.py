@@ -42,8 +42,8 @@ DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, See
 """What reading raises where bytes are damaged or cut off, whatever the format."""
 
 
-class MemberIsFolderError(IsADirectoryError, FileNotFoundError):
-    """A folder was to be read; programs catch either class."""
+class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
+    """A folder was to be read; programs catch any of the classes."""
 
 
 _written: list[weakref.ref[Any]] = []

@@ -108,7 +108,7 @@ def test_what_is_not_there(fs, name):
     for act in (fs.open, fs.info, fs.cat, fs.ls):
         with pytest.raises(FileNotFoundError, match=name):
             act(name)
-    for kind in (IsADirectoryError, FileNotFoundError):
+    for kind in (IsADirectoryError, FileNotFoundError, ValueError):
         with pytest.raises(kind):
             fs.open("a")
     with pytest.raises(ValueError, match="only read"):
