@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import ast
 import json
+import platform
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 from fsspec.caching import caches
 from fsspec.registry import known_implementations
@@ -26,6 +30,18 @@ def write(docs: Path) -> None:
         "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
         "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
     }
+    ran = _ran(docs.parent)
+    for section, rows in json.loads((docs / "guarantees.json").read_text(encoding="utf-8")).items():
+        head = ("promise", "tests", *(("passed",) if ran else ()))
+        tables[f"promises_{section}"] = _table(head, (_promise(row, ran) for row in rows))
+    tables["guards"] = _table(("what is taken out", "then these fail"), _guards(docs.parent))
+    passed = sum(outcome == "passed" for outcome in ran.values())
+    tables["ran"] = (
+        f"Of the run before this page was built: {passed:,} tests passed, {len(ran) - passed:,} were skipped"
+        f" or failed, on Python {platform.python_version()}.\n"
+        if ran
+        else "This page was built without a run of the tests before it, so that none are counted.\n"
+    )
     for name, text in tables.items():
         (docs / f"{name}.inc").write_text(text, encoding="utf-8")
     (docs / "caches.svg").write_text(_fetches(), encoding="utf-8")
@@ -59,6 +75,44 @@ def _protocols() -> Iterable[Sequence[str]]:
     for name, (protocols, advice) in rows.items():
         command = advice.partition("pip install ")[2]
         yield " ".join(protocols), f"``{name}``", f"``pip install {command}``" if command else "nothing"
+
+
+def _ran(top: Path) -> dict[str, str]:
+    """What came of each test in the last run of ``ci/test``, by its id; empty where there was none."""
+    found: dict[str, str] = {}
+    for file in sorted(top.glob(".test-results*.xml")):
+        for case in ElementTree.parse(file).iter("testcase"):
+            test = f"{case.get('classname')}.{case.get('name')}"
+            bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+            found[test] = bad[0] if bad else "passed"
+    return found
+
+
+def _promise(row: dict[str, Any], ran: dict[str, str]) -> Sequence[str]:
+    """A promise, its tests, and how many of them passed, with all their parameters."""
+    tests = [_shown(test) for test in row["tests"]]
+    starts = tuple(test.replace(".py", "").replace("/", ".").replace("::", ".") for test in row["tests"])
+    mine = re.compile("(" + "|".join(map(re.escape, starts)) + r")([.\[]|$)")
+    outcomes = [outcome for test, outcome in ran.items() if mine.match(test)]
+    counted = f"{outcomes.count('passed'):,} of {len(outcomes):,}"
+    return _text(row["promise"]), "; ".join(tests), *((counted,) if ran else ())
+
+
+def _shown(test: str) -> str:
+    module, _, name = test.partition("::")
+    words = _text(name.partition("[")[0].replace("_", " ").removeprefix("test "))
+    return f"``{Path(module).stem}`` {words}".strip()
+
+
+def _guards(top: Path) -> Iterable[Sequence[str]]:
+    """What ``ci/sabotage`` takes out, and the tests of which one must fail then."""
+    sys.path.insert(0, str(top / "ci"))
+    try:
+        from sabotage_lib.guards import GUARDS
+    finally:
+        sys.path.remove(str(top / "ci"))
+    for guard in GUARDS:
+        yield _text(guard.what), "; ".join(dict.fromkeys(map(_shown, guard.tests)))
 
 
 def _columns() -> dict[str, str]:

@@ -27,18 +27,33 @@ def test_examples_of_a_page(page, monkeypatch):
     assert tried and not failed
 
 
+def exists(test):
+    """Whether there is such a test, or a module with tests."""
+    module, _, rest = test.partition("[")[0].partition("::")
+    *classes, name = rest.split("::")
+    body = ast.parse((DOCS.parent / module).read_text(encoding="utf8")).body
+    if not name:
+        return any(node.name.startswith(("test_", "Test")) for node in body if hasattr(node, "name"))
+    for outer in classes:
+        (body,) = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == outer)
+    return name in {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+
+
+PROMISES = [row for rows in json.loads((DOCS / "guarantees.json").read_text()).values() for row in rows]
+
+
+@pytest.mark.parametrize("row", PROMISES, ids=[str(number) for number in range(len(PROMISES))])
+def test_a_promise_names_tests_that_exist(row):
+    assert row["promise"] and row["tests"] and all(map(exists, row["tests"]))
+
+
 ROWS = json.loads((DOCS / "differences.json").read_text(encoding="utf8"))["rows"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[str(number) for number in range(len(ROWS))])
 def test_difference_from_upstream_names_a_test_that_exists(row):
     """A function, not a module: it has to show the difference."""
-    module, *classes, name = row["test"].partition("[")[0].split("::")
-    body = ast.parse((DOCS.parent / module).read_text(encoding="utf8")).body
-    for outer in classes:
-        (body,) = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == outer)
-    names = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    assert name.startswith("test_") and name in names
+    assert "::test_" in row["test"] and exists(row["test"])
     assert all(row[key] for key in ("what", "upstream", "ours", "why", "instead"))
 
 
