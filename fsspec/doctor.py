@@ -27,6 +27,7 @@ from typing import Any
 import fsspec
 from fsspec import config
 from fsspec._fork import hooks
+from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
 from fsspec.registry import known_implementations
 
@@ -351,7 +352,7 @@ def _state(found: Diagnosis) -> None:
         )
     else:
         found.add(OK, "loop", f"{'running' if loop.is_running() else 'not running'}: {type(loop).__name__}")
-    live = sorted({type(obj).__name__ for obj in hooks.registered()})
+    live = sorted({type(obj).__name__ for obj in hooks.registered()} - {Owned.__name__})
     if live:
         found.add(OK, "instances", f"live objects that are told of forks: {', '.join(live)}")
 

@@ -5,9 +5,10 @@ when the process forks.  What this package does for that itself is here:
 
 * `register`: an object's ``_after_fork_in_child`` is called in each child;
 * `Owned`: a resource that each process makes for itself;
+* `own`, `is_mine` and `refuse`: whose an object is, asked when it is used;
 * `owner_only` and `finalize`: finalizers that do nothing outside the process of their object;
 * `watch_socket`: a child does not hold that connection open, and cannot reach the peer by it;
-* `generation`: an integer that a child advances, to compare with the one of an object's making;
+* `generation`: an integer that a child advances;
 * `keep_forever`: what a child must never finalize;
 * `Facts` and `learn`: what is known of classes and modules that cannot be changed.
 
@@ -17,11 +18,11 @@ Programs need `reset_after_fork` at most, catch `ForkError`, and may begin with 
 from __future__ import annotations
 
 from fsspec._fork import hooks, instances
-from fsspec._fork.hooks import at_fork, finalize, owner_only, register
+from fsspec._fork.hooks import at_fork, register
 from fsspec._fork.hooks import immortalize as keep_forever
 from fsspec._fork.known import Facts, learn
 from fsspec._fork.known import of as facts_of
-from fsspec._fork.owned import Owned
+from fsspec._fork.owned import Owned, finalize, is_mine, own, owner_only, refuse
 from fsspec._fork.sockets import watch as watch_socket
 from fsspec._public import publish
 from fsspec.exceptions import ForkError
@@ -35,10 +36,13 @@ __all__ = [
     "facts_of",
     "finalize",
     "generation",
+    "is_mine",
     "keep_forever",
     "learn",
     "mode",
+    "own",
     "owner_only",
+    "refuse",
     "register",
     "require",
     "reset_after_fork",
@@ -70,7 +74,7 @@ def mode() -> str:
     """Which of `MODES` this process is in; in a process that was not forked, what its children will be in."""
     if hooks.opted_in():
         return "opted in"
-    return "by hand" if hooks.generation and instances._allowed() else "neither"
+    return "by hand" if instances._allowed() else "neither"
 
 
 def generation() -> int:

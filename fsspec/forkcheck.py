@@ -534,5 +534,5 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    if hooks.generation == 0:
+    if hooks.pid == hooks.owner_pids[0]:
         os._exit(code)  # a backend that was harmed may not let the interpreter end

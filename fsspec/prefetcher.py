@@ -29,6 +29,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own
 from fsspec.exceptions import ShortFetch
 
 if TYPE_CHECKING:
@@ -464,7 +465,7 @@ class BackgroundPrefetcher:
         self._begin(fetcher, 0)
 
     def _begin(self, fetcher: AsyncFetcher, offset: int) -> None:
-        self._generation = hooks.generation
+        own(self)
         self._async_lock = asyncio.Lock()
         self.queue: deque[_Block] = deque()
         self.wakeup_event = asyncio.Event()
@@ -520,7 +521,7 @@ class BackgroundPrefetcher:
     def _range(self, start: int | None, end: int | None) -> tuple[int, int]:
         if self.is_stopped:
             raise self.closed_error()
-        if self._generation != hooks.generation:
+        if not is_mine(self):
             self._begin_in_child()
         start = start or 0
         if start < 0:
@@ -640,7 +641,7 @@ class BackgroundPrefetcher:
         if self.is_stopped:
             return
         self.is_stopped = True
-        if self._generation != hooks.generation or self.producer is None:
+        if not is_mine(self) or self.producer is None:
             return
         if not self._busy() or self.loop.is_closed() or sys.is_finalizing():
             self.queue.clear()
@@ -660,7 +661,7 @@ class BackgroundPrefetcher:
         self.is_stopped = True
         self.consumer.clear_buffer()  # consumer and producer refer to this, so that a collection frees them
         producer = self.producer
-        if self._generation != hooks.generation or producer is None or self.loop.is_closed():
+        if not is_mine(self) or producer is None or self.loop.is_closed():
             return
         for task in [*producer._active_tasks, producer._producer_task]:
             if task is not None:
@@ -671,7 +672,7 @@ class BackgroundPrefetcher:
         if self.is_stopped:
             return
         self.is_stopped = True
-        if self._generation != hooks.generation or self.producer is None:
+        if not is_mine(self) or self.producer is None:
             return
         if asyncio.get_running_loop() is self.loop:
             await self.producer.stop()

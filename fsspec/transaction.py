@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own
 
 if TYPE_CHECKING:
     import logging
@@ -53,7 +54,7 @@ class Transaction:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = self._no_files()
         self._inner: list[int] = []  # how many files there were when each inner part began
-        self._generation = hooks.generation
+        own(self)
         hooks.register(self)
 
     def __enter__(self) -> Transaction:
@@ -80,7 +81,7 @@ class Transaction:
         """Begin, with no files."""
         assert self.fs is not None, "a transaction that has ended cannot begin again"
         self.files = self._no_files()
-        self._generation = hooks.generation
+        own(self)
         self.fs._intrans = True
 
     def _no_files(self) -> Any:
@@ -121,7 +122,7 @@ class Transaction:
 
     def _is_inherited(self) -> bool:
         hooks.check()
-        return self._generation != hooks.generation
+        return not is_mine(self)
 
     def _after_fork_in_child(self) -> None:
         if self.files:

@@ -81,8 +81,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))\n    _immortal.append(obj)\n",
-                "    del ctypes\n",
+                "    prepare_to_immortalize()\n    _immortal.append(obj)\n",
+                "    pass\n",
             ),
         ),
         (
@@ -97,16 +97,11 @@ GUARDS = (
         "finalizers do nothing outside the process that made their object",
         (
             Edit(
-                "fsspec/_fork/hooks.py",
-                "        if made_in == generation and pid == os.getpid():\n",
+                "fsspec/_fork/owned.py",
+                "        if made_in == hooks.generation and hooks.pid == os.getpid():\n",
                 "        if True:\n",
             ),
-            Edit(
-                "fsspec/_fork/hooks.py",
-                '        if getattr(self, "_generation", generation) != generation:\n'
-                "            return None\n",
-                "",
-            ),
+            Edit("fsspec/_fork/owned.py", "        if not is_mine(self):\n            return None\n", ""),
         ),
         (
             f"{LOCKS}::test_finalizers_run_in_the_process_that_made_the_object[drop-opted]",
@@ -118,16 +113,11 @@ GUARDS = (
         "a child has new locks: fsspec's, the instance cache's, that of the revivals",
         (
             Edit(
-                "fsspec/_loop/bridge.py",
-                "def _in_child() -> None:\n    global _lock\n    _lock = None\n",
-                "def _in_child() -> None:\n    pass\n",
+                "fsspec/_fork/owned.py",
+                "        hooks.immortalize([self._held, self._lock])\n        self._renew()\n",
+                "        pass\n",
             ),
             Edit("fsspec/_fork/instances.py", " or cls._lock_generation != hooks.generation:\n", ":\n"),
-            Edit(
-                "fsspec/_fork/instances.py",
-                "    global _table_lock\n    _table_lock = threading.Lock()\n",
-                "",
-            ),
         ),
         (
             f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child[fsspec's lock-neither]",
@@ -145,13 +135,13 @@ GUARDS = (
             ),
             Edit(
                 "fsspec/_files/local_file.py",
-                "        if self._generation == hooks.generation:\n            return True\n",
+                "        if is_mine(self):\n            return True\n",
                 "        return True\n",
             ),
             Edit(
                 "fsspec/_files/local_file.py",
-                "        if self._generation != hooks.generation:\n"
-                '            _refuse_writing(f"{self!r}, open for writing,", self._generation, what)\n',
+                "        if not is_mine(self):\n"
+                '            refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))\n',
                 "",
             ),
         ),
@@ -175,7 +165,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_loop/io_thread.py",
-                "    for io in list(_io_threads):\n        if io.ask():\n            _resting.append(io)\n",
+                "    for io in list(_io_threads):\n"
+                "        if io.hold() or io.ask():\n            _resting.append(io)\n",
                 "",
             ),
         ),

@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
 from fsspec._fork.known import is_ours
+from fsspec._fork.owned import is_mine, own
 from fsspec._fork.readers import inherit
 from fsspec._fork.swapping import assign
 from fsspec._loop.driving import Plan, call, drive
@@ -51,7 +52,7 @@ _MODES = ("ab", "rb", "wb", "xb")
 def _found_inherited(file: AbstractBufferedFile) -> bool:
     """Whether only now a fork is noticed, made by a C library, since which the file is the parent's."""
     hooks.check()  # gives the file the class that it has in a child
-    return getattr(file, "_generation", hooks.generation) != hooks.generation
+    return not is_mine(file)
 
 
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
@@ -174,7 +175,7 @@ class AbstractBufferedFile(io.IOBase):
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
         # here, for not every subclass calls __init__
-        self._generation = hooks.generation
+        own(self)
         if not is_ours(cls):
             hooks.register(self)
         return self

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, log_fetch
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own
 
 if TYPE_CHECKING:
     import mmap
@@ -219,7 +220,7 @@ class _Ahead:
         import threading
 
         self.number = number
-        self.generation = hooks.generation
+        own(self)
         self._fetch = fetch
         self._block: bytes | None = None
         self.error: BaseException | None = None
@@ -236,7 +237,7 @@ class _Ahead:
     @property
     def lost(self) -> bool:
         """Under way in another process: it will not arrive."""
-        return self._block is None and self.generation != hooks.generation
+        return self._block is None and not is_mine(self)
 
     @property
     def done(self) -> bool:
@@ -347,7 +348,7 @@ class MMapCache(BaseCache):
         self._begin()
 
     def _begin(self) -> None:
-        self._generation = hooks.generation
+        own(self)
         self._private = False
         self._apart: dict[int, tuple[bytes, int]] = {}  # blocks that are not in the file: in what, from where
         self.refuses: bool = False  # whether the file could not be written
@@ -381,12 +382,12 @@ class MMapCache(BaseCache):
 
     def _make_private(self) -> None:
         """In a child: the parent's blocks can still be read, what is fetched stays here."""
-        self._generation = hooks.generation
+        own(self)
         self._private = True
         self.blocks = set(self.blocks)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        if self._generation != hooks.generation:
+        if not is_mine(self):
             self._make_private()
         start, end = self._bounds(start, end)
         if start >= end:
@@ -506,7 +507,7 @@ class MMapCache(BaseCache):
             logger.warning("%s does not take what was read, it is not kept: %s", self.location, error)
 
     def _held(self, position: int) -> Held | None:
-        if self._generation != hooks.generation:
+        if not is_mine(self):
             self._make_private()
         number = position // self.blocksize
         if number not in self.blocks or position >= self.size:

@@ -17,13 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.handles import is_letting_go, letting_go
+from fsspec._fork.owned import is_mine, own, refuse
 from fsspec.compression import compr
-from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -45,7 +45,7 @@ class _Raw(io.RawIOBase):
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
         self._fd = fd
         self._mode = mode
-        self._generation = hooks.generation
+        own(self)
         self._at = os.fstat(fd).st_size if "a" in mode else at
 
     def fileno(self) -> int:
@@ -101,11 +101,11 @@ class _Raw(io.RawIOBase):
 
     def _mine(self, what: str) -> bool:
         hooks.check()
-        if self._generation == hooks.generation:
+        if is_mine(self):
             return True
         if is_letting_go():
             return False
-        _refuse_writing(f"a local file (descriptor {self._fd}), open for writing,", self._generation, what)
+        refuse(self, f"a local file (descriptor {self._fd}), open for writing,", _ADVICE.format(what))
 
     def close(self) -> None:
         if not self.closed:
@@ -116,9 +116,7 @@ class _Raw(io.RawIOBase):
                     os.close(self._fd)
 
 
-def _refuse_writing(file: str, generation: int, what: str) -> NoReturn:
-    advice = f"Only the process that opened it may {what} it; in this one, open the file anew"
-    raise ForkError(file, hooks.owner_pid(generation), advice=advice)
+_ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
 
 
 class _Refusing:
@@ -212,7 +210,7 @@ class LocalFileOpener(io.IOBase):
             from fsspec._files.open_file import get_compression
 
             self.compression = get_compression(path, compression)
-        self._generation = self._buffered_in = hooks.generation
+        own(self)
         if mode == "rb" and compression is None and _POSITIONS:
             self._open_reader()
         else:
@@ -247,8 +245,6 @@ class LocalFileOpener(io.IOBase):
         """The open file below."""
         if self._f is None:
             self._buffer()
-        elif self._buffered_in != hooks.generation:
-            self._buffer_anew()
         f: io.BufferedIOBase = self._f
         return f
 
@@ -256,12 +252,10 @@ class LocalFileOpener(io.IOBase):
     def f(self, value: io.BufferedIOBase) -> None:
         self._f = value
         self._fd = -1  # whoever takes the file below away has the descriptor
-        self._buffered_in = hooks.generation
 
     def _buffer(self) -> None:
         if self._fd < 0:
             raise ValueError("I/O operation on closed file.")
-        self._buffered_in = hooks.generation
         made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
         if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
             made.detach()._fd = -1  # type: ignore[attr-defined]
@@ -272,20 +266,18 @@ class LocalFileOpener(io.IOBase):
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
         self.__dict__.pop("read", None)
-        if self._f is not None and not self._f.closed:
-            hooks.immortalize(self._f)
-
-    def _buffer_anew(self) -> None:
-        """In a forked child: the same descriptor and position, with a buffer of its own."""
-        self._buffered_in = hooks.generation
-        raw = getattr(self._f, "raw", None)
-        if not isinstance(raw, _Raw) or raw.closed:
+        f = self._f
+        if f is None or f.closed:
             return
-        fresh = _Raw(raw._fd, raw._mode)
-        fresh._generation = raw._generation
-        fresh._at = self._f.tell()
-        kind = type(self._f)
-        self._f = _REFUSING.get(kind, kind)(fresh, self.blocksize)
+        hooks.immortalize(f)
+        raw = getattr(f, "raw", None)
+        if isinstance(raw, _Raw):
+            raw._at = f.tell()
+            if type(f) in _REFUSING:
+                self._f = _REFUSING[type(f)](raw, self.blocksize)
+            else:
+                del self._f  # a reader has one when it is needed
+                self._fd, self._at = raw._fd, raw._at
 
     def _open(self) -> None:
         if not self.closed:
@@ -309,8 +301,8 @@ class LocalFileOpener(io.IOBase):
 
     def _mine(self, what: str) -> None:
         hooks.check()
-        if self._generation != hooks.generation:
-            _refuse_writing(f"{self!r}, open for writing,", self._generation, what)
+        if not is_mine(self):
+            refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
@@ -402,7 +394,7 @@ class LocalFileOpener(io.IOBase):
         self.f.flush()
 
     def _inherited_writer(self) -> bool:
-        return self._generation != hooks.generation and self.writable()
+        return not is_mine(self) and self.writable()
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.f)
@@ -467,7 +459,7 @@ class LocalFileOpener(io.IOBase):
         """Throw away what was written."""
         if self.autocommit:
             raise RuntimeError(f"{self!r} was opened with autocommit and cannot be discarded")
-        if self.temp is not None and self._generation == hooks.generation:
+        if self.temp is not None and is_mine(self):
             with suppress(FileNotFoundError):
                 os.unlink(self.temp)
 

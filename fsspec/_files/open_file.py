@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsIndex, cast
 
-from fsspec._fork import hooks
 from fsspec._fork.handles import Text, over
+from fsspec._fork.owned import is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
@@ -88,7 +88,7 @@ class OpenFile(Generic[AnyStr]):
         self.compression = get_compression(path, compression)
         self.encoding, self.errors, self.newline = encoding, errors, newline
         self.fobjects: list[Any] = []
-        self._generation = hooks.generation
+        own(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         how: tuple[Any, ...] = (self.mode, self.compression, self.encoding, self.errors, self.newline)
@@ -108,7 +108,7 @@ class OpenFile(Generic[AnyStr]):
                     " use fsspec.open_files, or fsspec.open(..., expand=True)"
                 ) from error
             raise
-        self._generation = hooks.generation
+        own(self)
         self.fobjects = [f]
         try:
             if self.compression is not None:
@@ -138,7 +138,7 @@ class OpenFile(Generic[AnyStr]):
     def close(self) -> None:
         """Close all layers, the outermost first; of those that were written each is flushed before."""
         layers, self.fobjects = self.fobjects, []
-        if "r" not in self.mode and self._generation != hooks.generation:
+        if "r" not in self.mode and not is_mine(self):
             return
         while layers:
             f = layers.pop()
@@ -172,7 +172,7 @@ class OpenFiles(list[OpenFile[Any]]):
         self.fs: Any = fs
         self.files: list[Any] = []
         self._many = False  # as the filesystem said when they were opened: a child may not ask it
-        self._generation = hooks.generation
+        own(self)
         super().__init__(*args)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class OpenFiles(list[OpenFile[Any]]):
     def __enter__(self) -> list[Any]:
         if self.files:
             raise ValueError("these files are open already: the context can be entered once at a time")
-        self._generation = hooks.generation
+        own(self)
         self._many = hasattr(self.fs, "open_many")
         if self._many:
             self.files = self.fs.open_many(self)
@@ -200,7 +200,7 @@ class OpenFiles(list[OpenFile[Any]]):
     def __exit__(self, *args: Any) -> None:
         files, self.files = self.files, []
         if self._many and "r" not in self.mode:
-            if self._generation == hooks.generation:
+            if is_mine(self):
                 self.fs.commit_many(files)
             return
         with ExitStack() as closing:  # all of them, whatever befalls one

@@ -24,8 +24,8 @@ from threading import get_ident
 from typing import Any
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import refuse
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
-from fsspec.exceptions import ForkError
 
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 
@@ -98,13 +98,13 @@ class _Inherited(Variant):
 
 
 def _refused(name: str) -> Callable[..., Any]:
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
         if name in ("write", "flush") and is_letting_go():
             return len(args[0]) if args else None
-        raise ForkError(f"{self!r}", hooks.owner_pid(self._generation), advice=_ADVICE)
+        refuse(self, repr(self), _ADVICE)
 
-    refuse.__name__ = refuse.__qualname__ = name
-    return refuse
+    refused.__name__ = refused.__qualname__ = name
+    return refused
 
 
 def _dropped(self: Any, *args: Any, **kwargs: Any) -> None:

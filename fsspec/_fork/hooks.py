@@ -1,9 +1,9 @@
 """What a fork means to this package.
 
 Owns the *generation*: an integer that every forked child advances once, before
-any other code of the child runs.  Whatever holds resources of the operating
-system remembers the generation it was made in, and comparing the two is the whole
-check on use.  Where the hooks of ``os.register_at_fork`` do not run (a C library
+any other code of the child runs.  What belongs to one process remembers the generation
+it was made in, and comparing the two is the whole check on use; `fsspec._fork.owned`
+does that for all.  Where the hooks of ``os.register_at_fork`` do not run (a C library
 forked) `check` compares process ids and catches up; the few entries that cross
 to another thread call it.
 
@@ -33,10 +33,8 @@ import weakref
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any, NamedTuple, TypeVar
-
-F = TypeVar("F", bound=Callable[..., Any])
+from functools import partial
+from typing import Any, NamedTuple
 
 generation: int = 0
 """How many forks lie between the process that imported fsspec and this one."""
@@ -98,7 +96,7 @@ _modules: list[_Hooks] = []
 _before_registered = False
 _objects = Registry()
 _immortal: list[Any] = []  # see immortalize
-_kept: list[Any] | None = None  # what hooks of a child keep: made immortal at once when they are done
+_prepared = False
 _alive: list[Any] | None = None  # while hooks of a child run: what is registered, found once
 _opted_in: bool | None = None  # around a fork: as found in the parent
 _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
@@ -175,17 +173,26 @@ def immortalize(obj: Any) -> None:
     global would not do, for modules are cleared at exit and what they held is then
     collected; a reference that nothing accounts for is beyond that.
     """
-    if _kept is not None:
-        _kept.append(obj)
+    prepare_to_immortalize()
+    _immortal.append(obj)
+
+
+def prepare_to_immortalize() -> None:
+    """Put the list of what is immortal out of the interpreter's reach; done once.
+
+    It takes time and memory that a child need not spend if its parent had the occasion.
+    """
+    global _prepared
+    if _prepared:
         return
+    _prepared = True
     try:
-        import ctypes  # loaded already where a loop was started: see _io_thread
+        import ctypes
     except ImportError:  # built without it: the interpreter drops its hooks last of all
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=lambda kept=obj: None)
+            os.register_at_fork(before=lambda kept=_immortal: None)
         return
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
-    _immortal.append(obj)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(_immortal))
 
 
 def pause_collection() -> None:
@@ -273,37 +280,10 @@ def _asked() -> bool:
     return bool(value)
 
 
-def owner_only(func: F) -> F:
-    """Make a finalizer do nothing outside the process that made its object.
-
-    The object carries ``_generation``; where it is missing, construction did not get
-    that far and the finalizer is left to cope, as it must anyhow.
-    """
-
-    @wraps(func)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if getattr(self, "_generation", generation) != generation:
-            return None
-        return func(self, *args, **kwargs)
-
-    return guarded  # type: ignore[return-value]
-
-
-def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
-    """``weakref.finalize`` that is inert in processes forked later."""
-    made_in = generation
-
-    def run() -> None:
-        if made_in == generation and pid == os.getpid():
-            func(*args, **kwargs)
-
-    return weakref.finalize(obj, run)
-
-
-def owner_pid(of_generation: int) -> int:
-    """The process id that went with a generation."""
+def owner_pid(made_in: int | None) -> int:
+    """The process id that went with a generation, None for the last one; -1 if not known."""
     try:
-        return owner_pids[of_generation]
+        return owner_pids[generation - 1 if made_in is None else made_in]
     except IndexError:
         return -1
 
@@ -450,13 +430,13 @@ def _tell(obj: Any) -> None:
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global generation, pid, _advanced, _alive, _kept
+    global generation, pid, _advanced, _alive
     _advanced = True
     _pausing.clear()
     deferred.clear()
     pause_collection()
     _alive = None
-    _alive, _kept = registered(), []
+    _alive = registered()
     _ended.clear()
     pid = os.getpid()
     generation += 1
@@ -465,9 +445,7 @@ def _advance() -> None:
         _run(hooks.child)
     for obj in _alive:
         attempt(f"hook of {type(obj).__qualname__}", _tell, obj)
-    kept, _kept, _alive = _kept, None, None
-    if kept:
-        immortalize(kept)
+    _alive = None
     end()
 
 

@@ -33,6 +33,7 @@ from typing import Any
 
 from fsspec import config
 from fsspec._fork import hooks, known
+from fsspec._fork.owned import Owned
 from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
@@ -187,6 +188,8 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
     if cls._fork_sensitive:
         variant(cls, _Stale)  # made here, rather than in each child
         hooks.register(obj)
+        if _state(obj).get("asynchronous"):
+            awaited.add(obj)
         if hooks.generation and cls._fork_keeps:
             known.carry_over(obj)
     return obj
@@ -248,9 +251,12 @@ reviving: dict[int, _Revival] = {}
 """Revivals that are under way, by the id of the instance."""
 
 _on_behalf_of: ContextVar[tuple[_Revival, ...]] = ContextVar("fsspec_reviving", default=())
-_table_lock = threading.Lock()
+_table_lock = Owned(threading.Lock)
 _reset_in_generation = -1
-_uncached: list[tuple[Any, str, Any]] = []  # (class, token, instance) left out of the caches
+_uncached: list[tuple[Any, Any]] = []  # classes, and the caches that they had in the parent
+_untouched: dict[int, Any] = {}  # in a child, what it inherited: never to be finalized
+awaited = hooks.Registry()
+"""Instances that were made with ``asynchronous=True``."""
 
 
 class _Stale(Variant):
@@ -330,7 +336,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
     ForkError
         nothing allows it: neither the variable nor a reset by hand.
     """
-    with _table_lock:
+    with _table_lock.get():
         if not is_stale(fs):
             return
         revival = reviving.get(id(fs))
@@ -344,6 +350,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         real = original(type(fs))
         if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
+            _untouched.pop(id(fs), None)
         elif by_hand or _allowed():
             _construct_again(fs, real, mine.before)
         else:
@@ -351,7 +358,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         assign(fs, real)
     finally:
         _on_behalf_of.reset(behalf)
-        with _table_lock:
+        with _table_lock.get():
             reviving.pop(id(fs), None)
         mine.over.set()
     if real.async_impl:
@@ -383,8 +390,7 @@ def note_waiting(loop: Any) -> None:
 
 
 def _owner_pid(fs: Any, state: dict[str, Any]) -> int:
-    made_in = hooks.made_in(fs)
-    return state.get("_pid") or hooks.owner_pid(hooks.generation - 1 if made_in is None else made_in)
+    return state.get("_pid") or hooks.owner_pid(hooks.made_in(fs))
 
 
 def _named(fs: Any, real: Any) -> str:
@@ -406,6 +412,7 @@ def _construct_again(fs: Any, real: Any, before: dict[str, Any]) -> None:
         state.clear()
         state.update(before)
         raise
+    _untouched.pop(id(fs), None)
     hooks.register(fs)  # as made in this process
 
 
@@ -444,15 +451,14 @@ def reset_inherited() -> bool:
     if hooks.generation == 0 or _reset_in_generation == hooks.generation:
         return False
     _reset_in_generation = hooks.generation
-    for cls, token, fs in _uncached:
-        cls._cache.setdefault(token, fs)
+    for cls, before in _uncached:
+        for token, fs in before.items():
+            cls._cache.setdefault(token, fs)
     _uncached.clear()
     return any(is_stale(obj) for obj in hooks.registered())
 
 
 def _in_child() -> None:
-    global _table_lock
-    _table_lock = threading.Lock()
     for revival in list(reviving.values()):
         if revival.thread != threading.get_ident():  # else it goes on here
             state = _state(revival.fs)
@@ -463,15 +469,14 @@ def _in_child() -> None:
     inherited = [obj for obj in hooks.registered() if isinstance(type(obj), _Cached)]
     if not inherited:
         return
-    hooks.immortalize([_state(fs) for fs in inherited])  # see also _changed
-    if hooks.opted_in():
-        return
-    for fs in inherited:
-        cls = original(type(fs))
-        token: Any = _state(fs).get("_fs_token_")
-        if cls._cache.get(token) is fs:
-            del cls._cache[token]
-            _uncached.append((cls, token, fs))
+    # by the instances, to which the child writes anyhow, and whole caches: each page of memory that a
+    # child writes to is copied for it
+    _untouched.update((id(fs), fs) for fs in inherited)
+    hooks.immortalize(_untouched)
+    if not hooks.opted_in():
+        for cls in {original(type(fs)) for fs in inherited}:
+            _uncached.append((cls, cls._cache))
+            cls._cache = type(cls._cache)()
 
 
 hooks.at_fork(child=_in_child)

@@ -96,6 +96,19 @@ def learn(name: str, facts: Facts) -> None:
         ``"module:Class"``, or ``"module"`` for globals that a child replaces.
     """
     _told[name] = facts
+    _note_module(name, facts)
+
+
+_renewed: list[str] = []  # modules with globals that a child replaces, found before there is a child
+
+
+def _note_module(name: str, facts: Facts) -> None:
+    if facts.renews and ":" not in name and name not in _renewed:
+        _renewed.append(name)
+
+
+for _name, _facts in SHIPPED.items():
+    _note_module(_name, _facts)
 
 
 def _ask_packages() -> None:
@@ -115,7 +128,8 @@ def _ask_packages() -> None:
             warnings.warn(f"entry point {point.value!r} of {ENTRY_POINTS}: {error!r}", stacklevel=2)
             continue
         for name, facts in table.items():
-            _told.setdefault(name, facts if isinstance(facts, Facts) else Facts(**facts))
+            if name not in _told:
+                learn(name, facts if isinstance(facts, Facts) else Facts(**facts))
 
 
 def _entry(name: str) -> Facts | None:
@@ -164,8 +178,10 @@ def carry_over(fs: Any) -> None:
         return
     state, token = object.__getattribute__(fs, "__dict__"), fs._fs_token_
     for other in hooks.registered():
+        if other is fs or not issubclass(type(other), type(fs)):
+            continue
         known = object.__getattribute__(other, "__dict__")
-        if other is not fs and known.get("_fs_token_") == token:
+        if known.get("_fs_token_") == token:
             state.update((name, copy(known[name])) for name in names if name in known)
             return
 
@@ -205,9 +221,9 @@ def made(path: str) -> Any:
 
 
 def _in_child() -> None:
-    for name, facts in {**SHIPPED, **_told}.items():
-        module = sys.modules.get(name) if facts.renews else None
-        if module is None:
+    for name in _renewed:
+        module, facts = sys.modules.get(name), _entry(name)
+        if module is None or facts is None:
             continue
         state = vars(module)
         for attribute, path in facts.renews.items():

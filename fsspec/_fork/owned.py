@@ -1,24 +1,83 @@
-"""A resource that each process makes for itself."""
+"""What belongs to one process: objects, the resources that they hold, and their finalizers.
+
+An object *owned* by a process remembers the generation in which `own` was called for it; nobody
+else reads or compares that number.  Elsewhere it can ask whose it is (`is_mine`), refuse (`refuse`), and
+its finalizers do nothing (`owner_only`, `finalize`).  What every process is to make for itself
+is kept in an `Owned`.
+
+Any thread may call these.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, NoReturn, TypeVar
 
 from fsspec._fork import hooks
+from fsspec.exceptions import ForkError
 
+F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+def own(obj: Any) -> None:
+    """Let ``obj`` belong to this process from now on; sets its attribute ``_generation``."""
+    obj._generation = hooks.generation
+
+
+def is_mine(obj: Any) -> bool:
+    """Whether ``obj`` belongs to this process, as far as the hooks of forks know; see `hooks.check`.
+
+    So does one for which `own` was not called yet: its construction did not get that far.
+    """
+    mine: bool = getattr(obj, "_generation", hooks.generation) == hooks.generation
+    return mine
+
+
+def owner_pid(obj: Any) -> int:
+    """The process to which ``obj`` belongs; -1 where that is not known any more."""
+    made_in = getattr(obj, "_generation", None)
+    return hooks.owner_pid(hooks.made_in(obj) if made_in is None else made_in)
+
+
+def refuse(obj: Any, what: str, advice: str | None = None) -> NoReturn:
+    """Raise `ForkError` for the use of something inherited; see there."""
+    raise ForkError(what, owner_pid(obj), advice=advice)
+
+
+def owner_only(func: F) -> F:
+    """Make a finalizer do nothing outside the process that its object belongs to."""
+
+    @wraps(func)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_mine(self):
+            return None
+        return func(self, *args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
+    """``weakref.finalize`` that is inert in processes forked later."""
+    made_in = hooks.generation
+
+    def run() -> None:
+        if made_in == hooks.generation and hooks.pid == os.getpid():
+            func(*args, **kwargs)
+
+    return weakref.finalize(obj, run)
+
+
 class Owned(Generic[T]):
-    """Something that a child must not share with its parent: a client, a session, a pool of threads.
+    """Something that a child must not share with its parent: a client, a session, a lock, a pool of threads.
 
     It is made by the first `get` in a process.  A forked child makes its own; what it
     inherited is neither closed nor collected there, not even as the interpreter ends, for
     that would reach what the parent goes on with.
-
-    Any thread may call its methods.
 
     Parameters
     ----------

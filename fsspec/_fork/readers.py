@@ -27,6 +27,7 @@ from typing import Any
 
 from fsspec._fork import hooks, instances, known
 from fsspec._fork.handles import inherited, is_inherited
+from fsspec._fork.owned import Owned
 from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.exceptions import ForkError
 
@@ -39,7 +40,7 @@ _FREE = frozenset("mode path name fs full_name kwargs _generation _closed".split
 _LETTING_GO = frozenset(("close", "discard"))
 
 _busy: dict[int, int] = {}  # id of a file being opened again: the thread that does it
-_lock = threading.RLock()
+_lock = Owned(threading.RLock)
 
 
 class _Stale(Variant):
@@ -135,13 +136,13 @@ def use(file: Any) -> None:
     ForkError
         nothing allows it, or nothing is known by which it could be opened again.
     """
-    with _lock:
+    with _lock.get():
         if not is_stale(file):
             return  # by another thread meanwhile
         real = original(type(file))
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
-        owner = hooks.owner_pid(before.get("_generation", hooks.generation - 1))
+        owner = hooks.owner_pid(before.get("_generation"))
         if not _allowed(before):
             raise ForkError(_named(file), owner)
         _busy[id(file)] = threading.get_ident()
@@ -303,8 +304,6 @@ def _reaches_connection(state: dict[str, Any]) -> bool:
 
 
 def _in_child() -> None:
-    global _lock
-    _lock = threading.RLock()
     _busy.clear()
     for ref, mode in list(_adopted.values()):
         file = ref()

@@ -31,7 +31,7 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -201,12 +201,13 @@ def _transports(other: Any) -> list[Any]:
     return [found for ref in other._transports.valuerefs() if (found := ref()) is not None]
 
 
-def _watched(other: Any) -> list[selectors.SelectorKey]:
+def _watched(other: Any) -> Mapping[int, selectors.SelectorKey]:
+    """What a loop waits for, by descriptor."""
     selector = other._selector  # None where a thread of the parent was closing the loop
     known = getattr(selector, "_fd_to_key", None)  # what get_map() shows, and takes more memory for
     if selector is not None and known is None:
-        known = selector.get_map()
-    return list(known.values()) if known else []
+        known = {key.fd: key for key in selector.get_map().values()}
+    return known or {}
 
 
 def _close_selector(epoll: Any) -> None:
@@ -232,9 +233,9 @@ def descriptors(other: Any) -> Iterator[int]:
         yield sock.fileno()
     transports = {transport._sock_fd for transport in _transports(other)}
     yield from transports
-    for key in _watched(other):
-        if key.fd not in transports:
-            yield key.fd
+    for fd in list(_watched(other)):
+        if fd not in transports:
+            yield fd
 
 
 def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
@@ -259,9 +260,9 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
         for sock in other.connecting.live():
             released.add(sock.fileno())
             _release(sock)
-        for key in _watched(other):
-            if key.fd not in released:
-                dead.cover(key.fd)  # without an object of which we know: the number stays taken
+        for fd in list(_watched(other)):
+            if fd not in released:
+                dead.cover(fd)  # without an object of which we know: the number stays taken
     else:
         for sock in connecting.waiting_sockets(other):
             _release(sock)
@@ -296,7 +297,7 @@ def unshare(other: Any, dead: Dead) -> None:
     if not hasattr(select, "epoll") or not isinstance(old_epoll, select.epoll):
         return  # kqueue is not inherited; poll and select share nothing
     with select.epoll() as epoll:
-        for key in _watched(other):
+        for key in list(_watched(other).values()):
             mask = (select.EPOLLIN if key.events & selectors.EVENT_READ else 0) | (
                 select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
             )

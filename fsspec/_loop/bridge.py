@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar
 
 from fsspec import config
 from fsspec._fork import hooks, instances
+from fsspec._fork.owned import Owned, refuse
 from fsspec._loop import io_thread
 from fsspec._loop.advice import advise
 from fsspec._loop.io_thread import iothread, loop, quiesce
@@ -61,7 +62,7 @@ _LOOK = 1.0  # seconds after which one that waits looks whether the loop is stil
 _ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
 _INSIDE = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
 
-_lock: threading.Lock | None = None
+_lock = Owned(threading.Lock)
 
 get_running_loop = asyncio.get_running_loop
 
@@ -73,17 +74,12 @@ class FSSpecCoroutineCancel(Exception):
 # the loop ------------------------------------------------------------------------
 def get_lock() -> threading.Lock:
     """The lock under which the loop is made; a new one in each process."""
-    global _lock
-    hooks.check()
-    if _lock is None:
-        _lock = threading.Lock()
-    return _lock
+    return _lock.get()
 
 
 def reset_lock() -> None:
     """Forget the lock and the loop; both are made anew when next asked for."""
-    global _lock
-    _lock = None
+    _lock.release()
     loop[0] = iothread[0] = None
 
 
@@ -104,14 +100,6 @@ def get_loop() -> asyncio.AbstractEventLoop:
             current, iothread[0] = io.loop, io.thread
             loop[0] = current
         return current
-
-
-def _in_child() -> None:
-    global _lock
-    _lock = None
-
-
-hooks.at_fork(child=_in_child)
 
 
 def running_async() -> bool:
@@ -242,10 +230,7 @@ def _refuse(target: Any, func: Any, timeout: float | None) -> None:
             raise FSTimeoutError(
                 f"{_named(func)} cannot run: its event loop stayed behind in the parent process"
             )
-        made_in = getattr(target, "generation", hooks.generation - 1)
-        raise ForkError(
-            f"the event loop that {_named(func)} was to run on", hooks.owner_pid(made_in), advice=_LOOP
-        )
+        refuse(target, f"the event loop that {_named(func)} was to run on", _LOOP)
     if target is None:
         name = getattr(func, "__name__", "its coroutine")
         raise RuntimeError(

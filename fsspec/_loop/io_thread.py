@@ -26,6 +26,7 @@ import functools
 import logging  # noqa: F401  # as above
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -33,6 +34,7 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
+from fsspec._fork.owned import own
 from fsspec._loop.abandoning import Dead, abandon, abandoned_class, descriptors, is_abandoned, unshare
 
 __all__ = ["IOLoop", "IOThread", "iothread", "is_abandoned", "loop", "note_foreign", "quiesce"]
@@ -46,6 +48,7 @@ OpenSSL has a child that hangs.  Threads that have ended have `hooks.EXIT_WAIT` 
 leave."""
 
 _EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
+_COUNTED = sys.version_info >= (3, 12)  # a fork with more than one thread is warned of
 _TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
 _NOBODY = (0,)  # no thread has this number: all see a loop as running
 
@@ -65,12 +68,31 @@ _at_work: list[socket.socket] = []  # sockets that other threads were about to c
 _awaited = False  # whether instances may live on loops of which nobody told
 _deadline = 0.0  # of the rest
 
-try:  # what hooks.immortalize needs, loaded where no fork is waiting for it
-    import ctypes
+hooks.prepare_to_immortalize()  # where no fork is waiting for it
 
-    ctypes.pythonapi.Py_IncRef  # remembered there once it was looked up
-except ImportError:
-    pass
+
+class _Selector(selectors.DefaultSelector):
+    """Tells whether its loop waits between two callbacks, and can keep it there.
+
+    All of it under the interpreter's lock: whoever sets ``gate`` and then finds the loop idle can
+    rely on it, for the loop says that it is busy before it looks for a gate.
+    """
+
+    idle = False
+    gate: Any = None  # a lock that is held meanwhile
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.idle = True
+        try:
+            found = super().select(timeout)
+        finally:
+            self.idle = False
+        while (gate := self.gate) is not None:
+            self.idle = True
+            with gate:
+                pass
+            self.idle = False
+        return found
 
 
 class IOLoop(asyncio.SelectorEventLoop):
@@ -81,8 +103,9 @@ class IOLoop(asyncio.SelectorEventLoop):
     waker: Callable[[], None] | None = None  # while no thread runs it: called when something is asked of it
 
     def __init__(self) -> None:
-        super().__init__(selectors.DefaultSelector())
-        self.generation = hooks.generation
+        self.selector = _Selector()
+        super().__init__(self.selector)
+        own(self)
         self.connecting = hooks.Registry()
 
     def is_running(self) -> bool:
@@ -180,6 +203,42 @@ class IOThread:
                 self._stopping = True
                 self.loop.pause()
 
+    def hold(self) -> bool:
+        """Keep it idle, if it is: that is rest as well, and leaves its thread.
+
+        Returns
+        -------
+        bool
+            Whether it is idle, so that `wake` has to follow.
+        """
+        loop, selector = self.loop, self.loop.selector
+        helpers = loop._default_executor  # type: ignore[attr-defined]
+        if _COUNTED or helpers or not selector.idle or self.is_held_up():
+            return False
+        gate = selector.gate = threading.Lock()
+        gate.acquire()
+        loop.waker = self._asked
+        if selector.idle:
+            return True
+        self._let_go()  # it was just about to be busy
+        return False
+
+    def _let_go(self) -> None:
+        gate, self.loop.selector.gate, self.loop.waker = self.loop.selector.gate, None, None
+        if gate is not None:
+            gate.release()
+
+    def is_held(self) -> bool:
+        """Whether it is kept idle, by `hold`."""
+        return self.loop.selector.gate is not None
+
+    def stop_held(self) -> None:
+        """Have a loop that is kept idle stop instead, so that another thread can run it."""
+        if self.is_held():
+            self._let_go()
+            if self.ask():
+                self.rest(time.monotonic() + REST_BOUND)
+
     def ask(self) -> bool:
         """Ask it to stop between two callbacks.
 
@@ -274,7 +333,7 @@ class IOThread:
 
     def is_held_up(self) -> bool:
         """Whether it is at rest or asked to be; not where a program stopped it."""
-        return self._wanted or self._ended
+        return self._wanted or self._ended or self.is_held()
 
     def wake(self) -> None:
         """Run on, on a new thread if the old one ended at rest; any thread may call it."""
@@ -284,7 +343,8 @@ class IOThread:
                 self._wanted = False
                 if self._here:
                     return  # the thread that forks runs it at the moment
-                self._asleep, self.loop.waker = False, None
+                self._asleep = False
+                self._let_go()
                 if not self._ended or self.loop.stopped or self.loop.is_closed():
                     # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
                     self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
@@ -352,15 +412,7 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 def _look_for_awaited() -> None:
     # the first, where what ends meanwhile can still use the loops
     global _awaited
-    _awaited = any(map(_is_awaited, hooks.registered()))
-
-
-def _is_awaited(obj: Any) -> bool:
-    """Whether an instance has no loop of its own; found without code of its class."""
-    try:
-        return bool(object.__getattribute__(obj, "__dict__").get("asynchronous"))
-    except AttributeError:  # it has no such dict
-        return False
+    _awaited = bool(instances.awaited.live())
 
 
 def _lock() -> None:
@@ -401,7 +453,7 @@ def _ask_to_rest() -> None:
         if _elsewhere(other):
             _held.append(_Hold(other))
     for io in list(_io_threads):
-        if io.ask():
+        if io.hold() or io.ask():
             _resting.append(io)
 
 
@@ -426,7 +478,7 @@ def _note_waiting_sockets() -> None:
 def _note_sockets_at_work() -> None:
     # what is not held goes on meanwhile
     elsewhere = {id(other) for other in _foreign_at_fork if _elsewhere(other)}
-    elsewhere.update(id(io.loop) for io in _resting if io.thread.is_alive())
+    elsewhere.update(id(io.loop) for io in _resting if io.thread.is_alive() and not io.is_held())
     if elsewhere:
         _at_work[:] = connecting.running_sockets(elsewhere)
         sockets.note(sock.fileno() for sock in _at_work)
@@ -440,7 +492,10 @@ def _end_holds() -> None:
 
 def _wake() -> None:
     for io in _resting:
-        hooks.defer(io.wake)
+        if io.is_held():
+            hooks.attempt("waking a loop", io.wake)
+        else:
+            hooks.defer(io.wake)
     _resting.clear()
 
 
@@ -528,6 +583,7 @@ def run_inside_fork(other: Any, coro: Coroutine[Any, Any, None], timeout: float 
     """
     for io in _resting:
         if io.loop is other:
+            io.stop_held()
             if io.run_here(coro, timeout):
                 return True
             io.wake()

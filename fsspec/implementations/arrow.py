@@ -17,6 +17,7 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import owner_pid, refuse
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
 from fsspec.spec import AbstractFileSystem
@@ -82,11 +83,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return self.fs.type_name in _HERE
 
     def _revive(self, before: dict[str, Any]) -> None:
-        raise ForkError(
-            f"{type(self).__name__} over {before['fs']!r}",
-            hooks.owner_pid(hooks.made_in(self) or 0),
-            advice=_ADVICE,
-        )
+        refuse(self, f"{type(self).__name__} over {before['fs']!r}", _ADVICE)
 
     @_OfInstance
     def protocol(self) -> str:
@@ -331,9 +328,9 @@ class _Gone:
 
     closed = True
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.owner_pid: int = hooks.owner_pid(hooks.generation - 1)  # in grandchildren as well
+    def __init__(self, file: Any) -> None:
+        self.what = repr(file)
+        self.owner_pid = owner_pid(file)  # in grandchildren as well
 
     def close(self) -> None:
         pass
@@ -429,7 +426,7 @@ class ArrowFile(io.IOBase):
         if isinstance(stream, _Reader) and fs.type_name in _HERE:
             return
         hooks.immortalize(stream)
-        self.stream = _Gone(repr(self))
+        self.stream = _Gone(self)
 
 
 class HadoopFileSystem(ArrowFSWrapper):

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 from fsspec._files.replacing import replacing
-from fsspec._fork import hooks
+from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -103,7 +103,7 @@ class FTPFileSystem(AbstractFileSystem):
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = Link(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None
-        hooks.finalize(self, self._link.close)
+        finalize(self, self._link.close)
 
     @property
     def ftp(self) -> Any:
@@ -387,7 +387,7 @@ class FTPFileSystem(AbstractFileSystem):
                 _remove_part(link, command, path)
             raise
         finally:
-            if link.generation == hooks.generation:
+            if is_mine(link):
                 self._changed(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
@@ -493,7 +493,7 @@ class FTPFileSystem(AbstractFileSystem):
 
 
 def _remove_part(link: Link, command: str, path: str) -> None:
-    if command != "APPE" and link.generation == hooks.generation:
+    if command != "APPE" and is_mine(link):
         with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
             link.command(f"DELE {path}")
 

@@ -25,6 +25,7 @@ import yarl
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
+from fsspec._fork.owned import finalize
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
@@ -278,7 +279,7 @@ class HTTPFileSystem(AsyncFileSystem):
         self._session = made
         self._session_loop = asyncio.get_running_loop()
         if not self.asynchronous:
-            hooks.finalize(self, self.close_session, self._session_loop, made)
+            finalize(self, self.close_session, self._session_loop, made)
         return made
 
     @staticmethod

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NoReturn
 import paramiko
 
 from fsspec._files.replacing import replacing
-from fsspec._fork import hooks
+from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec.callbacks import Callback
 from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
@@ -79,7 +79,7 @@ class SFTPFileSystem(AbstractFileSystem):
         self.ssh_kwargs = ssh_kwargs
         made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
         self._link = Link(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
-        hooks.finalize(self, self._link.close)
+        finalize(self, self._link.close)
 
     @property
     def client(self) -> Any:
@@ -489,7 +489,7 @@ class SFTPFile(AbstractBufferedFile):
             raise OSError(f"of {written} bytes of {self.targetpath!r} {there} are on the SFTP server")
 
     def _remove_part(self) -> None:
-        if self.mode != "ab" and self._generation == hooks.generation:
+        if self.mode != "ab" and is_mine(self):
             with suppress(*LOST):  # the failure itself is what the caller has to know of
                 self.fs._link.run(lambda sftp: sftp.remove(self.temppath))
 

@@ -19,6 +19,7 @@ import smbclient
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.smb_link import LOST, Link
@@ -89,7 +90,7 @@ class SMBFileSystem(AbstractFileSystem):
         self.register_session_retry_factor = register_session_retry_factor
         self.auto_mkdir = auto_mkdir
         self._link = Link(host)
-        hooks.finalize(self, self._link.disconnect)
+        finalize(self, self._link.disconnect)
         self._connect()
 
     @property
@@ -239,11 +240,11 @@ class SMBFileSystem(AbstractFileSystem):
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        generation = hooks.generation
+        link = self._link
         try:
             self._do(smbclient.copyfile, self._unc(path1), self._unc(path2))
         except BaseException:
-            if generation == hooks.generation:  # else the parent goes on with it
+            if is_mine(link):  # else the parent goes on with it
                 with suppress(OSError):
                     self._do(smbclient.remove, self._unc(path2))
             raise
@@ -452,7 +453,7 @@ class SMBFileOpener(AbstractBufferedFile):
             raise
 
     def _remove_part(self) -> None:
-        if self._generation == hooks.generation:  # else it is the parent's, which goes on with it
+        if is_mine(self):  # else it is the parent's, which goes on with it
             self._link.close_file(self._raw)
             if self.mode != "ab":
                 with suppress(*LOST):

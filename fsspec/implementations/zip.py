@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, refuse
 from fsspec.archive import leads_outside
-from fsspec.exceptions import ForkError
 from fsspec.implementations._archive.bytes import DirectoryView
 from fsspec.implementations._archive.files import (
     DAMAGED,
@@ -254,9 +254,9 @@ class ZipFileSystem(FileArchive):
             raise io.UnsupportedOperation(
                 f"{self._archive_name} is open for reading, {path!r} cannot be written into it"
             )
-        if self._generation != hooks.generation:
+        if not is_mine(self):
             advice = "What is being written belongs to the process that opened it; in this one, write another"
-            raise ForkError(self._archive_name, hooks.owner_pid(self._generation), advice=advice)
+            refuse(self, self._archive_name, advice)
 
     # its end -------------------------------------------------------------------------
     def close(self) -> None:
@@ -264,7 +264,7 @@ class ZipFileSystem(FileArchive):
 
         In a child of the process that writes it nothing happens.
         """
-        if self.mode != "r" and getattr(self, "_generation", None) != hooks.generation:
+        if self.mode != "r" and not is_mine(self):
             return
         if hasattr(self, "zip"):
             try:

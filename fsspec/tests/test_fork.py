@@ -105,7 +105,7 @@ from fsspec._fork.child import by_fork
 
 class Thing:
     def __init__(self):
-        self._generation = fork.generation()
+        fork.own(self)
         self.told = 0
         fork.register(self)
         self.finalizer = fork.finalize(self, ended.append, "finalize")
@@ -122,7 +122,16 @@ fork.watch_socket(mine)
 
 def child():
     global thing
-    assert thing.told == 1
+    assert thing.told == 1 and not fork.is_mine(thing)
+    try:
+        fork.refuse(thing, "thing", advice="make another")
+    except fork.ForkError as error:
+        assert error.owner_pid == os.getppid() and "make another" in str(error)
+    fork.own(thing)
+    assert fork.is_mine(thing)
+    del thing._generation
+    assert fork.is_mine(thing)
+    thing._generation = 0
     thing = None
     assert ended == []
     try:

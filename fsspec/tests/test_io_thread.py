@@ -1,6 +1,7 @@
 """What a fork does to loops: connections in the making, on loops of the program's own."""
 
 import os
+import sys
 
 import pytest
 
@@ -222,7 +223,11 @@ LOOP = SOCKETS.replace(
     "    import fsspec\n",
     """
     tasks_at_fork = []  # threads, as the kernel counts them, after what fsspec does before a fork
-    os.register_at_fork(before=lambda: tasks_at_fork.append(len(os.listdir("/proc/self/task"))))
+    def kept_idle():
+        return [io for io in io_thread._io_threads if io.is_held()]
+    os.register_at_fork(
+        before=lambda: tasks_at_fork.append(len(os.listdir("/proc/self/task")) - len(kept_idle()))
+    )
     import fsspec
     from fsspec import asyn
     from fsspec._fork import hooks
@@ -302,18 +307,54 @@ def test_an_instance_that_ends_right_after_a_fork_closes_its_session():
     )
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="threads are counted: loops have to stop")
+def test_an_idle_loop_is_kept_where_it_is_and_runs_nothing_while_a_fork_is_made():
+    run(
+        LOOP
+        + """
+    loop, thread = asyn.get_loop(), asyn.iothread[0]
+    own_loop_works()
+    ran, seen = [], []
+
+    def during():
+        idle = len(kept_idle())
+        other = threading.Thread(target=loop.call_soon_threadsafe, args=(ran.append, 1))
+        other.start()
+        other.join()
+        time.sleep(0.1)  # the loop wakes up, and has to wait
+        seen.append((idle, list(ran)))
+
+    hooks.at_fork(before=during)
+    hooks._modules.insert(0, hooks._modules.pop())  # the last before a fork
+    for n in range(5):
+        while not loop.selector.idle:
+            time.sleep(0.001)
+        ran.clear()
+        assert child(own_loop_works) == 0
+        assert seen.pop() == (1, [])
+        own_loop_works()
+        assert ran == [1] and asyn.iothread[0] is thread and thread.is_alive()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
     run(
         LOOP
         + """
     loop, thread = asyn.get_loop(), asyn.iothread[0]
 
+    busy = threading.Event()
+
     def stop():
+        busy.set()
         while not io_thread._resting:  # until the fork waits for it
             time.sleep(0.001)
         loop.stop()
 
     loop.call_soon_threadsafe(stop)
+    busy.wait(20)
     assert child(lambda: asyn.reset_after_fork() and own_loop_works()) == 0
     thread.join(20)
     assert not loop.is_running() and asyn.iothread[0] is thread

@@ -134,6 +134,33 @@ def test_module_imports_only_from_above(name):
         assert (name, target) in LATER, f"{below} in a function, without a reason"
 
 
+def by_hand(tree):
+    """What `fsspec._fork` is there for: asking for generations, owners by pid, classes that are swapped."""
+    for node in ast.walk(tree):
+        parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if any("generation" in ast.unparse(part) for part in parts):
+            yield node
+        elif isinstance(node, ast.Attribute) and node.attr in ("generation", "owner_pids", "made_in"):
+            yield node
+        elif isinstance(node, ast.Attribute) and node.attr == "__class__" and isinstance(node.ctx, ast.Store):
+            yield node
+        elif isinstance(node, ast.Call) and any(getattr(a, "value", "") == "__class__" for a in node.args):
+            yield node
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_process_is_told_from_another_in_one_place(name):
+    """There is one way to own something, and one to give an inherited object another class."""
+    found = [ast.unparse(node) for node in by_hand(ast.parse(MODULES[name].read_text(encoding="utf8")))]
+    if name == "_fork" or name.startswith("_fork."):
+        return
+    allowed = {
+        "fork": ["hooks.generation"],  # what the public function gives
+        "forkcheck": ["hooks.owner_pids"],  # whether this process is the first
+    }
+    assert found == allowed.get(name, []), "fsspec._fork.owned and swapping do that"
+
+
 def test_reasons_are_of_use():
     """A reason whose import has gone goes as well."""
     made = {(name, ours(i)) for name, path in MODULES.items() for i, _ in imports(path)}

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fsspec._fork import hooks
-from fsspec.exceptions import ForkError
+from fsspec._fork.owned import is_mine, own, refuse
 
 _LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
 
@@ -47,7 +47,7 @@ class Source:
         self.decodes = decodes
         self.start = 0
         """Where the archive begins in the file; positions are counted from there."""
-        self._made_in = hooks.generation
+        own(self)
         self._lock = threading.Lock()
         self._use(file)
 
@@ -108,14 +108,13 @@ class Source:
     def _current(self) -> Any:
         if self._stale:
             if self.reopen is None:
-                owner = hooks.owner_pid(self._made_in)
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
-                raise ForkError(f"The file object of {self.name}", owner, advice=advice)
-            if self._made_in != hooks.generation:
+                refuse(self, f"The file object of {self.name}", advice)
+            if not is_mine(self):
                 hooks.immortalize(
                     self.file
                 )  # the parent's; closing it could wait for a thread that is not here
-                self._made_in = hooks.generation
+                own(self)
             self._use(self.reopen())
         return self.file
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec import core
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
+from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem
@@ -86,7 +87,7 @@ class FileArchive(AbstractArchiveFileSystem):
     # the file ------------------------------------------------------------------------
     def _open_archive(self, fo: Any, mode: str, protocol: str | None, options: dict[str, Any] | None) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
-        self._generation = hooks.generation
+        own(self)
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):
@@ -275,7 +276,7 @@ class MemberWriter(io.BufferedIOBase):
         self.path = self.name = path
         self._f: Any = f
         self._at = 0
-        self._generation = hooks.generation
+        own(self)
         hooks.register(self)
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
-from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
@@ -192,18 +192,18 @@ class CachingFileSystem(ChainedFileSystem):
     @property
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
-        if self._folders.generation != hooks.generation:
+        if not is_mine(self._folders):
             with self._metadata.lock:
                 self._settle()
         return self._folders.paths
 
     def _settle(self) -> None:
         """In a forked child, on first use."""
-        if self._folders.generation != hooks.generation:
-            own = self._folders.settle()
-            if own is not None:
-                self._metadata.add_folder(own)
-            self._folders.generation = hooks.generation
+        if not is_mine(self._folders):
+            made = self._folders.settle()
+            if made is not None:
+                self._metadata.add_folder(made)
+            own(self._folders)
 
     def _parent(self, path: str) -> str:
         text: str = self.fs._parent(self._bare(path))

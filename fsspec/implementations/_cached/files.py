@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
+from fsspec._fork.owned import Owned, is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import MMapCache
@@ -82,7 +83,7 @@ class LocalTempFile:
         self.mode = mode
         self.autocommit = autocommit
         self.kwargs = kwargs
-        self._generation = hooks.generation
+        own(self)
         self.fh: Any = filesystem("file").open(fn, mode)
         if seek:
             self.fh.seek(seek)
@@ -101,7 +102,7 @@ class LocalTempFile:
     @property
     def closed(self) -> bool:
         """Whether it was closed; a child forked from the process that opened it has it closed."""
-        return self._generation != hooks.generation or self.fh.closed
+        return not is_mine(self) or self.fh.closed
 
     def __enter__(self) -> LocalTempFile:
         return self
@@ -214,7 +215,7 @@ class LocalTempFile:
             self.fh.close()
         remove(self.fn)
 
-    @hooks.owner_only
+    @owner_only
     def __del__(self) -> None:
         """Close what nobody closed, as other files do: codecs leave to this what is below them."""
         if "fh" in self.__dict__:
@@ -251,9 +252,7 @@ class _Source:
         self.fs = fs
         self.path = path
         self.by_ranges = fs.async_impl and not kwargs  # else of a file opened there, without a cache
-        self._kwargs = kwargs
-        self._opened: Any = None
-        self._opened_in = hooks.generation
+        self._opened = Owned(lambda: fs.open(path, "rb", cache_type="none", **kwargs))
         self.seen: dict[str, Version] = {}
         """the version that the blocks are of, where the target tells"""
         self.unconfirmed = False
@@ -291,24 +290,18 @@ class _Source:
             with one_version(self.seen):
                 data: bytes = self.fs.cat_file(self.path, start=start, end=end)
                 return data
-        if self._opened_in != hooks.generation:
-            self.close()
-        if self._opened is None:
-            self._opened = self.fs.open(self.path, "rb", cache_type="none", **self._kwargs)
-        fetch = getattr(self._opened, "_fetch_range", None)
+        opened = self._opened.get()
+        fetch = getattr(opened, "_fetch_range", None)
         if fetch is not None:
             data = fetch(start, end)
             return data
-        self._opened.seek(start)
-        data = self._opened.read(end - start)
+        opened.seek(start)
+        data = opened.read(end - start)
         return data
 
     def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if self._opened_in != hooks.generation:
-            hooks.immortalize(opened)  # its connection is the parent's
-            self._opened_in = hooks.generation
-        elif opened is not None:
+        opened = self._opened.release()
+        if opened is not None:
             opened.close()
 
 
@@ -381,7 +374,7 @@ class BlockFile(AbstractBufferedFile):
         return out
 
     def _is_mine(self) -> bool:
-        return self._generation == hooks.generation
+        return is_mine(self)
 
     def close(self) -> None:
         """Enter what was fetched in the table of the cache, and let go of the blocks."""
@@ -455,51 +448,9 @@ class LocalCopy(io.BufferedReader):
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the lock of this buffer be held for ever
         if not self.closed:
-            hooks.immortalize(self)
-            object.__setattr__(self, "__class__", _InheritedCopy)
-
-
-class _InheritedCopy(LocalCopy):
-    """A `LocalCopy` in a forked child: everything is done by a buffer of the child's own."""
-
-    _buffer: Any = None
-    _made_in = -1
-
-    def _own(self) -> Any:
-        if self._made_in != hooks.generation:
-            before: Any = self._buffer if self._buffer is not None else super()
-            raw = before.raw
-            fresh = type(raw)(os.dup(raw.fileno()), "rb")
-            fresh.seek(before.tell())
-            self._buffer, self._made_in = io.BufferedReader(fresh), hooks.generation
-        return self._buffer
-
-    def _after_fork_in_child(self) -> None:
-        if self._buffer is not None:
-            hooks.immortalize(self._buffer)
-
-
-def _by_own(name: str) -> Any:
-    def method(self: Any, *args: Any) -> Any:
-        return getattr(self._own(), name)(*args)
-
-    return method
-
-
-def _of_own(name: str) -> Any:
-    def value(self: Any) -> Any:
-        return getattr(self._own(), name)
-
-    return property(value)
-
-
-_METHODS = """read read1 readinto readinto1 readline readlines peek seek tell close fileno flush detach
-    __enter__ __exit__ __iter__ __next__"""
-for _name in _METHODS.split():
-    setattr(_InheritedCopy, _name, _by_own(_name))
-for _name in ("raw", "closed"):
-    setattr(_InheritedCopy, _name, _of_own(_name))
-del _name
+            raw: Any = self.raw
+            raw.seek(self.tell())
+            super().__init__(raw)  # with a lock and a buffer of the child's own
 
 
 def _reopened(original: str, path: str, at: int) -> LocalCopy:

@@ -21,7 +21,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fsspec._fork import hooks
+from fsspec._fork import owned
+from fsspec._fork.owned import own
 from fsspec.utils import stringify_path
 
 PART = ".part"
@@ -52,7 +53,7 @@ class Folders:
         self._mode = mode
         self._private = private
         self._ready = False
-        self.generation = hooks.generation
+        own(self)
         if self.temporary:
             self.paths = [self._make_temporary()]
         else:
@@ -138,11 +139,11 @@ class Folders:
 
 
 def finalize(obj: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
-    """`hooks.finalize`, which is also run as a process of ``multiprocessing`` ends.
+    """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends.
 
     Those end without what others run at exit.
     """
-    finalizer = hooks.finalize(obj, func, *args, **kwargs)
+    finalizer = owned.finalize(obj, func, *args, **kwargs)
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.Finalize(obj, finalizer, exitpriority=0)

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from fsspec._files.open_file import get_compression
-from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import drive_awaiting
 from fsspec.compression import compr
 from fsspec.implementations._cached.files import BlockFile, logger
@@ -87,14 +87,14 @@ class SharedBlocks:
         self.path = path
         self.users = 0
         self._loop = asyncio.get_running_loop()
-        self._generation = hooks.generation
+        own(self)
         self._lock = asyncio.Lock()  # held while the file is opened
         self._file: Any = None
         self._under_way: dict[int, asyncio.Future[None]] = {}
 
     def is_mine(self) -> bool:
         """Whether it was made in this process, on this loop."""
-        return self._generation == hooks.generation and self._loop is asyncio.get_running_loop()
+        return is_mine(self) and self._loop is asyncio.get_running_loop()
 
     def close(self) -> None:
         """Enter the blocks that were fetched, and let go of the file."""

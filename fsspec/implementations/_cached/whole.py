@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import private
-from fsspec._fork import hooks
+from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.redaction import redact_url
@@ -362,7 +362,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             remove(part)
             raise
         f._owner = self
-        hooks.finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
+        finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
         return f
 
     def open_many(self, open_files: Any, **kwargs: Any) -> list[Any]:

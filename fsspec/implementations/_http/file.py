@@ -18,10 +18,10 @@ import aiohttp
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
-from fsspec.exceptions import ForkError
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import Version, version
 from fsspec.implementations._http.requests import (
@@ -54,7 +54,7 @@ class _Connected:
     asynchronous: bool
 
     def _connect(self, loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession | None) -> None:
-        self._made_in = hooks.generation
+        own(self)
         self._given_loop = loop
         self._given_session = session
 
@@ -62,7 +62,7 @@ class _Connected:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the filesystem."""
         hooks.check()  # that it has given may be the parent's, should a C library have forked
-        if self._given_loop is not None and self._made_in == hooks.generation:
+        if self._given_loop is not None and is_mine(self):
             return self._given_loop
         loop: asyncio.AbstractEventLoop = self.fs.loop
         return loop
@@ -74,17 +74,17 @@ class _Connected:
     @property
     def session(self) -> aiohttp.ClientSession | None:
         """The `aiohttp.ClientSession` requests are made by; a child's own after a fork."""
-        if self._made_in != hooks.generation:
+        if not is_mine(self):
             return sync(self.loop, self.fs.set_session)
         return self._given_session
 
     @session.setter
     def session(self, session: aiohttp.ClientSession | None) -> None:
-        self._connect(self._given_loop if self._made_in == hooks.generation else None, session)
+        self._connect(self._given_loop if is_mine(self) else None, session)
 
     async def _session_here(self) -> aiohttp.ClientSession:
         given = self._given_session
-        if given is not None and self._made_in == hooks.generation and not given.closed:
+        if given is not None and is_mine(self) and not given.closed:
             return given
         session = await self.fs.set_session()
         self._connect(None, session)
@@ -261,10 +261,8 @@ class _Streamed(_Connected):
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._stream is not None and self._stream.inherited:
-            raise ForkError(
-                f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again",
-                hooks.owner_pid(self._made_in),
-            )
+            what = f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again"
+            refuse(self._stream, what)
 
 
 class HTTPStreamFile(_Streamed, AbstractBufferedFile):

@@ -22,6 +22,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from fsspec._fork import hooks
+from fsspec._fork.owned import finalize, is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import AccessRefusedError, IncompleteRead
 from fsspec.implementations._http.answers import (
@@ -344,15 +345,15 @@ class BodyStream(Body):
 
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         super().__init__(response, url, position)
-        self._generation = hooks.generation
+        own(self)
         # it refers to the response, which so is never collected before it was closed
-        self._finalizer = hooks.finalize(self, _release, asyncio.get_running_loop(), response)
+        self._finalizer = finalize(self, _release, asyncio.get_running_loop(), response)
         hooks.register(self)
 
     @property
     def inherited(self) -> bool:
         """Whether the response belongs to the process that this one was forked from."""
-        return self._generation != hooks.generation
+        return not is_mine(self)
 
     def close(self) -> None:
         """Give the connection up, from any thread; nothing in a forked child."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
+from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
-from fsspec.exceptions import ForkError, IncompleteRead
+from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import (
     Placed,
     Version,
@@ -151,12 +152,12 @@ class _Connected:
     @property
     def session(self) -> requests.Session | RequestsSessionShim:
         """The session that requests are made by."""
-        return self._given if self._made_in == hooks.generation else self.fs.session
+        return self._given if is_mine(self) else self.fs.session
 
     @session.setter
     def session(self, session: requests.Session | RequestsSessionShim) -> None:
         self._given = session
-        self._made_in = hooks.generation
+        own(self)
 
 
 class HTTPFile(_Connected, AbstractBufferedFile):
@@ -323,10 +324,9 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
     def _fill(self, num: int | None) -> None:
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
-        if self._made_in != hooks.generation:
-            raise ForkError(
-                f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again",
-                hooks.owner_pid(self._made_in),
+        if not is_mine(self):
+            refuse(
+                self, f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again"
             )
         parts, got = [self._left], len(self._left)
         while num is None or got < num:
@@ -345,7 +345,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
     def close(self) -> None:
         """Give up the response; silent in a forked child."""
         response = getattr(self, "r", None)
-        if response is not None and self._made_in == hooks.generation:
+        if response is not None and is_mine(self):
             response.close()
         super().close()
 

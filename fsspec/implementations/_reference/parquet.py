@@ -23,7 +23,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing
-from fsspec._fork import hooks
+from fsspec._fork.owned import Owned, is_mine, own, refuse
 from fsspec.core import url_to_fs
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.layout import Layout
@@ -131,8 +131,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self._pending: dict[Record, dict[int, Any]] = {}
         self._layouts: dict[str, Layout | None] = {}
         self._changed = False
-        self._generation = self._lock_generation = hooks.generation
-        self._lock = threading.Lock()
+        own(self)
+        self._lock = Owned(threading.Lock)
 
     @property
     def np(self) -> Any:
@@ -292,9 +292,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         found = self._tables.get(record)
         if found is not None:
             return found
-        if self._lock_generation != hooks.generation:  # another thread of the parent may have held it
-            self._lock, self._lock_generation = threading.Lock(), hooks.generation
-        with self._lock:
+        with self._lock.get():
             found = self._tables.get(record)
             if found is None:
                 found = self._loaded(record, key)
@@ -409,8 +407,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
 
     # changing ------------------------------------------------------------------------
     def _own(self) -> None:
-        if self._generation != hooks.generation:
-            raise ForkError(repr(self), hooks.owner_pid(self._generation), advice=_ADVICE)
+        if not is_mine(self):
+            refuse(self, repr(self), _ADVICE)
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._own()

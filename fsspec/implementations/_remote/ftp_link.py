@@ -16,14 +16,14 @@ import ftplib
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TextIO, TypeVar
 
-from fsspec._fork import hooks, sockets
-from fsspec.exceptions import ForkError
+from fsspec._fork import sockets
+from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.ftp_parsing import refused
+from fsspec.implementations._remote.link import OwnedLink
 
 T = TypeVar("T")
 
@@ -174,7 +174,7 @@ def _protect(client: Any, implicit: bool) -> None:
             raise
 
 
-class Link:
+class Link(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
     Parameters
@@ -185,11 +185,11 @@ class Link:
         of the server, for messages.
     """
 
+    protocol = "FTP"
+
     def __init__(self, connect: Callable[[], ftplib.FTP], name: str) -> None:
+        super().__init__(name)
         self._connect = connect
-        self.name = name
-        self.lock = threading.RLock()
-        self.generation = hooks.generation
         self.ftp: Any = None
         self.unknown: set[str] = set()  # commands that the server has not
         self._type = ""
@@ -258,12 +258,8 @@ class Link:
             raise
         except BaseException as error:
             self._give_up(ftp)  # what the server says next is an answer to something else
-            if self.generation != hooks.generation and isinstance(error, LOST):
-                raise ForkError(
-                    f"the transfer from or to the FTP server {self.name}",
-                    hooks.owner_pid(self.generation),
-                    advice="It is the parent's, which goes on with it; begin it anew in this process",
-                ) from error
+            if isinstance(error, LOST):
+                self.check_owner()
             raise
 
     def _give_up(self, ftp: Any) -> None:
@@ -361,9 +357,9 @@ class Link:
                 for part in _local(parts):
                     conn.sendall(part)
                 _end_tls(conn)
-                whole = self.generation == hooks.generation
+                whole = is_mine(self)
             finally:
-                if not whole and self.generation == hooks.generation:
+                if not whole and is_mine(self):
                     # closed in good order it would be a file that ends here
                     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 conn.close()

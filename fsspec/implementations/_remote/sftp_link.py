@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -23,8 +22,9 @@ from typing import Any, TypeVar
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
 
-from fsspec._fork import hooks, sockets
-from fsspec.exceptions import ForkError
+from fsspec._fork import sockets
+from fsspec._fork.owned import is_mine
+from fsspec.implementations._remote.link import OwnedLink
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def log_in(host: str, options: dict[str, Any], policy: Any) -> paramiko.SSHClien
     return client
 
 
-class Link:
+class Link(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
     Parameters
@@ -67,12 +67,12 @@ class Link:
         of the server, for messages.
     """
 
+    protocol = "SFTP"
+
     def __init__(self, connect: Callable[[], Any], timeout: float | None, name: str) -> None:
+        super().__init__(name)
         self._connect = connect
         self._timeout = timeout
-        self.name = name
-        self.lock = threading.RLock()
-        self.generation = hooks.generation
         self.client: Any = None
         self.sftp: Any = None
         self.remotes: set[Any] = set()
@@ -103,15 +103,6 @@ class Link:
         if client is not None:
             client.close()
         remotes.clear()  # not before: they would take leave one by one
-
-    def check_owner(self) -> None:
-        """Raise `ForkError` in a forked child, which may still be in the parent's calls."""
-        if self.generation != hooks.generation:
-            raise ForkError(
-                f"the transfer from or to the SFTP server {self.name}",
-                hooks.owner_pid(self.generation),
-                advice="It is the parent's, which goes on with it; begin it anew in this process",
-            )
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session.
@@ -163,7 +154,7 @@ class Link:
 
     def close_file(self, remote: Any) -> None:
         """Close a file that was read, now or where that is not possible before the next operation."""
-        if self.generation != hooks.generation or remote not in self.remotes:
+        if not is_mine(self) or remote not in self.remotes:
             return
         self._done_with.append(remote)
         if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):

@@ -20,11 +20,13 @@ from typing import Any
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks, sockets
+from fsspec._fork.owned import is_mine
+from fsspec.implementations._remote.link import OwnedLink
 
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
 
-class Link:
+class Link(OwnedLink):
     """What smbclient is to use instead of its own cache of connections.
 
     Parameters
@@ -40,10 +42,10 @@ class Link:
         the remote files that are open.
     """
 
+    protocol = "SMB"
+
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.lock = threading.RLock()
-        self.generation = hooks.generation
+        super().__init__(name)
         self.connections: dict[str, Any] = {}
         self.raws: set[Any] = set()
         self._done_with: list[Any] = []
@@ -99,7 +101,7 @@ class Link:
         if sys.is_finalizing():
             return
         hooks.check()
-        if self.generation != hooks.generation or raw not in self.raws:
+        if not is_mine(self) or raw not in self.raws:
             return
         self._done_with.append(raw)
         if self._user is not None or not self.lock.acquire(blocking=False):

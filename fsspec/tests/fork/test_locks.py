@@ -13,7 +13,7 @@ HOLDING = {
     "fsspec's lock": "asyn.get_lock()",
     "the instance cache's lock": "type(fs)._instantiation_lock",
     "the instance cache's lock of the base": "fsspec.asyn.AsyncFileSystem._instantiation_lock",
-    "the table of revivals": "fsspec._fork.instances._table_lock",
+    "the table of revivals": "fsspec._fork.instances._table_lock.get()",
 }
 
 
@@ -203,7 +203,10 @@ def test_a_childs_end_takes_no_time(mode, places):
 
 
 def test_a_process_that_opted_in_forks_with_one_thread(places):
-    """The loops are at rest as it forks, those that are waiting for an answer too."""
+    """The loops are at rest as it forks, those that are waiting for an answer too.
+
+    The threads of some stay, where a fork with threads is not warned of; they wait.
+    """
     run(
         """
     from fsspec._loop import io_thread
@@ -227,7 +230,7 @@ def test_a_process_that_opted_in_forks_with_one_thread(places):
 
 
 FINALIZED = """
-    from fsspec._fork import hooks
+    from fsspec import fork
     log = os.path.join(os.environ["TMPDIR"], f"finalized-{os.getpid()}")
 
     def note(what):
@@ -236,10 +239,10 @@ FINALIZED = """
 
     class Owner:
         def __init__(self):
-            self._generation = hooks.generation
-            hooks.finalize(self, note, "finalize ")
+            fork.own(self)
+            fork.finalize(self, note, "finalize ")
 
-        @hooks.owner_only
+        @fork.owner_only
         def __del__(self):
             note("del ")
 """
