@@ -37,6 +37,9 @@ from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
+
+    from fsspec._paths.types import Offsets, StrPaths
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
@@ -99,12 +102,12 @@ class CachingFileSystem(ChainedFileSystem):
     def __init__(
         self,
         target_protocol: str | None = None,
-        cache_storage: Any = "TMP",
-        cache_check: Any = 10,
+        cache_storage: str | list[str] = "TMP",
+        cache_check: float = 10,
         check_files: bool = False,
-        expiry_time: Any = 604800,
+        expiry_time: float = 604800,
         target_options: dict[str, Any] | None = None,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         same_names: bool | None = None,
         compression: str | None = None,
         cache_mapper: AbstractCacheMapper | None = None,
@@ -122,6 +125,7 @@ class CachingFileSystem(ChainedFileSystem):
         self.kwargs = target_options or {}
         self.fs: Any = fs
         if target_protocol is None:
+            assert fs is not None
             target_protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
         else:
             self.fs = filesystem(target_protocol, **self.kwargs)
@@ -251,14 +255,14 @@ class CachingFileSystem(ChainedFileSystem):
         """Whether a path is a file; see `info`."""
         return AbstractFileSystem.isfile(self, path)
 
-    def _rm(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+    def _rm(self, path: StrPaths, *args: Any, **kwargs: Any) -> Any:
         try:
             return awaited(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
         finally:
             self._drop([path])
 
     def expand_path(
-        self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+        self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
     ) -> list[str]:
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
@@ -464,7 +468,9 @@ class CachingFileSystem(ChainedFileSystem):
         codec = get_compression(path, self.compression)
         return f if codec is None else compr[codec](f, mode="rb")
 
-    def _open_blocks(self, path: str, block_size: int | None, kwargs: dict[str, Any]) -> Any:
+    def _open_blocks(
+        self, path: str, block_size: int | None, kwargs: dict[str, Any]
+    ) -> LocalCopy | BlockFile:
         uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
@@ -477,7 +483,7 @@ class CachingFileSystem(ChainedFileSystem):
 
     def _open_kept(
         self, path: str, uid: str | None, kwargs: dict[str, Any], block_size: int | None = None
-    ) -> Any:
+    ) -> LocalCopy | BlockFile | None:
         """Open the copy of a file, whole or in part; None if there is none that can be used.
 
         Parameters
@@ -493,8 +499,8 @@ class CachingFileSystem(ChainedFileSystem):
             return None if found is None else self._open_found(path, found[0], found[1], kwargs, block_size)
 
     def _open_found(
-        self, path: str, detail: Any, fn: str, kwargs: dict[str, Any], block_size: int | None
-    ) -> Any:
+        self, path: str, detail: dict[str, Any], fn: str, kwargs: dict[str, Any], block_size: int | None
+    ) -> LocalCopy | BlockFile:
         self._note_use(fn)
         if detail["blocks"] is True:
             return LocalCopy(path, fn)
@@ -505,7 +511,7 @@ class CachingFileSystem(ChainedFileSystem):
             )
         return BlockFile(self, path, detail, fn, **kwargs)
 
-    def _usable(self, path: str, uid: str | None = None) -> Any:
+    def _usable(self, path: str, uid: str | None = None) -> tuple[dict[str, Any], str] | None:
         """The entry and the local path of a whole copy, or of one that blocks can be added to."""
         for detail, fn in self._metadata.lookup(path, self, uid):
             if detail["blocks"] is True or self._folders.is_written(fn):
@@ -515,7 +521,7 @@ class CachingFileSystem(ChainedFileSystem):
 
     def _begin_blocks(
         self, path: str, entry: dict[str, Any], uid: str, block_size: int | None, kwargs: dict[str, Any]
-    ) -> Any:
+    ) -> LocalCopy | BlockFile:
         """Open a file of which nothing is kept yet.
 
         Parameters
@@ -558,8 +564,8 @@ class CachingFileSystem(ChainedFileSystem):
     async def _cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         on_error: str = "return",
         **kwargs: Any,
@@ -572,7 +578,7 @@ class CachingFileSystem(ChainedFileSystem):
             zip(paths, firsts, lasts), lambda part: one(*part), size, return_exceptions=on_error != "raise"
         )
 
-    def close_and_update(self, f: Any, close: Callable[[], Any]) -> None:
+    def close_and_update(self, f: BlockFile, close: Callable[[], Any]) -> None:
         """Enter the blocks of a file in the table as it is closed.
 
         Parameters
@@ -647,7 +653,7 @@ def _each(given: list[Any]) -> Iterator[str]:
             yield stringify_path(item)
 
 
-def bounds_of(paths: list[str], starts: Any, ends: Any) -> tuple[list[Any], list[Any]]:
+def bounds_of(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
     """Starts and ends for each of some paths, of lists, arrays or single values.
 
     Raises
@@ -659,8 +665,9 @@ def bounds_of(paths: list[str], starts: Any, ends: Any) -> tuple[list[Any], list
     """
     if not isinstance(paths, list):
         raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    firsts = list(starts) if hasattr(starts, "__iter__") else [starts] * len(paths)
-    lasts = list(ends) if hasattr(ends, "__iter__") else [ends] * len(paths)
+    firsts, lasts = (
+        list(given) if isinstance(given, Iterable) else [given] * len(paths) for given in (starts, ends)
+    )
     if not len(paths) == len(firsts) == len(lasts):
         raise ValueError(
             f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"

@@ -34,6 +34,13 @@ from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from _typeshed import ReadableBuffer
+
+    from fsspec.implementations._cached.blocks import CachingFileSystem
+    from fsspec.implementations.cache_metadata import CacheMetadata
     from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.cached")
@@ -107,7 +114,9 @@ class LocalTempFile:
     def __enter__(self) -> LocalTempFile:
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None and error is self.failed:
             self.discard()  # and it is raised already
         else:
@@ -116,12 +125,12 @@ class LocalTempFile:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.fh)
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Add bytes; how many were taken."""
         number: int = self._written("write", data)
         return number
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
         """Add several pieces of bytes."""
         self._written("writelines", lines)
 
@@ -329,7 +338,9 @@ class BlockFile(AbstractBufferedFile):
         for opening the file there.
     """
 
-    def __init__(self, fs: Any, path: str, detail: dict[str, Any], location: str, **kwargs: Any) -> None:
+    def __init__(
+        self, fs: CachingFileSystem, path: str, detail: dict[str, Any], location: str, **kwargs: Any
+    ) -> None:
         super().__init__(
             fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
         )
@@ -392,7 +403,7 @@ class BlockFile(AbstractBufferedFile):
         self._source.close()
 
 
-def enter_blocks(table: Any, path: str, cache: MMapCache, known: int = -1) -> None:
+def enter_blocks(table: CacheMetadata, path: str, cache: MMapCache, known: int = -1) -> None:
     """Enter the blocks of a file in a table, unless there are as many as ``known``.
 
     A table that cannot be written is no reason for an error to whoever only reads.

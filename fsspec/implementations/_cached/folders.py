@@ -19,11 +19,15 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import owned
 from fsspec._fork.owned import own
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+
 
 PART = ".part"
 """How the names of what is not whole yet end."""
@@ -48,7 +52,9 @@ class Folders:
         a folder that is made, and was given no permissions, is the owner's alone.
     """
 
-    def __init__(self, given: Any, mode: int | None, private: bool = False) -> None:
+    def __init__(
+        self, given: StrPath | list[str] | tuple[str, ...], mode: int | None, private: bool = False
+    ) -> None:
         self.temporary = isinstance(given, str) and given == "TMP"
         self._mode = mode
         self._private = private
@@ -138,7 +144,7 @@ class Folders:
                     os.rmdir(folder)
 
 
-def finalize(obj: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
+def finalize(obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
     """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends.
 
     Those end without what others run at exit.
@@ -156,7 +162,7 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def is_inside(name: Any) -> bool:
+def is_inside(name: object) -> bool:
     """Whether a name of a copy leads to a file in the folder that it is joined to."""
     if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
         return False

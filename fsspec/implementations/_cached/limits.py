@@ -84,7 +84,7 @@ class Limits:
         bytes of the disk that are to stay free.
     """
 
-    def __init__(self, max_size: Any, max_age: float | None, min_free: Any) -> None:
+    def __init__(self, max_size: int | str | None, max_age: float | None, min_free: int | str | None) -> None:
         self.max_size = parse_size(max_size)
         self.max_age = max_age
         self.min_free = parse_size(min_free)

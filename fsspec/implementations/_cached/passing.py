@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
 from inspect import iscoroutinefunction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec.spec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsspec.implementations._cached.blocks import CachingFileSystem
 
 
 class Passed(NamedTuple):
@@ -72,7 +77,7 @@ def _places(name: str, parameters: str) -> list[tuple[int, str]]:
     return [(code.co_varnames.index(parameter) - 1, parameter) for parameter in parameters.split()]
 
 
-def _given(places: list[tuple[int, str]], args: Any, kwargs: dict[str, Any]) -> list[Any]:
+def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
     """The arguments at these places."""
     found = []
     for position, parameter in places:
@@ -116,7 +121,7 @@ def pass_on(cls: type) -> type:
     return cls
 
 
-def awaited(owner: Any, name: str, method: Any) -> Any:
+def awaited(owner: CachingFileSystem, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """An attribute of the target, so that copies are dropped after awaitable operations that change."""
     twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
     passed = PASSED.get(twin)

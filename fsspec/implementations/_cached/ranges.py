@@ -11,7 +11,7 @@ import asyncio
 import io
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
@@ -22,11 +22,17 @@ from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._http.answers import one_version
 from fsspec.spec import AbstractBufferedFile
 
+if TYPE_CHECKING:
+    from fsspec.caching import MMapCache
+    from fsspec.implementations._cached.blocks import CachingFileSystem
+    from fsspec.implementations._cached.files import LocalCopy
+
+
 SAVE_EVERY = 1.0
 """Seconds between two savings of the table while files are being read."""
 
 
-async def cat_file(cfs: Any, path: str, start: int | None, end: int | None) -> bytes:
+async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
     """The bytes of a file, or a part of them, from a `CachingFileSystem` over an awaitable one."""
     codec = get_compression(path, cfs.compression)
     if codec is not None:
@@ -36,7 +42,7 @@ async def cat_file(cfs: Any, path: str, start: int | None, end: int | None) -> b
     return await _part(cfs, path, start, end)
 
 
-async def _part(cfs: Any, path: str, start: int | None, end: int | None) -> bytes:
+async def _part(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
     shared = cfs._shared.get(path)
     if shared is None or not shared.is_mine():
         shared = cfs._shared[path] = SharedBlocks(cfs, path)
@@ -54,7 +60,7 @@ async def _part(cfs: Any, path: str, start: int | None, end: int | None) -> byte
             _enter(cfs)
 
 
-def _enter(cfs: Any) -> None:
+def _enter(cfs: CachingFileSystem) -> None:
     """Put the whole files that have arrived in their places."""
     arrived, cfs._arrived = cfs._arrived, []
     try:
@@ -82,7 +88,7 @@ class SharedBlocks:
         the file, on the filesystem behind it.
     """
 
-    def __init__(self, cfs: Any, path: str) -> None:
+    def __init__(self, cfs: CachingFileSystem, path: str) -> None:
         self.cfs = cfs
         self.path = path
         self.users = 0
@@ -134,7 +140,7 @@ class SharedBlocks:
         data = file.cache.kept(start, end)
         return data
 
-    async def _found(self) -> Any:
+    async def _found(self) -> BlockFile | LocalCopy | None:
         """The file with the blocks that are kept of it, if there are any."""
         cfs = self.cfs
         uid = await self._uid(None) if cfs.check_files and cfs._metadata.has(self.path) else None
@@ -165,7 +171,7 @@ class SharedBlocks:
             cfs._arrived.append((self.path, part, fn, {**detail, **size}))
         return data
 
-    async def _fetch(self, cache: Any, start: int, end: int) -> None:
+    async def _fetch(self, cache: MMapCache, start: int, end: int) -> None:
         """Fetch the blocks that are missing, and wait for those that somebody else is fetching."""
         numbers = range(start // cache.blocksize, -(-end // cache.blocksize))
         missing = [n for n in numbers if n not in cache.blocks]
@@ -183,7 +189,7 @@ class SharedBlocks:
         if others:
             await asyncio.wait(others)
 
-    async def _ask(self, cache: Any, ranges: list[tuple[int, int]]) -> None:
+    async def _ask(self, cache: MMapCache, ranges: list[tuple[int, int]]) -> None:
         source = self._file._source
         if source.unconfirmed:
             source.confirm(await self.cfs.fs._info(self.path))

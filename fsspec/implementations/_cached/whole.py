@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import private
@@ -21,7 +21,7 @@ from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import Plan, batch, call, drive
+from fsspec._plans import Plan, PlanOf, batch, call, drive
 from fsspec._plans.bulk import _without_folders, _without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -31,6 +31,17 @@ from fsspec.implementations._cached.files import LocalCopy, LocalTempFile, start
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.pending import PendingFileSystem
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import ReadableBuffer
+
+    from fsspec._loop.driving import Step
+    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.core import OpenFiles
+
 
 T = TypeVar("T")
 
@@ -113,7 +124,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
         return out
 
-    def _place(self, path: str, part: str, fn: str, uid: str | None) -> Any:
+    def _place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
         try:
             if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
@@ -144,11 +155,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         finally:
             remove(plain)
 
-    def _on_target(self, plan: Plan) -> Any:
+    def _on_target(self, plan: PlanOf[T]) -> T:
         """What a plan returns: it runs here, and the target is only troubled with what it asks for."""
         return drive(self.fs, plan, _on_loop) if self.async_impl else drive(self.fs, plan)
 
-    async def _awaited_on_target(self, plan: Plan) -> Any:
+    async def _awaited_on_target(self, plan: PlanOf[T]) -> T:
         return await drive_awaiting(self.fs, plan) if self.async_impl else drive(self.fs, plan)
 
     def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
@@ -170,7 +181,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         got = (yield from self._fetching([path], {}))[path]
         return (yield from self._using(path, got, use))
 
-    def _using(self, path: str, got: Any, use: Callable[[str], Any]) -> Plan:
+    def _using(self, path: str, got: str | Exception, use: Callable[[str], Any]) -> Plan:
         """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
         for _ in range(_ATTEMPTS):
             if isinstance(got, BaseException):
@@ -218,7 +229,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 callback.relative_update(1)
         return out
 
-    def _ranges(self, paths: list[str], starts: Any, ends: Any, on_error: str) -> Plan:
+    def _ranges(self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str) -> Plan:
         firsts, lasts = bounds_of(paths, starts, ends)
         out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts)
         if on_error == "raise":
@@ -228,8 +239,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         on_error: str = "return",
         **kwargs: Any,
@@ -238,7 +249,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         found: list[Any] = self._on_target(self._ranges(paths, starts, ends, on_error))
         return found
 
-    def _whole(self, path: Any, recursive: bool, on_error: str, callback: Callback) -> Plan:
+    def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback) -> Plan:
         given = stringify_path(path)
         if isinstance(given, str) and not recursive and not has_magic(given):
             paths = [self.fs._strip_protocol(self._bare(given))]
@@ -262,7 +273,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def cat(
         self,
-        path: Any,
+        path: StrPaths,
         recursive: bool = False,
         on_error: str = "raise",
         callback: Callback = DEFAULT_CALLBACK,
@@ -277,7 +288,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """
         return self._on_target(self._whole(path, recursive, on_error, callback))
 
-    async def _cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+    async def _cat(
+        self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any
+    ) -> Any:
         callback = kwargs.get("callback", DEFAULT_CALLBACK)
         return await self._awaited_on_target(self._whole(path, recursive, on_error, callback))
 
@@ -290,8 +303,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         on_error: str = "return",
         **kwargs: Any,
@@ -302,22 +315,24 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     # writing -------------------------------------------------------------------------
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
-        self.pipe({path: value}, **kwargs)
+        contents: dict[str, Any] = {path: value}
+        self.pipe(contents, **kwargs)
 
-    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
+    def pipe(
+        self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
+    ) -> None:
         """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
-        if isinstance(path, str):
-            path = {path: value}
-        if not isinstance(path, dict):
+        contents: Mapping[str, Any] = {path: value} if isinstance(path, str) else path
+        if not isinstance(contents, dict):
             raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
         if kwargs.pop("mode", "overwrite") == "create":
             kwargs["mode"] = "create"
-            for p in path:
+            for p in contents:
                 if self._is_taken(p):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), p)
         files: list[LocalTempFile] = []
         try:
-            for p, data in path.items():
+            for p, data in contents.items():
                 files.append(self._written(p, data, kwargs))
         except BaseException:
             for f in files:
@@ -328,7 +343,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         else:
             self._upload(files)
 
-    def _written(self, path: str, data: Any, kwargs: dict[str, Any]) -> LocalTempFile:
+    def _written(self, path: str, data: ReadableBuffer, kwargs: dict[str, Any]) -> LocalTempFile:
         f: LocalTempFile = self._open(path, "wb", autocommit=False)
         try:
             f.kwargs = dict(kwargs)
@@ -365,7 +380,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
         return f
 
-    def open_many(self, open_files: Any, **kwargs: Any) -> list[Any]:
+    def open_many(self, open_files: OpenFiles, **kwargs: Any) -> list[Any]:
         """Open files together: what is missing is copied at once.
 
         Parameters
@@ -391,7 +406,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             raise
         return opened if opened.layered and not reading else list(opened)
 
-    def commit_many(self, open_files: Any) -> None:
+    def commit_many(self, open_files: list[Any]) -> None:
         """Close files that were written, and upload those that wait for it all at once.
 
         Raises
@@ -418,7 +433,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         _raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
 
 
-def _on_loop(target: Any, step: Any) -> Any:
+def _on_loop(target: AsyncFileSystem, step: Step) -> Any:
     return sync(target.loop, perform_awaiting, target, step)
 
 
@@ -441,7 +456,7 @@ def _uploading(files: list[LocalTempFile]) -> Plan:
     return answers
 
 
-def _finished(f: Any) -> Exception | None:
+def _finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
     """Close a file; what went wrong with it, so that others can be seen to first."""
     try:
         f.close()
