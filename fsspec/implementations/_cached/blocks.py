@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,7 +37,6 @@ from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
 
     from fsspec._paths.types import Offsets, StrPaths
 
