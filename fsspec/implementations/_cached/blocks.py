@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
@@ -469,13 +469,16 @@ class CachingFileSystem(ChainedFileSystem):
 
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: dict[str, Any]
-    ) -> LocalCopy | BlockFile:
+    ) -> LocalCopy | BlockFile | IO[bytes]:
         uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
             entry = self.fs.info(path)
             if entry.get("size") is None and entry.get("type") != "directory":
-                return self.fs.open(path, "rb", **kwargs)  # there are no blocks of what has no size
+                unkept: IO[bytes] = self.fs.open(
+                    path, "rb", **kwargs
+                )  # there are no blocks of what has no size
+                return unkept
             uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
             f = self._begin_blocks(path, entry, uid, block_size, kwargs)
         return f
