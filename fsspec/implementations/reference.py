@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -256,7 +256,7 @@ class ReferenceFileSystem(ReferenceReading):
         if entry["size"] is None:
             source, url = self._source(entry["name"])
             with failing(entry["name"], url):
-                entry["size"] = (blocking_of(source) or source).info(url)["size"]
+                entry["size"] = (blocking_of(source) or source).info(cast("str", url))["size"]
         return entry
 
     async def _info(self, path: str, **kwargs: Any) -> Entry:

@@ -18,10 +18,14 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 
 _LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
 
@@ -41,7 +45,9 @@ class Source:
         whether the file is a codec over another.
     """
 
-    def __init__(self, file: Any, reopen: Callable[[], Any] | None, name: str, decodes: bool = False) -> None:
+    def __init__(
+        self, file: IO[bytes], reopen: Callable[[], Any] | None, name: str, decodes: bool = False
+    ) -> None:
         self.reopen = reopen
         self.name = name
         self.decodes = decodes
@@ -51,7 +57,7 @@ class Source:
         self._lock = threading.Lock()
         self._use(file)
 
-    def _use(self, file: Any) -> None:
+    def _use(self, file: IO[bytes]) -> None:
         self.file = file
         self._descriptor = _descriptor(file)
         # asked now: in a child the file's filesystem may not even be asked what it is
@@ -105,7 +111,7 @@ class Source:
         assert self._descriptor is not None
         return self._descriptor
 
-    def _current(self) -> Any:
+    def _current(self) -> IO[bytes]:
         if self._stale:
             if self.reopen is None:
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
@@ -162,7 +168,7 @@ class View(io.RawIOBase):
     def readall(self) -> bytes:
         return self.read()
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         out = memoryview(buffer).cast("B")
         data = self.read(len(out))
         out[: len(data)] = data
@@ -220,7 +226,7 @@ class DirectoryView(View):
         self._held_to_end = len(self._held) < wanted or wanted < 0
 
 
-def _plain(file: Any) -> Any:
+def _plain(file: IO[bytes]) -> io.RawIOBase | None:
     """The unbuffered layer of a file of this machine whose descriptor holds just its bytes, or None."""
     raw = getattr(file, "raw", file)
     if type(raw) is io.FileIO:
@@ -230,7 +236,7 @@ def _plain(file: Any) -> Any:
     return raw if of_local and isinstance(raw, io.RawIOBase) else None
 
 
-def _number(file: Any) -> int | None:
+def _number(file: IO[bytes] | io.RawIOBase) -> int | None:
     """The descriptor under a file, if it is one of a regular file."""
     try:
         number = file.fileno()
@@ -239,12 +245,12 @@ def _number(file: Any) -> int | None:
         return None
 
 
-def _descriptor(file: Any) -> int | None:
+def _descriptor(file: IO[bytes]) -> int | None:
     raw = _plain(file) if hasattr(os, "pread") else None
     return _number(raw) if raw is not None and raw.readable() else None
 
 
-def _shares_offset(file: Any) -> bool:
+def _shares_offset(file: IO[bytes]) -> bool:
     """Whether parent and child move each other's position in a file that is no plain one."""
     if getattr(getattr(file, "fs", None), "local_file", False) is True:
         return False  # below its codec it has a position of its own

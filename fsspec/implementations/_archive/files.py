@@ -20,7 +20,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec import core
 from fsspec._fork import hooks
@@ -32,6 +32,9 @@ from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations._archive.bytes import SeekError, Source
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from fsspec._paths.types import StrPath
     from fsspec.spec import AbstractFileSystem
 
 try:
@@ -50,7 +53,7 @@ class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
 _written: list[weakref.ref[Any]] = []
 
 
-def _close_at_exit(archive: Any) -> None:
+def _close_at_exit(archive: FileArchive) -> None:
     """Complete an archive that is being written while everything that takes is still there."""
     if not _written:
         atexit.register(_close_written)
@@ -85,20 +88,28 @@ class FileArchive(AbstractArchiveFileSystem):
         return stripped if isinstance(stripped, list) else stripped.lstrip("/")
 
     # the file ------------------------------------------------------------------------
-    def _open_archive(self, fo: Any, mode: str, protocol: str | None, options: dict[str, Any] | None) -> None:
+    def _open_archive(
+        self,
+        fo: StrPath | IO[bytes] | core.OpenFile[bytes],
+        mode: str,
+        protocol: str | None,
+        options: dict[str, Any] | None,
+    ) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         own(self)
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):
             self.of = fo
-            fo = fo.open()
-        self.fo = fo
-        if isinstance(fo, io.TextIOBase):
+            file: IO[bytes] = fo.open()
+        else:
+            file = fo
+        self.fo = file
+        if isinstance(file, io.TextIOBase):
             raise ValueError(f"{self._archive_name} was opened as text, an archive needs mode 'rb'")
         if "r" in mode and "+" not in mode:
             decodes = self.of is not None and self.of.compression is not None
-            self._source = Source(fo, self._reopening(), self._archive_name, decodes)
+            self._source = Source(file, self._reopening(), self._archive_name, decodes)
         else:
             _close_at_exit(self)
         hooks.register(self)
@@ -148,7 +159,7 @@ class FileArchive(AbstractArchiveFileSystem):
             self._source.after_fork()
 
     # members -------------------------------------------------------------------------
-    def _open_member(self, path: str) -> Any:
+    def _open_member(self, path: str) -> IO[bytes]:
         """A reader of a member's bytes; for `MemberFile`."""
         raise NotImplementedError(f"{type(self).__name__} cannot read members")
 
@@ -182,7 +193,7 @@ class MemberFile(io.BufferedIOBase):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r} of {self.fs._archive_name}>"
 
-    def _opened(self) -> Any:
+    def _opened(self) -> IO[bytes]:
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         fs = self.fs
@@ -252,7 +263,7 @@ class MemberFile(io.BufferedIOBase):
         return reopened, (self.fs, self.path, self._at)
 
 
-def reopened(fs: AbstractFileSystem, path: str, at: int) -> Any:
+def reopened(fs: AbstractFileSystem, path: str, at: int) -> IO[bytes]:
     """A member from its pickled form, at the position that it had."""
     f = fs.open(path, "rb")
     f.seek(at)
@@ -270,7 +281,7 @@ class MemberWriter(io.BufferedIOBase):
     fs: FileArchive | None
     """The archive, which must not be finished before its members are; None once this one is closed."""
 
-    def __init__(self, fs: FileArchive, path: str, f: Any) -> None:
+    def __init__(self, fs: FileArchive, path: str, f: IO[bytes]) -> None:
         self.fs = fs
         self._archive_name = fs._archive_name
         self.path = self.name = path
@@ -287,10 +298,11 @@ class MemberWriter(io.BufferedIOBase):
         """Whether it was closed."""
         return getattr(self, "_f", None) is None
 
-    def _open_file(self) -> Any:
+    def _open_file(self) -> IO[bytes]:
         if self._f is None:
             raise ValueError("I/O operation on closed file.")
-        return self._f
+        file: IO[bytes] = self._f
+        return file
 
     def writable(self) -> bool:
         return True
@@ -299,7 +311,7 @@ class MemberWriter(io.BufferedIOBase):
         self._open_file()
         return self._at
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         count: int = self._open_file().write(data)
         self._at += count
         return count

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 MOST_CHUNKS = 10**9
 """Chunks that an array may have."""
@@ -48,7 +52,7 @@ class Layout:
         if that does not describe an array.
     """
 
-    def __init__(self, field: str, metadata: Any) -> None:
+    def __init__(self, field: str, metadata: Mapping[str, Any]) -> None:
         try:
             shape, chunks = list(metadata["shape"]), list(metadata["chunks"])
             counts = [-(-length // chunk) for length, chunk in zip(shape, chunks)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.redaction import redact_url
 from fsspec.core import split_protocol, url_to_fs
@@ -12,10 +12,20 @@ from fsspec.implementations._reference.spec import Document, decoded
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import stringify_path
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from fsspec._paths.types import StrPath
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+
 _DOCUMENTS = (".json", ".jsn")
 
 
-def load(fo: Any, protocol: str | None, options: Mapping[str, Any], cache_size: int) -> Any:
+def load(
+    fo: StrPath | Mapping[str, Any], protocol: str | None, options: Mapping[str, Any], cache_size: int
+) -> Any:
     """The document or the mapper that ``fo`` stands for.
 
     Parameters
@@ -85,7 +95,9 @@ class Targets:
         for those that are made
     """
 
-    def __init__(self, asynchronous: bool, loop: Any, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, asynchronous: bool, loop: asyncio.AbstractEventLoop | None, options: Mapping[str, Any]
+    ) -> None:
         self.asynchronous = asynchronous
         self.loop = loop
         self.options = options
@@ -96,15 +108,19 @@ class Targets:
         self._wrapped = {}
 
     def table(
-        self, fs: Any, remote_protocol: str | None, references: Any, target: str | None
+        self,
+        fs: AbstractFileSystem | Mapping[str, Any] | None,
+        remote_protocol: str | None,
+        references: Mapping[str, Any],
+        target: str | None,
     ) -> dict[str | None, Any]:
         """Filesystems by protocol; under None that of targets without one."""
         fss: dict[str | None, Any] = {}
         plain: Any = None
         if isinstance(fs, Mapping):  # these are kept as they are given
-            for protocol, each in fs.items():
-                fss[protocol] = self.plain(protocol, each) if isinstance(each, Mapping) else each
-                self.fitting(fss[protocol])
+            for name, each in fs.items():
+                fss[name] = self.plain(name, each) if isinstance(each, Mapping) else each
+                self.fitting(fss[name])
         elif fs is not None:
             plain = self.fitting(fs)
             names = plain.protocol
@@ -122,11 +138,11 @@ class Targets:
             fss[None] = self.made("file", {}) if plain is None else plain
         return fss
 
-    def made(self, protocol: str | None, options: Mapping[str, Any]) -> Any:
+    def made(self, protocol: str | None, options: Mapping[str, Any]) -> AsyncFileSystem:
         """A filesystem of a protocol, one that can be awaited here."""
         return self.fitting(self.plain(protocol, options))
 
-    def plain(self, protocol: str | None, options: Mapping[str, Any]) -> Any:
+    def plain(self, protocol: str | None, options: Mapping[str, Any]) -> AbstractFileSystem:
         """A filesystem of a protocol."""
         options = dict(options)
         if get_filesystem_class(protocol).async_impl:
@@ -141,7 +157,7 @@ class Targets:
                 "give it or them by fs="
             ) from error
 
-    def fitting(self, fs: Any) -> Any:
+    def fitting(self, fs: AbstractFileSystem) -> AsyncFileSystem:
         """An instance as one that can be awaited here.
 
         Raises
@@ -158,16 +174,17 @@ class Targets:
             if wrapped is None:
                 wrapped = filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
                 self._wrapped[id(fs)] = wrapped  # which keeps the filesystem, and so its id
-            return wrapped
-        if fs.asynchronous != self.asynchronous:
+            return cast("AsyncFileSystem", wrapped)
+        awaited = cast("AsyncFileSystem", fs)
+        if awaited.asynchronous != self.asynchronous:
             raise ValueError(
-                f"the targets' filesystem ({type(fs).__name__}) has asynchronous={fs.asynchronous}, that of "
-                f"the references {self.asynchronous}; make both with the same"
+                f"the targets' filesystem ({type(fs).__name__}) has asynchronous={awaited.asynchronous}, "
+                f"that of the references {self.asynchronous}; make both with the same"
             )
-        return fs
+        return awaited
 
 
-def _protocols(references: Any, target: str | None) -> Iterable[str | None]:
+def _protocols(references: Mapping[str, Any], target: str | None) -> Iterable[str | None]:
     """Those that are in use, in the order of the references; a mapper is not gone through."""
     known: dict[str, None] = {}
     if isinstance(references, dict):

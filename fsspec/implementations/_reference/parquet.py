@@ -32,6 +32,8 @@ from fsspec.implementations._reference.table import Table, check_engine
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from fsspec.spec import AbstractFileSystem
 
 _METADATA = ".zmetadata"
@@ -108,7 +110,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     def __init__(
         self,
         root: str,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         out_root: str | None = None,
         cache_size: int = 128,
         categorical_threshold: int = 10,
@@ -117,7 +119,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         root = stringify_path(root)
         if fs is None:
             fs, root = url_to_fs(root)
-        if fs.async_impl and fs.asynchronous:
+        if fs.async_impl and getattr(fs, "asynchronous", False):
             raise ValueError(f"references at {root!r} are read by blocking calls: give an fs that has them")
         check_engine(engine)
         self.fs = fs
@@ -135,7 +137,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self._lock = Owned(threading.Lock)
 
     @property
-    def np(self) -> Any:
+    def np(self) -> ModuleType:
         """The module numpy."""
         import numpy
 
@@ -410,7 +412,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if not is_mine(self):
             refuse(self, repr(self), _ADVICE)
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         self._own()
         if _is_metadata(key):
             self._set_metadata(key, value)
@@ -527,5 +529,5 @@ def _is_metadata(key: str) -> bool:
     return name.startswith(".z") or name == "zarr.json"
 
 
-def _compact(value: Any) -> bytes:
+def _compact(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()

@@ -12,9 +12,13 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from operator import index
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._paths.redaction import redact_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 _MARK = b"base64:"
 _LENGTH_SHOWN = 60  # characters of a value in a message
@@ -59,7 +63,7 @@ class Part(NamedTuple):
     end: int | None
 
 
-def parsed(key: str, value: Any, target: str | None) -> bytes | Part:
+def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     """What a reference says: contents, or where they are.
 
     Parameters
@@ -74,8 +78,7 @@ def parsed(key: str, value: Any, target: str | None) -> bytes | Part:
     ValueError
         if it is none of the forms that there are.
     """
-    kind = type(value)
-    if kind is list or kind is tuple:
+    if type(value) is list or type(value) is tuple:
         return _part(key, value, target)
     if isinstance(value, (bytes, str)):
         return _from_text(key, value)
@@ -91,7 +94,7 @@ def parsed(key: str, value: Any, target: str | None) -> bytes | Part:
     )
 
 
-def _part(key: str, value: Any, target: str | None) -> Part:
+def _part(key: str, value: Sequence[Any], target: str | None) -> Part:
     if len(value) not in (1, 3):
         raise ValueError(f"reference {key!r} is {_brief(value)}, neither [url] nor [url, offset, length]")
     url = value[0]
@@ -128,10 +131,9 @@ def _from_text(key: str, value: str | bytes) -> bytes:
         raise ValueError(f"the base64 text of reference {key!r} cannot be decoded: {error}") from error
 
 
-def size_of(key: str, value: Any) -> int | None:
+def size_of(key: str, value: object) -> int | None:
     """The bytes of a reference without asking anybody; None for all of another file."""
-    kind = type(value)
-    if (kind is list or kind is tuple) and len(value) == 3:
+    if (type(value) is list or type(value) is tuple) and len(value) == 3:
         length = value[2]
         if type(length) is not int or length < 0:
             _part(key, value, "")
@@ -145,7 +147,7 @@ def literal(data: bytes) -> bytes:
     return _MARK + b64encode(data) if data.startswith(_MARK) else data
 
 
-def object_text(key: str, value: Any) -> str:
+def object_text(key: str, value: object) -> str:
     """The JSON text of an object.
 
     Raises
@@ -159,7 +161,7 @@ def object_text(key: str, value: Any) -> str:
         raise ValueError(f"the object of reference {key!r} has no JSON text: {error}") from error
 
 
-def as_text(key: str, value: Any) -> Any:
+def as_text(key: str, value: object) -> Any:
     """The form of a reference in a JSON document; reading that gives the same contents.
 
     Raises
@@ -183,6 +185,6 @@ def as_text(key: str, value: Any) -> Any:
     return value
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."

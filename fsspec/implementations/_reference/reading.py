@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -25,6 +25,13 @@ from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import Part, parsed
 from fsspec.implementations._reference.reads import Block, Reads
 from fsspec.utils import isfilelike, stringify_path
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fsspec._paths.types import Offsets, StrPath, StrPaths
+    from fsspec.spec import AbstractFileSystem
+
 
 _WHOLE_ANSWERS = frozenset(
     f"fsspec.implementations.{name}" for name in ("http", "http_sync", "local", "memory")
@@ -72,7 +79,7 @@ class ReferenceReading(AsyncFileSystem):
             raise reads.missing(path, error) from error
         return parsed(path, value, self.target)
 
-    def _fs_of(self, url: str) -> Any:
+    def _fs_of(self, url: str) -> AsyncFileSystem:
         protocol = split_protocol(url)[0]
         found = self.fss.get(protocol)
         if found is None:
@@ -211,7 +218,7 @@ class ReferenceReading(AsyncFileSystem):
             await self._fetch_blocks(plan, awaited, on_error, batch_size, kwargs)
         return raised(plan.results) if on_error == "raise" else plan.results
 
-    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+    def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         given = stringify_path(path)
         paths = self._literal(given, recursive)
         if paths is None:
@@ -225,7 +232,7 @@ class ReferenceReading(AsyncFileSystem):
 
     async def _cat(
         self,
-        path: Any,
+        path: StrPaths,
         recursive: bool = False,
         on_error: str = "raise",
         batch_size: int | None = None,
@@ -245,8 +252,8 @@ class ReferenceReading(AsyncFileSystem):
     def cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         on_error: str = "return",
         **kwargs: Any,
@@ -256,8 +263,8 @@ class ReferenceReading(AsyncFileSystem):
     async def _cat_ranges(
         self,
         paths: list[str],
-        starts: Any,
-        ends: Any,
+        starts: Offsets,
+        ends: Offsets,
         max_gap: int | None = None,
         batch_size: int | None = None,
         on_error: str = "return",
@@ -266,21 +273,23 @@ class ReferenceReading(AsyncFileSystem):
         wanted = self._slices(paths, starts, ends)
         return await self._read_many_async(wanted, max_gap, on_error, batch_size, kwargs)
 
-    def _literal(self, path: Any, recursive: bool) -> list[str] | None:
+    def _literal(self, path: StrPaths, recursive: bool) -> list[str] | None:
         """Paths that need no expanding, as keys; None for patterns and folders."""
-        given = [path] if isinstance(path, str) else list(map(stringify_path, path))
+        given = (
+            [path] if isinstance(path, str) else list(map(stringify_path, cast("Iterable[StrPath]", path)))
+        )
         if recursive or any(map(has_magic, given)):
             return None
         return list(dict.fromkeys(map(self._strip_protocol, given)))
 
-    def _is_single(self, given: Any, paths: list[str]) -> bool:
+    def _is_single(self, given: StrPaths, paths: list[str]) -> bool:
         """Whether what was given is one key and no pattern or folder."""
         return isinstance(given, str) and paths == [self._strip_protocol(given)]
 
     def _files(self, paths: list[str], recursive: bool) -> list[str]:
         return [p for p in paths if not self.isdir(p)] if recursive else paths
 
-    def _slices(self, paths: list[str], starts: Any, ends: Any) -> Wanted:
+    def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
         if not isinstance(paths, list):
             raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
         firsts, lasts = _one_each(starts, len(paths)), _one_each(ends, len(paths))
@@ -289,10 +298,12 @@ class ReferenceReading(AsyncFileSystem):
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     # to this machine -----------------------------------------------------------------
-    def get_file(self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any) -> None:
+    def get_file(
+        self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+    ) -> None:
         rpath = self._strip_protocol(rpath)
         if self.isdir(rpath):
-            os.makedirs(lpath, exist_ok=True)
+            os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
         said = self._reference(rpath)
         if isinstance(said, Part) and said.end is None:
@@ -303,16 +314,18 @@ class ReferenceReading(AsyncFileSystem):
         _save(self.cat_file(rpath, **kwargs), lpath, callback)
 
     async def _get_file(
-        self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+        self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:
         rpath = self._strip_protocol(rpath)
         if await self._isdir(rpath):
-            os.makedirs(lpath, exist_ok=True)
+            os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
         said = await self._off_loop(self._reference, rpath)
         if isinstance(said, Part) and said.end is None:
             with failing(rpath, said.url, lpath):
-                await self._fs_of(said.url)._get_file(said.url, lpath, callback=callback, **kwargs)
+                await self._fs_of(said.url)._get_file(
+                    said.url, cast("str", lpath), callback=callback, **kwargs
+                )
             return
         _save(await self._cat_file(rpath, **kwargs), lpath, callback)
 
@@ -325,7 +338,7 @@ class failing:
 
     __slots__ = ("key", "local", "url")
 
-    def __init__(self, key: str, url: str | None, local: Any = None) -> None:
+    def __init__(self, key: str, url: str | None, local: StrPath | IO[bytes] | None = None) -> None:
         self.key = key
         self.url = url
         self.local = local
@@ -333,7 +346,9 @@ class failing:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if isinstance(error, Exception):
             if self.local is not None and getattr(error, "filename", None) == self.local:
                 return
@@ -348,7 +363,7 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
         raise reads.short(path, part, len(data))
 
 
-def _size_of(source: Any, url: str) -> int | None:
+def _size_of(source: AbstractFileSystem, url: str) -> int | None:
     """The bytes that a target has at least, where it blocks; None where nobody can tell.
 
     A filesystem that raises where an answer was cut off need not be asked.
@@ -362,7 +377,7 @@ def _size_of(source: Any, url: str) -> int | None:
         return None
 
 
-async def _size_of_awaited(source: Any, url: str) -> int | None:
+async def _size_of_awaited(source: AsyncFileSystem, url: str) -> int | None:
     """As `_size_of`, of a target that is awaited."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
@@ -373,12 +388,14 @@ async def _size_of_awaited(source: Any, url: str) -> int | None:
         return None
 
 
-def blocking_of(source: Any) -> Any:
+def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
     """The filesystem that blocks behind an awaitable one; None where there is none."""
     return getattr(source, "sync_fs", None)
 
 
-def _fetch_blocking(plan: Reads, source: Any, blocks: list[Block], kwargs: dict[str, Any]) -> None:
+def _fetch_blocking(
+    plan: Reads, source: AbstractFileSystem, blocks: list[Block], kwargs: dict[str, Any]
+) -> None:
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]
     answers = source.cat_ranges(urls, starts, ends, on_error="return", **kwargs)
@@ -388,7 +405,7 @@ def _fetch_blocking(plan: Reads, source: Any, blocks: list[Block], kwargs: dict[
         plan.settle(url, _size_of(source, url))
 
 
-def _save(data: bytes, lpath: Any, callback: Callback) -> None:
+def _save(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.set_size(len(data))
     if isfilelike(lpath):
         lpath.write(data)
@@ -400,10 +417,10 @@ def _save(data: bytes, lpath: Any, callback: Callback) -> None:
     callback.absolute_update(len(data))
 
 
-def _one_each(offsets: Any, count: int) -> list[Any]:
+def _one_each(offsets: Offsets, count: int) -> list[Any]:
     """Offsets as a list; arrays of them, too, have one for each path."""
     if hasattr(offsets, "tolist"):
-        offsets = offsets.tolist()
+        offsets = cast("Any", offsets).tolist()
     return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count
 
 

@@ -168,7 +168,7 @@ class Reads:
                 at += 1
             self.blocks.append(Block(url, start, last, ranges[begin:at]))
 
-    def take(self, block: Block, data: Any) -> None:
+    def take(self, block: Block, data: bytes | BaseException) -> None:
         """Cut the parts out of a block that was fetched; an exception stands for all of them."""
         results = self.results
         _log(f"{len(block.members)} references", block)

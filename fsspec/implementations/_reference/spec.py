@@ -128,7 +128,7 @@ class Document:
             out[key] = value
         return out
 
-    def _generate(self, position: int, entry: Any) -> None:
+    def _generate(self, position: int, entry: object) -> None:
         what = f"'gen' number {position}"
         if not isinstance(entry, dict) or not {"key", "url", "dimensions"} <= entry.keys():
             raise ValueError(f"{what} has to be an object with 'key', 'url' and 'dimensions'")
@@ -173,7 +173,7 @@ def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
     return {key: object_text(key, value) if isinstance(value, dict) else value for key, value in refs.items()}
 
 
-def _positions(what: str, dimensions: Any) -> Iterator[dict[str, Any]]:
+def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Values of the dimensions by name, for each combination of them.
 
     Raises

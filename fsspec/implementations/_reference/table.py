@@ -9,10 +9,14 @@ file.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, MutableSequence
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.implementations._reference.parsing import Part, literal, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 _COLUMNS = ("path", "offset", "size", "raw")
 
@@ -22,7 +26,13 @@ class Table:
 
     __slots__ = _COLUMNS
 
-    def __init__(self, path: Any, offset: Any, size: Any, raw: Any) -> None:
+    def __init__(
+        self,
+        path: MutableSequence[Any],
+        offset: MutableSequence[Any],
+        size: MutableSequence[Any],
+        raw: MutableSequence[Any],
+    ) -> None:
         self.path = path
         self.offset = offset
         self.size = size
@@ -35,7 +45,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.path)
 
-    def reference(self, row: int) -> Any:
+    def reference(self, row: int) -> bytes | str | list[Any] | None:
         """The reference of a row; None where there is none."""
         if row >= len(self.path):
             return None
@@ -109,7 +119,14 @@ def _read_fastparquet(blob: bytes) -> dict[str, Any]:
     return {name: numpy.asarray(frame[name], dtype=_DTYPES[name]) for name in _COLUMNS if name in frame}
 
 
-def _write_fastparquet(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+def _write_fastparquet(
+    out: IO[bytes],
+    path: Sequence[Any],
+    offset: Sequence[Any],
+    size: Sequence[Any],
+    raw: Sequence[Any],
+    once: bool,
+) -> None:
     import fastparquet
     import pandas
 
@@ -140,7 +157,14 @@ def _read_pyarrow(blob: bytes) -> dict[str, Any]:
     return {name: table[name].to_pylist() for name in names}
 
 
-def _write_pyarrow(out: Any, path: Any, offset: Any, size: Any, raw: Any, once: bool) -> None:
+def _write_pyarrow(
+    out: IO[bytes],
+    path: Sequence[Any],
+    offset: Sequence[Any],
+    size: Sequence[Any],
+    raw: Sequence[Any],
+    once: bool,
+) -> None:
     import pyarrow
     from pyarrow import parquet
 

@@ -53,7 +53,7 @@ class Renderer:
         self._compiled: dict[str, Any] = {}
         self._depth = self._used = 0
 
-    def template(self, name: str, text: Any) -> Any:
+    def template(self, name: str, text: object) -> Any:
         """What a template stands for: a text; or, if it has parameters, a function of them."""
         if not isinstance(text, str):
             raise ValueError(f"the template {name!r} has to be a text, not a {type(text).__name__}")
@@ -65,7 +65,7 @@ class Renderer:
 
         return render
 
-    def render(self, text: Any, names: Mapping[str, Any], what: str) -> str:
+    def render(self, text: object, names: Mapping[str, Any], what: str) -> str:
         """``text`` with names replaced.
 
         Raises
@@ -172,7 +172,7 @@ def _check(tree: Any) -> None:
             raise _Refused(f"{kind} {name}".rstrip() + " is not for templates of references")
 
 
-def _is_format(node: Any) -> bool:
+def _is_format(node: object) -> bool:
     """Whether a node is a text that is written out, of which formatting makes no more than it says."""
     text = getattr(node, "value", None)
     if isinstance(text, str):
@@ -193,7 +193,7 @@ def _environment() -> Any:
     class Bounded(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(["*", "**", "%"])
 
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        def call_binop(self, context: Any, operator: str, left: object, right: object) -> Any:
             if operator == "%" and isinstance(left, str):
                 _check_format(left)
             elif operator != "%":

@@ -136,7 +136,7 @@ class Tree:
             depth = None if depth is None else depth - 1
 
 
-def lenient_size(key: str, value: Any) -> int | None:
+def lenient_size(key: str, value: object) -> int | None:
     """The size of a reference; None for one that makes no sense, which reading it will tell."""
     try:
         return size_of(key, value)

@@ -18,7 +18,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
@@ -59,7 +59,11 @@ class _Watched(ftplib.FTP):
     file: TextIO
 
     def connect(
-        self, host: str = "", port: int = 0, timeout: float = -999, source_address: Any = None
+        self,
+        host: str = "",
+        port: int = 0,
+        timeout: float = -999,
+        source_address: tuple[str, int] | None = None,
     ) -> str:
         self.host, self.port = host or self.host, port or self.port
         if timeout != -999:
@@ -100,13 +104,13 @@ class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
         return self._sock
 
     @sock.setter
-    def sock(self, value: Any) -> None:
+    def sock(self, value: socket.socket | None) -> None:
         if value is not None and not isinstance(value, ssl.SSLSocket):
             value = self.context.wrap_socket(value, server_hostname=self.host)
         self._sock = value
 
 
-def context(tls: Any, verify: bool | str) -> ssl.SSLContext:
+def context(tls: bool | str, verify: bool | str) -> ssl.SSLContext:
     """How TLS is spoken; see `FTPFileSystem`."""
     made = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if not verify:
@@ -146,7 +150,7 @@ def log_in(
         client.connect(host, port)
         client.login(*cred)
         if tls:
-            _protect(client, isinstance(tls, str))
+            _protect(cast("ftplib.FTP_TLS", client), isinstance(tls, str))
     except REPLIES as error:
         client.close()
         who = str(error)[:2] == "53"
@@ -162,7 +166,7 @@ def log_in(
     return client
 
 
-def _protect(client: Any, implicit: bool) -> None:
+def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
     """Have data connections protected as well.
 
     A server with implicit TLS may know neither PBSZ nor PROT; its data connections are in the clear.
@@ -205,7 +209,7 @@ class Link(OwnedLink):
         self._type = ""
         return True
 
-    def replace(self, client: Any) -> None:
+    def replace(self, client: ftplib.FTP) -> None:
         """Go on with another client, or with a new one where that is None."""
         with self.lock:
             self.ftp = client
@@ -262,7 +266,7 @@ class Link(OwnedLink):
                 self.check_owner()
             raise
 
-    def _give_up(self, ftp: Any) -> None:
+    def _give_up(self, ftp: ftplib.FTP) -> None:
         if ftp is self.ftp:
             self.close()
 
@@ -276,7 +280,7 @@ class Link(OwnedLink):
     def size(self, path: str) -> int | None:
         """The bytes of a file; None where the server does not tell."""
 
-        def ask(ftp: Any) -> int | None:
+        def ask(ftp: ftplib.FTP) -> int | None:
             self._set_type(ftp, "I")
             found: int | None = ftp.size(path)
             return found
@@ -291,12 +295,12 @@ class Link(OwnedLink):
             self.unknown.add("SIZE")
             return None
 
-    def _set_type(self, ftp: Any, letter: str) -> None:
+    def _set_type(self, ftp: ftplib.FTP, letter: str) -> None:
         if self._type != letter:
             ftp.voidcmd(f"TYPE {letter}")
             self._type = letter
 
-    def _data(self, ftp: Any, command: str, rest: int = 0) -> Any:
+    def _data(self, ftp: ftplib.FTP, command: str, rest: int = 0) -> socket.socket:
         host, port = ftp.makepasv()
         timeout = ftp.timeout if isinstance(ftp.timeout, (int, float)) else socket.getdefaulttimeout()
         conn: Any = sockets.connect((host, port), timeout)
@@ -311,16 +315,18 @@ class Link(OwnedLink):
                 raise ftplib.error_reply(reply)
             if getattr(ftp, "_prot_p", False):
                 # many servers insist that both connections are of one session
-                conn = ftp.context.wrap_socket(conn, server_hostname=ftp.host, session=ftp.sock.session)
+                tls: Any = ftp
+                conn = tls.context.wrap_socket(conn, server_hostname=ftp.host, session=tls.sock.session)
         except BaseException:
             conn.close()
             raise
-        return conn
+        data: socket.socket = conn
+        return data
 
     def download(self, command: str, take: Callable[[bytes], Any], start: int = 0, kind: str = "I") -> None:
         """Give what a command sends to ``take``, part by part, until that raises `TransferDone`."""
 
-        def transfer(ftp: Any) -> None:
+        def transfer(ftp: ftplib.FTP) -> None:
             self._set_type(ftp, kind)
             conn = self._data(ftp, command, start)
             done = False
@@ -349,7 +355,7 @@ class Link(OwnedLink):
     def upload(self, command: str, parts: Iterable[Any], start: int = 0) -> None:
         """Send ``parts`` by one command."""
 
-        def transfer(ftp: Any) -> None:
+        def transfer(ftp: ftplib.FTP) -> None:
             self._set_type(ftp, "I")
             conn = self._data(ftp, command, start)
             whole = False
@@ -384,7 +390,7 @@ def _local(parts: Iterable[Any]) -> Iterable[Any]:
         raise _Local from error
 
 
-def _end_tls(conn: Any) -> None:
+def _end_tls(conn: socket.socket) -> None:
     if isinstance(conn, ssl.SSLSocket):
         with suppress(OSError):  # all that was sent has arrived, or the server's answer will say so
             conn.unwrap()

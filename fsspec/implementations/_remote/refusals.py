@@ -19,7 +19,7 @@ class Refusal:
     filename: Any
     _kinds: tuple[Any, Any]
 
-    def __init__(self, number: int, text: str, path: Any) -> None:
+    def __init__(self, number: int, text: str, path: str | None) -> None:
         OSError.__init__(self, number, text, path)  # type: ignore[arg-type]  # the library's takes others
 
     def __str__(self) -> str:
@@ -30,12 +30,14 @@ class Refusal:
 
 
 @cache
-def _both(kind: Any, other: Any) -> Any:
+def _both(kind: Any, other: Any) -> type[OSError]:
     bases = (other,) if issubclass(other, kind) else (kind, other)
     return type(kind.__name__, (Refusal, *bases), {"__module__": kind.__module__, "_kinds": (kind, other)})
 
 
-def refusal(kind: Any, other: Any, number: int, text: str, path: Any = None) -> OSError:
+def refusal(
+    kind: type[OSError], other: type[Exception], number: int, text: str, path: str | None = None
+) -> OSError:
     """An error of two classes.
 
     Parameters
@@ -47,5 +49,6 @@ def refusal(kind: Any, other: Any, number: int, text: str, path: Any = None) -> 
     number
         the ``errno``.
     """
-    error: OSError = _both(kind, other)(number, text, path)
+    kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
+    error: OSError = _both(*kinds)(number, text, path)
     return error

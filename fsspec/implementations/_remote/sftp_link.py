@@ -17,7 +17,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
@@ -26,6 +26,10 @@ from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.link import OwnedLink
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
 T = TypeVar("T")
 
 PACKET = 2**15  # what servers give and take at a time
@@ -33,7 +37,7 @@ UNDER_WAY = 64  # requests for pieces of a file
 LOST = (OSError, EOFError, paramiko.SSHException)
 
 
-def log_in(host: str, options: dict[str, Any], policy: Any) -> paramiko.SSHClient:
+def log_in(host: str, options: dict[str, Any], policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
     """A client that is connected and logged in."""
     client = paramiko.SSHClient()
     client.load_system_host_keys()
@@ -144,7 +148,7 @@ class Link(OwnedLink):
 
     # -- remote files --------------------------------------------------------------
 
-    def open(self, sftp: Any, path: str, mode: str) -> Any:
+    def open(self, sftp: paramiko.SFTPClient, path: str, mode: str) -> paramiko.SFTPFile:
         """A remote file; within an operation."""
         remote = sftp.open(path, mode)
         self.remotes.add(remote)
@@ -152,7 +156,7 @@ class Link(OwnedLink):
             remote.seek(sftp.stat(path).st_size or 0)  # else paramiko begins at 0
         return remote
 
-    def close_file(self, remote: Any) -> None:
+    def close_file(self, remote: paramiko.SFTPFile) -> None:
         """Close a file that was read, now or where that is not possible before the next operation."""
         if not is_mine(self) or remote not in self.remotes:
             return
@@ -178,7 +182,7 @@ class _Pieces:
     print a traceback where the connection is lost, and stay behind at a fork.
     """
 
-    def __init__(self, sftp: Any, handle: Any) -> None:
+    def __init__(self, sftp: paramiko.SFTPClient, handle: bytes) -> None:
         self.sftp, self.handle = sftp, handle
         self.expected: dict[int, int] = {}  # number of a request: where its piece begins
         self.found: dict[int, bytes] = {}
@@ -191,7 +195,7 @@ class _Pieces:
     def await_one(self) -> None:
         self.sftp._read_response()
 
-    def _async_response(self, kind: int, message: Any, number: int) -> None:
+    def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
         start = self.expected.pop(number)
         if kind == CMD_DATA:
             self.found[start] = message.get_string()
@@ -204,7 +208,7 @@ class _Pieces:
             self.failed = self.failed or error
 
 
-def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
+def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, length: int) -> bytes:
     """Bytes of a remote file, fewer only at its end; within an operation."""
     pieces = _Pieces(sftp, remote.handle)
     begins = range(start, start + length, PACKET)
@@ -231,7 +235,7 @@ def receive(sftp: Any, remote: Any, start: int, length: int) -> bytes:
     return bytes(out)
 
 
-def size_by_handle(remote: Any) -> int | None:
+def size_by_handle(remote: paramiko.SFTPFile) -> int | None:
     """The size of an open file; None where the server cannot tell by its handle (no fstat)."""
     try:
         found: int | None = remote.stat().st_size
@@ -242,7 +246,7 @@ def size_by_handle(remote: Any) -> int | None:
         return None  # "operation unsupported" and "failure" come without a number
 
 
-def send(remote: Any, data: Any) -> None:
+def send(remote: paramiko.SFTPFile, data: ReadableBuffer) -> None:
     """Write, without waiting for each answer but until all are there; within an operation."""
     view = memoryview(data)
     last = max(0, len(view) - PACKET)

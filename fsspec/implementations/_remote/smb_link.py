@@ -15,13 +15,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks, sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.link import OwnedLink
+
+if TYPE_CHECKING:
+    import smbclient
+
 
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
@@ -90,13 +94,13 @@ class Link(OwnedLink):
 
     # -- remote files --------------------------------------------------------------
 
-    def forget(self, raw: Any) -> None:
+    def forget(self, raw: smbclient.SambaIO) -> None:
         """Let go of a remote file that is closed, or was lost with its connection."""
         self.raws.discard(raw)
         if not raw.closed:
             raw.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
 
-    def close_file(self, raw: Any) -> None:
+    def close_file(self, raw: smbclient.SambaIO) -> None:
         """Close a remote file, now or where that is not possible before the next request."""
         if sys.is_finalizing():
             return
