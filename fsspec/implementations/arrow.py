@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
@@ -27,6 +27,15 @@ from fsspec.utils import (
     mirror_from,
     tokenize,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow
+    from _typeshed import WriteableBuffer
+
+    from fsspec._paths.types import StrPath, StrPaths
+
 
 __all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
 
@@ -73,7 +82,7 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     root_marker = "/"
 
-    def __init__(self, fs: Any, **kwargs: Any) -> None:
+    def __init__(self, fs: pyarrow.fs.FileSystem, **kwargs: Any) -> None:
         self.fs = fs
         super().__init__(**kwargs)
         if not self._is_here():
@@ -107,7 +116,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return f"{self.fs.type_name}_{tokenize(known)}"
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         return infer_storage_options(path)["path"]  # a slash at its end stays, as in pyarrow's own paths
@@ -122,14 +131,14 @@ class ArrowFSWrapper(AbstractFileSystem):
         return text
 
     # looking ---------------------------------------------------------------------------
-    def _found(self, path: str) -> Any:
+    def _found(self, path: str) -> pyarrow.fs.FileInfo | None:
         from pyarrow.fs import FileType
 
         info = self.fs.get_file_info(path)
         return None if info.type is FileType.NotFound else info
 
     @staticmethod
-    def _described(info: Any) -> dict[str, Any]:
+    def _described(info: pyarrow.fs.FileInfo) -> dict[str, Any]:
         from pyarrow.fs import FileType
 
         kinds = {FileType.Directory: "directory", FileType.File: "file"}
@@ -161,15 +170,16 @@ class ArrowFSWrapper(AbstractFileSystem):
     def exists(self, path: str) -> bool:
         return self._found(self._strip_protocol(path)) is not None
 
-    def modified(self, path: str) -> Any:
-        return self.info(path)["mtime"]
+    def modified(self, path: str) -> datetime:
+        found: datetime = self.info(path)["mtime"]
+        return found
 
     # whole files -----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         seekable = bool(start) or (end or 0) < 0
         return super().cat_file(path, start, end, **{"seekable": seekable, **kwargs})
 
-    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         super().get_file(rpath, lpath, **kwargs)
 
     @wrap_exceptions
@@ -230,7 +240,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         self.rm(path)
 
     @wrap_exceptions
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         if maxdepth is not None or not isinstance(path, str) or has_magic(path):
             several = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
             for each in reversed(several):
@@ -255,7 +265,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         seekable: bool = True,
         autocommit: bool = True,
         **kwargs: Any,
-    ) -> Any:
+    ) -> ArrowFile:
         """A file of pyarrow.
 
         Parameters
@@ -288,7 +298,7 @@ def _partial(path: str) -> str:
 class _Reader:
     """A file of pyarrow that is read by position: a forked child shares none."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: pyarrow.NativeFile) -> None:
         self.stream = stream
         self.loc = 0
 
@@ -299,7 +309,7 @@ class _Reader:
         self.loc += len(data)
         return data
 
-    def readinto(self, b: Any) -> int:
+    def readinto(self, b: WriteableBuffer) -> int:
         out = memoryview(b).cast("B")
         data = self.read(out.nbytes)
         out[: len(data)] = data
@@ -337,7 +347,7 @@ class _Gone:
 
     flush = close
 
-    def _refuse(self, *args: Any) -> Any:
+    def _refuse(self, *args: Any) -> NoReturn:
         raise ForkError(self.what, self.owner_pid, advice=_ADVICE)
 
     read: Callable[..., Any]
@@ -381,8 +391,8 @@ class ArrowFile(io.IOBase):
 
     def __init__(
         self,
-        fs: Any,
-        stream: Any,
+        fs: pyarrow.fs.FileSystem | AbstractFileSystem,
+        stream: pyarrow.NativeFile,
         path: str,
         mode: str,
         block_size: int | None = None,

@@ -32,7 +32,9 @@ _DIRECT = ("checksum created lexists modified mv rmdir sign touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 
-def async_wrapper(func: Callable[..., Any], obj: Any = None, semaphore: Any = None) -> Callable[..., Any]:
+def async_wrapper(
+    func: Callable[..., Any], obj: object | None = None, semaphore: asyncio.Semaphore | None = None
+) -> Callable[..., Any]:
     """A coroutine function that runs ``func`` in a thread.
 
     Parameters
@@ -78,7 +80,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         asynchronous: bool | None = None,
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
-        semaphore: Any = None,
+        semaphore: asyncio.Semaphore | None = None,
         max_concurrent_tasks: int | None = None,
         **kwargs: Any,
     ) -> None:

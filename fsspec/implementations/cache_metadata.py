@@ -27,10 +27,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import PART, is_inside, remove
+
+if TYPE_CHECKING:
+    from fsspec.caching import MMapCache
+    from fsspec.implementations._cached.blocks import CachingFileSystem
+    from fsspec.spec import AbstractBufferedFile
+
 
 try:
     import fcntl
@@ -157,7 +163,9 @@ class CacheMetadata:
             self._changed = {}
 
     # entries -------------------------------------------------------------------------
-    def lookup(self, path: str, cfs: Any, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
+    def lookup(
+        self, path: str, cfs: CachingFileSystem | None, uid: str | None = None
+    ) -> Iterator[tuple[Detail, str]]:
         """The copies of a path that can be used, in the order of the folders.
 
         Parameters
@@ -187,7 +195,7 @@ class CacheMetadata:
                         continue
             yield detail, os.path.join(folder, detail["fn"])
 
-    def check_file(self, path: str, cfs: Any) -> Any:
+    def check_file(self, path: str, cfs: CachingFileSystem | None) -> Any:
         """The entry and the local path of a copy that can be used; False if there is none.
 
         Parameters
@@ -288,7 +296,7 @@ class CacheMetadata:
         return fns, not self.cached_files[-1]
 
     # copies in blocks ----------------------------------------------------------------
-    def reserve(self, path: str, detail: Detail, cfs: Any) -> Detail:
+    def reserve(self, path: str, detail: Detail, cfs: CachingFileSystem) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 
         Nobody else may save meanwhile, nor before the file is open: see `alone`.
@@ -313,7 +321,7 @@ class CacheMetadata:
             self._save()
         return detail
 
-    def enter_blocks(self, path: str, cache: Any) -> None:
+    def enter_blocks(self, path: str, cache: MMapCache) -> None:
         """Enter the blocks that an open file has fetched.
 
         Parameters
@@ -336,7 +344,7 @@ class CacheMetadata:
                 self._changed.pop(table_key(path), None)  # by the next time the file may be another one
                 raise
 
-    def on_close_cached_file(self, f: Any, path: str) -> None:
+    def on_close_cached_file(self, f: AbstractBufferedFile, path: str) -> None:
         """Enter the blocks that an open file has fetched; see `enter_blocks`.
 
         Parameters
@@ -376,7 +384,7 @@ def is_whole(detail: Detail, fn: str) -> bool:
         return False
 
 
-def _sign(path: str) -> Any:
+def _sign(path: str) -> tuple[int, ...] | None:
     """What tells one version of a file from others; None where there is no file."""
     try:
         found = os.stat(path)
@@ -399,7 +407,7 @@ def _read(path: str) -> Table:
     return entries
 
 
-def _is_entry(detail: Any) -> bool:
+def _is_entry(detail: object) -> bool:
     return (
         isinstance(detail, dict)
         and is_inside(detail.get("fn"))
@@ -423,7 +431,7 @@ def _are_blocks(detail: Detail) -> bool:
     )
 
 
-def _too_old(detail: Detail, cfs: Any) -> bool:
+def _too_old(detail: Detail, cfs: CachingFileSystem) -> bool:
     return bool(cfs.expiry) and time.time() - detail["time"] > cfs.expiry
 
 
@@ -440,7 +448,7 @@ def _merged(theirs: Detail | None, ours: Detail) -> Detail:
     return {**ours, "blocks": sorted({*theirs["blocks"], *ours["blocks"]})}
 
 
-def _is_mapped(cache: Any, folder: str, detail: Detail) -> bool:
+def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
     """Whether what a cache has mapped is still the file that the entry names."""
     fd = getattr(cache, "_fd", -1)
     if fd < 0:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.spec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    from fsspec.transaction import Transaction
+
 
 __all__ = ["ChainedFileSystem", "SharingTransactions"]
 
@@ -31,12 +35,14 @@ class SharingTransactions(AbstractFileSystem):
         raise NotImplementedError
 
     @property
-    def transaction(self) -> Any:
+    def transaction(self) -> Transaction:
         """That of the other filesystem, which all operations take part in."""
-        return self._behind.transaction
+        found: Transaction = self._behind.transaction
+        return found
 
-    def start_transaction(self) -> Any:
-        return self._behind.start_transaction()
+    def start_transaction(self) -> Transaction:
+        begun: Transaction = self._behind.start_transaction()
+        return begun
 
     def end_transaction(self) -> None:
         self._behind.end_transaction()
@@ -51,10 +57,10 @@ class SharingTransactions(AbstractFileSystem):
             self._behind._intrans = value
 
     @property
-    def _transaction(self) -> Any:
+    def _transaction(self) -> Transaction | None:
         return None if self._behind is None else self._behind._transaction
 
     @_transaction.setter
-    def _transaction(self, value: Any) -> None:
+    def _transaction(self, value: Transaction | None) -> None:
         if self._behind is not None:
             self._behind._transaction = value

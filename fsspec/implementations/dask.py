@@ -37,7 +37,12 @@ def _on_worker() -> bool:
 
 
 def _operate(
-    protocol: str | None, options: dict[str, Any], fs: Any, name: str, args: Any, kwargs: Any
+    protocol: str | None,
+    options: dict[str, Any],
+    fs: AbstractFileSystem | None,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     """An operation, on the worker that this runs on."""
     if fs is None:
@@ -45,7 +50,7 @@ def _operate(
     return getattr(fs, name)(*args, **kwargs)
 
 
-def _part(fs: Any, path: str, mode: str, start: int, end: int) -> bytes:
+def _part(fs: AbstractFileSystem, path: str, mode: str, start: int, end: int) -> bytes:
     with fs.open(path, mode) as f:
         f.seek(start)
         data: bytes = f.read(end - start)
@@ -79,8 +84,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         self,
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
-        fs: Any = None,
-        client: Any = None,
+        fs: AbstractFileSystem | None = None,
+        client: distributed.Client | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -112,7 +117,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         return {"client": f"{options['host']}:{options['port']}" if "port" in options else options["host"]}
 
     # asking a worker -------------------------------------------------------------------
-    def _client(self) -> Any:
+    def _client(self) -> distributed.Client:
         """The client, made if need be."""
         if isinstance(self.client, str):
             self.client = distributed.Client(self.client, set_as_default=False)
@@ -120,7 +125,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         self._address = client.scheduler.address  # for a forked child, which cannot use this one
         return client
 
-    def _submit(self, func: Callable[..., Any], *args: Any) -> Any:
+    def _submit(self, func: Callable[..., Any], *args: Any) -> distributed.Future:
         future = self._client().submit(func, *args, pure=False)
         try:
             return future.result()
@@ -134,8 +139,9 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         return self._submit(_operate, self.target_protocol, options, self.fs, name, args, kwargs)
 
     # of these the parameters are anything; the rest of _ASKED are made below
-    def ls(self, *args: Any, **kwargs: Any) -> Any:
-        return self._ask("ls", args, kwargs)
+    def ls(self, *args: Any, **kwargs: Any) -> list[Any]:
+        found: list[Any] = self._ask("ls", args, kwargs)
+        return found
 
     def mkdir(self, *args: Any, **kwargs: Any) -> None:
         self._ask("mkdir", args, kwargs)
@@ -158,7 +164,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> DaskFile:
         """A file of the filesystem behind on a worker; elsewhere one that is read by a worker."""
         kwargs |= {"mode": mode, "block_size": block_size, "autocommit": autocommit}
         kwargs["cache_options"] = cache_options
@@ -182,7 +188,13 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
 
 def _fetch(
-    protocol: str | None, options: dict[str, Any], fs: Any, path: str, mode: str, start: int, end: int
+    protocol: str | None,
+    options: dict[str, Any],
+    fs: AbstractFileSystem | None,
+    path: str,
+    mode: str,
+    start: int,
+    end: int,
 ) -> bytes:
     return _part(filesystem(protocol or "file", **options) if fs is None else fs, path, mode, start, end)
 

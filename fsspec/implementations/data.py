@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
 
 
 class DataFileSystem(AbstractFileSystem):
@@ -21,7 +24,7 @@ class DataFileSystem(AbstractFileSystem):
         super().__init__(**kwargs)
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         path = stringify_path(path)
@@ -63,7 +66,7 @@ class DataFileSystem(AbstractFileSystem):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> io.BytesIO:
         if "r" not in mode:
             raise ValueError("data URLs can only be read")
         return io.BytesIO(self.cat_file(path))

@@ -15,6 +15,9 @@ from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
+    import requests
+
+    from fsspec._paths.types import StrPath
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
@@ -41,7 +44,7 @@ class DatabricksException(Exception):
         what the service says
     """
 
-    def __init__(self, error_code: str, message: str, details: Any = None) -> None:
+    def __init__(self, error_code: str, message: str, details: object | None = None) -> None:
         super().__init__(message)
         self.error_code = error_code
         self.message = message
@@ -77,7 +80,7 @@ class DatabricksFileSystem(RestFileSystem):
         return f"{type(self).__name__}({self.instance!r})"
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = str(path)
@@ -93,7 +96,7 @@ class DatabricksFileSystem(RestFileSystem):
             return self._json(method, url, about, params=told)
         return self._json(method, url, about, json=told)
 
-    def _raise(self, response: Any, path: str) -> NoReturn:
+    def _raise(self, response: requests.Response, path: str) -> NoReturn:
         try:
             told = response.json()
         except ValueError:
@@ -172,7 +175,7 @@ class DatabricksFileSystem(RestFileSystem):
         self._call("mkdirs", path, path=path)
         self.dircache.clear()
 
-    def rm(self, path: Any, recursive: bool = False, **kwargs: Any) -> None:
+    def rm(self, path: str | list[str], recursive: bool = False, **kwargs: Any) -> None:
         """Remove files, or folders: empty ones, with ``recursive`` all.
 
         The service removes large folders bit by bit, and is asked until nothing is left.
@@ -235,7 +238,9 @@ class DatabricksFileSystem(RestFileSystem):
                 raise
 
     # files ---------------------------------------------------------------------------
-    def _open(self, path: str, mode: str = "rb", block_size: Any = "default", **kwargs: Any) -> Any:
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | str | None = "default", **kwargs: Any
+    ) -> DatabricksFile:
         return DatabricksFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
 
@@ -255,7 +260,7 @@ class DatabricksFile(AbstractBufferedFile):
         fs: AbstractFileSystem,
         path: str,
         mode: str = "rb",
-        block_size: Any = "default",
+        block_size: int | str | None = "default",
         autocommit: bool = True,
         cache_type: str = "readahead",
         cache_options: dict[str, Any] | None = None,

@@ -92,7 +92,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     def __init__(
         self,
         path: str | None = None,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         fo: str | None = None,
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
@@ -105,9 +105,9 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             raise ValueError(
                 f"{type(fs).__name__} is not awaitable, so a folder of it cannot be asynchronous"
             )
-        if fs.async_impl and fs.asynchronous != self.asynchronous:
+        if fs.async_impl and getattr(fs, "asynchronous", None) != self.asynchronous:
             raise ValueError("a folder and its filesystem have to be both asynchronous, or neither")
-        self.fs = fs
+        self.fs: Any = fs
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
         if self.path.startswith("/") and _names_have_no_slash(fs):
@@ -172,7 +172,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         assert path.startswith(start), f"{path!r} is not below {self.path!r}"
         return path[len(start) :]
 
-    def _entry(self, entry: Any) -> Any:
+    def _entry(self, entry: dict[str, Any]) -> dict[str, Any]:
         return {**entry, "name": self._relpath(entry["name"])}
 
     def _out(self, result: Any, shape: str) -> Any:
@@ -260,10 +260,10 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     joined = {(order.index(p), p) for p in names}
     target = "_" + name if awaited else name
 
-    def into(self: Any, path: Any) -> Any:
+    def into(self: DirFileSystem, path: Any) -> Any:
         return self._join(path.rstrip("/") if shape.paths == "pattern" else path)
 
-    def inside(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def inside(self: DirFileSystem, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = list(args)
         for position, parameter in joined:
             if position < len(given):
@@ -276,24 +276,24 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     method: Callable[..., Any]
     if shape.result == "walk" and awaited:
 
-        async def method(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             async for step in inside(self, args, kwargs):
                 yield self._step(step)
 
     elif shape.result == "walk":
 
-        def method(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Iterator[Any]:
             for step in inside(self, args, kwargs):
                 yield self._step(step)
 
     elif awaited:
 
-        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        async def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
             return self._out(await inside(self, args, kwargs), shape.result)
 
     else:
 
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
             return self._out(inside(self, args, kwargs), shape.result)
 
     made: Any = method

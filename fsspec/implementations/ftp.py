@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._fork.owned import finalize, is_mine
@@ -34,6 +34,13 @@ from fsspec.implementations._remote.ftp_link import (
 )
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable
+
+    from fsspec._paths.types import BinaryWriter, StrPath, StrPaths
+
 
 __all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP", "TransferDone"]
 
@@ -106,20 +113,21 @@ class FTPFileSystem(AbstractFileSystem):
         finalize(self, self._link.close)
 
     @property
-    def ftp(self) -> Any:
+    def ftp(self) -> ftplib.FTP:
         """The connected client."""
         with self._link.lock:
             self._link.refresh()
-            return self._link.ftp
+            client: ftplib.FTP = self._link.ftp
+            return client
 
     @ftp.setter
-    def ftp(self, client: Any) -> None:
+    def ftp(self, client: ftplib.FTP) -> None:
         self._link.replace(client)
 
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         return "/" + infer_storage_options(path)["path"].strip("/")
@@ -282,7 +290,7 @@ class FTPFileSystem(AbstractFileSystem):
             self._tempdir_known = self.isdir(self.tempdir)
         return self._tempdir_known
 
-    def _read(self, path: str, take: Any, start: int = 0) -> None:
+    def _read(self, path: str, take: Callable[[bytes], object], start: int = 0) -> None:
         try:
             self._link.download(f"RETR {path}", take, start)
         except REPLIES as error:
@@ -328,7 +336,7 @@ class FTPFileSystem(AbstractFileSystem):
         begin, stop, _ = slice(start, end).indices(size)
         return self._part(path, begin, stop)
 
-    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.
 
         Parameters
@@ -346,7 +354,7 @@ class FTPFileSystem(AbstractFileSystem):
         if target is not None:
             self._fetch(rpath, target, callback)
             return
-        lpath = os.fspath(lpath)
+        lpath = os.fspath(cast("StrPath", lpath))
         if self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
             return
@@ -354,7 +362,7 @@ class FTPFileSystem(AbstractFileSystem):
         with replacing(lpath) as local:
             self._fetch(rpath, local, callback)
 
-    def _fetch(self, path: str, target: Any, callback: Callback) -> None:
+    def _fetch(self, path: str, target: BinaryWriter, callback: Callback) -> None:
         size = self._size(path)
         callback.set_size(size)
         done = 0
@@ -401,7 +409,7 @@ class FTPFileSystem(AbstractFileSystem):
 
     def put_file(
         self,
-        lpath: Any,
+        lpath: StrPath,
         rpath: str,
         callback: Callback = DEFAULT_CALLBACK,
         mode: str = "overwrite",
@@ -467,7 +475,7 @@ class FTPFileSystem(AbstractFileSystem):
         """Remove one file."""
         self._do("DELE", self._strip_protocol(path))
 
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files and, with ``recursive``, folders with everything in them."""
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         kinds = {p: self.info(p)["type"] for p in found}  # before listings are forgotten
@@ -502,7 +510,7 @@ class _Target(ftplib.error_perm):
     """A refusal that is about where something was to go."""
 
 
-def _rename(ftp: Any, source: str, target: str) -> None:
+def _rename(ftp: ftplib.FTP, source: str, target: str) -> None:
     ftp.sendcmd(f"RNFR {source}")
     try:
         ftp.voidcmd(f"RNTO {target}")
@@ -510,7 +518,7 @@ def _rename(ftp: Any, source: str, target: str) -> None:
         raise _Target(*error.args) from None
 
 
-def _reporting(source: Any, size: int, callback: Callback) -> Iterator[bytes]:
+def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[bytes]:
     for data in parts_of(source, size):
         yield data
         callback.relative_update(len(data))

@@ -6,11 +6,15 @@ The list of files is fetched as the instance is made; a file is fetched whole wh
 from __future__ import annotations
 
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+
 
 __all__ = ["GistFileSystem"]
 
@@ -54,7 +58,7 @@ class GistFileSystem(RestFileSystem):
         sha: str | None = None,
         username: str | None = None,
         token: str | None = None,
-        timeout: Any = None,
+        timeout: float | tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -102,7 +106,7 @@ class GistFileSystem(RestFileSystem):
         return self._listed
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         """The name of a file: what a URL says before it is of the gist."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
@@ -143,7 +147,7 @@ class GistFileSystem(RestFileSystem):
         super().invalidate_cache(path)
         self.dircache.clear()
 
-    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> io.BytesIO:
         """A file, which is fetched whole by one request."""
         if mode != "rb":
             raise NotImplementedError("gists are only read here")

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pygit2
 
 from fsspec.spec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+
 
 __all__ = ["GitFileSystem"]
 
@@ -58,7 +62,7 @@ class GitFileSystem(AbstractFileSystem):
         self.ref = ref
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         """The path in the repository, of ``git://REPOSITORY:REF@PATH``."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
@@ -101,7 +105,7 @@ class GitFileSystem(AbstractFileSystem):
         return found, mode
 
     @staticmethod
-    def _described(found: Any, mode: int, name: str) -> dict[str, Any]:
+    def _described(found: pygit2.Object, mode: int, name: str) -> dict[str, Any]:
         kinds = {pygit2.Tree: "directory", pygit2.Blob: "file"}
         kind = next((text for cls, text in kinds.items() if isinstance(found, cls)), "other")
         size = found.size if kind == "file" else 0
@@ -137,7 +141,7 @@ class GitFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         ref: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> io.BytesIO:
         if mode != "rb":
             raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")
         found, _ = self._object(path, ref)

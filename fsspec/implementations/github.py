@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
+
+if TYPE_CHECKING:
+    import requests
+
+    from fsspec._paths.types import StrPath
+    from fsspec.dircache import DirCache
+
 
 __all__ = ["GithubFileSystem"]
 
@@ -60,7 +67,7 @@ class GithubFileSystem(RestFileSystem):
         sha: str | None = None,
         username: str | None = None,
         token: str | None = None,
-        timeout: Any = None,
+        timeout: float | tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,7 +146,7 @@ class GithubFileSystem(RestFileSystem):
 
     # paths ---------------------------------------------------------------------------
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = str(path)
@@ -173,7 +180,9 @@ class GithubFileSystem(RestFileSystem):
         entries = self._entries(path, sha or self.root, known, _sha)
         return list(entries) if detail else sorted(entry["name"] for entry in entries)
 
-    def _entries(self, path: str, ref: str, known: Any, tree: str | None = None) -> list[Entry]:
+    def _entries(
+        self, path: str, ref: str, known: DirCache | dict[str, list[Entry]], tree: str | None = None
+    ) -> list[Entry]:
         if path in known:
             found: list[Entry] = known[path]
             return found
@@ -199,7 +208,7 @@ class GithubFileSystem(RestFileSystem):
         known[path] = entries
         return entries
 
-    def _entry(self, path: str, ref: str, known: Any) -> Entry:
+    def _entry(self, path: str, ref: str, known: DirCache | dict[str, list[Entry]]) -> Entry:
         parent = path.rpartition("/")[0]
         siblings = self._entries(parent, ref, known)
         for entry in siblings:
@@ -218,12 +227,13 @@ class GithubFileSystem(RestFileSystem):
         self.dircache.clear()
 
     # files ---------------------------------------------------------------------------
-    def _content(self, path: str, sha: str | None, **headers: str) -> Any:
+    def _content(self, path: str, sha: str | None, **headers: str) -> requests.Response:
         url = self.content_url.format(
             org=self.org, repo=self.repo, path=quote(path), sha=quote(sha or self.root, safe="")
         )
         options = {**self.kw, "headers": {**self.kw.get("headers", {}), **headers}}
-        return self._request("GET", url, path, **options)
+        response: requests.Response = self._request("GET", url, path, **options)
+        return response
 
     def _open(
         self,
@@ -233,7 +243,7 @@ class GithubFileSystem(RestFileSystem):
         cache_options: dict[str, Any] | None = None,
         sha: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> io.BytesIO:
         """A file, which is fetched whole; one request, two for those above a megabyte and of LFS."""
         if mode != "rb":
             raise NotImplementedError("files on GitHub are not written here: commit and push them")
@@ -255,7 +265,11 @@ class GithubFileSystem(RestFileSystem):
         return io.BytesIO(data)
 
     def rm(
-        self, path: Any, recursive: bool = False, maxdepth: int | None = None, message: str | None = None
+        self,
+        path: str | list[str],
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        message: str | None = None,
     ) -> None:
         """Remove files, by a commit for each.
 
@@ -265,7 +279,9 @@ class GithubFileSystem(RestFileSystem):
             of the commits
         """
         literal = isinstance(path, str) and not recursive and not has_magic(path)
-        paths = [path] if literal else self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        paths = (
+            [cast("str", path)] if literal else self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        )
         for each in reversed(paths):
             if literal or not self.isdir(each):
                 self.rm_file(each, message)
@@ -291,7 +307,7 @@ class GithubFileSystem(RestFileSystem):
         self.invalidate_cache()
 
 
-def _next(response: Any, base: str) -> str:
+def _next(response: requests.Response, base: str) -> str:
     """The URL of the next page, where there is one and it is the service's own."""
     url = response.links.get("next", {}).get("url", "")
     return url if url.startswith(f"{base}/") else ""

@@ -305,7 +305,7 @@ class HTTPFileSystem(AsyncFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         """URLs stay as they are."""
         return path
 

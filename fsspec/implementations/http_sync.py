@@ -237,7 +237,7 @@ class HTTPFileSystem(AbstractFileSystem):
         return self._traffic.of_network()
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         """URLs stay as they are, but for a ``sync-`` before them."""
         if isinstance(path, str) and path.startswith(("sync-http://", "sync-https://")):
             return path[5:]

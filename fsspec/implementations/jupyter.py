@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
+
+if TYPE_CHECKING:
+    pass
+
 
 __all__ = ["JupyterFileSystem", "SimpleFileWriter"]
 
@@ -85,7 +89,7 @@ class JupyterFileSystem(RestFileSystem):
             data = told["content"].encode("utf-8")
         return data[start:end]
 
-    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         path = self._strip_protocol(path)
         if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
@@ -139,7 +143,7 @@ class JupyterFileSystem(RestFileSystem):
             self.makedirs(parent, exist_ok=True)
         self.pipe_file(path2, data)
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> io.BytesIO | SimpleFileWriter:
         """A file: one that is read is fetched whole, one that is written is sent as it is closed."""
         path = self._strip_protocol(path)
         if mode == "rb":

@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import libarchive
 from libarchive import ffi
@@ -26,6 +26,12 @@ from fsspec.implementations._archive.bytes import View
 from fsspec.implementations._archive.files import FileArchive, MemberIsFolderError, reopened
 
 if TYPE_CHECKING:
+    import ctypes
+
+    from _typeshed import ReadableBuffer
+
+    from fsspec._paths.types import StrPath
+    from fsspec.core import OpenFile
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
@@ -81,7 +87,7 @@ def custom_reader(
         number: int = ffi.ARCHIVE_FATAL
         return number
 
-    def read(archive: Any, context: Any, where: Any) -> int:
+    def read(archive: ctypes.c_void_p, context: ctypes.c_void_p, where: ctypes.c_void_p) -> int:
         try:
             count: int = file.readinto(buffer)
         except BaseException as error:
@@ -89,7 +95,7 @@ def custom_reader(
         cast(where, POINTER(c_void_p))[0] = address
         return count
 
-    def seek(archive: Any, context: Any, offset: int, whence: int) -> int:
+    def seek(archive: ctypes.c_void_p, context: ctypes.c_void_p, offset: int, whence: int) -> int:
         try:
             number: int = file.seek(offset, whence)
             return number
@@ -133,7 +139,7 @@ class LibArchiveFileSystem(FileArchive):
 
     def __init__(
         self,
-        fo: Any = "",
+        fo: StrPath | IO[bytes] | OpenFile[bytes] = "",
         mode: str = "r",
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
@@ -188,7 +194,7 @@ class LibArchiveFileSystem(FileArchive):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> IO[bytes]:
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
             what = f"{path!r} cannot be opened as {mode!r}"
@@ -205,7 +211,7 @@ class LibArchiveFileSystem(FileArchive):
         raise MemberIsFolderError(path)
 
 
-def _described(entry: Any, name: str) -> dict[str, Any]:
+def _described(entry: libarchive.entry.ArchiveEntry, name: str) -> dict[str, Any]:
     folder = entry.isdir
     return {
         "name": name,
@@ -233,7 +239,7 @@ class _Content(io.BytesIO):
     def writable(self) -> bool:
         return False
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         raise io.UnsupportedOperation(f"{self.path!r} is open for reading")
 
     def __reduce__(self) -> tuple[Any, ...]:

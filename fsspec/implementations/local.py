@@ -19,7 +19,7 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_whole
@@ -30,6 +30,12 @@ from fsspec._public import publish
 from fsspec.callbacks import Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fsspec._paths.types import StrPath, StrPaths
+
 
 __all__ = [
     "AbstractFileSystem",
@@ -100,7 +106,7 @@ class LocalFileSystem(AbstractFileSystem):
         return "local"
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if type(path) is str and path.startswith("/") and not _WINDOWS:
             return path.rstrip("/") or "/"
         if isinstance(path, list):
@@ -111,10 +117,10 @@ class LocalFileSystem(AbstractFileSystem):
                 path = path[len(prefix) :]
                 path = path[2:] if path.startswith("//") else path
                 break
-        path = make_path_posix(path)
+        posix: str = make_path_posix(path)
         if not _WINDOWS:
-            return path.rstrip("/") or cls.root_marker
-        drive, rest = osp.splitdrive(path)
+            return posix.rstrip("/") or cls.root_marker
+        drive, rest = osp.splitdrive(posix)
         return drive + (rest.rstrip("/") or "/")
 
     def unstrip_protocol(self, name: str) -> str:
@@ -143,7 +149,7 @@ class LocalFileSystem(AbstractFileSystem):
                 return [base + item.name for item in scan]
             return [self._entry(base + item.name, item) for item in scan]
 
-    def _entry(self, path: str, item: Any = None) -> dict[str, Any]:
+    def _entry(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
         """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
         found = os.stat(path, follow_symlinks=False) if item is None else item.stat(follow_symlinks=False)
         size, mode = found.st_size, found.st_mode
@@ -175,9 +181,9 @@ class LocalFileSystem(AbstractFileSystem):
             entry["destination"] = os.readlink(path)
         return entry
 
-    def info(self, path: Any, **kwargs: Any) -> dict[str, Any]:
+    def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
         item = path if isinstance(path, os.DirEntry) else None
-        stripped = self._strip_protocol(path.path if item is not None else path)
+        stripped = self._strip_protocol(path if item is None else item.path)
         entry = self._entry(stripped, item)
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
@@ -202,7 +208,7 @@ class LocalFileSystem(AbstractFileSystem):
         path: str,
         maxdepth: int | None = None,
         topdown: bool = True,
-        on_error: Any = "omit",
+        on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
     ) -> Iterator[tuple[str, Any, Any]]:
         if kwargs or type(self) is not LocalFileSystem:
@@ -323,7 +329,7 @@ class LocalFileSystem(AbstractFileSystem):
         if self.auto_mkdir:
             self.makedirs(self._parent(path), exist_ok=True)
 
-    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         mine = type(self)._open is LocalFileSystem._open and type(self).open is LocalFileSystem.open
         if kwargs or self._intrans or not mine:
             return super().pipe_file(path, value, mode, **kwargs)
@@ -339,19 +345,21 @@ class LocalFileSystem(AbstractFileSystem):
         self._make_parent(path)
         write_whole(path, write, data.nbytes, self.atomic, exclusive=mode == "create")
 
-    def get_file(self, path1: str, path2: Any, callback: Any = None, **kwargs: Any) -> None:
+    def get_file(self, path1: str, path2: Any, callback: Callback | None = None, **kwargs: Any) -> None:
         if isfilelike(path2):
             with open(self._strip_protocol(path1), "rb") as f:
                 shutil.copyfileobj(f, path2)
             return
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
-    def put_file(self, path1: str, path2: str, callback: Any = None, **kwargs: Any) -> None:
+    def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path2)
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
-    def _with_progress(self, copy: Any, path1: str, path2: str, callback: Any, **kwargs: Any) -> None:
+    def _with_progress(
+        self, copy: Callable[..., None], path1: str, path2: str, callback: Callback | None, **kwargs: Any
+    ) -> None:
         copy(path1, path2, **kwargs)
         callback = Callback.as_callback(callback)
         source = self._strip_protocol(path1)
@@ -375,9 +383,9 @@ class LocalFileSystem(AbstractFileSystem):
     def rm_file(self, path: str) -> None:
         os.remove(self._strip_protocol(path))
 
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         paths: list[str] = []
-        for given in path if isinstance(path, (list, tuple, set)) else [path]:
+        for given in path if isinstance(path, (list, tuple, set)) else [cast("StrPath", path)]:
             stripped = self._strip_protocol(given)
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             paths += self._matches(stripped, recursive) if is_pattern else [stripped]
@@ -435,10 +443,10 @@ class LocalFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         compression: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> IO[Any]:
         logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
-            return LocalFileOpener(self._strip_protocol(path), "rb", fs=self)
+            return cast("IO[Any]", LocalFileOpener(self._strip_protocol(path), "rb", fs=self))
         how: dict[str, Any] = {
             "block_size": block_size,
             "cache_options": cache_options,
@@ -446,7 +454,9 @@ class LocalFileSystem(AbstractFileSystem):
         }
         return super().open(path, mode, **how, **kwargs)
 
-    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
+    ) -> LocalFileOpener:
         path = self._strip_protocol(path)
         if "r" not in mode:
             self._make_parent(path)

@@ -20,11 +20,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from fsspec._paths.types import StrPath, StrPaths
+
 
 logger: logging.Logger = logging.getLogger("fsspec.memoryfs")
 
@@ -113,7 +119,7 @@ class _Store(dict[str, Any]):
     def _held(self, path: str) -> bool:
         return path in self or path in self.folders
 
-    def __setitem__(self, path: str, f: Any) -> None:
+    def __setitem__(self, path: str, f: MemoryFile) -> None:
         with _changing:
             if path not in self:
                 self.tree.add_file(path)
@@ -132,7 +138,7 @@ class _Store(dict[str, Any]):
                 self.tree.remove_file(path, self._held)
             return f
 
-    def popitem(self) -> Any:
+    def popitem(self) -> tuple[str, MemoryFile]:
         with _changing:
             path, f = super().popitem()
             self.tree.remove_file(path, self._held)
@@ -180,7 +186,7 @@ class _Folders(list[str]):
             super().remove(path)
             self.store.tree.remove(path, self.store._held)
 
-    def _changed(name: str) -> Any:  # type: ignore[misc]
+    def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]
         def change(self: Any, *args: Any, **kwargs: Any) -> Any:
             with _changing:
                 out = getattr(list, name)(self, *args, **kwargs)
@@ -234,14 +240,14 @@ class MemoryFileSystem(AbstractFileSystem):
         token = super()._fs_token
         return token if self.global_store else f"{token[:-8]}{id(self.store) & 0xFFFFFFFF:08x}"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self.global_store:
             return super().__reduce__()
         files = {path: f.getvalue() for path, f in self.store.items()}
         return _with_files, (type(self), self.storage_args, self.storage_options, files, [*self.pseudo_dirs])
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if type(path) is str:
             if path.startswith("/") and ":" not in path and path[1:2] != "/" and not path.endswith("/"):
                 return path
@@ -278,7 +284,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return {"name": path, "size": 0, "type": "directory"}
 
     @staticmethod
-    def _file(path: str, f: Any) -> dict[str, Any]:
+    def _file(path: str, f: MemoryFile) -> dict[str, Any]:
         """An entry of a listing: its time is in seconds, that of `info` a `datetime.datetime`."""
         made = getattr(f, "created", None)
         return {
@@ -374,10 +380,11 @@ class MemoryFileSystem(AbstractFileSystem):
         found: datetime = self._get(path).modified
         return found
 
-    def _get(self, path: str) -> Any:
+    def _get(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)
         try:
-            return self.store[path]
+            found: MemoryFile = self.store[path]
+            return found
         except KeyError:
             raise FileNotFoundError(path) from None
 
@@ -432,7 +439,7 @@ class MemoryFileSystem(AbstractFileSystem):
         # not getbuffer: that copies all that is shared with whoever wrote or read it
         return bytes(memoryview(f.getvalue())[start:end])
 
-    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         if self._intrans:  # the file waits for the end, as others do
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
@@ -469,7 +476,7 @@ class MemoryFileSystem(AbstractFileSystem):
         except KeyError:
             raise FileNotFoundError(path) from None
 
-    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         tree, doomed = self._tree(), set(paths)
         whole = recursive and maxdepth is None
@@ -495,7 +502,7 @@ class MemoryFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         compression: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> IO[Any]:
         logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is MemoryFileSystem:
             present = self.store.get(self._strip_protocol(path))
@@ -544,7 +551,11 @@ class MemoryFileSystem(AbstractFileSystem):
 
 
 def _with_files(
-    cls: Any, args: tuple[Any, ...], options: dict[str, Any], files: dict[str, bytes], folders: list[str]
+    cls: type[MemoryFileSystem],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    files: dict[str, bytes],
+    folders: list[str],
 ) -> Any:
     """A filesystem with a store of its own from its pickled form; another one, with the same files."""
     fs = cls(*args, **{**options, "skip_instance_cache": True})
@@ -563,10 +574,12 @@ class MemoryFile(BytesIO):
     created: datetime
     modified: datetime
 
-    def __init__(self, fs: Any = None, path: str | None = None, data: Any = None) -> None:
+    def __init__(
+        self, fs: MemoryFileSystem | None = None, path: str | None = None, data: ReadableBuffer | None = None
+    ) -> None:
         super().__init__(b"" if data is None else data)
-        self.fs = fs
-        self.path = path
+        self.fs: Any = fs  # None, and no path, only where a file is of no store
+        self.path: Any = path
         self.created = self.modified = datetime.now(tz=timezone.utc)
 
     @property
@@ -596,7 +609,7 @@ class MemoryFile(BytesIO):
 class _Reader(MemoryFile):
     """A reader with a position of its own, that can be closed."""
 
-    def __init__(self, fs: Any, path: str, f: Any) -> None:
+    def __init__(self, fs: MemoryFileSystem, path: str, f: MemoryFile) -> None:
         BytesIO.__init__(self, f.getvalue())  # shared by BytesIO until somebody writes
         self.fs, self.path = fs, path
         self.created, self.modified = f.created, f.modified
@@ -605,7 +618,7 @@ class _Reader(MemoryFile):
     def writable(self) -> bool:
         return False
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         import io
 
         raise io.UnsupportedOperation("the file is open for reading")

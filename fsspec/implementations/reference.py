@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from typing import Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -43,6 +43,13 @@ from fsspec.implementations._reference.spec import textual
 from fsspec.implementations._reference.tree import Tree, lenient_size
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import stringify_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec.spec import AbstractFileSystem
+
 
 __all__ = [
     "LazyReferenceMapper",
@@ -76,12 +83,12 @@ class ReferenceFile(AbstractBufferedFile):
     size: Any
     cache: Any
     src_fs: Any
-    src_path: str
+    src_path: str | None
     _f: Any = None
 
     def __init__(
         self,
-        fs: Any,
+        fs: ReferenceFileSystem,
         path: str,
         mode: str = "rb",
         block_size: int | str | None = "default",
@@ -99,11 +106,12 @@ class ReferenceFile(AbstractBufferedFile):
         self.src_fs, self.src_path = fs._source(path)
 
     @property
-    def f(self) -> Any:
+    def f(self) -> IO[bytes]:
         """The target, opened; its positions are those of the target."""
         if self._f is None or self._f.closed:
-            self._f = self.src_fs.open(self.src_path)
-        return self._f
+            self._f = self.src_fs.open(cast("str", self.src_path))
+        file: IO[bytes] = self._f
+        return file
 
     def close(self) -> None:
         if self._f is not None:
@@ -174,14 +182,14 @@ class ReferenceFileSystem(ReferenceReading):
 
     def __init__(
         self,
-        fo: Any,
+        fo: StrPath | Mapping[str, Any],
         target: str | None = None,
         ref_storage_args: dict[str, Any] | None = None,
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
         remote_protocol: str | None = None,
         remote_options: dict[str, Any] | None = None,
-        fs: Any = None,
+        fs: AbstractFileSystem | None = None,
         template_overrides: dict[str, Any] | None = None,
         simple_templates: bool = True,
         max_gap: int = 64_000,
@@ -337,12 +345,12 @@ class ReferenceFileSystem(ReferenceReading):
         sizes.update(zip(unknown, await run_concurrently(unknown, self._size, limit)))
         return sum(size or 0 for size in sizes.values()) if total else sizes
 
-    def get(self, rpath: Any, lpath: Any, recursive: bool = False, **kwargs: Any) -> None:
+    def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`."""
         sync(self.loop, self._get, rpath, lpath, recursive, **kwargs)
 
     # changing ------------------------------------------------------------------------
-    def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Set a reference; nothing is written but by `save_json`, or the flush of a mapper.
 
         Parameters
@@ -363,12 +371,12 @@ class ReferenceFileSystem(ReferenceReading):
         if self._tree is not None:
             self._tree.add(path) if new else self._tree.forget(path)
 
-    async def _pipe_file(self, path: str, data: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(self, path: str, data: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         await self._off_loop(self.pipe_file, path, data, mode)
 
     async def _put_file(
         self,
-        lpath: Any,
+        lpath: StrPath,
         rpath: str,
         mode: str = "overwrite",
         callback: Callback = DEFAULT_CALLBACK,

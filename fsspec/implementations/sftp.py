@@ -14,7 +14,7 @@ import os
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import paramiko
 
@@ -25,6 +25,14 @@ from fsspec.callbacks import Callback
 from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fsspec._paths.types import BinaryWriter, StrPath
+
 
 logger: logging.Logger = logging.getLogger("fsspec.sftp")
 
@@ -82,14 +90,14 @@ class SFTPFileSystem(AbstractFileSystem):
         finalize(self, self._link.close)
 
     @property
-    def client(self) -> Any:
+    def client(self) -> paramiko.SSHClient:
         """The connected `paramiko.SSHClient`."""
         with self._link.lock:
             self._link.refresh()
             return self._link.client
 
     @property
-    def ftp(self) -> Any:
+    def ftp(self) -> paramiko.SFTPClient:
         """The `paramiko.SFTPClient` of `client`."""
         with self._link.lock:
             self._link.refresh()
@@ -98,11 +106,11 @@ class SFTPFileSystem(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = infer_storage_options(path)["path"]
-        return path.rstrip("/") or path[:1]
+        stripped: str = infer_storage_options(path)["path"]
+        return stripped.rstrip("/") or stripped[:1]
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
@@ -166,13 +174,15 @@ class SFTPFileSystem(AbstractFileSystem):
             return False
         return True
 
-    def created(self, path: str) -> Any:
+    def created(self, path: str) -> datetime.datetime:
         """When a file was last read: SFTP knows nothing closer to its making."""
-        return self.info(path)["time"]
+        found: datetime.datetime = self.info(path)["time"]
+        return found
 
-    def modified(self, path: str) -> Any:
+    def modified(self, path: str) -> datetime.datetime:
         """When a file was last changed."""
-        return self.info(path)["mtime"]
+        found: datetime.datetime = self.info(path)["mtime"]
+        return found
 
     # -- making, moving, removing ------------------------------------------------
 
@@ -257,7 +267,7 @@ class SFTPFileSystem(AbstractFileSystem):
             begin, stop, _ = slice(start, end).indices(reader.size)
             return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))
 
-    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
+    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file; for a folder only a folder is made.
 
         Parameters
@@ -282,12 +292,12 @@ class SFTPFileSystem(AbstractFileSystem):
             with replacing(lpath) as local:
                 reader.copy_to(local, callback)
 
-    def put_file(self, lpath: Any, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
+    def put_file(self, lpath: StrPath, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
         """Upload a file; for a folder only a folder is made."""
         super().put_file(lpath, rpath, callback=Callback.as_callback(callback), **kwargs)
 
 
-def _entry(attr: Any, name: str) -> Entry:
+def _entry(attr: paramiko.SFTPAttributes, name: str) -> Entry:
     mode = attr.st_mode or stat.S_IFREG
     kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
     return {
@@ -326,11 +336,11 @@ class _Reader:
         if remote is not None:
             self.link.close_file(remote)
 
-    def _do(self, operation: Any) -> Any:
+    def _do(self, operation: Callable[[paramiko.SFTPClient], T]) -> T:
         if self.link is not self.fs._link:  # this process's own, where it was forked
             self.link, self._session = self.fs._link, None
 
-        def with_remote(sftp: Any) -> Any:
+        def with_remote(sftp: paramiko.SFTPClient) -> T:
             if self._session is not sftp:
                 self.close()
                 self._remote = self.link.open(sftp, self.path, "rb")
@@ -346,7 +356,7 @@ class _Reader:
         except OSError as error:
             self.fs._refuse(error, self.path, making=self._session is None)
 
-    def _ask_size(self, remote: Any) -> int:
+    def _ask_size(self, remote: paramiko.SFTPFile) -> int:
         size = size_by_handle(remote)
         if size is None:  # the server has no fstat, or tells no size there
             size = self._session.stat(self.path).st_size
@@ -369,7 +379,7 @@ class _Reader:
             raise OSError(f"{self.path!r} ended {lacking} bytes early on the SFTP server; was it changed?")
         return data
 
-    def copy_to(self, target: Any, callback: Callback) -> None:
+    def copy_to(self, target: BinaryWriter, callback: Callback) -> None:
         callback.set_size(self.size)
         for at in range(0, self.size, BLOCK):
             data = self.read(at, min(self.size, at + BLOCK))
@@ -458,7 +468,7 @@ class SFTPFile(AbstractBufferedFile):
             raise
 
     def _send(self, data: bytes) -> None:
-        def operation(sftp: Any) -> None:
+        def operation(sftp: paramiko.SFTPClient) -> None:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
             send(self._remote, data)
@@ -477,7 +487,7 @@ class SFTPFile(AbstractBufferedFile):
         link = self.fs._link
         appended = self.mode == "ab"
 
-        def operation(sftp: Any) -> int:
+        def operation(sftp: paramiko.SFTPClient) -> int:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
             link.remotes.discard(self._remote)

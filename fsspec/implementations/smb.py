@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import smbclient
 import smbprotocol.exceptions
@@ -25,6 +25,12 @@ from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.smb_link import LOST, Link
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath, StrPaths
+
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
 
@@ -126,7 +132,7 @@ class SMBFileSystem(AbstractFileSystem):
             time.sleep(self.register_session_retry_wait * longer)
         self._link.watch()
 
-    def _do(self, work: Callable[..., Any], *args: Any, repeat: bool = False, **kwargs: Any) -> Any:
+    def _do(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
         hooks.check()
         link = self._link
@@ -148,11 +154,11 @@ class SMBFileSystem(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = infer_storage_options(path)["path"]
-        return path.rstrip("/") or path[:1]
+        stripped: str = infer_storage_options(path)["path"]
+        return stripped.rstrip("/") or stripped[:1]
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
@@ -249,7 +255,7 @@ class SMBFileSystem(AbstractFileSystem):
                     self._do(smbclient.remove, self._unc(path2))
             raise
 
-    def copy(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+    def copy(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
         """Copy files on the server; see `AbstractFileSystem.copy`."""
         super().copy(path1, path2, **kwargs)
 
@@ -311,7 +317,7 @@ _STATUS = {
 }
 
 
-def _refusal(error: Any, path: Any) -> OSError:
+def _refusal(error: Exception, path: str) -> OSError:
     """The server's refusal as the error that Python has for it."""
     status = getattr(error, "ntstatus", getattr(error, "status", 0))
     number = getattr(error, "errno", None) or _STATUS.get(status)

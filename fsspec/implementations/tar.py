@@ -15,13 +15,18 @@ import copy
 import logging
 import posixpath
 import tarfile
-from typing import Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import DirectoryView, Source, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberIsFolderError
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+    from fsspec.core import OpenFile
+
 
 __all__ = ["TarFileSystem", "typemap"]
 
@@ -65,7 +70,7 @@ class TarFileSystem(FileArchive):
 
     def __init__(
         self,
-        fo: Any = "",
+        fo: StrPath | IO[bytes] | OpenFile[bytes] = "",
         index_store: Any = None,
         target_options: dict[str, Any] | None = None,
         target_protocol: str | None = None,
@@ -192,13 +197,13 @@ class TarFileSystem(FileArchive):
             raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
         return target
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> MemberFile:
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
             raise ValueError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
         return MemberFile(self, path, self._member(path).size)
 
-    def _open_member(self, path: str) -> Any:
+    def _open_member(self, path: str) -> IO[bytes] | None:
         # of its own position: members are read at the same time
         tar = copy.copy(self.tar)
         tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]

@@ -21,7 +21,11 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, tokenize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import requests
+
+    from fsspec._paths.types import StrPath
 
 logger: logging.Logger = logging.getLogger("webhdfs")
 
@@ -83,10 +87,10 @@ class WebHDFS(AbstractFileSystem):
         password: str | None = None,
         proxy_to: str | None = None,
         kerb_kwargs: dict[str, Any] | None = None,
-        data_proxy: Any = None,
+        data_proxy: Mapping[str, str] | Callable[[str], str] | None = None,
         use_https: bool = False,
-        session_cert: Any = None,
-        session_verify: Any = True,
+        session_cert: str | tuple[str, str] | None = None,
+        session_verify: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -128,11 +132,11 @@ class WebHDFS(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = infer_storage_options(path)["path"]
-        return path.rstrip("/") or path[:1]
+        stripped: str = infer_storage_options(path)["path"]
+        return stripped.rstrip("/") or stripped[:1]
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
@@ -148,10 +152,10 @@ class WebHDFS(AbstractFileSystem):
         op: str,
         method: str = "get",
         path: str | None = None,
-        data: Any = None,
+        data: bytes | None = None,
         redirect: bool = True,
         **parameters: Any,
-    ) -> Any:
+    ) -> requests.Response:
         """The response to one operation; an error of the server is raised."""
         path = self._strip_protocol(path or "")
         url = self.url + quote(path if path.startswith("/") else f"/{path}", safe="/=")
@@ -164,7 +168,7 @@ class WebHDFS(AbstractFileSystem):
         self._check(response, path)
         return response
 
-    def _check(self, response: Any, path: str) -> None:
+    def _check(self, response: requests.Response, path: str) -> None:
         if response.status_code < 400:
             return
         told: dict[str, Any] = {}
@@ -172,7 +176,7 @@ class WebHDFS(AbstractFileSystem):
             told = response.json().get("RemoteException") or {}
         self._raise(response, told, path)
 
-    def _raise(self, response: Any, told: dict[str, Any], path: str) -> NoReturn:
+    def _raise(self, response: requests.Response, told: dict[str, Any], path: str) -> NoReturn:
         text = f"{told.get('message') or response.reason} (status {response.status_code})".splitlines()[0]
         kind, number = _ERRORS.get(told.get("exception", ""), (OSError, None))
         if not told:
@@ -236,11 +240,11 @@ class WebHDFS(AbstractFileSystem):
             entry["name"] = f"{path.rstrip('/')}/{name}" if name else path
         return sorted(found, key=lambda e: e["name"]) if detail else sorted(e["name"] for e in found)
 
-    def created(self, path: str) -> Any:
+    def created(self, path: str) -> datetime.datetime:
         """When a file was last changed: Hadoop does not keep when it was made; see `modified`."""
         return self.modified(path)
 
-    def modified(self, path: str) -> Any:
+    def modified(self, path: str) -> datetime.datetime:
         """When a file was last changed, in local time without a zone, unlike other filesystems."""
         milliseconds = self.info(path)["modificationTime"]
         return datetime.datetime.fromtimestamp(milliseconds / 1000)
@@ -314,7 +318,7 @@ class WebHDFS(AbstractFileSystem):
         self.info(path1)
         raise OSError(f"the namenode does not rename {path1!r} to {path2!r}; is there something already?")
 
-    def rm(self, path: Any, recursive: bool = False, **kwargs: Any) -> None:
+    def rm(self, path: str | list[str], recursive: bool = False, **kwargs: Any) -> None:
         """Remove a file or, with ``recursive``, a folder with everything in it; one request a path."""
         for one in path if isinstance(path, list) else [path]:
             reply = self._call("DELETE", "delete", one, recursive="true" if recursive else "false")

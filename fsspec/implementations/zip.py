@@ -18,7 +18,7 @@ import struct
 import threading
 import zipfile
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
@@ -35,6 +35,8 @@ from fsspec.implementations._archive.files import (
 )
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import BinaryReader, StrPath
+    from fsspec.core import OpenFile
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["ZipFileSystem"]
@@ -83,7 +85,7 @@ class ZipFileSystem(FileArchive):
 
     def __init__(
         self,
-        fo: Any = "",
+        fo: StrPath | IO[bytes] | OpenFile[bytes] = "",
         mode: str = "r",
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
@@ -147,7 +149,7 @@ class ZipFileSystem(FileArchive):
             replaced.__exit__(type(error), error, error.__traceback__)
         self._close_archive()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self.mode != "r":
             raise RuntimeError(
                 f"{self._archive_name} is being written: only archives that are read can be pickled"
@@ -199,7 +201,7 @@ class ZipFileSystem(FileArchive):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> MemberFile | MemberWriter:
         path = self._strip_protocol(path)
         kind = mode.replace("b", "")
         if kind not in ("r", "w"):
@@ -216,7 +218,7 @@ class ZipFileSystem(FileArchive):
             return WaitingMember(self, path)
         return MemberWriter(self, path, self.zip.open(path, "w", force_zip64=self.force_zip_64))
 
-    def _open_member(self, path: str) -> Any:
+    def _open_member(self, path: str) -> IO[bytes]:
         member = self._member(path)
         if member.flag_bits & _ENCRYPTED and self.zip.pwd is None:
             what = f"member {path!r} of {self._archive_name} is encrypted"
@@ -243,7 +245,7 @@ class ZipFileSystem(FileArchive):
             return
         self.zip.writestr(path, value, **kwargs)
 
-    def _add_member(self, path: str, f: Any) -> None:
+    def _add_member(self, path: str, f: BinaryReader) -> None:
         """Add what a file holds; for `WaitingMember`."""
         self._check_writable(path)
         with self.zip.open(path, "w", force_zip64=self.force_zip_64) as member:

@@ -83,7 +83,7 @@ class FileArchive(AbstractArchiveFileSystem):
     """What reading the format raises where the archive is corrupt."""
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         stripped = super()._strip_protocol(path)
         return stripped if isinstance(stripped, list) else stripped.lstrip("/")
 
@@ -334,7 +334,7 @@ class MemberWriter(io.BufferedIOBase):
 class WaitingMember(MemberWriter):
     """A member that is added to its archive by `commit`, at the end of a transaction; not by `close`."""
 
-    def __init__(self, fs: Any, path: str) -> None:
+    def __init__(self, fs: FileArchive, path: str) -> None:
         self._held = tempfile.SpooledTemporaryFile(2**20)
         super().__init__(fs, path, self._held)
 

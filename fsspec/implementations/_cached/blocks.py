@@ -38,7 +38,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     import asyncio
 
-    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._paths.types import Offsets, StrPath, StrPaths
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
@@ -155,7 +155,7 @@ class CachingFileSystem(ChainedFileSystem):
 
     # what it is ----------------------------------------------------------------------
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
+    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
         before = None
         while path != before:
             before, path = path, super()._strip_protocol(path)
