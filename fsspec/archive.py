@@ -16,12 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._plans.listing import check_depth
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPaths
+
 
 __all__ = ["AbstractArchiveFileSystem"]
 
@@ -133,8 +137,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
     def get(
         self,
-        rpath: Any,
-        lpath: Any,
+        rpath: StrPaths,
+        lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         maxdepth: int | None = None,

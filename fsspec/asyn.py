@@ -344,7 +344,7 @@ class AsyncFileSystem(AbstractFileSystem):
         value: ReadableBuffer | None = None,
         batch_size: int | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> list[Any] | None:
         return await drive(self, bulk.pipe(self, path, value, kwargs, batch_size))
 
     @listing.default
@@ -355,7 +355,7 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         maxdepth: int | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> list[Any] | None:
         return await drive(self, bulk.rm(self, path, recursive, maxdepth, kwargs, batch_size))
 
     @listing.default
@@ -382,7 +382,7 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         on_error: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> list[Any] | None:
         plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, kwargs, batch_size, on_error)
         return await drive(self, plan)
 
@@ -395,7 +395,7 @@ class AsyncFileSystem(AbstractFileSystem):
         batch_size: int | None = None,
         maxdepth: int | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> list[Any] | None:
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
         return await drive(self, plan)
 

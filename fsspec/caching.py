@@ -272,7 +272,11 @@ class AllBytes(BaseCache):
     name: ClassVar[str] = "all"
 
     def __init__(
-        self, blocksize: int | None = None, fetcher: Any = None, size: int | None = None, data: Any = None
+        self,
+        blocksize: int | None = None,
+        fetcher: Any = None,
+        size: int | None = None,
+        data: bytes | None = None,
     ) -> None:
         super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]
         self.data: bytes = self._everything() if data is None else data
@@ -310,7 +314,13 @@ class KnownPartsOfAFile(BaseCache):
     name: ClassVar[str] = "parts"
 
     def __init__(
-        self, blocksize: int, fetcher: Fetcher, size: int, data: Any = None, strict: bool = False, **_: Any
+        self,
+        blocksize: int,
+        fetcher: Fetcher,
+        size: int,
+        data: dict[tuple[int, int], bytes] | None = None,
+        strict: bool = False,
+        **_: Any,
     ) -> None:
         self.data: dict[tuple[int, int], bytes] = _joined(data or {})
         super().__init__(blocksize, fetcher, size)

@@ -15,7 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 __all__ = ["Callback", "DEFAULT_CALLBACK", "DotPrinterCallback", "NoOpCallback", "TqdmCallback"]
 
@@ -52,7 +56,7 @@ class Callback:
         self.hooks = hooks or {}
         self.kw = kwargs
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_args: Any) -> None:
@@ -86,7 +90,7 @@ class Callback:
 
         return with_branch
 
-    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> Any:
+    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> Callback | None:
         """Put a ``callback`` for one of many transfers into ``kwargs``; the base class puts none."""
         return None
 

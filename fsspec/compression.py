@@ -11,12 +11,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from io import BufferedReader, UnsupportedOperation
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._public import publish
 from fsspec.utils import compressions
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
+    import gzip
+    import lzma
+
     from fsspec._files.snappy import SnappyFile
 
 __all__ = [
@@ -32,7 +37,7 @@ __all__ = [
 Codec = Callable[..., Any]
 
 
-def noop_file(file: Any, mode: str, **kwargs: Any) -> Any:
+def noop_file(file: T, mode: str, **kwargs: Any) -> T:
     """The file itself."""
     return file
 
@@ -107,7 +112,7 @@ def _missing(name: str, packages: str, error: ImportError) -> ImportError:
     )
 
 
-def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kwargs: Any) -> Any:
+def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kwargs: Any) -> IO[bytes]:
     """A member of a zip archive, as a file.
 
     Parameters
@@ -146,7 +151,7 @@ def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kw
     return member
 
 
-def _gzip(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
+def _gzip(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> gzip.GzipFile:
     import gzip
 
     return gzip.GzipFile(fileobj=f, mode=mode, **kwargs)
@@ -158,7 +163,7 @@ def _bz2(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
     return bz2.BZ2File(f, mode=mode, **kwargs)  # type: ignore[call-overload]
 
 
-def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
+def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lzma.LZMAFile:
     import lzma
 
     return lzma.LZMAFile(f, mode=mode, **kwargs)
@@ -172,7 +177,7 @@ def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
     return lz4.frame.open(f, mode=mode, **kwargs)
 
 
-def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
+def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> SnappyFile:
     from fsspec._files.snappy import SnappyFile
 
     try:

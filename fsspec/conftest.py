@@ -10,12 +10,16 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    pass
+
 
 _FTP = """
 import sys

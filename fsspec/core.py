@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from fsspec import config
 from fsspec._files.open_file import (
@@ -30,6 +30,7 @@ from fsspec.registry import filesystem, get_filesystem_class, known_implementati
 from fsspec.utils import build_name_function, stringify_path
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = [
@@ -68,7 +69,7 @@ _OPENING = "compression encoding errors expand mode name_function newline num".s
 Link = tuple[str, str, dict[str, Any]]
 
 
-def split_protocol(urlpath: Any) -> Any:
+def split_protocol(urlpath: StrPath) -> Any:
     """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
     text = _text(urlpath)
     protocol, found, rest = text.partition("://")
@@ -79,7 +80,7 @@ def split_protocol(urlpath: Any) -> Any:
     return None, text
 
 
-def strip_protocol(urlpath: Any) -> str:
+def strip_protocol(urlpath: StrPath) -> str:
     """The path of a URL as its filesystem writes it."""
     protocol, _ = split_protocol(urlpath)
     text: str = get_filesystem_class(protocol)._strip_protocol(urlpath)
@@ -150,7 +151,7 @@ def _nested(links: list[Link]) -> dict[str, Any]:
     return {**links[0][2], **options}
 
 
-def url_to_fs(url: Any, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
+def url_to_fs(url: StrPath, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
     """The filesystem that a URL stands for, and the path on it.
 
     Parameters
@@ -180,7 +181,7 @@ def url_to_fs(url: Any, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
 
 
 def open_files(
-    urlpath: Any,
+    urlpath: StrPaths,
     mode: str = "rb",
     compression: str | None = None,
     encoding: str = "utf8",
@@ -239,7 +240,7 @@ def open_files(
 
 @overload
 def open(
-    urlpath: Any,
+    urlpath: StrPath,
     mode: BinaryMode = ...,
     compression: str | None = ...,
     encoding: str = ...,
@@ -253,7 +254,7 @@ def open(
 
 @overload
 def open(
-    urlpath: Any,
+    urlpath: StrPath,
     mode: TextMode,
     compression: str | None = ...,
     encoding: str = ...,
@@ -267,7 +268,7 @@ def open(
 
 @overload
 def open(
-    urlpath: Any,
+    urlpath: StrPath,
     mode: str,
     compression: str | None = ...,
     encoding: str = ...,
@@ -280,7 +281,7 @@ def open(
 
 
 def open(
-    urlpath: Any,
+    urlpath: StrPath,
     mode: str = "rb",
     compression: str | None = None,
     encoding: str = "utf8",
@@ -335,7 +336,7 @@ def open(
     'x,y'
     """
     found = open_files(
-        [urlpath],
+        [cast("str", urlpath)],
         mode,
         compression,
         encoding,
@@ -351,7 +352,7 @@ def open(
     return result
 
 
-def open_local(url: Any, mode: str = "rb", **storage_options: Any) -> Any:
+def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> Any:
     """Paths of local files with the content of URLs, which are fetched if need be.
 
     Parameters
@@ -440,7 +441,7 @@ def _is_pattern(fs: AbstractFileSystem, path: str) -> bool:
     return "[" not in path or not fs.exists(path)
 
 
-def _expand_paths(path: Any, name_function: Callable[[int], str] | None, num: int) -> list[str]:
+def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | None, num: int) -> list[str]:
     """The paths of ``num`` files to write to a folder, or to a path with one ``*``."""
     if isinstance(path, str):
         if path.count("*") > 1:

@@ -60,8 +60,8 @@ class DirCache(MutableMapping[str, Any]):
         self._until.pop(path, None)
         self._listings.pop(path, None)
 
-    def __getitem__(self, path: str) -> Any:
-        listing = self._listings[path]
+    def __getitem__(self, path: str) -> list[dict[str, Any]]:
+        listing: list[dict[str, Any]] = self._listings[path]
         if self._expired(path):
             self._drop(path)
             raise KeyError(path)
@@ -77,7 +77,7 @@ class DirCache(MutableMapping[str, Any]):
             return False
         return True
 
-    def __setitem__(self, path: str, listing: Any) -> None:
+    def __setitem__(self, path: str, listing: list[dict[str, Any]]) -> None:
         if not self.use_listings_cache:
             return
         if self.listings_expiry_time is not None:

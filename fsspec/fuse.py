@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec import __version__
 from fsspec.asyn import reset_after_fork
@@ -86,8 +86,8 @@ class _Open:
     kernel opens first and empties then.
     """
 
-    def __init__(self, file: Any, path: str, writing: bool = False, size: int = 0) -> None:
-        self.file = file
+    def __init__(self, file: IO[bytes] | None, path: str, writing: bool = False, size: int = 0) -> None:
+        self.file: Any = file
         self.path = path
         self.writing = writing
         self.size = size
@@ -287,7 +287,7 @@ class FUSEr(Operations):
             self.release(self.cache[number].path, number)
 
 
-def _moved(file: Any, offset: int) -> bool:
+def _moved(file: IO[bytes], offset: int) -> bool:
     """Whether a file that is written can be written elsewhere, and now is."""
     try:
         answer: bool = file.seek(offset) == offset
@@ -296,7 +296,7 @@ def _moved(file: Any, offset: int) -> bool:
         return False
 
 
-def _nanoseconds(value: Any, default: int) -> int:
+def _nanoseconds(value: object, default: int) -> int:
     """A time of an entry, seconds or a `datetime.datetime`, in nanoseconds since 1970."""
     if hasattr(value, "timestamp"):
         value = value.timestamp()

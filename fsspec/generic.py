@@ -33,6 +33,7 @@ from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -100,10 +101,10 @@ async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(method(*args, **kwargs), home))
 
 
-def _asked(name: str, shape: str = "plain") -> Any:
+def _asked(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
-    async def method(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+    async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
         fs, plain = self._side(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
@@ -114,10 +115,10 @@ def _asked(name: str, shape: str = "plain") -> Any:
     return method
 
 
-def _blocking_operation(name: str) -> Any:
+def _blocking_operation(name: str) -> Callable[..., Any]:
     """As `_asked`, for what has no awaitable form."""
 
-    def method(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+    def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
         fs, plain = self._side(path)
         return getattr(fs, name)(plain, *args, **kwargs)
 
@@ -301,7 +302,7 @@ class GenericFileSystem(AsyncFileSystem):
             urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH
         )
 
-    async def _rm(self, url: Any, **kwargs: Any) -> None:
+    async def _rm(self, url: str | Iterable[str], **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
         for each in [url] if isinstance(url, str) or not isinstance(url, Iterable) else url:
             fs, path = self._side(each)
@@ -316,8 +317,8 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _copy(
         self,
-        path1: Any,
-        path2: Any,
+        path1: StrPaths,
+        path2: StrPaths,
         recursive: bool = False,
         on_error: str | None = "ignore",
         maxdepth: int | None = None,
@@ -385,7 +386,12 @@ class GenericFileSystem(AsyncFileSystem):
             await copy_between(source, path, target, path2, blocksize, Callback.as_callback(callback))
 
     def mv(
-        self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+        self,
+        path1: StrPaths,
+        path2: StrPaths,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
             (source, path), (target, _) = self._side(path1), self._side(path2)
@@ -405,16 +411,16 @@ class GenericFileSystem(AsyncFileSystem):
         return rsync(source, destination, fs=self, **kwargs)
 
 
-def _plain(url: Any) -> str:
+def _plain(url: StrPath) -> str:
     """A URL as text, without ``generic://`` in front."""
     text: str = stringify_path(url).removeprefix("generic://")
     return text
 
 
 async def copy_file_op(
-    fs1: Any,
+    fs1: AbstractFileSystem,
     url1: list[str],
-    fs2: Any,
+    fs2: AbstractFileSystem,
     url2: list[str],
     tempdir: str | None = None,
     batch_size: int = _BATCH,

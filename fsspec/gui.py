@@ -13,7 +13,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import panel
+
 
 try:
     import panel as pn
@@ -30,7 +34,7 @@ logger: logging.Logger = logging.getLogger("fsspec.gui")
 _FOLDER, _FILE = "\N{FILE FOLDER} ", "\N{PAGE FACING UP} "
 
 
-def _labelled(kind: Any, text: str, **options: Any) -> Any:
+def _labelled(kind: type[panel.widgets.Widget], text: str, **options: Any) -> panel.widgets.Widget:
     """A widget with a text, which older versions of panel call its name."""
     return kind(**{"label" if "label" in kind.param else "name": text}, **options)
 
@@ -58,7 +62,11 @@ class SigSlot:
         return self.panel._repr_mimebundle_(*args, **kwargs)
 
     def _signal(
-        self, name: str, widget: Any = None, thing: str = "value", *then: Callable[[Any], Any]
+        self,
+        name: str,
+        widget: panel.widgets.Widget | None = None,
+        thing: str = "value",
+        *then: Callable[[Any], Any],
     ) -> None:
         """Have a signal, sent as an attribute of a widget changes, or by `_emit` alone."""
         self._sigs[name] = list(then)
@@ -79,7 +87,7 @@ class SigSlot:
             raise KeyError(f"{signal}: {type(self).__name__} has the signals {', '.join(self._sigs)}")
         self._sigs[signal].append(slot)
 
-    def _emit(self, signal: str, value: Any = None) -> None:
+    def _emit(self, signal: str, value: object | None = None) -> None:
         if self._ignoring_events:
             return
         logger.debug("%s of %s", signal, type(self).__name__)
@@ -138,7 +146,7 @@ class SingleSelect(SigSlot):
         """Change what there is to select: a list, or values by what is shown for them."""
         self.panel.options = options
 
-    def set_selection(self, selection: Any) -> None:
+    def set_selection(self, selection: list[str]) -> None:
         """Select a value, or the last of a list of them."""
         self.panel.value = list(selection) if isinstance(selection, (list, tuple)) else [selection]
 
@@ -307,7 +315,7 @@ class FileSelector(SigSlot):
         self.go_clicked()
 
     # what is done --------------------------------------------------------------------
-    def filters_changed(self, values: Any) -> None:
+    def filters_changed(self, values: list[str]) -> None:
         """Show the files with the extensions that are ticked."""
         self.go_clicked()
 

@@ -8,13 +8,17 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import as_requested
 from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import check_contained
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 
 logger: logging.Logger = logging.getLogger("fsspec.mapping")
 
@@ -96,7 +100,7 @@ class FSMap(MutableMapping[str, bytes]):
 
         return filesystem("dir", path=self._root_key_to_str, fs=self.fs)
 
-    def _key_to_str(self, key: Any) -> str:
+    def _key_to_str(self, key: object) -> str:
         """The full path of a key."""
         if not isinstance(key, str):
             import warnings
@@ -167,7 +171,7 @@ class FSMap(MutableMapping[str, bytes]):
         except Exception as error:  # told in place of the bytes, as cat does
             return error
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: ReadableBuffer) -> None:
         path = self._key_to_str(key)
         self.fs.mkdirs(self.fs._parent(path), exist_ok=True)
         self.fs.pipe_file(path, maybe_convert(value))

@@ -14,13 +14,16 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import merge_offset_ranges, stringify_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fsspec._paths.types import StrPath
     from fsspec.spec import AbstractFileSystem
 
 __all__ = [
@@ -47,7 +50,7 @@ def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
 
 
 def open_parquet_files(
-    path: Any,
+    path: StrPath | list[str],
     fs: AbstractFileSystem | None = None,
     metadata: Any = None,
     columns: list[str] | None = None,
@@ -170,14 +173,16 @@ class AlreadyBufferedFile(AbstractBufferedFile):
         return _again, (self.fs, self.path, self.size, self.cache.data, self.loc)
 
 
-def _again(fs: AbstractFileSystem, path: str, size: int, data: Any, loc: int) -> AlreadyBufferedFile:
+def _again(
+    fs: AbstractFileSystem, path: str, size: int, data: Mapping[tuple[int, int], bytes], loc: int
+) -> AlreadyBufferedFile:
     file = AlreadyBufferedFile(fs, path, cache_type="parts", cache_options={"data": data}, size=size)
     file.seek(loc)
     return file
 
 
 # fetching --------------------------------------------------------------------------
-def _paths(fs: AbstractFileSystem, path: Any) -> list[str]:
+def _paths(fs: AbstractFileSystem, path: StrPath | list[str]) -> list[str]:
     """The files that are meant."""
     text = stringify_path(path)
     if isinstance(text, str) and text.endswith("/"):
@@ -186,12 +191,12 @@ def _paths(fs: AbstractFileSystem, path: Any) -> list[str]:
     return found
 
 
-def _sizes(fs: Any, paths: list[str]) -> list[int]:
-    sizes: list[int] = fs.sizes(paths)
+def _sizes(fs: AbstractFileSystem, paths: list[str]) -> list[int]:
+    sizes = fs.sizes(paths)
     for path, size in zip(paths, sizes):
         if size is None:
             raise ValueError(f"{type(fs).__name__} does not know the size of {path!r}, and so its end")
-    return sizes
+    return cast("list[int]", sizes)
 
 
 def _ranges(fs: AbstractFileSystem, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:

@@ -14,7 +14,7 @@ itself it is the same transaction; an inner part that fails takes back its own f
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import logging
     from types import TracebackType
 
-    from fsspec.spec import AbstractFileSystem
+    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
     logger: logging.Logger
 
@@ -148,7 +148,7 @@ class FileActor:
     def __init__(self) -> None:
         self.files: list[Any] = []
 
-    def append(self, f: Any) -> None:
+    def append(self, f: AbstractBufferedFile | IO[bytes]) -> None:
         """Add a file that was opened with ``autocommit=False``."""
         self.files.append(f)
 

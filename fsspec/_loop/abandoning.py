@@ -33,11 +33,18 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._fork import connecting, hooks
 from fsspec._fork.sockets import unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Callable, Coroutine
+
+    from _typeshed import FileDescriptorLike
+
 
 _TASKS = [
     vars(asyncio.tasks)[name]
@@ -70,40 +77,54 @@ class _Abandoned(Variant):
     def __del__(self) -> None:
         pass
 
-    def call_exception_handler(self, context: Any) -> None:
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
         pass
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         return _dropped(self)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
         handle.cancel()
         return handle
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         raise RuntimeError(_GONE)
 
-    def create_task(self, coro: Any, **kwargs: Any) -> Any:
+    def create_task(self, coro: Coroutine[Any, Any, object], **kwargs: Any) -> NoReturn:
         coro.close()
         raise RuntimeError(_GONE)
 
     def run_forever(self) -> None:
         raise RuntimeError(_GONE)
 
-    def _timer_handle_cancelled(self, handle: Any) -> None:
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         pass
 
-    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+    def _add_reader(
+        self, fd: FileDescriptorLike, callback: Callable[..., object], *args: Any
+    ) -> asyncio.Handle:
         return _dropped(self)
 
-    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> Any:
+    def _add_writer(
+        self, fd: FileDescriptorLike, callback: Callable[..., object], *args: Any
+    ) -> asyncio.Handle:
         return _dropped(self)
 
-    def _remove_reader(self, fd: Any) -> bool:
+    def _remove_reader(self, fd: FileDescriptorLike) -> bool:
         return False
 
-    def _remove_writer(self, fd: Any) -> bool:
+    def _remove_writer(self, fd: FileDescriptorLike) -> bool:
         return False
 
     def _write_to_self(self) -> None:
@@ -118,7 +139,7 @@ def abandoned_class(cls: type) -> Any:
     return variant(cls, _Abandoned)
 
 
-def is_abandoned(loop: Any) -> bool:
+def is_abandoned(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether ``loop`` was inherited and can never run in this process."""
     return is_variant(type(loop), _Abandoned)
 
@@ -187,7 +208,7 @@ def _release_closing(transport: Any) -> None:
         sock.detach()
 
 
-def _tasks(other: Any) -> set[asyncio.Task[Any]]:
+def _tasks(other: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
     """The tasks of a loop; that there are none can be seen with less."""
     if sys.version_info < (3, 14):
         for one in _TASKS:
@@ -221,7 +242,7 @@ def _close_selector(epoll: Any) -> None:
         hooks.immortalize(epoll)  # which would close the number as it is collected
 
 
-def descriptors(other: Any) -> Iterator[int]:
+def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
     """The numbers that a child closes or covers for a loop; called before a fork."""
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
         return

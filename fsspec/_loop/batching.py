@@ -194,7 +194,7 @@ async def run_coros_in_chunks(
     def start(coro: Awaitable[Any]) -> Awaitable[Any]:
         return coro if timeout is None else asyncio.wait_for(coro, timeout)
 
-    def done(position: int, result: Any) -> None:
+    def done(position: int, result: object) -> None:
         callback.relative_update(1)
 
     try:

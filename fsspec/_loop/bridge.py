@@ -124,7 +124,13 @@ class _Job:
         "args", "done", "error", "finished", "func", "given_up", "kwargs", "loop", "made", "result", "task"
     )  # fmt: skip
 
-    def __init__(self, loop: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        func: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         self.func = func
         self.args = args
         self.kwargs = kwargs
@@ -162,14 +168,14 @@ class _Job:
 
     if sys.version_info >= (3, 12):
 
-        def _create(self, running: Coroutine[Any, Any, None]) -> Any:
+        def _create(self, running: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
             if isinstance(self.loop, io_thread.IOLoop):  # spares a turn of the loop
                 return asyncio.Task(running, loop=self.loop, eager_start=True)
             return self.loop.create_task(running)
 
     else:
 
-        def _create(self, running: Coroutine[Any, Any, None]) -> Any:
+        def _create(self, running: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
             return self.loop.create_task(running)
 
     def cancel(self) -> None:
@@ -216,14 +222,14 @@ class _Job:
                 raise RuntimeError(f"the event loop was closed while {_named(self.func)} ran on it")
 
 
-def _named(func: Any) -> str:
+def _named(func: object) -> str:
     """What a call is, for a message."""
     owner = getattr(func, "__self__", None)
     name = getattr(func, "__qualname__", None) or type(func).__qualname__
     return name if owner is None else f"{name} of {owner!r}"
 
 
-def _refuse(target: Any, func: Any, timeout: float | None) -> None:
+def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: float | None) -> None:
     if target is not None and io_thread.is_abandoned(target):
         if timeout:
             # finalizers of backends give a bound, and know what to do when it has passed
@@ -248,7 +254,11 @@ _LOOP = (
 
 
 def sync(
-    loop: Any, func: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None, **kwargs: Any
+    loop: Any,
+    func: Callable[..., Awaitable[T]],
+    *args: Any,
+    timeout: float | None = None,
+    **kwargs: Any,
 ) -> T:
     """Run ``func(*args, **kwargs)`` on ``loop`` and wait for what it returns.
 
@@ -354,8 +364,8 @@ def _run_inside_fork(job: _Job, timeout: float | None) -> None:
 
 
 def sync_teardown(
-    loop: Any,
-    func_or_coro: Any,
+    loop: asyncio.AbstractEventLoop | None,
+    func_or_coro: Callable[..., Any] | Awaitable[Any],
     *args: Any,
     timeout: float | None = None,
     description: str = "teardown",
@@ -465,7 +475,7 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return blocking
 
 
-def _is_awaitable_method(method: Any) -> bool:
+def _is_awaitable_method(method: object) -> bool:
     return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
@@ -508,7 +518,7 @@ def _without_twins(cls: type, plain: str) -> Any:
     return None
 
 
-def mirror_sync_methods(obj: Any) -> None:
+def mirror_sync_methods(obj: object) -> None:
     """Set the blocking form of each async method on ``obj`` where its class has none.
 
     Filesystems have theirs from their class; this serves objects of other kinds.
@@ -625,6 +635,6 @@ def _dump_running_tasks(
     return found
 
 
-def _throw(future: Any, exc: type[BaseException]) -> None:
+def _throw(future: asyncio.Future[Any], exc: type[BaseException]) -> None:
     if not future.done():
         future.set_exception(exc)

@@ -97,7 +97,7 @@ class emit:
 
     __slots__ = ("item",)
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: object) -> None:
         self.item = item
 
 
@@ -118,7 +118,7 @@ Plan = PlanOf[Any]
 
 
 # -- blocking ------------------------------------------------------------------
-def perform(target: Any, step: Step) -> Any:
+def perform(target: object, step: Step) -> Any:
     """The answer to a step, by blocking calls on ``target``."""
     if type(step) is call:
         return getattr(target, step.name)(*step.args, **step.kwargs)
@@ -140,7 +140,7 @@ def perform(target: Any, step: Step) -> Any:
 
 
 def stream(
-    target: Any, plan: Plan, perform: Callable[[Any, Any], Any] = perform
+    target: object, plan: Plan, perform: Callable[[Any, Any], Any] = perform
 ) -> Generator[Any, None, Any]:
     """The items that ``plan`` emits; the value of the generator is that of the plan."""
     try:
@@ -166,7 +166,7 @@ def stream(
         plan.close()
 
 
-def drive(target: Any, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = perform) -> T:
+def drive(target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = perform) -> T:
     """What ``plan`` returns."""
     result: T
     running = stream(target, plan, perform)
@@ -180,7 +180,7 @@ def drive(target: Any, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = per
 
 
 # -- awaiting ------------------------------------------------------------------
-async def perform_awaiting(target: Any, step: Step) -> Any:
+async def perform_awaiting(target: object, step: Step) -> Any:
     """The answer to a step, by awaiting the methods of ``target``."""
     if type(step) is call:
         answer = getattr(target, f"_{step.name}")(*step.args, **step.kwargs)
@@ -213,7 +213,7 @@ async def _in_thread(step: local) -> Any:
 
 
 async def stream_awaiting(
-    target: Any,
+    target: object,
     plan: Plan,
     perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting,
     value: list[Any] | None = None,
@@ -246,7 +246,7 @@ async def stream_awaiting(
 
 
 async def drive_awaiting(
-    target: Any, plan: PlanOf[T], perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
+    target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
 ) -> T:
     """What ``plan`` returns."""
     value: list[T] = []

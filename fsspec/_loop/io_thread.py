@@ -129,14 +129,18 @@ class IOLoop(asyncio.SelectorEventLoop):
         """Stop until it is run again."""
         super().stop()
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         """As asyncio's; runs the loop on where it rests until it is asked."""
         handle = super().call_soon_threadsafe(callback, *args, context=context)
         if self.waker is not None:
             self.waker()
         return handle
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: concurrent.futures.Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """As asyncio's; while a fork keeps executors from taking anything on, ``func`` is called here."""
         if instances.reviving:  # what is done on behalf of a revival may use the instance
             func = functools.partial(contextvars.copy_context().run, func)
@@ -150,7 +154,7 @@ class IOLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+    async def sock_connect(self, sock: socket.socket, address: tuple[Any, ...] | str | bytes) -> None:
         # between connecting and being wrapped in a transport nobody else knows it
         self.connecting.add(sock)
         await super().sock_connect(sock, address)
@@ -360,7 +364,7 @@ class IOThread:
 class _Hold:
     """Keeps somebody else's loop, running on another thread, in one callback."""
 
-    def __init__(self, other: Any) -> None:
+    def __init__(self, other: asyncio.AbstractEventLoop) -> None:
         self.other = other
         self._there = threading.Event()
         self._over = threading.Event()
@@ -542,7 +546,7 @@ def _abandon_in_child() -> None:
     sockets.forget_noted()
 
 
-def _leave_foreign(other: Any, dead: Dead) -> None:
+def _leave_foreign(other: asyncio.AbstractEventLoop, dead: Dead) -> None:
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
@@ -573,7 +577,9 @@ del _step
 
 
 # asked while a fork is being made -----------------------------------------------------
-def run_inside_fork(other: Any, coro: Coroutine[Any, Any, None], timeout: float | None) -> bool:
+def run_inside_fork(
+    other: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, None], timeout: float | None
+) -> bool:
     """For the thread that forks, asked by a hook of the program's: run ``coro`` on a loop at rest.
 
     Returns
@@ -593,7 +599,7 @@ def run_inside_fork(other: Any, coro: Coroutine[Any, Any, None], timeout: float 
     return False
 
 
-def rest_again(other: Any) -> None:
+def rest_again(other: asyncio.AbstractEventLoop) -> None:
     """Bring a loop back to rest that a hook of the program's had running."""
     deadline = time.monotonic() + REST_BOUND
     for io in _io_threads:
@@ -607,7 +613,7 @@ def rest_again(other: Any) -> None:
         hold.wait(deadline)
 
 
-def waited_for(other: Any) -> None:
+def waited_for(other: asyncio.AbstractEventLoop) -> None:
     """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone."""
     forking = hooks.forking
     if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.leave_by):

@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import PART, is_inside, remove
@@ -195,7 +195,7 @@ class CacheMetadata:
                         continue
             yield detail, os.path.join(folder, detail["fn"])
 
-    def check_file(self, path: str, cfs: CachingFileSystem | None) -> Any:
+    def check_file(self, path: str, cfs: CachingFileSystem | None) -> tuple[Detail, str] | Literal[False]:
         """The entry and the local path of a copy that can be used; False if there is none.
 
         Parameters

@@ -556,7 +556,7 @@ def _with_files(
     options: dict[str, Any],
     files: dict[str, bytes],
     folders: list[str],
-) -> Any:
+) -> MemoryFileSystem:
     """A filesystem with a store of its own from its pickled form; another one, with the same files."""
     fs = cls(*args, **{**options, "skip_instance_cache": True})
     fs.pseudo_dirs[:] = folders

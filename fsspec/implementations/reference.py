@@ -434,7 +434,7 @@ class ReferenceFileSystem(ReferenceReading):
         block_size: int | None = None,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> ReferenceFile | io.BytesIO:
         said = self._reference(path)
         if set(mode) != {"r", "b"}:
             raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")

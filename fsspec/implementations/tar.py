@@ -121,8 +121,9 @@ class TarFileSystem(FileArchive):
             return source
         codec = compr[self.compression]
 
-        def decompress() -> Any:
-            return codec(View(source), mode="rb")
+        def decompress() -> IO[bytes]:
+            plain: IO[bytes] = codec(View(source), mode="rb")
+            return plain
 
         self._decompressed = Source(decompress(), decompress, source.name, decodes=True)
         return self._decompressed

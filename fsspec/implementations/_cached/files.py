@@ -34,7 +34,7 @@ from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
 
     from _typeshed import ReadableBuffer

@@ -93,7 +93,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     base = getattr(AbstractFileSystem, name)
     paths, changed = _places(name, passed.paths), _places(name, passed.changes)
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: CachingFileSystem, *args: Any, **kwargs: Any) -> Any:
         given = list(args)
         for position, parameter in paths:
             if position < len(given):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -26,7 +26,10 @@ from fsspec.implementations._reference.parsing import Part, parsed
 from fsspec.implementations._reference.reads import Block, Reads
 from fsspec.utils import isfilelike, stringify_path
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from fsspec._paths.types import Offsets, StrPath, StrPaths
@@ -67,7 +70,7 @@ class ReferenceReading(AsyncFileSystem):
         """Whether looking at references may ask somebody for them."""
         return not isinstance(self.references, dict)
 
-    async def _off_loop(self, func: Any, *args: Any) -> Any:
+    async def _off_loop(self, func: Callable[..., T], *args: Any) -> T:
         """Call what may have to load references, without keeping the loop waiting."""
         return await asyncio.to_thread(func, *args) if self._lazy else func(*args)
 
