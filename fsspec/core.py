@@ -113,11 +113,12 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
         protocol = options.pop("protocol", None) or split_protocol(bit)[0] or "file"
         cls = get_filesystem_class(protocol)
         found = cls._get_kwargs_from_urls(bit)
-        given = dict(options.pop(protocol, None) or {})
+        given = options.pop(protocol, None) or {}
         if outermost:
-            given.update(options)
-        _check_agreement(protocol, found, given)
-        found.update(given)
+            given = {**given, **options}
+        if found and given:
+            _check_agreement(protocol, found, given)
+        found = {**found, **given}
         bit = cls._strip_protocol(bit)
         if inner is not None and not bit.strip("/") and getattr(cls, "_takes_inner_path", False):
             bit = inner

@@ -118,25 +118,27 @@ def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[st
 
 
 def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    if cls._extra_tokenize_attributes or cls._strip_tokenize_options:
-        return _digest(cls, args, kwargs)
     owner = _owner(cls, kwargs)
+    if cls._strip_tokenize_options:
+        kwargs = {k: v for k, v in kwargs.items() if k not in cls._strip_tokenize_options}
+    if cls._extra_tokenize_attributes:
+        args = (*args, *[getattr(cls, name, None) for name in cls._extra_tokenize_attributes])
     types: list[type] = [type(value) for value in args]
     types += [type(value) for value in kwargs.values()]
     key: Any
     if _PLAIN.issuperset(types):
         key = (owner, args, *kwargs.items(), *types)
     else:
-        room = [_MOST_MEMBERS]
-        key = (owner, _frozen(args, room), _frozen(kwargs, room))
-        if room[0] < 0:
-            return _digest(cls, args, kwargs)
+        members = _members(args, kwargs)
+        if members is None:
+            return _digest(cls, owner, args, kwargs)
+        key = (owner, *members)
     known: dict[Any, str] = cls.__dict__.get("_tokens", {})
     token = known.get(key)
     if token is None:
         if len(known) >= _REMEMBERED_KEYS:
             known.clear()
-        token = known[key] = _digest(cls, args, kwargs)
+        token = known[key] = _digest(cls, owner, args, kwargs)
     return token
 
 
@@ -145,33 +147,40 @@ def _owner(cls: Any, kwargs: dict[str, Any]) -> int | None:
     return None if cls.async_impl and not kwargs.get("asynchronous") else threading.get_ident()
 
 
-def _frozen(value: Any, room: list[int]) -> Any:
-    """Plain values, and lists, tuples and dicts of them, as what can be looked up.
+def _members(*values: Any) -> list[Any] | None:
+    """Lists, tuples and dicts of plain values, and of one another, as what can be looked up.
 
-    Parameters
-    ----------
-    room
-        how many members there may be; below nothing where there are more, or other values
+    Each of them is its type and length, the types of its members (True is 1 and 1.0 to a dict), and
+    those members that are plain; the others follow in their order.  None where there are other
+    values, or too many members.
     """
-    kind = type(value)
-    if kind in _PLAIN:
-        return kind, value  # True is 1 and 1.0 to a dict
-    if kind is dict:
-        members: Any = [each for item in value.items() for each in item]
-    elif kind is list or kind is tuple:
-        members = value
-    else:
-        members = ()
-        room[0] = -1
-    room[0] -= len(members)
-    return (kind, *[_frozen(each, room) for each in members]) if room[0] >= 0 else None
+    found: list[Any] = []
+    room = _MOST_MEMBERS
+    pending = [*values]
+    for value in pending:
+        kind = type(value)
+        if kind is dict:
+            members: Any = [*value, *value.values()]
+        elif kind is list or kind is tuple:
+            members = value
+        else:
+            return None
+        room -= len(members)
+        if room < 0:
+            return None
+        types = [*map(type, members)]
+        found += (kind, len(types), *types)
+        if _PLAIN.issuperset(types):
+            found += members
+        else:
+            for each in members:
+                (found if type(each) in _PLAIN else pending).append(each)
+    return found
 
 
-def _digest(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    extra = tuple(getattr(cls, name, None) for name in cls._extra_tokenize_attributes)
-    owner = [thread for thread in [_owner(cls, kwargs)] if thread is not None]
-    named = {k: kwargs[k] for k in sorted(kwargs) if k not in cls._strip_tokenize_options}
-    return tokenize(cls, *owner, *args, *extra, **named)
+def _digest(cls: Any, owner: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    owners = () if owner is None else (owner,)
+    return tokenize(cls, *owners, *args, **kwargs)
 
 
 def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
