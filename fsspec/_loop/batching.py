@@ -1,8 +1,9 @@
 """Doing many awaitable things at once.
 
 As many workers as may be under way draw from one iterator, so that the number under way
-is always full and nothing is made for an item but its coroutine.  Workers are started
-as the ones before them come to wait: items that never wait are done by the first.
+is always full and nothing is made for an item but its coroutine.  Items that never wait are
+done by the first worker.  Once an item waits all workers are started at once: begun one by
+one, each would have the loop turn once more for it.
 When `run_concurrently` ends, however it does, its workers have ended.
 
 Runs on whichever loop awaits it.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from fsspec import config
@@ -64,19 +66,28 @@ class _Workers:
         self.loop = asyncio.get_running_loop()
         self.workers: list[asyncio.Task[None]] = []
         self.busy = 0
-        self.exhausted = False
         self.over: asyncio.Future[None] = self.loop.create_future()
 
-    def _start_worker(self, number: int) -> None:
-        for _ in range(number):
-            if self.exhausted or 0 < self.size <= len(self.workers):
-                return
-            self.busy += 1
-            self.workers.append(self.loop.create_task(self.work()))
+    def _start_worker(self, drawn: tuple[int, Any] | None = None) -> None:
+        self.busy += 1
+        self.workers.append(self.loop.create_task(self.work(drawn)))
 
-    async def work(self) -> None:
+    def _start_others(self) -> None:
+        """The first worker starts a second, which begins if the first waits, and starts all others.
+
+        Those have their first items already, so that there are no more workers than items.
+        """
+        if len(self.workers) == 1 != self.size:
+            self._start_worker()
+        elif len(self.workers) == 2:
+            for drawn in islice(self.items, self.size - 2 if self.size > 0 else None):
+                self._start_worker(drawn)
+
+    async def work(self, drawn: tuple[int, Any] | None) -> None:
         try:
-            await self._next_item()
+            if drawn is not None:
+                await self._do(*drawn)
+            await self._draw()
         except BaseException as error:  # handed to who waits for the crew
             if not self.over.done():
                 self.over.set_exception(error)
@@ -85,27 +96,29 @@ class _Workers:
             if not self.busy and not self.over.done():
                 self.over.set_result(None)
 
-    async def _next_item(self) -> None:
-        hired = False
+    async def _draw(self) -> None:
+        hired = len(self.workers) > 2
         for position, item in self.items:
-            if not hired:
-                hired = True
-                self._start_worker(4)  # they begin when this one waits, and start others in turn
-            try:
-                result = await self.start(item)
-            except Exception as error:  # reported in its place, as was asked for
-                if not self.return_exceptions:
-                    raise
-                result = error
-            self.results[position] = result
-            if self.done is not None:
-                self.done(position, result)
             if self.over.done():
                 return  # what was under way came to its end in spite of being cancelled
-        self.exhausted = True
+            if not hired:
+                hired = True
+                self._start_others()
+            await self._do(position, item)
+
+    async def _do(self, position: int, item: Any) -> None:
+        try:
+            result = await self.start(item)
+        except Exception as error:  # reported in its place, as was asked for
+            if not self.return_exceptions:
+                raise
+            result = error
+        self.results[position] = result
+        if self.done is not None:
+            self.done(position, result)
 
     async def run(self) -> list[Any]:
-        self._start_worker(1)
+        self._start_worker()
         try:
             await self.over
         finally:
@@ -183,13 +196,6 @@ async def run_coros_in_chunks(
     size = get_batch_size(nofiles) if batch_size is None else batch_size
     callback = Callback.as_callback(callback)
     callback.set_size(len(waiting))
-    begun = 0
-
-    def items() -> Iterator[Awaitable[Any]]:
-        nonlocal begun
-        for coro in waiting:
-            begun += 1
-            yield coro
 
     def start(coro: Awaitable[Any]) -> Awaitable[Any]:
         return coro if timeout is None else asyncio.wait_for(coro, timeout)
@@ -198,8 +204,8 @@ async def run_coros_in_chunks(
         callback.relative_update(1)
 
     try:
-        return await run_concurrently(items(), start, size, return_exceptions, done)
+        return await run_concurrently(waiting, start, size, return_exceptions, done)
     finally:
-        for coro in waiting[begun:]:
+        for coro in waiting:  # those that were not begun
             if hasattr(coro, "close"):  # a future has none
                 coro.close()

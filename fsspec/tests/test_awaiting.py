@@ -139,7 +139,7 @@ async def test_the_size_of_a_batch_is_that_of_the_filesystem_where_none_is_given
     assert desk.most_at_once == 3
 
 
-async def test_calls_are_drawn_as_work_proceeds():
+async def test_no_more_calls_are_drawn_than_may_be_under_way():
     desk = Desk()
     ahead = []
 
@@ -149,7 +149,30 @@ async def test_calls_are_drawn_as_work_proceeds():
             yield call("double", number)
 
     await drive(desk, one(batch(calls(), batch_size=4)))
-    assert max(ahead) == 0
+    assert max(ahead) <= 4 - 2
+    assert desk.begun == [*range(20)]
+
+
+@pytest.mark.parametrize(("waits", "size", "most"), [(1, 100, 50), (1, 7, 7), (1, 1, 1), (0, 100, 2)])
+async def test_a_batch_makes_no_more_tasks_than_it_has_calls(waits, size, most):
+    made = []
+
+    def factory(loop, coro, **kwargs):
+        made.append(coro)
+        return asyncio.Task(coro, loop=loop, **kwargs)
+
+    class Idle(Desk):
+        async def _double(self, number, waits=1):
+            return await super()._double(number, waits) if waits else 2 * number
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    try:
+        calls = [call("double", n, waits=waits) for n in range(50)]
+        assert await drive(Idle(), one(batch(calls, batch_size=size))) == [2 * n for n in range(50)]
+    finally:
+        loop.set_task_factory(None)
+    assert len(made) <= most
 
 
 async def test_a_stream_emits_as_it_is_asked():
