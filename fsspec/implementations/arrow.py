@@ -320,7 +320,9 @@ class _Reader:
             raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
         start = (0, self.loc, self.stream.size())[whence]
         if start + position < 0:
-            raise ValueError("a file has no bytes before its beginning")
+            from pyarrow import ArrowInvalid  # a ValueError; loaded, or there was no stream
+
+            raise ArrowInvalid("a file has no bytes before its beginning")
         self.loc = start + position
         return self.loc
 

@@ -27,6 +27,7 @@ from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
 from fsspec._fork.owned import finalize
 from fsspec._paths.paths import trailing_sep
+from fsspec._plans.listing import check_depth
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._public import publish
@@ -541,6 +542,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
+        check_depth(maxdepth)
         return await drive(self, glob(self, path, maxdepth, **kwargs))
 
     # -- writing ---------------------------------------------------------------

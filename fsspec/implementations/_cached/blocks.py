@@ -146,6 +146,7 @@ class CachingFileSystem(ChainedFileSystem):
         self._traffic = Traffic()
         self._local = filesystem("file")
         self.async_impl = self.fs.async_impl
+        self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, globbing
-from fsspec._plans.listing import check_depth
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ def glob(
     **kwargs: Any,
 ) -> Plan:
     """The URLs that match; a request for each page that can lead to a match."""
-    check_depth(maxdepth)
     only_folders = path.endswith("/")
     if not has_magic(path):
         found = yield from globbing._literal(fs, path, False, detail, kwargs)
