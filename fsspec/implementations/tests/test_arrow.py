@@ -337,3 +337,12 @@ def test_seeking_from_nowhere(local):
         with pytest.raises(ValueError, match="whence"):
             f.seek(0, 5)
         assert (f.seek(-1, 2), f.read()) == (2, b"c")
+
+
+def test_a_position_before_the_file_is_an_error_of_pyarrow(place):
+    import pyarrow
+
+    fs, top = place
+    fs.pipe_file(f"{top}/b", b"abc")
+    with fs.open(f"{top}/b") as f, pytest.raises(pyarrow.ArrowInvalid):
+        f.seek(-1)

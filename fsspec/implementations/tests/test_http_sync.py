@@ -348,3 +348,8 @@ def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
     assert os.listdir(tmp_path) == []
     fs.get(url + "/small.txt", folder)
     assert os.listdir(folder) == ["small.txt"]
+
+
+def test_no_depth_of_a_pattern_is_refused(http_server, fs, url):
+    http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
+    assert fs.glob(url + "/d/*", maxdepth=0) == [url + "/d/x"]
