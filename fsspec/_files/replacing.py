@@ -41,6 +41,23 @@ def private(names: Iterable[str]) -> Iterator[None]:
         _private.difference_update(added)
 
 
+def _check_is_file(path: str) -> None:
+    if trailing_sep(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+
+
+def make_folder_of(path: str) -> None:
+    """Make the folder that a file will be in, where it is not there.
+
+    Raises
+    ------
+    IsADirectoryError
+        if the path ends in a separator.
+    """
+    _check_is_file(path)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
     """A binary file object whose bytes become the file at ``path`` when the block ends well.
@@ -56,8 +73,7 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
     IsADirectoryError
         if the path ends in a separator.
     """
-    if trailing_sep(os.fspath(path)):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    _check_is_file(os.fspath(path))
     target, before = (os.fspath(path), None) if path in _private else _target(path)
     direct = path in _private or (before is not None and not stat.S_ISREG(before.st_mode))
     partial = None if direct else _partial(target)

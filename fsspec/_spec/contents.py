@@ -6,13 +6,11 @@ and holds no state.  What is downloaded appears under its name only when it is w
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from fsspec._files.replacing import replacing
-from fsspec._paths.paths import trailing_sep
+from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, read_block
@@ -264,9 +262,7 @@ class Contents:
             if outfile is not None:
                 self._copy_out(source, outfile, callback)
                 return
-            if trailing_sep(local):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), local)
-            os.makedirs(os.path.dirname(os.path.abspath(local)), exist_ok=True)
+            make_folder_of(local)
             with replacing(local) as target:
                 self._copy_out(source, target, callback)
 

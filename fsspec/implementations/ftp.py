@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._files.replacing import replacing
+from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
@@ -352,18 +352,18 @@ class FTPFileSystem(AbstractFileSystem):
         if isfilelike(lpath):
             target = lpath
         if target is not None:
-            self._fetch(rpath, target, callback)
+            self._fetch(rpath, target, callback, self._size(rpath))
             return
         lpath = os.fspath(cast("StrPath", lpath))
         if self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
             return
-        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        size = self._size(rpath)  # no folder is made for what is not there
+        make_folder_of(lpath)
         with replacing(lpath) as local:
-            self._fetch(rpath, local, callback)
+            self._fetch(rpath, local, callback, size)
 
-    def _fetch(self, path: str, target: BinaryWriter, callback: Callback) -> None:
-        size = self._size(path)
+    def _fetch(self, path: str, target: BinaryWriter, callback: Callback, size: int | None) -> None:
         callback.set_size(size)
         done = 0
 

@@ -27,9 +27,9 @@ from fsspec._files.replacing import replacing
 from fsspec._fork import connecting, hooks
 from fsspec._fork.owned import finalize
 from fsspec._paths.paths import trailing_sep
-from fsspec._plans.listing import check_depth
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
+from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync

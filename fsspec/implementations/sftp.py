@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import paramiko
 
-from fsspec._files.replacing import replacing
+from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec.callbacks import Callback
@@ -288,7 +288,7 @@ class SFTPFileSystem(AbstractFileSystem):
             if isfilelike(lpath):
                 reader.copy_to(lpath, callback)
                 return
-            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+            make_folder_of(lpath)
             with replacing(lpath) as local:
                 reader.copy_to(local, callback)
 

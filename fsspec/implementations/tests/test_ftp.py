@@ -592,3 +592,12 @@ def test_ends_with_its_instance(server):
     del fs
     until(lambda: not server.connections[-1].open, "the connection is closed")
     assert tokenize(server.options)  # the server is alive
+
+
+def test_a_download_of_what_is_missing_makes_no_folder(fs, tmp_path):
+    for target in ("no/x", "no/"):
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            fs.get_file("/nothing", str(tmp_path / "x") + "/" + target)
+    with pytest.raises(IsADirectoryError):
+        fs.get_file("/d/a.txt", str(tmp_path / "no") + "/")
+    assert os.listdir(tmp_path) == []
