@@ -216,7 +216,7 @@ def demonstrate(report: Report, address: str, handles: Sequence[str]) -> bool:
         report.result(
             bool(gone),
             f"Worker {', '.join(gone) or '(none)'} was killed while it read {victim};"
-            f" the task ran again, and {len(came)} worker came in its place.",
+            f"\n        the task ran again, and {len(came)} worker came in its place.",
         )
         wrong += [] if gone else ["no worker was killed"]
     return not wrong and all(row.bytes == data.TOTAL_BYTES for row in rows.values())

@@ -51,7 +51,7 @@ def demonstrate(*arguments):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "HTTP instance" in done.stdout and "16 MiB" in done.stdout and "WRONG" not in done.stdout
-    assert "was killed while it read HTTP instance, part 2 of 4; the task ran again" in done.stdout
+    assert "was killed while it read HTTP instance, part 2 of 4;\n        the task ran again" in done.stdout
     assert "The job ended with every byte right" in done.stdout
     return done
 
