@@ -45,8 +45,8 @@ GUARDS = (
             ),
             Edit(
                 "fsspec/_loop/abandoning.py",
-                "        if unchanged(fd):\n            with suppress(OSError):\n",
-                "        if False:\n            with suppress(OSError):\n",
+                "        if not unchanged(fd):\n            return\n        if self._socket",
+                "        return\n        if self._socket",
             ),
             Edit(
                 "fsspec/_loop/abandoning.py",

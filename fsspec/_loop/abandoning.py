@@ -164,13 +164,14 @@ class Dead:
             self._socket.close()
 
     def cover(self, fd: int) -> None:
+        if not unchanged(fd):
+            return
         if self._socket is None:
             self._socket, peer = socket.socketpair()
             self._socket.setblocking(False)
             peer.close()
-        if unchanged(fd):
-            with suppress(OSError):
-                os.dup2(self._socket.fileno(), fd, inheritable=False)
+        with suppress(OSError):
+            os.dup2(self._socket.fileno(), fd, inheritable=False)
 
 
 def _http_client(transport: Any) -> bool:
@@ -279,8 +280,9 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
                 _release(transport._sock)
     if everything:
         for sock in other.connecting.live():
-            released.add(sock.fileno())
-            _release(sock)
+            if sock.fileno() >= 0:  # no transport had it
+                released.add(sock.fileno())
+                _release(sock)
         for fd in list(_watched(other)):
             if fd not in released:
                 dead.cover(fd)  # without an object of which we know: the number stays taken
