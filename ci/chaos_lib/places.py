@@ -150,7 +150,7 @@ def http(
             front: proxy.Proxy = proxy.TCPProxy(loop, port, rng, rate, proxy.STREAM)
         else:
             front = proxy.HTTPProxy(loop, port, rng, rate, proxy.TRANSPORT + proxy.HEADERS)
-        wait = aiohttp.ClientTimeout(total=30, sock_connect=2, sock_read=2)
+        wait = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=2)
         trust = {"ssl": server.ssl_context()} if tls else {}
         filesystems = [
             fsspec.filesystem(
