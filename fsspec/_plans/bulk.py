@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.listing import ask
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
@@ -25,6 +26,28 @@ def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {} if fs.async_impl else kwargs
 
 
+def _counting(kwargs: dict[str, Any]) -> tuple[Callback, dict[str, Any]]:
+    """The callback among the options of a bulk operation, which counts files, and the other options."""
+    if "callback" not in kwargs:
+        return DEFAULT_CALLBACK, kwargs
+    return Callback.as_callback(kwargs["callback"]), {k: v for k, v in kwargs.items() if k != "callback"}
+
+
+def _batch(
+    calls: list[call], callback: Callback, batch_size: int | None, return_exceptions: bool = False
+) -> batch:
+    """All calls, each of which is told to the callback as it ends."""
+    if callback is DEFAULT_CALLBACK:
+        return batch(calls, return_exceptions=return_exceptions, batch_size=batch_size)
+    callback.set_size(len(calls))
+    return batch(
+        calls,
+        return_exceptions=return_exceptions,
+        batch_size=batch_size,
+        done=lambda position, result: callback.relative_update(1),
+    )
+
+
 def cat(
     fs: Filesystem,
     path: StrPaths,
@@ -34,6 +57,7 @@ def cat(
     batch_size: int | None = None,
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
+    callback, kwargs = _counting(kwargs)
     given = stringify_path(path)
     paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
@@ -45,11 +69,8 @@ def cat(
                 raise
             return error
     files = (yield from _without_folders(fs, paths, batch_size)) if recursive else paths
-    contents = yield batch(
-        (call("cat_file", p, **kwargs) for p in files),
-        return_exceptions=recursive or on_error != "raise",
-        batch_size=batch_size,
-    )
+    calls = [call("cat_file", p, **kwargs) for p in files]
+    contents = yield _batch(calls, callback, batch_size, return_exceptions=recursive or on_error != "raise")
     if recursive:
         files, contents = yield from _without_refusals(fs, files, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
@@ -103,8 +124,9 @@ def cat_ranges(
         raise ValueError(
             f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
         )
-    calls = (call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts))
-    parts: list[Any] = yield batch(calls, return_exceptions=on_error == "return", batch_size=batch_size)
+    callback, kwargs = _counting(kwargs)
+    calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
+    parts: list[Any] = yield _batch(calls, callback, batch_size, return_exceptions=on_error == "return")
     return parts
 
 
@@ -131,8 +153,9 @@ def pipe(
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
     if not fs.async_impl:
         contents = {fs._strip_protocol(p): data for p, data in contents.items()}
-    calls = (call("pipe_file", p, data, **kwargs) for p, data in contents.items())
-    return (yield batch(calls, batch_size=batch_size))
+    callback, kwargs = _counting(kwargs)
+    calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
+    return (yield _batch(calls, callback, batch_size))
 
 
 def rm(

@@ -16,6 +16,7 @@ from fsspec.callbacks import (
     TqdmCallback,
 )
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 
 @pytest.fixture
@@ -202,3 +203,26 @@ def test_tqdm_by_name_draws_bars(tmp_path, capsys):
     assert "1/1" in capsys.readouterr().err
     with pytest.raises(ValueError, match="'tqdm'"):
         fs.get("/bars/a", str(tmp_path / "a"), callback="bars")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_reading_and_writing_many_files_is_counted(asynchronous):
+    fs = (
+        AsyncDictFileSystem({"a": b"0", "b": b"1"})
+        if asynchronous
+        else DictFileSystem({"a": b"0", "b": b"1"})
+    )
+    for work in (
+        lambda told: fs.cat(["a", "b"], callback=told),
+        lambda told: fs.cat_ranges(["a", "b"], 0, 1, callback=told),
+        lambda told: fs.cat(["a", "missing"], on_error="omit", callback=told),
+    ):
+        told = Callback()
+        assert len(work(told)) in (1, 2)
+        assert (told.size, told.value) == (2, 2)
+
+
+def test_writing_many_files_is_counted(m):
+    told = Callback()
+    m.pipe({"/a": b"0", "/b": b"1", "/c": b"2"}, callback=told)
+    assert (told.size, told.value) == (3, 3)
