@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, Phase, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from hypothesis.stateful import (  # noqa: E402
     RuleBasedStateMachine,
+    initialize,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -45,6 +46,7 @@ FIXED = {f"fixed{n}": bytes((i * (n + 3) + (i >> 8)) % 256 for i in range(4000))
 KINDS = ("http", "s3", "local")
 CACHES = ("readahead", "bytes", "none", "background", "blockcache")
 
+modes = st.sampled_from(["opted", "opted", "by hand", "neither"])
 contents = st.binary(max_size=40) | st.binary(min_size=300, max_size=400)
 
 
@@ -203,9 +205,22 @@ class Forks(RuleBasedStateMachine):
 
     # -- processes --------------------------------------------------------------
     @precondition(lambda self: len(self.processes) < MOST)
-    @rule(data=st.data(), mode=st.sampled_from(["opted", "opted", "by hand", "neither"]))
+    @rule(data=st.data(), mode=modes)
     def fork(self, data: Any, mode: str) -> None:
-        parent = self.some(data)
+        self.make_child(self.some(data), mode)
+
+    @initialize(first=modes, second=modes)
+    def three_generations(self, first: str, second: str) -> None:
+        """A parent that reads and writes, its child and its grandchild."""
+        root = self.processes["root"]
+        for kind in KINDS:
+            self.open_one(root, kind, "fixed0", cache_type="readahead")
+            if kind != "http":
+                self.open_one(root, kind, "a", writing=True)
+        self.make_child(self.make_child(root, first), second)
+
+    def make_child(self, parent: Process, mode: str) -> Process:
+        """A fork, and what is known of the child."""
         name = f"{parent.name}.{next(self.numbers)}"
         self.send(parent, "fork", name=name, mode=mode)
         child = stage.accept(name, parent.name)
@@ -221,6 +236,7 @@ class Forks(RuleBasedStateMachine):
             if mode != "opted":
                 file.refused = mode == "neither" and file.kind != "local"
         self.processes[name] = child
+        return child
 
     @precondition(lambda self: len(self.processes) > 1)
     @rule(data=st.data(), how=st.sampled_from(["os._exit", "sys.exit", "falls off", "killed"]))
@@ -305,8 +321,15 @@ class Forks(RuleBasedStateMachine):
         if kind not in process.refused:
             assert found == ("absent" if wanted is None else base64.b64encode(wanted).decode()), (kind, name)
 
+    def being_written(self, kind: str, name: str) -> bool:
+        """Whether it is open for writing: what two writers make of it their ends decide, locally not even these."""
+        files = [f for p in self.processes.values() for f in p.files.values()]
+        return any(f.writing and (f.kind, f.name) == (kind, name) for f in files)
+
     @rule(data=st.data(), kind=st.sampled_from(KINDS), name=st.sampled_from(["a", "b"]), content=contents)
     def pipe(self, data: Any, kind: str, name: str, content: bytes) -> None:
+        if self.being_written(kind, name):
+            return
         process = self.some(data)
         refused = kind in process.refused
         text = base64.b64encode(content).decode()
@@ -341,12 +364,23 @@ class Forks(RuleBasedStateMachine):
         cache=st.sampled_from(CACHES),
     )
     def open_reading(self, data: Any, kind: str, name: str, cache: str) -> None:
-        process = self.some(data)
+        self.open_one(self.some(data), kind, name, cache_type=cache)
+
+    def open_one(self, process: Process, kind: str, name: str, writing: bool = False, **options: Any) -> None:
+        """A file, in small blocks, of which more is known from now on if it is not refused."""
         file, refused = f"f{next(self.numbers)}", kind in process.refused
-        options = {} if kind == "local" else {"block_size": 512, "cache_type": cache}
+        if writing:
+            options["mode"] = "wb"
+        elif kind == "local":
+            options = {}
+        else:
+            options["block_size"] = 512
         self.tell(process, "open", refused, file=file, kind=kind, path=self.path(kind, name), **options)
         if not refused:
-            process.files[file] = File(kind, name, FIXED[name], process.name)
+            data = b"" if writing else FIXED[name]
+            process.files[file] = File(kind, name, data, process.name, writing)
+            if writing and kind == "local":
+                self.unsure.add((kind, name))
 
     @precondition(lambda self: self.has(writing=False))
     @rule(data=st.data(), to=st.integers(0, 4000), length=st.integers(1, 1500))
@@ -372,19 +406,9 @@ class Forks(RuleBasedStateMachine):
 
     @rule(data=st.data(), kind=st.sampled_from(("s3", "local")), name=st.sampled_from(["a", "b"]))
     def open_writing(self, data: Any, kind: str, name: str) -> None:
-        process = self.some(data)
-        if any(
-            f.writing and f.name == name and f.kind == kind
-            for p in self.processes.values()
-            for f in p.files.values()
-        ):
-            return  # of two writers at once the order of their ends decides, and locally not even that
-        file, refused = f"f{next(self.numbers)}", kind in process.refused
-        self.tell(process, "open", refused, file=file, kind=kind, path=self.path(kind, name), mode="wb")
-        if not refused:
-            process.files[file] = File(kind, name, b"", process.name, writing=True)
-            if kind == "local":
-                self.unsure.add((kind, name))
+        if self.being_written(kind, name):
+            return
+        self.open_one(self.some(data), kind, name, writing=True)
 
     @precondition(lambda self: self.has(writing=True))
     @rule(data=st.data(), content=contents)
