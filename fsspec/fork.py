@@ -72,7 +72,7 @@ MODES = {
 
 def mode() -> str:
     """Which of `MODES` this process is in; in a process that was not forked, what its children will be in."""
-    if hooks.opted_in():
+    if hooks.granted or hooks.opted_in():
         return "opted in"
     return "by hand" if instances._allowed() else "neither"
 

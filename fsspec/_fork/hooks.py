@@ -111,6 +111,9 @@ forking: int = 0
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
+granted = False
+"""In a child: whether the program had opted in as the last fork was made; what it sets later takes nothing back."""
+
 EXIT_WAIT = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
 
@@ -430,8 +433,9 @@ def _tell(obj: Any) -> None:
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global generation, pid, _advanced, _alive
+    global generation, pid, granted, _advanced, _alive
     _advanced = True
+    granted = opted_in()
     _pausing.clear()
     deferred.clear()
     pause_collection()

@@ -334,7 +334,7 @@ def make_stale(fs: Any) -> None:
 
 
 def _allowed() -> bool:
-    return _reset_in_generation == hooks.generation or hooks.opted_in()
+    return _reset_in_generation == hooks.generation or hooks.granted or hooks.opted_in()
 
 
 def touch(fs: Any, by_hand: bool = False) -> None:

@@ -240,3 +240,30 @@ def test_listings_token_and_pickle_are_what_they_were(mode, places):
         places,
         mode,
     )
+
+
+def test_the_variable_counts_as_it_was_at_the_fork(places):
+    """What a child then sets for children of its own takes nothing from what it inherited, untouched as it is."""
+    run(
+        """
+    fs = fsspec.filesystem("http")
+    read(fs)
+    f = fs.open(url("data0.bin"), block_size=2**15)
+    f.read(100)
+
+    def grandchild():
+        refuses(lambda: read(fs))
+
+    def body():
+        os.environ["FSSPEC_FORK_RESET"] = "0"
+        forked(grandchild)
+        f.seek(200_000)
+        assert f.read(10) == DATA["data0.bin"][200_000:200_010]
+        read(fs)
+
+    forked(body)
+    answers(lambda: read(fs))
+    """,
+        places,
+        "opted",
+    )
