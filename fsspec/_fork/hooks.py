@@ -112,7 +112,7 @@ early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
 granted = False
-"""In a child: whether the program had opted in as the last fork was made; what it sets later takes nothing back."""
+"""In a child: whether the program had opted in at the last fork; what is set later takes nothing back."""
 
 EXIT_WAIT = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""

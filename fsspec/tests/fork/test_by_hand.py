@@ -243,7 +243,7 @@ def test_listings_token_and_pickle_are_what_they_were(mode, places):
 
 
 def test_the_variable_counts_as_it_was_at_the_fork(places):
-    """What a child then sets for children of its own takes nothing from what it inherited, untouched as it is."""
+    """What a child sets for children of its own takes nothing from what it inherited and has not touched."""
     run(
         """
     fs = fsspec.filesystem("http")

@@ -322,7 +322,7 @@ class Forks(RuleBasedStateMachine):
             assert found == ("absent" if wanted is None else base64.b64encode(wanted).decode()), (kind, name)
 
     def being_written(self, kind: str, name: str) -> bool:
-        """Whether it is open for writing: of two writers the order of their ends decides, locally not even that."""
+        """Whether it is open for writing: of two writers the order of their ends would have to decide."""
         files = [f for p in self.processes.values() for f in p.files.values()]
         return any(f.writing and (f.kind, f.name) == (kind, name) for f in files)
 
