@@ -699,3 +699,11 @@ def test_a_bytes_cache_fetches_no_gap_before_a_read_that_goes_past_the_end() -> 
     cache._fetch(0, 5)
     cache._fetch(19, 29)
     assert asked == [(0, 15), (19, 20)]
+
+
+def test_files_that_are_written_can_be_held_in_sets() -> None:
+    from fsspec.tests.dictfs import DictFileSystem
+
+    f = AbstractBufferedFile(DictFileSystem(), "new", "wb")
+    assert f in {f} and hash(f) == hash(f)
+    f.discard()

@@ -900,3 +900,9 @@ def test_an_error_of_the_local_file_is_not_the_targets(tmp_path):
         fs.get_file("a", str(tmp_path))
     with pytest.raises(FileNotFoundError):
         fs.get_file("a", str(tmp_path / "no" / "folder"))
+
+
+def test_a_folder_that_is_put_makes_no_reference(tmp_path):
+    fs = fsspec.filesystem("reference", fo={"a": "x"}, skip_instance_cache=True)
+    fs.put_file(str(tmp_path), "new")
+    assert set(fs.references) == {"a"} and not fs.exists("new")
