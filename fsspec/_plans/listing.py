@@ -309,6 +309,9 @@ def du(
     found = yield call("find", path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
     if not isinstance(found, dict):  # a backend whose find knows no details
         found = {name: {} for name in found}
+    top = fs._strip_protocol(path)
+    if withdirs and top not in found and not fs.async_impl and (yield call("isdir", top)):
+        found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
     unknown = [name for name, entry in found.items() if entry.get("size") is None]
     if unknown:
         calls = (call("info", name) for name in unknown)

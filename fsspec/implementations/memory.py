@@ -404,8 +404,9 @@ class MemoryFileSystem(AbstractFileSystem):
         parent = path.rpartition("/")[0]
         if not create_parents and not self._is_folder(parent):
             raise FileNotFoundError(parent)
-        if create_parents and parent and parent not in self.pseudo_dirs:
-            self.mkdir(parent, create_parents=True)  # from now on it stays, even without the files in it
+        if create_parents and parent:
+            with suppress(FileExistsError):  # from now on it stays, even without the files in it
+                self.mkdir(parent, create_parents=True)
         self.pseudo_dirs.append(path)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:

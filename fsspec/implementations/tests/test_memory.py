@@ -207,6 +207,13 @@ def test_folders_above_a_made_one_stay_without_files(fs):
     fs.rm("/folder/ten")
     fs.rmdir("/folder/made")
     assert fs.isdir("/folder")
+    fs.mkdir("/folder//in/deep")
+    assert fs.isdir("/folder//in/deep") and fs.ls("/folder", detail=False) == ["/folder/"]
+
+
+def test_du_counts_the_root_among_the_folders(fs):
+    assert list(fs.du("/", total=False, withdirs=True))[0] == ""
+    assert "" not in fs.du("/", total=False) and fs.du("/", withdirs=True) == len(TEN)
 
 
 def test_only_a_transaction_waits_for_a_commit(fs):
