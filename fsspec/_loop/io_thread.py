@@ -441,7 +441,14 @@ def _wait_for_imports() -> None:
     importing.wait(_deadline)
 
 
+def _within_another() -> bool:
+    """Whether the fork is made by a hook of the program's, within another one that has the loops at rest."""
+    return _locked > 1
+
+
 def _find_loops() -> None:
+    if _within_another():
+        return
     found = {id(other): other for other in _foreign.live() if not other.is_closed()}
     if _awaited:
         running = (other for other, _ in connecting.running())
@@ -450,6 +457,8 @@ def _find_loops() -> None:
 
 
 def _ask_to_rest() -> None:
+    if _within_another():
+        return
     _resting.clear()
     _held.clear()
     abandoned_class(IOLoop)  # made once here, rather than in each child
@@ -489,12 +498,16 @@ def _note_sockets_at_work() -> None:
 
 
 def _end_holds() -> None:
+    if _within_another():
+        return
     for hold in _held:
         hold.end()
     _held.clear()
 
 
 def _wake() -> None:
+    if _within_another():
+        return
     for io in _resting:
         if io.is_held():
             hooks.attempt("waking a loop", io.wake)
@@ -504,6 +517,8 @@ def _wake() -> None:
 
 
 def _forget() -> None:
+    if _within_another():
+        return
     sockets.forget_noted()
     _foreign_at_fork.clear()
     _at_work.clear()

@@ -339,6 +339,44 @@ def test_an_idle_loop_is_kept_where_it_is_and_runs_nothing_while_a_fork_is_made(
     )
 
 
+def test_a_hook_of_the_program_that_forks_within_a_fork_leaves_the_loops_at_rest():
+    run(
+        LOOP.replace(
+            "import fsspec\n",
+            """
+    import concurrent.futures.thread, logging  # whose hooks do not stand a fork within theirs
+    inner = []
+
+    def forks():
+        if not inner and "io_thread" in globals():
+            inner.append("under way")
+            inner[:] = [child(lambda: None)]
+            look()
+
+    os.register_at_fork(before=forks, after_in_parent=forks)
+    import fsspec
+""",
+            1,
+        )
+        + """
+    own_loop_works()
+    at_rest = []
+
+    def look():
+        at_rest.append(any(io.is_held() or io._ended for io in io_thread._io_threads))
+
+    hooks.at_fork(before=look)
+    hooks._modules.insert(0, hooks._modules.pop())  # the last before a fork
+    for _ in range(3):
+        inner.clear(), at_rest.clear()
+        assert child(own_loop_works) == 0 and inner == [0]
+        assert at_rest == [True] * 3  # before this fork, before the one within it, and after that
+        own_loop_works()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
     run(
         LOOP
