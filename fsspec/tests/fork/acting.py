@@ -77,9 +77,13 @@ class Actor:
     # what it is told ---------------------------------------------------------------
     def fork(self, name: str, mode: str) -> int:
         """The process id of a new child; the child answers by connecting."""
+        before = os.environ.get("FSSPEC_FORK_RESET", "0")
         os.environ["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
         pid = os.fork()
         if pid:
+            os.environ["FSSPEC_FORK_RESET"] = (
+                before  # set, it would count for what this process inherited too
+            )
             self.children[name] = pid
             return pid
         self.lines.close()
