@@ -112,7 +112,7 @@ class Row:
         good = self.bytes == data.TOTAL_BYTES and not self.errors
         return [
             name,
-            f"{PARTS} tasks on {len(self.processes)} workers",
+            f"{PARTS} tasks, {len(self.processes)} processes",
             mib(self.bytes),
             f"{self.first * 1000:.0f} ms",
             f"{self.bytes / self.took / 2**20:.0f} MiB/s",
@@ -201,6 +201,8 @@ def demonstrate(report: Report, address: str, handles: Sequence[str]) -> bool:
                 f" by {POOL} forked processes each."
             )
             rows, victim = play(report, client, s3, http, handles)
+            with contextlib.suppress(TimeoutError):  # a nanny takes its time, too
+                client.wait_for_workers(len(before), timeout=LIMIT)
             after = processes(client)
     wrong = [f"{WAYS[name].name}: {error}" for name, row in rows.items() for error in row.errors]
     report.head("What was read on the cluster")
