@@ -284,13 +284,22 @@ class _Source:
         known.updated(self.path, Version(entry.get("ETag"), known.modified, entry.get("size")))
         self.unconfirmed = False
 
+    def is_short(self, ranges: list[tuple[int, int]], found: list[bytes]) -> bool:
+        """Whether less came than was asked for, of a version that the target can be asked about anew."""
+        if self.path not in self.seen or all(len(d) >= end - start for (start, end), d in zip(ranges, found)):
+            return False
+        self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
+        return True
+
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         if self.unconfirmed:
             self.confirm(self.fs.info(self.path))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
             found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
-            return found
+        if self.is_short(ranges, found):
+            self.confirm(self.fs.info(self.path))
+        return found
 
     def fetch(self, start: int, end: int) -> bytes:
         if self.unconfirmed:
@@ -298,7 +307,9 @@ class _Source:
         if self.by_ranges:
             with one_version(self.seen):
                 data: bytes = self.fs.cat_file(self.path, start=start, end=end)
-                return data
+            if self.is_short([(start, end)], [data]):
+                self.confirm(self.fs.info(self.path))
+            return data
         opened = self._opened.get()
         fetch = getattr(opened, "_fetch_range", None)
         if fetch is not None:

@@ -196,5 +196,7 @@ class SharedBlocks:
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
         with one_version(source.seen):
             got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+        if source.is_short(ranges, got):
+            source.confirm(await self.cfs.fs._info(self.path))
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)

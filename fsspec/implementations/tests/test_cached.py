@@ -624,6 +624,36 @@ def test_blocks_of_another_version_are_not_added_to_those_kept(kind, tmp_path):
     assert c.cat_file("r/big") == target.files["r/big"]
 
 
+class _Remembering(_AwaitableTagged):
+    """As object stores do: entries are remembered until somebody says that they are not valid."""
+
+    async def _info(self, path, **kwargs):
+        if path not in self.dircache:
+            self.dircache[path] = await super()._info(path, **kwargs)
+        return self.dircache[path]
+
+    def invalidate_cache(self, path=None):
+        self.dircache.pop(path, None)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_file_that_became_shorter_is_a_changed_one_though_its_entry_is_remembered(awaited, tmp_path):
+    target = _Remembering(FILES, use_listings_cache=True)
+    c = make("blockcache", target, tmp_path)
+    with c.open("r/big", block_size=1000) as f:
+        assert f.read(10) == FILES["r/big"][:10]
+    target.files["r/big"] = FILES["r/big"][:3000]
+    with pytest.raises(FileChangedError, match="pop_from_cache"):
+        if awaited:
+            asyncio.run(c._cat_file("r/big", 5000, 5010))
+        else:
+            with c.open("r/big", block_size=1000) as f:
+                f.seek(5000)
+                f.read(10)
+    c.pop_from_cache("r/big")
+    assert c.cat_file("r/big") == FILES["r/big"][:3000]
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_a_slash_at_the_end_of_a_url_names_the_same_copy(kind, http_server, tmp_path):
     http_server.files["/a.txt"] = b"text"
