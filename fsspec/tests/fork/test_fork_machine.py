@@ -227,14 +227,10 @@ class Forks(RuleBasedStateMachine):
         self.answer(parent, False, f"{parent.name}: fork, {mode}")
         stage.forks += 1
         child.files = copy.deepcopy(parent.files)
-        child.refused = set(parent.refused)
-        if mode == "by hand":  # everything that was inherited, from whomever
-            child.refused = set()
-        elif mode == "neither":
-            child.refused = {"http", "s3"}
+        # what works in a child is whatever was inherited, also what its parent was refused
+        child.refused = {"http", "s3"} if mode == "neither" else set()
         for file in child.files.values():
-            if mode != "opted":
-                file.refused = mode == "neither" and file.kind != "local"
+            file.refused = mode == "neither" and file.kind != "local"
         self.processes[name] = child
         return child
 
