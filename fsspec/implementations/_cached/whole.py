@@ -372,7 +372,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             put = {"mode": kwargs.pop("mode")} if "mode" in kwargs else {}
             autocommit = kwargs.pop("autocommit", True)
             f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit)
-            f.kwargs = {**kwargs, **put}
+            f.kwargs, f.mode = {**kwargs, **put}, mode
         except BaseException:
             remove(part)
             raise

@@ -565,6 +565,13 @@ def test_files_opened_together_are_a_list(target, tmp_path):
         f.close()
 
 
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+def test_a_file_that_must_not_be_there_says_its_mode(kind, tmp_path):
+    c = make(kind, WritableDictFileSystem({}), tmp_path)
+    with c.open("r/x", "xb") as f:
+        assert f.mode == "xb"
+
+
 @pytest.mark.parametrize("kind", ["blockcache", "filecache", "simplecache"])
 def test_instances_of_caches_are_forgotten(kind, tmp_path):
     options = {"target_protocol": "memory", "cache_storage": str(tmp_path)}
