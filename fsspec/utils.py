@@ -33,6 +33,7 @@ from fsspec._paths.ranges import (
     seek_delimiter,
 )
 from fsspec._paths.urls import (
+    NoPathError,
     _unstrip_protocol,
     can_be_local,
     compressions,
@@ -91,6 +92,7 @@ __all__ = [
 ]
 publish(
     __name__,
+    NoPathError,
     PyBytes_AsString,
     PyBytes_FromStringAndSize,
     _fast_slice,

@@ -66,10 +66,12 @@ from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
     Body,
     BodyStream,
+    HTTPNotFoundError,
     HTTPPermissionError,
     HTTPStatusError,
     IncompleteResponse,
     InvalidURLError,
+    TooManyRedirects,
     UnreachableError,
     _file_size,
     check_is_whole,
@@ -111,9 +113,13 @@ __all__ = [
 ]
 publish(
     __name__,
+    HTTPNotFoundError,
     HTTPPermissionError,
     HTTPStatusError,
     IncompleteResponse,
+    InvalidURLError,
+    TooManyRedirects,
+    UnreachableError,
     _file_info,
     _file_size,
     get_range,

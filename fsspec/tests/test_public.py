@@ -141,3 +141,14 @@ def test_a_file_in_memory_travels_with_its_content(m):
     assert type(again) is MemoryFile
     assert again.read() == b"tent"
     assert again.path == "/f"
+
+
+def test_errors_that_reach_programs_are_known_by_public_modules():
+    http = pytest.importorskip("fsspec.implementations.http")
+    for kind in (
+        http.HTTPNotFoundError,
+        http.UnreachableError,
+        http.InvalidURLError,
+        fsspec.utils.NoPathError,
+    ):
+        assert not private(kind.__module__) and pickle.loads(pickle.dumps(kind)) is kind
