@@ -55,9 +55,12 @@ publish(
     at_fork,
     facts_of,
     finalize,
+    is_mine,
     keep_forever,
     learn,
+    own,
     owner_only,
+    refuse,
     register,
     watch_socket,
 )
