@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AbstractArchiveFileSystem"]
 
-Entry = dict[str, Any]
-
 
 class AbstractArchiveFileSystem(AbstractFileSystem):
     """A filesystem over the members of an archive.
@@ -41,10 +39,10 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         the entries of the members; None until they have been read
     """
 
-    dir_cache: dict[str, Entry] | None = None
-    _indexed: tuple[dict[str, Entry] | None, int] = (None, -1)
+    dir_cache: dict[str, dict[str, Any]] | None = None
+    _indexed: tuple[dict[str, dict[str, Any]] | None, int] = (None, -1)
     """The table that the index is of, and how long it was."""
-    _index: dict[str, dict[str, Entry]]
+    _index: dict[str, dict[str, dict[str, Any]]]
     """For each folder the entries in it, by full path."""
     _refused: dict[str, str]
     """Why a path is not to be downloaded; a format fills it as it does ``dir_cache``."""
@@ -72,7 +70,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         """A digest of the archive and the path in it."""
         return tokenize(path, self._fs_token, self.protocol)
 
-    def info(self, path: str, **kwargs: Any) -> Entry:
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a member or folder.
 
         Raises
@@ -123,7 +121,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         if top not in index and top not in index.get(_folder_of(top), {}):
             while "//" in top:  # no member is called so, perhaps one without the doubled slashes
                 top = top.replace("//", "/")
-        found: dict[str, Entry] = {}
+        found: dict[str, dict[str, Any]] = {}
         level, depth = [top], 0
         while level and (maxdepth is None or depth < maxdepth):
             below = [(name, entry) for folder in level for name, entry in index.get(folder, {}).items()]
@@ -170,12 +168,12 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         text: str = self._strip_protocol(path).strip("/")
         return text
 
-    def _folders(self) -> dict[str, dict[str, Entry]]:
+    def _folders(self) -> dict[str, dict[str, dict[str, Any]]]:
         self._get_dirs()
         table = self.dir_cache if self.dir_cache is not None else {}
         indexed, length = self._indexed
         if indexed is not table or length > len(table):
-            index: dict[str, dict[str, Entry]] = {"": {}}
+            index: dict[str, dict[str, dict[str, Any]]] = {"": {}}
             _add(index, table.items())
             self._index = index  # whole, for other threads
         elif length < len(table):
@@ -195,10 +193,10 @@ def _folder_of(path: str) -> str:
     return path.rpartition("/")[0].rstrip("/")
 
 
-def _add(index: dict[str, dict[str, Entry]], members: Iterable[tuple[str, Entry]]) -> None:
+def _add(index: dict[str, dict[str, dict[str, Any]]], members: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Put members into an index by folder, with the folders that lead to them."""
 
-    def folder(path: str) -> dict[str, Entry]:
+    def folder(path: str) -> dict[str, dict[str, Any]]:
         inside = index.get(path)
         if inside is None:
             inside = index[path] = {}

@@ -203,7 +203,7 @@ class FTPFileSystem(AbstractFileSystem):
             if line := line.rstrip("\r"):
                 yield line
 
-    def _listing(self, path: str) -> list[words.Entry]:
+    def _listing(self, path: str) -> list[dict[str, Any]]:
         if "MLSD" not in self._link.unknown:
             try:
                 return words.children(map(words.facts, self._lines(f"MLSD {path}")), path)
@@ -215,7 +215,7 @@ class FTPFileSystem(AbstractFileSystem):
         self._link.command(f"CWD {path}", repeat=True)
         return words.children(map(words.listed, self._lines("LIST")), path)
 
-    def _entry(self, path: str) -> words.Entry:
+    def _entry(self, path: str) -> dict[str, Any]:
         """The entry of a path as the server has it now."""
         if "MLST" not in self._link.unknown:
             try:
@@ -236,7 +236,7 @@ class FTPFileSystem(AbstractFileSystem):
                 return entry
         raise FileNotFoundError(path)
 
-    def info(self, path: str, **kwargs: Any) -> words.Entry:
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path: of a remembered listing, or by MLST, one command."""
         path = self._strip_protocol(path)
         if path == "/":
@@ -248,7 +248,7 @@ class FTPFileSystem(AbstractFileSystem):
             entry = self._entry(path)
         return self._followed(entry) if "destination" in entry else entry
 
-    def _followed(self, entry: words.Entry) -> words.Entry:
+    def _followed(self, entry: dict[str, Any]) -> dict[str, Any]:
         """The entry of a link with the size of what it leads to; a folder, where that is one."""
         path = entry["name"]
         try:
@@ -524,14 +524,14 @@ def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[byt
         callback.relative_update(len(data))
 
 
-def _of_mlst(reply: str) -> words.Entry:
+def _of_mlst(reply: str) -> dict[str, Any]:
     lines = reply.splitlines()
     entry = words.facts(lines[1] if len(lines) > 1 else "")[1]
     entry.pop("itself", None)
     return entry
 
 
-def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> list[tuple[str, words.Entry]]:
+def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> list[tuple[str, dict[str, Any]]]:
     """What MLSD yields, by LIST: names and entries."""
     lines: list[str] = []
     ftp.dir(path, lines.append)

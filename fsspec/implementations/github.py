@@ -28,7 +28,6 @@ __all__ = ["GithubFileSystem"]
 _TYPES = {"blob": "file", "tree": "directory"}
 _RAW = {"Accept": "application/vnd.github.raw"}
 _LFS = b"version https://git-lfs.github.com/"
-Entry = dict[str, Any]
 
 
 class GithubFileSystem(RestFileSystem):
@@ -181,10 +180,10 @@ class GithubFileSystem(RestFileSystem):
         return list(entries) if detail else sorted(entry["name"] for entry in entries)
 
     def _entries(
-        self, path: str, ref: str, known: DirCache | dict[str, list[Entry]], tree: str | None = None
-    ) -> list[Entry]:
+        self, path: str, ref: str, known: DirCache | dict[str, list[dict[str, Any]]], tree: str | None = None
+    ) -> list[dict[str, Any]]:
         if path in known:
-            found: list[Entry] = known[path]
+            found: list[dict[str, Any]] = known[path]
             return found
         if tree is None and path:
             entry = self._entry(path, ref, known)
@@ -208,7 +207,9 @@ class GithubFileSystem(RestFileSystem):
         known[path] = entries
         return entries
 
-    def _entry(self, path: str, ref: str, known: DirCache | dict[str, list[Entry]]) -> Entry:
+    def _entry(
+        self, path: str, ref: str, known: DirCache | dict[str, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         parent = path.rpartition("/")[0]
         siblings = self._entries(parent, ref, known)
         for entry in siblings:
@@ -216,7 +217,7 @@ class GithubFileSystem(RestFileSystem):
                 return entry
         raise FileNotFoundError(path)
 
-    def info(self, path: str, sha: str | None = None, **kwargs: Any) -> Entry:
+    def info(self, path: str, sha: str | None = None, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path).strip("/")
         if not path:
             return {"name": "", "type": "directory", "size": 0}

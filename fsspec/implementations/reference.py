@@ -66,7 +66,6 @@ publish(
 
 
 logger = _logger
-Entry = dict[str, Any]
 
 
 class _EndsEarly(Exception):
@@ -244,7 +243,7 @@ class ReferenceFileSystem(ReferenceReading):
             return path in self.references.listdir()
         return path in self._folders().folders
 
-    def _entry(self, path: str) -> Entry:
+    def _entry(self, path: str) -> dict[str, Any]:
         """The entry of a path, of references to all of a target without a size."""
         value = self.references.get(path)  # as it is in most calls
         if value is None:
@@ -259,7 +258,7 @@ class ReferenceFileSystem(ReferenceReading):
             return {"name": path, "type": "file", "size": value[2]}
         return {"name": path, "type": "file", "size": lenient_size(path, value)}
 
-    def info(self, path: str, **kwargs: Any) -> Entry:
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         entry = self._entry(path)
         if entry["size"] is None:
             source, url = self._source(entry["name"])
@@ -267,8 +266,8 @@ class ReferenceFileSystem(ReferenceReading):
                 entry["size"] = (blocking_of(source) or source).info(cast("str", url))["size"]
         return entry
 
-    async def _info(self, path: str, **kwargs: Any) -> Entry:
-        entry: Entry = await self._off_loop(self._entry, path)
+    async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        entry: dict[str, Any] = await self._off_loop(self._entry, path)
         if entry["size"] is None:
             source, url = await self._off_loop(self._source, entry["name"])
             with failing(entry["name"], url):

@@ -47,8 +47,6 @@ HOST_KEY_POLICIES: dict[str, Any] = {
 
 BLOCK = 2**21  # bytes of a whole file that are asked for at a time
 
-Entry = dict[str, Any]
-
 
 class SFTPFileSystem(AbstractFileSystem):
     """Files of an SFTP server.
@@ -160,7 +158,7 @@ class SFTPFileSystem(AbstractFileSystem):
             entries = [_entry(attr, start + attr.filename) for attr in found if "/" not in attr.filename]
         return entries if detail else sorted(entry["name"] for entry in entries)
 
-    def info(self, path: str) -> Entry:
+    def info(self, path: str) -> dict[str, Any]:
         """The entry of a path, one request; links are followed."""
         path = self._strip_protocol(path)
         return _entry(self._ask(path, "stat", path or ".", repeat=True), path)
@@ -297,7 +295,7 @@ class SFTPFileSystem(AbstractFileSystem):
         super().put_file(lpath, rpath, callback=Callback.as_callback(callback), **kwargs)
 
 
-def _entry(attr: paramiko.SFTPAttributes, name: str) -> Entry:
+def _entry(attr: paramiko.SFTPAttributes, name: str) -> dict[str, Any]:
     mode = attr.st_mode or stat.S_IFREG
     kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
     return {

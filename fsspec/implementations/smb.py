@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
 
-Entry = dict[str, Any]
-
 
 class SMBFileSystem(AbstractFileSystem):
     """Files of an SMB server.
@@ -188,7 +186,7 @@ class SMBFileSystem(AbstractFileSystem):
             entries = [{**entry, "name": f"{path}/{entry['name']}"} for entry in found]
         return entries if detail else sorted(entry["name"] for entry in entries)
 
-    def info(self, path: str, **kwargs: Any) -> Entry:
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path."""
         path = self._strip_protocol(path)
         return _entry(self._do(smbclient.stat, self._unc(path), repeat=True), path)
@@ -284,7 +282,7 @@ class SMBFileSystem(AbstractFileSystem):
         )
 
 
-def _scan(unc: str, **options: Any) -> list[Entry]:
+def _scan(unc: str, **options: Any) -> list[dict[str, Any]]:
     entries = []
     for found in smbclient.scandir(unc, **options):
         told = found.smb_info  # came with the name; to ask for more would be a request for each
@@ -331,7 +329,7 @@ def _refusal(error: Exception, path: str) -> OSError:
     return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 
 
-def _entry(status: Any, name: str) -> Entry:
+def _entry(status: Any, name: str) -> dict[str, Any]:
     mode = status.st_mode
     kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
     return {

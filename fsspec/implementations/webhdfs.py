@@ -31,7 +31,6 @@ logger: logging.Logger = logging.getLogger("webhdfs")
 
 __all__ = ["WebHDFS", "WebHDFile"]
 
-Entry = dict[str, Any]
 
 _ERRORS: dict[str, tuple[type[Exception], int | None]] = {
     "FileNotFoundException": (FileNotFoundError, errno.ENOENT),
@@ -219,12 +218,12 @@ class WebHDFS(AbstractFileSystem):
     # -- listings --------------------------------------------------------------
 
     @staticmethod
-    def _process_info(info: Entry) -> Entry:
+    def _process_info(info: dict[str, Any]) -> dict[str, Any]:
         info["type"] = info["type"].lower()
         info["size"] = info["length"]
         return info
 
-    def info(self, path: str) -> Entry:
+    def info(self, path: str) -> dict[str, Any]:
         """The entry of a path, one request: what the namenode tells, and ``name``, ``size``, ``type``."""
         path = self._strip_protocol(path)
         status = self._call("GETFILESTATUS", path=path).json()["FileStatus"]

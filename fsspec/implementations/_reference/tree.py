@@ -11,9 +11,6 @@ from typing import Any
 
 from fsspec.implementations._reference.parsing import size_of
 
-Entry = dict[str, Any]
-
-
 _FILE, _FOLDER = 1, 2  # a name can be both: nothing forbids the keys "a" and "a/b"
 
 
@@ -32,7 +29,7 @@ class Tree:
         self.references = references
         self.length = len(references)
         self.folders: dict[str, dict[str, int]] = {"": {}}
-        self._listings: dict[str, list[Entry]] = {}
+        self._listings: dict[str, list[dict[str, Any]]] = {}
         folders = self.folders
         for key in references:
             folder = key.rpartition("/")[0]
@@ -102,7 +99,7 @@ class Tree:
             return [name for name, kind in held.items() for _ in range(kind.bit_count())]
         return list(held)
 
-    def entries(self, folder: str) -> list[Entry] | None:
+    def entries(self, folder: str) -> list[dict[str, Any]] | None:
         """As `names`, with sizes: None for references to all of another file."""
         held = self.folders.get(folder)
         if held is None:

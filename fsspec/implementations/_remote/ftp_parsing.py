@@ -13,8 +13,6 @@ from typing import Any
 
 from fsspec.implementations._remote import refusals
 
-Entry = dict[str, Any]
-
 _UNIX = re.compile(
     r"(?P<mode>[-bcdlps][-rwxsStTlL]{9})[.+@]?\s+(?:\d+\s+)?"
     r"(?P<owner>\S+)\s+(?:(?P<group>\S+)\s+)?(?P<size>\d+)\s+"
@@ -29,10 +27,10 @@ _TYPES = {"dir": "directory", "cdir": "directory", "pdir": "directory", "file": 
 _KINDS = {"d": "directory", "-": "file", "l": "link"}
 
 
-def facts(line: str) -> tuple[str, Entry]:
+def facts(line: str) -> tuple[str, dict[str, Any]]:
     """Name and entry of a line of MLSD or MLST; the type that it gives stays under ``mlsx``."""
     told, _, name = line.lstrip(" ").partition(" ")
-    entry: Entry = {}
+    entry: dict[str, Any] = {}
     for fact in filter(None, told.split(";")):
         key, _, value = fact.partition("=")
         entry[key.lower()] = value
@@ -49,13 +47,13 @@ def facts(line: str) -> tuple[str, Entry]:
     return name, entry
 
 
-def listed(line: str) -> tuple[str, Entry] | None:
+def listed(line: str) -> tuple[str, dict[str, Any]] | None:
     """Name and entry of a line of LIST, as Unix or Windows servers write it; None for other lines."""
     match = _UNIX.fullmatch(line)
     if match is not None:
         mode, name = match["mode"], match["name"]
         kind = _KINDS.get(mode[0], "other")
-        entry: Entry = {
+        entry: dict[str, Any] = {
             "modify": " ".join(match["modify"].split()),
             "unix.owner": match["owner"],
             "unix.group": match["group"],
@@ -78,7 +76,7 @@ def listed(line: str) -> tuple[str, Entry] | None:
     }
 
 
-def children(found: Iterator[tuple[str, Entry] | None], folder: str) -> list[Entry]:
+def children(found: Iterator[tuple[str, dict[str, Any]] | None], folder: str) -> list[dict[str, Any]]:
     """The entries of a folder, with whole paths; neither itself nor its parent, nor names that climb."""
     entries = []
     for pair in found:
