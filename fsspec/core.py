@@ -419,6 +419,8 @@ def get_fs_token_paths(
         raise ValueError(f"Protocol mismatch: the URLs of one call have one protocol, not {', '.join(names)}")
     fs = filesystem(chains[0][0][1], **_nested(chains[0]))
     paths = [chain[0][0] for chain in chains]
+    if not several:  # what is left of "file://" is a name where the protocol is another
+        paths = [fs._strip_protocol(paths[0])]
     writing = "w" in mode or "x" in mode
     if several:
         if expand:

@@ -26,6 +26,7 @@ from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._paths.redaction import redact_url
+from fsspec._plans.listing import check_depth
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.core import split_protocol
@@ -248,6 +249,10 @@ class GenericFileSystem(AsyncFileSystem):
     async def _isfile(self, path: str) -> bool:
         return await self._told("isfile", path)
 
+    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        check_depth(maxdepth)
+        return await self._glob_there(path, maxdepth=maxdepth, **kwargs)
+
     async def _told(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""
         try:
@@ -259,7 +264,7 @@ class GenericFileSystem(AsyncFileSystem):
 
     _du = _asked("du", "sizes")
     _get_file = _asked("get_file")
-    _glob = _asked("glob", "listing")
+    _glob_there = _asked("glob", "listing")
     _isdir = _asked("isdir")
     _mkdir = _asked("mkdir")
     _rm_file = _asked("rm_file")

@@ -1,7 +1,7 @@
 """Caches that keep blocks of equal size, in memory or in a sparse file.
 
-The first and the last byte of a read say which blocks it needs: the block after them is
-not fetched, nor is anything past the end of the file.
+The first and the last byte of a read say which blocks it needs: nothing past the end of the
+file is fetched, and the block after them only of a file that is read in order (`MMapCache`).
 
 Of a forked child's use: blocks in memory are its own.  A block that was being fetched in
 the background at the fork is not waited for, its thread stayed in the parent.  A mapping
@@ -351,6 +351,7 @@ class MMapCache(BaseCache):
         own(self)
         self._private = False
         self._apart: dict[int, tuple[bytes, int]] = {}  # blocks that are not in the file: in what, from where
+        self._read_to = -1  # where the last read ended
         self.refuses: bool = False  # whether the file could not be written
         self._fd = -1  # no file object: that would warn where a cycle with it is collected
         self.cache: Any = self._map()
@@ -395,13 +396,15 @@ class MMapCache(BaseCache):
         first, last = start // self.blocksize, (end - 1) // self.blocksize
         known = self.blocks
         if first == last and first in known:
+            self._read_to = end
             self.hit_count += 1
             if not self._apart:
                 found: bytes = self.cache[start:end]
                 return found
-        elif missing := self.missing(start, end):
-            return joined(self._fetch_missing(start, end, missing))
-        return self.kept(start, end)
+            return self.kept(start, end)
+        missing = self.missing(start, end)
+        self._read_to = end
+        return joined(self._fetch_missing(start, end, missing)) if missing else self.kept(start, end)
 
     def _fetch_missing(self, start: int, end: int, missing: list[tuple[int, int]]) -> list[Any]:
         """Fetch and keep ranges, and return a read that touches them all.
@@ -424,12 +427,20 @@ class MMapCache(BaseCache):
         return pieces
 
     def missing(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The ranges to fetch so that all bytes from ``start`` to ``end`` are there; they are counted."""
+        """The ranges to fetch so that all bytes from ``start`` to ``end`` are there; they are counted.
+
+        Of a file that is read in order in pieces of whole blocks, the block after each piece comes
+        by the same request, and a last one anyway: without, the end would be one request more.
+        """
         self._drop_unwritten()
         numbers = range(start // self.blocksize, -(-end // self.blocksize))
         missing = [number for number in numbers if number not in self.blocks]
         self.miss_count += len(missing)
         self.hit_count += len(numbers) - len(missing)
+        after = numbers.stop
+        in_order = start == self._read_to or end + self.blocksize >= self.size
+        if missing[-1:] == [after - 1] and in_order and end == after * self.blocksize < self.size:
+            missing += [after] if after not in self.blocks else []
         return self.ranges(missing)
 
     def ranges(self, numbers: Iterable[int]) -> list[tuple[int, int]]:

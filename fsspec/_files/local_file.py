@@ -49,7 +49,12 @@ class _Raw(io.RawIOBase):
         self._at = os.fstat(fd).st_size if "a" in mode else at
 
     def fileno(self) -> int:
+        self._check_open()  # the number may be another file's by now
         return self._fd
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
 
     def readable(self) -> bool:
         return "r" in self._mode or "+" in self._mode
@@ -58,6 +63,7 @@ class _Raw(io.RawIOBase):
         return self._mode != "rb"
 
     def seekable(self) -> bool:
+        self._check_open()
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
@@ -89,8 +95,7 @@ class _Raw(io.RawIOBase):
         return self._at
 
     def tell(self) -> int:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
+        self._check_open()
         return self._at
 
     def truncate(self, size: int | None = None) -> int:
@@ -385,7 +390,9 @@ class LocalFileOpener(io.IOBase):
         return self.f.truncate(size)
 
     def flush(self) -> None:
-        if self.closed or not self.writable():
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        if not self.writable():
             return
         if self._inherited_writer():
             if is_letting_go():
@@ -420,7 +427,7 @@ class LocalFileOpener(io.IOBase):
     @property
     def name(self) -> str:
         """The path."""
-        return self.f.name if hasattr(self.f, "name") else (self.temp or self.path)
+        return self._f.name if hasattr(self._f, "name") else (self.temp or self.path)
 
     def commit(self) -> None:
         """Give what was written its name."""

@@ -91,7 +91,7 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
     },
     "mmap": {
         "small, in order": (BLOCKS, SIZE),
-        "large, in order": (5, SIZE),
+        "large, in order": (4, SIZE),
         "whole": (1, SIZE),
         "scattered": (15, 16 * BLOCK),
         "columns": (3, 3 * BLOCK),

@@ -96,6 +96,26 @@ def test_block_after_the_last_byte_is_not_fetched() -> None:
         assert source.asked == [(0, 100)]
 
 
+@pytest.mark.parametrize(("size", "piece"), [(s, p) for s in range(100, 1001, 50) for p in (100, 200, 400)])
+def test_mmap_read_in_order_in_whole_blocks(size: int, piece: int) -> None:
+    """The block after a piece comes with it, so that the end is no request of its own."""
+    source = Source(DATA[:size])
+    cache = caching.MMapCache(100, source.fetch, size)
+    for start in range(0, size, piece):
+        assert cache._fetch(start, start + piece) == DATA[start : min(start + piece, size)]
+    beyond_the_first = -(-size // 100) - 1
+    assert len(source.asked) <= max(-(-beyond_the_first * 100 // piece), 1)
+    assert sum(end - start for start, end in source.asked) == size  # nothing twice
+
+
+def test_mmap_read_out_of_order_takes_what_is_needed() -> None:
+    source = Source()
+    cache = caching.MMapCache(100, source.fetch, len(DATA))
+    for start, end in [(500, 600), (300, 500), (100, 200)]:
+        assert cache._fetch(start, end) == DATA[start:end]
+    assert source.asked == [(500, 600), (300, 500), (100, 200)]
+
+
 def test_bytes_keep_the_current_read_when_trimming() -> None:
     source = Source()
     cache = caching.BytesCache(10, source.fetch, 100)

@@ -168,6 +168,8 @@ def test_token_is_the_filesystems():
     """And the paths are as it writes them."""
     fs, token, paths = get_fs_token_paths(["memory://a", "memory://b/"])
     assert (token, paths) == (fs._fs_token, ["/a", "/b"])
+    assert get_fs_token_paths("file://", protocol="memory")[2] == ["/file:"]  # a name, not a protocol
+    assert get_fs_token_paths("file://", mode="wb", protocol="memory")[2] == ["/file:/0.part"]
 
 
 # writing many ------------------------------------------------------------------------

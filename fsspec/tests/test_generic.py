@@ -136,6 +136,8 @@ def test_ways_to_find_the_filesystem(tree, monkeypatch):
         GenericFileSystem("nonsense").cat("memory://r/one")
     with pytest.raises(KeyError, match="set_generic_fs"):
         GenericFileSystem("generic").cat("memory://r/one")
+    with pytest.raises(ValueError, match="maxdepth"):  # which is told first
+        GenericFileSystem("generic").glob("memory://r/*", maxdepth=0)
     set_generic_fs("memory")
     fs = GenericFileSystem("options", storage_options={"memory": {"secret": "word"}})
     for fs in (GenericFileSystem("generic"), GenericFileSystem("current"), fs):

@@ -382,6 +382,19 @@ def test_reading_at_once_and_in_parts(fs, top):
         assert f.closed
 
 
+@pytest.mark.parametrize("mode", ["rb", "wb", "ab", "xb", "r+b", "r", "w"])
+def test_closed_file_answers_as_a_builtin_one(fs, top, mode):
+    """Not with the number of its descriptor, which may be another file's by then."""
+    path = f"{top}/new" if mode == "xb" else f"{top}/ten"
+    f = fs.open(path, mode)
+    f.close()
+    for act in (f.fileno, f.seekable, f.flush, f.tell):
+        with pytest.raises(ValueError, match="closed"):
+            act()
+    assert f.closed and f.name == path
+    f.close()
+
+
 def test_threads_that_touch_a_reader_first_share_it(fs, top):
     """None of them closes the descriptor of the others."""
     path = f"{top}/ten"
