@@ -273,8 +273,10 @@ def find(
         (top,) = yield batch([call("info", path)], return_exceptions=True)
         entry = unless_absent(top)
         # what has something below it is a folder, whatever its entry says (a web page is a file as well)
-        if entry is not None and (entry["type"] == "directory" or found.keys() != {path}):
-            found[path] = entry
+        if entry is not None:
+            others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
+            if entry["type"] == "directory" or others or not found:
+                found[path] = entry
     elif not found:  # perhaps a file whose listing is empty, as some backends have it
         found.update((yield from _file_alone(fs, path, detail)))
     names = sorted(found)

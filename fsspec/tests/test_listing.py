@@ -560,3 +560,19 @@ def test_what_does_not_answer_is_not_taken_for_absent(target, around, tmp_path):
             fs.pipe_file(path, b"", mode="create")
         with pytest.raises(OSError, match="no answer"):
             fs.open(path, "xb")
+
+
+class SlashedDictFileSystem(DictFileSystem):
+    """Takes names with a slash in front, and gives them without."""
+
+    def ls(self, path, detail=True, **kwargs):
+        return super().ls(path.lstrip("/"), detail, **kwargs)
+
+    def info(self, path, **kwargs):
+        return super().info(path.lstrip("/"), **kwargs)
+
+
+def test_a_file_that_is_listed_by_another_name_is_found_once():
+    fs = SlashedDictFileSystem(FILES)
+    assert fs.find("/r/one", withdirs=True) == ["r/one"]
+    assert fs.find("/r/sub", withdirs=True) == ["/r/sub", "r/sub/deep", "r/sub/deep/four.txt", "r/sub/three"]

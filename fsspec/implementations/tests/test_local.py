@@ -166,6 +166,24 @@ def test_odd_names(fs, top):
     assert (top / "ten").exists()
 
 
+def test_path_objects(fs, top):
+    """They are what the text of them is."""
+    (top / "tree").mkdir()
+    (top / "tree" / "leaf").write_bytes(b"1")
+    (top / "into").mkdir()
+    fs.copy(top / "tree" / "leaf", top / "copied")
+    fs.get(top / "tree" / "leaf", top / "got")
+    fs.get(top / "tree", top / "into", recursive=True)
+    fs.copy(top / "tree", top / "second", recursive=True)
+    assert fs.glob(top / "go*") == [f"{top}/got"] and fs.du(top / "tree") == fs.du(f"{top}/tree/") == 1
+    assert fs.cat(top / "copied") == fs.cat(top / "got") == fs.cat(top / "into" / "tree" / "leaf") == b"1"
+    fs.chmod(f"{top}/got/", 0o600)
+    fs.rm(f"{top}/got/")
+    fs.rm([top / "copied"])
+    fs.rm(top / "second", recursive=True)
+    assert not (top / "got").exists() and not (top / "copied").exists() and not (top / "second").exists()
+
+
 # missing and in the way --------------------------------------------------------------
 @pytest.mark.parametrize(
     "act",
