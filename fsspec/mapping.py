@@ -189,6 +189,10 @@ class FSMap(MutableMapping[str, bytes]):
             raise KeyError(key) from error
         except NotImplementedError as error:
             raise _NotRemoved(key) from error
+        except (OSError, ValueError) as error:
+            if self.fs.isdir(path):  # a folder is no key
+                raise KeyError(key) from error
+            raise
 
     def delitems(self, keys: Iterable[str]) -> None:
         """Remove several keys together."""

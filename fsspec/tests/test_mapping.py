@@ -175,6 +175,17 @@ def test_only_what_is_missing_is_a_key_error():
     fs.store.clear()
 
 
+@pytest.mark.parametrize("key", ["", "sub", "sub/", "empty"])
+def test_a_folder_is_no_key_to_delete(tmp_path, key):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "leaf").write_bytes(b"1")
+    mapper = fsspec.get_mapper(str(tmp_path))
+    with pytest.raises(KeyError):
+        del mapper[key]
+    assert mapper.pop(key, 5) == 5 and list(mapper) == ["sub/leaf"] and (tmp_path / "empty").is_dir()
+
+
 def test_check_and_create(m, tmp_path):
     """The root is there, or made, and can be written to."""
     with pytest.raises(ValueError, match="create=True"):
