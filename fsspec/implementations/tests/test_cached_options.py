@@ -277,6 +277,23 @@ def test_simplecache_has_no_times(target, tmp_path):
 
 
 # writing -----------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+def test_each_written_file_is_sent_by_itself(kind, target, tmp_path, monkeypatch):
+    sent, dash = [], "_" if target.async_impl else ""
+    put_file = getattr(target, f"{dash}put_file")
+    monkeypatch.setattr(target, f"{dash}put", None)
+    monkeypatch.setattr(
+        target, f"{dash}put_file", lambda local, path, **kw: sent.append(path) or put_file(local, path, **kw)
+    )
+    c = make(kind, target, tmp_path)
+    c.pipe_file("r/first", b"1")
+    with c.transaction:
+        c.pipe_file("r/second", b"2")
+        c.pipe_file("r/third[", b"3")
+    assert sorted(sent) == ["r/first", "r/second", "r/third["]
+    assert target.files["r/third["] == b"3"
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_modes(kind, target, tmp_path):
     if kind == "blockcache":

@@ -331,7 +331,8 @@ def test_modes_of_members(fs, mode):
 
 
 def test_an_archive_that_is_read_is_not_written(fs):
-    for act in (lambda: fs.open("new", "wb"), lambda: fs.pipe("new", b"")):
+    there = fs.find("")[0]
+    for act in (lambda: fs.open("new", "wb"), lambda: fs.pipe("new", b""), lambda: fs.pipe(there, b"")):
         for kind in (OSError, ValueError):
             with pytest.raises(kind, match="open for reading"):
                 act()
@@ -444,3 +445,6 @@ def test_an_archive_without_members_has_a_root(tmp_path):
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     fs = ZipFileSystem(str(tmp_path / "empty.zip"))
     assert fs.exists("") and fs.isdir("") and fs.info("")["type"] == "directory" and fs.ls("") == []
+    written = ZipFileSystem(str(tmp_path / "written.zip"), mode="w")
+    assert written.exists("") and written.glob("/") == [""]
+    written.close()
