@@ -124,8 +124,8 @@ UNCAUGHT = """
 """
 
 
-def start(text, *arguments):
-    """A process that is not yet waited for."""
+def start(folder, text, *arguments):
+    """A process that is not yet waited for; what it leaves half-done is in ``folder``."""
     from textwrap import dedent
 
     return subprocess.Popen(
@@ -134,7 +134,8 @@ def start(text, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
+        | {"TMPDIR": str(folder)},
     )
 
 
@@ -149,9 +150,9 @@ def check_quiet(stderr):
     assert not [words for words in SAID if words in stderr], stderr
 
 
-def test_who_catches_an_interrupt_goes_on(http_server):
+def test_who_catches_an_interrupt_goes_on(http_server, tmp_path):
     fill(http_server)
-    process = start(CAUGHT, http_server.url, ROUNDS, random.randrange(10**6))
+    process = start(tmp_path, CAUGHT, http_server.url, ROUNDS, random.randrange(10**6))
     stdout, stderr = process.communicate(timeout=120)
     check_quiet(stderr)
     assert process.returncode == 0, stderr
@@ -159,7 +160,7 @@ def test_who_catches_an_interrupt_goes_on(http_server):
 
 
 @pytest.mark.parametrize("name", ["cat", "busy", "background", "get", "write", "copy", "tiny", "slow"])
-def test_who_is_ended_by_an_interrupt_says_no_more_than_that(http_server, name):
+def test_who_is_ended_by_an_interrupt_says_no_more_than_that(http_server, name, tmp_path):
     fill(http_server)
     text = UNCAUGHT
     if name == "slow":
@@ -168,7 +169,7 @@ def test_who_is_ended_by_an_interrupt_says_no_more_than_that(http_server, name):
         text = text.replace("    OPERATIONS[name]()\n    signal", "    signal", 1)
         text = 'OPERATIONS["slow"] = lambda: fs.cat_file(f"{url}/slow")\n'.join(("    ", text))
     for _ in range(2):
-        process = start(text, http_server.url, name, random.uniform(0.001, 0.05))
+        process = start(tmp_path, text, http_server.url, name, random.uniform(0.001, 0.05))
         began = monotonic()
         _, stderr = process.communicate(timeout=60)
         check_quiet(stderr)
