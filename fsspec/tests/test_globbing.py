@@ -156,6 +156,12 @@ def test_a_find_of_the_backends_own_is_used(cls):
     assert fs.asked == [("r/d1/", 1, True, prefix), ("r/", None, True, {})]
 
 
+def test_a_slash_at_the_end_means_folders(fs):
+    assert fs.glob("r/d1/") == ["r/d1"] and fs.glob("r/d1") == ["r/d1"]
+    file = next(path for path in fs.find("r"))
+    assert fs.glob(file) == [file] and fs.glob(f"{file}/") == [] and fs.glob(f"{file}/", detail=True) == {}
+
+
 PIECES = ["*", "**", "a*", "?", "d1", "[a-e]*", "x"]
 PATTERNS = [
     "r/" + "/".join(names) + end
