@@ -186,7 +186,7 @@ class Machine(RuleBasedStateMachine):
 class Writing(Machine):
     """A backend that writes, copies and removes."""
 
-    appends = copies = True
+    appends = copies = moves_over = True
     real_folders = True
 
     def begin(self) -> None:
@@ -225,6 +225,10 @@ class Writing(Machine):
         if source == to:
             return
         move = move or not self.copies
+        if move and to in self.model and not self.moves_over:
+            with pytest.raises(FileExistsError):
+                self.fs.mv(self.path(source), self.path(to))
+            return
         (self.fs.mv if move else self.fs.cp_file)(self.path(source), self.path(to))
         self.model[to] = self.model[source]
         if move:
@@ -506,6 +510,7 @@ def test_sftp(sftp_server):
 def test_smb(smb_server):
     class SMB(Writing):
         copies = False
+        moves_over = False
 
         def start(self) -> None:
             smb_server.clear()

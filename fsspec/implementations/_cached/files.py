@@ -12,6 +12,7 @@ itself; the table of the cache hears of the owner's blocks only.
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import logging
 import os
@@ -284,31 +285,36 @@ class _Source:
         known.updated(self.path, Version(entry.get("ETag"), known.modified, entry.get("size")))
         self.unconfirmed = False
 
+    def anew(self) -> dict[str, Any]:
+        """Options with which ``info`` asks the target, which may remember the entry of another version."""
+        info = getattr(self.fs, "_info", self.fs.info)  # the blocking form of it may take anything
+        if "refresh" in inspect.signature(info).parameters:
+            return {"refresh": True}
+        self.fs.invalidate_cache(self.path)
+        return {}
+
     def is_short(self, ranges: list[tuple[int, int]], found: list[bytes]) -> bool:
         """Whether less came than was asked for, of a version that the target can be asked about anew."""
-        if self.path not in self.seen or all(len(d) >= end - start for (start, end), d in zip(ranges, found)):
-            return False
-        self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
-        return True
+        return self.path in self.seen and any(len(d) < end - start for (start, end), d in zip(ranges, found))
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         if self.unconfirmed:
-            self.confirm(self.fs.info(self.path))
+            self.confirm(self.fs.info(self.path, **self.anew()))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
             found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
         if self.is_short(ranges, found):
-            self.confirm(self.fs.info(self.path))
+            self.confirm(self.fs.info(self.path, **self.anew()))
         return found
 
     def fetch(self, start: int, end: int) -> bytes:
         if self.unconfirmed:
-            self.confirm(self.fs.info(self.path))
+            self.confirm(self.fs.info(self.path, **self.anew()))
         if self.by_ranges:
             with one_version(self.seen):
                 data: bytes = self.fs.cat_file(self.path, start=start, end=end)
             if self.is_short([(start, end)], [data]):
-                self.confirm(self.fs.info(self.path))
+                self.confirm(self.fs.info(self.path, **self.anew()))
             return data
         opened = self._opened.get()
         fetch = getattr(opened, "_fetch_range", None)

@@ -192,11 +192,11 @@ class SharedBlocks:
     async def _ask(self, cache: MMapCache, ranges: list[tuple[int, int]]) -> None:
         source = self._file._source
         if source.unconfirmed:
-            source.confirm(await self.cfs.fs._info(self.path))
+            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
         with one_version(source.seen):
             got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
         if source.is_short(ranges, got):
-            source.confirm(await self.cfs.fs._info(self.path))
+            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)

@@ -636,13 +636,25 @@ class _Remembering(_AwaitableTagged):
         self.dircache.pop(path, None)
 
 
+class _Refreshing(_Remembering):
+    async def _info(self, path, refresh=False, **kwargs):
+        if refresh:
+            self.dircache.pop(path, None)
+        return await super()._info(path, **kwargs)
+
+    def invalidate_cache(self, path=None):
+        raise AssertionError("what is remembered of others stays")
+
+
+@pytest.mark.parametrize("kind", [_Remembering, _Refreshing])
+@pytest.mark.parametrize("change", [lambda data: data[:3000], lambda data: bytes(reversed(data))])
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_file_that_became_shorter_is_a_changed_one_though_its_entry_is_remembered(awaited, tmp_path):
-    target = _Remembering(FILES, use_listings_cache=True)
+def test_a_changed_file_is_noticed_though_its_entry_is_remembered(awaited, change, kind, tmp_path):
+    target = kind(FILES, use_listings_cache=True)
     c = make("blockcache", target, tmp_path)
     with c.open("r/big", block_size=1000) as f:
         assert f.read(10) == FILES["r/big"][:10]
-    target.files["r/big"] = FILES["r/big"][:3000]
+    target.files["r/big"] = changed = change(FILES["r/big"])
     with pytest.raises(FileChangedError, match="pop_from_cache"):
         if awaited:
             asyncio.run(c._cat_file("r/big", 5000, 5010))
@@ -651,7 +663,7 @@ def test_a_file_that_became_shorter_is_a_changed_one_though_its_entry_is_remembe
                 f.seek(5000)
                 f.read(10)
     c.pop_from_cache("r/big")
-    assert c.cat_file("r/big") == FILES["r/big"][:3000]
+    assert c.cat_file("r/big") == changed
 
 
 @pytest.mark.parametrize("kind", EVERY)
