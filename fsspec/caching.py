@@ -297,6 +297,10 @@ class AllBytes(BaseCache):
         return Held(self.data, position, len(self.data)) if 0 <= position < len(self.data) else None
 
 
+_Parts = dict[tuple[int, int], bytes] | None
+"""Bytes by where they begin and end."""
+
+
 class KnownPartsOfAFile(BaseCache):
     """Serves parts of a file that were fetched beforehand, and makes no request.
 
@@ -314,15 +318,9 @@ class KnownPartsOfAFile(BaseCache):
     name: ClassVar[str] = "parts"
 
     def __init__(
-        self,
-        blocksize: int,
-        fetcher: Fetcher,
-        size: int,
-        data: dict[tuple[int, int], bytes] | None = None,
-        strict: bool = False,
-        **_: Any,
+        self, blocksize: int, fetcher: Fetcher, size: int, data: _Parts = None, strict: bool = False, **_: Any
     ) -> None:
-        self.data: dict[tuple[int, int], bytes] = _joined(data or {})
+        self.data = _joined(data or {})
         super().__init__(blocksize, fetcher, size)
         self._file_size, self._assigned = size, False
         self.strict = strict

@@ -24,12 +24,12 @@ a second name of another method, `_spec.aliases`; anything else about one path, 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._fork.handles import Text, over
+from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.readers import adopt
@@ -70,8 +70,6 @@ __all__ = [
 ]
 publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, make_listed_instance, reopen)
 
-FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
-"""Whether this platform can fork."""
 
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 

@@ -36,6 +36,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
+"""Whether this platform can fork."""
 generation: int = 0
 """How many forks lie between the process that imported fsspec and this one."""
 
@@ -143,7 +145,7 @@ def at_fork(
 
 def _register_before() -> None:
     global _before_registered
-    if not _before_registered and hasattr(os, "register_at_fork"):
+    if not _before_registered and FORK_AVAILABLE:
         # Not before now: what is registered last runs first. logging and the executors of
         # concurrent.futures take locks of theirs before a fork, and what is asked here of other
         # threads may need those; whoever brings such a hook has imported them.
@@ -192,7 +194,7 @@ def prepare_to_immortalize() -> None:
     try:
         import ctypes
     except ImportError:  # built without it: the interpreter drops its hooks last of all
-        if hasattr(os, "register_at_fork"):
+        if FORK_AVAILABLE:
             os.register_at_fork(before=lambda kept=_immortal: None)
         return
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(_immortal))
@@ -465,5 +467,5 @@ def _first() -> None:
     _advanced = False
 
 
-if hasattr(os, "register_at_fork"):
+if FORK_AVAILABLE:
     os.register_at_fork(before=_first, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -526,7 +526,10 @@ def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[byt
 
 def _of_mlst(reply: str) -> dict[str, Any]:
     lines = reply.splitlines()
-    entry = words.facts(lines[1] if len(lines) > 1 else "")[1]
+    line = lines[1] if len(lines) > 1 else ""
+    entry = words.facts(line)[1]
+    if "type=" not in line.lower() and entry["size"] is None:  # else a file, whose size is not known
+        raise OSError(f"the reply {line[:80]!r} of the FTP server to MLST cannot be understood")
     entry.pop("itself", None)
     return entry
 

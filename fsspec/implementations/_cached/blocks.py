@@ -236,7 +236,7 @@ class CachingFileSystem(ChainedFileSystem):
             return entry
         try:
             above = self.fs.ls(self.fs._parent(path), detail=True)
-        except Exception:  # a page that is refused, or is none, lists nothing
+        except OSError:  # a page that is refused, or is none, lists nothing
             return entry
         listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
         return next(listed, entry)

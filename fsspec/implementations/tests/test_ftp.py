@@ -571,6 +571,18 @@ def test_a_connection_that_was_dropped(server, fs, use):
     assert len(server.connections) == 2
 
 
+def test_a_reply_without_facts_is_no_entry_of_unknown_size(server, fs):
+    server.fault(replies={"MLST": "250-Begin\r\n #?!\r\n250 End"})
+    with pytest.raises(OSError, match="MLST"):
+        fs.info("/d/a.txt")
+    with pytest.raises(OSError, match="MLST"):
+        fs.open("/d/a.txt")
+    server.fault(replies={"MLST": "250-Begin\r\n type=file; /d/a.txt\r\n250 End"})
+    assert fs.info("/d/a.txt")["size"] is None  # a server that does not tell it
+    server.fault()
+    assert fs.info("/d/a.txt")["size"] == 11
+
+
 def test_the_server_takes_leave(server, fs):
     server.fault(replies={"MLST": "421 Timeout."})
     with pytest.raises(ConnectionError):
