@@ -244,16 +244,16 @@ class GenericFileSystem(AsyncFileSystem):
         await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
-        return await self._told("exists", path, **kwargs)
+        return await self._ask_side("exists", path, **kwargs)
 
     async def _isfile(self, path: str) -> bool:
-        return await self._told("isfile", path)
+        return await self._ask_side("isfile", path)
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         check_depth(maxdepth)
         return await self._glob_there(path, maxdepth=maxdepth, **kwargs)
 
-    async def _told(self, name: str, path: str, **kwargs: Any) -> bool:
+    async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""
         try:
             fs, plain = self._side(path)

@@ -368,7 +368,7 @@ def defer(task: Callable[[], None]) -> None:
 
 
 def run_deferred(*_: Any) -> int:
-    """Do what was put off; also for those who wait for it in vain."""
+    """Do what was put off, also what a thread waits for that nobody else would do."""
     while deferred:
         try:
             task = deferred.pop(0)

@@ -83,7 +83,7 @@ SHIPPED: dict[str, Facts] = {
     "gdrive_fsspec.core:GoogleDriveFileSystem": Facts(holds=True),
 }
 
-_told: dict[str, Facts] = {}
+_learned: dict[str, Facts] = {}
 _asked_packages = False
 
 
@@ -95,7 +95,7 @@ def learn(name: str, facts: Facts) -> None:
     name
         ``"module:Class"``, or ``"module"`` for globals that a child replaces.
     """
-    _told[name] = facts
+    _learned[name] = facts
     _note_module(name, facts)
 
 
@@ -128,12 +128,12 @@ def _ask_packages() -> None:
             warnings.warn(f"entry point {point.value!r} of {ENTRY_POINTS}: {error!r}", stacklevel=2)
             continue
         for name, facts in table.items():
-            if name not in _told:
+            if name not in _learned:
                 learn(name, facts if isinstance(facts, Facts) else Facts(**facts))
 
 
 def _entry(name: str) -> Facts | None:
-    return _told.get(name) or SHIPPED.get(name)
+    return _learned.get(name) or SHIPPED.get(name)
 
 
 def of(cls: type) -> Facts:

@@ -64,7 +64,9 @@ _locked = 0  # how often the forking thread has it
 _queued: set[int] = set()  # threads that wait for it: they hold nothing of a C library
 _foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
-_at_work: list[socket.socket] = []  # sockets that other threads were about to connect at the fork
+_connecting_elsewhere: list[
+    socket.socket
+] = []  # sockets that other threads were about to connect at the fork
 _awaited = False  # whether instances may live on loops of which nobody told
 _deadline = 0.0  # of the rest
 
@@ -224,10 +226,10 @@ class IOThread:
         loop.waker = self._asked
         if selector.idle:
             return True
-        self._let_go()  # it was just about to be busy
+        self._open_gate()  # it was just about to be busy
         return False
 
-    def _let_go(self) -> None:
+    def _open_gate(self) -> None:
         gate, self.loop.selector.gate, self.loop.waker = self.loop.selector.gate, None, None
         if gate is not None:
             gate.release()
@@ -239,7 +241,7 @@ class IOThread:
     def stop_held(self) -> None:
         """Have a loop that is kept idle stop instead, so that another thread can run it."""
         if self.is_held():
-            self._let_go()
+            self._open_gate()
             if self.ask():
                 self.rest(time.monotonic() + REST_BOUND)
 
@@ -348,7 +350,7 @@ class IOThread:
                 if self._here:
                     return  # the thread that forks runs it at the moment
                 self._asleep = False
-                self._let_go()
+                self._open_gate()
                 if not self._ended or self.loop.stopped or self.loop.is_closed():
                     # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
                     self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
@@ -493,8 +495,8 @@ def _note_sockets_at_work() -> None:
     elsewhere = {id(other) for other in _foreign_at_fork if _elsewhere(other)}
     elsewhere.update(id(io.loop) for io in _resting if io.thread.is_alive() and not io.is_held())
     if elsewhere:
-        _at_work[:] = connecting.running_sockets(elsewhere)
-        sockets.note(sock.fileno() for sock in _at_work)
+        _connecting_elsewhere[:] = connecting.running_sockets(elsewhere)
+        sockets.note(sock.fileno() for sock in _connecting_elsewhere)
 
 
 def _end_holds() -> None:
@@ -521,7 +523,7 @@ def _forget() -> None:
         return
     sockets.forget_noted()
     _foreign_at_fork.clear()
-    _at_work.clear()
+    _connecting_elsewhere.clear()
     _io_threads[:] = [io for io in _io_threads if not io.loop.is_closed()]
 
 
@@ -546,7 +548,7 @@ def _renew_in_child() -> None:
 def _abandon_in_child() -> None:
     ours, _io_threads[:] = list(_io_threads), []
     foreign, _foreign_at_fork[:] = list(_foreign_at_fork), []
-    at_work, _at_work[:] = list(_at_work), []
+    at_work, _connecting_elsewhere[:] = list(_connecting_elsewhere), []
     # kept, for freeing them would write to more of the memory shared with the parent
     hooks.immortalize([*ours, at_work])
     dead = Dead()

@@ -411,7 +411,7 @@ class HTTPFileSystem(AbstractFileSystem):
         def ask() -> dict[str, Any]:
             with closing(self._send(url, method, given)) as response:
                 self._raise_not_found_for_status(response, url)
-            return _told(response)
+            return _entry_of(response)
 
         return repeat(self._retries, ask, self._traffic)
 
@@ -572,7 +572,7 @@ class HTTPFileSystem(AbstractFileSystem):
         return opened
 
 
-def _told(response: requests.Response | ResponseProxy) -> dict[str, Any]:
+def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     """What the headers of a response tell of a file: ``size``, checksums, whether ranges are refused."""
     told = described(response.headers, response.status_code)
     names = ("size", "partial", *checksums(response.headers))

@@ -71,16 +71,16 @@ class Tree:
 
     def remove(self, key: str) -> None:
         """Let go of a key, and of folders that nothing is in any more."""
-        self._let_go(key, _FILE)
+        self._unlink(key, _FILE)
         self.length = len(self.references)
         folder = key.rpartition("/")[0]
         while folder and not self.folders.get(folder):
             self.folders.pop(folder, None)
             self._listings.pop(folder, None)
-            self._let_go(folder, _FOLDER)
+            self._unlink(folder, _FOLDER)
             folder = folder.rpartition("/")[0]
 
-    def _let_go(self, path: str, kind: int) -> None:
+    def _unlink(self, path: str, kind: int) -> None:
         above = path.rpartition("/")[0]
         self._listings.pop(above, None)
         held = self.folders.get(above, {})
