@@ -90,7 +90,7 @@ def custom_reader(
     def read(archive: ctypes.c_void_p, context: ctypes.c_void_p, where: ctypes.c_void_p) -> int:
         try:
             count: int = file.readinto(buffer)
-        except BaseException as error:
+        except BaseException as error:  # C code called this: it is raised when that has returned
             return failed(error)
         cast(where, POINTER(c_void_p))[0] = address
         return count
@@ -99,7 +99,7 @@ def custom_reader(
         try:
             number: int = file.seek(offset, whence)
             return number
-        except BaseException as error:
+        except BaseException as error:  # C code called this: it is raised when that has returned
             return failed(error)
 
     try:

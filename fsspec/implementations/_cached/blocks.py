@@ -149,7 +149,7 @@ class CachingFileSystem(ChainedFileSystem):
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
-        self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore
+        self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
         self._folders.make()
         self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
         self.load_cache()

@@ -86,7 +86,7 @@ class Sender(NamedTuple):
         while True:
             try:
                 return await work()
-            except Exception as error:
+            except Exception as error:  # which of them pass is for `pause` to say; the rest is raised again
                 pause = self.retries.pause(attempt, error, PASSING, _LASTING)
                 if pause is None:
                     raise
