@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROUNDS = int(os.environ.get("INTERRUPT_ROUNDS", "20"))
-SAID = ("never awaited", "was destroyed", "ResourceWarning", "was never retrieved", "Fatal Python error")
+SAID = ("never awaited", "was destroyed", "was never retrieved", "Fatal Python error")
+"""Not that a file was not closed: an interrupt may come between open() and the ``with`` that holds it."""
 
 OPERATIONS = """
     import faulthandler, gc, random, signal, sys, tempfile, time

@@ -269,13 +269,13 @@ def test_blocks_of_several_are_joined(folder):
     one, two = CacheMetadata([folder]), CacheMetadata([folder])
     fn = os.path.join(folder, "a")
     assert one.reserve("a", blocks("a"), CFS)["blocks"] == []
-    f = Opened(fn, [1, 2])
+    f = Opened(fn, [1, 3])  # not in order, so that no block comes with another
     two.load()
     assert two.reserve("a", blocks("a"), CFS)["blocks"] == []
     g = Opened(fn, [5])
     one.on_close_cached_file(f, "a")
     two.on_close_cached_file(g, "a")
-    assert saved(folder)["a"]["blocks"] == [1, 2, 5]
+    assert saved(folder)["a"]["blocks"] == [1, 3, 5]
     h = Opened(fn, range(10))
     one.on_close_cached_file(h, "a")
     assert saved(folder)["a"]["blocks"] is True
@@ -286,7 +286,7 @@ def test_blocks_of_a_file_that_is_gone_are_not_entered(folder, how):
     table, other = CacheMetadata([folder]), CacheMetadata([folder])
     fn = os.path.join(folder, "a")
     table.reserve("a", blocks("a"), CFS)
-    f = Opened(fn, [1, 2])
+    f = Opened(fn, [1, 3])  # not in order, so that no block comes with another
     other.load()
     if how == "removed":
         os.unlink(other.pop_file("a"))
