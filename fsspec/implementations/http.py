@@ -530,11 +530,16 @@ class HTTPFileSystem(AsyncFileSystem):
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed: Any = self.dircache[url] if cached else None
         if listed is None:
-            options = request_options(aiohttp.ClientSession._request, kwargs)
-            listed = await self._sender.repeat(partial(self._links, url, options))
+            listed = await self._ls_real(url, detail=True, **kwargs)
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)
+
+    async def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
+        options = request_options(aiohttp.ClientSession._request, kwargs)
+        listed = await self._sender.repeat(partial(self._links, url, options))
+        return listed if detail else sorted(entry["name"] for entry in listed)
 
     async def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         async with await self._request(url, options) as response:

@@ -475,11 +475,16 @@ class HTTPFileSystem(AbstractFileSystem):
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed = self.dircache[url] if cached else None
         if listed is None:
-            options = request_options(type(self.session).request, kwargs)
-            listed = repeat(self._retries, partial(self._links, url, options), self._traffic)
+            listed = self._ls_real(url, detail=True, **kwargs)
             if self.use_listings_cache:
                 self.dircache[url] = listed
         return list(listed) if detail else sorted(entry["name"] for entry in listed)
+
+    def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
+        options = request_options(type(self.session).request, kwargs)
+        listed = repeat(self._retries, partial(self._links, url, options), self._traffic)
+        return listed if detail else sorted(entry["name"] for entry in listed)
 
     def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         with closing(self._request(url, **options)) as response:

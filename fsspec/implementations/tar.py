@@ -164,6 +164,17 @@ class TarFileSystem(FileArchive):
                 self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
         self.dir_cache: dict[str, dict[str, Any]] | None = table
 
+    @property
+    def index(self) -> dict[str, tuple[dict[str, Any], int, str]]:
+        """By name: a member's entry, where its data begin in the (decompressed) archive, and its name."""
+        self._get_dirs()
+        entries = self.dir_cache or {}
+        return {
+            member.name: (entries[name], member.offset_data, member.name)
+            for name, member in self._by_name.items()
+            if name in entries
+        }
+
     def _behind(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         """What a member is, or leads to; None where that is not in the archive."""
         found: tarfile.TarInfo | None = member

@@ -292,6 +292,19 @@ def test_listings_cache_gives_either_form(http_server, url):
     assert len(http_server.requests) == 1
 
 
+def test_a_class_may_list_in_another_way(http_server, url):
+    class Listed(HTTPFileSystem):
+        async def _ls_real(self, url, detail=True, **kwargs):
+            entries = await super()._ls_real(url, detail=True, **kwargs)
+            return [*entries, {"name": url + "more", "size": 3, "type": "file"}]
+
+    http_server.files["/dir/"] = b'<a href="a">a</a>'
+    fs = Listed(use_listings_cache=True, skip_instance_cache=True)
+    assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a", url + "/dir/more"]
+    assert fs.find(url + "/dir/") == [url + "/dir/a", url + "/dir/more"]
+    assert len(http_server.requests) == 1
+
+
 def test_binary_files_are_not_read_for_links(http_server, fs, url):
     http_server.files["/huge"] = bytes(64 * 2**20)
     assert not fs.isdir(url + "/huge")

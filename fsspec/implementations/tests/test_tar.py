@@ -52,6 +52,16 @@ def _member(name, **fields):
 
 
 # entries and reading -----------------------------------------------------------------
+def test_index_tells_where_the_data_of_members_are():
+    archive = tarred(TREE, "")
+    fs = TarFileSystem(fo=io.BytesIO(archive))
+    assert {"a/b.txt", "top"} <= fs.index.keys()
+    for name, data in TREE.items():
+        entry, start, said = fs.index[name]
+        assert entry == fs.info(name) and said == name
+        assert archive[start : start + entry["size"]] == data
+
+
 def test_listings(fs):
     assert fs.ls("", detail=False) == ["a", "top"]
     assert fs.ls("/a", detail=False) == fs.ls("tar://a/", detail=False) == ["a/b.txt", "a/c"]
