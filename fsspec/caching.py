@@ -2,7 +2,7 @@
 
 Owns the caches that keep one stretch of a file, or the parts that were told to them,
 and the table of all caches by name, `caches`.  Those that keep blocks of equal size are
-in `_caches_block`, and what holds for all of them is said in `_caches_base`.
+in `_files.caches_block`, and what holds for all of them is said in `_files.caches_base`.
 
 Nothing here starts a thread, opens a file or imports anything heavy before a cache that
 needs it is made.

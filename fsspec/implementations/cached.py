@@ -1,10 +1,10 @@
 """Filesystems that keep copies of another one's files in local folders.
 
 ``blockcache``
-    keeps the blocks that were read (`_cached_blocks`).
+    keeps the blocks that were read (`_cached.blocks`).
 ``filecache``
     keeps whole files, and a table that says when each was copied and of which version
-    (`_cached_whole`).
+    (`_cached.whole`).
 ``simplecache``
     keeps whole files, and knows of them by their names only: a copy is good for ever.
 

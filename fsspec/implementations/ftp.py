@@ -5,7 +5,7 @@ Folders are listed by MLSD where the server has it, else by LIST, and remembered
 something is changed through the instance. Parts of files are read by REST and RETR and
 written block by block, by REST and STOR; a failed upload leaves nothing under its name.
 
-In a forked child an instance connects anew; see `_ftp_link`.
+In a forked child an instance connects anew; see `_remote.ftp_link`.
 """
 
 from __future__ import annotations

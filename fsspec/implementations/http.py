@@ -5,8 +5,8 @@ whose links lead below it. Requests are made by one `aiohttp.ClientSession`, mad
 instance's loop when first needed and closed when the instance goes. A forked child
 makes its own: the parent's is neither used nor closed there.
 
-The files are in `_http_file`, reading ahead in `_http_ahead`, the meaning of answers in
-`_http_requests` and that of URLs, headers and pages in `_http_words`.
+The files are in `_http.file`, reading ahead in `_http.ahead`, the meaning of answers in
+`_http.answers` and that of URLs, headers and pages in `_http.parsing`.
 """
 
 from __future__ import annotations

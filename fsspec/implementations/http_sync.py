@@ -5,7 +5,7 @@ this module makes it the implementation of http and https, until `unregister`.
 
 An instance has a `requests.Session`. In a forked child it gets a new one; the parent's
 connections are covered there, so that they are neither used nor closed. The files are
-in `_http_sync_file`.
+in `_http.sync_file`.
 """
 
 from __future__ import annotations

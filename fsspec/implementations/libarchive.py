@@ -5,7 +5,7 @@ through the archive from its beginning, the listing once, and a member that is o
 read into memory as a whole.
 
 Links and special files in an archive are not listed.  Nothing of libarchive outlives an
-operation, so that a forked child has nothing of it; for the bytes, see `_archive_bytes`.
+operation, so that a forked child has nothing of it; for the bytes, see `_archive.bytes`.
 """
 
 from __future__ import annotations

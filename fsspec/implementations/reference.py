@@ -1,7 +1,7 @@
 """Files that are references to parts of other files.
 
-A reference is the contents themselves or a part of a target; see `_reference_words` for
-its forms, `_reference_spec` for documents of them, `_reference_parquet` for tables.  Keys
+A reference is the contents themselves or a part of a target; see `_reference.parsing`
+for its forms, `_reference.spec` for documents of them, `_reference.parquet` for tables.  Keys
 are paths; the folders that they make up are found out when they are first asked for.
 
 Looking at references needs no loop and happens on the caller's thread.  Reading targets

@@ -2,7 +2,7 @@
 
 An instance has one connection, a `Link`, on which its operations follow each other. Parts
 of files are read and written with many packets under way. In a forked child an instance
-connects anew; see `_sftp_link`.
+connects anew; see `_remote.sftp_link`.
 """
 
 from __future__ import annotations

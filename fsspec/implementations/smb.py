@@ -1,7 +1,7 @@
 """Files of Windows shares and Samba, by ``smbclient`` of smbprotocol.
 
 A path is ``/share/folder/file``. An instance has connections of its own, on which its
-requests follow each other. In a forked child it connects anew; see `_smb_link`.
+requests follow each other. In a forked child it connects anew; see `_remote.smb_link`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ beginning to wherever a member lies, and again for one that lies before the last
 for reading in any order, decompress it or put ``simplecache::`` below.
 
 A link is the member that it leads to.  Nothing outside of the archive is ever read for one.
-Archives are only read.  Forks: see `_archive_files`.
+Archives are only read.  Forks: see `_archive.files`.
 """
 
 from __future__ import annotations

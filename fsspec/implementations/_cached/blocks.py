@@ -1,6 +1,6 @@
 """A cache of blocks, and what all caches share: their options, folders and table.
 
-Reading is served from copies; all else is the target's (`_cached_passing`).  What is
+Reading is served from copies; all else is the target's (`_cached.passing`).  What is
 written through a cache takes the place of the copy, or lets it go.
 """
 

@@ -178,7 +178,7 @@ class Link(OwnedLink):
 class _Pieces:
     """Answers to requests for pieces of a file, in whatever order they come.
 
-    paramiko has `readv` for this, which asks from a thread of its own: that one would
+    paramiko has ``readv`` for this, which asks from a thread of its own: that one would
     print a traceback where the connection is lost, and stay behind at a fork.
     """
 
