@@ -9,32 +9,18 @@ import pickle
 import pytest
 
 import fsspec
-from fsspec.callbacks import Callback
 from fsspec.implementations._remote import ftp_parsing as words
 from fsspec.implementations.ftp import FTPFileSystem
+from fsspec.implementations.tests.remote import BIG, RemoteTests, got, put
 from fsspec.tests.servers.ftp import FTPServer
 from fsspec.tests.servers.process import until
 from fsspec.utils import tokenize
 
 pytest.importorskip("pyftpdlib")  # the server's
 
-BIG = b"".join(i.to_bytes(4, "big") for i in range(2**19))
-
 
 def make(server, **more):
     return FTPFileSystem(**{**server.options, **more})
-
-
-def put(server, path, data):
-    target = os.path.join(server.folder, path)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with open(target, "wb") as f:
-        f.write(data)
-
-
-def got(server, path):
-    with open(os.path.join(server.folder, path), "rb") as f:
-        return f.read()
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -50,6 +36,10 @@ def fs(server):
     fs = make(server)
     yield fs
     fs._link.close()
+
+
+class TestFTP(RemoteTests):
+    """Also with TLS."""
 
 
 # paths and connecting ---------------------------------------------------------------
@@ -130,15 +120,6 @@ def test_explicit_tls_insists_on_protected_data(ftps_server):
         make(ftps_server)
 
 
-def test_no_password_is_shown(server, fs):
-    secret = server.options["password"]
-    assert secret not in repr(fs) and secret not in repr(fs.open("/d/a.txt"))
-    with pytest.raises(FileNotFoundError) as caught:
-        fs.info("/nothing")
-    assert secret not in str(caught.value)
-    assert "password" not in fs.to_json(include_password=False)
-
-
 def test_timeout(ftp_server):
     fs = make(ftp_server, timeout=0.3)
     ftp_server.fault(silent=("MLST",))
@@ -147,15 +128,6 @@ def test_timeout(ftp_server):
     ftp_server.fault()
     put(ftp_server, "a", b"a")
     assert fs.info("/a")["size"] == 1  # by another connection: on the first the answer may still come
-
-
-def test_pickle(server, fs):
-    again = pickle.loads(pickle.dumps(fs))
-    assert again.cat_file("/d/a.txt") == b"hello world"
-    with fs.open("/d/a.txt") as f:
-        f.seek(6)
-        with pickle.loads(pickle.dumps(f)) as g:
-            assert g.read() == b"world"
 
 
 # listing --------------------------------------------------------------------------
@@ -307,60 +279,6 @@ def test_the_client_can_be_replaced(ftp_server):
 
 
 # reading --------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "start, end",
-    [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
-)
-def test_cat_file(fs, start, end):
-    assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
-
-
-def test_reading_parts(server, fs):
-    put(server, "big", BIG)
-    with fs.open("/big", block_size=2**14) as f:
-        assert f.size == len(BIG)
-        assert f.read(10) == BIG[:10]
-        f.seek(1_000_000)
-        assert f.read(100_000) == BIG[1_000_000:1_100_000]
-        f.seek(-4, 2)
-        assert (f.read(), f.read()) == (BIG[-4:], b"")
-    assert len(server.connections) == 1
-
-
-def test_what_is_no_file(fs):
-    for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
-        with pytest.raises(kind, match=path):
-            fs.cat_file(path)
-
-
-class Told(Callback):
-    def __init__(self):
-        super().__init__()
-        self.sizes = []
-
-    def set_size(self, size):
-        super().set_size(size)
-        self.sizes.append(size)
-
-
-def test_transfers(server, fs, tmp_path):
-    put(server, "big", BIG)
-    target, told = tmp_path / "x" / "big", Told()
-    fs.get_file("/big", str(target), callback=told)
-    assert target.read_bytes() == BIG
-    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
-    told = Told()
-    fs.put_file(str(target), "/new/folder/big", callback=told)
-    assert got(server, "new/folder/big") == BIG
-    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
-    with pytest.raises(FileExistsError):
-        fs.put_file(str(target), "/new/folder/big", mode="create")
-    fs.get("/d", str(tmp_path / "tree"), recursive=True)
-    assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
-    fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
-    assert got(server, "copy/a.txt") == b"hello world"
-
-
 @pytest.mark.parametrize("fault", ["short", "broken"])
 def test_a_download_that_ends_early(server, fs, tmp_path, fault):
     put(server, "big", BIG)
@@ -414,48 +332,6 @@ def test_an_error_of_the_target_is_no_error_of_the_connection(server, fs):
 
 
 # writing --------------------------------------------------------------------------
-def test_writing_in_blocks(server, fs):
-    with fs.open("/out", "wb", block_size=2**16) as f:
-        for at in range(0, len(BIG), 100_000):
-            f.write(BIG[at : at + 100_000])
-    assert got(server, "out") == BIG
-    with fs.open("/out", "ab") as f:
-        f.write(b"more")
-    assert got(server, "out") == BIG + b"more"
-    with fs.open("/out", "wb") as f:
-        f.write(b"short")
-    assert got(server, "out") == b"short"
-    with pytest.raises(FileExistsError, match="/out"):
-        fs.open("/out", "xb")
-    fs.touch("/empty")
-    assert got(server, "empty") == b""
-
-
-def test_transactions(server, fs):
-    with fs.transaction:
-        with fs.open("/d/new", "wb", block_size=10) as f:
-            f.write(b"0123456789" * 3)
-        with fs.open("/d/a.txt", "ab") as f:
-            f.write(b"!")
-        assert not fs.exists("/d/new")
-        assert got(server, "d/a.txt") == b"hello world"
-    assert (got(server, "d/new"), got(server, "d/a.txt")) == (b"0123456789" * 3, b"hello world!")
-    with pytest.raises(ZeroDivisionError):
-        with fs.transaction:
-            with fs.open("/d/newer", "wb") as f:
-                f.write(b"1")
-            1 / 0
-    assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
-    fs.mkdir("/tmp")
-    f = fs.open("/d/later", "wb", autocommit=False, tempdir="/tmp")
-    f.write(b"1")
-    f.close()
-    assert len(fs.ls("/tmp")) == 1
-    assert fs.find("/d") == ["/d/a.txt", "/d/new", "/d/sub/b c.txt"]
-    f.commit()
-    assert (fs.ls("/tmp"), got(server, "d/later")) == ([], b"1")
-
-
 def test_what_is_not_committed_lies_in_the_folder_for_that(server, fs):
     fs.mkdir("/tmp")
     assert fs.tempdir == "/tmp"
@@ -467,6 +343,17 @@ def test_what_is_not_committed_lies_in_the_folder_for_that(server, fs):
         assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "sub"]
     assert os.listdir(os.path.join(server.folder, "tmp")) == []
     assert (got(server, "d/new"), got(server, "d/newer")) == (b"1", b"1")
+
+
+def test_a_file_that_is_committed_later_waits_elsewhere(server, fs):
+    fs.mkdir("/tmp")
+    f = fs.open("/d/later", "wb", autocommit=False, tempdir="/tmp")
+    f.write(b"1")
+    f.close()
+    assert len(fs.ls("/tmp")) == 1
+    assert fs.find("/d") == ["/d/a.txt", "/d/sub/b c.txt"]
+    f.commit()
+    assert (fs.ls("/tmp"), got(server, "d/later")) == ([], b"1")
 
 
 def test_an_upload_that_fails(server, fs):
@@ -493,25 +380,6 @@ def test_a_source_that_fails(server, fs):
 
 
 # making, moving, removing -----------------------------------------------------------
-def test_folders(server, fs):
-    fs.mkdir("/m/n/o")
-    for make_again in (fs.mkdir, fs.makedirs):
-        with pytest.raises(FileExistsError, match="/m/n/o"):
-            make_again("/m/n/o")
-    fs.makedirs("/m/n/o", exist_ok=True)
-    fs.makedirs("/m/p/q", exist_ok=True)
-    with pytest.raises(FileNotFoundError):
-        fs.mkdir("/k/l", create_parents=False)
-    with pytest.raises(OSError, match="not empty"):
-        fs.rmdir("/m")
-    fs.rm("/m", recursive=True)
-    fs.rm("/d/a.txt")
-    assert fs.find("/") == ["/d/sub/b c.txt"]
-    for remove in (fs.rm, fs.rm_file, fs.rmdir):
-        with pytest.raises(FileNotFoundError, match="/nothing"):
-            remove("/nothing")
-
-
 def test_moving(server, fs):
     fs.ls("/d")
     fs.mv("/d/a.txt", "/d/z.txt")

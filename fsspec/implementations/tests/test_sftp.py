@@ -5,19 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import pickle
 
 import pytest
 
 paramiko = pytest.importorskip("paramiko")
 
 import fsspec  # noqa: E402  # after the check
-from fsspec.callbacks import Callback  # noqa: E402
 from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
+from fsspec.implementations.tests.remote import BIG, RemoteTests, got, put  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 from fsspec.tests.servers.process import until  # noqa: E402
-
-BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
 
 
 @pytest.fixture(autouse=True)
@@ -28,18 +25,6 @@ def quiet(monkeypatch, tmp_path):
 
 def make(server, **more):
     return SFTPFileSystem(**{**server.options, **more}, skip_instance_cache=True)
-
-
-def put(server, path, data):
-    target = os.path.join(server.folder, path)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with open(target, "wb") as f:
-        f.write(data)
-
-
-def got(server, path):
-    with open(os.path.join(server.folder, path), "rb") as f:
-        return f.read()
 
 
 @pytest.fixture
@@ -54,6 +39,10 @@ def fs(server):
     fs = make(server)
     yield fs
     fs._link.close()
+
+
+class TestSFTP(RemoteTests):
+    pass
 
 
 # paths and connecting ---------------------------------------------------------------
@@ -106,26 +95,6 @@ def test_host_keys(server, tmp_path):
         make(server)
 
 
-def test_no_password_is_shown(server, fs):
-    secret = server.options["password"]
-    with fs.open("/d/a.txt") as f:
-        assert secret not in repr(fs) and secret not in repr(f)
-    with pytest.raises(FileNotFoundError) as caught:
-        fs.info("/nothing")
-    assert secret not in str(caught.value)
-    assert "password" not in fs.to_json(include_password=False)
-
-
-def test_pickle(server, fs):
-    again = pickle.loads(pickle.dumps(fs))
-    assert again.cat_file("/d/a.txt") == b"hello world"
-    with fs.open("/d/a.txt") as f:
-        f.seek(6)
-        with pickle.loads(pickle.dumps(f)) as g:
-            assert g.read() == b"world"
-    SFTPFileSystem.clear_instance_cache()
-
-
 # listing --------------------------------------------------------------------------
 def test_listing(server, fs):
     assert fs.ls("/") == ["/d"]
@@ -170,63 +139,6 @@ def test_links(server, fs):
 
 
 # reading --------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "start, end",
-    [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
-)
-def test_cat_file(fs, start, end):
-    assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
-
-
-def test_reading_parts(server, fs):
-    put(server, "big", BIG)
-    assert fs.cat_file("/big") == BIG
-    with fs.open("/big") as f:
-        assert f.size == len(BIG)
-        assert f.read(10) == BIG[:10]
-        f.seek(1_000_000)
-        assert f.read(200_000) == BIG[1_000_000:1_200_000]
-        f.seek(-4, 2)
-        assert (f.read(), f.read()) == (BIG[-4:], b"")
-        f.seek(0)
-        assert f.read() == BIG
-    assert len(server.connections) == 1
-
-
-def test_what_is_no_file(fs):
-    for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
-        with pytest.raises(kind, match=path):
-            fs.cat_file(path)
-        with pytest.raises(kind, match=path):
-            fs.open(path)
-
-
-class Told(Callback):
-    def __init__(self):
-        super().__init__()
-        self.sizes = []
-
-    def set_size(self, size):
-        super().set_size(size)
-        self.sizes.append(size)
-
-
-def test_transfers(server, fs, tmp_path):
-    put(server, "big", BIG)
-    target, told = tmp_path / "x" / "big", Told()
-    fs.get_file("/big", str(target), callback=told)
-    assert target.read_bytes() == BIG
-    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
-    told = Told()
-    fs.put_file(str(target), "/new/folder/big", callback=told)
-    assert got(server, "new/folder/big") == BIG
-    assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
-    fs.get("/d", str(tmp_path / "tree"), recursive=True)
-    assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
-    fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
-    assert got(server, "copy/a.txt") == b"hello world"
-
-
 @pytest.mark.parametrize("fault", ["short", "broken"])
 def test_a_download_that_ends_early(server, fs, tmp_path, fault):
     put(server, "big", BIG)
@@ -249,46 +161,6 @@ def test_a_download_that_ends_early(server, fs, tmp_path, fault):
 
 
 # writing --------------------------------------------------------------------------
-def test_writing_in_blocks(server, fs):
-    with fs.open("/out", "wb", block_size=2**18) as f:
-        for at in range(0, len(BIG), 100_000):
-            f.write(BIG[at : at + 100_000])
-    assert got(server, "out") == BIG
-    with fs.open("/out", "ab") as f:
-        f.write(b"more")
-    assert got(server, "out") == BIG + b"more"
-    with fs.open("/out", "wb") as f:
-        f.write(b"short")
-    assert got(server, "out") == b"short"
-    with pytest.raises(FileExistsError, match="/out"):
-        fs.open("/out", "xb")
-    with fs.open("/fresh", "xb") as f:
-        f.write(b"1")
-    fs.touch("/empty")
-    assert (got(server, "fresh"), got(server, "empty")) == (b"1", b"")
-    with pytest.raises(FileNotFoundError, match="/no/folder"):
-        fs.pipe_file("/no/folder", b"")
-    with pytest.raises(IsADirectoryError, match="/d"):
-        fs.pipe_file("/d", b"")
-
-
-def test_transactions(server, fs):
-    with fs.transaction:
-        with fs.open("/d/new", "wb", block_size=10) as f:
-            f.write(b"0123456789" * 3)
-        with fs.open("/d/a.txt", "ab") as f:
-            f.write(b"!")
-        assert not fs.exists("/d/new")
-        assert got(server, "d/a.txt") == b"hello world"
-    assert (got(server, "d/new"), got(server, "d/a.txt")) == (b"0123456789" * 3, b"hello world!")
-    with pytest.raises(ZeroDivisionError):
-        with fs.transaction:
-            with fs.open("/d/newer", "wb") as f:
-                f.write(b"1")
-            1 / 0
-    assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
-
-
 def test_a_folder_for_what_is_to_appear_later(server):
     fs = make(server, temppath="/tmp")
     fs.mkdir("/tmp")
@@ -323,27 +195,6 @@ def test_a_connection_that_is_lost_between_two_blocks(server, fs):
 
 
 # making, moving, removing -----------------------------------------------------------
-def test_folders(server, fs):
-    fs.mkdir("/m/n/o")
-    for make_again in (fs.mkdir, fs.makedirs):
-        with pytest.raises(FileExistsError, match="/m/n/o"):
-            make_again("/m/n/o")
-    with pytest.raises(FileExistsError, match="a.txt"):
-        fs.mkdir("/d/a.txt")
-    fs.makedirs("/m/n/o", exist_ok=True)
-    fs.makedirs("/m/p/q", exist_ok=True)
-    with pytest.raises(FileNotFoundError):
-        fs.mkdir("/k/l", create_parents=False)
-    with pytest.raises(OSError, match="/m"):
-        fs.rmdir("/m")
-    fs.rm("/m", recursive=True)
-    fs.rm("/d/a.txt")
-    assert fs.find("/") == ["/d/sub/b c.txt"]
-    for remove in (fs.rm, fs.rm_file, fs.rmdir):
-        with pytest.raises(FileNotFoundError, match="/nothing"):
-            remove("/nothing")
-
-
 def test_server_without_fstat(server, fs, tmp_path):
     server.fault(no_fstat=True)
     put(server, "d/z.txt", b"0123456789" * 10_000)

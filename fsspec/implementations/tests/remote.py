@@ -1,0 +1,161 @@
+"""What holds for a filesystem with one connection to a server of files, whatever it speaks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from fsspec.callbacks import Callback
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
+
+
+def put(server, path, data):
+    """Put a file into the folder that the server serves."""
+    target = os.path.join(server.folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "wb") as f:
+        f.write(data)
+
+
+def got(server, path):
+    """The bytes of a file in the folder that the server serves."""
+    with open(os.path.join(server.folder, path), "rb") as f:
+        return f.read()
+
+
+class Told(Callback):
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def set_size(self, size):
+        super().set_size(size)
+        self.sizes.append(size)
+
+
+class RemoteTests:
+    """Needs the fixtures ``server``, whose folder holds ``d/a.txt`` and ``d/sub/b c.txt``, and ``fs``."""
+
+    def test_no_password_is_shown(self, server, fs):
+        secret = server.options["password"]
+        with fs.open("/d/a.txt") as f:
+            assert secret not in repr(fs) and secret not in repr(f)
+        with pytest.raises(FileNotFoundError) as caught:
+            fs.info("/nothing")
+        assert secret not in str(caught.value)
+        assert "password" not in fs.to_json(include_password=False)
+
+    def test_pickle(self, fs):
+        again = pickle.loads(pickle.dumps(fs))
+        assert again.cat_file("/d/a.txt") == b"hello world"
+        with fs.open("/d/a.txt") as f:
+            f.seek(6)
+            with pickle.loads(pickle.dumps(f)) as g:
+                assert g.read() == b"world"
+        type(fs).clear_instance_cache()
+
+    @pytest.mark.parametrize(
+        "start, end",
+        [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
+    )
+    def test_cat_file(self, fs, start, end):
+        assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
+
+    def test_reading_parts(self, server, fs):
+        put(server, "big", BIG)
+        assert fs.cat_file("/big") == BIG
+        with fs.open("/big", block_size=2**14) as f:
+            assert f.size == len(BIG)
+            assert f.read(10) == BIG[:10]
+            f.seek(1_000_000)
+            assert f.read(200_000) == BIG[1_000_000:1_200_000]
+            f.seek(-4, 2)
+            assert (f.read(), f.read()) == (BIG[-4:], b"")
+            f.seek(0)
+            assert f.read() == BIG
+        assert len(server.connections) == 1
+
+    def test_what_is_no_file(self, fs):
+        for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
+            with pytest.raises(kind, match=path):
+                fs.cat_file(path)
+            with pytest.raises(kind, match=path):
+                fs.open(path).read()
+
+    def test_transfers(self, server, fs, tmp_path):
+        put(server, "big", BIG)
+        target, told = tmp_path / "x" / "big", Told()
+        fs.get_file("/big", str(target), callback=told)
+        assert target.read_bytes() == BIG
+        assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+        told = Told()
+        fs.put_file(str(target), "/new/folder/big", callback=told)
+        assert got(server, "new/folder/big") == BIG
+        assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+        with pytest.raises(FileExistsError):
+            fs.put_file(str(target), "/new/folder/big", mode="create")
+        fs.get("/d", str(tmp_path / "tree"), recursive=True)
+        assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
+        fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
+        assert got(server, "copy/a.txt") == b"hello world"
+
+    def test_writing_in_blocks(self, server, fs):
+        with fs.open("/out", "wb", block_size=2**18) as f:
+            for at in range(0, len(BIG), 100_000):
+                f.write(BIG[at : at + 100_000])
+        assert got(server, "out") == BIG
+        with fs.open("/out", "ab") as f:
+            f.write(b"more")
+        assert got(server, "out") == BIG + b"more"
+        with fs.open("/out", "wb") as f:
+            f.write(b"short")
+        assert got(server, "out") == b"short"
+        with pytest.raises(FileExistsError, match="/out"):
+            fs.open("/out", "xb")
+        with fs.open("/fresh", "xb") as f:
+            f.write(b"1")
+        fs.touch("/empty")
+        assert (got(server, "fresh"), got(server, "empty")) == (b"1", b"")
+        with pytest.raises(FileNotFoundError, match="/no/folder"):
+            fs.pipe_file("/no/folder", b"")
+        with pytest.raises(IsADirectoryError, match="/d"):
+            fs.pipe_file("/d", b"")
+
+    def test_transactions(self, server, fs):
+        with fs.transaction:
+            with fs.open("/d/new", "wb", block_size=10) as f:
+                f.write(b"0123456789" * 3)
+            with fs.open("/d/a.txt", "ab") as f:
+                f.write(b"!")
+            assert not fs.exists("/d/new")
+            assert got(server, "d/a.txt") == b"hello world"
+        assert (got(server, "d/new"), got(server, "d/a.txt")) == (b"0123456789" * 3, b"hello world!")
+        with pytest.raises(ZeroDivisionError):
+            with fs.transaction:
+                with fs.open("/d/newer", "wb") as f:
+                    f.write(b"1")
+                1 / 0
+        assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
+
+    def test_folders(self, fs):
+        fs.mkdir("/m/n/o")
+        for make_again in (fs.mkdir, fs.makedirs):
+            with pytest.raises(FileExistsError, match="/m/n/o"):
+                make_again("/m/n/o")
+        with pytest.raises(FileExistsError, match="a.txt"):
+            fs.mkdir("/d/a.txt")
+        fs.makedirs("/m/n/o", exist_ok=True)
+        fs.makedirs("/m/p/q", exist_ok=True)
+        with pytest.raises(FileNotFoundError):
+            fs.mkdir("/k/l", create_parents=False)
+        with pytest.raises(OSError, match="/m"):
+            fs.rmdir("/m")
+        fs.rm("/m", recursive=True)
+        fs.rm("/d/a.txt")
+        assert fs.find("/") == ["/d/sub/b c.txt"]
+        for remove in (fs.rm, fs.rm_file, fs.rmdir):
+            with pytest.raises(FileNotFoundError, match="/nothing"):
+                remove("/nothing")
