@@ -82,8 +82,6 @@ class RemoteTests:
         for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
             with pytest.raises(kind, match=path):
                 fs.cat_file(path)
-            with pytest.raises(kind, match=path):
-                fs.open(path).read()
 
     def test_transfers(self, server, fs, tmp_path):
         put(server, "big", BIG)

@@ -42,7 +42,10 @@ def fs(server):
 
 
 class TestSFTP(RemoteTests):
-    pass
+    def test_what_is_no_file_is_not_opened(self, fs):
+        for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
+            with pytest.raises(kind, match=path):
+                fs.open(path)
 
 
 # paths and connecting ---------------------------------------------------------------
