@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from fsspec.callbacks import Callback
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
 
 
-def put(server, path, data):
+def put(server: Any, path: str, data: bytes) -> None:
     """Put a file into the folder that the server serves."""
     target = os.path.join(server.folder, path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -20,18 +22,18 @@ def put(server, path, data):
         f.write(data)
 
 
-def got(server, path):
+def got(server: Any, path: str) -> bytes:
     """The bytes of a file in the folder that the server serves."""
     with open(os.path.join(server.folder, path), "rb") as f:
         return f.read()
 
 
 class Told(Callback):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.sizes = []
+        self.sizes: list[int | None] = []
 
-    def set_size(self, size):
+    def set_size(self, size: int | None) -> None:
         super().set_size(size)
         self.sizes.append(size)
 
@@ -39,7 +41,7 @@ class Told(Callback):
 class RemoteTests:
     """Needs the fixtures ``server``, whose folder holds ``d/a.txt`` and ``d/sub/b c.txt``, and ``fs``."""
 
-    def test_no_password_is_shown(self, server, fs):
+    def test_no_password_is_shown(self, server: Any, fs: Any) -> None:
         secret = server.options["password"]
         with fs.open("/d/a.txt") as f:
             assert secret not in repr(fs) and secret not in repr(f)
@@ -48,7 +50,7 @@ class RemoteTests:
         assert secret not in str(caught.value)
         assert "password" not in fs.to_json(include_password=False)
 
-    def test_pickle(self, fs):
+    def test_pickle(self, fs: Any) -> None:
         again = pickle.loads(pickle.dumps(fs))
         assert again.cat_file("/d/a.txt") == b"hello world"
         with fs.open("/d/a.txt") as f:
@@ -61,10 +63,10 @@ class RemoteTests:
         "start, end",
         [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
     )
-    def test_cat_file(self, fs, start, end):
+    def test_cat_file(self, fs: Any, start: int | None, end: int | None) -> None:
         assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
 
-    def test_reading_parts(self, server, fs):
+    def test_reading_parts(self, server: Any, fs: Any) -> None:
         put(server, "big", BIG)
         assert fs.cat_file("/big") == BIG
         with fs.open("/big", block_size=2**14) as f:
@@ -78,12 +80,12 @@ class RemoteTests:
             assert f.read() == BIG
         assert len(server.connections) == 1
 
-    def test_what_is_no_file(self, fs):
+    def test_what_is_no_file(self, fs: Any) -> None:
         for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
             with pytest.raises(kind, match=path):
                 fs.cat_file(path)
 
-    def test_transfers(self, server, fs, tmp_path):
+    def test_transfers(self, server: Any, fs: Any, tmp_path: Path) -> None:
         put(server, "big", BIG)
         target, told = tmp_path / "x" / "big", Told()
         fs.get_file("/big", str(target), callback=told)
@@ -100,7 +102,7 @@ class RemoteTests:
         fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
         assert got(server, "copy/a.txt") == b"hello world"
 
-    def test_writing_in_blocks(self, server, fs):
+    def test_writing_in_blocks(self, server: Any, fs: Any) -> None:
         with fs.open("/out", "wb", block_size=2**18) as f:
             for at in range(0, len(BIG), 100_000):
                 f.write(BIG[at : at + 100_000])
@@ -122,7 +124,7 @@ class RemoteTests:
         with pytest.raises(IsADirectoryError, match="/d"):
             fs.pipe_file("/d", b"")
 
-    def test_transactions(self, server, fs):
+    def test_transactions(self, server: Any, fs: Any) -> None:
         with fs.transaction:
             with fs.open("/d/new", "wb", block_size=10) as f:
                 f.write(b"0123456789" * 3)
@@ -138,7 +140,7 @@ class RemoteTests:
                 1 / 0
         assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
 
-    def test_folders(self, fs):
+    def test_folders(self, fs: Any) -> None:
         fs.mkdir("/m/n/o")
         for make_again in (fs.mkdir, fs.makedirs):
             with pytest.raises(FileExistsError, match="/m/n/o"):
