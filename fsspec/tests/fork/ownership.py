@@ -56,6 +56,7 @@ KINDS: dict[str, _Row] = {
     "instance": _kind(_REVIVED, closed=_CLOSED),
     "awaited": _kind(_REVIVED, closed="none"),
     "blocking instance": _kind(_REVIVED, closed=_CLOSED, cancelled="none"),
+    "blocking instance that is not closed": _kind(_REVIVED, closed="none", cancelled="none"),
     "reader": _kind(_REVIVED),
     "blocking reader": _kind(_REVIVED, cancelled="none"),
     "everything at hand": _kind("works", cancelled=_REVIVED),
@@ -116,6 +117,17 @@ OBJECTS: dict[str, tuple[str, str, str]] = {
     "open member (zip)": ("local", "zip file", "no connection"),
     "open member (tar)": ("local", "tar file", "no connection"),
     "references (over http)": ("local", "reference", "reader"),
+    "instance (ftp)": ("remote", "ftp", "blocking instance"),
+    "open file (ftp)": ("remote", "ftp file", "blocking reader"),
+    "file being written (ftp)": ("remote", "ftp writing", "writer"),
+    "instance (sftp)": ("remote", "sftp", "blocking instance"),
+    "open file (sftp)": ("remote", "sftp file", "blocking reader"),
+    "file being written (sftp)": ("remote", "sftp writing", "writer"),
+    "instance (smb)": ("remote", "smb", "blocking instance that is not closed"),
+    "open file (smb)": ("remote", "smb file", "blocking reader"),
+    "file being written (smb)": ("remote", "smb writing", "writer"),
+    "instance (webhdfs)": ("remote", "webhdfs", "blocking instance"),
+    "open file (webhdfs)": ("remote", "httpfs file", "blocking reader"),
 }
 
 GROUPS = tuple(dict.fromkeys(group for group, _, _ in OBJECTS.values()))

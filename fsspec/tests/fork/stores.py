@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 from fsspec.tests.fork.reading import _Half
 from fsspec.tests.fork.subjects import DATA, HTTP, NAMES, Subject, expect
+from fsspec.tests.fork.writing import Writing
 
 
 class Cached(HTTP):
@@ -195,6 +196,9 @@ class FTP(Subject):
             expect(handle.cat_file(f"/{name}"), DATA[name], name)
         assert handle.exists("/data2.bin")
 
+    def close(self, handle: Any) -> None:
+        handle.ftp.close()
+
 
 class FTPFile(_Half, FTP):
     """An open file of it."""
@@ -215,6 +219,9 @@ class SFTP(Subject):
     def use(self, handle: Any) -> None:
         for name in NAMES[:2]:
             expect(handle.cat_file(f"/{name}"), DATA[name], name)
+
+    def close(self, handle: Any) -> None:
+        handle.client.close()
 
 
 class SFTPFile(_Half, SFTP):
@@ -249,6 +256,9 @@ class WebHDFS(Subject):
         for name in NAMES[:2]:
             expect(handle.cat_file(f"/{name}"), DATA[name], name)
 
+    def close(self, handle: Any) -> None:
+        handle.session.close()
+
 
 class HttpFSFile(_Half, WebHDFS):
     """An open file of a gateway that gives the data itself."""
@@ -280,6 +290,47 @@ class SMBFile(_Half, SMB):
         return self.begun(super().make().open("/SHARE/data0.bin", block_size=2**15))
 
 
+class Remote(Writing):
+    """A file being written in the folder of a server, of which a block has been sent; it grows in sight."""
+
+    piece = b"a" * 3000
+    base: type[Subject]
+    share = ""
+
+    def start(self, key: str) -> Any:
+        return self.base(self.places).make().open(f"{self.share}/{key}", "wb", block_size=2000)
+
+    def result(self, key: str) -> bytes | None:
+        fs = self.base(self.places).make()
+        found: bytes = fs.cat_file(f"{self.share}/{key}")
+        return found
+
+    def unchanged(self, handle: Any) -> None:
+        pass
+
+
+class FTPWriting(Remote):
+    """By FTP."""
+
+    needs: tuple[str, ...] = FTP.needs
+    base = FTP
+
+
+class SFTPWriting(Remote):
+    """By SFTP."""
+
+    needs: tuple[str, ...] = SFTP.needs
+    base = SFTP
+
+
+class SMBWriting(Remote):
+    """To a share."""
+
+    needs: tuple[str, ...] = SMB.needs
+    base = SMB
+    share = "/SHARE"
+
+
 def _kinds(base: type[Subject], name: str, *kinds: str) -> dict[str, type[Subject]]:
     return {
         name.format(kind): type(f"{base.__name__}_{kind}", (base,), {"kind": kind, "__module__": __name__})
@@ -300,13 +351,16 @@ STORES: dict[str, type[Subject]] = {
     "reference": Reference,
     "ftp": FTP,
     "ftp file": FTPFile,
+    "ftp writing": FTPWriting,
     "sftp": SFTP,
     "sftp file": SFTPFile,
+    "sftp writing": SFTPWriting,
     "sftp file without fstat": SFTPPlainFile,
     "webhdfs": WebHDFS,
     "httpfs file": HttpFSFile,
     "smb": SMB,
     "smb file": SMBFile,
+    "smb writing": SMBWriting,
 }
 
 
