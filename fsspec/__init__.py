@@ -51,9 +51,9 @@ _MODULES = frozenset(
 )
 
 __all__ = [
-    "AbstractFileSystem", "Callback", "FSMap", "FSTimeoutError", "__version__",
+    "AbstractFileSystem", "Callback", "FSMap", "FSTimeoutError",
     "available_compressions", "available_protocols", "caching", "filesystem", "get_filesystem_class",
-    "get_fs_token_paths", "get_mapper", "open", "open_files", "open_local", "process_entries",
+    "get_fs_token_paths", "get_mapper", "open", "open_files", "open_local",
     "register_implementation", "registry", "url_to_fs",
 ]  # fmt: skip
 

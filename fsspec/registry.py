@@ -170,8 +170,6 @@ def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: 
     present = _registry.get(name)
     if present is not None and present is not cls and not clobber:
         raise ValueError(f"the protocol {name!r} is served by {present.__name__}; clobber=True replaces it")
-    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
-        cls.protocol = name
     _registry[name] = cls
 
 
@@ -253,7 +251,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     name = protocol or default
     cls = _registry.get(name)
     if cls is not None:
-        return cls
+        return _told(cls, name)
     entry = known_implementations.get(name)
     if entry is None:
         raise ValueError(
@@ -269,6 +267,13 @@ def get_filesystem_class(protocol: str | None) -> Any:
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
         raise kind(f"{_missing(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
+    return _told(cls, name)
+
+
+def _told(cls: Any, name: str) -> Any:
+    """A class that says what it serves: where it does not, that is the first protocol it is looked up by."""
+    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
+        cls.protocol = name
     return cls
 
 

@@ -430,11 +430,12 @@ class LocalFileOpener(io.IOBase):
         return self._f.name if hasattr(self._f, "name") else (self.temp or self.path)
 
     def commit(self) -> None:
-        """Give what was written its name."""
+        """Close the file, and give what was written its name."""
         if self.autocommit:
             raise RuntimeError(f"{self!r} was opened with autocommit and has its name already")
         self._mine("commit")
         assert self.temp is not None
+        self.close()  # what is not written yet would be missing
         if self._appends_from is not None and osp.exists(self.path):
             with open(self.temp, "rb") as source, open(self.path, "ab") as target:
                 source.seek(self._appends_from)  # whatever others have appended stays

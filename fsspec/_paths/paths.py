@@ -7,7 +7,7 @@ business; here ``s3://b/k`` is text like any other.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def stringify_path(filepath: object) -> object:
     return getattr(filepath, "path", filepath)
 
 
-def common_prefix(paths: Sequence[str]) -> str:
+def common_prefix(paths: Iterable[str]) -> str:
     """The longest run of whole components that all the paths begin with.
 
     Of a single path that is the path itself.
@@ -47,6 +47,7 @@ def common_prefix(paths: Sequence[str]) -> str:
     ValueError
         if there are no paths
     """
+    paths = list(paths)
     # in order of characters the first and the last path differ the earliest
     low, high = min(paths), max(paths)
     length = len(low)

@@ -47,6 +47,12 @@ def test_members_of_public_modules_say_so(name):
             assert not private(found.__module__), member
 
 
+def test_a_star_import_brings_no_name_of_a_program_s_own():
+    names: dict = {"__version__": "the program's"}
+    exec("from fsspec import *", names)
+    assert names["__version__"] == "the program's" and names["open_files"] is fsspec.open_files
+
+
 @pytest.fixture
 def objects(tmp_path, m):
     (tmp_path / "a").write_bytes(b"one\ntwo\n")

@@ -102,6 +102,16 @@ def test_class_is_registered():
     assert "own" in available_protocols()
 
 
+def test_a_class_without_a_protocol_has_the_first_that_it_is_looked_up_by():
+    class Nameless(AbstractFileSystem):
+        pass
+
+    for name in ("first", "second"):
+        register_implementation(name, Nameless)
+    assert Nameless.protocol == "abstract"
+    assert get_filesystem_class("second").protocol == get_filesystem_class("first").protocol == "second"
+
+
 def test_name_is_registered_and_imported_when_asked_for():
     """With a colon or a dot before the class."""
     register_implementation("later", f"{__name__}:Named")

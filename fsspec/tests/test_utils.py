@@ -37,7 +37,7 @@ from fsspec import core, utils
 )
 def test_common_prefix_is_of_whole_components(paths, prefix):
     assert utils.common_prefix(paths) == prefix
-    assert utils.common_prefix(paths[::-1]) == prefix
+    assert utils.common_prefix(iter(paths[::-1])) == prefix
 
 
 @pytest.mark.parametrize(

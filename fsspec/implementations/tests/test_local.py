@@ -521,6 +521,17 @@ def test_append_and_exclusive_in_a_transaction(fs, top):
     assert fs.cat_file(f"{top}/ten") == TEN + b"+!" and not fs.exists(f"{top}/other")
 
 
+@pytest.mark.parametrize("mode", ["wb", "w+b", "ab", "xb"])
+def test_a_file_that_is_open_at_the_end_of_a_transaction_is_whole(fs, top, mode):
+    """To commit it is to close it: nothing that was written is missing, nothing is added later."""
+    with fs.transaction:
+        f = fs.open(f"{top}/new", mode)
+        f.write(b"all of it")
+    assert f.closed and fs.cat_file(f"{top}/new") == b"all of it"
+    with pytest.raises(ValueError, match="closed"):
+        f.write(b"more")
+
+
 def test_exclusive_creation_in_a_transaction_overwrites_nothing(fs, top):
     """Neither what was there nor what came in between."""
     with pytest.raises(FileExistsError, match="new"):
