@@ -139,6 +139,7 @@ known_implementations: dict[str, dict[str, str]] = _Known(_BUILT_IN)
 """By protocol: "class", where to import it from; "err", what to do where that fails."""
 
 _entries_read = False
+_OLD_S3FS = ("0.0.", "0.1.", "0.2.", "0.3.", "0.4.")
 
 
 def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: str | None = None) -> None:
@@ -231,6 +232,10 @@ def _import_class(fqp: str) -> Any:
     separator = ":" if ":" in fqp else "."
     module, _, names = fqp.rpartition(separator)
     found: Any = import_module(module)
+    if fqp == "s3fs.S3FileSystem" and getattr(found, "__version__", "").startswith(_OLD_S3FS):
+        import warnings
+
+        warnings.warn(f"s3fs {found.__version__} is much slower than 0.5 and later; update it", stacklevel=2)
     for name in names.split("."):
         found = getattr(found, name)
     if not isinstance(found, type):

@@ -1,6 +1,9 @@
 """Which class serves which protocol."""
 
 import os
+import sys
+import types
+import warnings
 from pathlib import Path
 
 import pytest
@@ -142,6 +145,18 @@ def test_import_that_fails_tells_what_was_said():
     assert caught.value.name == "no_such_module"
     with pytest.raises(ImportError, match="no_such_module.Class.*'plain'"):
         get_filesystem_class("plain")
+
+
+@pytest.mark.parametrize("version, old", [("0.4.2", True), ("0.5.0", False), ("2026.9.0", False)])
+def test_versions_of_s3fs_that_are_slow_are_warned_of(monkeypatch, version, old):
+    """The module is this test's own: what it is called and says of itself is all that is looked at."""
+    module = types.ModuleType("s3fs")
+    module.__version__, module.S3FileSystem = version, type("S3FileSystem", (AbstractFileSystem,), {})
+    monkeypatch.setitem(sys.modules, "s3fs", module)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert _import_class("s3fs.S3FileSystem") is module.S3FileSystem
+    assert [w.category for w in caught] == [UserWarning] * old
 
 
 def test_what_is_no_class():

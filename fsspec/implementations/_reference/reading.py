@@ -245,6 +245,7 @@ class ReferenceReading(AsyncFileSystem):
         paths = self._literal(given, recursive)
         if paths is None:
             paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
+        paths = sorted(paths)  # as the keys of other awaitable filesystems are
         single = self._is_single(given, paths)
         if single and not recursive and on_error == "raise":
             return await self._cat_file(paths[0], **kwargs)

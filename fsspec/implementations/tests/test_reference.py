@@ -819,6 +819,7 @@ def test_awaited(target, http_server):
     async def main():
         assert await fs._cat_file("a") == DATA[5:10]
         assert await fs._cat(["a", "b/c", "i"]) == {"a": DATA[5:10], "b/c": DATA[1:4], "i": b"in"}
+        assert list(await fs._cat(["i", "b/c", "a"])) == ["a", "b/c", "i"]
         assert await fs._cat_ranges(["a", "b/c"], [1, 0], [2, None]) == [DATA[6:7], DATA[1:4]]
         assert (await fs._info("w"))["size"] == len(DATA)
         assert await fs._exists("b") and not await fs._exists("nope")
