@@ -13,7 +13,7 @@ from fsspec.registry import (
     available_protocols,
     filesystem,
     get_filesystem_class,
-    process_entries,
+    process_entries as process_entries,
     register_implementation,
     registry,  # the module of this name is fsspec.registry only to import statements
 )
