@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsspec._version import __version__
+from fsspec._version import __version__ as __version__
 from fsspec.registry import (
     available_protocols,
     filesystem,
