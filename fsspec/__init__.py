@@ -13,10 +13,10 @@ from fsspec.registry import (
     available_protocols,
     filesystem,
     get_filesystem_class,
-    process_entries as process_entries,
     register_implementation,
     registry,  # the module of this name is fsspec.registry only to import statements
 )
+from fsspec.registry import process_entries as process_entries
 
 if TYPE_CHECKING:
     from fsspec import caching as caching
