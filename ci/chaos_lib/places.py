@@ -47,6 +47,8 @@ class Place:
     removes = True
     whole_writes = True
     """a write that failed leaves the old or the new"""
+    whole_gets = True
+    """a download that failed leaves its target as it was"""
     versioned = True
     """its answers tell one version of a file from another"""
     changed: tuple[type[BaseException], ...] = (FileChangedError,)
@@ -102,6 +104,7 @@ class HTTPPlace(Place):
 
 
 class S3Place(Place):
+    whole_gets = False  # s3fs writes in place
     client: Any
 
     def store(self, name: str, data: bytes | None) -> None:

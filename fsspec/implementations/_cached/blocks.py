@@ -24,7 +24,15 @@ from fsspec._spec.traffic import Traffic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
-from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, logger
+from fsspec.implementations._cached.files import (
+    BlockFile,
+    LocalCopy,
+    enter_blocks,
+    has_checking_files,
+    logger,
+    open_uncached,
+    tag_of,
+)
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited, pass_on
@@ -474,14 +482,15 @@ class CachingFileSystem(ChainedFileSystem):
         uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
-            entry = self.fs.info(path)
+            opened = open_uncached(self.fs, path, kwargs) if has_checking_files(self.fs) else None
+            entry = self.fs.info(path) if opened is None else opened.details
             if entry.get("size") is None and entry.get("type") != "directory":
                 unkept: IO[bytes] = self.fs.open(
                     path, "rb", **kwargs
                 )  # there are no blocks of what has no size
                 return unkept
             uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
-            f = self._begin_blocks(path, entry, uid, block_size, kwargs)
+            f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
         return f
 
     def _open_kept(
@@ -523,7 +532,13 @@ class CachingFileSystem(ChainedFileSystem):
         return None
 
     def _begin_blocks(
-        self, path: str, entry: dict[str, Any], uid: str, block_size: int | None, kwargs: dict[str, Any]
+        self,
+        path: str,
+        entry: dict[str, Any],
+        uid: str,
+        block_size: int | None,
+        kwargs: dict[str, Any],
+        opened: Any = None,
     ) -> LocalCopy | BlockFile:
         """Open a file of which nothing is kept yet.
 
@@ -531,6 +546,8 @@ class CachingFileSystem(ChainedFileSystem):
         ----------
         entry, uid
             what the target says of it, and of its version.
+        opened
+            it, where it is open there already.
         """
         if entry.get("type") == "directory":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -543,8 +560,8 @@ class CachingFileSystem(ChainedFileSystem):
             "size": entry["size"],
             "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
-        tag, modified = entry.get("ETag"), entry.get("Last-Modified")
-        if isinstance(tag, str) or isinstance(modified, str):  # no blocks of another version are to be added
+        tag, modified = tag_of(entry), entry.get("Last-Modified")
+        if tag or isinstance(modified, str):  # no blocks of another version are to be added
             detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._folders.make()
@@ -553,7 +570,16 @@ class CachingFileSystem(ChainedFileSystem):
             detail = self._metadata.reserve(path, detail, self)
             if detail["blocks"] is True:  # another process was faster
                 return LocalCopy(path, fn)
-            return BlockFile(self, path, detail, fn, **kwargs)
+            return BlockFile(self, path, detail, fn, opened, **kwargs)
+
+    def _let_go_of_version(self, path: str, detail: dict[str, Any]) -> None:
+        """Remove the blocks of a version that the target has no more, unless others are in their place."""
+        table = self._metadata
+        with table.alone():
+            table.load()
+            for found, fn in table.lookup(path, None):
+                if self._folders.is_written(fn) and found.get("version") == detail.get("version"):
+                    self.pop_from_cache(path)
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any

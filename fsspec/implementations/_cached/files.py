@@ -17,7 +17,7 @@ import io
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from fsspec._fork.owned import Owned, is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import MMapCache
+from fsspec.exceptions import FileChangedError
 from fsspec.implementations._cached.folders import finalize, remove
 from fsspec.implementations._cached.limits import hold
 from fsspec.implementations._http.answers import Version, one_version
@@ -243,7 +244,7 @@ class LocalTempFile:
         return getattr(self.fh, name)
 
 
-class _Source:
+class Source:
     """What the blocks of a file come from.
 
     It does not know the file, so that one that is dropped goes at once.
@@ -256,25 +257,50 @@ class _Source:
         the file there.
     kwargs
         for opening it.
+    opened
+        it, where it is open already.
+    let_go
+        called when it has changed, if what the cache keeps of it is of no use any more.
     """
 
-    def __init__(self, fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        fs: AbstractFileSystem,
+        path: str,
+        kwargs: dict[str, Any],
+        opened: Any = None,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> None:
         self.fs = fs
         self.path = path
-        self.by_ranges = fs.async_impl and not kwargs  # else of a file opened there, without a cache
-        self._opened = Owned(lambda: fs.open(path, "rb", cache_type="none", **kwargs))
+        self.by_ranges = fs.async_impl and not kwargs and not has_checking_files(fs)
+        """else from the file opened there, without a cache"""
+        given = [] if opened is None else [opened]
+        self._opened = Owned(lambda: given.pop() if given else open_uncached(fs, path, kwargs))
+        if given:
+            self._opened.get()
+        self._let_go = let_go
         self.seen: dict[str, Version] = {}
         """the version that the blocks are of, where the target tells"""
+        self._nothing_kept = True
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not tell their version"""
 
-    def kept(self, version: Version) -> None:
-        """Blocks of a version are there from before."""
+    def begin(self, version: Version, kept: bool) -> None:
+        """Blocks are of this version; some may be there from before."""
         self.seen[self.path] = version
-        self.unconfirmed = bool(version.etag) and not getattr(self.fs, "_answers_tell_versions", False)
+        self._nothing_kept = not kept
+        self.unconfirmed = kept and self.tells_nothing() and not has_checking_files(self.fs)
+
+    def tells_nothing(self) -> bool:
+        """Whether the version can be told by an entry of the target, and not by its answers to ranges."""
+        known = self.seen.get(self.path)
+        return (
+            known is not None and bool(known.etag) and not getattr(self.fs, "_answers_tell_versions", False)
+        )
 
     def confirm(self, entry: dict[str, Any]) -> None:
-        """Before blocks are added to those kept: they are of the version that the target has.
+        """Blocks are of the version that the target has, by its entry.
 
         Raises
         ------
@@ -282,7 +308,13 @@ class _Source:
             they are not.
         """
         known = self.seen[self.path]
-        known.updated(self.path, Version(entry.get("ETag"), known.modified, entry.get("size")))
+        try:
+            known.updated(self.path, Version(tag_of(entry), known.modified, entry.get("size")))
+        except FileChangedError:
+            self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
+            if self._nothing_kept:
+                self._let_go()
+            raise
         self.unconfirmed = False
 
     def anew(self) -> dict[str, Any]:
@@ -316,19 +348,61 @@ class _Source:
             if self.is_short([(start, end)], [data]):
                 self.confirm(self.fs.info(self.path, **self.anew()))
             return data
-        opened = self._opened.get()
+        opened = self._file()
         fetch = getattr(opened, "_fetch_range", None)
-        if fetch is not None:
-            data = fetch(start, end)
+        if fetch is None:
+            opened.seek(start)
+            data = opened.read(end - start)
             return data
-        opened.seek(start)
-        data = opened.read(end - start)
+        try:
+            data = fetch(start, end)
+        except OSError as error:
+            if (
+                type(error).__name__ == "FileExpired"
+            ):  # s3fs's; its entry was remembered, or has changed since
+                self.fs.invalidate_cache(self.path)
+                self._let_go()
+            raise
         return data
+
+    def _file(self) -> Any:
+        """The file opened there: one that checks its version checks for that of the blocks."""
+        opened = self._opened.get()
+        if has_checking_files(self.fs) and self.tells_nothing() and not self._fits(opened):
+            self.close()
+            self.fs.invalidate_cache(self.path)
+            opened = self._opened.get()
+            if not self._fits(opened):
+                self.confirm(opened.details)
+        return opened
+
+    def _fits(self, opened: Any) -> bool:
+        known, entry = self.seen[self.path], opened.details
+        return (tag_of(entry), entry.get("size")) == (known.etag, known.size)
 
     def close(self) -> None:
         opened = self._opened.release()
         if opened is not None:
             opened.close()
+
+
+def open_uncached(fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> Any:
+    """A file on the filesystem behind a cache."""
+    return fs.open(path, "rb", cache_type="none", **kwargs)
+
+
+def has_checking_files(fs: AbstractFileSystem) -> bool:
+    """Whether files of a filesystem raise for what is not of the version that their ``details`` say.
+
+    Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not.
+    """
+    return "local_expiry_check" in vars(fs)  # by what it has: a cache answers for what is behind it
+
+
+def tag_of(entry: dict[str, Any]) -> str | None:
+    """What tells the version of a file, by its entry: s3fs, gcsfs and adlfs do not write it alike."""
+    tag = entry.get("ETag") or entry.get("etag")
+    return tag if isinstance(tag, str) else None
 
 
 ENTER_EVERY = 10.0
@@ -351,12 +425,20 @@ class BlockFile(AbstractBufferedFile):
         its entry in the table of the cache.
     location
         the sparse file, which exists.
+    opened
+        the file there, where it is open already.
     **kwargs
         for opening the file there.
     """
 
     def __init__(
-        self, fs: CachingFileSystem, path: str, detail: dict[str, Any], location: str, **kwargs: Any
+        self,
+        fs: CachingFileSystem,
+        path: str,
+        detail: dict[str, Any],
+        location: str,
+        opened: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
@@ -364,12 +446,11 @@ class BlockFile(AbstractBufferedFile):
         blocks = set(detail["blocks"])
         self._known = len(blocks)
         self._due = time.monotonic() + ENTER_EVERY
-        self._source = source = _Source(fs.fs, path, self.kwargs)
+        self._source = source = Source(
+            fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
+        )
         if detail.get("version"):
-            if blocks:
-                source.kept(Version(*detail["version"]))
-            else:
-                source.seen[path] = Version(*detail["version"])
+            source.begin(Version(*detail["version"]), kept=bool(blocks))
         several = source.fetch_ranges if source.by_ranges else None
         try:
             self.cache = MMapCache(

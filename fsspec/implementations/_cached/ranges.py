@@ -25,7 +25,7 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
     from fsspec.implementations._cached.blocks import CachingFileSystem
-    from fsspec.implementations._cached.files import LocalCopy
+    from fsspec.implementations._cached.files import LocalCopy, Source
 
 
 SAVE_EVERY = 1.0
@@ -96,6 +96,8 @@ class SharedBlocks:
         own(self)
         self._lock = asyncio.Lock()  # held while the file is opened
         self._file: Any = None
+        self._asking = asyncio.Lock()  # held while the target is asked for the version
+        self._asked = self._confirmed = 0
         self._under_way: dict[int, asyncio.Future[None]] = {}
 
     def is_mine(self) -> bool:
@@ -191,12 +193,20 @@ class SharedBlocks:
 
     async def _ask(self, cache: MMapCache, ranges: list[tuple[int, int]]) -> None:
         source = self._file._source
-        if source.unconfirmed:
-            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
         with one_version(source.seen):
             got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
-        if source.is_short(ranges, got):
-            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
+        if source.tells_nothing() or source.is_short(ranges, got):
+            await self._confirm(source)
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)
+
+    async def _confirm(self, source: Source) -> None:
+        """Ask the target whether what has come is of the version that is kept: once for all that waits."""
+        arrived = self._asked
+        async with self._asking:
+            if self._confirmed > arrived:  # by an answer to a question that was asked after it came
+                return
+            self._asked += 1
+            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
+            self._confirmed = self._asked

@@ -72,7 +72,7 @@ class Version(NamedTuple):
 
 
 def _opaque(tag: str | None) -> str:
-    return (tag or "").removeprefix("W/")
+    return (tag or "").removeprefix("W/").strip('"')  # Azure's listings leave the quotes out
 
 
 def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = None) -> Version:

@@ -1,9 +1,13 @@
 """The public contract tests, on a backend of another package as it is published."""
 
+import asyncio
+import functools
+
 import pytest
 
 import fsspec
 import fsspec.tests.abstract as abstract
+from fsspec.exceptions import FileChangedError
 from fsspec.tests.servers.s3 import options, serve_s3
 
 pytest.importorskip("s3fs")
@@ -82,3 +86,127 @@ def test_the_marker_of_an_empty_folder_is_a_folder_when_downloaded(s3_address, t
     fs.get("markers/d", str(tmp_path / "out"), recursive=True)
     assert (tmp_path / "out" / "empty").is_dir()
     assert (tmp_path / "out" / "a").read_bytes() == b"A"
+
+
+OLD, NEW = (bytes([n]) * 30_000 for n in (1, 2))
+SIZES = [30_000, 20_000, 10_001]  # of the new version
+
+
+@pytest.fixture
+def changing(s3_address):
+    """A filesystem with an object, and a function that changes it behind its back."""
+    fs = fsspec.filesystem("s3", **options(s3_address), skip_instance_cache=True)
+    fs.call_s3("create_bucket", Bucket="changing")
+    change = functools.partial(fs.call_s3, "put_object", Bucket="changing", Key="x")
+    change(Body=OLD)
+    yield fs, lambda data: change(Body=data)
+    fs.rm("changing/x")
+
+
+def block_cache(fs, folder):
+    return fsspec.filesystem("blockcache", fs=fs, cache_storage=str(folder), skip_instance_cache=True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_block_cache_does_not_mix_a_remembered_entry_with_another_version(size, changing, tmp_path):
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    cache = block_cache(fs, tmp_path)
+    fs.ls("changing", detail=True)
+    change(NEW[:size])
+    with cache.open("changing/x", block_size=10_000) as f, pytest.raises(FileExpired):
+        f.read(15_000)
+    with cache.open("changing/x", block_size=10_000) as f:  # the second attempt is of what is there
+        assert f.read(15_000) + f.read() == NEW[:size]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nor_where_it_is_awaited(size, s3_address, changing, tmp_path):
+    _, change = changing
+
+    async def main():
+        fs = fsspec.filesystem("s3", **options(s3_address), asynchronous=True, skip_instance_cache=True)
+        session = await fs.set_session()
+        try:
+            cache = block_cache(fs, tmp_path)
+            await fs._ls("changing", detail=True)
+            change(NEW[:size])
+            with pytest.raises(FileChangedError):
+                await cache._cat_file("changing/x", 0, 29_999)
+            assert await cache._cat_file("changing/x", 0, 29_999) == NEW[:size][:29_999]
+        finally:
+            await session.close()
+
+    asyncio.run(main())
+
+
+def test_an_object_that_changes_while_the_block_cache_reads_it_is_not_mixed(changing, tmp_path):
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    cache = block_cache(fs, tmp_path)
+    with cache.open("changing/x", block_size=10_000) as f:
+        assert f.read(10_000) == OLD[:10_000]
+        change(NEW)
+        with pytest.raises(FileExpired):
+            f.read()
+    with cache.open("changing/x", block_size=10_000) as f:
+        assert f.read() == NEW
+
+
+@pytest.mark.parametrize("listed", ["before", "after", "never"])
+def test_blocks_of_an_object_that_were_kept_are_of_the_version_that_is_there(listed, changing, tmp_path):
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    cache = block_cache(fs, tmp_path)
+    if listed == "before":
+        fs.ls("changing", detail=True)
+    with cache.open("changing/x", block_size=10_000) as f:
+        assert f.read(10_000) == OLD[:10_000]
+    change(NEW)
+    if listed == "after":
+        fs.ls("changing", detail=True)
+    with cache.open("changing/x", block_size=10_000) as f, pytest.raises((FileExpired, FileChangedError)):
+        f.read()
+    if cache._check_file("changing/x"):
+        cache.pop_from_cache("changing/x")
+    with cache.open("changing/x", block_size=10_000) as f:
+        assert f.read() == NEW
+
+
+def test_what_a_child_reads_through_the_block_cache_is_of_its_parents_version(changing, tmp_path):
+    """Also where the object changed after the fork, and the child opens it anew."""
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    cache = block_cache(fs, tmp_path)
+    with cache.open("changing/x", block_size=10_000) as f:
+        f.read(10_000)
+        f._source._opened.release()  # as a forked child has none
+        change(NEW[:29_000])
+        fs.ls("changing", detail=True)
+        with pytest.raises((FileExpired, FileChangedError)):
+            f.read()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_the_block_cache_asks_an_object_store_no_more_than_needed(listed, changing, tmp_path, monkeypatch):
+    fs, _ = changing
+    asked = []
+    call = fs._call_s3
+
+    async def noting(method, *args, **kwargs):
+        asked.append(method)
+        return await call(method, *args, **kwargs)
+
+    if listed:
+        fs.ls("changing", detail=True)
+    monkeypatch.setattr(fs, "_call_s3", noting)
+    for at in (0, 10_000, 20_000):
+        with block_cache(fs, tmp_path).open("changing/x", block_size=10_000) as f:
+            f.seek(at)
+            assert f.read(10) == OLD[:10]
+        assert asked == ["head_object"] * (not listed) + ["get_object"]
+        asked.clear()
