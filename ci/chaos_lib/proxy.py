@@ -79,6 +79,8 @@ class Proxy:
         self.faulty = False
         self.count: Counter[str] = Counter()
         self.tasks: set[Any] = set()
+        self.lengths: set[int] = set()
+        """of bodies, that were said and not kept to: who does not read the body cannot tell"""
         self.loop = loop
         self.port: int = loop.run(self.listen(self.serve))
 
@@ -227,7 +229,9 @@ class HTTPProxy(Proxy):
         length, span = answer.get("Content-Length"), answer.get("Content-Range")
         partial = " 206 " in answer.first
         if fault == "length too long" and length and not bare:
-            answer.set("Content-Length", str(int(length) + self.rng.randrange(1, 5000)))
+            said = int(length) + self.rng.randrange(1, 5000)
+            self.lengths.add(said)
+            answer.set("Content-Length", str(said))
         elif fault == "length too short" and partial and length and int(length) > 1 and not bare:
             # of a whole file that is short and says so nobody could tell
             answer.set("Content-Length", str(self.rng.randrange(1, int(length))))

@@ -370,7 +370,11 @@ class LocalFileSystem(AbstractFileSystem):
     def mv(self, path1: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         self._make_parent(path2)
-        shutil.move(path1, path2)
+        shutil.move(path1, path2, copy_function=self._copy_to_other_disk)
+
+    def _copy_to_other_disk(self, source: str, target: str) -> None:
+        write_whole(target, partial(shutil.copyfile, source), osp.getsize(source), self.atomic)
+        shutil.copystat(source, target)
 
     def link(self, src: str, dst: str, **kwargs: Any) -> None:
         """Make ``dst`` another name of the file ``src``."""

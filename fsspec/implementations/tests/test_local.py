@@ -1,9 +1,11 @@
 """Files of this machine."""
 
+import errno
 import gc
 import gzip
 import os
 import pickle
+import shutil
 import sys
 import threading
 from pathlib import Path, PurePosixPath
@@ -264,6 +266,44 @@ def test_files_that_hide_their_size(fs):
     assert fs.cat_file(path, 0, 5) == fs.cat_file(path)[:5] == b"Name:"
     with fs.open(path) as f:
         assert f.read(5) == b"Name:"
+
+
+@pytest.fixture
+def other_disk(monkeypatch):
+    """Nothing can be moved by a rename; `os.replace` within a folder can."""
+
+    def rename(source, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "rename", rename)
+
+
+def test_a_move_to_another_disk_keeps_what_a_rename_does(fs, top, other_disk):
+    (top / "ten").chmod(0o640)
+    os.utime(top / "ten", (1, 2))
+    (top / "old").write_bytes(b"old")
+    for source, target in [("ten", "old"), ("old", "new"), ("sub", "there")]:
+        fs.mv(f"{top}/{source}", f"{top}/{target}")
+    assert names(top) == ["new", "there", "there/one"]
+    found = (top / "new").stat()
+    assert (top / "new").read_bytes() == TEN and found.st_mode & 0o777 == 0o640 and found.st_mtime == 2
+
+
+def test_a_move_to_another_disk_that_is_full_leaves_the_target(fs, top, other_disk, monkeypatch):
+    (top / "old").write_bytes(b"old")
+    (top / "big").write_bytes(TEN * 10_000)
+
+    def full(source, target, **kwargs):
+        Path(target).write_bytes(b"part")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    for target in ("old", "new"):
+        with pytest.raises(OSError, match=f"No space.*/{target}'") as caught:
+            fs.mv(f"{top}/big", f"{top}/{target}")
+        assert caught.value.errno == errno.ENOSPC
+    assert names(top) == ["big", "old", "sub", "sub/one", "ten"]
+    assert (top / "old").read_bytes() == b"old" and (top / "big").read_bytes() == TEN * 10_000
 
 
 def test_remove(fs, top, monkeypatch):
