@@ -86,7 +86,7 @@ from fsspec.implementations._http.requests import (
 )
 from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
-from fsspec.implementations._http.sending import Sender
+from fsspec.implementations._http.sending import Sender, check_upload
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike, tokenize
 
@@ -631,6 +631,7 @@ class HTTPFileSystem(AsyncFileSystem):
                 if response.status == 412 and "If-None-Match" in response.request_info.headers:
                     raise FileExistsError(redact_url(url))
                 self._raise_not_found_for_status(response, url)
+                check_upload(response)
 
         await (self._sender.repeat(upload) if method == "put" else upload())
 

@@ -32,6 +32,7 @@ from fsspec.implementations._http.answers import (
     Version,
     disregarded,
     known_version,
+    leads_nowhere,
     learn_version,
     one_version,
     version,
@@ -268,9 +269,11 @@ class HTTPFileSystem(AbstractFileSystem):
         return tokenize(url, self.kwargs, self.protocol)
 
     def _raise_not_found_for_status(self, response: requests.Response | ResponseProxy, url: str) -> None:
-        """Raise FileNotFoundError, PermissionError or OSError for a status above 400."""
+        """Raise FileNotFoundError, PermissionError or OSError for a status above 400, or no answer at all."""
         status = response.status_code
-        if status < 400:
+        if status < 400 and (
+            self.js or not leads_nowhere(status, response.headers, response.request.headers)
+        ):
             return
         response.close()
         if self.js:
@@ -540,6 +543,9 @@ class HTTPFileSystem(AbstractFileSystem):
             body = b"".join(data) if self.js else data
             with closing(send(target, data=body, **{**self.kwargs, **options})) as response:
                 self._raise_not_found_for_status(response, url)
+                if 300 <= response.status_code < 400 and response.status_code != 303 and not self.js:
+                    message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"
+                    raise requests.HTTPError(message, response=response)
 
         repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import FileChangedError, IncompleteRead
@@ -105,6 +106,37 @@ def disregarded(validators: Iterable[str]) -> frozenset[str]:
     if given - known:
         raise ValueError(f"validators are some of {', '.join(VALIDATORS)}, not {sorted(map(str, names))}")
     return frozenset(known - given)
+
+
+def leads_nowhere(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
+    """Whether an answer is a redirect that says no way on: its body is not what was asked for.
+
+    Parameters
+    ----------
+    headers
+        of the answer.
+    asked
+        headers of the request: "not modified" answers one that has a condition.
+    """
+    if not 300 <= status < 400 or headers.get("Location"):
+        return False
+    names = {name.lower() for name in asked}
+    return status != 304 or names.isdisjoint({"if-none-match", "if-modified-since"})
+
+
+def drops_upload(status: int, method: str, url: str, target: str) -> bool:
+    """Whether what was uploaded is lost at a redirect, after which nothing is sent along.
+
+    After POST that is so if the URL has moved: for good, or the same path to another host or
+    scheme. Otherwise, and with 303, the answer is that to an upload that has arrived.
+    """
+    if status not in (301, 302):
+        return False
+    if method.upper() != "POST":
+        return True
+    before, after = urlsplit(url), urlsplit(target)
+    elsewhere = before[:2] != after[:2] and before[2:4] == after[2:4]
+    return status == 301 or elsewhere
 
 
 class Placed(NamedTuple):

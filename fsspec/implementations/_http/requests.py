@@ -30,6 +30,7 @@ from fsspec.implementations._http.answers import (
     Version,
     check_whole,
     finish,
+    leads_nowhere,
     needed,
     place,
 )
@@ -122,7 +123,7 @@ def local_error(error: OSError) -> OSError:
 
 
 def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
-    """Turn a status of 400 and above into the error that says it.
+    """Turn a status of 400 and above, or a redirect that leads nowhere, into the error that says it.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
         any other; like the one before also an `aiohttp.ClientResponseError`.
     """
     status = response.status
-    if status < 400:
+    if status < 400 and not leads_nowhere(status, response.headers, response.request_info.headers):
         return
     kind: Any = {
         401: HTTPPermissionError,

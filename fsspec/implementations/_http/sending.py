@@ -18,6 +18,7 @@ import yarl
 
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
+from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request, logger
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
@@ -120,7 +121,11 @@ class Sender(NamedTuple):
         if follow and not _leaves_redirects(session):
             if body is not None:
                 options["data"] = body()
-            return await self._once(session, method, url, {**options, "allow_redirects": True})
+            response = await self._once(session, method, url, {**options, "allow_redirects": True})
+            if body is not None and method == "post":
+                for before, after in zip(response.history, [*response.history[1:], response]):
+                    check_upload(before, after.url)
+            return response
         limit, history = options.pop("max_redirects", 10), []
         options["allow_redirects"] = False
         while True:
@@ -135,6 +140,8 @@ class Sender(NamedTuple):
             if len(history) >= limit:
                 raise TooManyRedirects(history[0].request_info, tuple(history))
             if response.status == 303 and method != "head" or response.status < 303 and method == "post":
+                if body is not None:
+                    check_upload(response, target)
                 method, body = "get", None
                 options.pop("data", None)
                 _drop_headers(options, {"content-length", "content-type", "transfer-encoding"})
@@ -169,6 +176,30 @@ class Sender(NamedTuple):
         own = {k: v for k, v in self.headers.items() if k.lower() not in names}
         if own or given:
             options["headers"] = {**own, **given}
+
+
+def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = None) -> None:
+    """Make sure that an upload is not lost at a redirect.
+
+    Parameters
+    ----------
+    target
+        where that leads, without what was uploaded; None for the last answer.
+
+    Raises
+    ------
+    HTTPStatusError
+        it is lost.
+    """
+    status = response.status
+    if target is None:
+        lost, advice = 300 <= status < 400 and status != 303, "nothing was uploaded"
+    else:
+        lost = drops_upload(status, "POST", str(response.url), str(target))
+        advice = f"upload to {redact_url(target)}"
+    if lost:
+        message = f"redirected: {advice}"
+        raise HTTPStatusError(response.request_info, response.history, status=status, message=message)
 
 
 def _leaves_redirects(session: aiohttp.ClientSession) -> bool:

@@ -17,6 +17,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from fsspec._fork.sockets import watch
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.traffic import Traffic
+from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class _Session(requests.Session):
             raise
 
     def rebuild_method(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        if prepared_request.method == "PUT" and response.status_code in (301, 302):
-            # nothing would be sent along
+        method, to = prepared_request.method or "", prepared_request.url or ""
+        upload = method == "PUT" or method == "POST" and prepared_request.body is not None
+        if upload and drops_upload(response.status_code, method, response.url, to):
             raise requests.RequestException(
                 f"an upload to {redact_url(response.url)} was redirected with status {response.status_code}"
                 f" to {redact_url(prepared_request.url)}: upload there",

@@ -99,6 +99,50 @@ def test_redirected_uploads_arrive_or_fail(http_server, fs, url, tmp_path, statu
             assert http_server.files["/new"] == b"data" * 1000
 
 
+def upload(fs, where, method, tmp_path):
+    local = tmp_path / "l"
+    local.write_bytes(b"data" * 1000)
+    fs.put_file(str(local), where, method=method)
+
+
+@pytest.mark.parametrize("method", ["put", "post"])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308])
+def test_a_redirect_that_says_no_way_on_is_no_answer(http_server, fs, url, tmp_path, status, method):
+    """Neither to an upload nor as the content of a file."""
+    http_server.fault("/f", status=status)
+    with pytest.raises(OSError, match=str(status)):
+        upload(fs, url + "/f", method, tmp_path)
+    for read in (
+        fs.cat_file,
+        lambda path: fs.cat_file(path, 0, 5),
+        lambda path: fs.get_file(path, str(tmp_path / "got")),
+        lambda path: fs.open(path).read(),
+        fs.info,
+        fs.ls,
+    ):
+        with pytest.raises(OSError, match=str(status)):
+            read(url + "/f")
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_file_that_was_not_modified_is_empty_for_who_asks_so(http_server, fs, url):
+    http_server.fault("/f", status=304)
+    assert fs.cat_file(url + "/f", headers={"If-None-Match": '"x"'}) == b""
+
+
+def test_an_upload_by_post_is_not_lost_where_the_url_has_moved(http_server, fs, url, tmp_path):
+    """GET follows, without what was uploaded. An upload that has arrived may be answered so, too."""
+    with HTTPServer() as other:
+        for status, target in [(301, "/new"), (301, other.url + "/f"), (302, other.url + "/f")]:
+            http_server.fault("/f", redirect=target, redirect_status=status)
+            with pytest.raises(OSError, match="redirected"):
+                upload(fs, url + "/f", "post", tmp_path)
+        for status, target in [(302, "/thanks"), (303, "/thanks"), (303, other.url + "/f")]:
+            http_server.files["/thanks"] = other.files["/f"] = b"ok"
+            http_server.fault("/f", redirect=target, redirect_status=status)
+            upload(fs, url + "/f", "post", tmp_path)
+
+
 def test_a_stream_that_cannot_be_sent_again_is_an_error(http_server, fs, url):
     class Stream(io.RawIOBase):
         left = b"data"
