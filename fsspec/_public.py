@@ -1,4 +1,4 @@
-"""Where the package says that its members are.
+"""The module by whose name programs know what a private module defines.
 
 What a public module imports from a private one is known to programs, tracebacks and pickles by the public
 module's name: a pickle that named the private one would neither outlive a move of it, nor be read by another

@@ -1,6 +1,6 @@
 """Caches for reading: what is asked for besides what is wanted, and what is kept.
 
-Owns the caches that keep one stretch of a file, or the parts that were told to them,
+Owns the caches that keep one stretch of a file, or the parts that they were given,
 and the table of all caches by name, `caches`.  Those that keep blocks of equal size are
 in `_files.caches_block`, and what holds for all of them is said in `_files.caches_base`.
 

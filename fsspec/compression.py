@@ -1,4 +1,4 @@
-"""Compressed files: a codec by name, a name by the extension of a file.
+"""Compressed files: a codec by name. Names by the extension of a file are in `_paths.urls`.
 
 `compr` maps a name to a function that wraps an open binary file.  A codec is imported
 when a file is first opened with it, so that knowing its name costs nothing.  Those that
@@ -241,7 +241,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-# their extensions are in the table already: see fsspec.utils
+# their extensions are in the table already: see `_paths.urls`
 compr.update(
     zip=unzip, bz2=_bz2, gzip=_gzip, lzma=_lzma, xz=_lzma, snappy=_snappy, lz4=_lz4, zstd=zstandard_file
 )

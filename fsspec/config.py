@@ -2,8 +2,9 @@
 
 `conf` maps a protocol to keyword arguments.  It is read whenever an instance is made, so
 that a program may change it at any time.  A few of its keys steer fsspec itself:
-``fork`` (``{"reset": true}``, also the variable FSSPEC_FORK_RESET), ``open_expand``,
-``gather_batch_size``, ``nofiles_gather_batch_size`` and ``weakref_instance_cache``.
+``fork`` (``{"reset": true}``, also the variable FSSPEC_FORK_RESET), ``pickle``, ``otel``,
+``gather_batch_size`` and ``nofiles_gather_batch_size``; and two that are read as fsspec
+is imported, ``open_expand`` and ``weakref_instance_cache``.
 
 It is filled once, as this module is imported: files first, then variables.  Files that
 hold no configuration cost nothing but the listing of their folder.

@@ -1,4 +1,4 @@
-"""How users come in: `open`, `open_files`, `url_to_fs` and their kin.
+"""What users call: `open`, `open_files`, `open_local`, `url_to_fs`, and the chains of URLs that these take.
 
 A chain, ``zip://a.csv::simplecache::s3://bucket/b.zip``, names the outermost filesystem
 first; each is made with the next one as its target.  Files that are not open yet are

@@ -276,7 +276,7 @@ def _fork_mode(found: Diagnosis) -> None:
     source = f"FSSPEC_FORK_RESET={text}" if text is not None else "fsspec's configuration"
     if hooks.opted_in():
         found.add(OK, "forks", f"inherited handles work in forked children ({source}); starts by {method}")
-    elif text is not None and text.strip().lower() not in ("", "0", "false", "no", "off", "null"):
+    elif text is not None and hooks.is_on(text):
         found.add(
             WARNING, "forks", f"{source} is set, but does not switch anything on", "FSSPEC_FORK_RESET=1"
         )

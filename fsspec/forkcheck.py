@@ -127,7 +127,7 @@ class _Written:
             return b""
 
     def finish(self, handle: Any = None) -> bytes:
-        """What became of the file after the parent has ended it, or that of the child."""
+        """The file's contents after the parent has closed it; those that came from a child are marked."""
         try:
             seen = self.seen()
             self.file.write(b" second")

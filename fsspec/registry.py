@@ -3,8 +3,8 @@
 `known_implementations` says where a class is to be imported from; `registry` holds those
 that have been.  Packages add their own by `register_implementation`, or by an entry point
 of the group ``fsspec.specs``, which replaces a class of this package too.  Entry points are
-looked for at the first look at `known_implementations`, not at import: nobody can tell, for
-whoever asks for a protocol looks there.
+read at the first look at `known_implementations`, not at import; whoever asks for a protocol
+looks there.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     name = protocol or default
     cls = _registry.get(name)
     if cls is not None:
-        return _told(cls, name)
+        return _with_protocol(cls, name)
     entry = known_implementations.get(name)
     if entry is None:
         raise ValueError(
@@ -272,10 +272,10 @@ def get_filesystem_class(protocol: str | None) -> Any:
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
         raise kind(f"{_missing(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
-    return _told(cls, name)
+    return _with_protocol(cls, name)
 
 
-def _told(cls: Any, name: str) -> Any:
+def _with_protocol(cls: Any, name: str) -> Any:
     """A class that says what it serves: where it does not, that is the first protocol it is looked up by."""
     if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
         cls.protocol = name

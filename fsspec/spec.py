@@ -1,7 +1,7 @@
 """What a filesystem is.
 
-Owns `AbstractFileSystem`, the contract that every backend fulfils and every door
-relies on.  A backend has to bring little: `ls`, `_open`, and what it can of `cp_file`,
+Owns `AbstractFileSystem`, the contract that every backend fulfils and the
+whole API relies on.  A backend has to bring little: `ls`, `_open`, and what it can of `cp_file`,
 `_rm`, `mkdir`.  Everything else follows from those.
 
 What always holds:
@@ -524,8 +524,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         cache_options
             for the cache of a file that is read
         compression
-            a name of `fsspec.compression`, ``"infer"`` for that which the name's
-            extension tells, None for none
+            a name of `fsspec.available_compressions`, ``"infer"`` for that which the
+            path's extension tells, None for none
         **kwargs
             ``encoding``, ``errors``, ``newline`` for text; ``autocommit``; the rest is
             for the backend

@@ -1,1 +1,1 @@
-"""What `fsspec.forkcheck` and `fsspec.doctor` find, and how they print it."""
+"""How `fsspec.forkcheck` keeps and prints what it found."""

@@ -1,7 +1,8 @@
 """Caches that keep blocks of equal size, in memory or in a sparse file.
 
 The first and the last byte of a read say which blocks it needs: nothing past the end of the
-file is fetched, and the block after them only of a file that is read in order (`MMapCache`).
+file is fetched, and the block after them only where a file is read in order (`MMapCache`,
+`BackgroundBlockCache`).
 
 Of a forked child's use: blocks in memory are its own.  A block that was being fetched in
 the background at the fork is not waited for, its thread stayed in the parent.  A mapping

@@ -203,7 +203,7 @@ class OpenFiles(list[OpenFile[Any]]):
             if is_mine(self):
                 self.fs.commit_many(files)
             return
-        with ExitStack() as closing:  # all of them, whatever befalls one
+        with ExitStack() as closing:  # all of them, even where one fails
             for f in files if self._many else self:
                 closing.callback(f.close)
 

@@ -40,7 +40,7 @@ class Report:
     seconds
         from the fork to the child's end.
     waited
-        how much of it, after its word, the child neither ran nor wanted to: it waited for something.
+        how much of it, after it had reported, the child was neither running nor ready to run: it waited.
     """
 
     code: int | None = None

@@ -99,5 +99,5 @@ def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
 
 
 def running_sockets(loops: Container[int]) -> list[socket.socket]:
-    """Sockets of clients that threads which run loops, told by their ids, have in hand."""
+    """Sockets that clients are using on the threads which run these loops, given by the loops' ids."""
     return [sock for loop, frames in running() if id(loop) in loops for sock in _sockets(frames)]

@@ -51,7 +51,7 @@ def is_letting_go() -> bool:
 
 
 class Text(io.TextIOWrapper):
-    """Text over a file being written; closing it in a forked child writes nothing that was not written."""
+    """Text over a file being written; closing it in a forked child flushes nothing."""
 
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)
@@ -168,7 +168,7 @@ def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
     layer = codec(file, mode=mode)
     if mode != "r":
-        with suppress(TypeError):  # of another make, to which there are no weak references
+        with suppress(TypeError):  # of a class without weak references
             _layers.add(layer)
     return layer
 

@@ -1,10 +1,10 @@
-"""What a fork means to this package.
+"""When a process forks: the generation, and who is told.
 
 Owns the *generation*: an integer that every forked child advances once, before
 any other code of the child runs.  What belongs to one process remembers the generation
 it was made in, and comparing the two is the whole check on use; `fsspec._fork.owned`
-does that for all.  Where the hooks of ``os.register_at_fork`` do not run (a C library
-forked) `check` compares process ids and catches up; the few entries that cross
+does that for everything outside of this package.  Where the hooks of
+``os.register_at_fork`` do not run (a C library forked) `check` compares process ids and catches up; the few entries that cross
 to another thread call it.
 
 Owns also the registries of what wants to hear of a fork:
@@ -270,10 +270,15 @@ def opted_in() -> bool:
     return _asked() if _opted_in is None else _opted_in
 
 
+def is_on(text: str) -> bool:
+    """Whether a setting that is written as text switches something on."""
+    return text.strip().lower() not in ("", "0", "false", "no", "off", "null", '""')
+
+
 def _asked() -> bool:
     text = os.environ.get("FSSPEC_FORK_RESET")
     if text is not None:
-        return text.strip().lower() not in ("", "0", "false", "no", "off", "null", '""')
+        return is_on(text)
     from fsspec import config  # not at the top: it is read when asked for, and may be replaced
 
     section = config.conf.get("fork")
@@ -281,7 +286,7 @@ def _asked() -> bool:
         return False
     value = section.get("reset")
     if isinstance(value, str):
-        return value.strip().lower() not in ("", "0", "false", "no", "off")
+        return is_on(value)
     return bool(value)
 
 

@@ -242,7 +242,7 @@ _ALLOWED_WITHOUT_USE = frozenset(
 
 
 class _Revival:
-    """Of one instance, under way."""
+    """The revival of one instance, while it is under way."""
 
     def __init__(self, fs: Any) -> None:
         self.fs = fs
@@ -269,7 +269,7 @@ awaited = hooks.Registry()
 
 
 class _Stale(Variant):
-    """Attribute access of an inherited instance until it is first used."""
+    """The class of an inherited instance until it is first used: every access of an attribute is a check."""
 
     __slots__ = ()
 

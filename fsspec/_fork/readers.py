@@ -44,7 +44,7 @@ _lock = Owned(threading.RLock)
 
 
 class _Stale(Variant):
-    """Attribute access of an inherited file until it is first used."""
+    """The class of an inherited file until it is first used: every access of an attribute is a check."""
 
     __slots__ = ()
 

@@ -1,1 +1,1 @@
-"""The event loop that fsspec owns, its thread, and the bridge from blocking callers."""
+"""fsspec's event loop, its thread, the bridge from blocking callers; batches, and drivers of plans."""

@@ -1,7 +1,7 @@
 """Doing many awaitable things at once.
 
-As many workers as may be under way draw from one iterator, so that the number under way
-is always full and nothing is made for an item but its coroutine.  Items that never wait are
+As many workers as may be under way draw from one iterator, so that there are always
+as many under way as may be, and nothing is made for an item but its coroutine.  Items that never wait are
 done by the first worker.  Once an item waits all workers are started at once: begun one by
 one, each would have the loop turn once more for it.
 When `run_concurrently` ends, however it does, its workers have ended.

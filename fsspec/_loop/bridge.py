@@ -552,7 +552,7 @@ def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
 
 
 def note_instance(fs: OnLoop) -> None:
-    """Tell the room below where an instance made here will live."""
+    """Tell the module of the loop's thread on which loop an instance made here will live."""
     running = asyncio._get_running_loop()
     if fs.asynchronous and running is not None:
         io_thread.note_foreign(running)

@@ -1,1 +1,1 @@
-"""Paths and URLs as text: their parts, patterns, and ranges of bytes."""
+"""Paths and URLs as text: their parts, patterns, ranges of bytes, and what of them is shown to nobody."""

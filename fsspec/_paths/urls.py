@@ -67,7 +67,7 @@ def get_protocol(url: StrPath) -> str:
 
 def can_be_local(path: StrPath) -> bool:
     """Whether what a URL names can be had as a local file, perhaps by fetching it first."""
-    # a room further down, and this the one name here that asks it for a class
+    # of a layer below; this is the one function here that needs a class
     from fsspec.registry import get_filesystem_class
 
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What of the options of a bulk operation is for finding the files, too.
+    """Those options of a bulk operation that are for finding the files as well.
 
     Blocking filesystems are given all of them, so that an argument of a backend's own
     ``ls`` narrows what is copied or read; awaitable ones never were.

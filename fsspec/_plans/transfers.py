@@ -1,4 +1,4 @@
-"""Copying trees: within a filesystem, from it to this machine, and back.
+"""Copying and moving trees: within a filesystem, from it to this machine, and back.
 
 Which source goes to which target is decided by one rule for all three (`_targets`):
 
@@ -442,7 +442,7 @@ def put(
     batch_size: int | None = None,
 ) -> Plan:
     """Upload; see ``AbstractFileSystem.put``."""
-    # the local side is a filesystem as well; it is a room further down, and asked by its name
+    # the local side is a filesystem as well; its layer is below this one, so that it is asked for by name
     from fsspec.registry import get_filesystem_class
 
     callback = Callback.as_callback(callback)

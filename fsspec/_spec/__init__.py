@@ -1,1 +1,1 @@
-"""The methods of `fsspec.spec.AbstractFileSystem`, cut by what they take."""
+"""The methods of `fsspec.spec.AbstractFileSystem`, by what they take; and the counters of traffic."""

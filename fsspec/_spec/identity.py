@@ -3,7 +3,7 @@
 An instance is its class and arguments: two with the same token are equal, and a
 pickle, a dict or a JSON text holds the class and the arguments, never connections or
 listings.  Where the receiving process has made such an instance already, it gets that.
-In a forked child an instance whose class asks for it becomes stale; see `_instances`.
+In a forked child an instance whose class asks for it becomes stale; see `_fork.instances`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Identity:
     def _revive(self, before: dict[str, Any]) -> None:
         """Make an inherited instance usable; ``before`` is its state in the parent.
 
-        Constructs it again in place. A class for which that is dear overrides this.
+        Constructs it again in place. A class for which that is expensive overrides this.
         """
         instances.reconstruct(self, before)
 

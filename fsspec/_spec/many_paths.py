@@ -430,6 +430,9 @@ class ManyPaths:
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files.
 
+        One after the other: where one is refused, others may be gone. Local files and those in
+        memory are looked at before any is removed.
+
         Parameters
         ----------
         path

@@ -24,7 +24,7 @@ class ChainedFileSystem(AbstractFileSystem):
 
 
 class SharingTransactions(AbstractFileSystem):
-    """Those of them whose transactions are the other filesystem's.
+    """Chained filesystems whose transactions are those of the filesystem behind.
 
     A filesystem is in one exactly while the other is, whichever of the two began it.
     """

@@ -269,7 +269,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     async def set_session(self) -> aiohttp.ClientSession:
         """The session, made now if there is none or it was closed. Run on the instance's loop."""
-        hooks.check()  # what is awaited passes no other door, should a C library have forked
+        hooks.check()  # the first place that an awaited call comes to, should a C library have forked
         session, on = self._session, self._session_loop
         if session is not None and not session.closed and (on is None or not on.is_closed()):
             if on is not None and on is not asyncio.get_running_loop():

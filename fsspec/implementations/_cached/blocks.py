@@ -1,6 +1,7 @@
-"""A cache of blocks, and what all caches share: their options, folders and table.
+"""The filesystem that caches blocks, and what all caches share: their options, folders and table.
 
-Reading is served from copies; all else is the target's (`_cached.passing`).  What is
+The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.ranges`.  Reading is
+served from copies; all else is the target's (`_cached.passing`).  What is
 written through a cache takes the place of the copy, or lets it go.
 """
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from fsspec._files.caches_base import joined
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
@@ -33,7 +34,6 @@ from fsspec.implementations._http.requests import (
     Body,
     BodyStream,
     IncompleteResponse,
-    joined,
     no_total_timeout,
     placed,
     read_placed,

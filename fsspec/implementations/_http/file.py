@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from fsspec._files.buffered import through_cache
+from fsspec._files.caches_base import joined
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
@@ -28,7 +29,6 @@ from fsspec.implementations._http.requests import (
     ALL,
     BodyStream,
     check_is_whole,
-    joined,
     no_total_timeout,
     placed,
 )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from multidict import CIMultiDict
 
+from fsspec._files.caches_base import joined
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine, own
 from fsspec._paths.redaction import redact_url
@@ -158,11 +159,6 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
 
 def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
     return IncompleteResponse(f"the response for {redact_url(url)} ended early: {error}")
-
-
-def joined(parts: list[bytes]) -> bytes:
-    """The parts in one piece, without a copy where there is one only."""
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 # bodies --------------------------------------------------------------------------

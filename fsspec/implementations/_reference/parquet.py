@@ -1,7 +1,7 @@
 """References in a folder of parquet tables, loaded as they are asked for.
 
 ``.zmetadata`` holds the metadata of all arrays and groups, and how many references a table
-has; ``FIELD/refs.N.parq`` the references of an array's chunks, so many a table::
+has; ``FIELD/refs.N.parq`` the references of an array's chunks, ``record_size`` in each::
 
     {"metadata": {".zgroup": {...}, "x/.zarray": {...}, ...}, "record_size": 10000}
 
@@ -104,7 +104,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     FileNotFoundError
         when it is first used, if there are no references at ``root``; `create` makes a place for them.
     ValueError
-        likewise, if their metadata is of no sense.
+        likewise, if their metadata make no sense.
     """
 
     def __init__(

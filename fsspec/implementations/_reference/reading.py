@@ -1,7 +1,7 @@
 """Reading references: the part of the filesystem that fetches targets.
 
 One reference is read by one request.  Many are planned by `Reads`, and each block of the
-plan is fetched by the filesystem of its target: those that are awaitable run_concurrently, within
+plan is fetched by the filesystem of its target: those that are awaitable concurrently, within
 the batch size; those that block from the caller's thread, or in a loop from one of its
 helpers.
 """
@@ -46,7 +46,7 @@ Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
 
 
 class ReferenceReading(AsyncFileSystem):
-    """What of `ReferenceFileSystem` reads.
+    """The part of `ReferenceFileSystem` that reads.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ class Document:
     Raises
     ------
     ValueError
-        for a version that is not known, references of no sense, a template that is not there, or
+        for a version that is not known, references that make no sense, a template that is not there, or
         one that is not simple; the latter two are KeyErrors as well.
     ImportError
         if an expression needs jinja2 and it is not installed.

@@ -186,7 +186,7 @@ def _check_format(text: str) -> None:
 
 
 def _environment() -> Any:
-    """A sandbox of jinja2 in which no operation makes much of little."""
+    """A sandbox of jinja2 in which no operation makes a huge result of small operands."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

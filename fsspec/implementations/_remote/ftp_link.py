@@ -256,7 +256,7 @@ class Link(OwnedLink):
         try:
             return operation(ftp)
         except REPLIES as error:
-            if str(error)[:3] == "421":  # it takes leave
+            if str(error)[:3] == "421":  # it closes the connection
                 self._give_up(ftp)
                 raise EOFError(str(error)) from error
             raise

@@ -77,7 +77,7 @@ def listed(line: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def children(found: Iterator[tuple[str, dict[str, Any]] | None], folder: str) -> list[dict[str, Any]]:
-    """The entries of a folder, with whole paths; neither itself nor its parent, nor names that climb."""
+    """The entries of a folder, with whole paths; neither itself nor what lies outside of it."""
     entries = []
     for pair in found:
         if pair is None:

@@ -1,4 +1,4 @@
-"""What the connections of the clients that know no ``requests`` have in common."""
+"""What the connections of FTP, SFTP and SMB have in common."""
 
 from __future__ import annotations
 
