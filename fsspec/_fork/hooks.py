@@ -4,8 +4,8 @@ Owns the *generation*: an integer that every forked child advances once, before
 any other code of the child runs.  What belongs to one process remembers the generation
 it was made in, and comparing the two is the whole check on use; `fsspec._fork.owned`
 does that for everything outside of this package.  Where the hooks of
-``os.register_at_fork`` do not run (a C library forked) `check` compares process ids and catches up; the few entries that cross
-to another thread call it.
+``os.register_at_fork`` do not run (a C library forked) `check` compares process ids and
+catches up; the few entries that cross to another thread call it.
 
 Owns also the registries of what wants to hear of a fork:
 

@@ -1,9 +1,9 @@
 """What belongs to one process: objects, the resources that they hold, and their finalizers.
 
 An object *owned* by a process remembers the generation in which `own` was called for it; outside
-of `fsspec._fork` nobody reads or compares that number.  Code can ask
-whose it is (`is_mine`), refuse (`refuse`), and its finalizers do nothing (`owner_only`, `finalize`).  What every process is to make for itself
-is kept in an `Owned`.
+of `fsspec._fork` nobody reads or compares that number.  Code can ask whose it is (`is_mine`), refuse
+(`refuse`), and its finalizers do nothing elsewhere (`owner_only`, `finalize`).  What every process is
+to make for itself is kept in an `Owned`.
 
 Any thread may call these.
 """
