@@ -21,7 +21,7 @@ def glob_translate(pat: str) -> str:
     r"""A regular expression, anchored at its end, for a glob pattern.
 
     Matching takes at most time proportional to the square of the length, however many wildcards
-    there are.
+    there are; except where sets of the pattern hold the slash, see `translate_name` for names alone.
 
     ========= ==============================================================
     ``*``     any characters of one component; alone in it, at least one
@@ -67,6 +67,14 @@ def glob_translate(pat: str) -> str:
     else:
         parts.append(".*")
     return rf"(?s:{''.join(parts)})\Z"
+
+
+def translate_name(pat: str) -> str:
+    """A regular expression, anchored at its end, for names that a pattern without a slash matches.
+
+    They hold no slash either, so that the time is bounded whatever is in its sets; see `glob_translate`.
+    """
+    return rf"(?s:{_component(_tokens(pat, pat), _first)})\Z"
 
 
 def _first(regex: str) -> str:

@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, is_absent, overridden, unless_absent
-from fsspec.utils import glob_translate, stringify_path
+from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Entry, StrPath
@@ -122,7 +123,7 @@ class Pattern:
             elif "**" in name:
                 raise ValueError(f"invalid pattern {text!r}: '**' has to be a whole name between slashes")
             else:
-                self.tests.append(re.compile(glob_translate(name)).match if has_magic(name) else name.__eq__)
+                self.tests.append(re.compile(translate_name(name)).match if has_magic(name) else name.__eq__)
         self.end = len(self.tests)
         self._states: dict[frozenset[int], State] = {}
         self.start = self._state({0})
@@ -135,7 +136,7 @@ class Pattern:
 
     def _state(self, steps: set[int]) -> State:
         for step in sorted(steps):  # ``**`` may stand for no level at all
-            while step < self.end and self.tests[step] is None:
+            while step < self.end and self.tests[step] is None and step + 1 not in steps:
                 step += 1
                 steps.add(step)
         frozen = frozenset(steps)

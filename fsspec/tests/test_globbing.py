@@ -211,7 +211,11 @@ def test_many_wildcards_take_no_longer_than_few():
         assert not re.compile(glob_translate(pattern)).match(text)
         assert re.compile(glob_translate(pattern)).match(text + ("/a/b" if "/" in pattern else "b"))
     for kind in (DictFileSystem, Flat):
-        assert kind({f"r/{name}": b""}).glob("r/" + "*a" * 60 + "b") == []
+        fs = kind({f"r/{name}": b"", f"r/{'ab' * 2000}": b"", "r/" + "a/" * 30 + "x": b""})
+        for pattern in ("*a" * 60 + "c", "*[!a]" * 60 + "a", "*[.-0]" * 60 + "a", "**/" * 20_000 + "y"):
+            assert fs.glob("r/" + pattern) == []
+        assert fs.glob("r/" + "**/" * 20_000 + "x") == ["r/" + "a/" * 30 + "x"]
+        assert fs.glob("r/" + "*[!a]" * 60) == [f"r/{'ab' * 2000}"]
 
 
 def test_the_first_place_of_each_part_is_as_good_as_any_other():
