@@ -58,11 +58,11 @@ def make_folder_of(path: str) -> None:
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
 
 
-@contextmanager
-def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
+class replacing:
     """A binary file object whose bytes become the file at ``path`` when the block ends well.
 
-    With ``mode="w+b"`` it can be read as well.
+    With ``mode="w+b"`` it can be read as well; with ``buffering=0`` a write may take a part only,
+    see `write_all`.
 
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
@@ -73,31 +73,71 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[Any]:
     IsADirectoryError
         if the path ends in a separator.
     """
-    _check_is_file(os.fspath(path))
-    target, before = (os.fspath(path), None) if path in _private else _target(path)
-    direct = path in _private or (before is not None and not stat.S_ISREG(before.st_mode))
-    partial = None if direct else _partial(target)
-    try:
-        f = open(target if partial is None else partial, mode if partial is None else mode.replace("w", "x"))
-    except PermissionError:
-        if before is None or partial is None:
+
+    __slots__ = ("_before", "_file", "_owner", "_partial", "_target", "buffering", "mode", "path")
+
+    _file: Any
+
+    def __init__(self, path: str | os.PathLike[str], mode: str = "wb", buffering: int = -1) -> None:
+        self.path = os.fspath(path)
+        self.mode = mode
+        self.buffering = buffering
+
+    def __enter__(self) -> Any:
+        path, mode = self.path, self.mode
+        _check_is_file(path)
+        direct = path in _private
+        target, before = (path, None) if direct else _target(path)
+        direct = direct or (before is not None and not stat.S_ISREG(before.st_mode))
+        self._target, self._before, self._partial = target, before, None if direct else _partial(target)
+        try:
+            if self._partial is None:
+                f = open(target, mode, self.buffering)
+            else:
+                f = open(self._partial, mode.replace("w", "x"), self.buffering)
+        except PermissionError:
+            if before is None or self._partial is None:
+                raise
+            self._partial, f = None, open(target, mode, self.buffering)
+        except OSError as error:
+            error.filename = path  # that it is written under another name is nobody's concern
             raise
-        partial, f = None, open(target, mode)
-    except OSError as error:
-        error.filename = os.fspath(path)  # that it is written under another name is nobody's concern
-        raise
-    owner = os.getpid()
-    try:
-        with f, _owned(f):
-            yield f
-        if os.getpid() != owner:
-            raise ForkError(f"the download to {os.fspath(path)!r}", owner, advice=_ADVICE)
-        if partial is not None:
-            _rename(partial, target, before)
-    except BaseException:
-        if partial is not None and os.getpid() == owner:
-            os.unlink(partial)
-        raise
+        self._file, self._owner = f, os.getpid()
+        _under_way.add(f)
+        return f
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        f, self._file = self._file, None
+        partial = self._partial
+        mine = os.getpid() == self._owner
+        done = False
+        try:
+            _under_way.discard(f)
+            if not mine:  # also where no hook ran
+                _detach(f)
+            f.close()
+            if kind is None:
+                if not mine:
+                    raise ForkError(f"the download to {self.path!r}", self._owner, advice=_ADVICE)
+                if partial is not None:
+                    _rename(partial, self._target, self._before)
+                done = True
+        finally:
+            if partial is not None and mine and not done:
+                os.unlink(partial)
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:  # given up, without an end
+            self.__exit__(GeneratorExit, None, None)
+
+
+def write_all(f: IO[bytes], data: bytes) -> None:
+    """Write all of ``data`` to a file without a buffer."""
+    written = f.write(data)
+    if written != len(data):
+        left = memoryview(data)
+        while left := left[written:]:
+            written = f.write(left)
 
 
 def write_whole(
@@ -276,18 +316,6 @@ def link_new(name: str, target: str) -> None:
 
 
 _ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"
-
-
-@contextmanager
-def _owned(f: IO[bytes]) -> Iterator[None]:
-    owner = os.getpid()
-    _under_way.add(f)
-    try:
-        yield
-    finally:
-        _under_way.discard(f)
-        if os.getpid() != owner:  # also where no hook ran
-            _detach(f)
 
 
 def _detach(f: IO[bytes]) -> None:

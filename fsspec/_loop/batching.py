@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from fsspec import config
@@ -84,10 +84,23 @@ class _Workers:
                 self._start_worker(drawn)
 
     async def work(self, drawn: tuple[int, Any] | None) -> None:
+        start, hired = self.start, len(self.workers) > 2
         try:
-            if drawn is not None:
-                await self._do(*drawn)
-            await self._draw()
+            for position, item in self.items if drawn is None else chain((drawn,), self.items):
+                if self.over.done():
+                    return  # what was under way came to its end in spite of being cancelled
+                if not hired:
+                    hired = True
+                    self._start_others()
+                try:
+                    result = await start(item)
+                except Exception as error:  # reported in its place, as was asked for
+                    if not self.return_exceptions:
+                        raise
+                    result = error
+                self.results[position] = result
+                if self.done is not None:
+                    self.done(position, result)
         except BaseException as error:  # handed to who waits for the crew
             if not self.over.done():
                 self.over.set_exception(error)
@@ -95,27 +108,6 @@ class _Workers:
             self.busy -= 1
             if not self.busy and not self.over.done():
                 self.over.set_result(None)
-
-    async def _draw(self) -> None:
-        hired = len(self.workers) > 2
-        for position, item in self.items:
-            if self.over.done():
-                return  # what was under way came to its end in spite of being cancelled
-            if not hired:
-                hired = True
-                self._start_others()
-            await self._do(position, item)
-
-    async def _do(self, position: int, item: Any) -> None:
-        try:
-            result = await self.start(item)
-        except Exception as error:  # reported in its place, as was asked for
-            if not self.return_exceptions:
-                raise
-            result = error
-        self.results[position] = result
-        if self.done is not None:
-            self.done(position, result)
 
     async def run(self) -> list[Any]:
         self._start_worker()

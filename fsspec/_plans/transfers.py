@@ -23,7 +23,7 @@ from fsspec._plans import Plan, batch, call, local
 from fsspec._plans.bulk import listing_options, removing
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, overridden
-from fsspec.callbacks import Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
 if TYPE_CHECKING:
@@ -305,9 +305,12 @@ class _Transfers:
                 self.end(position, whole=False)
 
     def calls(self) -> Iterator[call]:
+        told = type(self.callback) is not NoOpCallback
         for position, (a, b) in enumerate(self.pairs):
-            child = self.under_way[position] = self.callback.branched(a, b, **self.kwargs)
-            child.__enter__()
+            child = self.callback.branched(a, b, **self.kwargs) if told else DEFAULT_CALLBACK
+            self.under_way[position] = child
+            if told:
+                child.__enter__()
             yield call(self.name, a, b, callback=child, **self.kwargs)
 
     def done(self, position: int, result: object) -> None:
@@ -315,7 +318,9 @@ class _Transfers:
         self.callback.relative_update(1)
 
     def end(self, position: int, whole: bool) -> None:
-        self.under_way.pop(position).__exit__(None, None, None)
+        child = self.under_way.pop(position)
+        if child is not DEFAULT_CALLBACK:
+            child.__exit__(None, None, None)
 
 
 class _Downloads(_Transfers):
@@ -376,7 +381,8 @@ def _make_way(targets: list[str], markers: set[str]) -> tuple[dict[str, tuple[in
             above = os.path.dirname(above)
         os.makedirs(parent, exist_ok=True)
         made += reversed(missing)
-    return {target: _file_state(os.path.realpath(target)) for target in targets}, made
+    # a slash at the end would have the system say that a file is no folder
+    return {target: _file_state(target.rstrip("/") or "/") for target in targets}, made
 
 
 def _file_state(path: str) -> tuple[int, ...] | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 import aiohttp
 import yarl
 
-from fsspec._files.replacing import replacing
+from fsspec._files.replacing import replacing, write_all
 from fsspec._fork import connecting, hooks
 from fsspec._fork.owned import finalize
 from fsspec._paths.paths import trailing_sep
@@ -60,6 +61,7 @@ from fsspec.implementations._http.parsing import (
     parent,
     range_value,
     ranged,
+    size_told,
     with_headers,
 )
 from fsspec.implementations._http.plans import glob, request_options
@@ -91,7 +93,7 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike, tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import BinaryWriter, StrPath
+    from fsspec._paths.types import StrPath
 
 
 __all__ = [
@@ -377,14 +379,15 @@ class HTTPFileSystem(AsyncFileSystem):
     ) -> bytes:
         value = f"bytes={start}" if start < 0 else range_value(start, end)
         async with await self._request(url, ranged(options, value, self.kwargs)) as response:
-            if response.status != 416:
+            if response.status >= 400 and response.status != 416:
                 self._raise_not_found_for_status(response, url)
             at = placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError, aiohttp.ClientError):
                     told = _version_of(await self._info(url, **options))
                     at = placed(response, url, start, end, known.updated(url, told))
-            learn_version(url, at.version)
+            if at.version is not known:
+                learn_version(url, at.version)
             return await read_placed(response, at, url, start, end)
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
@@ -412,22 +415,23 @@ class HTTPFileSystem(AsyncFileSystem):
         if rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath)):
             os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
             return
-        logger.debug("%s", redact_url(rpath))
-        file = lpath if isfilelike(lpath) else None
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", redact_url(rpath))
+        file = lpath if not isinstance(lpath, str) and isfilelike(lpath) else None
         begin = file.tell() if file is not None and self._sender.retries.times and file.seekable() else None
 
         async def download() -> None:
             async with await self._request(rpath, kwargs) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
-                callback.set_size(described(response.headers)["size"])
+                callback.set_size(size_told(response.headers))
                 if file is None:
-                    with replacing(cast("StrPath", lpath)) as local:
-                        await _save(response, rpath, local, chunk_size, callback)
+                    with replacing(cast("StrPath", lpath), buffering=0) as local:
+                        await _save(response, rpath, partial(write_all, local), chunk_size, callback)
                     return
                 if begin is not None:
                     file.seek(begin)
-                await _save(response, rpath, file, chunk_size, callback)
+                await _save(response, rpath, file.write, chunk_size, callback)
 
         if file is not None and begin is None:  # what was written cannot be taken back
             await download()
@@ -627,7 +631,7 @@ class HTTPFileSystem(AsyncFileSystem):
         async def upload() -> None:
             session = await self.set_session()
             target = self.encode_url(url)
-            async with await self._sender.send(session, method, target, options, body) as response:
+            async with await self._sender.send(session, method, target, dict(options), body) as response:
                 if response.status == 412 and "If-None-Match" in response.request_info.headers:
                     raise FileExistsError(redact_url(url))
                 self._raise_not_found_for_status(response, url)
@@ -760,12 +764,19 @@ def _only_overwriting(mode: str) -> None:
 
 
 async def _save(
-    response: aiohttp.ClientResponse, url: str, local: BinaryWriter, chunk_size: int, callback: Callback
+    response: aiohttp.ClientResponse,
+    url: str,
+    write: Callable[[bytes], Any],
+    chunk_size: int,
+    callback: Callback,
 ) -> None:
-    body = Body(response, url)
-    while chunk := await body.take(1, chunk_size):
-        local.write(chunk)
-        callback.relative_update(len(chunk))
+    def save(data: bytes) -> None:
+        for start in range(0, len(data), chunk_size or len(data)):
+            chunk = data[start : start + chunk_size]
+            write(chunk)
+            callback.relative_update(len(chunk))
+
+    await Body(response, url).copy_to(save)
 
 
 class _Chunks:

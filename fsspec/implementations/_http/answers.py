@@ -53,6 +53,8 @@ class Version(NamedTuple):
         FileChangedError
             the answer is about another version of the file.
         """
+        if self is UNKNOWN:
+            return new
         if new == self:
             return self
         one_host = self.host == new.host or not self.host or not new.host
@@ -72,6 +74,10 @@ class Version(NamedTuple):
         )
 
 
+UNKNOWN = Version()
+"""Nothing is known of a file."""
+
+
 def _opaque(tag: str | None) -> str:
     return (tag or "").removeprefix("W/").strip('"')  # Azure's listings leave the quotes out
 
@@ -85,8 +91,12 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
     if modified is not None and modified == headers.get("Date"):
         modified = None
     # of interest only where there is a tag
-    host = None if tag is None else str(url).partition("://")[2].partition("/")[0].rpartition("@")[2]
-    return Version(tag, modified, size, host)
+    return Version(tag, modified, size, None if tag is None else _host(url))
+
+
+def _host(url: str | yarl.URL) -> str:
+    netloc = url.partition("://")[2].partition("/")[0] if isinstance(url, str) else url.raw_authority
+    return netloc.rpartition("@")[2]
 
 
 VALIDATORS = ("ETag", "Last-Modified")
@@ -167,7 +177,7 @@ def place(
     url: str | yarl.URL,
     start: int,
     end: int | None,
-    known: Version = Version(),
+    known: Version = UNKNOWN,
     final_url: str | yarl.URL | None = None,
 ) -> Placed:
     """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
@@ -193,15 +203,21 @@ def place(
     FileChangedError
         the answer is about another version of the file than ``known``.
     """
+    if status == 206 or status == 416 or "Content-Range" in headers:
+        said = content_range(headers)
+        told = known.updated(url, version(headers, url if final_url is None else final_url, said[2]))
+        if status == 416:
+            return _unsatisfied(told, url, start)
+        first, stop, total = said
+        if first == start and stop == end and stop is not None and first < stop and status == 206:
+            # what nearly each answer is: exactly what was asked for, with none of what `_partial` looks at
+            if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
+                return Placed(first, stop, told)
+        return _partial(status, headers, url, start, end, said, told)
 
     def about(size: int | None) -> Version:
-        return known.updated(url, version(headers, final_url or url, size))
+        return known.updated(url, version(headers, url if final_url is None else final_url, size))
 
-    if status == 416:
-        return _unsatisfied(about(content_range(headers)[2]), url, start)
-    if status == 206 or "Content-Range" in headers:
-        said = content_range(headers)
-        return _partial(status, headers, url, start, end, said, about(said[2]))
     length, size = _length(headers), known.size
     if length is None or start < 0 and length <= -start:
         return Placed(0, length, about(None))
@@ -284,6 +300,8 @@ def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: in
     """
     if start < 0:
         got = data[start:]
+    elif placed.start == start and end is not None and len(data) == end - start:
+        return data
     else:
         at = start - placed.start
         if placed.stop is None and at and len(data) == _expected(placed.version.size, start, end):
@@ -314,8 +332,9 @@ def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end:
 
 
 def _expected(size: int | None, start: int, end: int | None) -> int | None:
-    ends = [n for n in (size, end) if n is not None]
-    return max(0, min(ends) - start) if ends else None
+    if size is None or (end is not None and end < size):
+        size = end
+    return None if size is None else max(0, size - start)
 
 
 def check_whole(status: int, headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
@@ -373,7 +392,7 @@ def one_version(seen: dict[str, Version] | None = None) -> Iterator[None]:
 def known_version(url: str) -> Version:
     """What this operation has learned of a file so far."""
     seen = _seen.get()
-    return Version() if seen is None else seen.get(url, Version())
+    return UNKNOWN if seen is None else seen.get(url, UNKNOWN)
 
 
 def learn_version(url: str, told: Version) -> None:
@@ -386,4 +405,5 @@ def learn_version(url: str, told: Version) -> None:
     """
     seen = _seen.get()
     if seen is not None:
-        seen[url] = known_version(url).updated(url, told)
+        known = seen.get(url)
+        seen[url] = told if known is None else known.updated(url, told)

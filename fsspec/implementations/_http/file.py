@@ -246,7 +246,7 @@ class _Streamed(_Connected):
         options = no_total_timeout(session, self.kwargs)
 
         async def begin() -> BodyStream:
-            response = await self._sender.send(session, "get", self._request_url(), options)
+            response = await self._sender.send(session, "get", self._request_url(), dict(options))
             try:
                 check_is_whole(response, self.url)
                 placed(response, self.url, 0, None, self._version)

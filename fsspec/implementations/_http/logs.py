@@ -15,6 +15,17 @@ from fsspec._spec.traffic import Traffic
 logger: logging.Logger = logging.getLogger("fsspec.http")
 
 
+def begin(
+    traffic: Traffic | None, method: str, url: Any, headers: Mapping[str, str] | None
+) -> Request | None:
+    """Count a request that is sent now; what tells of it, where somebody listens."""
+    if traffic is not None:
+        traffic.requests += 1
+    if "otel" in config.conf or logger.isEnabledFor(logging.DEBUG):
+        return Request(method, url, headers)
+    return None
+
+
 class Request:
     """One request, from before it is sent until its answer begins: a context manager.
 
@@ -26,16 +37,12 @@ class Request:
 
     status: int | None = None
 
-    def __init__(
-        self, traffic: Traffic | None, method: str, url: Any, headers: Mapping[str, str] | None
-    ) -> None:
-        self.traffic, self.method, self.url, self.headers = traffic, method, url, headers
+    def __init__(self, method: str, url: Any, headers: Mapping[str, str] | None) -> None:
+        self.method, self.url, self.headers = method, url, headers
         self.logged = logger.isEnabledFor(logging.DEBUG)
         self.span: Any = None
 
     def __enter__(self) -> Request:
-        if self.traffic is not None:
-            self.traffic.requests += 1
         if "otel" in config.conf:
             method = self.method.upper()
             self.span = span(method, http_request_method=method, url_full=redact_url(self.url))

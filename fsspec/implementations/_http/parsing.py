@@ -116,13 +116,24 @@ def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, i
     match = _RANGE.match(headers.get("Content-Range", ""))
     if match is None:
         return None, None, None
-    first, last, total = (None if text is None else int(text) for text in match.groups())
-    return first, None if last is None else last + 1, total
+    first, last, total = match.groups()
+    size = None if total is None else int(total)
+    return (None, None, size) if first is None else (int(first), int(last) + 1, size)
 
 
 def is_plain(headers: Mapping[str, str]) -> bool:
     """Whether a body is the file itself, not a compressed form of it."""
     return headers.get("Content-Encoding", "").lower() in ("", "identity")
+
+
+def size_told(headers: Mapping[str, str], status: int = 200) -> int | None:
+    """The size of a file in bytes; None where headers do not say, or are of something compressed."""
+    if not is_plain(headers):
+        return None
+    length = headers.get("Content-Length", "")
+    if status != 206 and length.isdigit():
+        return int(length)
+    return content_range(headers)[2] if "Content-Range" in headers else None
 
 
 def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
@@ -135,14 +146,7 @@ def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
         compressed; ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``,
         ``Content-MD5``, ``Digest``, ``Last-Modified`` where given.
     """
-    info: dict[str, Any] = {"size": None}
-    length = headers.get("Content-Length", "")
-    if not is_plain(headers):
-        pass
-    elif status != 206 and length.isdigit():
-        info["size"] = int(length)
-    elif "Content-Range" in headers:
-        info["size"] = content_range(headers)[2]
+    info: dict[str, Any] = {"size": size_told(headers, status)}
     if headers.get("Accept-Ranges", "").lower() == "none":
         info["partial"] = False
     if "Content-Type" in headers:

@@ -27,6 +27,7 @@ from fsspec._fork.owned import finalize, is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import AccessRefusedError, IncompleteRead
 from fsspec.implementations._http.answers import (
+    UNKNOWN,
     Placed,
     Version,
     check_whole,
@@ -162,10 +163,12 @@ def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
 
 
 # bodies --------------------------------------------------------------------------
-async def read_body(response: aiohttp.ClientResponse, url: str | yarl.URL) -> bytes:
-    """The whole body."""
+async def read_body(
+    response: aiohttp.ClientResponse, url: str | yarl.URL, length: int | None = None
+) -> bytes:
+    """The whole body, of so many bytes where that is known."""
     try:
-        if (response.content_length or 0) > _LARGE:
+        if (response.content_length or 0 if length is None else length) > _LARGE:
             return await Body(response, url).rest()
         data: bytes = await response.read()
     except aiohttp.ClientPayloadError as error:
@@ -193,7 +196,7 @@ def placed(
     url: str | yarl.URL,
     start: int,
     end: int | None,
-    known: Version = Version(),
+    known: Version = UNKNOWN,
 ) -> Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
     if response.status != 416:
@@ -214,7 +217,10 @@ async def read_placed(
     if at.start == at.stop:
         return b""
     need = needed(at, end)
-    data = await (read_body(response, url) if need is None else Body(response, url).take(need, need))
+    if need is None:
+        data = await read_body(response, url, None if at.stop is None else at.stop - at.start)
+    else:
+        data = await Body(response, url).take(need, need)
     try:
         return finish(at, data, url, start, end)
     except IncompleteRead as error:
@@ -298,6 +304,10 @@ class Body:
         into.write(head)
         await self._copy_to(into.write, ALL, None)
         return into.getvalue()
+
+    async def copy_to(self, sink: Callable[[bytes], Any]) -> None:
+        """Call ``sink`` with each part that is still to come, as it came."""
+        await self._copy_to(sink, ALL, None)
 
     async def _copy_to(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
         content = self.response.content

@@ -19,7 +19,7 @@ import yarl
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
-from fsspec.implementations._http.logs import Request, logger
+from fsspec.implementations._http.logs import begin, logger
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
@@ -102,7 +102,7 @@ class Sender(NamedTuple):
         session: aiohttp.ClientSession,
         method: str,
         url: yarl.URL,
-        options: Mapping[str, Any],
+        options: dict[str, Any],
         body: Callable[[], Any] | None = None,
     ) -> aiohttp.ClientResponse:
         """The response to a request, at the end of its redirects.
@@ -111,28 +111,36 @@ class Sender(NamedTuple):
         ----------
         method
             in small letters.
+        options
+            of the request; they are changed.
         body
             gives what is to be uploaded, from its beginning, each time it is called.
         """
-        options = dict(options)
         if self.headers or "auth" in options:
             self._add_credentials(url, options)
-        follow = options.pop("allow_redirects", True)
-        if follow and not _leaves_redirects(session):
-            if body is not None:
-                options["data"] = body()
-            response = await self._once(session, method, url, {**options, "allow_redirects": True})
-            if body is not None and method == "post":
-                for before, after in zip(response.history, [*response.history[1:], response]):
-                    check_upload(before, after.url)
-            return response
-        limit, history = options.pop("max_redirects", 10), []
-        options["allow_redirects"] = False
+        follow = options.get("allow_redirects", True)
+        here = follow and _leaves_redirects(session)
+        options["allow_redirects"] = follow and not here
+        limit, history = options.pop("max_redirects", 10) if here else 0, []
         while True:
             if body is not None:
                 options["data"] = body()
-            response = await self._once(session, method, url, options)
-            target = _target(response) if follow and response.status in REDIRECTS else None
+            told = begin(self.traffic, method, url, options.get("headers"))
+            try:
+                if told is None:
+                    response = await getattr(session, method)(url, **options)
+                else:
+                    with told:
+                        response = await getattr(session, method)(url, **options)
+                        told.status = response.status
+            except aiohttp.ClientError as error:
+                _raise_without_secrets(error)
+                raise
+            self._mark(response)
+            if body is not None and method == "post":
+                for before, after in zip(response.history, [*response.history[1:], response]):
+                    check_upload(before, after.url)
+            target = _target(response) if here and response.status in REDIRECTS else None
             if target is None:
                 return response
             response.release()
@@ -151,19 +159,13 @@ class Sender(NamedTuple):
                 _drop_headers(options, SECRET_HEADERS)
             url = target
 
-    async def _once(
-        self, session: aiohttp.ClientSession, method: str, url: yarl.URL, options: dict[str, Any]
-    ) -> aiohttp.ClientResponse:
-        """A request, told of as `Request` does."""
-        with Request(self.traffic, method, url, options.get("headers")) as request:
-            response = await _once(session, method, url, options)
-            request.status = response.status
+    def _mark(self, response: aiohttp.ClientResponse) -> None:
+        """Have a response know what counts its body, and which of its headers are disregarded."""
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
-            response._traffic = self.traffic  # of which the reading of the body is a part
+            response._traffic = self.traffic
         if self.disregarded:
             response._disregarded = self.disregarded
-        return response
 
     def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:
         given = dict(options.get("headers") or {})
@@ -211,19 +213,12 @@ def _leaves_redirects(session: aiohttp.ClientSession) -> bool:
     )
 
 
-async def _once(
-    session: aiohttp.ClientSession, method: str, url: yarl.URL, options: dict[str, Any]
-) -> aiohttp.ClientResponse:
-    try:
-        return await getattr(session, method)(url, **options)
-    except aiohttp.InvalidURL as error:
+def _raise_without_secrets(error: aiohttp.ClientError) -> None:
+    """Raise another error in place of one whose text would show the whole URL."""
+    if isinstance(error, aiohttp.InvalidURL):
         raise type(error)(redact_url(error.url), getattr(error, "description", None)) from None
-    except aiohttp.ClientResponseError as error:
-        if type(error) is not aiohttp.ClientResponseError:
-            raise
-        # a session may be told to raise by itself; its errors show the whole URL
-        shown: Any = HTTPStatusError
-        raise shown(
+    if type(error) is aiohttp.ClientResponseError:  # of a session that was told to raise by itself
+        raise HTTPStatusError(
             error.request_info,
             error.history,
             status=error.status,
