@@ -427,6 +427,7 @@ class AdaptiveReadaheadCache(BaseCache):
     """
 
     name: ClassVar[str] = "adaptive"
+    fetches_ahead: ClassVar[bool] = True
     concurrency: int
     max_prefetch_size: int | None
 

@@ -75,6 +75,8 @@ class BaseCache:
     """
 
     name: ClassVar[str] = "none"
+    fetches_ahead: ClassVar[bool] = False
+    """Whether it has several fetches under way at once, so that what fetches need not read ahead."""
     size: int
     blocksize: int
     nblocks: int

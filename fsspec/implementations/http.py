@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import logging
 import os
 import weakref
@@ -38,6 +39,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.answers import (
+    UNKNOWN,
     VALIDATORS,
     Version,
     disregarded,
@@ -64,6 +66,7 @@ from fsspec.implementations._http.parsing import (
     size_told,
     with_headers,
 )
+from fsspec.implementations._http.parts import PART, may_split, read_in_parts
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
     Body,
@@ -195,6 +198,11 @@ class HTTPFileSystem(AsyncFileSystem):
         the headers of answers that tell versions of a file apart, besides its size. ``()`` or
         ``("Last-Modified",)`` for a server that gives one file another ``ETag`` in each answer, as
         several backends behind a balancer may do; a change that keeps the size then goes unnoticed.
+    max_concurrency
+        connections over which one file may be read at a time. With more than one, ``cat_file`` and
+        ``get_file`` read what is longer than 8 MiB in parts of that size, and files of twice as many
+        that are opened with the default ``cache_type`` have ``"adaptive"``, which fetches ahead over
+        as many connections. For stores that limit the rate of each connection.
     **storage_options
         for each request (``headers``, ``auth``, ``ssl``, ``proxy``, ``timeout`` ...),
         besides those of every filesystem.
@@ -225,6 +233,7 @@ class HTTPFileSystem(AsyncFileSystem):
         retry_wait: float = 1.0,
         retry_statuses: Iterable[int] | None = None,
         validators: Iterable[str] = VALIDATORS,
+        max_concurrency: int = 1,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
@@ -246,6 +255,9 @@ class HTTPFileSystem(AsyncFileSystem):
                 self.client_kwargs,
             )
         self.encoded = encoded
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
+        self.max_concurrency = max_concurrency
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
         self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self._session: aiohttp.ClientSession | None = None
@@ -355,6 +367,8 @@ class HTTPFileSystem(AsyncFileSystem):
         Where the end is given from the end of the file, its size is asked for first.
         """
         if start is None and end is None:
+            if may_split(self, kwargs):
+                return await self._gathered(url, 0, None, UNKNOWN, kwargs)
             return await self._sender.repeat(partial(self._whole, url, kwargs))
         if start == end:
             return b""
@@ -367,7 +381,31 @@ class HTTPFileSystem(AsyncFileSystem):
             begin, end, _ = slice(start, end).indices(info["size"])
         if end is not None and begin >= end:
             return b""
+        if may_split(self, kwargs, begin, end):
+            return await self._gathered(url, begin, end, known, kwargs)
         return await self._sender.repeat(partial(self._part, url, begin, end, known, kwargs))
+
+    async def _gathered(
+        self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+    ) -> bytes:
+        """The bytes of a file, or of a part of it, over several connections if there are many."""
+
+        async def gather() -> bytes | None:
+            into = io.BytesIO()
+
+            def put(offset: int, data: bytes) -> None:
+                into.seek(offset - start)
+                into.write(data)
+
+            split = await read_in_parts(self, url, start, end, known, options, put)
+            return into.getvalue() if split else None
+
+        data = await self._sender.repeat(gather)
+        if data is not None:
+            return data
+        if start == 0 and end is None:
+            return await self._sender.repeat(partial(self._whole, url, options))
+        return await self._sender.repeat(partial(self._part, url, start, end, known, options))
 
     async def _whole(self, url: str, options: dict[str, Any]) -> bytes:
         async with await self._request(url, options) as response:
@@ -420,6 +458,19 @@ class HTTPFileSystem(AsyncFileSystem):
         file = lpath if not isinstance(lpath, str) and isfilelike(lpath) else None
         begin = file.tell() if file is not None and self._sender.retries.times and file.seekable() else None
 
+        async def download_in_parts() -> bool:
+            with replacing(cast("StrPath", lpath), buffering=0) as local:
+
+                def put(offset: int, data: bytes) -> None:
+                    local.seek(offset)
+                    write_all(local, data)
+                    callback.relative_update(len(data))
+
+                split = await read_in_parts(self, rpath, 0, None, UNKNOWN, kwargs, put, callback.set_size)
+                if not split:
+                    raise _NotInParts
+            return split
+
         async def download() -> None:
             async with await self._request(rpath, kwargs) as response:
                 self._raise_not_found_for_status(response, rpath)
@@ -433,6 +484,10 @@ class HTTPFileSystem(AsyncFileSystem):
                     file.seek(begin)
                 await _save(response, rpath, file.write, chunk_size, callback)
 
+        if file is None and may_split(self, kwargs):
+            with suppress(_NotInParts):
+                await self._sender.repeat(download_in_parts)
+                return
         if file is not None and begin is None:  # what was written cannot be taken back
             await download()
         else:
@@ -684,6 +739,11 @@ class HTTPFileSystem(AsyncFileSystem):
             )
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
+        honours_ranges = not isinstance(first, BodyStream)
+        if plain and self.max_concurrency > 1 and size > 2 * PART and honours_ranges:
+            window = self.max_concurrency * PART
+            options["cache_type"] = "adaptive"
+            options["cache_options"] = {"concurrency": self.max_concurrency, "max_prefetch_size": window}
         opened = HTTPFile(
             self,
             path,
@@ -748,6 +808,10 @@ class HTTPFileSystem(AsyncFileSystem):
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
         opened._version = known
         return opened
+
+
+class _NotInParts(Exception):
+    """A file that cannot be read in parts; it is read whole."""
 
 
 _closing: set[Any] = set()

@@ -213,7 +213,13 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return joined(await self._ahead.fetch(start, end))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
+        if self._cache_fetches_ahead():
+            return sync(self.loop, self._ahead.exactly, start, end)
         return joined(sync(self.loop, self._ahead.fetch, start, end))
+
+    def _cache_fetches_ahead(self) -> bool:
+        cache = getattr(self, "cache", None)  # some fetch as they are made
+        return cache is not None and getattr(cache, "fetches_ahead", False)
 
     def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
         return sync(self.loop, self._ahead.fetch, start, end, run)

@@ -1,0 +1,127 @@
+"""Reading one large file over several connections, where a filesystem is told to.
+
+The first request is for the first part, and its answer tells the size. A file that is no longer
+costs nothing more; of a longer one the other parts are asked for while the first still comes, so
+many at a time as the filesystem's ``max_concurrency`` says. All answers have to be about the
+version of the file that the first one was about, and each body as long as its part. Whoever calls
+repeats the whole where that is asked for.
+
+Everything runs on the loop of the filesystem. What one part raises cancels the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fsspec._loop.batching import run_concurrently
+from fsspec.implementations._http.answers import Placed, Version, learn_version
+from fsspec.implementations._http.parsing import range_value, ranged
+from fsspec.implementations._http.requests import Body, check_is_whole, placed, read_placed
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from fsspec.implementations.http import HTTPFileSystem
+
+PART = 8 * 2**20
+"""Bytes of a part: so many are held in memory for each connection."""
+
+Sink = Callable[[int, bytes], Any]
+"""Takes bytes and their offset in the file; parts come in any order."""
+
+
+def may_split(
+    fs: HTTPFileSystem, options: dict[str, Any], start: int | None = None, end: int | None = None
+) -> bool:
+    """Whether a file, or this much of it, is read in parts if it is long enough."""
+    if fs.max_concurrency == 1 or (start or 0) < 0 or (end is not None and end - (start or 0) <= PART):
+        return False
+    headers = {**(fs.kwargs.get("headers") or {}), **(options.get("headers") or {})}
+    return "range" not in map(str.lower, headers)  # the caller's own is for one request
+
+
+async def read_in_parts(
+    fs: HTTPFileSystem,
+    url: str,
+    start: int,
+    end: int | None,
+    known: Version,
+    options: dict[str, Any],
+    sink: Sink,
+    told: Callable[[int | None], Any] | None = None,
+) -> bool:
+    """Give the bytes from ``start`` up to ``end`` to ``sink``.
+
+    Parameters
+    ----------
+    end
+        None for the end of the file.
+    known
+        what is known of the file.
+    told
+        called with the size of the file, once that is known.
+
+    Returns
+    -------
+    bool
+        False, and nothing was given, where the server's answer does not let a file be read in parts.
+    """
+    first = start + PART if end is None else min(end, start + PART)
+    value = range_value(start, first)
+    async with await fs._request(url, ranged(options, value, fs.kwargs)) as response:
+        if response.status >= 400 and response.status != 416:
+            fs._raise_not_found_for_status(response, url)
+        if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
+            await _whole(response, url, sink, told)
+            return True
+        at = placed(response, url, start, first, known)
+        size = at.version.size
+        if size is None or response.status == 200:
+            return False
+        learn_version(url, at.version)
+        if told is not None:
+            told(size)
+        await _parts(
+            fs, url, response, at, (start, first, size if end is None else min(end, size)), options, sink
+        )
+    return True
+
+
+async def _whole(
+    response: aiohttp.ClientResponse, url: str, sink: Sink, told: Callable[[int | None], Any] | None
+) -> None:
+    check_is_whole(response, url)
+    if told is not None:
+        told(placed(response, url, 0, None).version.size)
+    body, done = Body(response, url), 0
+
+    def save(data: bytes) -> None:
+        nonlocal done
+        sink(done, data)
+        done += len(data)
+
+    await body.copy_to(save)
+
+
+async def _parts(
+    fs: HTTPFileSystem,
+    url: str,
+    response: aiohttp.ClientResponse,
+    at: Placed,
+    bounds: tuple[int, int, int],
+    options: dict[str, Any],
+    sink: Sink,
+) -> None:
+    """Read the first part from the response to it, and the others by requests of their own."""
+    start, first, last = bounds
+
+    async def read(begin: int) -> None:
+        if begin == start:
+            data = await read_placed(response, at, url, start, first)
+        else:
+            stop = min(begin + PART, last)
+            data = await fs._part(url, begin, stop, at.version, options)
+        sink(begin, data)
+
+    await run_concurrently([start, *range(first, last, PART)], read, fs.max_concurrency)

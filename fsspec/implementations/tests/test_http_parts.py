@@ -1,0 +1,229 @@
+"""One large file over several connections: `max_concurrency` of `HTTPFileSystem`."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("aiohttp")
+
+from fsspec.exceptions import FileChangedError, IncompleteRead
+from fsspec.implementations._http.parts import PART
+from fsspec.implementations.http import HTTPFileSystem
+from fsspec.tests.servers.http import HTTPServer
+
+DATA = bytes(range(251)) * (3 * PART // 251 + 7)
+PARTS = -(-len(DATA) // PART)
+
+
+@pytest.fixture
+def fs() -> HTTPFileSystem:
+    return HTTPFileSystem(max_concurrency=3, skip_instance_cache=True)
+
+
+@pytest.fixture
+def large(http_server: HTTPServer) -> str:
+    http_server.files["/large"] = DATA
+    http_server.fault("/large", headers={"ETag": '"1"'})
+    return f"{http_server.url}/large"
+
+
+def asked(server: HTTPServer) -> list[tuple[str, str | None]]:
+    return [(request.method, request.range) for request in server.requests]
+
+
+def in_parts(size: int) -> list[tuple[str, str | None]]:
+    return [("GET", f"bytes={n}-{min(n + PART, size) - 1}") for n in range(0, size, PART)]
+
+
+def download(fs: HTTPFileSystem, url: str, folder: Path) -> bytes:
+    fs.get_file(url, str(folder / "got"))
+    assert os.listdir(folder) == ["got"]
+    return (folder / "got").read_bytes()
+
+
+READ: dict[str, Any] = {
+    "cat_file": lambda fs, url, folder: fs.cat_file(url),
+    "get_file": download,
+}
+
+
+@pytest.mark.parametrize("how", READ)
+def test_a_large_file_is_read_in_parts_each_asked_for_once(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
+) -> None:
+    assert READ[how](fs, large, tmp_path) == DATA
+    assert asked(http_server)[0] == ("GET", f"bytes=0-{PART - 1}")
+    expected = in_parts(len(DATA))
+    expected[-1] = ("GET", f"bytes={(PARTS - 1) * PART}-{len(DATA) - 1}")
+    assert sorted(asked(http_server), key=str) == sorted(expected, key=str)
+    assert sum(request.sent for request in http_server.requests) == len(DATA)
+    assert len({request.connection for request in http_server.requests}) <= 3
+
+
+def test_a_range_is_read_in_parts(fs: HTTPFileSystem, large: str, http_server: HTTPServer) -> None:
+    assert fs.cat_file(large, 5, 2 * PART + 9) == DATA[5 : 2 * PART + 9]
+    assert len(asked(http_server)) == 3
+    assert fs.cat_file(large, PART + 5, None) == DATA[PART + 5 :]
+    assert fs.cat_file(large, -100, None) == DATA[-100:]
+    assert fs.cat_ranges([large], [1], [PART + 2])[0] == DATA[1 : PART + 2]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, PART])
+@pytest.mark.parametrize("how", READ)
+def test_a_file_of_one_part_costs_one_request(
+    fs: HTTPFileSystem, http_server: HTTPServer, tmp_path: Path, how: str, size: int
+) -> None:
+    http_server.files["/small"] = DATA[:size]
+    assert READ[how](fs, f"{http_server.url}/small", tmp_path) == DATA[:size]
+    assert len(http_server.requests) == 1
+
+
+@pytest.mark.parametrize("how", READ)
+def test_one_connection_is_the_default(large: str, http_server: HTTPServer, tmp_path: Path, how: str) -> None:
+    assert READ[how](HTTPFileSystem(skip_instance_cache=True), large, tmp_path) == DATA
+    assert asked(http_server) == [("GET", None)]
+
+
+@pytest.mark.parametrize("how", READ)
+def test_a_server_that_honours_no_ranges(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
+) -> None:
+    http_server.fault("/large", ignore_range=True)
+    assert READ[how](fs, large, tmp_path) == DATA
+    assert len(http_server.requests) == 1
+    assert fs.cat_file(large, 5, PART + 9) == DATA[5 : PART + 9]
+    with fs.open(large) as file:
+        assert file.read(1000) == DATA[:1000]
+
+
+@pytest.mark.parametrize("how", READ)
+def test_a_server_that_does_not_tell_the_size(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
+) -> None:
+    http_server.fault("/large", total="*")
+    assert READ[how](fs, large, tmp_path) == DATA
+
+
+@pytest.mark.parametrize("how", READ)
+def test_a_file_that_changes_meanwhile_is_an_error(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
+) -> None:
+    http_server.fault("/large", headers={"ETag": '"1"'}, times=1, then={"ETag": '"2"'})
+    with pytest.raises(FileChangedError):
+        READ[how](fs, large, tmp_path)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("how", READ)
+def test_a_part_that_is_short_is_an_error_and_leaves_what_was_there(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
+) -> None:
+    http_server.fault("/large", headers={"ETag": '"1"'}, truncate=PART - 1)  # the last part is shorter
+    (tmp_path / "got").write_bytes(b"before")
+    with pytest.raises(IncompleteRead):
+        READ[how](fs, large, tmp_path)
+    assert os.listdir(tmp_path) == ["got"]
+    assert (tmp_path / "got").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("how", READ)
+def test_what_fails_once_is_read_again(large: str, http_server: HTTPServer, tmp_path: Path, how: str) -> None:
+    http_server.fault("/large", drop_after=PART // 2, times=1)
+    fs = HTTPFileSystem(max_concurrency=3, retries=1, retry_wait=0.0, skip_instance_cache=True)
+    assert READ[how](fs, large, tmp_path) == DATA
+
+
+@pytest.mark.parametrize("how", READ)
+def test_what_is_not_there(fs: HTTPFileSystem, http_server: HTTPServer, tmp_path: Path, how: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        READ[how](fs, f"{http_server.url}/absent", tmp_path)
+    assert not os.listdir(tmp_path)
+
+
+def test_the_range_of_the_caller_goes_as_it_is(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer
+) -> None:
+    assert fs.cat_file(large, headers={"Range": "bytes=2-4"}) == DATA[2:5]
+    assert asked(http_server) == [("GET", "bytes=2-4")]
+
+
+def test_a_file_object_gets_one_stream(fs: HTTPFileSystem, large: str, http_server: HTTPServer) -> None:
+    into = io.BytesIO()
+    fs.get_file(large, into)
+    assert into.getvalue() == DATA
+    assert asked(http_server) == [("GET", None)]
+
+
+def test_progress_is_told(fs: HTTPFileSystem, large: str, tmp_path: Path) -> None:
+    from fsspec.callbacks import Callback
+
+    callback = Callback()
+    fs.get_file(large, str(tmp_path / "got"), callback=callback)
+    assert (callback.size, callback.value) == (len(DATA), len(DATA))
+
+
+@pytest.mark.parametrize("options", [{}, {"cache_type": "adaptive"}])
+def test_an_open_file_is_read_by_requests_for_ranges_that_bring_each_byte_once(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, options: dict[str, Any]
+) -> None:
+    http_server.clear()
+    with fs.open(large, **options) as file:
+        got = []
+        while data := file.read(2**20):
+            got.append(data)
+    assert b"".join(got) == DATA
+    brought = sum(request.sent for request in http_server.requests if request.method == "GET")
+    assert brought <= len(DATA) + 2**16  # what opening has brought
+
+
+def test_less_than_one_connection() -> None:
+    with pytest.raises(ValueError, match="max_concurrency"):
+        HTTPFileSystem(max_concurrency=0, skip_instance_cache=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_in_a_forked_child(large: str, http_server: HTTPServer, tmp_path: Path) -> None:
+    script = f"""
+        import hashlib, sys
+        import fsspec
+        from fsspec._fork.child import by_fork
+
+        url, folder = sys.argv[1:]
+        fs = fsspec.filesystem("http", max_concurrency=3)
+        fs_data = fs.cat_file(url)
+        assert len(fs_data) == {len(DATA)}
+        expected = hashlib.sha256(fs_data).digest()
+        file = fs.open(url)
+        head = file.read(3_000_000) + file.read(3_000_000) + file.read(3_000_000)
+
+        def child():
+            assert hashlib.sha256(fs.cat_file(url)).digest() == expected
+            fs.get_file(url, folder + "/got")
+            with open(folder + "/got", "rb") as got:
+                assert hashlib.sha256(got.read()).digest() == expected
+            assert head + file.read() == fs_data
+
+        for _ in range(2):
+            problem = by_fork(child).problem()
+            assert not problem, problem
+        assert head + file.read() == fs_data
+        assert hashlib.sha256(fs.cat_file(url)).digest() == expected
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), large, str(tmp_path)],
+        env={**os.environ, "FSSPEC_FORK_RESET": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert os.listdir(tmp_path) == ["got"]
