@@ -137,6 +137,8 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
         any other; like the one before also an `aiohttp.ClientResponseError`.
     """
     status = response.status
+    if status < 300:
+        return
     if status < 400 and not leads_nowhere(status, response.headers, response.request_info.headers):
         return
     kind: Any = {
