@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -69,10 +70,16 @@ class Sender(NamedTuple):
     ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
         rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
+        cookies = rest.get("cookies")
         headers = dict(rest.get("headers") or {})
         secret = {k: headers.pop(k) for k in list(headers) if k.lower() in SECRET_HEADERS}
         if secret:
             rest["headers"] = headers
+        if isinstance(cookies, Mapping) and "cookie_jar" not in rest:
+            if all(isinstance(value, str) for value in cookies.values()):  # others may name their host
+                del rest["cookies"]
+                own = SimpleCookie(cookies).output(attrs=[], header="", sep=";").strip()
+                secret["Cookie"] = "; ".join(filter(None, [secret.pop("Cookie", ""), own]))
         auth = client_kwargs.get("auth")
         if auth is not None:
             secret["Authorization"] = auth.encode()
@@ -156,6 +163,7 @@ class Sender(NamedTuple):
             options.pop("params", None)  # the location says all
             if not _same_host(url, target):
                 options.pop("auth", None)
+                options.pop("cookies", None)
                 _drop_headers(options, SECRET_HEADERS)
             url = target
 

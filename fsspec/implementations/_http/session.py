@@ -95,6 +95,16 @@ class _Session(requests.Session):
             )
         super().rebuild_method(prepared_request, response)
 
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        jar: Any = prepared_request._cookies
+        given = [cookie for cookie in jar or () if not cookie.domain]  # for the host that was asked
+        if given and self.should_strip_auth(response.request.url or "", prepared_request.url or ""):
+            for cookie in given:
+                jar.clear(cookie.domain, cookie.path, cookie.name)
+            prepared_request.headers.pop("Cookie", None)
+            prepared_request.prepare_cookies(jar)
+        super().rebuild_auth(prepared_request, response)
+
 
 def hide_secrets(error: BaseException) -> None:
     """Redact the URLs in the texts of an error and of those that it was made from."""

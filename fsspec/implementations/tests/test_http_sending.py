@@ -195,6 +195,26 @@ def test_credentials_stay_with_their_host(http_server, make, url, where):
             assert not any("Authorization" in r.headers for r in other.requests)
 
 
+@pytest.mark.parametrize("where", ["client", "request"])
+def test_cookies_stay_with_their_host(http_server, make, url, where):
+    http_server.fault("/same", redirect="/f")
+    cookies = {"cookies": {"session": "secret", "other": "a b"}}
+    fs = make(**(cookies if where == "request" else {"client_kwargs": cookies}))
+    if where == "client" and hasattr(fs, "session"):
+        pytest.skip("requests has no such option of a session")
+    with HTTPServer() as other:
+        other.files["/f"] = SMALL
+        http_server.fault("/away", redirect=other.url + "/f")
+        for read in (fs.cat_file, lambda u: fs.open(u).read(), fs.info):
+            http_server.clear()
+            other.clear()
+            read(url + "/away")
+            read(url + "/same")
+            assert all("session=secret" in r.headers["Cookie"] for r in http_server.requests)
+            assert other.requests
+            assert not any("Cookie" in r.headers for r in other.requests)
+
+
 def test_credentials_of_the_url_go_first(http_server, url):
     fs = http.HTTPFileSystem(client_kwargs={"auth": basic("session")}, skip_instance_cache=True)
     fs.cat_file(url.replace("//", "//url:pw@") + "/f")
