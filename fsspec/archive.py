@@ -14,10 +14,12 @@ is not downloaded (`get`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractFileSystem
@@ -28,6 +30,26 @@ if TYPE_CHECKING:
 
 
 __all__ = ["AbstractArchiveFileSystem"]
+
+
+_text_may_write: ContextVar[Collection[str] | None] = ContextVar("_text_may_write", default=None)
+"""While a filesystem is made of JSON: the classes of archives that may be written, "module:Class"."""
+
+
+def check_may_write(cls: type, fo: Any, mode: str) -> None:
+    """Refuse to open an archive for writing where a text asks for that, itself or within an option.
+
+    Raises
+    ------
+    ValueError
+        unless the class is one that the reader of the text allows
+    """
+    name, allowed = f"{cls.__module__}:{cls.__qualname__}", _text_may_write.get()
+    if allowed is not None and name not in allowed:
+        raise ValueError(
+            f"a text does not open the archive {redact_text(repr(fo))} with mode {mode!r}, which may"
+            f" empty it: open it yourself, or pass allow=[{name!r}]"
+        )
 
 
 class AbstractArchiveFileSystem(AbstractFileSystem):

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from fsspec._paths.redaction import is_secret
-from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.archive import AbstractArchiveFileSystem, _text_may_write, check_may_write
 from fsspec.registry import _import_class, get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 
@@ -175,16 +175,16 @@ class FilesystemJSONDecoder(json.JSONDecoder):
                 f" protocol={dct.get('protocol')!r}; {why}"
             )
         options = {k: v for k, v in dct.items() if k not in ("cls", "protocol", "args")}
-        mode = options.get("mode", "r")
-        if issubclass(found, AbstractArchiveFileSystem) and "r" not in str(mode):
-            name = f"{found.__module__}:{found.__qualname__}"
-            if name not in self.allow:
-                raise ValueError(
-                    f"a text does not open the archive {options.get('fo')!r} with mode {mode!r}, which may"
-                    f" empty it: open it yourself, or pass allow=[{name!r}]"
-                )
         args = self.unmake_serializable(dct.get("args", ()))
-        return found(*args, **self.unmake_serializable(options))
+        options = self.unmake_serializable(options)
+        before = _text_may_write.set(self.allow)
+        try:
+            mode = options.get("mode", "r")
+            if issubclass(found, AbstractArchiveFileSystem) and "r" not in str(mode):
+                check_may_write(found, options.get("fo"), mode)  # one of another package, perhaps
+            return found(*args, **options)
+        finally:
+            _text_may_write.reset(before)
 
     def custom_object_hook(self, dct: dict[str, Any]) -> Any:
         """A decoded object, turned into what it stands for."""

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+import zipfile
 
 import pytest
 
@@ -207,6 +208,39 @@ def test_text_empties_no_archive(tmp_path):
     path.write_bytes(before)
     dct = {**json.loads(text), "mode": "r"}
     assert AbstractFileSystem.from_dict(dct).cat("x") == b"1"
+
+
+def _of(protocol, *args, **options):
+    return {"cls": known_implementations[protocol]["class"], "protocol": protocol, "args": args, **options}
+
+
+@pytest.mark.parametrize("mode", ["w", "a", "x"])
+@pytest.mark.parametrize("where", ["positional", "dir", "cache", "reference", "chain", "nested"])
+def test_nor_by_other_ways(mode, where, tmp_path):
+    """By position, by the options of a filesystem within another, by a chain of URLs."""
+    path = tmp_path / "a.zip"
+    if mode != "x":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x", b"1")
+    before = path.read_bytes() if mode != "x" else None
+    options = {"fo": str(path), "mode": mode}
+    within = {"target_protocol": "zip", "target_options": options}
+    dct = {
+        "positional": _of("zip", str(path), mode),
+        "dir": _of("dir", path="", **within),
+        "cache": _of("blockcache", cache_storage=str(tmp_path / "c"), **within),
+        "reference": _of("reference", fo={}, remote_protocol="zip", remote_options=options),
+        "chain": _of("zip", fo=f"zip://y::file://{path}", target_options={"zip": {"mode": mode}}),
+        "nested": _of("dir", path="", fs=_of("zip", str(path), mode)),
+    }[where]
+    with pytest.raises((ValueError, FileNotFoundError)) as refused:
+        AbstractFileSystem.from_json(json.dumps(dct))
+    assert "allow=" in str(refused.value) or where == "chain"
+    assert (path.read_bytes() if path.exists() else None) == before
+    if where == "positional" and mode != "a":
+        found = AbstractFileSystem.from_dict(dct, allow=["fsspec.implementations.zip:ZipFileSystem"])
+        assert found.mode == mode
+        found.close()
 
 
 def test_registered_classes_need_no_leave():

@@ -28,7 +28,7 @@ from fsspec._fork.handles import inherited
 from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
 from fsspec._paths.redaction import redact_url
-from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import SeekError, Source
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class FileArchive(AbstractArchiveFileSystem):
     ) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         own(self)
+        if mode != "rb":
+            check_may_write(type(self), fo, mode)
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):
