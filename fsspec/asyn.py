@@ -262,17 +262,14 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
         """The value of an HTTP ``Range`` header for a slice of a file.
 
-        Costs a request for the size where ``start`` is negative and ``end`` is given, or
+        Costs one request for the size where ``start`` is negative and ``end`` is given, or
         ``end`` is negative.
         """
-        if start is not None and start < 0:
-            if end is None:
-                return f"bytes={start}"
-            size = await self._size(url)
-            start = max(0, (size or 0) + start)
-        if end is not None and end < 0:
-            size = await self._size(url)
-            end = max(0, (size or 0) + end)
+        if start is not None and start < 0 and end is None:
+            return f"bytes={start}"
+        if min(start or 0, end or 0) < 0:
+            size = await self._size(url) or 0
+            start, end = (max(0, n + size) if n is not None and n < 0 else n for n in (start, end))
         last = "" if end is None else end - 1
         return f"bytes={start or 0}-{last}"
 

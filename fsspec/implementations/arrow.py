@@ -241,19 +241,22 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     @wrap_exceptions
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
-        if maxdepth is not None or not isinstance(path, str) or has_magic(path):
-            several = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-            for each in reversed(several):
-                if self._is_taken(each) and not (maxdepth is not None and self.isdir(each) and self.ls(each)):
-                    self.rm(each)
-            return
-        path = self._bare(path)
-        if not self.isdir(path):
-            self.fs.delete_file(path)
-        elif recursive:
-            self.fs.delete_dir(path)
+        if maxdepth is None and isinstance(path, str) and not has_magic(path):
+            paths = [self._bare(path)]
         else:
-            self.rmdir(path)
+            paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        folders = {p for p in paths if self.isdir(p)}
+        if folders and not recursive:  # before anything is removed
+            raise ValueError(
+                f"{min(folders)!r} is a folder. Cannot delete directory, set recursive=True to remove it with"
+                " all that is in it"
+            )
+        for p in reversed(paths):  # what is in a folder before the folder
+            if p not in folders:
+                if len(paths) == 1 or self._is_taken(p):
+                    self.fs.delete_file(p)
+            elif maxdepth is None or not self.ls(p):
+                self.fs.delete_dir(p)
 
     # opening ---------------------------------------------------------------------------
     @wrap_exceptions

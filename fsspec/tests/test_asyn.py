@@ -176,8 +176,16 @@ async def test_a_walk_that_is_left_early_leaves_nothing_behind():
     ],
 )
 async def test_a_slice_as_a_header(start, end, header):
-    fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
+    asked = []
+
+    class Counting(WritableDictFileSystem):
+        async def _info(self, path, **kwargs):
+            asked.append(path)
+            return await super()._info(path, **kwargs)
+
+    fs = Counting({"x": b"0123456789"}, asynchronous=True)
     assert await fs._process_limits("x", start, end) == header
+    assert len(asked) == (end is not None and min(start, end) < 0)
 
 
 async def test_files_that_are_awaited_are_the_backends():

@@ -286,7 +286,7 @@ class MemberWriter(io.BufferedIOBase):
     def __init__(self, fs: FileArchive, path: str, f: IO[bytes]) -> None:
         self.fs = fs
         self._archive_name = fs._archive_name
-        self.path = self.name = path
+        self.path = path  # it has no ``name``, which a gzip file written through it would hold
         self._f: Any = f
         self._at = 0
         own(self)

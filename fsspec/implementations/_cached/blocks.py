@@ -468,6 +468,7 @@ class CachingFileSystem(ChainedFileSystem):
         path = self._strip_protocol(path)
         if "r" not in mode or "+" in mode:
             self._drop([path])
+            autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
             return self.fs._open(
                 path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
             )

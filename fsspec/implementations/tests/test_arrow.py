@@ -137,8 +137,10 @@ def test_removing(place):
     fs.makedirs(f"{top}/sub/deep")
     with pytest.raises(OSError, match="sub"):
         fs.rmdir(f"{top}/sub")
-    with pytest.raises(OSError, match="sub"):
-        fs.rm(f"{top}/sub")
+    for given in (f"{top}/sub", f"{top}/sub/deep", f"{top}/*", [f"{top}/a", f"{top}/sub"]):
+        with pytest.raises(ValueError, match="sub.*recursive=True"):
+            fs.rm(given)
+    assert len(fs.find(top, withdirs=True)) == 5 + 1
     fs.rm([f"{top}/a", f"{top}/b"])
     fs.rm(f"{top}/*.txt")
     fs.rmdir(f"{top}/sub/deep")

@@ -608,3 +608,16 @@ def test_only_a_transaction_waits_for_a_commit(kind, target, tmp_path, end):
     assert target.files["r/new"] == b"new"
     getattr(f, end)()
     assert target.files["r/new"] == b"new" and c.cat("r/new") == b"new"
+
+
+def test_what_is_written_through_a_cache_of_blocks_waits_where_the_other_waits(m, tmp_path):
+    """In memory that is in transactions only, whatever ``autocommit`` says."""
+    c = fsspec.filesystem("blockcache", fs=m, cache_storage=str(tmp_path))
+    with c.open("/new", "wb", autocommit=False) as f:
+        f.write(b"new")
+    assert m.cat("/new") == b"new"
+    with c.transaction:
+        with c.open("/new", "wb") as f:
+            f.write(b"newer")
+        assert m.cat("/new") == b"new"
+    assert m.cat("/new") == b"newer"

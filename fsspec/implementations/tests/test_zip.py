@@ -1,6 +1,7 @@
 """Zip archives; their forks are in test_archive_forks."""
 
 import base64
+import gzip
 import io
 import os
 import pathlib
@@ -292,6 +293,19 @@ def test_doubled_slashes_leave_no_member_out(tmp_path):
     assert fs.cat(fs.find("")) == {"barn//hay": b"1", "yard/hen": b"2"}
     fs.get("", str(tmp_path), recursive=True)
     assert (tmp_path / "barn/hay").read_bytes() == b"1"
+
+
+def test_a_gzip_file_in_an_archive_holds_no_name(tmp_path):
+    """What is written depends on what is given, not on what the member is called."""
+    written = []
+    for name in ("a", "longer/name"):
+        fs = ZipFileSystem(str(tmp_path / "z.zip"), mode="w")
+        with fs.open(name, "wb") as f:
+            with gzip.GzipFile(fileobj=f, mode="wb", mtime=0) as packed:
+                packed.write(b"content")
+        fs.close()
+        written.append(ZipFileSystem(str(tmp_path / "z.zip"), skip_instance_cache=True).cat(name))
+    assert written[0] == written[1]
 
 
 def test_an_archive_that_is_written_cannot_be_pickled(tmp_path):
