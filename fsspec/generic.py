@@ -20,6 +20,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.copying import copy_between, in_thread, is_here
@@ -197,8 +198,9 @@ class GenericFileSystem(AsyncFileSystem):
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
         if path is not None:
-            fs, plain = self._side(path)
-            fs.invalidate_cache(plain)
+            with suppress(ImportError, KeyError, ValueError):  # what no filesystem serves is in no listing
+                fs, plain = self._side(path)
+                fs.invalidate_cache(plain)
 
     # one path ------------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:

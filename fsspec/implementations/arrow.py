@@ -81,6 +81,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     """
 
     root_marker = "/"
+    _only_transactions_wait: ClassVar[bool] = True
 
     def __init__(self, fs: pyarrow.fs.FileSystem, **kwargs: Any) -> None:
         self.fs = fs

@@ -339,6 +339,7 @@ def test_paths_of_no_known_filesystem():
     """They are not there, as anything that nobody can find."""
     fs = GenericFileSystem(default_method="generic", skip_instance_cache=True)
     assert not fs.exists("nobody://x") and not fs.isfile("nobody://x")
+    fs.invalidate_cache("nobody://x")
 
 
 # trees -----------------------------------------------------------------------------

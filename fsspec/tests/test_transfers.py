@@ -8,6 +8,7 @@ import pytest
 
 import fsspec
 from fsspec.callbacks import Callback
+from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
@@ -323,6 +324,28 @@ def test_a_name_without_a_slash_goes_into_a_folder_like_others(tmp_path):
         assert fs.files["t/one"] == fs.files["there/one"] == b"1"
         fs.get("one", f"{tmp_path}/{kind.__name__}/")
         assert local(tmp_path / kind.__name__) == {"one": b"1"}
+
+
+def test_a_slash_in_front_that_listings_do_not_have():
+    """Nothing is joined to the name of the target itself."""
+
+    class Loose(AbstractFileSystem):
+        cachable = False
+        inner = Shelf({"data/abc": b"1", "data/sub/x": b"2"})
+
+        def ls(self, path, detail=True, **kwargs):
+            return self.inner.ls(path.strip("/"), detail=detail)
+
+        def info(self, path, **kwargs):
+            return self.inner.info(path.strip("/"))
+
+        def cp_file(self, path1, path2, **kwargs):
+            self.inner.cp_file(path1, path2)
+
+    loose = Loose()
+    loose.copy("/data", "out/target", recursive=True)
+    copied = [path for path in loose.inner.files if not path.startswith("data/")]
+    assert len(copied) == 2 and all(path.startswith("out/target/") for path in copied)
 
 
 def test_a_slash_at_the_end_of_a_target_in_a_list_means_a_folder(fs, tmp_path):

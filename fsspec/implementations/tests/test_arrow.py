@@ -171,6 +171,9 @@ def test_transactions(place):
         fs.pipe(f"{top}/a", b"after")
         assert fs.cat_file(f"{top}/a") == b"before"
     assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"after"
+    with fs.open(f"{top}/a", "wb", autocommit=False) as f:  # only transactions wait
+        f.write(b"at once")
+    assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"at once"
 
 
 @pytest.mark.parametrize("operation", ["info", "ls", "open", "cat_file", "modified"])
