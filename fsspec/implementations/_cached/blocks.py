@@ -338,7 +338,7 @@ class CachingFileSystem(ChainedFileSystem):
     _has_table: ClassVar[bool] = True
 
     def cache_size(self) -> int:
-        """Bytes in the folder that is written."""
+        """Bytes of the folder that is written and of all that is in it."""
         self.storage
         return self._folders.size()
 

@@ -115,12 +115,12 @@ class Folders:
         self.remove_older(float("inf"))
 
     def size(self) -> int:
-        """Bytes of all that is in the folder that is written, as the files' sizes say."""
+        """Bytes of the folder that is written and of all that is in it, as ``st_size`` says."""
         total = 0
         for folder, _, names in os.walk(self.written):
-            for name in names:
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
                 with suppress(FileNotFoundError):  # another process removed it
-                    total += os.lstat(os.path.join(folder, name)).st_size
+                    total += os.lstat(path).st_size
         return total
 
     def remove_older(self, moment: float, parts: bool = False) -> None:
