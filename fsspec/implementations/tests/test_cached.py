@@ -684,6 +684,20 @@ def test_a_slash_at_the_end_of_a_url_names_the_same_copy(kind, http_server, tmp_
     assert c.cat_file(url) == b"changed"
 
 
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+def test_a_slash_at_the_end_of_a_url_names_another_page(kind, http_server, tmp_path):
+    """It is asked for, also where the page without the slash is kept."""
+    http_server.files["/d/x"] = b"data"
+    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path))
+    url = http_server.url + "/d/x"
+    assert c.cat(url) == b"data"
+    with pytest.raises(FileNotFoundError, match="/d/x/"):
+        c.cat(url + "/")
+    assert http_server.requests[-1].path == "/d/x/"
+    asked = len(http_server.requests)
+    assert c.cat(url) == b"data" and len(http_server.requests) == asked
+
+
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
 def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_path):
     http_server.files["/d"] = b'<a href="sub/">s</a> <a href="a.html">a</a>'

@@ -344,6 +344,14 @@ def test_pattern_removes_what_it_matches_or_nothing(m, pattern, left):
     assert m.find("/") == left
 
 
+def test_a_list_of_which_something_is_missing_removes_nothing(m):
+    m.pipe({"/r/a": b"1", "/r/b": b"1"})
+    for given in (["/r/a", "/none"], ["/none", "/r/b"]):
+        with pytest.raises(FileNotFoundError, match="none"):
+            m.rm(given)
+    assert m.find("/") == ["/r/a", "/r/b"]
+
+
 # threads -----------------------------------------------------------------------------
 def test_listing_and_removing_while_others_write(fs):
     """Nothing raises because something came or went, and nothing that is there is missing."""
