@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fsspec._plans import Plan, globbing
+from fsspec._plans import Plan, call, globbing
+from fsspec._plans.listing import overridden
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def glob(
     """The URLs that match; a request for each page that can lead to a match."""
     only_folders = path.endswith("/")
     if not has_magic(path):
-        found = yield from globbing._literal(fs, path, False, detail, kwargs)
+        strict = {} if overridden(fs, "exists") else {"strict": True}
+        there = yield call("exists", path, **strict, **kwargs)  # one request, where ``info`` may need two
+        found = {path: (yield call("info", path, **kwargs)) if detail else None} if there else {}
     else:
         pattern = URLPattern(path.rstrip("/"), only_folders)
         found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)

@@ -125,7 +125,8 @@ def test_nothing_is_concluded_from_exists(http_server, fs, url, status):
     for call in (fs.glob, fs.isdir, fs.find):
         with pytest.raises(OSError, match=str(status)):
             call(url + "/small.txt")
-    assert fs.glob(url + "/nothing") == []
+    before = len(http_server.requests)
+    assert fs.glob(url + "/nothing") == [] and len(http_server.requests) == before + 1
 
 
 # -- contents ------------------------------------------------------------------
