@@ -424,6 +424,8 @@ class AdaptiveReadaheadCache(BaseCache):
         how many requests may be under way at once.
     max_prefetch_size
         bytes that may be fetched ahead at most; by default as `fsspec.prefetcher` says.
+    min_prefetch_size
+        bytes that are fetched ahead at least from the third read in a row on.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -433,10 +435,11 @@ class AdaptiveReadaheadCache(BaseCache):
 
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, concurrency: int = 4,
-        max_prefetch_size: int | None = None,
+        max_prefetch_size: int | None = None, min_prefetch_size: int = 0,
     ) -> None:  # fmt: skip
         super().__init__(blocksize, fetcher, size)
         self.concurrency, self.max_prefetch_size = concurrency, max_prefetch_size
+        self.min_prefetch_size = min_prefetch_size
         self._prefetcher: BackgroundPrefetcher | None = self._make()
 
     def _make(self) -> BackgroundPrefetcher:
@@ -445,7 +448,12 @@ class AdaptiveReadaheadCache(BaseCache):
         from fsspec.prefetcher import BackgroundPrefetcher, in_thread
 
         return BackgroundPrefetcher(
-            in_thread(self._ask), self.size, self.concurrency, self.max_prefetch_size, loop=get_loop()
+            in_thread(self._ask),
+            self.size,
+            self.concurrency,
+            self.max_prefetch_size,
+            get_loop(),
+            self.min_prefetch_size,
         )
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:

@@ -178,6 +178,8 @@ class PrefetchProducer:
         set where there may be something to begin.
     user_max_prefetch_size
         bytes that may be fetched ahead at most.
+    min_prefetch_size
+        bytes that are fetched ahead at least, where anything is.
     """
 
     MIN_CHUNK_SIZE: ClassVar[int] = 5 * 2**20
@@ -211,6 +213,7 @@ class PrefetchProducer:
         tracker: RunningAverageTracker,
         orchestrator: BackgroundPrefetcher,
         user_max_prefetch_size: int | None = None,
+        min_prefetch_size: int = 0,
     ) -> None:
         self.fetcher, self.size, self.concurrency = fetcher, size, concurrency
         self.queue, self.wakeup_event = queue, wakeup_event
@@ -218,6 +221,7 @@ class PrefetchProducer:
         self.current_offset = 0
         self.is_stopped = False
         self._user_max_prefetch_size = user_max_prefetch_size
+        self._min_prefetch_size = min_prefetch_size
         self._active_tasks: set[asyncio.Task[None]] = set()
         self._producer_task: asyncio.Task[None] | None = None
 
@@ -239,7 +243,7 @@ class PrefetchProducer:
         window = reads * average
         if average < self.MIN_CHUNK_SIZE < window:  # from here on it grows by the fetch, not by the read
             window = self.MIN_CHUNK_SIZE + (window - self.MIN_CHUNK_SIZE) * average // self.MIN_CHUNK_SIZE
-        window = min(window, self.max_prefetch_size)
+        window = min(max(window, self._min_prefetch_size), self.max_prefetch_size)
         ahead = self.current_offset - self.consumer.offset
         if 2 * ahead > window:
             return 0
@@ -428,6 +432,9 @@ class BackgroundPrefetcher:
         how many requests may be under way at once.
     max_prefetch_size
         bytes that may be fetched ahead at most; by default 128 MiB or two reads, the larger.
+    min_prefetch_size
+        bytes that are fetched ahead at least from the third read in a row on; by default as many
+        as were read, more with each read.
     loop
         the event loop that fetches run on; by default the running one, or else fsspec's own.
 
@@ -451,6 +458,7 @@ class BackgroundPrefetcher:
         concurrency: int,
         max_prefetch_size: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        min_prefetch_size: int = 0,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}, but at least one request is needed to read")
@@ -459,6 +467,7 @@ class BackgroundPrefetcher:
         self.size = size
         self.concurrency = concurrency
         self.max_prefetch_size = max_prefetch_size
+        self.min_prefetch_size = min_prefetch_size
         self.is_stopped = False
         self.loop = loop if loop is not None else _default_loop()
         self._error: BaseException | None = None
@@ -481,6 +490,7 @@ class BackgroundPrefetcher:
             self.read_tracker,
             self,
             user_max_prefetch_size=self.max_prefetch_size,
+            min_prefetch_size=self.min_prefetch_size,
         )
         self.consumer.offset = self.producer.current_offset = offset
 

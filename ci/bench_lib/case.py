@@ -91,6 +91,7 @@ def load() -> dict[str, Case]:
         cases_core,
         cases_files,
         cases_fork,
+        cases_growth,
         cases_http,
         cases_trees,
     )

@@ -172,6 +172,45 @@ def sync_call(bench: Bench) -> Timed:
     return timed
 
 
+THREADS = 64
+
+
+def from_threads(one: Any, calls: int = 20) -> Timed:
+    """``one`` called by many threads at once, so often by each."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(THREADS)
+
+    def thread(number: int) -> None:
+        for _ in range(calls):
+            one()
+
+    return lambda: list(pool.map(thread, range(THREADS)))
+
+
+def threads_limit(bench: Bench) -> Timed:
+    thread = LoopThread()
+
+    async def one() -> bytes:
+        return b"x"
+
+    return from_threads(lambda: thread.run(one()))
+
+
+@case(
+    "sync-threads",
+    f"sync calls of {THREADS} threads on one loop",
+    0.75,
+    limit=threads_limit,
+    ops=THREADS * 20,
+)
+def sync_threads(bench: Bench) -> Timed:
+    from .backends import Numbered
+
+    fs = Numbered()
+    return from_threads(lambda: fs.cat_file("a"))
+
+
 def bulk_limit(items: int, latency: float, workers: int) -> Any:
     def limit(bench: Bench) -> Timed:
         import asyncio

@@ -8,7 +8,7 @@ from typing import Any
 
 from .case import Bench, Timed, case
 from .loops import LoopThread, pooled
-from .server import BIG, BIG_FULL, counts
+from .server import BIG, BIG_FULL, CHUNK, SLOW, counts
 
 RANDOM = 64
 PART = 65536
@@ -153,6 +153,116 @@ def http_cat_ranges(bench: Bench) -> Timed:
     fs = fresh(bench)
     begin = [n * 100_000 for n in range(200)]
     return lambda: fs.cat_ranges([f"{bench.site}/big"] * 200, begin, [n + 10_000 for n in begin])
+
+
+# -- a server that limits the rate of each connection ------------------------------------------
+
+CONNECTIONS = 4
+SLOW_PART = 4 * 2**20
+
+
+async def in_parallel(session: Any, bench: Bench) -> None:
+    async def part(start: int) -> int:
+        wanted = {"Range": f"bytes={start}-{start + SLOW_PART - 1}"}
+        async with session.get(f"{bench.site}/slow", headers=wanted) as answer:
+            return len(await answer.read())
+
+    found = await pooled(part, range(0, SLOW, SLOW_PART), CONNECTIONS)
+    assert sum(found.values()) == SLOW
+
+
+def several(bench: Bench) -> Any:
+    """An instance that may use several connections for one file, where there is an option for it."""
+    import inspect
+
+    import fsspec
+    from fsspec.implementations.http import HTTPFileSystem
+
+    known = "max_concurrency" in inspect.signature(HTTPFileSystem.__init__).parameters
+    fs = fsspec.filesystem(
+        "http", skip_instance_cache=True, **({"max_concurrency": CONNECTIONS} if known else {})
+    )
+    counted(bench)
+    return fs
+
+
+SLOWLY: dict[str, tuple[str, Callable[[Any, str, str], int]]] = {
+    "cat": ("cat_file", lambda fs, url, folder: len(fs.cat_file(url))),
+    "get": ("get_file", lambda fs, url, folder: fs.get_file(url, f"{folder}/slow") or SLOW),
+    "read": ("read in order, default cache", lambda fs, url, folder: read_all(fs, url)),
+    "adaptive": (
+        "read in order, adaptive",
+        lambda fs, url, folder: read_all(fs, url, cache_type="adaptive"),
+    ),
+}
+
+
+def read_all(fs: Any, url: str, **options: Any) -> int:
+    total = 0
+    with fs.open(url, "rb", **options) as file:
+        while part := file.read(2**20):
+            total += len(part)
+    return total
+
+
+def slowly(do: Callable[[Any, str, str], int]) -> Callable[[Bench], Timed]:
+    def work(bench: Bench) -> Timed:
+        fs = several(bench)
+
+        def timed() -> None:
+            assert do(fs, f"{bench.site}/slow", bench.folder) == SLOW
+
+        return timed
+
+    return work
+
+
+for _name, (_text, _do) in SLOWLY.items():
+    case(
+        f"http-slow-{_name}",
+        f"HTTP {_text}, {CONNECTIONS} connections, each limited",
+        0.4,
+        limit=aiohttp_limit(in_parallel),
+        limit_aim=1.11,
+        by_cpu=False,
+    )(slowly(_do))
+
+
+# -- zarr: many chunks at once -------------------------------------------------------------------
+
+
+def chunks(bench: Bench, where: str) -> list[str]:
+    return [f"{bench.site}/{where}/{n}" for n in range(10_000 if bench.full else 1000)]
+
+
+def zarr_limit(where: str) -> Callable[[Bench], Timed]:
+    async def work(session: Any, bench: Bench) -> None:
+        found = await pooled(lambda url: get(session, url), chunks(bench, where))
+        assert all(len(data) == len(CHUNK) for data in found.values())
+
+    return aiohttp_limit(work)
+
+
+def zarr(where: str) -> Callable[[Bench], Timed]:
+    def work(bench: Bench) -> Timed:
+        fs = fresh(bench)
+        names = chunks(bench, where)
+
+        def timed() -> None:
+            found = fs.cat(names)
+            assert all(len(data) == len(CHUNK) for data in found.values())
+
+        return timed
+
+    return work
+
+
+case("http-chunks", "HTTP cat of chunks of 64 kB, as zarr does", 1.05, limit=zarr_limit("chunk"))(
+    zarr("chunk")
+)
+case("http-chunks-late", "the same at 5 ms a chunk", 1.05, limit=zarr_limit("late"), by_cpu=False)(
+    zarr("late")
+)
 
 
 # -- small files -----------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
     python -m bench_lib.server
 
-``/big`` is `BIG` bytes and knows ranges, ``/small/N`` is 2,000 bytes, ``/page/`` has 2,000 links,
-``/counts`` gives the counts since it was last asked.  It prints its address and serves until
-standard input ends.
+``/big`` is `BIG` bytes and knows ranges, ``/slow`` is `SLOW` bytes, of which each answer brings
+`RATE` a second, ``/small/N`` is 2,000 bytes, ``/chunk/N`` 64 kB, ``/late/N`` the same after 5 ms,
+``/page/`` has 2,000 links, ``/counts`` gives the counts since it was last asked.  It prints its
+address and serves until standard input ends.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 import urllib.request
 
 BIG = 64 * 2**20
 BIG_FULL = 256 * 2**20
+SLOW = 96 * 2**20
+RATE = 16 * 2**20
+CHUNK = b"c" * 65536
 BLOCK = bytes(range(256)) * 8192  # 2 MiB
 SMALL = b"s" * 2000
 
@@ -41,7 +46,8 @@ def main() -> None:
 
     async def big(request: web.Request) -> web.StreamResponse:
         seen["requests"] += 1
-        size = BIG_FULL if request.path == "/bigger" else BIG
+        size = {"/bigger": BIG_FULL, "/slow": SLOW}.get(request.path, BIG)
+        slow, began, sent = request.path == "/slow", time.monotonic(), 0
         asked = request.http_range
         start = asked.start or 0
         end = min(size, asked.stop or size)
@@ -58,12 +64,22 @@ def main() -> None:
         with contextlib.suppress(ConnectionError):  # a reader that stops early
             while request.method == "GET" and start < end:
                 place = start % len(BLOCK)
-                part = BLOCK[place : place + min(2**20, end - start)]
+                part = BLOCK[place : place + min(2**18 if slow else 2**20, end - start)]
+                if slow:
+                    sent += len(part)
+                    await asyncio.sleep(began + sent / RATE - time.monotonic())
                 await answer.write(part)
                 start += len(part)
                 seen["bytes"] += len(part)
             await answer.write_eof()
         return answer
+
+    async def chunk(request: web.Request) -> web.Response:
+        seen["requests"] += 1
+        if request.path.startswith("/late/"):
+            await asyncio.sleep(0.005)
+        seen["bytes"] += len(CHUNK)
+        return web.Response(body=CHUNK, headers={"ETag": '"chunk"', "Accept-Ranges": "bytes"})
 
     page = "".join(
         f'<tr><td><a href="file{n}.bin">file{n}.bin</a></td><td>2 kB</td></tr>' for n in range(2000)
@@ -82,6 +98,9 @@ def main() -> None:
         app.router.add_get("/small/{number}", small)
         app.router.add_get("/big", big)
         app.router.add_get("/bigger", big)
+        app.router.add_get("/slow", big)
+        app.router.add_get("/late/{number}", chunk)
+        app.router.add_get("/chunk/{number}", chunk)
         app.router.add_get("/page/", links)
         app.router.add_get("/counts", tell)
         runner = web.AppRunner(app, access_log=None)

@@ -66,7 +66,7 @@ from fsspec.implementations._http.parsing import (
     size_told,
     with_headers,
 )
-from fsspec.implementations._http.parts import PART, may_split, read_in_parts
+from fsspec.implementations._http.parts import AHEAD, PART, may_split, read_in_parts
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
     Body,
@@ -200,7 +200,7 @@ class HTTPFileSystem(AsyncFileSystem):
         several backends behind a balancer may do; a change that keeps the size then goes unnoticed.
     max_concurrency
         connections over which one file may be read at a time. With more than one, ``cat_file`` and
-        ``get_file`` read what is longer than 8 MiB in parts of that size, and files of twice as many
+        ``get_file`` read what is longer than 4 MiB in parts of that size, and files of more than 8 MiB
         that are opened with the default ``cache_type`` have ``"adaptive"``, which fetches ahead over
         as many connections. For stores that limit the rate of each connection.
     **storage_options
@@ -741,9 +741,13 @@ class HTTPFileSystem(AsyncFileSystem):
         options["cache_options"] = cache_options or self.cache_options
         honours_ranges = not isinstance(first, BodyStream)
         if plain and self.max_concurrency > 1 and size > 2 * PART and honours_ranges:
-            window = self.max_concurrency * PART
+            window = self.max_concurrency * AHEAD
             options["cache_type"] = "adaptive"
-            options["cache_options"] = {"concurrency": self.max_concurrency, "max_prefetch_size": window}
+            options["cache_options"] = {
+                "concurrency": self.max_concurrency,
+                "max_prefetch_size": window,
+                "min_prefetch_size": window,
+            }
         opened = HTTPFile(
             self,
             path,

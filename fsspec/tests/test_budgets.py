@@ -46,6 +46,16 @@ PATTERNS: dict[str, list[tuple[int, int]]] = {
         for row in range(8)
     ],
     "footer and header": [(SIZE - 8, SIZE), (SIZE - 5000, SIZE - 8), (0, 4), (1000, 2000)],
+    "block by block": in_order(BLOCK),
+    "across blocks": [(start, min(SIZE, start + BLOCK)) for start in range(100, SIZE, BLOCK)],
+    "every other block": [(start, start + 1000) for start in range(0, SIZE - 1000, 2 * BLOCK)],
+    "backwards": [(start, start + 4096) for start in range(SIZE - 4096, 0, -4096)],
+    "two readers": [
+        read
+        for start in range(0, SIZE // 2, 8192)
+        for read in ((start, start + 8192), (SIZE // 2 + start, SIZE // 2 + start + 8192))
+    ],
+    "again": [(0, SIZE // 2), (0, SIZE // 2)],
 }
 
 READS: dict[str, dict[str, tuple[int, int]]] = {
@@ -56,6 +66,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (40, 40 * 4096),
         "columns": (24, 24 * 1024),
         "footer and header": (4, 6004),
+        "block by block": (17, 1_049_576),
+        "across blocks": (17, 1_049_476),
+        "every other block": (8, 8_000),
+        "backwards": (256, 1_048_576),
+        "two readers": (130, 1_057_268),
+        "again": (2, 1_049_576),
     },
     "readahead": {
         "small, in order": (15, SIZE),
@@ -64,6 +80,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (40, 2_767_757),
         "columns": (3, 3 * (BLOCK + 1024)),
         "footer and header": (3, 70_548),
+        "block by block": (9, 1_049_576),
+        "across blocks": (9, 1_049_476),
+        "every other block": (8, 532_288),
+        "backwards": (256, 17_268_736),
+        "two readers": (130, 9_220_500),
+        "again": (1, 590_324),
     },
     "bytes": {
         "small, in order": (15, SIZE),
@@ -72,6 +94,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (40, 2_800_126),
         "columns": (3, 3 * (BLOCK + 1024)),
         "footer and header": (3, 70_540),
+        "block by block": (9, 1_049_576),
+        "across blocks": (9, 1_049_476),
+        "every other block": (8, 984_040),
+        "backwards": (256, 16_711_680),
+        "two readers": (130, 9_220_500),
+        "again": (1, 590_324),
     },
     "blockcache": {
         "small, in order": (BLOCKS, SIZE),
@@ -80,6 +108,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (16, 16 * BLOCK),
         "columns": (3, 3 * BLOCK),
         "footer and header": (3, 2 * BLOCK + 1000),
+        "block by block": (17, 1_049_576),
+        "across blocks": (17, 1_049_576),
+        "every other block": (8, 524_288),
+        "backwards": (17, 1_049_576),
+        "two readers": (17, 1_049_576),
+        "again": (9, 589_824),
     },
     "background": {
         "small, in order": (BLOCKS, SIZE),
@@ -88,6 +122,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (16, 16 * BLOCK),
         "columns": (4, 4 * BLOCK),
         "footer and header": (3, 2 * BLOCK + 1000),
+        "block by block": (17, 1_049_576),
+        "across blocks": (17, 1_049_576),
+        "every other block": (10, 655_360),
+        "backwards": (17, 1_049_576),
+        "two readers": (17, 1_049_576),
+        "again": (10, 655_360),
     },
     "mmap": {
         "small, in order": (BLOCKS, SIZE),
@@ -96,6 +136,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (15, 16 * BLOCK),
         "columns": (3, 3 * BLOCK),
         "footer and header": (3, 2 * BLOCK + 1000),
+        "block by block": (9, 1_049_576),
+        "across blocks": (16, 1_049_576),
+        "every other block": (8, 524_288),
+        "backwards": (16, 1_049_576),
+        "two readers": (17, 1_049_576),
+        "again": (1, 589_824),
     },
     "first": {
         "small, in order": (100, SIZE),
@@ -104,6 +150,12 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "scattered": (38, 217_088),
         "columns": (17, BLOCK + 16 * 1024),
         "footer and header": (3, BLOCK + 5000),
+        "block by block": (17, 1_049_576),
+        "across blocks": (17, 1_049_576),
+        "every other block": (8, 72_536),
+        "backwards": (241, 1_049_576),
+        "two readers": (123, 1_057_268),
+        "again": (2, 984_040),
     },
     "all": dict.fromkeys(PATTERNS, (1, SIZE)),
     "adaptive": {
@@ -112,6 +164,13 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "whole": (1, SIZE),
         "scattered": (40, 40 * 4096),
         "footer and header": (4, 6004),
+        "columns": (24, 24 * 1024),
+        "block by block": (17, 1_049_576),
+        "across blocks": (17, 1_049_476),
+        "every other block": (8, 8_000),
+        "backwards": (256, 1_048_576),
+        "two readers": (130, 1_057_268),
+        "again": (1, 524_788),
     },
 }
 
@@ -175,6 +234,19 @@ def cached(kind: str) -> Work:
     return work
 
 
+def read_by(cache_type: str) -> Work:
+    """Read a large file in order in small pieces."""
+
+    def work(fs: Any, root: str, folder: Path) -> None:
+        with fs.open(f"{root}/large", "rb", block_size=BLOCK, cache_type=cache_type) as file:
+            got = []
+            while data := file.read(10_000):
+                got.append(data)
+        assert b"".join(got) == DATA
+
+    return work
+
+
 HTTP: dict[str, tuple[Work, int, int]] = {
     "cat_file": (lambda fs, root, folder: fs.cat_file(f"{root}/large"), 1, SIZE),
     "cat_file of a part": (lambda fs, root, folder: fs.cat_file(f"{root}/large", 10, 20), 1, 10),
@@ -184,6 +256,10 @@ HTTP: dict[str, tuple[Work, int, int]] = {
     "info": (lambda fs, root, folder: fs.info(f"{root}/large"), 1, 0),
     "open and read small files": (read_small, MANY, MANY * len(SMALL)),
     "open and read a large file": (read, 2, SIZE),
+    **{
+        f"read in order, {kind}": (read_by(kind), 1 + READS[kind]["small, in order"][0], SIZE)
+        for kind in READS
+    },
     "simplecache, twice": (cached("simplecache"), 1, SIZE),
     "filecache, twice": (cached("filecache"), 2, SIZE),
     "blockcache, twice": (cached("blockcache"), 2, SIZE),

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from fsspec.implementations.http import HTTPFileSystem
 
-PART = 8 * 2**20
+PART = 4 * 2**20
 """Bytes of a part: so many are held in memory for each connection."""
+AHEAD = 10 * 2**20
+"""Bytes that are fetched ahead in an open file for each connection: two fetches of the prefetcher's."""
 
 Sink = Callable[[int, bytes], Any]
 """Takes bytes and their offset in the file; parts come in any order."""

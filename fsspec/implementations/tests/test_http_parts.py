@@ -19,7 +19,7 @@ from fsspec.implementations._http.parts import PART
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.tests.servers.http import HTTPServer
 
-DATA = bytes(range(251)) * (3 * PART // 251 + 7)
+DATA = bytes(range(251)) * (6 * PART // 251 + 7)
 PARTS = -(-len(DATA) // PART)
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_changes_meanwhile_is_an_error(
 def test_a_part_that_is_short_is_an_error_and_leaves_what_was_there(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
 ) -> None:
-    http_server.fault("/large", headers={"ETag": '"1"'}, truncate=PART - 1)  # the last part is shorter
+    http_server.fault("/large", headers={"ETag": '"1"'}, truncate=PART - 1)  # but for the last part
     (tmp_path / "got").write_bytes(b"before")
     with pytest.raises(IncompleteRead):
         READ[how](fs, large, tmp_path)
@@ -182,6 +182,18 @@ def test_an_open_file_is_read_by_requests_for_ranges_that_bring_each_byte_once(
     assert b"".join(got) == DATA
     brought = sum(request.sent for request in http_server.requests if request.method == "GET")
     assert brought <= len(DATA) + 2**16  # what opening has brought
+
+
+def test_an_open_file_fetches_ahead_from_the_third_read_on(fs: HTTPFileSystem, large: str) -> None:
+    with fs.open(large) as file:
+        cache = file.cache
+        assert (cache.name, cache.concurrency) == ("adaptive", 3)
+        for _ in range(2):
+            file.read(1000)
+        producer = cache._prefetcher.producer
+        assert producer.wanting() == 0
+        cache._prefetcher.consumer.sequential_streak += 1
+        assert producer.wanting() == len(DATA) - 2000  # all that is left is within the window
 
 
 def test_less_than_one_connection() -> None:
