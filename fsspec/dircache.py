@@ -62,7 +62,7 @@ class DirCache(MutableMapping[str, Any]):
 
     def __getitem__(self, path: str) -> list[dict[str, Any]]:
         listing: list[dict[str, Any]] = self._listings[path]
-        if self._expired(path):
+        if self.listings_expiry_time is not None and self._expired(path):
             self._drop(path)
             raise KeyError(path)
         if self.max_paths and self._listings.pop(path, _MISSING) is not _MISSING:
@@ -72,7 +72,7 @@ class DirCache(MutableMapping[str, Any]):
     def __contains__(self, path: object) -> bool:
         if path not in self._listings:
             return False
-        if self._expired(path):
+        if self.listings_expiry_time is not None and self._expired(path):
             self._drop(path)
             return False
         return True
