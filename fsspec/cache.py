@@ -14,18 +14,31 @@ import time
 from typing import Any
 
 from fsspec.implementations._cached.folders import Folders
-from fsspec.implementations._cached.limits import Copy, copies, is_digest, parse_size, remove_unused
+from fsspec.implementations._cached.limits import (
+    Copy,
+    copies,
+    is_digest,
+    parse_age,
+    parse_size,
+    remove_unused,
+)
 from fsspec.implementations.cache_metadata import CacheMetadata
 
 __all__ = ["main"]
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+def _age(text: str) -> float | None:
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _age(text: str) -> float:
-    """Seconds, of text such as "90", "12h" or "7d"."""
-    unit = _SECONDS.get(text[-1:], 0)
-    return float(text[:-1]) * unit if unit else float(text)
+def _size(text: str) -> int | None:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] | None]], list[Copy]]:
@@ -58,7 +71,7 @@ def _list(folder: str) -> None:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
         name = copy.name if detail is None else detail["original"]
         print(f"{copy.size:14}  {used}  {_kept(detail, copy):>5}  {name}")
-    print(f"{sum(copy.size for copy, _ in found):14}  in {len(found)} copies")
+    print(f"{sum(copy.size for copy, _ in found):14}  in {_count(len(found))}")
     _tell(others)
 
 
@@ -79,16 +92,24 @@ def _clear(folder: str, unused: float | None, size: int | None) -> None:
             open_now += 1
     table.drop_names(names)
     table.save()
-    Folders(folder, None).remove_older(0, parts=True)
-    print(f"removed {len(names)} copies, {removed} bytes; {total} bytes are left")
+    folders = Folders(folder, None)
+    folders.remove_older(0, parts=True)
+    for name in names:
+        folders.remove_if_empty(name)
+    print(f"removed {_count(len(names))}, {removed} bytes; {total} bytes are left")
     if open_now:
         print(f"{open_now} were not removed: they are open, or not yours to remove")
     _tell(others)
 
 
+def _count(copies: int) -> str:
+    return f"{copies} {'copy' if copies == 1 else 'copies'}"
+
+
 def _tell(others: list[Copy]) -> None:
     if others:
-        print(f"{len(others)} other files are no copies, as far as can be told; {others[0].name}, ...")
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        print(f"{others[0].name}{more}: no copies, as far as can be told, and left alone")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     clear.add_argument(
         "--unused", type=_age, metavar="AGE", help="only what is unused for that long: 12h, 7d"
     )
-    clear.add_argument("--to", type=parse_size, metavar="SIZE", help="only as many as are beyond: 10GB")
+    clear.add_argument("--to", type=_size, metavar="SIZE", help="only as many as are beyond: 10GB")
     given = parser.parse_args(arguments)
     if not os.path.isdir(given.folder):
         print(f"there is no folder {given.folder!r}", file=sys.stderr)

@@ -127,7 +127,10 @@ def _read_json(path: str) -> dict[str, Any]:
     import json
 
     with open(path, encoding="utf-8") as f:
-        found = json.load(f)
+        try:
+            found = json.load(f)
+        except json.JSONDecodeError as error:
+            raise json.JSONDecodeError(f"{path} is no JSON: {error.msg}", error.doc, error.pos) from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds a {type(found).__name__}, not an object of options by protocol")
     return found

@@ -155,9 +155,12 @@ def check_installation(found: Diagnosis) -> None:
     python = ".".join(map(str, sys.version_info[:3]))
     found.add(OK, "package", f"fsspec {fsspec.__version__} at {here}, Python {python}, {sys.platform}")
     found.add(OK, "follows", f"the behaviour of fsspec {FOLLOWS}; see docs/versions.rst for newer ones")
-    recorded = list(metadata.distributions(name="fsspec"))
-    versions = sorted({d.version for d in recorded})
-    if not recorded:
+    tree = Path(fsspec.__file__).parent.parent.absolute()
+    if _is_of_current_folder(tree):
+        _elsewhere(found, here, tree)
+        return
+    versions = sorted({d.version for d in metadata.distributions(name="fsspec")})
+    if not versions:
         found.add(
             NOTE, "package", "no installed distribution is named fsspec: it is imported from a source tree"
         )
@@ -182,6 +185,37 @@ def check_installation(found: Diagnosis) -> None:
             "package",
             f"another fsspec lies at {other}, and is imported where the path is searched in another order",
             f"remove it, or the entry {other.parent} of the path",
+        )
+
+
+def _is_of_current_folder(tree: Path) -> bool:
+    """Whether the package is imported only because ``python -m`` looks into the current folder."""
+    entries = [Path(entry or ".").resolve() for entry in sys.path]
+    return entries[:1] == [tree.resolve()] == [Path.cwd()] and entries.count(entries[0]) == 1
+
+
+def _elsewhere(found: Diagnosis, here: Path, tree: Path) -> None:
+    """What programs import that are started in another folder than this, the source tree's."""
+    found.add(NOTE, "package", "it is imported from the current folder, a source tree")
+    other = next(_other_copies(here), None)
+    if other is None:
+        found.add(
+            WARNING,
+            "package",
+            "programs that are started in another folder find no fsspec",
+            f"pip install {tree}",
+        )
+        return
+    versions = {d.version for d in metadata.distributions(name="fsspec", path=[str(other.parent)])}
+    version = " and ".join(sorted(versions)) or "of unknown version"
+    if versions == {fsspec.__version__}:
+        found.add(OK, "package", f"programs that are started in another folder import {version}, {other}")
+    else:
+        found.add(
+            PROBLEM,
+            "package",
+            f"programs that are started in another folder import fsspec {version}, {other}",
+            f"pip install --force-reinstall --no-deps {tree}",
         )
 
 

@@ -100,8 +100,9 @@ else:
 
 _VARIABLE = "Set FSSPEC_FORK_RESET=1 in the environment of the program, or"
 _BY_HAND = (
-    "in the child call fsspec.asyn.reset_after_fork() (from worker_init_fn of a DataLoader, post_fork of "
-    "gunicorn, worker_process_init of celery), or fs.reset_loop() for this one alone"
+    "in the child call fsspec.asyn.reset_after_fork() (a DataLoader takes it as worker_init_fn, a pool as "
+    "initializer, gunicorn as post_fork, celery as receiver of worker_process_init), or fs.reset_loop() for "
+    "this one alone"
 )
 _GUIDE = 'See "Forking" in the documentation of fsspec (docs/fork.rst).'
 

@@ -89,10 +89,10 @@ def generation() -> int:
     return hooks.generation
 
 
-def reset_after_fork() -> bool:
+def reset_after_fork(server: object = None, worker: object = None, **others: object) -> bool:
     """Make everything that this process inherited through a fork usable in it.
 
-    See `fsspec.asyn.reset_after_fork`, which is the same.
+    See `fsspec.asyn.reset_after_fork`, which is the same and has the same parameters.
     """
     hooks.check()
     return instances.reset_inherited()

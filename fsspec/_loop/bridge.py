@@ -568,12 +568,17 @@ def reset_instance_loop(fs: OnLoop, loop: asyncio.AbstractEventLoop | None = Non
         note_instance(fs)
 
 
-def reset_after_fork() -> bool:
+def reset_after_fork(server: object = None, worker: object = None, **others: object) -> bool:
     """Make everything that this process inherited through a fork usable in it.
 
-    For ``worker_init_fn`` of a DataLoader, gunicorn's ``post_fork``, celery's
-    ``worker_process_init``, where `FSSPEC_FORK_RESET` is not set.  Any number of calls
-    in any process do no harm.
+    Where `FSSPEC_FORK_RESET` is not set it can be the ``worker_init_fn`` of a DataLoader, the
+    ``initializer`` of a pool, gunicorn's ``post_fork``, a receiver of celery's
+    ``worker_process_init``. Any number of calls in any process do no harm.
+
+    Parameters
+    ----------
+    server, worker, **others
+        not used: what gunicorn, DataLoaders and signals of celery call their hooks with
 
     Returns
     -------

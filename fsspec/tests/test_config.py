@@ -135,7 +135,7 @@ def test_a_folder_that_is_not_there_says_nothing(tmp_path):
 
 
 def test_a_broken_file_is_an_error(write):
-    with pytest.raises(json.JSONDecodeError):
+    with pytest.raises(json.JSONDecodeError, match="a.json"):
         from_files(write(a_json="broken"))
 
 

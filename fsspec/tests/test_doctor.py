@@ -80,6 +80,43 @@ def test_a_source_tree_alone_is_said_to_be_one(stage):
     assert not found.of("dependants", "warning")
 
 
+@pytest.fixture
+def clone(stage):
+    """The command is run in the folder of a source tree, where pip has left its metadata."""
+    stage.env["PYTHONPATH"] = ""
+    stage.folder = stage.tree
+    (stage.tree / "fsspec.egg-info").mkdir()
+    (stage.tree / "fsspec.egg-info" / "PKG-INFO").write_text(f"Name: fsspec\nVersion: {fsspec.__version__}\n")
+    return stage
+
+
+def installed(stage, version):
+    site = stage.folder.parent / "site"
+    (site / "fsspec").mkdir(parents=True)
+    (site / "fsspec" / "__init__.py").write_text("")
+    (site / f"fsspec-{version}.dist-info").mkdir()
+    (site / f"fsspec-{version}.dist-info" / "METADATA").write_text(f"Name: fsspec\nVersion: {version}\n")
+    stage.env["PYTHONPATH"] = str(site)
+
+
+def test_in_a_clone_it_is_told_that_nothing_is_installed(clone):
+    found = clone.run()
+    assert "current folder" in found.of("package", "note")
+    assert f"pip install {clone.tree}" in found.of("package", "warning")
+
+
+def test_in_a_clone_the_package_of_the_environment_is_judged(clone):
+    installed(clone, fsspec.__version__)
+    found = clone.run()
+    assert not found.of("package", "warning") and "another folder import" in found.of("package", "ok")
+
+
+def test_in_a_clone_upstream_in_the_environment_is_a_problem(clone):
+    installed(clone, "2026.7.0")
+    text = clone.run(code=1).of("package", "problem")
+    assert "import fsspec 2026.7.0" in text and f"--force-reinstall --no-deps {clone.tree}" in text
+
+
 def test_this_package_installed_has_nothing_to_complain_of(stage):
     stage.distribution("fsspec", fsspec.__version__)
     assert stage.run().of("package", "ok") and not stage.run().of("package", "note")

@@ -121,7 +121,7 @@ class CachingFileSystem(ChainedFileSystem):
         cache_mapper: AbstractCacheMapper | None = None,
         cache_storage_mode: int | None = None,
         cache_max_size: int | str | None = None,
-        cache_max_age: float | None = None,
+        cache_max_age: float | str | None = None,
         cache_min_free: int | str | None = None,
         **kwargs: Any,
     ) -> None:

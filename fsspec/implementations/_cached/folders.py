@@ -12,6 +12,7 @@ own.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 PART = ".part"
 """How the names of what is not whole yet end."""
+
+_IS_PART = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch
 
 ABANDONED = 3600.0
 """Seconds without a change after which what is not whole is taken for a dead process's.
@@ -111,8 +114,17 @@ class Folders:
         return os.path.join(folder, f".{os.urandom(8).hex()}{PART}")
 
     def empty(self) -> None:
-        """Remove all copies from the folder that is written; the folder stays."""
-        self.remove_older(float("inf"))
+        """Remove everything from the folder that is written, but for what is being made; the folder stays."""
+        abandoned = time.time() - ABANDONED
+        for folder, _, names in os.walk(self.written, topdown=False):
+            for name in names:
+                path = os.path.join(folder, name)
+                with suppress(FileNotFoundError):
+                    if not _IS_PART(name) or os.lstat(path).st_mtime < abandoned:
+                        os.unlink(path)
+            if folder != self.written:
+                with suppress(OSError):  # there is something in it
+                    os.rmdir(folder)
 
     def size(self) -> int:
         """Bytes of the folder that is written and of all that is in it, as ``st_size`` says."""
@@ -126,22 +138,30 @@ class Folders:
     def remove_older(self, moment: float, parts: bool = False) -> None:
         """Remove the copies made before ``moment``, and what is not whole and was abandoned.
 
+        Folders are left, and what is in them: a cache makes none of its own accord.
+
         Parameters
         ----------
         parts
             only the latter.
         """
         abandoned = time.time() - ABANDONED
-        for folder, _, names in os.walk(self.written, topdown=False):
-            for name in names:
-                whole = not name.endswith(PART)
-                path = os.path.join(folder, name)
+        with suppress(FileNotFoundError), os.scandir(self.written) as found:
+            for entry in found:
+                whole = not _IS_PART(entry.name)
+                if entry.is_dir(follow_symlinks=False) or (whole and parts):
+                    continue
                 with suppress(FileNotFoundError):
-                    if not (whole and parts) and os.lstat(path).st_mtime < (moment if whole else abandoned):
-                        os.unlink(path)
-            if folder != self.written:
-                with suppress(OSError):  # there is something in it
-                    os.rmdir(folder)
+                    if entry.stat(follow_symlinks=False).st_mtime < (moment if whole else abandoned):
+                        os.unlink(entry.path)
+
+    def remove_if_empty(self, name: str) -> None:
+        """Remove the folders that a removed copy's name leads through, if nothing else is in them."""
+        while name := os.path.dirname(name):
+            try:
+                os.rmdir(os.path.join(self.written, name))
+            except OSError:
+                return
 
 
 def finalize(obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:

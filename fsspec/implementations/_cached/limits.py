@@ -37,6 +37,7 @@ TOUCH_EVERY = 1.0
 """Seconds within which a use is not noted again."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -71,6 +72,26 @@ def parse_size(value: int | str | None) -> int | None:
     return int(value)
 
 
+def parse_age(value: float | str | None) -> float | None:
+    """Seconds, of a number or of text such as "90", "12h" or "7d".
+
+    Raises
+    ------
+    ValueError
+        for other text, or less than 0.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", value.lower())
+        if parts is None:
+            raise ValueError(f"{value!r} is no age: give seconds, or text such as '12h' or '7d'")
+        value = float(parts[1]) * _SECONDS[parts[2]]
+    if value < 0:
+        raise ValueError(f"an age cannot be {value} seconds")
+    return value
+
+
 class Limits:
     """The bounds of one folder.
 
@@ -79,14 +100,16 @@ class Limits:
     max_size
         bytes of all copies.
     max_age
-        seconds since a copy was last used.
+        seconds since a copy was last used, or text such as "7d".
     min_free
         bytes of the disk that are to stay free.
     """
 
-    def __init__(self, max_size: int | str | None, max_age: float | None, min_free: int | str | None) -> None:
+    def __init__(
+        self, max_size: int | str | None, max_age: float | str | None, min_free: int | str | None
+    ) -> None:
         self.max_size = parse_size(max_size)
-        self.max_age = max_age
+        self.max_age = parse_age(max_age)
         self.min_free = parse_size(min_free)
         self._size = 0  # of all copies, as far as it is known
         self._looked = -LOOK_EVERY

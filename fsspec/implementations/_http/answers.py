@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractBufferedFile
 
 
+STREAM_ADVICE = "It cannot be resumed: open the file in the process that reads it"
+"""The way out for who reads a parent's response on in a child."""
+
+
 class Version(NamedTuple):
     """What headers tell of the state of a file; None where they say nothing."""
 

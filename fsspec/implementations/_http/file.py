@@ -24,7 +24,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
-from fsspec.implementations._http.answers import Version, version
+from fsspec.implementations._http.answers import STREAM_ADVICE, Version, version
 from fsspec.implementations._http.requests import (
     ALL,
     BodyStream,
@@ -267,8 +267,7 @@ class _Streamed(_Connected):
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if self._stream is not None and self._stream.inherited:
-            what = f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again"
-            refuse(self._stream, what)
+            refuse(self._stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
 
 
 class HTTPStreamFile(_Streamed, AbstractBufferedFile):

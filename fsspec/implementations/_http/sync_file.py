@@ -21,6 +21,7 @@ from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import (
+    STREAM_ADVICE,
     Placed,
     Version,
     check_whole,
@@ -325,9 +326,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if not is_mine(self):
-            refuse(
-                self, f"the response of {redact_url(self.url)}, which cannot be resumed: open the file again"
-            )
+            refuse(self, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
         parts, got = [self._left], len(self._left)
         while num is None or got < num:
             part = next(self._parts, b"")

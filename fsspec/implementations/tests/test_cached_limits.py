@@ -193,7 +193,7 @@ def test_list(kind, target, tmp_path, capsys):
     (tmp_path / "c" / "mine").write_text("")
     assert command.main(["list", str(tmp_path / "c")]) == 0
     out = capsys.readouterr().out
-    assert "in 2 copies" in out and "1 other files" in out and "mine" in out
+    assert "in 2 copies" in out and "mine: no copies" in out
     if kind == "simplecache":
         assert c.hash_name("r/1") in out
     else:
@@ -223,6 +223,47 @@ def test_clear(kind, target, tmp_path, capsys):
     again = make(kind, target, tmp_path)
     assert again._metadata.cached_files == [{}]
     read(again, "r/1")
+
+
+def test_clearing_a_folder_of_others_changes_nothing(tmp_path, capsys):
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    for name in ("a/.0123456789abcdef.part", "a/old", "old.part", "a/" + "0" * 64):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (0, 0))
+    before = sorted(tmp_path.rglob("*"))
+    assert command.main(["clear", str(tmp_path)]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "removed 0 copies" in capsys.readouterr().out
+
+
+def test_the_folders_of_copies_that_are_cleared_go(target, tmp_path):
+    class Below(BasenameCacheMapper):
+        def __call__(self, path):
+            return "below/deeper/" + super().__call__(path)
+
+    c = make("filecache", target, tmp_path, cache_mapper=Below())
+    read(c, "r/1")
+    (tmp_path / "c" / "empty").mkdir()
+    assert (tmp_path / "c" / "below" / "deeper").is_dir()
+    assert command.main(["clear", str(tmp_path / "c")]) == 0
+    assert sorted(os.listdir(tmp_path / "c")) == ["cache", "empty"]
+
+
+@pytest.mark.parametrize(
+    "given, expected", [("90", 90), ("12h", 43200), ("1.5d", 129600), (7, 7), (None, None)]
+)
+def test_ages(given, expected):
+    assert limits.parse_age(given) == expected
+
+
+@pytest.mark.parametrize("given", ["much", "", "-1", -1, "7y"])
+def test_ages_that_are_none(given, tmp_path, capsys):
+    with pytest.raises(ValueError, match="age"):
+        limits.parse_age(given)
+    with pytest.raises(SystemExit):
+        command.main(["clear", str(tmp_path), f"--unused={given}"])
+    assert "age" in capsys.readouterr().err
 
 
 def test_no_such_folder(tmp_path, capsys):

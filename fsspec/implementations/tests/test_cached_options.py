@@ -250,10 +250,31 @@ def test_clearing_leaves_what_is_being_written(kind, target, tmp_path):
         other.clear_expired_cache(1e-6)
         assert os.listdir(tmp_path / "c") == [os.path.basename(f.name)]
     assert target.files["r/new"] == b"new" and c.cat("r/one") == b"1"
-    (tmp_path / "c" / ".dead.part").write_bytes(b"part")
-    os.utime(tmp_path / "c" / ".dead.part", (0, 0))
+    dead = tmp_path / "c" / ".0123456789abcdef.part"
+    dead.write_bytes(b"part")
+    os.utime(dead, (0, 0))
     other.clear_expired_cache(1000)
-    assert ".dead.part" not in os.listdir(tmp_path / "c")
+    assert not dead.exists()
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_what_is_not_the_cache_s_stays_when_copies_expire(kind, target, tmp_path):
+    folder = tmp_path / "c"
+    (folder / "empty" / "deeper").mkdir(parents=True)
+    (folder / "mine").mkdir()
+    for name in ("mine/precious", "mine/.0123456789abcdef.part", "download.part"):
+        (folder / name).write_text("mine")
+        os.utime(folder / name, (0, 0))
+    c = make(kind, target, tmp_path)
+    c.cat("r/one")
+    c.clear_expired_cache(1000)
+    assert sorted(os.listdir(folder / "mine")) == [".0123456789abcdef.part", "precious"]
+    assert (folder / "empty" / "deeper").is_dir()
+    assert (folder / "download.part").exists() == (
+        kind != "simplecache"
+    )  # which has no table: a file is a copy
+    c.clear_cache()
+    assert listed(c) == []
 
 
 @pytest.mark.parametrize("kind", EVERY)

@@ -1,7 +1,11 @@
 """Resetting by hand, the hand-made fixes of programs, and what is said where nothing allows it."""
 
+import inspect
+
 import pytest
 
+import fsspec.asyn
+import fsspec.fork
 from fsspec.tests.fork.scripts import run
 
 OPEN = """
@@ -267,3 +271,13 @@ def test_the_variable_counts_as_it_was_at_the_fork(places):
         places,
         "opted",
     )
+
+
+@pytest.mark.parametrize("module", [fsspec.asyn, fsspec.fork])
+def test_it_is_called_with_what_frameworks_give_their_hooks(module):
+    for arguments in ((), (0,), (object(), object())):
+        assert module.reset_after_fork(*arguments) is False
+    assert module.reset_after_fork(signal=object(), sender=None) is False
+    # gunicorn wants two, by their kind
+    kinds = [p.kind for p in inspect.signature(module.reset_after_fork).parameters.values()]
+    assert kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) == 2

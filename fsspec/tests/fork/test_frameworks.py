@@ -58,10 +58,7 @@ def test_data_loader_of_several_workers_and_epochs(mode, places):
                 expect(s3.cat_file(f"bucket/{name}"), DATA[name], name)
             return index
 
-    def init(worker):
-        if not OPTED:
-            asyn.reset_after_fork()
-
+    init = None if OPTED else asyn.reset_after_fork
     pieces = Pieces()
     for persistent in (False, True):
         loader = DataLoader(pieces, num_workers=2, batch_size=3, worker_init_fn=init, timeout=60,
@@ -212,10 +209,10 @@ def app(environ, start_response):
 GUNICORN_CONF = """
 import os
 
-def post_fork(server, worker):
-    if os.environ["BY_HAND"]:
-        import fsspec
-        fsspec.asyn.reset_after_fork()
+if os.environ["BY_HAND"]:
+    import fsspec.asyn
+
+    post_fork = fsspec.asyn.reset_after_fork
 
 def child_exit(server, worker):
     # in the master, after a worker has gone: its own handles are as they were
@@ -318,10 +315,8 @@ app = celery.Celery("queue_work", broker="memory://", backend="cache+memory://")
 app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
 
 
-@worker_process_init.connect
-def init(**kwargs):
-    if os.environ["BY_HAND"]:
-        fsspec.asyn.reset_after_fork()
+if os.environ["BY_HAND"]:
+    worker_process_init.connect(fsspec.asyn.reset_after_fork)
 
 
 @app.task
