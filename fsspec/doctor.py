@@ -26,6 +26,7 @@ from typing import Any
 
 import fsspec
 from fsspec import config
+from fsspec._checks.report import with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
@@ -466,7 +467,8 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         else:
             timed("listing", lambda: fs.ls(path, detail=False))
     except Exception as error:  # whatever it is, it is what the user came to see
-        found.add(PROBLEM, "url", f"{shown}: {type(error).__name__}: {redact_options(str(error))}")
+        text = f"{shown}: {type(error).__name__}: {redact_options(str(error))}"
+        found.add(PROBLEM, "url", with_notes(error, text))
 
 
 def main(arguments: list[str] | None = None) -> int:

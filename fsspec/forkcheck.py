@@ -30,7 +30,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fsspec import asyn, core
-from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, versions
+from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, versions, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec._paths.redaction import redact_values
@@ -482,13 +482,14 @@ def _progress(text: str) -> None:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return f"no permission: {error}"
-    if isinstance(error, FileNotFoundError):
-        return f"not found: {error}"
-    if isinstance(error, ImportError):
-        return f"a package is missing: {error}"
-    return f"{type(error).__name__}: {error}"
+    for kind, what in (
+        (PermissionError, "no permission"),
+        (FileNotFoundError, "not found"),
+        (ImportError, "a package is missing"),
+    ):
+        if isinstance(error, kind):
+            return with_notes(error, f"{what}: {error}")
+    return with_notes(error, f"{type(error).__name__}: {error}")
 
 
 def main(argv: list[str] | None = None) -> int:

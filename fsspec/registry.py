@@ -286,7 +286,7 @@ def _similar(name: str) -> str:
     """What may have been meant by a protocol that is not known."""
     from difflib import get_close_matches  # only for an error
 
-    found = get_close_matches(name, known_implementations, n=1, cutoff=0.7)
+    found = get_close_matches(name.partition("://")[0].lower(), known_implementations, n=1, cutoff=0.7)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 

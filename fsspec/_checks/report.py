@@ -114,3 +114,8 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
         where = ", ".join(dict.fromkeys(f.handle for f in bad if f.advice == advice))
         lines.append(paragraph(f"{where}: {advice}", "* ", "  "))
     return "\n".join(lines)
+
+
+def with_notes(error: BaseException, text: str) -> str:
+    """What is said of an exception, and its notes: they tell the way out."""
+    return "\n".join([text, *getattr(error, "__notes__", ())])
