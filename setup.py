@@ -45,7 +45,7 @@ extras = {
     "arrow": [pyarrow],
     "dask": ["dask", "distributed"],
     "dev": ["flake8", "mypy", "ruff"],
-    "doc": ["numpydoc", "sphinx", "sphinx-design", "sphinx-rtd-theme", "yarl"],
+    "doc": ["aiohttp", "numpydoc", "pytest", "sphinx", "sphinx-design", "sphinx-rtd-theme", "yarl"],
     "dropbox": ["dropbox", "dropboxdrivefs", "requests"],
     "entrypoints": [],
     "full": [

@@ -162,6 +162,11 @@ def ensure_contract() -> Path:
     return python
 
 
+def ensure_docs() -> Path:
+    """That of the documentation, for who has none of the tests."""
+    return ensure("docs", ["--config-settings", "editable_mode=compat", "-e", f"{TOP}[doc]"])
+
+
 def ensure_demo() -> Path:
     """The environment of the demonstration, with a copy of the tree as it is now."""
     required = lines_of(REQUIREMENTS / "demo.txt")
@@ -189,6 +194,7 @@ def main(arguments: Sequence[str]) -> int:
         "demo": ensure_demo,
         "demo-dask": ensure_demo_dask,
         "demo-upstream": ensure_demo_upstream,
+        "docs": ensure_docs,
         "matrix": ensure_matrix,
         "test": ensure_test,
     }

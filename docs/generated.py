@@ -26,7 +26,7 @@ def write(docs: Path) -> None:
     tables = {
         "layers": _table(("layer", "modules", "owns"), _layers(package)),
         "protocols": _table(("protocol", "class", "needs"), _protocols()),
-        "ownership": _table(("what", *_columns().values()), _ownership()),
+        "ownership": _table(("what", *_columns().values()), _ownership(), wide=True),
         "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
         "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
     }
@@ -195,8 +195,9 @@ def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect {shape} fill="{colour}" fill-opacity="0.75" stroke="white" stroke-width="0.5"/>'
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = False) -> str:
+    """A table; one that is ``wide`` scrolls on narrow screens instead of breaking its words."""
+    lines = [".. list-table::", "   :header-rows: 1", *(["   :class: wide"] if wide else []), ""]
     for row in (head, *rows):
         for number, cell in enumerate(row):
             lines.append(f"   {'*' if number == 0 else ' '} - {cell}")
