@@ -17,7 +17,7 @@ assert _found is not None
 release = version = _found.group(1)
 
 extensions = ["sphinx.ext.autodoc", "numpydoc", "sphinx_rtd_theme"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "news"]
 
 html_theme = "sphinx_rtd_theme"
 html_theme_options = {"collapse_navigation": True, "navigation_depth": 2, "includehidden": True}
