@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from fsspec._paths.types import BinaryReader, BinaryWriter, StrPath
 
 
+def has_checking_files(fs: Any) -> bool:
+    """Whether files of a filesystem raise for what is not of the version that their ``details`` say.
+
+    Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
+    """
+    while getattr(fs, "protocol", None) == "dir" and "fs" in vars(fs):
+        fs = fs.fs
+    return "local_expiry_check" in vars(fs)  # by what it has: a cache answers for what is behind it
+
+
 class Contents:
     """The methods of `AbstractFileSystem` that move the contents of one file."""
 

@@ -23,6 +23,7 @@ from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._plans import drive, listing
 from fsspec._public import publish
+from fsspec._spec.contents import has_checking_files
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -98,11 +99,11 @@ class ReferenceFile(AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         how = mode, block_size, autocommit, cache_type, cache_options
+        self.src_fs, self.src_path = fs._source(path)
         try:
             super().__init__(fs, path, *how, size=size, **kwargs)
         except _EndsEarly as error:  # of a cache that begins with all bytes
             super().__init__(fs, path, *how, size=error.size, **kwargs)
-        self.src_fs, self.src_path = fs._source(path)
 
     @property
     def f(self) -> IO[bytes]:
@@ -126,6 +127,12 @@ class ReferenceFile(AbstractBufferedFile):
             return self.read(length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
+        if self.src_fs is not None and has_checking_files(self.src_fs):  # all parts are of one version
+            opened: Any = self.f
+            first = getattr(self.fs._reference(self.path), "start", None) or 0
+            if first + end <= opened.size:
+                checked: bytes = opened._fetch_range(first + start, first + end)
+                return checked
         data: bytes = self.fs.cat_file(self.path, start, end)
         if len(data) < end - start:
             raise _EndsEarly(start + len(data))

@@ -21,6 +21,7 @@ from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
+from fsspec._spec.contents import has_checking_files
 from fsspec._spec.traffic import Traffic
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
@@ -29,7 +30,6 @@ from fsspec.implementations._cached.files import (
     BlockFile,
     LocalCopy,
     enter_blocks,
-    has_checking_files,
     logger,
     open_uncached,
     tag_of,

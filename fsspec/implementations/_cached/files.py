@@ -27,6 +27,7 @@ from fsspec._fork.handles import inherited
 from fsspec._fork.owned import Owned, is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._paths.redaction import redact_url
+from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
 from fsspec.implementations._cached.folders import finalize, remove
@@ -389,14 +390,6 @@ class Source:
 def open_uncached(fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> Any:
     """A file on the filesystem behind a cache."""
     return fs.open(path, "rb", cache_type="none", **kwargs)
-
-
-def has_checking_files(fs: AbstractFileSystem) -> bool:
-    """Whether files of a filesystem raise for what is not of the version that their ``details`` say.
-
-    Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not.
-    """
-    return "local_expiry_check" in vars(fs)  # by what it has: a cache answers for what is behind it
 
 
 def tag_of(entry: dict[str, Any]) -> str | None:

@@ -121,6 +121,39 @@ def test_the_block_cache_does_not_mix_a_remembered_entry_with_another_version(si
         assert f.read(15_000) + f.read() == NEW[:size]
 
 
+def test_nor_one_of_a_folder(changing, tmp_path):
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    cache = block_cache(fsspec.filesystem("dir", path="changing", fs=fs, skip_instance_cache=True), tmp_path)
+    fs.ls("changing", detail=True)
+    change(NEW + NEW)
+    with cache.open("x", block_size=10_000) as f, pytest.raises(FileExpired):
+        f.read(15_000)
+    with cache.open("x", block_size=10_000) as f:
+        assert f.read() == NEW + NEW
+
+
+@pytest.mark.parametrize("said", [["s3://changing/x"], ["s3://changing/x", 100, 29_000]])
+def test_the_parts_of_a_reference_are_of_one_version(said, changing):
+    from s3fs.utils import FileExpired
+
+    fs, change = changing
+    references = fsspec.filesystem("reference", fo={"x": said}, fs=fs, skip_instance_cache=True)
+    fs.ls("changing", detail=True)
+    with references.open("x", block_size=1000, cache_type="none") as f:
+        assert f.read(1000) == OLD[:1000]
+        change(NEW + NEW)
+        with pytest.raises(FileExpired):
+            f.read(1000)
+    with references.open("x", block_size=1000) as f, pytest.raises(FileExpired):
+        f.read()
+    fs.invalidate_cache()
+    first, length = said[1:] or (0, 60_000)
+    with references.open("x") as f:
+        assert f.read() == (NEW + NEW)[first : first + length]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_nor_where_it_is_awaited(size, s3_address, changing, tmp_path):
     _, change = changing
