@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
@@ -544,7 +544,8 @@ class LocalCopy(io.BufferedReader):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r} of {redact_url(self.original)!r}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        # from Python 3.12 on that of the built-in refuses, whatever __reduce__ is
         return _reopened, (self.original, self.path, 0 if self.closed else self.tell())
 
     def _after_fork_in_child(self) -> None:
