@@ -316,9 +316,7 @@ class AbstractBufferedFile(io.IOBase):
         return reopen, (self.fs, self.path, *how)
 
     def __enter__(self: _Self) -> _Self:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        return self
+        return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
         self.close()

@@ -204,6 +204,8 @@ def test_reading(fs):
     with AbstractBufferedFile(fs, "r/one") as f:
         assert f.read() == b"1"
     assert f.info()["name"] == "r/one"  # closed or not
+    with f as again, pytest.raises(ValueError, match="closed"):
+        again.read()
 
 
 @pytest.mark.parametrize(
