@@ -102,12 +102,14 @@ class OpenFile(Generic[AnyStr]):
         try:
             f = self.fs.open(self.path, mode=mode + "b")
         except FileNotFoundError as error:
-            plain = self.path.partition("?")[0] if "://" in self.path else self.path  # a query is no wildcard
-            if "r" in self.mode and any(c in plain for c in "*?["):
-                raise FileNotFoundError(
-                    f"{redact_url(self.path)!r} is not there. If it is meant as a glob pattern, expand it:"
-                    " use fsspec.open_files, or fsspec.open(..., expand=True)"
-                ) from error
+            if "r" in self.mode and any(c in self.path for c in "*?["):
+                why = f"{redact_url(self.path)!r} is not there."
+                if "://" not in self.path or any(c in self.path.partition("?")[0] for c in "*["):
+                    why += (
+                        " If it is meant as a glob pattern, expand it: use fsspec.open_files, or"
+                        " fsspec.open(..., expand=True)"
+                    )
+                raise FileNotFoundError(why) from error
             raise
         own(self)
         self.fobjects = [f]

@@ -296,7 +296,9 @@ def test_secrets_of_urls_are_not_shown():
     assert "hidden" not in repr(file) and "/x?sig=..." in repr(file)
     with pytest.raises(FileNotFoundError, match="is not there") as caught:
         file.open()
-    assert "hidden" not in str(caught.value)
+    assert "hidden" not in str(caught.value) and "pattern" not in str(caught.value)
+    with pytest.raises(FileNotFoundError, match="pattern"):
+        OpenFile(fs, "memory://x[1]", "rb").open()
     shown = AbstractBufferedFile(fs, url, "rb", size=1)
     assert "hidden" not in repr(shown) + str(shown)
     with pytest.raises(ValueError, match="Seek before start") as early:
