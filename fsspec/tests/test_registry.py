@@ -68,7 +68,8 @@ def test_unknown_protocol(protocol):
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("htps", "https"), ("HTTP", None), ("memroy", "memory"), ("qqq", None)]
+    ("typed", "meant"),
+    [("htps", "https"), ("HTTP", "http"), ("S3://bucket", "s3"), ("memroy", "memory"), ("qqq", None)],
 )
 def test_misspelled_protocol(typed, meant):
     """The error suggests what it looks like."""
