@@ -122,6 +122,9 @@ EXIT_WAIT = 1.0
 leave_by: float = 0.0
 """Until when, by the monotonic clock, the fork that is being made waits for that."""
 
+_taken = 0.0  # seconds, by the forks of this process that are over
+_began = 0.0  # when the fork that is being made did, by the monotonic clock
+
 
 def at_fork(
     *,
@@ -419,19 +422,35 @@ def begin(bound: float) -> None:
     bound
         seconds after which the hooks go ahead, whatever they are waiting for.
     """
-    global _opted_in, forking, leave_by
+    global _opted_in, forking, leave_by, _began
     pause_collection()
+    now = time.monotonic()
+    if not forking:  # else within the hooks of another one
+        _began = now
     forking = get_ident()
-    leave_by = time.monotonic() + bound + EXIT_WAIT
+    leave_by = now + bound + EXIT_WAIT
     _opted_in = None
     _opted_in = _asked()
 
 
 def end() -> None:
     """The other end of `begin`, but for the collector: other hooks of the fork still hold locks."""
-    global _opted_in, forking
+    global _opted_in, forking, _taken, _began
+    if forking:
+        now = time.monotonic()
+        _taken, _began = _taken + now - _began, now
     _opted_in = None
     forking = 0
+
+
+def held_up() -> float:
+    """How many seconds forks have held up loops, for another thread than the one that forks.
+
+    Of one that is being made no more than the bounds of its hooks allow.
+    """
+    if not forking or forking == get_ident():
+        return _taken
+    return _taken + min(time.monotonic(), leave_by) - _began
 
 
 def _tell(obj: Any) -> None:

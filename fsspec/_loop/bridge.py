@@ -195,19 +195,19 @@ class _Job:
             self.made.close()
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the end, for at most so long; whether it came.
+        """Wait for the end, for at most so long, forks not counted; whether it came.
 
         Raises
         ------
         RuntimeError
             the loop was closed.
         """
-        until = None if seconds is None else time.monotonic() + seconds
+        until = None if seconds is None else time.monotonic() + seconds - hooks.held_up()
         while True:
-            left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
+            left = _LOOK if until is None else min(_LOOK, until + hooks.held_up() - time.monotonic())
             if self.done.acquire(timeout=max(0.0, left)):
                 return True
-            if until is not None and time.monotonic() >= until:
+            if until is not None and time.monotonic() >= until + hooks.held_up():
                 return False
             if self.task is not None and self.task.done() and not self.finished:
                 # cancelled before its first step: looked for here, since a callback of each task is dear
@@ -270,7 +270,8 @@ def sync(
         a coroutine function, called on the loop's thread; or another that returns an awaitable, called here.
     timeout
         seconds after which the coroutine is cancelled; None or 0 for no limit. It is waited
-        for one second more at most, whatever it and the loop do.
+        for one second more at most, whatever it and the loop do. The time that a fork holds the
+        loop up does not count.
 
     Raises
     ------

@@ -333,6 +333,43 @@ def test_a_hook_that_waits_for_a_thread_which_waits_for_the_loop():
     )
 
 
+def test_the_time_that_a_fork_takes_does_not_count_against_a_time_limit():
+    """A backend closes its session with a limit of 0.1 s, and says so on stderr where that was not enough."""
+    run(
+        START
+        + """
+    os.register_at_fork(before=lambda: time.sleep(1.5))  # before fsspec is imported: with its loops at rest
+
+    import asyncio
+    from fsspec import asyn
+
+    asked, over = threading.Event(), threading.Event()
+    found = []
+
+    async def waits():
+        asked.set()
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+        return "done"
+
+    def limited():
+        try:
+            found.append(asyn.sync(asyn.get_loop(), waits, timeout=1))
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=limited)
+    thread.start()
+    asked.wait()
+    assert forked() == 0
+    over.set()
+    thread.join()
+    assert found == ["done"], found
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_hooks_of_the_program_and_an_instance_on_a_loop_of_its_own():
     run(
         START
