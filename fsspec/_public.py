@@ -7,10 +7,72 @@ release of fsspec.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LENT: dict[str, str] = {
+    "fsspec.core": ""
+    "caching.BaseCache caching.BlockCache caching.MMapCache caching.ReadAheadCache config.conf"
+    " registry.available_protocols utils.infer_compression",
+    "fsspec.spec": ""
+    "config.apply_config config.conf utils.check_contained utils.glob_translate utils.isfilelike"
+    " utils.other_paths utils.read_block",
+    "fsspec.asyn": ""
+    "implementations.local.LocalFileSystem implementations.local.make_path_posix"
+    " utils.check_contained utils.glob_translate utils.is_exception utils.other_paths",
+    "fsspec.generic": "asyn._run_coros_in_chunks asyn.sync_wrapper core.url_to_fs",
+    "fsspec.implementations.cached": ""
+    "caching.BaseCache caching.MMapCache callbacks.DEFAULT_CALLBACK compression.compr"
+    " exceptions.BlocksizeMismatchError implementations.cache_mapper.create_cache_mapper"
+    " implementations.cache_metadata.CacheMetadata implementations.local.LocalFileSystem"
+    " registry.filesystem spec.AbstractBufferedFile utils.infer_compression",
+    "fsspec.implementations.http": ""
+    "asyn.AbstractAsyncStreamedFile asyn.sync_wrapper caching.AllBytes utils.glob_translate"
+    " utils.nullcontext",
+    "fsspec.implementations.http_sync": "caching.AllBytes utils.nullcontext",
+    "fsspec.implementations.local": "compression.compr core.get_compression",
+    "fsspec.implementations.memory": "implementations.local.LocalFileSystem utils.tokenize",
+    "fsspec.implementations.reference": ""
+    "asyn.AsyncFileSystem core.open core.split_protocol"
+    " implementations.asyn_wrapper.AsyncFileSystemWrapper registry.filesystem utils.check_contained"
+    " utils.isfilelike utils.merge_offset_ranges utils.other_paths",
+    "fsspec.implementations.tar": "archive.AbstractArchiveFileSystem utils.infer_compression",
+    "fsspec.implementations.zip": "archive.AbstractArchiveFileSystem",
+}
+"""Names that programs take from a module and others define, by what they are below ``fsspec``."""
 
 
 def publish(module: str, *members: Any) -> None:
     """Set ``__module__`` of classes and functions to the public module that has them."""
     for member in members:
         member.__module__ = module
+
+
+def lends(module: str, logger: str = "") -> Callable[[str], Any]:
+    """Make the ``__getattr__`` of a module for the names that it has of others (`LENT`), and for its logger.
+
+    They are loaded when somebody asks, so that the import of fsspec stays small.
+
+    Parameters
+    ----------
+    module
+        the module
+    logger
+        the name of its logger, where `logging` is not loaded with the module
+    """
+    homes = {name: home for home, _, name in (x.rpartition(".") for x in LENT.get(module, "").split())}
+
+    def __getattr__(name: str) -> Any:
+        if name == "logger" and logger:
+            value = import_module("logging").getLogger(logger)
+        elif name in homes:
+            value = getattr(import_module(f"fsspec.{homes[name]}"), name)
+        else:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return sys.modules[module].__dict__.setdefault(name, value)
+
+    return __getattr__

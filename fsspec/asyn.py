@@ -47,7 +47,7 @@ from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
-from fsspec._public import publish
+from fsspec._public import lends, publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -118,6 +118,9 @@ publish(
     sync_teardown,
     sync_wrapper,
 )
+
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__)
 
 
 class AsyncFileSystem(AbstractFileSystem):

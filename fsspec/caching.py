@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._paths.redaction import redact_url
-from fsspec._public import publish
+from fsspec._public import lends, publish
 
 if TYPE_CHECKING:
     import logging
@@ -43,13 +43,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "logger":  # logging is not loaded by the import of fsspec
-        import logging
-
-        globals()["logger"] = logging.getLogger("fsspec.caching")
-        return globals()["logger"]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__, logger="fsspec.caching")
 
 
 def _part(data: bytes, start: int, end: int) -> Any:

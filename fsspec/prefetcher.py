@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
+from fsspec._public import lends
 from fsspec.exceptions import ShortFetch
 
 if TYPE_CHECKING:
@@ -41,13 +42,8 @@ AsyncFetcher = Callable[..., Awaitable[bytes]]
 """Awaited as ``fetcher(start, size, split_factor=n)``: it may use ``n`` requests at once."""
 
 
-def __getattr__(name: str) -> Any:
-    if name == "logger":
-        import logging
-
-        globals()["logger"] = logging.getLogger("fsspec.prefetcher")
-        return globals()["logger"]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__, logger="fsspec.prefetcher")
 
 
 def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:

@@ -36,7 +36,7 @@ from fsspec._fork.readers import adopt
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing
-from fsspec._public import publish
+from fsspec._public import lends, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
@@ -74,13 +74,8 @@ publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, make_list
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "logger":  # logging is not loaded by the import of fsspec
-        import logging
-
-        globals()["logger"] = logging.getLogger("fsspec")
-        return globals()["logger"]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__, logger="fsspec")
 
 
 class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cached):

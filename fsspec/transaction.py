@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
+from fsspec._public import lends
 
 if TYPE_CHECKING:
     import logging
@@ -30,13 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["DaskTransaction", "FileActor", "Transaction"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "logger":  # logging is not loaded by the import of fsspec
-        import logging
-
-        globals()["logger"] = logging.getLogger("fsspec")
-        return globals()["logger"]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__, logger="fsspec")
 
 
 class Transaction:

@@ -32,7 +32,7 @@ from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
-from fsspec._public import publish
+from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -131,6 +131,9 @@ publish(
     headers_of,
     has_magic,
 )
+
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__)
 
 CHUNK = 5 * 2**20
 """Bytes moved at a time in downloads and uploads."""

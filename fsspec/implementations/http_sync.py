@@ -22,7 +22,7 @@ from fsspec._files.replacing import replacing
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
-from fsspec._public import publish
+from fsspec._public import lends, publish
 from fsspec._spec.contents import parts_of
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -111,6 +111,9 @@ __all__ = [
     "unregister",
 ]
 publish(__name__, JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO, get_range)
+
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__)
 
 CHUNK = 5 * 2**20
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")

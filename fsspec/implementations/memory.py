@@ -23,6 +23,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
+from fsspec._public import lends
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from fsspec._paths.types import StrPath, StrPaths
 
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec.memoryfs")
 

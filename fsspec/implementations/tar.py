@@ -18,6 +18,7 @@ import tarfile
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
+from fsspec._public import lends
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import DirectoryView, Source, View
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["TarFileSystem", "typemap"]
+
+if not TYPE_CHECKING:
+    __getattr__ = lends(__name__)
 
 logger: logging.Logger = logging.getLogger("tar")
 

@@ -9,6 +9,7 @@ import pkgutil
 import pytest
 
 import fsspec
+from fsspec._public import LENT
 from fsspec.caching import BackgroundBlockCache, KnownPartsOfAFile, caches
 from fsspec.core import OpenFile
 from fsspec.implementations.dirfs import DirFileSystem
@@ -35,21 +36,37 @@ def fetcher(start, end):
     return bytes(range(start, end))
 
 
+def loaded(name):
+    """A module; the import of http_sync has it serve http, to other tests as well, which is taken back."""
+    served = dict(_registry)
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"an optional package is missing: {error}")
+    finally:
+        _registry.clear()
+        _registry.update(served)
+
+
 @pytest.mark.parametrize("name", sorted(public_modules()))
 def test_members_of_public_modules_say_so(name):
     """Classes and functions that a public module lists are not known by a private module's name."""
-    served = dict(_registry)
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        pytest.skip(f"an optional package is missing: {error}")
-    finally:  # the import of http_sync has it serve http, to other tests as well
-        _registry.clear()
-        _registry.update(served)
+    module = loaded(name)
     for member in getattr(module, "__all__", ()):
         found = getattr(module, member)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert not private(found.__module__), member
+
+
+@pytest.mark.parametrize("name", LENT)
+def test_modules_have_what_programs_take_from_them_and_others_define(name):
+    module = loaded(name)
+    for lent in LENT[name].split():
+        home, _, member = lent.rpartition(".")
+        assert getattr(module, member) is getattr(importlib.import_module(f"fsspec.{home}"), member)
+        assert member in vars(module), "a program may put another in its place"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018
 
 
 def test_a_star_import_brings_no_name_of_a_program_s_own():
