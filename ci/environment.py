@@ -16,8 +16,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 TOP = Path(__file__).resolve().parent.parent
 REQUIREMENTS = TOP / "ci" / "requirements"
@@ -26,6 +27,21 @@ PIP_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "P
 
 class InstallError(RuntimeError):
     """pip could not install what an environment needs; its output has been shown."""
+
+
+def finish(main: Callable[..., int | None], *arguments: object) -> NoReturn:
+    """End with the exit code of a program; one whose reader has left, as ``| head`` does, without a word."""
+    try:
+        try:
+            code = main(*arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what is left in them is written at the end
+            os.dup2(nowhere, stream.fileno())
+        code = 141  # in a shell, that of SIGPIPE
+    sys.exit(code)
 
 
 def say(text: str) -> None:
@@ -210,4 +226,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    finish(main, sys.argv[1:])

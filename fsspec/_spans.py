@@ -35,8 +35,7 @@ def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
     ImportError
         spans are asked for, and opentelemetry-api is not installed
     """
-    wanted = config.conf.get("otel")
-    if not wanted or not wanted.get("spans"):
+    if not config.conf.get("otel") or not config.switched_on("otel", "spans"):
         return _NONE
     return _span(
         name, {key.replace("_", "."): value for key, value in attributes.items() if value is not None}

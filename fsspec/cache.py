@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any
 
+from fsspec._checks.report import run_command
 from fsspec.implementations._cached.folders import Folders
 from fsspec.implementations._cached.limits import (
     Copy,
@@ -141,4 +142,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -23,6 +23,10 @@ conf_dir: str = os.environ.get("FSSPEC_CONFIG_DIR", default_conf_dir)
 conf: dict[str, Any] = {}
 
 _PREFIX = "FSSPEC"
+_ON = ("1", "true", "yes", "on")
+_OFF = ("", "0", "false", "no", "off", "null", "none")
+_SWITCHES = (("fork", "reset"), ("pickle", "listings"), ("otel", "spans"))
+"""Settings of fsspec's own that are on or off."""
 _OWN_NAMES = frozenset({"FSSPEC_CONFIG_DIR"})
 """Variables that are read by name and configure no protocol."""
 
@@ -170,5 +174,28 @@ def apply_config(
     return out
 
 
+def switch(value: object) -> bool | None:
+    """Whether a setting says on (1, true, yes, on) or off (0, false, no, off, nothing); None for all else."""
+    text = str(value).strip().strip('"').lower()
+    return text in _ON or (False if text in _OFF else None)
+
+
+def switched_on(section: str, key: str) -> bool:
+    """Whether a setting of fsspec's own is on; what is neither on nor off switches nothing on."""
+    found = conf.get(section)
+    return isinstance(found, dict) and switch(found.get(key)) is True
+
+
 set_conf_files(conf_dir, conf)
 set_conf_env(conf)
+for _section, _key in _SWITCHES:
+    _found = conf.get(_section)
+    if isinstance(_found, dict) and switch(_found.get(_key)) is None:
+        import warnings
+
+        warnings.warn(
+            f"{_PREFIX}_{_section.upper()}_{_key.upper()}, or {_key!r} of {_section!r} in the configuration,"
+            f" is {_found[_key]!r}, which is neither on (1, true, yes, on) nor off (0, false, no, off): it"
+            " counts as off",
+            stacklevel=2,
+        )

@@ -26,7 +26,7 @@ from typing import Any
 
 import fsspec
 from fsspec import config
-from fsspec._checks.report import with_notes
+from fsspec._checks.report import run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
@@ -311,10 +311,9 @@ def _fork_mode(found: Diagnosis) -> None:
     source = f"FSSPEC_FORK_RESET={text}" if text is not None else "fsspec's configuration"
     if hooks.opted_in():
         found.add(OK, "forks", f"inherited handles work in forked children ({source}); starts by {method}")
-    elif text is not None and hooks.is_on(text):
-        found.add(
-            WARNING, "forks", f"{source} is set, but does not switch anything on", "FSSPEC_FORK_RESET=1"
-        )
+    elif text is not None and config.switch(text) is None:
+        unclear = f"{source} is neither on (1, true, yes, on) nor off (0, false, no, off): it counts as off"
+        found.add(WARNING, "forks", unclear, "FSSPEC_FORK_RESET=1")
     else:
         found.add(
             NOTE,
@@ -395,15 +394,6 @@ def _state(found: Diagnosis) -> None:
 # -- packages and requests -----------------------------------------------------
 
 
-def _missing(protocol: str) -> str | None:
-    """What importing the class of a protocol says, where it fails."""
-    try:
-        fsspec.get_filesystem_class(protocol)
-    except (ImportError, ValueError) as error:
-        return str(error)
-    return None
-
-
 def _needs() -> dict[str, list[str]]:
     """What the extra named after a protocol of this package's own brings."""
     needs: dict[str, list[str]] = {}
@@ -443,15 +433,14 @@ def _packages(found: Diagnosis) -> None:
 
 
 def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None:
-    from fsspec.core import split_protocol, url_to_fs
+    from fsspec.core import _un_chain, url_to_fs
 
     shown = redact_options(url)
-    for link in url.split("::"):
-        protocol = split_protocol(link)[0] or ("file" if "/" in link or "." in link else link)
-        why = _missing(protocol)
-        if why is not None:
-            found.add(PROBLEM, "url", why)
-            return
+    try:
+        _un_chain(url, options)  # imports the classes
+    except (ImportError, ValueError) as error:
+        found.add(PROBLEM, "url", str(error))
+        return
 
     def timed(what: str, func: Callable[[], Any]) -> Any:
         begin = time.perf_counter()
@@ -489,4 +478,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

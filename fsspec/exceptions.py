@@ -108,10 +108,14 @@ _GUIDE = 'See "Forking" in the documentation of fsspec (docs/fork.rst).'
 
 
 def _ways_out() -> str:
+    from fsspec.config import switch  # which need not be there before something goes wrong
+
     value = os.environ.get("FSSPEC_FORK_RESET", "")
-    if value.strip().lower() in ("", "0", "false", "no", "off", "null", '""'):
-        return f"{_VARIABLE} {_BY_HAND}"
-    return _BY_HAND[0].upper() + _BY_HAND[1:]  # it is set already
+    on = switch(value)
+    if on:
+        return _BY_HAND[0].upper() + _BY_HAND[1:]  # it is set already
+    unclear = f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. " if on is None else ""
+    return f"{unclear}{_VARIABLE} {_BY_HAND}"
 
 
 class ForkError(RuntimeError):

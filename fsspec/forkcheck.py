@@ -10,7 +10,7 @@ One child tries several handles at a time; where that goes wrong each handle is 
 child of its own.  Progress goes to stderr.
 
 The exit code is 0 when all is safe, 1 when something is not, 2 when URL could not be
-checked to begin with.
+checked to begin with (``--json`` then gives the reason as ``error``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fsspec import asyn, core
-from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, versions, with_notes
+from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, run_command, versions, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec._paths.redaction import redact_values
@@ -482,6 +482,8 @@ def _progress(text: str) -> None:
 
 
 def _why(error: Exception) -> str:
+    if any("Connect" in kind.__name__ for kind in type(error).__mro__):  # of whatever client library
+        return with_notes(error, f"it cannot be reached: {error}")
     for kind, what in (
         (PermissionError, "no permission"),
         (FileNotFoundError, "not found"),
@@ -496,19 +498,21 @@ def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     args = _parse(argv)
     url = redact_values(args.url, None)
-    if not hasattr(os, "fork"):
-        print(
-            "this platform has no fork: there is nothing to check, and nothing to be afraid of",
-            file=sys.stderr,
-        )
+
+    def unchecked(why: str) -> int:
+        print(why, file=sys.stderr)
+        if args.json:
+            print(json.dumps({"url": url, "safe": None, "error": why, "versions": versions()}, indent=1))
         return 2
+
+    if not hasattr(os, "fork"):
+        return unchecked("this platform has no fork: there is nothing to check, and nothing to be afraid of")
     try:
         options = json.loads(args.storage_options)
         if not isinstance(options, dict):
             raise ValueError("a JSON object is needed, such as '{\"anon\": true}'")
     except ValueError as error:
-        print(f"--storage-options: {error}", file=sys.stderr)
-        return 2
+        return unchecked(f"--storage-options: {error}")
     progress = (lambda text: None) if args.quiet else _progress
     try:
         progress("reading the URL")
@@ -517,8 +521,8 @@ def main(argv: list[str] | None = None) -> int:
         findings = _check(subject, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
         progress("")  # the error is not to stand behind what was tried
-        print(f"{url}: {redact_values(_why(error), options)}", file=sys.stderr)
-        return 2
+        why = redact_values(_why(error), options)
+        return unchecked(why if url in why else f"{url}: {why}")
     progress("")
     for finding in findings:
         if not finding.safe:  # else the words are ours
@@ -533,7 +537,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
+    code = run_command(main)
     if hooks.pid == hooks.owner_pids[0]:
         os._exit(code)  # a backend that was harmed may not let the interpreter end

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from environment import finish
+
 from fsspec.implementations._http.requests import UnreachableError
 
 from .places import KINDS, Place
@@ -212,4 +214,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish(main)

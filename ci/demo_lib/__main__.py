@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from environment import finish
+
 from . import data
 from .report import Report
 from .servers import LOOPBACK, isolate, running
@@ -240,4 +242,4 @@ def main(upstream: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    finish(main, *sys.argv[1:])

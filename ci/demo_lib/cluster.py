@@ -34,6 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from environment import finish
+
 from . import data, program, servers, told, ways
 from .report import Report
 from .servers import LOOPBACK, isolate, running
@@ -265,4 +267,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish(main)

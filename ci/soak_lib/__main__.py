@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from environment import finish
+
 from . import contract, watch
 from .content import BUCKET, READ, SIZES, Places, data, size_of
 from .handles import filesystem
@@ -297,4 +299,4 @@ def fill(places: Places, http: Any, https: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish(main)

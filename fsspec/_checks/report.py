@@ -1,11 +1,12 @@
-"""What `fsspec.forkcheck` found, and how it is printed: a verdict, a table and what to do."""
+"""How the commands end, and what `fsspec.forkcheck` prints: a verdict, a table and what to do."""
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fsspec import _version
@@ -119,3 +120,21 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
 def with_notes(error: BaseException, text: str) -> str:
     """What is said of an exception, and its notes: they tell the way out."""
     return "\n".join([text, *getattr(error, "__notes__", ())])
+
+
+GONE = 141
+"""The exit code of a command whose output nobody reads any more: in a shell, that of SIGPIPE."""
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """The exit code of a command; one whose reader has left, as ``| head`` does, ends without a word."""
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what is left in them is written at the end
+            os.dup2(nowhere, stream.fileno())
+        return GONE

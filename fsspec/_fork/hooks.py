@@ -273,24 +273,11 @@ def opted_in() -> bool:
     return _asked() if _opted_in is None else _opted_in
 
 
-def is_on(text: str) -> bool:
-    """Whether a setting that is written as text switches something on."""
-    return text.strip().lower() not in ("", "0", "false", "no", "off", "null", '""')
-
-
 def _asked() -> bool:
-    text = os.environ.get("FSSPEC_FORK_RESET")
-    if text is not None:
-        return is_on(text)
     from fsspec import config  # not at the top: it is read when asked for, and may be replaced
 
-    section = config.conf.get("fork")
-    if not isinstance(section, dict):
-        return False
-    value = section.get("reset")
-    if isinstance(value, str):
-        return is_on(value)
-    return bool(value)
+    text = os.environ.get("FSSPEC_FORK_RESET")
+    return config.switched_on("fork", "reset") if text is None else config.switch(text) is True
 
 
 def owner_pid(made_in: int | None) -> int:

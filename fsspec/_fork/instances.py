@@ -222,7 +222,7 @@ def reduced(cls: type, state: dict[str, Any]) -> tuple[Any, ...]:
     With ``{"pickle": {"listings": true}}`` in the configuration its listings travel as well.
     """
     made = cls, state.get("storage_args", ()), state.get("storage_options", {})
-    if (config.conf.get("pickle") or {}).get("listings"):
+    if config.switched_on("pickle", "listings"):
         listings = state.get("dircache")
         if isinstance(listings, DirCache) and listings:
             return make_listed_instance, (*made, listings.packed())

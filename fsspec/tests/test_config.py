@@ -173,3 +173,41 @@ def test_a_process_starts_with_files_and_then_variables(write):
 def test_parsers_are_loaded_only_where_something_is_configured(tmp_path):
     code = "import sys, fsspec.config as c; print(c.conf, {'json', 'configparser'} & {*sys.modules})"
     assert run(code, str(tmp_path)) == "{} set()"
+
+
+# switches
+
+
+@pytest.mark.parametrize("value", ["1", 1, True, " Yes", "on", '"true"'])
+def test_what_is_on(value):
+    assert config.switch(value) is True
+
+
+@pytest.mark.parametrize("value", ["", "0", 0, False, None, "No", "off", "null", '""'])
+def test_what_is_off(value):
+    assert config.switch(value) is False
+
+
+@pytest.mark.parametrize(
+    "variable, section, key",
+    [
+        ("FSSPEC_FORK_RESET", "fork", "reset"),
+        ("FSSPEC_PICKLE_LISTINGS", "pickle", "listings"),
+        ("FSSPEC_OTEL_SPANS", "otel", "spans"),
+    ],
+)
+def test_a_switch_that_is_neither_on_nor_off_is_told_and_off(tmp_path, variable, section, key):
+    code = (
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    warnings.simplefilter('always')\n"
+        "    import fsspec.config, fsspec._fork.hooks as hooks\n"
+        "[one] = told\n"
+        f"print(one.message, fsspec.config.switched_on({section!r}, {key!r}), hooks.opted_in())"
+    )
+    said = run(code, str(tmp_path), **{variable: "banana"})
+    assert variable in said and "'banana'" in said and said.endswith("False False")
+    assert (
+        run(f"import fsspec.config as c; print(c.switched_on({section!r}, {key!r}))", str(tmp_path))
+        == "False"
+    )

@@ -171,6 +171,12 @@ def test_the_variable_is_named_where_it_opts_in(stage):
     assert "FSSPEC_FORK_RESET=1" in stage.run().of("forks", "ok")
 
 
+def test_a_variable_that_is_neither_on_nor_off_is_told(stage):
+    stage.env.update(FSSPEC_FORK_RESET="banana", PYTHONWARNINGS="ignore")
+    text = stage.run().of("forks", "warning")
+    assert "banana is neither" in text and "FSSPEC_FORK_RESET=1" in text
+
+
 def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
     stage.configure(
         "conf.json", json.dumps({"fork": {"reset": True}, "s3": {"secret": "hush", "anon": False}})
@@ -200,6 +206,45 @@ def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     said = stage.run(f"file://{tmp_path}/a").of("url", "ok")
     assert "info" in said and "first byte" in said and "ms" in said
+
+
+def test_a_bare_word_is_a_local_path_as_for_open(stage, tmp_path):
+    (tmp_path / "word").write_bytes(b"abc")
+    assert "first byte" in stage.run("word").of("url", "ok")
+    assert "FileNotFoundError" in stage.run("nope", code=1).of("url", "problem")
+    assert "'simplecache'" in stage.run("simplcache::memory://a", code=1).of("url", "problem")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["fsspec.doctor", "fsspec.doctor --help", "fsspec.cache list .", "fsspec.forkcheck --quiet a", "-"],
+    ids=str,
+)
+def test_a_command_whose_reader_has_left_ends_quietly(stage, command):
+    if "forkcheck" in command and not hasattr(os, "fork"):
+        pytest.skip("needs os.fork")
+    (stage.folder / "a").write_bytes(b"abc")
+    words = ["-m", *command.split()]
+    if command == "-":  # those that show how the tree is tested end in one way too
+        ci = PACKAGE.parent / "ci"
+        if not ci.is_dir():
+            pytest.skip("not in a source tree")
+        words = [str(ci / "known_differences")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=stage.folder,
+            env=stage.env,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_url_that_is_not_there_is_a_problem(stage):

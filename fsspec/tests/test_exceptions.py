@@ -64,6 +64,9 @@ def test_fork_error_advises_no_variable_that_is_set(monkeypatch):
     assert "reset_after_fork()" in str(ForkError("x", 12))
     monkeypatch.setenv("FSSPEC_FORK_RESET", "0")
     assert "FSSPEC_FORK_RESET=1" in str(ForkError("x", 12))
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "banana")
+    assert "'banana', which is neither" in str(ForkError("x", 12))
+    assert "FSSPEC_FORK_RESET=1" in str(ForkError("x", 12))
 
 
 def test_fork_error_is_about_this_process_unless_told_otherwise():

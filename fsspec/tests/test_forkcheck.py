@@ -243,7 +243,15 @@ def test_no_start(words, said):
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    if words[1:2] != ["--storage-options"] or len(words) == 3:  # else it is not known what was asked for
+        told = json.loads(checked(*words, "--json").stdout)
+        assert told["safe"] is None and said in told["error"]
     assert "secret" not in done.stderr
+
+
+def test_an_address_is_told_once(http_server):
+    url = f"{http_server.url}/nothing"
+    assert checked(url).stderr.count(url) == 1
 
 
 def test_empty_folder(tmp_path):
@@ -274,7 +282,9 @@ def test_nobody_there():
         unused.bind(("127.0.0.1", 0))  # and does not listen
         done = checked(f"http://user:hush@127.0.0.1:{unused.getsockname()[1]}/a")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[1].startswith("http://user:***@127.0.0.1")
+    told = done.stderr.splitlines()[1]
+    assert told.startswith("http://user:***@127.0.0.1") and told.count("http://") == 1
+    assert "cannot be reached" in told and "not found" not in told
     assert "hush" not in done.stderr
 
 
