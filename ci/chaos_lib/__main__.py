@@ -8,7 +8,6 @@ import faulthandler
 import json
 import os
 import random
-import sys
 import tempfile
 import threading
 import time
