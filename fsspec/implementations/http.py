@@ -12,23 +12,18 @@ The files are in `_http.file`, reading ahead in `_http.ahead`, the meaning of an
 from __future__ import annotations
 
 import asyncio
-import inspect
-import io
 import logging
-import os
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial, wraps
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import aiohttp
 import yarl
 
-from fsspec._files.replacing import replacing, write_all
-from fsspec._fork import connecting, hooks
+from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
-from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
@@ -36,8 +31,6 @@ from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
-from fsspec.exceptions import FSTimeoutError
-from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.answers import (
     UNKNOWN,
     VALIDATORS,
@@ -46,13 +39,15 @@ from fsspec.implementations._http.answers import (
     known_version,
     learn_version,
     one_version,
-    version,
+    version_in,
 )
+from fsspec.implementations._http.asking import ask, begin, without_refresh
+from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
+from fsspec.implementations._http.moving import CHUNK, Target, check_method, made_folder, uploading
 from fsspec.implementations._http.parsing import (
     as_requested,
-    described,
     entries,
     ex,
     ex2,
@@ -66,7 +61,7 @@ from fsspec.implementations._http.parsing import (
     size_told,
     with_headers,
 )
-from fsspec.implementations._http.parts import AHEAD, PART, may_split, read_in_parts
+from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
     Body,
@@ -82,7 +77,6 @@ from fsspec.implementations._http.requests import (
     check_is_whole,
     get_range,
     headers_of,
-    local_error,
     placed,
     raise_for_status,
     read_body,
@@ -127,6 +121,7 @@ publish(
     UnreachableError,
     _file_info,
     _file_size,
+    get_client,
     get_range,
     headers_of,
     has_magic,
@@ -135,25 +130,10 @@ publish(
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)
 
-CHUNK = 5 * 2**20
-"""Bytes moved at a time in downloads and uploads."""
-CLOSING = 1.0
-"""Seconds that closing a session may take."""
-
 _NOT_FOR_REQUESTS = frozenset(
     "use_listings_cache listings_expiry_time max_paths skip_instance_cache batch_size".split()
 )
 
-
-async def get_client(**kwargs: Any) -> aiohttp.ClientSession:
-    """A session on the running loop, with options of `aiohttp.ClientSession`."""
-    kwargs.pop("loop", None)  # it is the running one
-    if _SOCKETS_CAN_BE_MADE and kwargs.get("connector") is None and "ssl_shutdown_timeout" not in kwargs:
-        kwargs["connector"] = aiohttp.TCPConnector(socket_factory=connecting.create)
-    return aiohttp.ClientSession(**kwargs)
-
-
-_SOCKETS_CAN_BE_MADE = "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters  # from 3.12 on
 
 _get_client = get_client  # the parameter of `HTTPFileSystem` has the same name
 
@@ -306,25 +286,7 @@ class HTTPFileSystem(AsyncFileSystem):
             finalize(self, self.close_session, self._session_loop, made)
         return made
 
-    @staticmethod
-    def close_session(loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession) -> None:
-        """Close a session, within a bound of time, from wherever its instance came to its end."""
-        if session.closed:
-            return
-        if loop is not None and loop.is_running() and not loop.is_closed():
-            if asyncio._get_running_loop() is loop:
-                task = loop.create_task(session.close())
-                _closing.add(task)
-                task.add_done_callback(_closing.discard)
-                return
-            with suppress(FSTimeoutError, RuntimeError):
-                sync(loop, session.close, timeout=CLOSING)
-                return
-        # no loop is there to await on: the first step is what closes the connections
-        ending = session.close()
-        with suppress(StopIteration, RuntimeError):
-            ending.send(None)
-        ending.close()
+    close_session = staticmethod(close_session)
 
     # -- paths -----------------------------------------------------------------
 
@@ -380,7 +342,7 @@ class HTTPFileSystem(AsyncFileSystem):
             info = await self._info(url, **kwargs)
             if info["size"] is None:
                 return (await self._cat_file(url, **kwargs))[start:end]
-            known = known.updated(url, _version_of(info))
+            known = known.updated(url, version_in(info))
             begin, end, _ = slice(start, end).indices(info["size"])
         if end is not None and begin >= end:
             return b""
@@ -393,17 +355,7 @@ class HTTPFileSystem(AsyncFileSystem):
     ) -> bytes:
         """The bytes of a file, or of a part of it, over several connections if there are many."""
 
-        async def gather() -> bytes | None:
-            into = io.BytesIO()
-
-            def put(offset: int, data: bytes) -> None:
-                into.seek(offset - start)
-                into.write(data)
-
-            split = await read_in_parts(self, url, start, end, known, options, put)
-            return into.getvalue() if split else None
-
-        data = await self._sender.repeat(gather)
+        data = await self._sender.repeat(partial(gather, self, url, start, end, known, options))
         if data is not None:
             return data
         if start == 0 and end is None:
@@ -425,7 +377,7 @@ class HTTPFileSystem(AsyncFileSystem):
             at = placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError, aiohttp.ClientError):
-                    told = _version_of(await self._info(url, **options))
+                    told = version_in(await self._info(url, **options))
                     at = placed(response, url, start, end, known.updated(url, told))
             if at.version is not known:
                 learn_version(url, at.version)
@@ -453,48 +405,24 @@ class HTTPFileSystem(AsyncFileSystem):
         chunk_size
             bytes written at a time, at most.
         """
-        if rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath)):
-            os.makedirs(lpath, exist_ok=True)  # a folder of a tree that is fetched
+        if made_folder(rpath, lpath):
             return
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", redact_url(rpath))
-        file = lpath if not isinstance(lpath, str) and isfilelike(lpath) else None
-        begin = file.tell() if file is not None and self._sender.retries.times and file.seekable() else None
-
-        async def download_in_parts() -> bool:
-            with replacing(cast("StrPath", lpath), buffering=0) as local:
-
-                def put(offset: int, data: bytes) -> None:
-                    local.seek(offset)
-                    write_all(local, data)
-                    callback.relative_update(len(data))
-
-                split = await read_in_parts(self, rpath, 0, None, UNKNOWN, kwargs, put, callback.set_size)
-                if not split:
-                    raise _NotInParts
-            return split
+        target = Target(lpath, self._sender.retries.times > 0)
 
         async def download() -> None:
             async with await self._request(rpath, kwargs) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 callback.set_size(size_told(response.headers))
-                if file is None:
-                    with replacing(cast("StrPath", lpath), buffering=0) as local:
-                        await _save(response, rpath, partial(write_all, local), chunk_size, callback)
-                    return
-                if begin is not None:
-                    file.seek(begin)
-                await _save(response, rpath, file.write, chunk_size, callback)
+                with target.writing(callback, chunk_size) as write:
+                    await Body(response, rpath).copy_to(write)
 
-        if file is None and may_split(self, kwargs):
-            with suppress(_NotInParts):
-                await self._sender.repeat(download_in_parts)
+        if not isfilelike(lpath) and may_split(self, kwargs):
+            if await self._sender.repeat(partial(download_in_parts, self, rpath, lpath, callback, kwargs)):
                 return
-        if file is not None and begin is None:  # what was written cannot be taken back
-            await download()
-        else:
-            await self._sender.repeat(download)
+        await (self._sender.repeat(download) if target.repeatable else download())
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size.
@@ -512,7 +440,7 @@ class HTTPFileSystem(AsyncFileSystem):
             see `raise_for_status`.
         """
         try:
-            info = await self._ask(url, "head", kwargs)
+            info = await ask(self, url, "head", kwargs)
         except aiohttp.InvalidURL as error:
             raise FileNotFoundError(redact_url(url)) from error
         except aiohttp.ClientConnectorError:
@@ -522,22 +450,8 @@ class HTTPFileSystem(AsyncFileSystem):
             info = {}
         if info.get("size") is None:
             # what only HEAD has told stays
-            info.update((k, v) for k, v in (await self._ask(url, "get", kwargs)).items() if v is not None)
+            info.update((k, v) for k, v in (await ask(self, url, "get", kwargs)).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
-
-    async def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
-        """What the headers of one answer tell; the body of a GET is not read."""
-
-        options = _without_refresh(options)
-
-        async def ask() -> dict[str, Any]:
-            plain = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
-            async with await self._request(url, plain, method) as response:
-                self._raise_not_found_for_status(response, url)
-                return {**described(headers_of(response), response.status), "url": str(response.url)}
-
-        with _not_there(url):
-            return await self._sender.repeat(ask)
 
     @listing.default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
@@ -549,15 +463,15 @@ class HTTPFileSystem(AsyncFileSystem):
             raise what stood in the way of an answer, instead of False.
         """
 
-        kwargs = _without_refresh(kwargs)
+        kwargs = without_refresh(kwargs)
 
-        async def ask() -> bool:
+        async def answered() -> bool:
             async with await self._request(path, kwargs) as response:
                 self._raise_not_found_for_status(response, path)
                 return True
 
         try:
-            return await self._sender.repeat(ask)
+            return await self._sender.repeat(answered)
         except FileNotFoundError:
             return False
         except (aiohttp.ClientError, OSError, ValueError):
@@ -642,21 +556,9 @@ class HTTPFileSystem(AsyncFileSystem):
             only ``"overwrite"``; whether something would be, is not asked.
         """
         _only_overwriting(mode)
-        method = method.lower()
-        if method not in ("post", "put"):
-            raise ValueError(f"an upload is made by 'post' or 'put', not by {method!r}")
-        if isfilelike(lpath):
-            callback.set_size(getattr(lpath, "size", None))
-            await self._upload(method, rpath, _Chunks(lpath, chunk_size, callback), kwargs)
-            return
-        try:
-            opened = open(lpath, "rb")
-        except OSError as error:
-            raise local_error(error) from None
-        with opened as local:
-            size = os.fstat(local.fileno()).st_size
-            callback.set_size(size)
-            await self._upload(method, rpath, _Chunks(local, chunk_size, callback), kwargs, size)
+        method = check_method(method)
+        with uploading(lpath, chunk_size, callback, aiohttp.ClientOSError) as body:
+            await self._upload(method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Upload bytes, by one PUT request.
@@ -730,7 +632,7 @@ class HTTPFileSystem(AsyncFileSystem):
         first: Any = None
         if not size and block_size:
             if plain and block_size == CHUNK and type(self)._info is HTTPFileSystem._info:
-                info, first = sync(self.loop, self._begin, path, **kwargs)
+                info, first = sync(self.loop, begin, self, path, kwargs)
             else:
                 info = self.info(path, **kwargs)
             size = info["size"]
@@ -744,60 +646,12 @@ class HTTPFileSystem(AsyncFileSystem):
         options["cache_options"] = cache_options or self.cache_options
         honours_ranges = not isinstance(first, BodyStream)
         if plain and self.max_concurrency > 1 and size > 2 * PART and honours_ranges:
-            window = self.max_concurrency * AHEAD
-            options["cache_type"] = "adaptive"
-            options["cache_options"] = {
-                "concurrency": self.max_concurrency,
-                "max_prefetch_size": window,
-                "min_prefetch_size": window,
-            }
-        opened = HTTPFile(
-            self,
-            path,
-            mode=mode,
-            session=session,
-            loop=self.loop,
-            size=size,
-            block_size=block_size,
-            **options,
-        )
+            options.update(fetching_ahead(self.max_concurrency))
+        options.update(mode=mode, session=session, loop=self.loop, size=size, block_size=block_size)
+        opened = HTTPFile(self, path, **options)
         if info:
             opened._begin_with(info, first)
         return opened
-
-    async def _begin(self, url: str, **kwargs: Any) -> tuple[dict[str, Any], bytes | BodyStream | None]:
-        """What `_info` tells, by a request for the first bytes, and those bytes.
-
-        A server that ignores ranges sends everything: then the response, just begun.
-        """
-        with _not_there(url):
-            return await self._sender.repeat(partial(self._begin_once, url, kwargs))
-
-    async def _begin_once(
-        self, url: str, options: dict[str, Any]
-    ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
-        response = await self._request(url, ranged(options, range_value(0, FIRST), self.kwargs))
-        first: bytes | BodyStream | None = None
-        try:
-            info = {"name": url, **described(headers_of(response), response.status), "type": "file"}
-            info["url"] = str(response.url)
-            if response.status in (401, 403, 404, 410):
-                self._raise_not_found_for_status(response, url)
-            elif response.status == 416 and info["size"] == 0:
-                return info, None
-            elif response.status in (200, 206):
-                at = placed(response, url, 0, FIRST)
-                if response.status == 200 and "Content-Range" not in response.headers:
-                    first = BodyStream(response, url)
-                elif at.version.size is not None:
-                    info["size"] = at.version.size
-                    first = await read_placed(response, at, url, 0, FIRST)
-        finally:
-            if not isinstance(first, BodyStream):
-                response.close()
-        if first is None:  # a server that wants no ranges, or does not tell the size
-            return await self._info(url, **options), None
-        return info, first
 
     async def open_async(
         self, path: str, mode: str = "rb", size: int | None = None, **kwargs: Any
@@ -810,83 +664,13 @@ class HTTPFileSystem(AsyncFileSystem):
         if size is None:
             with suppress(FileNotFoundError):
                 info = await self._info(path, **kwargs)
-                size, known = info["size"], _version_of(info)
+                size, known = info["size"], version_in(info)
         options = {**self.kwargs, **kwargs}
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
         opened._version = known
         return opened
 
 
-class _NotInParts(Exception):
-    """A file that cannot be read in parts; it is read whole."""
-
-
-_closing: set[Any] = set()
-
-
-def _without_refresh(options: dict[str, Any]) -> dict[str, Any]:
-    """Options for a request: nothing is remembered that had to be asked anew."""
-    return {name: value for name, value in options.items() if name != "refresh"}
-
-
 def _only_overwriting(mode: str) -> None:
     if mode != "overwrite":
         raise NotImplementedError("HTTP has no upload that spares what is there: only mode 'overwrite'")
-
-
-async def _save(
-    response: aiohttp.ClientResponse,
-    url: str,
-    write: Callable[[bytes], Any],
-    chunk_size: int,
-    callback: Callback,
-) -> None:
-    def save(data: bytes) -> None:
-        for start in range(0, len(data), chunk_size or len(data)):
-            chunk = data[start : start + chunk_size]
-            write(chunk)
-            callback.relative_update(len(chunk))
-
-    await Body(response, url).copy_to(save)
-
-
-class _Chunks:
-    """A file as the body of an upload, from where it is, as often as it is asked for."""
-
-    def __init__(self, local: IO[bytes], size: int, callback: Callback) -> None:
-        self._local, self._size, self._callback = local, size, callback
-        self._start: int | None = None
-        with suppress(AttributeError, OSError):
-            self._start = local.tell()
-        self._begun = False
-
-    def __call__(self) -> AsyncIterator[bytes]:
-        if self._begun:
-            if self._start is None:
-                raise OSError("the upload has to be sent again, but its file cannot be read again")
-            self._local.seek(self._start)
-        self._begun = True
-        return self._parts()
-
-    async def _parts(self) -> AsyncIterator[bytes]:
-        while chunk := self._local.read(self._size):
-            yield chunk
-            self._callback.relative_update(len(chunk))
-
-
-def _version_of(info: dict[str, Any]) -> Version:
-    """The version of a file that `HTTPFileSystem._info` has told of."""
-    return version(info, info.get("url", ""), info.get("size"))
-
-
-@contextmanager
-def _not_there(url: str) -> Iterator[None]:
-    """Make of an unreachable host and of a malformed URL what is also a FileNotFoundError."""
-    try:
-        yield
-    except (UnreachableError, InvalidURLError):
-        raise
-    except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(error._conn_key, error.os_error) from error
-    except ValueError as error:
-        raise InvalidURLError(redact_url(url)) from error

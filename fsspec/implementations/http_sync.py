@@ -11,19 +11,15 @@ in `_http.sync_file`.
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing, suppress
-from functools import lru_cache, partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.replacing import replacing
-from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import lends, publish
-from fsspec._spec.contents import parts_of
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import AccessRefusedError
@@ -35,7 +31,7 @@ from fsspec.implementations._http.answers import (
     leads_nowhere,
     learn_version,
     one_version,
-    version,
+    version_in,
 )
 from fsspec.implementations._http.browser import (
     JsHttpException,
@@ -43,6 +39,7 @@ from fsspec.implementations._http.browser import (
     ResponseProxy,
     StreamIO,
 )
+from fsspec.implementations._http.moving import CHUNK, Target, Upload, check_method, made_folder, uploading
 from fsspec.implementations._http.parsing import (
     as_requested,
     checksums,
@@ -76,12 +73,12 @@ from fsspec.implementations._http.sync_file import (
 )
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import isfilelike, tokenize
+from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
     import yarl
 
-    from fsspec._paths.types import BinaryWriter, StrPath
+    from fsspec._paths.types import StrPath
 
 
 try:
@@ -115,7 +112,6 @@ publish(__name__, JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO,
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)
 
-CHUNK = 5 * 2**20
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")
 _NOT_FOR_REQUESTS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
 
@@ -150,22 +146,6 @@ def _file_info(
         told = described(response.headers, response.status_code)
         kept = {name: told[name] for name in ("partial", *checksums(response.headers)) if name in told}
         return {"name": url, "size": told["size"], **kept}
-
-
-@lru_cache
-def _local_kind(kind: type[OSError]) -> type[OSError]:
-    return type(
-        kind.__name__,
-        (requests.ConnectionError, kind),
-        {"__reduce__": lambda e: (kind, e.args[:2] + (e.filename,))},
-    )
-
-
-def local_error(error: OSError) -> OSError:
-    """What to raise for a local file that cannot be read: also a `requests.ConnectionError`."""
-    kind: Any = type(error)
-    found: OSError = _local_kind(kind)(error.errno, error.strerror, error.filename)
-    return found
 
 
 class HTTPFileSystem(AbstractFileSystem):
@@ -317,7 +297,7 @@ class HTTPFileSystem(AbstractFileSystem):
         if info["size"] is None:
             return None
         begin, end, _ = slice(start, end).indices(info["size"])
-        return begin, end, known.updated(url, _version_of(info))
+        return begin, end, known.updated(url, version_in(info))
 
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
@@ -346,7 +326,7 @@ class HTTPFileSystem(AbstractFileSystem):
             at = placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError):
-                    told = _version_of(self._info(url, options))
+                    told = version_in(self._info(url, options))
                     at = placed(response, url, start, end, known.updated(url, told))
             learn_version(url, at.version)
             return read_placed(response, at, url, start, end)
@@ -365,27 +345,20 @@ class HTTPFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
-        if rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath)):
-            os.makedirs(lpath, exist_ok=True)
+        if made_folder(rpath, lpath):
             return
-        file = lpath if isfilelike(lpath) else None
-        begin = file.tell() if file is not None and self._retries.times and file.seekable() else None
+        target = Target(lpath, self._retries.times > 0)
 
         def download() -> None:
             with closing(self._request(rpath, **kwargs)) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 callback.set_size(described(response.headers)["size"])
-                if file is None:
-                    with replacing(cast("StrPath", lpath)) as local:
-                        _save(response, rpath, local, chunk_size, callback)
-                    return
-                if begin is not None:
-                    file.seek(begin)
-                _save(response, rpath, file, chunk_size, callback)
+                with target.writing(callback, chunk_size) as write:
+                    for data in body_parts(response, rpath, size=chunk_size):
+                        write(data)
 
-        # what was written to a file that cannot be rewound cannot be taken back
-        repeat(Retries() if file is not None and begin is None else self._retries, download, self._traffic)
+        repeat(self._retries if target.repeatable else Retries(), download, self._traffic)
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
@@ -517,27 +490,11 @@ class HTTPFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload a file, by one request; ``method`` is ``"post"`` or ``"put"``."""
-        method = method.lower()
-        if method not in ("post", "put"):
-            raise ValueError(f"an upload is made by 'post' or 'put', not by {method!r}")
-        if isfilelike(lpath):
-            callback.set_size(getattr(lpath, "size", None))
-            self._upload(
-                method,
-                rpath,
-                _Chunks(lpath, lambda: iter(partial(lpath.read, chunk_size), b""), callback),
-                kwargs,
-            )
-            return
-        try:
-            opened = open(lpath, "rb", buffering=0)
-        except OSError as error:
-            raise error if self.js else local_error(error) from None
-        with opened as local:
-            callback.set_size(os.fstat(local.fileno()).st_size)
-            self._upload(method, rpath, _Chunks(local, lambda: parts_of(local, chunk_size), callback), kwargs)
+        method = check_method(method)
+        with uploading(lpath, chunk_size, callback, None if self.js else requests.ConnectionError) as body:
+            self._upload(method, rpath, body, kwargs)
 
-    def _upload(self, method: str, url: str, data: _Chunks, options: dict[str, Any]) -> None:
+    def _upload(self, method: str, url: str, data: Upload, options: dict[str, Any]) -> None:
         send = getattr(self.session, method)
         target = str(self.encode_url(url))
 
@@ -593,63 +550,12 @@ def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     return {name: told[name] for name in names if name in told}
 
 
-def _version_of(info: dict[str, Any]) -> Version:
-    return version(info, info.get("url", ""), info.get("size"))
-
-
 def _is_refused(error: BaseException) -> bool:
     """Whether a connection was never made."""
     from urllib3.exceptions import NewConnectionError
 
     cause = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(cause, NewConnectionError)
-
-
-def _save(
-    response: requests.Response | ResponseProxy,
-    url: str,
-    local: BinaryWriter,
-    chunk_size: int,
-    callback: Callback,
-) -> None:
-    for chunk in body_parts(response, url, size=chunk_size):
-        local.write(chunk)
-        callback.relative_update(len(chunk))
-
-
-class _Chunks:
-    """A file as the body of an upload, from where it is; sent anew where a redirect asks for that."""
-
-    def __init__(self, local: IO[bytes], parts: Callable[[], Iterator[bytes]], callback: Callback) -> None:
-        self._local, self._parts, self._callback = local, parts, callback
-        self._start: int | None = None
-        with suppress(AttributeError, OSError):
-            self._start = local.tell()
-        self._begun = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._begun = True
-        for chunk in self._parts():
-            yield chunk
-            self._callback.relative_update(len(chunk))
-
-    def rewind(self) -> None:
-        """Go back to the beginning, if something was read."""
-        if self._begun:
-            self.seek(self.tell())
-
-    def tell(self) -> int:
-        """Where the upload begins in the file, which is what ``requests`` goes back to."""
-        if self._start is None:
-            raise OSError("the upload has to be sent again, but its file cannot be read again")
-        return self._start
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        """To where the upload begins; the length is not told, as it is sent in chunks."""
-        if whence or place != self._start:
-            raise OSError("an upload can only be begun anew")
-        number: int = self._local.seek(place)
-        return number
 
 
 # registration --------------------------------------------------------------------

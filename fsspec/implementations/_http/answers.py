@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fsspec._paths.redaction import redact_url
@@ -96,6 +96,11 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
         modified = None
     # of interest only where there is a tag
     return Version(tag, modified, size, None if tag is None else _host(url))
+
+
+def version_in(info: Mapping[str, Any]) -> Version:
+    """The version of a file that an entry of it tells of."""
+    return version(info, info.get("url", ""), info.get("size"))
 
 
 def _host(url: str | yarl.URL) -> str:

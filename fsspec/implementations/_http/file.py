@@ -24,7 +24,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
-from fsspec.implementations._http.answers import STREAM_ADVICE, Version, version
+from fsspec.implementations._http.answers import STREAM_ADVICE, Version, version_in
 from fsspec.implementations._http.requests import (
     ALL,
     BodyStream,
@@ -189,7 +189,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
-        self._ahead.version = version(info, info.get("url", self.url), info.get("size"))
+        self._ahead.version = version_in({"url": self.url, **info})
         if isinstance(first, BodyStream):
             self._ahead.take_over(first)
         elif first and isinstance(self.cache, AheadCache):

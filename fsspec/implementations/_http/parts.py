@@ -11,17 +11,22 @@ Everything runs on the loop of the filesystem. What one part raises cancels the 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fsspec._files.replacing import replacing, write_all
 from fsspec._loop.batching import run_concurrently
-from fsspec.implementations._http.answers import Placed, Version, learn_version
+from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.requests import Body, check_is_whole, placed, read_placed
 
 if TYPE_CHECKING:
     import aiohttp
 
+    from fsspec._paths.types import StrPath
+    from fsspec.callbacks import Callback
     from fsspec.implementations.http import HTTPFileSystem
 
 PART = 4 * 2**20
@@ -41,6 +46,13 @@ def may_split(
         return False
     headers = {**(fs.kwargs.get("headers") or {}), **(options.get("headers") or {})}
     return "range" not in map(str.lower, headers)  # the caller's own is for one request
+
+
+def fetching_ahead(connections: int) -> dict[str, Any]:
+    """Options with which an open file fetches ahead over so many connections."""
+    window = connections * AHEAD
+    options = {"concurrency": connections, "max_prefetch_size": window, "min_prefetch_size": window}
+    return {"cache_type": "adaptive", "cache_options": options}
 
 
 async def read_in_parts(
@@ -88,6 +100,40 @@ async def read_in_parts(
             fs, url, response, at, (start, first, size if end is None else min(end, size)), options, sink
         )
     return True
+
+
+async def gather(
+    fs: HTTPFileSystem, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+) -> bytes | None:
+    """The bytes from ``start`` up to ``end``; None where they cannot be read in parts."""
+    into = io.BytesIO()
+
+    def put(offset: int, data: bytes) -> None:
+        into.seek(offset - start)
+        into.write(data)
+
+    return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put) else None
+
+
+async def download_in_parts(
+    fs: HTTPFileSystem, url: str, lpath: StrPath, callback: Callback, options: dict[str, Any]
+) -> bool:
+    """Whether the file at ``url`` could be read in parts, and so came to ``lpath``."""
+    with suppress(_NotInParts), replacing(lpath, buffering=0) as local:
+
+        def put(offset: int, data: bytes) -> None:
+            local.seek(offset)
+            write_all(local, data)
+            callback.relative_update(len(data))
+
+        if not await read_in_parts(fs, url, 0, None, UNKNOWN, options, put, callback.set_size):
+            raise _NotInParts  # so that nothing appears at the path
+        return True
+    return False
+
+
+class _NotInParts(Exception):
+    """A file that cannot be read in parts."""
 
 
 async def _whole(

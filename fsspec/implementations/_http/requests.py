@@ -15,7 +15,6 @@ import asyncio
 import io
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -107,21 +106,6 @@ class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
 
     def __str__(self) -> str:
         return self.path or redact_url(self.request_info.real_url)
-
-
-@lru_cache
-def _local_kind(kind: type[OSError]) -> type[OSError]:
-    def reduce(error: OSError) -> tuple[Any, ...]:
-        return kind, (error.errno, error.strerror, error.filename)
-
-    return type(kind.__name__, (aiohttp.ClientOSError, kind), {"__reduce__": reduce})
-
-
-def local_error(error: OSError) -> OSError:
-    """What to raise for a local file that cannot be read: also an `aiohttp.ClientOSError`."""
-    kind: Any = type(error)
-    found: OSError = _local_kind(kind)(error.errno, error.strerror, error.filename)
-    return found
 
 
 def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:

@@ -29,7 +29,7 @@ from fsspec.implementations._http.answers import (
     finish,
     needed,
     place,
-    version,
+    version_in,
 )
 from fsspec.implementations._http.parsing import is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
@@ -211,7 +211,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
-        self._version = version(info, info.get("url", self.url), info.get("size"))
+        self._version = version_in({"url": self.url, **info})
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``.

@@ -1,0 +1,97 @@
+"""What a server tells of a file before it is read: by HEAD, by a GET without its body, by its first bytes.
+
+Everything runs on the loop of the filesystem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from fsspec._paths.redaction import redact_url
+from fsspec.implementations._http.ahead import FIRST
+from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
+from fsspec.implementations._http.requests import (
+    BodyStream,
+    InvalidURLError,
+    UnreachableError,
+    headers_of,
+    placed,
+    read_placed,
+)
+
+if TYPE_CHECKING:
+    from fsspec.implementations.http import HTTPFileSystem
+
+
+def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a request: nothing is remembered that had to be asked anew."""
+    return {name: value for name, value in options.items() if name != "refresh"}
+
+
+@contextmanager
+def _not_there(url: str) -> Iterator[None]:
+    """Make of an unreachable host and of a malformed URL what is also a FileNotFoundError."""
+    try:
+        yield
+    except (UnreachableError, InvalidURLError):
+        raise
+    except aiohttp.ClientConnectorError as error:
+        raise UnreachableError(error._conn_key, error.os_error) from error
+    except ValueError as error:
+        raise InvalidURLError(redact_url(url)) from error
+
+
+async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What the headers of one answer tell; the body of a GET is not read."""
+    options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
+
+    async def once() -> dict[str, Any]:
+        async with await fs._request(url, options, method) as response:
+            fs._raise_not_found_for_status(response, url)
+            return {**described(headers_of(response), response.status), "url": str(response.url)}
+
+    with _not_there(url):
+        return await fs._sender.repeat(once)
+
+
+async def begin(
+    fs: HTTPFileSystem, url: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], bytes | BodyStream | None]:
+    """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes.
+
+    A server that ignores ranges sends everything: then the response, just begun.
+    """
+    with _not_there(url):
+        return await fs._sender.repeat(partial(_begin_once, fs, url, options))
+
+
+async def _begin_once(
+    fs: HTTPFileSystem, url: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], bytes | BodyStream | None]:
+    response = await fs._request(url, ranged(options, range_value(0, FIRST), fs.kwargs))
+    first: bytes | BodyStream | None = None
+    try:
+        info = {"name": url, **described(headers_of(response), response.status), "type": "file"}
+        info["url"] = str(response.url)
+        if response.status in (401, 403, 404, 410):
+            fs._raise_not_found_for_status(response, url)
+        elif response.status == 416 and info["size"] == 0:
+            return info, None
+        elif response.status in (200, 206):
+            at = placed(response, url, 0, FIRST)
+            if response.status == 200 and "Content-Range" not in response.headers:
+                first = BodyStream(response, url)
+            elif at.version.size is not None:
+                info["size"] = at.version.size
+                first = await read_placed(response, at, url, 0, FIRST)
+    finally:
+        if not isinstance(first, BodyStream):
+            response.close()
+    if first is None:  # a server that wants no ranges, or does not tell the size
+        return await fs._info(url, **options), None
+    return info, first

@@ -1,0 +1,171 @@
+"""Moving whole files between this machine and a web server, for the awaitable and the blocking client.
+
+Owns where a download goes and what an upload sends, also when a request is made again. Nothing here
+makes a request.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from typing import IO, TYPE_CHECKING, Any
+
+from fsspec._files.replacing import replacing, write_all
+from fsspec._paths.paths import trailing_sep
+from fsspec._spec.contents import parts_of
+from fsspec.utils import isfilelike
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import StrPath
+    from fsspec.callbacks import Callback
+
+CHUNK = 5 * 2**20
+"""Bytes moved at a time in downloads and uploads."""
+
+
+def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
+    """Whether what is fetched is a folder of a tree, which is made now."""
+    if not rpath.endswith("/") or isfilelike(lpath) or not trailing_sep(os.fspath(lpath)):
+        return False
+    os.makedirs(lpath, exist_ok=True)
+    return True
+
+
+class Target:
+    """Where a download goes: a path, at which the file appears when it is whole, or a file object.
+
+    Attributes
+    ----------
+    repeatable
+        whether a broken download can be made again: a file object has to go back to where it was.
+    """
+
+    def __init__(self, local: StrPath | IO[bytes], retried: bool) -> None:
+        self.local = local
+        self._start = local.tell() if isfilelike(local) and retried and local.seekable() else None
+        self.repeatable: bool = self._start is not None or not isfilelike(local)
+
+    @contextmanager
+    def writing(self, callback: Callback, chunk_size: int) -> Iterator[Callable[[bytes], None]]:
+        """What takes the bytes of one download, in order."""
+        if not isfilelike(self.local):
+            with replacing(self.local, buffering=0) as local:
+                yield partial(_write, partial(write_all, local), callback, chunk_size)
+            return
+        if self._start is not None:
+            self.local.seek(self._start)
+        yield partial(_write, self.local.write, callback, chunk_size)
+
+
+def _write(write: Callable[[bytes], object], callback: Callback, chunk_size: int, data: bytes) -> None:
+    step = chunk_size or len(data)
+    for start in range(0, len(data), step):
+        chunk = data[start : start + step]
+        write(chunk)
+        callback.relative_update(len(chunk))
+
+
+class Upload:
+    """A file as the body of an upload, from where it is; sent anew where a redirect or a retry asks for it.
+
+    Iterated over by ``requests``; called for an iterator that aiohttp awaits.
+
+    Attributes
+    ----------
+    size
+        in bytes, where it is a file of this machine.
+    """
+
+    def __init__(
+        self, local: IO[bytes], parts: Callable[[], Iterator[bytes]], callback: Callback, size: int | None
+    ) -> None:
+        self._local, self._parts, self._callback, self.size = local, parts, callback, size
+        self._start: int | None = None
+        with suppress(AttributeError, OSError):
+            self._start = local.tell()
+        self._begun = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._begun = True
+        for chunk in self._parts():
+            yield chunk
+            self._callback.relative_update(len(chunk))
+
+    def __call__(self) -> AsyncIterator[bytes]:
+        self.rewind()
+        return self._awaited()
+
+    async def _awaited(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    def rewind(self) -> None:
+        """Go back to the beginning, if something was read."""
+        if self._begun:
+            self.seek(self.tell())
+
+    def tell(self) -> int:
+        """Where the upload begins in the file, which is what ``requests`` goes back to."""
+        if self._start is None:
+            raise OSError("the upload has to be sent again, but its file cannot be read again")
+        return self._start
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """To where the upload begins; the length is not told, as it is sent in chunks."""
+        if whence or place != self._start:
+            raise OSError("an upload can only be begun anew")
+        return self._local.seek(place)
+
+
+@contextmanager
+def uploading(
+    lpath: StrPath | IO[bytes], chunk_size: int, callback: Callback, also: type[OSError] | None
+) -> Iterator[Upload]:
+    """What sends a file of this machine.
+
+    Parameters
+    ----------
+    lpath
+        a path or an open binary file.
+    also
+        the client's class of errors that one about the file is of as well.
+    """
+    if isfilelike(lpath):
+        callback.set_size(getattr(lpath, "size", None))
+        yield Upload(lpath, partial(_read_on, lpath, chunk_size), callback, None)
+        return
+    try:
+        opened = open(lpath, "rb", buffering=0)
+    except OSError as error:
+        raise error if also is None else local_error(error, also) from None
+    with opened as local:
+        size = os.fstat(local.fileno()).st_size
+        callback.set_size(size)
+        yield Upload(local, partial(parts_of, local, chunk_size), callback, size)
+
+
+def _read_on(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while chunk := file.read(size):
+        yield chunk
+
+
+@lru_cache
+def _both(kinds: tuple[type[OSError], type[OSError]]) -> type[OSError]:
+    def reduce(error: OSError) -> tuple[Any, ...]:
+        return kinds[1], (error.errno, error.strerror, error.filename)
+
+    return type(kinds[1].__name__, kinds, {"__reduce__": reduce})
+
+
+def local_error(error: OSError, also: type[OSError]) -> OSError:
+    """What to raise for a local file that cannot be read: an error of the client as well."""
+    return _both((also, type(error)))(error.errno, error.strerror, error.filename)
+
+
+def check_method(method: str) -> str:
+    """The method of an upload, in small letters."""
+    if method.lower() not in ("post", "put"):
+        raise ValueError(f"an upload is made by 'post' or 'put', not by {method.lower()!r}")
+    return method.lower()
