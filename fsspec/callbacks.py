@@ -208,12 +208,27 @@ def _tqdm(module: str) -> Callable[..., Any]:
         raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
 
 
+def _of_bytes(path: str) -> dict[str, Any]:
+    """Arguments of the bar of one file."""
+    name = path.rstrip("/").rpartition("/")[2]
+    return {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
+
+
+def for_file(callback: Callback | str | None, path: object) -> Callback:
+    """As `Callback.as_callback`, for the bytes of one file, whose name ``"tqdm"`` shows."""
+    made = Callback.as_callback(callback)
+    if isinstance(callback, str) and isinstance(made, TqdmCallback):
+        return TqdmCallback(_of_bytes(str(path)), tqdm_cls=made._tqdm_cls)
+    return made
+
+
 class TqdmCallback(Callback):
     """Shows a progress bar of tqdm.
 
     The bar appears with the first update and ends with `close`, or with the ``with`` block that the
     callback is used in. ``callback="tqdm"`` is short for one that counts files, with a bar of bytes below it
-    for each file that is under way, and that suits terminals and notebooks alike.
+    for each file that is under way (of ``get_file`` and ``put_file``: for that of the file), and that suits
+    terminals and notebooks alike.
 
     Parameters
     ----------
@@ -249,9 +264,7 @@ class TqdmCallback(Callback):
     def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
         """Give the transfer a bar of its own, where that was asked for."""
         if self._nested:
-            name = path_1.rstrip("/").rpartition("/")[2]
-            how = {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-            kwargs["callback"] = TqdmCallback(how, tqdm_cls=self._tqdm_cls)
+            kwargs["callback"] = TqdmCallback({**_of_bytes(path_1), "leave": False}, tqdm_cls=self._tqdm_cls)
 
     def call(self, *args: Any, **kwargs: Any) -> None:
         """Bring the bar up to date."""

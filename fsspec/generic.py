@@ -30,7 +30,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import lends
 from fsspec.asyn import AsyncFileSystem
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
@@ -394,7 +394,7 @@ class GenericFileSystem(AsyncFileSystem):
         if source is target:
             await _ask(source, "cp_file", path, path2, **kwargs)
         else:
-            await copy_between(source, path, target, path2, blocksize, Callback.as_callback(callback))
+            await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
 
     def mv(
         self,

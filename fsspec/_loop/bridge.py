@@ -29,6 +29,7 @@ from fsspec._loop import io_thread
 from fsspec._loop.advice import advise
 from fsspec._loop.io_thread import iothread, loop, quiesce
 from fsspec._spans import span
+from fsspec.callbacks import for_file
 from fsspec.exceptions import ForkError, FSTimeoutError
 
 __all__ = [
@@ -457,6 +458,7 @@ def async_gen_wrapper(
 
 # twins ---------------------------------------------------------------------------
 def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    one_file = name in ("_get_file", "_put_file")
     if inspect.isasyncgenfunction(method):
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -465,6 +467,9 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     else:
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
+                with for_file(kwargs["callback"], args[0] if args else "") as told:
+                    return sync(self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
             return sync(self.loop, getattr(self, name), *args, **kwargs)
 
     blocking.__name__ = name  # as its signature: of what it wraps

@@ -26,7 +26,7 @@ def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {} if fs.async_impl else kwargs
 
 
-def _counting(kwargs: dict[str, Any]) -> tuple[Callback, dict[str, Any]]:
+def counting(kwargs: dict[str, Any]) -> tuple[Callback, dict[str, Any]]:
     """The callback among the options of a bulk operation, which counts files, and the other options."""
     if "callback" not in kwargs:
         return DEFAULT_CALLBACK, kwargs
@@ -57,7 +57,7 @@ def cat(
     batch_size: int | None = None,
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
-    callback, kwargs = _counting(kwargs)
+    callback, kwargs = counting(kwargs)
     given = stringify_path(path)
     paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
@@ -124,7 +124,7 @@ def cat_ranges(
         raise ValueError(
             f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
         )
-    callback, kwargs = _counting(kwargs)
+    callback, kwargs = counting(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
     parts: list[Any] = yield _batch(calls, callback, batch_size, return_exceptions=on_error == "return")
     return parts
@@ -153,7 +153,7 @@ def pipe(
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
     if not fs.async_impl:
         contents = {fs._strip_protocol(p): data for p, data in contents.items()}
-    callback, kwargs = _counting(kwargs)
+    callback, kwargs = counting(kwargs)
     calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
     return (yield _batch(calls, callback, batch_size))
 
@@ -167,8 +167,12 @@ def rm(
     batch_size: int | None = None,
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
+    callback, kwargs = counting(kwargs)
     paths = yield call("expand_path", path, recursive=recursive, maxdepth=maxdepth)
-    return (yield from removing(fs, paths, kwargs, batch_size))
+    callback.set_size(len(paths))
+    answers = yield from removing(fs, paths, kwargs, batch_size)
+    callback.relative_update(len(paths))
+    return answers
 
 
 def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:

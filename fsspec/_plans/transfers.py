@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call, local
-from fsspec._plans.bulk import listing_options, removing
+from fsspec._plans.bulk import counting, listing_options, removing
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, overridden
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -156,8 +156,9 @@ def copy(
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(on_error, recursive)
+    callback, kwargs = counting(kwargs)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
-    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size)
+    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback)
     return None
 
 
@@ -168,7 +169,9 @@ def _copying(
     ignore: bool,
     kwargs: dict[str, Any],
     batch_size: int | None,
+    callback: Callback,
 ) -> Plan:
+    callback.set_size(len(pairs))
     if not fs.async_impl:
         for a, b in pairs:
             try:
@@ -176,6 +179,7 @@ def _copying(
             except FileNotFoundError as error:
                 if not ignore and not (recursive and (yield from _of_files(fs, [(a, b)], [error], 1)) == []):
                     raise
+            callback.relative_update(1)
         return
     rounds, answers = _rounds(fs, pairs), []
     for together in rounds:
@@ -183,6 +187,7 @@ def _copying(
             (call("cp_file", a, b, **kwargs) for a, b in together),
             return_exceptions=True,  # one failure leaves out no other
             batch_size=batch_size,
+            done=lambda position, result: callback.relative_update(1),
         )
     if recursive and not ignore:
         in_order = [pair for together in rounds for pair in together]
@@ -201,7 +206,12 @@ def _of_files(
 
 
 def mv(
-    fs: Filesystem, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: int | None = None
+    fs: Filesystem,
+    path1: StrPaths,
+    path2: StrPaths,
+    recursive: bool = False,
+    maxdepth: int | None = None,
+    callback: Callback | str | None = None,
 ) -> Plan:
     """Move within a filesystem; see ``AbstractFileSystem.mv``.
 
@@ -219,10 +229,13 @@ def mv(
     if pairs and not moved:
         return None
     _check_nothing_is_lost(fs, path1, moved)
+    told = Callback.as_callback(callback)
     if overridden(fs, "copy"):
+        told.set_size(len(moved))
         yield call("copy", path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
+        told.relative_update(len(moved))
     else:
-        yield from _copying(fs, moved, recursive, False, {}, None)
+        yield from _copying(fs, moved, recursive, False, {}, None, told)
     if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
         # of a folder without what is in it only an empty one goes
         doomed = _tops(fs, moved) if _may_match(fs, path1, moved) else path1

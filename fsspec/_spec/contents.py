@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._plans import drive, listing
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.utils import isfilelike, read_block
 
 if TYPE_CHECKING:
@@ -259,6 +259,7 @@ class Contents:
             where there is no such file. ``lpath`` is then as it was before, as it is
             after any other failure.
         """
+        callback = for_file(callback, rpath)
         if isfilelike(lpath):
             outfile = lpath
         if outfile is None:
@@ -319,6 +320,7 @@ class Contents:
         FileExistsError
             if it is there, with ``mode="create"``
         """
+        callback = for_file(callback, rpath)
         if mode == "create" and self._is_taken(rpath):
             raise FileExistsError(rpath)
         if os.path.isdir(lpath):

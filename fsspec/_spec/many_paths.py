@@ -333,7 +333,7 @@ class ManyPaths:
             ``"raise"``, or ``"ignore"`` for sources that are not there; the latter is
             the default with ``recursive``
         **kwargs
-            for `cp_file`
+            ``callback``, which is told the number of files and each that is done; the rest is for `cp_file`
         """
         drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, kwargs))
 
@@ -352,7 +352,7 @@ class ManyPaths:
         path1, path2, recursive, maxdepth
             see `copy`; a path moved onto itself stays, and so does what lies deeper than ``maxdepth``
         **kwargs
-            not used
+            ``callback``, which is told the number of files and each that is copied
 
         Raises
         ------
@@ -361,7 +361,7 @@ class ManyPaths:
         ValueError
             if several files would be moved to one place
         """
-        self._drive(transfers.mv(self, path1, path2, recursive, maxdepth))
+        self._drive(transfers.mv(self, path1, path2, recursive, maxdepth, kwargs.get("callback")))
 
     def get(
         self,

@@ -22,7 +22,7 @@ from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._remote import ftp_parsing as words
 from fsspec.implementations._remote.ftp_link import (
     REPLIES,
@@ -346,7 +346,7 @@ class FTPFileSystem(AbstractFileSystem):
         callback
             is told the size and the bytes as they come.
         """
-        callback: Callback = kwargs.get("callback") or DEFAULT_CALLBACK
+        callback = for_file(kwargs.get("callback"), rpath)
         target = kwargs.get("outfile")
         rpath = self._strip_protocol(rpath)
         if isfilelike(lpath):
@@ -418,7 +418,7 @@ class FTPFileSystem(AbstractFileSystem):
         """Upload a file, by one transfer; for a folder only a folder is made."""
         if self._intrans or kwargs or os.path.isdir(lpath):
             return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
-        rpath = self._strip_protocol(rpath)
+        callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if mode == "create" and self._is_taken(rpath):
             raise FileExistsError(rpath)
         with open(lpath, "rb", buffering=0) as source:

@@ -30,7 +30,7 @@ from fsspec._plans.listing import check_depth
 from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http.answers import (
     UNKNOWN,
     VALIDATORS,
@@ -407,8 +407,7 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         if made_folder(rpath, lpath):
             return
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s", redact_url(rpath))
+        callback = for_file(callback, rpath)
         target = Target(lpath, self._sender.retries.times > 0)
 
         async def download() -> None:
@@ -557,7 +556,7 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         _only_overwriting(mode)
         method = check_method(method)
-        with uploading(lpath, chunk_size, callback, aiohttp.ClientOSError) as body:
+        with uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
             await self._upload(method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:

@@ -21,7 +21,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http.answers import (
     VALIDATORS,
@@ -347,6 +347,7 @@ class HTTPFileSystem(AbstractFileSystem):
         """Download a file, by one request; see the awaitable `_get_file`."""
         if made_folder(rpath, lpath):
             return
+        callback = for_file(callback, rpath)
         target = Target(lpath, self._retries.times > 0)
 
         def download() -> None:
@@ -491,7 +492,9 @@ class HTTPFileSystem(AbstractFileSystem):
     ) -> None:
         """Upload a file, by one request; ``method`` is ``"post"`` or ``"put"``."""
         method = check_method(method)
-        with uploading(lpath, chunk_size, callback, None if self.js else requests.ConnectionError) as body:
+        with uploading(
+            lpath, chunk_size, for_file(callback, rpath), None if self.js else requests.ConnectionError
+        ) as body:
             self._upload(method, rpath, body, kwargs)
 
     def _upload(self, method: str, url: str, data: Upload, options: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from fsspec._paths.paths import trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._public import lends, publish
-from fsspec.callbacks import Callback
+from fsspec.callbacks import Callback, for_file
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
 
@@ -350,8 +350,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     def get_file(self, path1: str, path2: Any, callback: Callback | None = None, **kwargs: Any) -> None:
         if isfilelike(path2):
-            with open(self._strip_protocol(path1), "rb") as f:
-                shutil.copyfileobj(f, path2)
+            super().get_file(path1, path2, for_file(callback, path1))
             return
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
@@ -364,7 +363,7 @@ class LocalFileSystem(AbstractFileSystem):
         self, copy: Callable[..., None], path1: str, path2: str, callback: Callback | None, **kwargs: Any
     ) -> None:
         copy(path1, path2, **kwargs)
-        callback = Callback.as_callback(callback)
+        callback = for_file(callback, path1)
         source = self._strip_protocol(path1)
         size = osp.getsize(source) if osp.isfile(source) else 0
         callback.set_size(size)

@@ -26,7 +26,7 @@ from fsspec._public import lends, publish
 from fsspec._spec.contents import has_checking_files
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import url_to_fs
 from fsspec.implementations._reference.layout import ravel_multi_index
 from fsspec.implementations._reference.loading import Targets, load, references_of
@@ -391,6 +391,7 @@ class ReferenceFileSystem(ReferenceReading):
         callback: Callback = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> None:
+        callback = for_file(callback, rpath)
         if os.path.isdir(lpath):
             return
         with open(os.path.abspath(lpath), "rb") as f:  # a slash at its end is of no account

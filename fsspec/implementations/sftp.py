@@ -21,7 +21,7 @@ import paramiko
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
-from fsspec.callbacks import Callback
+from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options, isfilelike
@@ -275,7 +275,7 @@ class SFTPFileSystem(AbstractFileSystem):
         callback
             is told the size and the bytes as they come.
         """
-        callback = Callback.as_callback(kwargs.get("callback"))
+        callback = for_file(kwargs.get("callback"), rpath)
         rpath = self._strip_protocol(rpath)
         if not isfilelike(lpath):
             lpath = os.fspath(lpath)
@@ -292,7 +292,7 @@ class SFTPFileSystem(AbstractFileSystem):
 
     def put_file(self, lpath: StrPath, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
         """Upload a file; for a folder only a folder is made."""
-        super().put_file(lpath, rpath, callback=Callback.as_callback(callback), **kwargs)
+        super().put_file(lpath, rpath, callback=for_file(callback, rpath), **kwargs)
 
 
 def _entry(attr: paramiko.SFTPAttributes, name: str) -> dict[str, Any]:

@@ -226,3 +226,67 @@ def test_writing_many_files_is_counted(m):
     told = Callback()
     m.pipe({"/a": b"0", "/b": b"1", "/c": b"2"}, callback=told)
     assert (told.size, told.value) == (3, 3)
+
+
+# every operation of every kind of filesystem
+
+
+def filesystems(tmp_path):
+    """Those that can be made here, each with two files, by a name for it."""
+    import fsspec
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+    from fsspec.implementations.dirfs import DirFileSystem
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/top/a": b"12345", "/top/b": b"123"})
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a").write_bytes(b"12345")
+    (tmp_path / "here" / "b").write_bytes(b"123")
+    yield "memory", memory, "/top"
+    yield "file", fsspec.filesystem("file"), str(tmp_path / "here")
+    yield "dir", DirFileSystem("/top", memory), ""
+    yield "async_wrapper", AsyncFileSystemWrapper(memory, asynchronous=False), "/top"
+    for kind in ("simplecache", "filecache", "blockcache"):
+        folder = str(tmp_path / kind)
+        yield kind, fsspec.filesystem(kind, fs=memory, cache_storage=folder), "/top"
+    references = {"a": "12345", "b": ["memory://top/b"]}
+    yield "reference", fsspec.filesystem("reference", fo=references, remote_protocol="memory"), ""
+    yield "generic", fsspec.filesystem("generic", default_method="current"), "memory://top"
+
+
+OPERATIONS = {
+    "cat": lambda fs, a, b, out, told: fs.cat([a, b], callback=told),
+    "cat_ranges": lambda fs, a, b, out, told: fs.cat_ranges([a, b], [0, 1], [2, 3], callback=told),
+    "get": lambda fs, a, b, out, told: fs.get([a, b], [out + "/a", out + "/b"], callback=told),
+    "get_file": lambda fs, a, b, out, told: fs.get_file(a, out + "/c", callback=told),
+    "put": lambda fs, a, b, out, told: fs.put([out + "/a"], [a + "1"], callback=told),
+    "put_file": lambda fs, a, b, out, told: fs.put_file(out + "/a", a + "2", callback=told),
+    "pipe": lambda fs, a, b, out, told: fs.pipe({a + "3": b"0", b + "3": b"1"}, callback=told),
+    "copy": lambda fs, a, b, out, told: fs.copy([a, b], [a + "4", b + "4"], callback=told),
+    "mv": lambda fs, a, b, out, told: fs.mv(a, a + "5", callback=told),
+}
+MISSING = {
+    ("reference", "copy"),  # a table of references is not copied
+    ("reference", "mv"),
+    ("generic", "get_file"),  # these are asked of the filesystem of the URL, and by `get` and `put`
+    ("generic", "put_file"),
+}
+RENAMES = {("file", "mv"), ("generic", "mv")}  # in one step, or by the filesystem: there is nothing to count
+
+
+def test_every_operation_tells_a_callback_and_knows_tqdm_by_name(m, tmp_path, capsys):
+    pytest.importorskip("tqdm")
+    out = str(tmp_path / "out")
+    for kind, fs, top in filesystems(tmp_path):
+        a, b = (f"{top}/{name}" if top else name for name in "ab")
+        for name, work in OPERATIONS.items():
+            if (kind, name) in MISSING:
+                continue
+            told = Callback()
+            capsys.readouterr()
+            work(fs, a, b, out, told)
+            work(fs, a, b, out, "tqdm") if name != "mv" else fs.mv(a + "5", a, callback="tqdm")
+            drawn = capsys.readouterr().err
+            if (kind, name) not in RENAMES:
+                assert told.value and told.value == told.size, (kind, name)
+                assert "100%" in drawn, (kind, name)

@@ -20,6 +20,7 @@ from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
+from fsspec._plans.bulk import counting
 from fsspec._plans.globbing import has_magic
 from fsspec._spec.contents import has_checking_files
 from fsspec._spec.traffic import Traffic
@@ -602,11 +603,17 @@ class CachingFileSystem(ChainedFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """As `cat_ranges`, awaited."""
+        callback, _ = counting(kwargs)
         firsts, lasts = bounds_of(paths, starts, ends)
+        callback.set_size(len(paths))
         size = getattr(self.fs, "batch_size", None) or get_batch_size()
         one = self._cat_file
         return await run_concurrently(
-            zip(paths, firsts, lasts), lambda part: one(*part), size, return_exceptions=on_error != "raise"
+            zip(paths, firsts, lasts),
+            lambda part: one(*part),
+            size,
+            return_exceptions=on_error != "raise",
+            done=lambda position, result: callback.relative_update(1),
         )
 
     def close_and_update(self, f: BlockFile, close: Callable[[], Any]) -> None:

@@ -22,7 +22,7 @@ from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, batch, call, drive
-from fsspec._plans.bulk import _without_folders, _without_refusals
+from fsspec._plans.bulk import _without_folders, _without_refusals, counting
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
@@ -229,9 +229,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 callback.relative_update(1)
         return out
 
-    def _ranges(self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str) -> Plan:
+    def _ranges(
+        self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: dict[str, Any]
+    ) -> Plan:
+        callback, _ = counting(kwargs)
         firsts, lasts = bounds_of(paths, starts, ends)
-        out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts)
+        callback.set_size(len(paths))
+        out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
         if on_error == "raise":
             _raise_first(out)
         return out
@@ -246,10 +250,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
-        found: list[Any] = self._on_target(self._ranges(paths, starts, ends, on_error))
+        found: list[Any] = self._on_target(self._ranges(paths, starts, ends, on_error, kwargs))
         return found
 
-    def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback) -> Plan:
+    def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None) -> Plan:
+        callback = Callback.as_callback(callback)
         given = stringify_path(path)
         if isinstance(given, str) and not recursive and not has_magic(given):
             paths = [self.fs._strip_protocol(self._bare(given))]
@@ -291,13 +296,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _cat(
         self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any
     ) -> Any:
-        callback = kwargs.get("callback", DEFAULT_CALLBACK)
-        return await self._awaited_on_target(self._whole(path, recursive, on_error, callback))
+        told = kwargs.get("callback")
+        return await self._awaited_on_target(self._whole(path, recursive, on_error, told))
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        data: bytes = (await self._awaited_on_target(self._ranges([path], start, end, "raise")))[0]
+        data: bytes = (await self._awaited_on_target(self._ranges([path], start, end, "raise", {})))[0]
         return data
 
     async def _cat_ranges(
@@ -309,7 +314,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        found: list[Any] = await self._awaited_on_target(self._ranges(paths, starts, ends, on_error))
+        found: list[Any] = await self._awaited_on_target(self._ranges(paths, starts, ends, on_error, kwargs))
         return found
 
     # writing -------------------------------------------------------------------------
@@ -330,6 +335,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for p in contents:
                 if self._is_taken(p):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), p)
+        callback, kwargs = counting(kwargs)
+        callback.set_size(len(contents))
         files: list[LocalTempFile] = []
         try:
             for p, data in contents.items():
@@ -342,6 +349,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             self.transaction.files.extend(files)
         else:
             self._upload(files)
+        callback.relative_update(len(contents))
 
     def _written(self, path: str, data: ReadableBuffer, kwargs: dict[str, Any]) -> LocalTempFile:
         f: LocalTempFile = self._open(path, "wb", autocommit=False)

@@ -15,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._plans.bulk import counting
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
 from fsspec.implementations._reference import reads
 from fsspec.implementations._reference.loading import Targets
@@ -222,6 +223,7 @@ class ReferenceReading(AsyncFileSystem):
         return raised(plan.results) if on_error == "raise" else plan.results
 
     def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        callback, kwargs = counting(kwargs)
         given = stringify_path(path)
         paths = self._literal(given, recursive)
         if paths is None:
@@ -231,6 +233,7 @@ class ReferenceReading(AsyncFileSystem):
             kwargs.pop("batch_size", None)
             return self.cat_file(paths[0], **kwargs)
         results = self._read_many((paths, _slice_of_all(paths, kwargs)), None, on_error, kwargs)
+        _count(callback, results)
         return _by_path(single, paths, results, on_error)
 
     async def _cat(
@@ -241,6 +244,7 @@ class ReferenceReading(AsyncFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> Any:
+        callback, kwargs = counting(kwargs)
         given = stringify_path(path)
         paths = self._literal(given, recursive)
         if paths is None:
@@ -251,6 +255,7 @@ class ReferenceReading(AsyncFileSystem):
             return await self._cat_file(paths[0], **kwargs)
         wanted = paths, _slice_of_all(paths, kwargs)
         results = await self._read_many_async(wanted, None, on_error, batch_size, kwargs)
+        _count(callback, results)
         return _by_path(single, paths, results, on_error)
 
     def cat_ranges(
@@ -262,7 +267,9 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        return self._read_many(self._slices(paths, starts, ends), max_gap, on_error, kwargs)
+        callback, kwargs = counting(kwargs)
+        found = self._read_many(self._slices(paths, starts, ends), max_gap, on_error, kwargs)
+        return _count(callback, found)
 
     async def _cat_ranges(
         self,
@@ -274,8 +281,10 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
+        callback, kwargs = counting(kwargs)
         wanted = self._slices(paths, starts, ends)
-        return await self._read_many_async(wanted, max_gap, on_error, batch_size, kwargs)
+        found = await self._read_many_async(wanted, max_gap, on_error, batch_size, kwargs)
+        return _count(callback, found)
 
     def _literal(self, path: StrPaths, recursive: bool) -> list[str] | None:
         """Paths that need no expanding, as keys; None for patterns and folders."""
@@ -305,7 +314,7 @@ class ReferenceReading(AsyncFileSystem):
     def get_file(
         self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:
-        rpath = self._strip_protocol(rpath)
+        callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if self.isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
@@ -320,7 +329,7 @@ class ReferenceReading(AsyncFileSystem):
     async def _get_file(
         self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:
-        rpath = self._strip_protocol(rpath)
+        callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if await self._isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
@@ -407,6 +416,13 @@ def _fetch_blocking(
         plan.take(block, data)
     for url in list(plan.short):
         plan.settle(url, _size_of(source, url))
+
+
+def _count(callback: Callback, results: list[Any]) -> list[Any]:
+    """Tell a callback of all at once: they were not read one by one."""
+    callback.set_size(len(results))
+    callback.relative_update(len(results))
+    return results
 
 
 def _save(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:

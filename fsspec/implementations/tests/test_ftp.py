@@ -481,3 +481,11 @@ def test_a_download_of_what_is_missing_makes_no_folder(fs, tmp_path):
     with pytest.raises(IsADirectoryError):
         fs.get_file("/d/a.txt", str(tmp_path / "no") + "/")
     assert os.listdir(tmp_path) == []
+
+
+def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
+    pytest.importorskip("tqdm")
+    fs.get_file("/d/a.txt", str(tmp_path / "a"), callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err
+    fs.put_file(str(tmp_path / "a"), "/d/b.txt", callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err and fs.cat_file("/d/b.txt") == b"hello world"

@@ -763,3 +763,12 @@ def test_find_of_a_file_has_its_entry(fs, url):
     name = url + "/small.txt"
     found = fs.find(name, detail=True)
     assert list(found) == [name] and found[name]["size"] == fs.info(name)["size"]
+
+
+def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, capsys):
+    pytest.importorskip("tqdm")
+    http_server.files["/eleven"] = b"hello world"
+    fs.get_file(f"{http_server.url}/eleven", str(tmp_path / "a"), callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err
+    fs.put_file(str(tmp_path / "a"), f"{http_server.url}/twelve", callback="tqdm", method="put")
+    assert "11.0/11.0" in capsys.readouterr().err

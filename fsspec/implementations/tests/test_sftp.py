@@ -298,3 +298,12 @@ def test_a_file_that_is_left_open_at_the_end(server, mode, tmp_path):
         OPTIONS=json.dumps(server.options),
         HOME=str(tmp_path),
     )
+
+
+def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
+    pytest.importorskip("tqdm")
+    path = "/d/a.txt"
+    fs.get_file(path, str(tmp_path / "a"), callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err
+    fs.put_file(str(tmp_path / "a"), path + "2", callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err and fs.cat_file(path + "2") == b"hello world"
