@@ -12,7 +12,6 @@ The files are in `_http.file`, reading ahead in `_http.ahead`, the meaning of an
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
