@@ -26,6 +26,7 @@ from typing import Any
 
 import fsspec
 from fsspec import config
+from fsspec._checks.locks import wrong_in_project
 from fsspec._checks.report import run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
@@ -134,6 +135,7 @@ def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = No
     steps: list[Callable[[Diagnosis], None]] = [
         check_installation,
         _dependants,
+        _project,
         _fork_mode,
         _hazards,
         _configuration,
@@ -261,6 +263,12 @@ def _dependants(found: Diagnosis) -> None:
         )
     if not bad:
         found.add(OK, "dependants", "no installed package asks for another version of fsspec")
+
+
+def _project(found: Diagnosis) -> None:
+    """What the project of the current folder is going to install."""
+    for text, fix in wrong_in_project(Path.cwd()):
+        found.add(WARNING, "project", text, f"{fix}; see docs/install.rst")
 
 
 def _admits(specifiers: str) -> bool:
@@ -437,10 +445,15 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
 
     shown = redact_options(url)
     try:
-        _un_chain(url, options)  # imports the classes
+        links = _un_chain(url, options)  # imports the classes
     except (ImportError, ValueError) as error:
         found.add(PROBLEM, "url", str(error))
         return
+    for name, protocol, meant in _misspelt(links):
+        text = (
+            f"no option of {protocol} is called {name!r}, and it has no effect or goes to the client library"
+        )
+        found.add(WARNING, "options", text, f"is {meant!r} meant?")
 
     def timed(what: str, func: Callable[[], Any]) -> Any:
         begin = time.perf_counter()
@@ -458,6 +471,20 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
     except Exception as error:  # whatever it is, it is what the user came to see
         text = f"{shown}: {type(error).__name__}: {redact_options(str(error))}"
         found.add(PROBLEM, "url", with_notes(error, text))
+
+
+def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
+    """Options that are nearly called like one that there is; filesystems take any others as well."""
+    import inspect
+    from difflib import get_close_matches
+
+    protocols = {protocol for _, protocol, _ in links}
+    for _, protocol, given in links:
+        cls = fsspec.get_filesystem_class(protocol)
+        known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
+        for name in config.apply_config(cls, given).keys() - known - protocols:
+            for meant in get_close_matches(name, known | protocols, 1, 0.8):
+                yield name, protocol, meant
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -208,6 +208,45 @@ def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
     assert "info" in said and "first byte" in said and "ms" in said
 
 
+def test_an_option_that_is_nearly_another_is_told(stage):
+    given = {"simplecache": {"cache_storge": "x", "other": 1}, "memry": {}}
+    said = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
+        "options", "warning"
+    )
+    assert "'cache_storge'" in said and "'cache_storage'" in said
+    assert "'memry'" in said and "'memory'" in said and "other" not in said
+    assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
+
+
+UV = '[tool.uv]\noverride-dependencies = ["fsspec==2026.9.0"]\n'
+UV_SOURCE = '[tool.uv.sources]\nfsspec = { path = "wheels/fsspec.whl" }\n'
+LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry = "https://index/simple" }\n'
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
+@pytest.mark.parametrize(
+    "name, text, said",
+    [
+        ("uv.lock", LOCKED.replace("VERSION", "2026.9.0"), "uv.lock installs fsspec 2026.9.0"),
+        ("uv.lock", LOCKED.replace("VERSION", fsspec.__version__), ""),
+        ("uv.lock", LOCKED.replace("fsspec", "fsspec-xrootd").replace("VERSION", "1"), ""),
+        ("uv.lock", "no toml", ""),
+        ("poetry.lock", LOCKED.replace("VERSION", "2026.7.0"), "poetry.lock installs fsspec 2026.7.0"),
+        ("pylock.toml", LOCKED.replace("package", "packages").replace("VERSION", "2026.7.0"), "pylock.toml"),
+        ("pyproject.toml", UV, "names no source"),
+        ("pyproject.toml", UV + UV_SOURCE, ""),
+        ("pyproject.toml", '[project]\nname = "mine"\n', ""),
+        ("requirements.txt", "pandas\nfsspec[http]==2026.7.0  # why\n", "pins fsspec 2026.7.0"),
+        ("requirements.txt", "fsspec @ file:///wheels/fsspec.whl\n", ""),
+        ("dev-requirements.txt", "fsspec==2026.7.0 \\\n    --hash=sha256:0\n", "pins fsspec 2026.7.0,"),
+    ],
+)
+def test_what_a_project_is_going_to_install_is_told(stage, name, text, said):
+    (stage.folder / name).write_text(text)
+    found = stage.run().of("project", "warning")
+    assert (said in found and "docs/install.rst" in found) if said else not found
+
+
 def test_a_bare_word_is_a_local_path_as_for_open(stage, tmp_path):
     (tmp_path / "word").write_bytes(b"abc")
     assert "first byte" in stage.run("word").of("url", "ok")

@@ -1,0 +1,62 @@
+"""What the project in the current folder will install as fsspec: its lock files, and what it tells uv."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fsspec._version import __version__
+
+LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
+_SOURCE = (
+    'write fsspec = { path = "PATH-OF-THE-WHEEL" } into [tool.uv.sources] of pyproject.toml, then uv lock'
+)
+
+
+def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
+    """Files of a project that bring another fsspec, each with what to do; none where they cannot be read.
+
+    Looked at are the lock files of uv, poetry, pdm and pip, requirements files, and ``[tool.uv]`` of
+    ``pyproject.toml``.
+    """
+    for name in LOCKS:
+        for version in sorted({str(one.get("version")) for one in _locked(folder / name)} - {__version__}):
+            fix = _SOURCE if name == "uv.lock" else "lock the wheel of this package, as a file or a URL"
+            yield f"{name} installs fsspec {version}: it replaces this one at the next sync", fix
+    for path in sorted([*folder.glob("*requirements*.txt"), *folder.glob("*constraints*.txt")]):
+        for version in sorted(set(_pins(path)) - {__version__}):
+            why = f"{path.name} pins fsspec {version}, which is upstream's to pip"
+            yield why, "write fsspec @ file:///PATH-OF-THE-WHEEL in its place"
+    uv = _toml(folder / "pyproject.toml").get("tool", {}).get("uv", {})
+    overrides = [o for o in uv.get("override-dependencies", ()) if re.match(r"fsspec\b(?!\s*@|-)", str(o))]
+    if overrides and "fsspec" not in uv.get("sources", {}):
+        yield f"pyproject.toml overrides {overrides[0]!r} and names no source: uv takes upstream's", _SOURCE
+
+
+def _locked(path: Path) -> list[dict[str, Any]]:
+    """The entries of a lock file that are fsspec's."""
+    read = _toml(path)
+    entries = read.get("package", read.get("packages", []))
+    return [entry for entry in entries if entry.get("name") == "fsspec"]
+
+
+def _pins(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return []
+    return re.findall(r"^fsspec\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#\\]+)", text, re.MULTILINE)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        import tomllib  # type: ignore[import-not-found, unused-ignore]  # Python 3.11
+    except ImportError:
+        return {}
+    try:
+        read: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return read
+    except (OSError, ValueError):
+        return {}
