@@ -24,6 +24,7 @@ a second name of another method, `_spec.aliases`; anything else about one path, 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
@@ -373,6 +374,17 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         from hashlib import sha256
 
         return sha256(str(self.info(path)).encode()).hexdigest()
+
+    def stats(self) -> dict[str, Any]:
+        """What this process has counted of the traffic of this instance.
+
+        Returns
+        -------
+        dict
+            ``pid`` alone where nothing is counted, as by the base class; of HTTP and of caches on disk
+            also requests, bytes, retries, hits and misses
+        """
+        return {"pid": os.getpid()}
 
     def created(self, path: str) -> datetime:
         """When a file was made, a `datetime.datetime`, where the backend knows."""

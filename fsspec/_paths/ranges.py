@@ -10,6 +10,20 @@ from typing import IO, Any
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")
 
+
+def number(option: str, value: Any, unit: str) -> Any:
+    """The value of an option: a number, or None.
+
+    Raises
+    ------
+    TypeError
+        for anything else, such as text; it names the option.
+    """
+    if value is not None and not hasattr(value, "__float__"):
+        raise TypeError(f"{option} is a number of {unit}, not {value!r}")
+    return value
+
+
 # names that programs look up; slices of bytes need no help from C here
 HAS_CPYTHON_API = True
 

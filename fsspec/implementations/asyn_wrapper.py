@@ -28,7 +28,7 @@ _WRAPPED = (
 _BULK = "cat cat_ranges get pipe put sizes".split()
 """Those that are its own where its class overrides them."""
 
-_DIRECT = ("checksum created lexists modified mv rmdir sign touch ukey").split()
+_DIRECT = ("checksum created lexists modified mv rmdir sign stats touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 

@@ -113,6 +113,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         if self.path.startswith("/") and _names_have_no_slash(fs):
             self.path = self.path.lstrip("/")
 
+    def stats(self) -> dict[str, Any]:
+        """Those of the filesystem whose folder it is."""
+        found: dict[str, Any] = self.fs.stats()
+        return found
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
 

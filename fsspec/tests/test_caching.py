@@ -17,6 +17,7 @@ import pytest
 from fsspec import caching
 from fsspec.caching import caches
 from fsspec.spec import AbstractBufferedFile
+from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
 
 DATA = bytes(i % 251 for i in range(1000))
@@ -727,3 +728,22 @@ def test_files_that_are_written_can_be_held_in_sets() -> None:
     f = AbstractBufferedFile(DictFileSystem(), "new", "wb")
     assert f in {f} and hash(f) == hash(f)
     f.discard()
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"block_size": "5MB"}, "block_size is a number of bytes, not '5MB'"),
+        (
+            {"cache_type": "blockcache", "cache_options": {"maxblocks": "8"}},
+            "maxblocks is a number of blocks",
+        ),
+        (
+            {"cache_type": "background", "cache_options": {"maxblocks": "8"}},
+            "maxblocks is a number of blocks",
+        ),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_named_as_the_file_is_opened(options, said):
+    with pytest.raises(TypeError, match=f"^{said}"):
+        AbstractBufferedFile(DictFileSystem({"a": b"abc"}), "a", size=3, **options)

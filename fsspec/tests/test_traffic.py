@@ -87,6 +87,19 @@ def test_what_a_read_cache_asks_for_is_a_line_of_the_log(kind, caplog):
     assert all(line.endswith(" of http://host/a?key=...") for line in lines)
 
 
+def test_what_an_open_http_file_asks_for_is_a_line_of_the_log(http_server, caplog):
+    http_server.files["/a"] = bytes(300_000)
+    with (
+        caplog.at_level(logging.DEBUG, "fsspec.caching"),
+        fsspec.open(f"{http_server.url}/a?key=hidden") as f,
+    ):
+        f.seek(200_000)
+        f.read(10)
+    lines = [r.getMessage() for r in caplog.records if r.name == "fsspec.caching"]
+    assert any(line.startswith("bytes asks for bytes 200000-") for line in lines), lines
+    assert "hidden" not in caplog.text
+
+
 def test_references_local_files_and_files_in_memory_are_told_under_their_loggers(caplog, tmp_path, m):
     m.pipe_file("/refs/a", b"0123456789")
     (tmp_path / "a").write_bytes(b"abc")
@@ -225,3 +238,15 @@ def test_a_cache_counts_copies_that_were_there_and_logs_them(cache, http_server,
     lines = [r.getMessage() for r in caplog.records if r.name == "fsspec.cached"]
     shown = f"{http_server.url}/a?key=..."
     assert lines == [f"{shown}: not in the cache", *[f"{shown}: in the cache"] * 2]
+
+
+def test_what_counts_nothing_says_whose_numbers_there_are_none_of(m, tmp_path, http_server):
+    nothing = {"pid": os.getpid()}
+    assert m.stats() == fsspec.filesystem("file").stats() == nothing
+    assert fsspec.filesystem("dir", path="/", fs=m).stats() == nothing
+    cache = fsspec.filesystem("simplecache", fs=m, cache_storage=str(tmp_path))
+    assert cache.stats() == {**nothing, "hits": 0, "misses": 0}
+    http_server.files["/top/a"] = b"abc"
+    inner = fsspec.filesystem("http", skip_instance_cache=True)
+    fs = fsspec.filesystem("dir", path=f"{http_server.url}/top", fs=inner)
+    assert fs.cat_file("a") == b"abc" and fs.stats()["requests"] == 1

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._paths.ranges import number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.bulk import counting
@@ -102,6 +103,8 @@ class CachingFileSystem(ChainedFileSystem):
     ------
     ValueError
         without a target, or with two; for both ``same_names`` and ``cache_mapper``.
+    TypeError
+        for an option that is text where a number, or True or False, is needed; it names it.
     """
 
     protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
@@ -131,6 +134,9 @@ class CachingFileSystem(ChainedFileSystem):
             raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
         if same_names is not None and cache_mapper is not None:
             raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")
+        for name, value in (("check_files", check_files), ("same_names", same_names)):
+            if isinstance(value, str):  # any but "" would count as true
+                raise TypeError(f"{name} is True or False, not {value!r}")
         self.kwargs = target_options or {}
         self.fs: Any = fs
         if target_protocol is None:
@@ -139,11 +145,13 @@ class CachingFileSystem(ChainedFileSystem):
         else:
             self.fs = filesystem(target_protocol, **self.kwargs)
         self.target_protocol: str = target_protocol
-        self.cache_check = cache_check
+        self.cache_check: float = number("cache_check", cache_check, "seconds")
         self.check_files = check_files
-        self.expiry = expiry_time
+        self.expiry: float = number("expiry_time", expiry_time, "seconds")
         self.compression = compression
-        self.cache_storage_mode = cache_storage_mode
+        self.cache_storage_mode = number(
+            "cache_storage_mode", cache_storage_mode, "permission bits, as 0o770"
+        )
         self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
         self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
         self._limits: Limits | None = None
@@ -373,11 +381,12 @@ class CachingFileSystem(ChainedFileSystem):
         -------
         dict
             ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
-            ``target``, the ``stats`` of the filesystem behind the cache where it has any.
+            ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
         """
         counts: dict[str, Any] = self._traffic.of_cache()
-        if hasattr(self.fs, "stats"):
-            counts["target"] = self.fs.stats()
+        target = self.fs.stats()
+        if len(target) > 1:
+            counts["target"] = target
         return counts
 
     def _count(self, hit: bool, path: str) -> None:
@@ -467,6 +476,7 @@ class CachingFileSystem(ChainedFileSystem):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
+        number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
             self._drop([path])
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)

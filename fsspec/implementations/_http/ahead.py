@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from fsspec._files.caches_base import joined
+from fsspec._files.caches_base import joined, log_fetch
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
@@ -307,6 +307,7 @@ class AheadCache(BytesCache):
             wanted = end
             if not self._run:
                 wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
+            log_fetch(self.name, self.fetcher, self.end, wanted)
             for piece in self.fetcher(self.end, wanted, self._run):
                 if piece:
                     pieces.append(piece)

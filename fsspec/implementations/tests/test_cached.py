@@ -712,3 +712,28 @@ def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_pat
     assert c.isfile(url + "a.html") and c.info(url + "a.html")["size"] == 1
     http_server.fault("/d", status=500)
     assert c.isfile(url + "sub")  # nobody says what it is
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("expiry_time", "1h"),
+        ("cache_check", "10"),
+        ("check_files", "no"),
+        ("same_names", "false"),
+        ("cache_storage_mode", "0o770"),
+        ("listings_expiry_time", "10"),
+        ("max_paths", "10"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_named_at_once(kind, option, value, m, tmp_path):
+    with pytest.raises(TypeError, match=f"^{option} is "):
+        fsspec.filesystem(kind, fs=m, cache_storage=str(tmp_path), **{option: value})
+
+
+def test_a_block_size_that_is_text_is_named(m, tmp_path):
+    m.pipe_file("/a", b"abc")
+    fs = fsspec.filesystem("blockcache", fs=m, cache_storage=str(tmp_path))
+    with pytest.raises(TypeError, match="^block_size is a number of bytes, not '5MB'"):
+        fs.open("/a", block_size="5MB")

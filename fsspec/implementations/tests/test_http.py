@@ -772,3 +772,8 @@ def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, cap
     assert "11.0/11.0" in capsys.readouterr().err
     fs.put_file(str(tmp_path / "a"), f"{http_server.url}/twelve", callback="tqdm", method="put")
     assert "11.0/11.0" in capsys.readouterr().err
+
+
+def test_a_block_size_that_is_text_is_named():
+    with pytest.raises(TypeError, match="^block_size is a number of bytes, not '5MB'"):
+        HTTPFileSystem(block_size="5MB", skip_instance_cache=True)
