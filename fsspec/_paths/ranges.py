@@ -11,7 +11,7 @@ DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")
 
 
-def number(option: str, value: Any, unit: str) -> Any:
+def check_number(option: str, value: Any, unit: str) -> Any:
     """The value of an option: a number, or None.
 
     Raises

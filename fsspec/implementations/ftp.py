@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
-from fsspec._paths.ranges import number
+from fsspec._paths.ranges import check_number
 from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -107,7 +107,7 @@ class FTPFileSystem(AbstractFileSystem):
         self.encoding = encoding
         self.tls = tls
         self.verify = verify
-        self.blocksize: int = 2**16 if block_size is None else number("block_size", block_size, "bytes")
+        self.blocksize: int = 2**16 if block_size is None else check_number("block_size", block_size, "bytes")
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = Link(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None

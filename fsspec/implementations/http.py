@@ -23,7 +23,7 @@ import yarl
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
-from fsspec._paths.ranges import number
+from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
@@ -220,7 +220,9 @@ class HTTPFileSystem(AsyncFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
-        self.block_size: int = CHUNK if block_size is None else number("block_size", block_size, "bytes")
+        self.block_size: int = (
+            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
+        )
         self.simple_links, self.same_schema = simple_links, same_scheme
         self.cache_type, self.cache_options = cache_type, cache_options
         self.client_kwargs: dict[str, Any] = client_kwargs or {}

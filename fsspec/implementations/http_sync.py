@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from fsspec._paths.ranges import number
+from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import lends, publish
@@ -183,7 +183,9 @@ class HTTPFileSystem(AbstractFileSystem):
         super().__init__(self, **storage_options)
         self._traffic = Traffic()
         self._retries = Retries.given(retries, retry_wait, retry_statuses)
-        self.block_size: int = CHUNK if block_size is None else number("block_size", block_size, "bytes")
+        self.block_size: int = (
+            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
+        )
         self.simple_links, self.same_schema = simple_links, same_scheme
         self.cache_type, self.cache_options = cache_type, cache_options
         self.client_kwargs: dict[str, Any] = client_kwargs or {}

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
-from fsspec._paths.ranges import number
+from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.bulk import counting
@@ -145,11 +145,11 @@ class CachingFileSystem(ChainedFileSystem):
         else:
             self.fs = filesystem(target_protocol, **self.kwargs)
         self.target_protocol: str = target_protocol
-        self.cache_check: float = number("cache_check", cache_check, "seconds")
+        self.cache_check: float = check_number("cache_check", cache_check, "seconds")
         self.check_files = check_files
-        self.expiry: float = number("expiry_time", expiry_time, "seconds")
+        self.expiry: float = check_number("expiry_time", expiry_time, "seconds")
         self.compression = compression
-        self.cache_storage_mode = number(
+        self.cache_storage_mode = check_number(
             "cache_storage_mode", cache_storage_mode, "permission bits, as 0o770"
         )
         self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
@@ -476,7 +476,7 @@ class CachingFileSystem(ChainedFileSystem):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
-        number("block_size", block_size, "bytes")
+        check_number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
             self._drop([path])
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
