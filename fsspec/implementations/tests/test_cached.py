@@ -232,6 +232,7 @@ OWN = {
     "info exists isdir isfile": "by the path without a slash at its end; folders that pages list",
     "unstrip_protocol fsid sep root_marker async_impl": "attributes, see the test of those",
     "write_bytes write_text": "through open and pipe_file",
+    "stats": "what the cache counts, and that of the target in it",
     "blocksize cachable mirror_sync_methods protocol transaction_type local_file": "of the class",
 }
 
