@@ -21,30 +21,31 @@ from fsspec._loop.batching import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec._loop.bridge import (
     FSSpecCoroutineCancel,
     _dump_running_tasks,
-    async_gen_wrapper,
-    async_methods,
     get_lock,
     get_loop,
     get_running_loop,
     instance_loop,
-    iothread,
-    loop,
-    mirror_class,
-    mirror_sync_methods,
     note_instance,
-    private,
-    quiesce,
     reset_after_fork,
     reset_instance_loop,
     reset_lock,
     running_async,
     sync,
     sync_teardown,
-    sync_wrapper,
 )
 from fsspec._loop.driving import call
 from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
+from fsspec._loop.forking import quiesce
+from fsspec._loop.io_thread import iothread, loop
+from fsspec._loop.twins import (
+    async_gen_wrapper,
+    async_methods,
+    mirror_class,
+    mirror_sync_methods,
+    private,
+    sync_wrapper,
+)
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
 from fsspec._public import lends, publish

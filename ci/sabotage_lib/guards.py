@@ -164,7 +164,7 @@ GUARDS = (
         "before a fork the loops come to rest",
         (
             Edit(
-                "fsspec/_loop/io_thread.py",
+                "fsspec/_loop/forking.py",
                 "    for io in list(_io_threads):\n"
                 "        if io.hold() or io.ask():\n            _resting.append(io)\n",
                 "",

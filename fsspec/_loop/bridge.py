@@ -14,50 +14,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import re
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from functools import wraps
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._fork.owned import Owned, refuse
-from fsspec._loop import io_thread
+from fsspec._loop import forking, io_thread
+from fsspec._loop.abandoning import is_abandoned
 from fsspec._loop.advice import advise
-from fsspec._loop.io_thread import iothread, loop, quiesce
+from fsspec._loop.io_thread import iothread, loop
 from fsspec._spans import span
-from fsspec.callbacks import for_file
 from fsspec.exceptions import ForkError, FSTimeoutError
 
-__all__ = [
-    "get_loop",
-    "iothread",
-    "loop",
-    "mirror_sync_methods",
-    "quiesce",
-    "reset_after_fork",
-    "sync",
-    "sync_wrapper",
-]
-
 T = TypeVar("T")
-
-private: re.Pattern[str] = re.compile("_[^_]")
-"""What the names of methods look like that may have a blocking twin."""
-
-async_methods: list[str] = [
-    f"_{name}"
-    for name in (
-        "ls cat_file get_file put_file rm_file cp_file pipe_file expand_path info isfile isdir exists"
-        " walk glob find du size mkdir makedirs"
-    ).split()
-]
-"""What an awaitable backend usually has of its own."""
-
-_mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
 
 _LOOK = 1.0  # seconds after which one that waits looks whether the loop is still there
 _ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
@@ -92,11 +65,11 @@ def get_loop() -> asyncio.AbstractEventLoop:
     if hooks.pid != os.getpid():
         hooks.check()
     current = loop[0]
-    if current is not None and not io_thread.is_abandoned(current):
+    if current is not None and not is_abandoned(current):
         return current
     with get_lock():
         current = loop[0]
-        if current is None or io_thread.is_abandoned(current):
+        if current is None or is_abandoned(current):
             io = io_thread.IOThread()
             current, iothread[0] = io.loop, io.thread
             loop[0] = current
@@ -216,7 +189,7 @@ class _Job:
                 self._drop()
                 return True
             hooks.run_deferred()
-            io_thread.waited_for(self.loop)
+            forking.waited_for(self.loop)
             if self.loop.is_closed():
                 if self.done.acquire(blocking=False):
                     return True
@@ -231,7 +204,7 @@ def _named(func: object) -> str:
 
 
 def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: float | None) -> None:
-    if target is not None and io_thread.is_abandoned(target):
+    if target is not None and is_abandoned(target):
         if timeout:
             # finalizers of backends give a bound, and know what to do when it has passed
             raise FSTimeoutError(
@@ -347,7 +320,7 @@ def _wait(job: _Job, timeout: float | None) -> None:
 def _run_inside_fork(job: _Job, timeout: float | None) -> None:
     """For a hook of the program's, on the thread that forks: by this thread if the loop is at rest."""
     run = job.run()
-    if io_thread.run_inside_fork(job.loop, run, timeout):
+    if forking.run_inside_fork(job.loop, run, timeout):
         if not job.finished:
             raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
         return
@@ -362,7 +335,7 @@ def _run_inside_fork(job: _Job, timeout: float | None) -> None:
             "fork-safe: its event loop waits for what the fork holds up.\nMove the call out of the hook."
         ) from None
     finally:
-        io_thread.rest_again(job.loop)
+        forking.rest_again(job.loop)
 
 
 def sync_teardown(
@@ -412,131 +385,6 @@ def sync_teardown(
 _ending: set[Any] = set()
 
 
-def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any]:
-    """The blocking form of an async method.
-
-    Parameters
-    ----------
-    func
-        a coroutine function that takes the instance first, unless it is bound already.
-    obj
-        the instance whose ``loop`` to run on; by default the first argument.
-    """
-
-    @wraps(func)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return sync((args[0] if obj is None else obj).loop, func, *args, **kwargs)
-
-    return wrapper
-
-
-def async_gen_wrapper(
-    func: Callable[..., AsyncIterator[Any]], obj: Any = None
-) -> Callable[..., Iterator[Any]]:
-    """The blocking form of an async generator method; see `sync_wrapper`."""
-
-    @wraps(func)
-    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        owner = args[0] if obj is None else obj
-        items = func(*args, **kwargs)
-
-        async def following() -> tuple[Any, ...]:
-            async for item in items:
-                return (item,)
-            return ()
-
-        try:
-            while found := sync(owner.loop, following):
-                yield found[0]
-        finally:
-            close = getattr(items, "aclose", None)
-            if close is not None and not owner.loop.is_closed():
-                sync(owner.loop, close)
-
-    return wrapper
-
-
-# twins ---------------------------------------------------------------------------
-def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    one_file = name in ("_get_file", "_put_file")
-    if inspect.isasyncgenfunction(method):
-
-        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return async_gen_wrapper(getattr(self, name), self)(*args, **kwargs)
-
-    else:
-
-        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
-                with for_file(kwargs["callback"], args[0] if args else "") as told:
-                    return sync(self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
-            return sync(self.loop, getattr(self, name), *args, **kwargs)
-
-    blocking.__name__ = name  # as its signature: of what it wraps
-    blocking.__qualname__ = method.__qualname__
-    blocking.__module__ = method.__module__
-    blocking.__doc__ = method.__doc__
-    blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
-    blocking._mirrors = name  # type: ignore[attr-defined]
-    return blocking
-
-
-def _is_awaitable_method(method: object) -> bool:
-    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
-
-
-def mirror_class(cls: type, base: type) -> None:
-    """Give a class the blocking twins of its async methods, once.
-
-    Parameters
-    ----------
-    base
-        the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a
-        backend wrote itself is left alone.
-    """
-    wanted = bool(getattr(cls, "mirror_sync_methods", True))
-    for name in _mirrored:
-        plain = name[1:]
-        present = getattr(cls, plain, None)
-        default = getattr(base, plain, None)
-        own = _without_twins(cls, plain)
-        if own is not default:  # of an ancestor that a twin hides, or of the class itself
-            if present is not own:
-                setattr(cls, plain, own)
-            continue
-        is_twin = getattr(present, "_mirrors", None) == name
-        if not wanted:
-            if is_twin and default is not None:
-                setattr(cls, plain, default)
-            continue
-        method: Any = getattr(cls, name, None)
-        twin: Any = present
-        if _is_awaitable_method(method) and not (is_twin and twin.__wrapped__ is method):
-            setattr(cls, plain, _twin(name, method))
-
-
-def _without_twins(cls: type, plain: str) -> Any:
-    """What the ancestors of a class call by a name, twins apart."""
-    for ancestor in cls.__mro__:
-        found = vars(ancestor).get(plain)
-        if found is not None and not hasattr(found, "_mirrors"):
-            return found
-    return None
-
-
-def mirror_sync_methods(obj: object) -> None:
-    """Set the blocking form of each async method on ``obj`` where its class has none.
-
-    Filesystems have theirs from their class; this serves objects of other kinds.
-    """
-    for name in _mirrored:
-        method: Any = getattr(obj, name, None)
-        plain = name[1:]
-        if _is_awaitable_method(method) and not hasattr(obj, plain):
-            wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper
-            setattr(obj, plain, wrap(method, obj=obj))
-
-
 # instances -----------------------------------------------------------------------
 class OnLoop(Protocol):
     """What an awaitable filesystem knows of its loop."""
@@ -561,9 +409,9 @@ def note_instance(fs: OnLoop) -> None:
     """Tell the module of the loop's thread on which loop an instance made here will live."""
     running = asyncio._get_running_loop()
     if fs.asynchronous and running is not None:
-        io_thread.note_foreign(running)
+        forking.note_foreign(running)
     if fs._loop is not None:
-        io_thread.note_foreign(fs._loop)
+        forking.note_foreign(fs._loop)
 
 
 def reset_instance_loop(fs: OnLoop, loop: asyncio.AbstractEventLoop | None = None) -> None:

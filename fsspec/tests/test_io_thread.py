@@ -231,7 +231,7 @@ LOOP = SOCKETS.replace(
     import fsspec
     from fsspec import asyn
     from fsspec._fork import hooks
-    from fsspec._loop import io_thread
+    from fsspec._loop import forking, io_thread
 
     def works(loop, value=1):
         assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, value), loop).result(20) == value
@@ -387,7 +387,7 @@ def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
 
     def stop():
         busy.set()
-        while not io_thread._resting:  # until the fork waits for it
+        while not forking._resting:  # until the fork waits for it
             time.sleep(0.001)
         loop.stop()
 
@@ -415,7 +415,7 @@ def test_several_threads_fork_at_once_those_of_loops_among_them(reset):
     asyn.get_loop()
     fs = fsspec.filesystem("http", asynchronous=True) if sys.modules.get("aiohttp") else None
     other = asyncio.new_event_loop()
-    io_thread.note_foreign(other)
+    forking.note_foreign(other)
     threading.Thread(target=other.run_forever, daemon=True).start()
     codes, together = [], threading.Barrier(6)
 
@@ -452,7 +452,7 @@ def test_nothing_is_collected_while_a_fork_is_made():
     at_rest, main = [], threading.get_ident()
 
     def note(phase, info):
-        if threading.get_ident() == main and (io_thread._resting or io_thread._held):
+        if threading.get_ident() == main and (forking._resting or forking._held):
             at_rest.append(phase)
 
     class Object:

@@ -119,8 +119,8 @@ def test_an_interrupt_in_a_step_leaves_nothing_else_undone():
     read()
     logging.getLogger("fsspec").propagate = False
     logging.getLogger("fsspec").addHandler(logging.NullHandler())
-    from fsspec._loop import io_thread
-    n = next(n for n, one in enumerate(hooks._modules) if one.before is io_thread._rest)
+    from fsspec._loop import forking
+    n = next(n for n, one in enumerate(hooks._modules) if one.before is forking._rest)
     hooks._modules[n] = hooks._modules[n]._replace(before=lambda: signal.raise_signal(signal.SIGINT))
     for _ in range(2):
         assert forked(lambda: asyn.reset_after_fork() and read()) == 0
@@ -158,7 +158,7 @@ def test_a_registry_that_another_thread_adds_to(reset):
         START
         + TOY
         + """
-    from fsspec._loop import io_thread
+    from fsspec._loop import forking
     fs = Toy()
     read()
     enough = threading.Event()
@@ -174,7 +174,7 @@ def test_a_registry_that_another_thread_adds_to(reset):
         while not enough.is_set():
             kept = [Loop() for _ in range(200)]
             for one in kept:
-                io_thread.note_foreign(one)
+                forking.note_foreign(one)
                 hooks.register(one)
 
     sys.setswitchinterval(1e-6)

@@ -1,0 +1,150 @@
+"""The blocking forms of coroutine functions and async generators, and which classes get them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from fsspec._loop.bridge import sync
+from fsspec.callbacks import for_file
+
+private: re.Pattern[str] = re.compile("_[^_]")
+"""What the names of methods look like that may have a blocking twin."""
+
+async_methods: list[str] = [
+    f"_{name}"
+    for name in (
+        "ls cat_file get_file put_file rm_file cp_file pipe_file expand_path info isfile isdir exists"
+        " walk glob find du size mkdir makedirs"
+    ).split()
+]
+"""What an awaitable backend usually has of its own."""
+
+_mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
+
+
+def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any]:
+    """The blocking form of an async method.
+
+    Parameters
+    ----------
+    func
+        a coroutine function that takes the instance first, unless it is bound already.
+    obj
+        the instance whose ``loop`` to run on; by default the first argument.
+    """
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return sync((args[0] if obj is None else obj).loop, func, *args, **kwargs)
+
+    return wrapper
+
+
+def async_gen_wrapper(
+    func: Callable[..., AsyncIterator[Any]], obj: Any = None
+) -> Callable[..., Iterator[Any]]:
+    """The blocking form of an async generator method; see `sync_wrapper`."""
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        owner = args[0] if obj is None else obj
+        items = func(*args, **kwargs)
+
+        async def following() -> tuple[Any, ...]:
+            async for item in items:
+                return (item,)
+            return ()
+
+        try:
+            while found := sync(owner.loop, following):
+                yield found[0]
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None and not owner.loop.is_closed():
+                sync(owner.loop, close)
+
+    return wrapper
+
+
+def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    one_file = name in ("_get_file", "_put_file")
+    if inspect.isasyncgenfunction(method):
+
+        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return async_gen_wrapper(getattr(self, name), self)(*args, **kwargs)
+
+    else:
+
+        def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
+                with for_file(kwargs["callback"], args[0] if args else "") as told:
+                    return sync(self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
+            return sync(self.loop, getattr(self, name), *args, **kwargs)
+
+    blocking.__name__ = name  # as its signature: of what it wraps
+    blocking.__qualname__ = method.__qualname__
+    blocking.__module__ = method.__module__
+    blocking.__doc__ = method.__doc__
+    blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
+    blocking._mirrors = name  # type: ignore[attr-defined]
+    return blocking
+
+
+def _is_awaitable_method(method: object) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+def mirror_class(cls: type, base: type) -> None:
+    """Give a class the blocking twins of its async methods, once.
+
+    Parameters
+    ----------
+    base
+        the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a
+        backend wrote itself is left alone.
+    """
+    wanted = bool(getattr(cls, "mirror_sync_methods", True))
+    for name in _mirrored:
+        plain = name[1:]
+        present = getattr(cls, plain, None)
+        default = getattr(base, plain, None)
+        own = _without_twins(cls, plain)
+        if own is not default:  # of an ancestor that a twin hides, or of the class itself
+            if present is not own:
+                setattr(cls, plain, own)
+            continue
+        is_twin = getattr(present, "_mirrors", None) == name
+        if not wanted:
+            if is_twin and default is not None:
+                setattr(cls, plain, default)
+            continue
+        method: Any = getattr(cls, name, None)
+        twin: Any = present
+        if _is_awaitable_method(method) and not (is_twin and twin.__wrapped__ is method):
+            setattr(cls, plain, _twin(name, method))
+
+
+def _without_twins(cls: type, plain: str) -> Any:
+    """What the ancestors of a class call by a name, twins apart."""
+    for ancestor in cls.__mro__:
+        found = vars(ancestor).get(plain)
+        if found is not None and not hasattr(found, "_mirrors"):
+            return found
+    return None
+
+
+def mirror_sync_methods(obj: object) -> None:
+    """Set the blocking form of each async method on ``obj`` where its class has none.
+
+    Filesystems have theirs from their class; this serves objects of other kinds.
+    """
+    for name in _mirrored:
+        method: Any = getattr(obj, name, None)
+        plain = name[1:]
+        if _is_awaitable_method(method) and not hasattr(obj, plain):
+            wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper
+            setattr(obj, plain, wrap(method, obj=obj))

@@ -1,0 +1,1 @@
+"""What the filesystem in memory is made of."""

@@ -1,0 +1,185 @@
+"""Files by path, and beside them a tree of folders, so that a listing costs what it lists.
+
+Programs may change both mappings from outside, and the tree follows. A file and its place in the tree
+change together, under a lock; the fork waits for a change that is under way in another thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from fsspec._fork import hooks
+
+if TYPE_CHECKING:
+    from fsspec.implementations.memory import MemoryFile
+
+_changing = threading.RLock()
+"""Held around each change of a store, of any instance."""
+_held_for_fork = False
+
+
+def _before_fork() -> None:
+    global _held_for_fork
+    _held_for_fork = _changing.acquire(timeout=1)
+
+
+def _in_parent() -> None:
+    global _held_for_fork
+    if _held_for_fork:
+        _held_for_fork = False
+        _changing.release()
+
+
+def _in_child() -> None:
+    global _changing, _held_for_fork
+    _changing, _held_for_fork = threading.RLock(), False
+
+
+hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)
+
+
+class Tree:
+    """Names of files and folders by the folder that they lie in, in the order in which files came.
+
+    Folders that are only made, with no file below them, have no place in that order.
+    """
+
+    def __init__(self) -> None:
+        self.children: dict[str, dict[str, None]] = {"": {}}
+        self.files: dict[str, int] = {}  # how many files are below a folder; none, no entry
+
+    def add_file(self, path: str) -> None:
+        self.add(path)
+        while path:
+            parent = path.rpartition("/")[0]
+            siblings, before = self.children[parent], self.files.get(parent, 0)
+            if self.files.get(path, 1) == 1:  # its first file, which gives it its place
+                siblings[path] = siblings.pop(path)
+            self.files[parent] = before + 1
+            path = parent
+
+    def remove_file(self, path: str, still_there: Callable[[str], bool]) -> None:
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            left = self.files.get(folder, 0) - 1
+            if left > 0:
+                self.files[folder] = left
+            else:
+                self.files.pop(folder, None)
+        self.remove(path, still_there)
+
+    def add(self, path: str) -> None:
+        while path:
+            parent = path.rpartition("/")[0]
+            siblings = self.children.setdefault(parent, {})
+            if path in siblings:
+                return
+            siblings[path] = None
+            path = parent
+
+    def remove(self, path: str, still_there: Callable[[str], bool]) -> None:
+        """Take away a path, and the folders that nothing holds any more."""
+        while path and not self.children.get(path) and not still_there(path):
+            self.children.pop(path, None)
+            parent = path.rpartition("/")[0]
+            self.children.get(parent, {}).pop(path, None)
+            path = parent
+
+
+class Store(dict[str, Any]):
+    """Files by path; whatever changes it keeps the tree right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tree = Tree()
+        self.folders: list[str] = []
+
+    def _held(self, path: str) -> bool:
+        return path in self or path in self.folders
+
+    def __setitem__(self, path: str, f: MemoryFile) -> None:
+        with _changing:
+            if path not in self:
+                self.tree.add_file(path)
+            super().__setitem__(path, f)
+
+    def __delitem__(self, path: str) -> None:
+        with _changing:
+            super().__delitem__(path)
+            self.tree.remove_file(path, self._held)
+
+    def pop(self, path: str, *default: Any) -> Any:
+        with _changing:
+            present = path in self
+            f = super().pop(path, *default)
+            if present:
+                self.tree.remove_file(path, self._held)
+            return f
+
+    def popitem(self) -> tuple[str, MemoryFile]:
+        with _changing:
+            path, f = super().popitem()
+            self.tree.remove_file(path, self._held)
+            return path, f
+
+    def clear(self) -> None:
+        with _changing:
+            super().clear()
+            self.rebuild()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for path, f in dict(*args, **kwargs).items():
+            self[path] = f
+
+    def setdefault(self, path: str, default: Any = None) -> Any:
+        with _changing:
+            if path not in self:
+                self[path] = default
+            return self[path]
+
+    def rebuild(self) -> None:
+        tree = Tree()
+        for path in self:
+            tree.add_file(path)
+        for path in self.folders:
+            tree.add(path)
+        self.tree = tree
+
+
+class Folders(list[str]):
+    """Explicit folders; whatever changes it keeps the tree right."""
+
+    def __init__(self, store: Store, items: Iterable[str] = ("",)) -> None:
+        super().__init__(items)
+        self.store = store
+        store.folders = self
+
+    def append(self, path: str) -> None:
+        with _changing:
+            super().append(path)
+            self.store.tree.add(path)
+
+    def remove(self, path: str) -> None:
+        with _changing:
+            super().remove(path)
+            self.store.tree.remove(path, self.store._held)
+
+    def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]
+        def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with _changing:
+                out = getattr(list, name)(self, *args, **kwargs)
+                self.store.rebuild()
+                return out
+
+        return change
+
+    __setitem__ = _changed("__setitem__")
+    __delitem__ = _changed("__delitem__")
+    __iadd__ = _changed("__iadd__")
+    extend = _changed("extend")
+    insert = _changed("insert")
+    pop = _changed("pop")
+    clear = _changed("clear")
