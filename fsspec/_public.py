@@ -57,12 +57,8 @@ def lends(module: str, logger: str = "") -> Callable[[str], Any]:
 
     They are loaded when somebody asks, so that the import of fsspec stays small.
 
-    Parameters
-    ----------
-    module
-        the module
-    logger
-        the name of its logger, where `logging` is not loaded with the module
+    ``module``: the module.
+    ``logger``: the name of its logger, where `logging` is not loaded with the module.
     """
     homes = {name: home for home, _, name in (x.rpartition(".") for x in LENT.get(module, "").split())}
 

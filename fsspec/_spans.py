@@ -23,17 +23,9 @@ _NONE: AbstractContextManager[Any] = nullcontext()
 def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
     """A context manager: a span of kind CLIENT, which is what it gives, or None where none is wanted.
 
-    Parameters
-    ----------
-    name
-        few are different: no path is in it.
-    **attributes
-        with ``_`` for ``.`` in their names; those that are None are left out.
-
-    Raises
-    ------
-    ImportError
-        spans are asked for, and opentelemetry-api is not installed
+    ``name``: few are different: no path is in it.
+    ``**attributes``: with ``_`` for ``.`` in their names; those that are None are left out.
+    Raises ImportError: spans are asked for, and opentelemetry-api is not installed.
     """
     if not config.conf.get("otel") or not config.switched_on("otel", "spans"):
         return _NONE

@@ -291,12 +291,8 @@ def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
 def _whole(names: set[str] | None, top: Iterable[str]) -> set[str] | None:
     """The columns of the first level that names are of, or are in: readers read these as a whole.
 
-    Parameters
-    ----------
-    names
-        what is selected, None for everything
-    top
-        the columns of the first level, whose names can have dots as well
+    ``names``: what is selected, None for everything.
+    ``top``: the columns of the first level, whose names can have dots as well.
     """
     if names is None:
         return None

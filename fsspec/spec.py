@@ -248,15 +248,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def _ls_from_cache(self, path: str) -> list[dict[str, Any]] | None:
         """The remembered listing of a path, or its entry in that of its parent.
 
-        Returns
-        -------
-        list or None
-            None where neither listing is remembered
-
-        Raises
-        ------
-        FileNotFoundError
-            where the listing of the parent is remembered and lacks the path
+        Returns None where neither listing is remembered.
+        Raises FileNotFoundError where the listing of the parent is remembered and lacks the path.
         """
         parent = self._parent(path)
         try:

@@ -97,17 +97,10 @@ async def copy_between(
 ) -> None:
     """Copy one file; cancelled, it stops between two blocks.
 
-    Parameters
-    ----------
-    source, path, target, path2
-        filesystems, awaitable or not, and where the file is and is to be in them.
-    blocksize
-        bytes: smaller files go whole.
-
-    Raises
-    ------
-    OSError
-        the source ended before its size.
+    ``source``, ``path``, ``target``, ``path2``: filesystems, awaitable or not, and where the file is and is
+        to be in them.
+    ``blocksize``: bytes: smaller files go whole.
+    Raises OSError: the source ended before its size.
     """
     loop, stop = asyncio.get_running_loop(), threading.Event()
     work = _Copying(source, path, target, path2, blocksize, callback, loop, stop)

@@ -49,10 +49,7 @@ def _check_is_file(path: str) -> None:
 def make_folder_of(path: str) -> None:
     """Make the folder that a file will be in, where it is not there.
 
-    Raises
-    ------
-    IsADirectoryError
-        if the path ends in a separator.
+    Raises IsADirectoryError if the path ends in a separator.
     """
     _check_is_file(path)
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
@@ -68,10 +65,7 @@ class replacing:
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
     may be made, and one whose name is `private`.
 
-    Raises
-    ------
-    IsADirectoryError
-        if the path ends in a separator.
+    Raises IsADirectoryError if the path ends in a separator.
     """
 
     __slots__ = ("_before", "_file", "_owner", "_partial", "_target", "buffering", "mode", "path")
@@ -149,29 +143,17 @@ def write_whole(
 ) -> None:
     """Have ``write`` make the file at ``path``.
 
-    Parameters
-    ----------
-    path
-        the file; a link is followed
-    write
-        called with the name to write to, which it creates or truncates. A second time with
-        another name where the disk has room for the new file in the place of the old one only.
-    size
-        bytes that it will write
-    atomic
-        whether that is the name of a new file in the same folder, which is renamed to
-        ``path`` when it is whole; else it is ``path`` itself. None decides for the new file
-        where nobody can tell the difference: nothing is at ``path``, or a plain file with
-        one name that nobody has open and that the new one equals in owner, group and
-        permissions. What is not a plain file is always written directly.
-    exclusive
-        there must be nothing at ``path``
-
-    Raises
-    ------
-    FileExistsError
-        if there is, with ``exclusive``. In that case and after any other error of a new file
-        ``path`` is as it was before.
+    ``path``: the file; a link is followed.
+    ``write``: called with the name to write to, which it creates or truncates. A second time with another
+        name where the disk has room for the new file in the place of the old one only.
+    ``size``: bytes that it will write.
+    ``atomic``: whether that is the name of a new file in the same folder, which is renamed to ``path`` when
+        it is whole; else it is ``path`` itself. None decides for the new file where nobody can tell the
+        difference: nothing is at ``path``, or a plain file with one name that nobody has open and that the
+        new one equals in owner, group and permissions. What is not a plain file is always written directly.
+    ``exclusive``: there must be nothing at ``path``.
+    Raises FileExistsError if there is, with ``exclusive``. In that case and after any other error of a new
+        file ``path`` is as it was before.
     """
     if path in _private and not exclusive:
         write(path)
@@ -299,10 +281,7 @@ def _rename(partial: str, target: str, before: os.stat_result | None) -> None:
 def link_new(name: str, target: str) -> None:
     """Give a file the name ``target``, which nothing may have; ``name`` may stay as well.
 
-    Raises
-    ------
-    FileExistsError
-        if something has it
+    Raises FileExistsError if something has it.
     """
     try:
         os.link(name, target)

@@ -35,12 +35,9 @@ def crowding() -> float:
 class Report:
     """What came of a child.
 
-    Attributes
-    ----------
-    seconds
-        from the fork to the child's end.
-    waited
-        how much of it, after it had reported, the child was neither running nor ready to run: it waited.
+    ``seconds``: from the fork to the child's end.
+    ``waited``: how much of it, after it had reported, the child was neither running nor ready to run: it
+        waited.
     """
 
     code: int | None = None
@@ -99,10 +96,7 @@ def open_sockets() -> Sockets:
 def shared_connections(parents: Sockets) -> list[str]:
     """In a child: the peers of those connections of the parent that this process holds as well.
 
-    Parameters
-    ----------
-    parents
-        `open_sockets` of the parent, less those that are not to be looked at.
+    ``parents``: `open_sockets` of the parent, less those that are not to be looked at.
     """
     mine, peers = set(open_sockets().values()), []
     for fd, number in parents.items():
@@ -192,10 +186,7 @@ def speak(channel: Channel, body: Callable[[], Any]) -> None:
 def by_fork(body: Callable[[], Any], exits: bool = True) -> Report:
     """os.fork, the child ending by sys.exit: atexit handlers, then the interpreter's end.
 
-    Parameters
-    ----------
-    exits
-        False for a child that ends by os._exit.
+    ``exits``: False for a child that ends by os._exit.
     """
     channel, begun = Channel(), time.monotonic()
     sys.stdout.flush()

@@ -142,10 +142,7 @@ def is_inherited(cls: type) -> bool:
 def inherited(cls: type, closed: bool = False) -> Any:
     """The class that files of ``cls`` have in a child if they were being written at the fork.
 
-    Parameters
-    ----------
-    closed
-        such a file says that it is closed, whatever its own class would say.
+    ``closed``: such a file says that it is closed, whatever its own class would say.
     """
     if is_inherited(cls):  # a child's child
         return cls

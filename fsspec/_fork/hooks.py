@@ -229,10 +229,7 @@ def resume_collection() -> None:
 def start_thread(target: Callable[[], None], name: str) -> None:
     """Run ``target`` in a daemon thread; one that just ended has left before a fork.
 
-    Raises
-    ------
-    RuntimeError
-        no thread can be started.
+    Raises RuntimeError: no thread can be started.
     """
     import threading  # by whoever needs one
 
@@ -300,10 +297,7 @@ def check() -> None:
 def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     """Call ``func`` as a step of a hook: what it raises is logged when the fork is over.
 
-    Returns
-    -------
-    object
-        What it returns; None where it raised.
+    Returns what it returns; None where it raised.
     """
     try:
         return func(*args)
@@ -404,10 +398,7 @@ def _pending_calls_run() -> bool:
 def begin(bound: float) -> None:
     """Before a fork, by who lets one at a time: what its hooks will ask for; nothing is collected.
 
-    Parameters
-    ----------
-    bound
-        seconds after which the hooks go ahead, whatever they are waiting for.
+    ``bound``: seconds after which the hooks go ahead, whatever they are waiting for.
     """
     global _opted_in, forking, leave_by, _began
     pause_collection()

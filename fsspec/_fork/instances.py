@@ -340,10 +340,7 @@ def _allowed() -> bool:
 def touch(fs: Any, by_hand: bool = False) -> None:
     """Give an inherited instance its class back and what it needs in this process.
 
-    Raises
-    ------
-    ForkError
-        nothing allows it: neither the variable nor a reset by hand.
+    Raises ForkError: nothing allows it: neither the variable nor a reset by hand.
     """
     with _table_lock.get():
         if not is_stale(fs):

@@ -131,10 +131,7 @@ def is_stale(file: Any) -> bool:
 def use(file: Any) -> None:
     """Open an inherited file again, in place and at its position.
 
-    Raises
-    ------
-    ForkError
-        nothing allows it, or nothing is known by which it could be opened again.
+    Raises ForkError: nothing allows it, or nothing is known by which it could be opened again.
     """
     with _lock.get():
         if not is_stale(file):

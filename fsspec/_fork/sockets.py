@@ -99,10 +99,7 @@ def unchanged(fd: int) -> bool:
 def connect(address: tuple[str, int], timeout: float | None, family: int = 0) -> socket.socket:
     """A watched TCP connection; each address of the host is tried.
 
-    Raises
-    ------
-    OSError
-        what the last attempt met, ``TimeoutError`` among it.
+    Raises OSError: what the last attempt met, ``TimeoutError`` among it.
     """
     failed: OSError | None = None
     for kind, type_, protocol, _, place in socket.getaddrinfo(*address, family, socket.SOCK_STREAM):

@@ -42,10 +42,7 @@ def variant(cls: type, front: type) -> Any:
 
     A variant of a variant is the variant itself.
 
-    Parameters
-    ----------
-    front
-        a subclass of `Variant` with empty ``__slots__``.
+    ``front``: a subclass of `Variant` with empty ``__slots__``.
     """
     if is_variant(cls, front):
         return cls

@@ -263,11 +263,8 @@ def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
 def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
     """Cut off a loop that can never run here from all that the parent uses.
 
-    Parameters
-    ----------
-    everything
-        the loop is ours: no descriptor of it stays.  Otherwise those stay that are
-        neither asyncio's own nor of an HTTP client.
+    ``everything``: the loop is ours: no descriptor of it stays.  Otherwise those stay that are neither
+        asyncio's own nor of an HTTP client.
     """
     hooks.immortalize([other, _tasks(other), list(other._ready)])
     released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}

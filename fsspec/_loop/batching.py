@@ -134,21 +134,11 @@ async def run_concurrently(
 
     The first failure cancels what is under way and, once that has ended, is raised.
 
-    Parameters
-    ----------
-    items
-        drawn from as work proceeds.
-    size
-        -1 for any number.
-    return_exceptions
-        put what one raises in its place, and go on; but being cancelled is no result.
-    done
-        called with the position and the result of each as it ends.
-
-    Raises
-    ------
-    ValueError
-        for a size that is neither -1 nor positive.
+    ``items``: drawn from as work proceeds.
+    ``size``: -1 for any number.
+    ``return_exceptions``: put what one raises in its place, and go on; but being cancelled is no result.
+    ``done``: called with the position and the result of each as it ends.
+    Raises ValueError for a size that is neither -1 nor positive.
     """
     if size == 0 or size < -1:
         raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")

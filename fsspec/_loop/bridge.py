@@ -171,10 +171,7 @@ class _Job:
     def wait(self, seconds: float | None) -> bool:
         """Wait for the end, for at most so long, forks not counted; whether it came.
 
-        Raises
-        ------
-        RuntimeError
-            the loop was closed.
+        Raises RuntimeError: the loop was closed.
         """
         until = None if seconds is None else time.monotonic() + seconds - hooks.held_up()
         while True:

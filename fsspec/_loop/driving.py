@@ -48,20 +48,13 @@ class call:
 class batch:
     """Independent operations.
 
-    Parameters
-    ----------
-    calls
-        any iterable of `call`; it is drawn from as work proceeds, not copied first.
-    return_exceptions
-        put what an operation raises in its place in the answer; otherwise the first
+    ``calls``: any iterable of `call`; it is drawn from as work proceeds, not copied first.
+    ``return_exceptions``: put what an operation raises in its place in the answer; otherwise the first
         exception ends the batch, and it is thrown into the plan.
-    batch_size
-        how many may be under way in the awaiting driver; None for the filesystem's
-        own (``fs.batch_size``, then the configuration).
-    nofiles
-        the operations open no local files, so that the larger default applies.
-    done
-        called with the position and the result of each operation as it ends.
+    ``batch_size``: how many may be under way in the awaiting driver; None for the filesystem's own
+        (``fs.batch_size``, then the configuration).
+    ``nofiles``: the operations open no local files, so that the larger default applies.
+    ``done``: called with the position and the result of each operation as it ends.
     """
 
     __slots__ = ("batch_size", "calls", "done", "nofiles", "return_exceptions")

@@ -270,10 +270,7 @@ def run_inside_fork(
 ) -> bool:
     """For the thread that forks, asked by a hook of the program's: run ``coro`` on a loop at rest.
 
-    Returns
-    -------
-    bool
-        False where the loop's own thread has to run it; it does so, and `rest_again` has to follow.
+    Returns False where the loop's own thread has to run it; it does so, and `rest_again` has to follow.
     """
     for io in _resting:
         if io.loop is other:

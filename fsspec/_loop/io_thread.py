@@ -185,10 +185,7 @@ class IOThread:
     def hold(self) -> bool:
         """Keep it idle, if it is: that is rest as well, and leaves its thread.
 
-        Returns
-        -------
-        bool
-            Whether it is idle, so that `wake` has to follow.
+        Returns whether it is idle, so that `wake` has to follow.
         """
         loop, selector = self.loop, self.loop.selector
         helpers = loop._default_executor  # type: ignore[attr-defined]
@@ -221,10 +218,7 @@ class IOThread:
     def ask(self) -> bool:
         """Ask it to stop between two callbacks.
 
-        Returns
-        -------
-        bool
-            Whether that was possible, so that `rest` and `wake` have to follow.
+        Returns whether that was possible, so that `rest` and `wake` have to follow.
         """
         if self.loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
             return False
@@ -280,10 +274,7 @@ class IOThread:
     def run_here(self, coro: Coroutine[Any, Any, None], timeout: float | None) -> bool:
         """Run a coroutine on this thread, where the loop is at rest.
 
-        Returns
-        -------
-        bool
-            Whether it could be run.  It may not have come to its end in time.
+        Returns whether it could be run.  It may not have come to its end in time.
         """
         with self._lock:
             if not self._ended or self._here or self.loop.stopped or self.loop.is_closed():

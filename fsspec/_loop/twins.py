@@ -101,11 +101,8 @@ def _is_awaitable_method(method: object) -> bool:
 def mirror_class(cls: type, base: type) -> None:
     """Give a class the blocking twins of its async methods, once.
 
-    Parameters
-    ----------
-    base
-        the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a
-        backend wrote itself is left alone.
+    ``base``: the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a backend wrote
+        itself is left alone.
     """
     wanted = bool(getattr(cls, "mirror_sync_methods", True))
     for name in _mirrored:

@@ -50,14 +50,9 @@ def escape(path: str) -> str:
 class State:
     """Where in a pattern a folder is: the steps that may come next.
 
-    Attributes
-    ----------
-    steps
-        their positions; that after the last means that the folder itself matches
-    ends
-        whether it does
-    deeper
-        whether anything below can match
+    ``steps``: their positions; that after the last means that the folder itself matches.
+    ``ends``: whether it does.
+    ``deeper``: whether anything below can match.
     """
 
     __slots__ = ("_answers", "_tests", "advance", "deeper", "ends", "steps")
@@ -98,16 +93,10 @@ Answer = tuple[State, bool, bool]
 class Pattern:
     """A pattern as a root and steps below it.
 
-    Attributes
-    ----------
-    root
-        the literal beginning, up to and with the slash before the first wildcard
-    prefix
-        what the first name below the root begins with
-    tests
-        for each level below, what a name has to pass; None for ``**``
-    start
-        the state of the root
+    ``root``: the literal beginning, up to and with the slash before the first wildcard.
+    ``prefix``: what the first name below the root begins with.
+    ``tests``: for each level below, what a name has to pass; None for ``**``.
+    ``start``: the state of the root.
     """
 
     def __init__(self, text: str, only_folders: bool) -> None:

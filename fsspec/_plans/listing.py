@@ -86,10 +86,7 @@ def is_absent(error: Exception) -> bool:
 def unless_absent(answer: T | Exception) -> T | None:
     """A listing or entry; None in place of an error that says there is none.
 
-    Raises
-    ------
-    Exception
-        the answer, where it is any other error
+    Raises Exception: the answer, where it is any other error.
     """
     if not isinstance(answer, Exception):
         return answer

@@ -380,9 +380,7 @@ class _Downloads(_Transfers):
 def _make_way(targets: list[str], markers: set[str]) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
     """Make the folders that files are to go into.
 
-    Returns
-    -------
-    The state of what is at each target, and the folders that were made, each behind what it is in.
+    Returns the state of what is at each target, and the folders that were made, each behind what it is in.
     """
     made: list[str] = []
     for parent in dict.fromkeys(

@@ -13,16 +13,10 @@ class Traffic:
     In a forked child they begin at zero. An addition is not atomic: where several threads
     make requests at the same moment a count may be too small by a few.
 
-    Attributes
-    ----------
-    requests
-        sent, each redirect and each retry included.
-    retries
-        requests made again because the one before failed.
-    bytes
-        of the bodies of answers, as they were read.
-    hits, misses
-        of a cache on disk: uses of files whose copy was there, and of files that were not.
+    ``requests``: sent, each redirect and each retry included.
+    ``retries``: requests made again because the one before failed.
+    ``bytes``: of the bodies of answers, as they were read.
+    ``hits``, ``misses``: of a cache on disk: uses of files whose copy was there, and of files that were not.
     """
 
     __slots__ = ("__weakref__", "bytes", "hits", "misses", "requests", "retries")

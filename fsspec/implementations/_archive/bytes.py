@@ -33,16 +33,10 @@ _LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
 class Source:
     """One open file, read by position from any thread.
 
-    Parameters
-    ----------
-    file
-        binary, seekable.
-    reopen
-        opens the same file once more; None where nobody knows how.
-    name
-        of the file in messages.
-    decodes
-        whether the file is a codec over another.
+    ``file``: binary, seekable.
+    ``reopen``: opens the same file once more; None where nobody knows how.
+    ``name``: of the file in messages.
+    ``decodes``: whether the file is a codec over another.
     """
 
     def __init__(
@@ -74,10 +68,7 @@ class Source:
     def read_at(self, position: int, size: int) -> bytes:
         """``size`` bytes, fewer only at the end of the file; all that follow if negative.
 
-        Raises
-        ------
-        ForkError
-            in a child that has no way to the parent's file.
+        Raises ForkError in a child that has no way to the parent's file.
         """
         position += self.start
         if self._descriptor is not None:
@@ -181,10 +172,7 @@ class DirectoryView(View):
     Where headers follow each other closely, as much as it takes for many of them is fetched
     at a time; where large members lie between them, little.  `done` ends that.
 
-    Parameters
-    ----------
-    tail
-        bytes at the end of the source to fetch at once.
+    ``tail``: bytes at the end of the source to fetch at once.
     """
 
     def __init__(self, source: Source, tail: int = 0) -> None:

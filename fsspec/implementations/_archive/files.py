@@ -173,12 +173,8 @@ class FileArchive(AbstractArchiveFileSystem):
 class MemberFile(io.BufferedIOBase):
     """A member of an archive being read.
 
-    Parameters
-    ----------
-    fs, path
-        the archive and the name in it.
-    size
-        bytes.
+    ``fs``, ``path``: the archive and the name in it.
+    ``size``: bytes.
     """
 
     mode = "rb"

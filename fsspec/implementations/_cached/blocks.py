@@ -511,10 +511,7 @@ class CachingFileSystem(ChainedFileSystem):
     ) -> LocalCopy | BlockFile | None:
         """Open the copy of a file, whole or in part; None if there is none that can be used.
 
-        Parameters
-        ----------
-        uid
-            what the target says of its version, if that is to be looked at.
+        ``uid``: what the target says of its version, if that is to be looked at.
         """
         self.storage
         with self._metadata.alone():
@@ -555,12 +552,8 @@ class CachingFileSystem(ChainedFileSystem):
     ) -> LocalCopy | BlockFile:
         """Open a file of which nothing is kept yet.
 
-        Parameters
-        ----------
-        entry, uid
-            what the target says of it, and of its version.
-        opened
-            it, where it is open there already.
+        ``entry``, ``uid``: what the target says of it, and of its version.
+        ``opened``: it, where it is open there already.
         """
         if entry.get("type") == "directory":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -645,10 +638,7 @@ class CachingFileSystem(ChainedFileSystem):
     def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.
 
-        Parameters
-        ----------
-        entries
-            of the paths, where they are known already.
+        ``entries``: of the paths, where they are known already.
         """
         if self._plain_ukey():
             if entries is None or None in entries:
@@ -704,12 +694,8 @@ def _each(given: list[Any]) -> Iterator[str]:
 def bounds_of(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
     """Starts and ends for each of some paths, of lists, arrays or single values.
 
-    Raises
-    ------
-    TypeError
-        if the paths are no list.
-    ValueError
-        if there are not as many.
+    Raises TypeError if the paths are no list.
+    Raises ValueError if there are not as many.
     """
     if not isinstance(paths, list):
         raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")

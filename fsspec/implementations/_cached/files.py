@@ -250,18 +250,11 @@ class Source:
 
     It does not know the file, so that one that is dropped goes at once.
 
-    Parameters
-    ----------
-    fs
-        the filesystem behind a cache.
-    path
-        the file there.
-    kwargs
-        for opening it.
-    opened
-        it, where it is open already.
-    let_go
-        called when it has changed, if what the cache keeps of it is of no use any more.
+    ``fs``: the filesystem behind a cache.
+    ``path``: the file there.
+    ``kwargs``: for opening it.
+    ``opened``: it, where it is open already.
+    ``let_go``: called when it has changed, if what the cache keeps of it is of no use any more.
     """
 
     def __init__(
@@ -303,10 +296,7 @@ class Source:
     def confirm(self, entry: dict[str, Any]) -> None:
         """Blocks are of the version that the target has, by its entry.
 
-        Raises
-        ------
-        FileChangedError
-            they are not.
+        Raises FileChangedError: they are not.
         """
         known = self.seen[self.path]
         try:
@@ -408,20 +398,12 @@ class BlockFile(AbstractBufferedFile):
     What was fetched is entered in the table of the cache as the file is closed or dropped,
     as the interpreter ends, and meanwhile when some time has passed.
 
-    Parameters
-    ----------
-    fs
-        the cache.
-    path
-        the file, on the filesystem behind the cache.
-    detail
-        its entry in the table of the cache.
-    location
-        the sparse file, which exists.
-    opened
-        the file there, where it is open already.
-    **kwargs
-        for opening the file there.
+    ``fs``: the cache.
+    ``path``: the file, on the filesystem behind the cache.
+    ``detail``: its entry in the table of the cache.
+    ``location``: the sparse file, which exists.
+    ``opened``: the file there, where it is open already.
+    ``**kwargs``: for opening the file there.
     """
 
     def __init__(
@@ -511,12 +493,8 @@ class LocalCopy(io.BufferedReader):
 
     In a forked child it goes on at its position, whatever the parent does with its own.
 
-    Parameters
-    ----------
-    path
-        the file, on the filesystem behind the cache.
-    fn
-        the copy.
+    ``path``: the file, on the filesystem behind the cache.
+    ``fn``: the copy.
     """
 
     def __init__(self, path: str, fn: str) -> None:

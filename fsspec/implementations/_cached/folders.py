@@ -45,14 +45,9 @@ Until then it is left alone: it may be a file that another process is writing.
 class Folders:
     """The folders of one cache.
 
-    Parameters
-    ----------
-    given
-        a path, several of them, or "TMP".
-    mode
-        permissions of the one that is written; None to leave them as they are.
-    private
-        a folder that is made, and was given no permissions, is the owner's alone.
+    ``given``: a path, several of them, or "TMP".
+    ``mode``: permissions of the one that is written; None to leave them as they are.
+    ``private``: a folder that is made, and was given no permissions, is the owner's alone.
     """
 
     def __init__(
@@ -140,10 +135,7 @@ class Folders:
 
         Folders are left, and what is in them: a cache makes none of its own accord.
 
-        Parameters
-        ----------
-        parts
-            only the latter.
+        ``parts``: only the latter.
         """
         abandoned = time.time() - ABANDONED
         with suppress(FileNotFoundError), os.scandir(self.written) as found:

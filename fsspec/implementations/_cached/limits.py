@@ -54,10 +54,7 @@ class Copy(NamedTuple):
 def parse_size(value: int | str | None) -> int | None:
     """Bytes, of a number or of text such as "10GB" or "512 MiB".
 
-    Raises
-    ------
-    ValueError
-        for other text, or less than 0.
+    Raises ValueError for other text, or less than 0.
     """
     if value is None:
         return None
@@ -75,10 +72,7 @@ def parse_size(value: int | str | None) -> int | None:
 def parse_age(value: float | str | None) -> float | None:
     """Seconds, of a number or of text such as "90", "12h" or "7d".
 
-    Raises
-    ------
-    ValueError
-        for other text, or less than 0.
+    Raises ValueError for other text, or less than 0.
     """
     if value is None:
         return None
@@ -95,14 +89,9 @@ def parse_age(value: float | str | None) -> float | None:
 class Limits:
     """The bounds of one folder.
 
-    Parameters
-    ----------
-    max_size
-        bytes of all copies.
-    max_age
-        seconds since a copy was last used, or text such as "7d".
-    min_free
-        bytes of the disk that are to stay free.
+    ``max_size``: bytes of all copies.
+    ``max_age``: seconds since a copy was last used, or text such as "7d".
+    ``min_free``: bytes of the disk that are to stay free.
     """
 
     def __init__(
@@ -125,17 +114,9 @@ class Limits:
     def enforce(self, folder: str, added: list[str], recognizer: Callable[[], Any]) -> list[str]:
         """Remove what is beyond the bounds, after copies were added.
 
-        Parameters
-        ----------
-        added
-            the names of these, which stay.
-        recognizer
-            gives what tells by its name whether a file is the cache's; all others are left.
-
-        Returns
-        -------
-        list of str
-            the names of the copies that were removed.
+        ``added``: the names of these, which stay.
+        ``recognizer``: gives what tells by its name whether a file is the cache's; all others are left.
+        Returns the names of the copies that were removed.
         """
         for name in added:
             with suppress(OSError):

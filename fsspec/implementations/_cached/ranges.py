@@ -80,12 +80,8 @@ def _enter(cfs: CachingFileSystem) -> None:
 class SharedBlocks:
     """A file in blocks that is read by several at a time, on one loop.
 
-    Parameters
-    ----------
-    cfs
-        the cache.
-    path
-        the file, on the filesystem behind it.
+    ``cfs``: the cache.
+    ``path``: the file, on the filesystem behind it.
     """
 
     def __init__(self, cfs: CachingFileSystem, path: str) -> None:

@@ -60,12 +60,8 @@ _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 class Ahead:
     """How one file fetches its bytes.
 
-    Parameters
-    ----------
-    file
-        the `HTTPFile`; asked for its session, size and options at each use.
-    streams
-        the streams of its filesystem, to which this file's are added.
+    ``file``: the `HTTPFile`; asked for its session, size and options at each use.
+    ``streams``: the streams of its filesystem, to which this file's are added.
     """
 
     __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream", "version")
@@ -82,11 +78,8 @@ class Ahead:
     async def fetch(self, start: int, end: int, run: int | None = None) -> list[bytes]:
         """The bytes from ``start`` up to ``end`` in pieces, fewer only where the file ends.
 
-        Parameters
-        ----------
-        run
-            how many reads in a row went before this one, where the caller counts reads;
-            more than asked for may then be returned. Otherwise fetches are counted.
+        ``run``: how many reads in a row went before this one, where the caller counts reads; more than asked
+            for may then be returned. Otherwise fetches are counted.
         """
         most = None if run is not None else end - start
         if run is None:
@@ -169,10 +162,7 @@ class Ahead:
     async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
         """As `_request`, from a server that honours ranges.
 
-        Raises
-        ------
-        ValueError
-            it does not, and the range does not begin where the file does.
+        Raises ValueError: it does not, and the range does not begin where the file does.
         """
         response, at = await self._request(start, end)
         if at.start < start:
@@ -256,10 +246,7 @@ class Ahead:
 class AheadCache(BytesCache):
     """The bytes around the last read, in the pieces in which `Ahead` brings them.
 
-    Parameters
-    ----------
-    fetcher
-        ``fetcher(start, end, run)``: as `Ahead.fetch`.
+    ``fetcher``: ``fetcher(start, end, run)``: as `Ahead.fetch`.
     """
 
     start: int  # never None here, nor is end

@@ -52,10 +52,7 @@ class Version(NamedTuple):
     def updated(self, url: str | yarl.URL, new: Version) -> Version:
         """What is known of the file after another answer.
 
-        Raises
-        ------
-        FileChangedError
-            the answer is about another version of the file.
+        Raises FileChangedError: the answer is about another version of the file.
         """
         if self is UNKNOWN:
             return new
@@ -115,10 +112,7 @@ VALIDATORS = ("ETag", "Last-Modified")
 def disregarded(validators: Iterable[str]) -> frozenset[str]:
     """Those `VALIDATORS`, in small letters, that are not among ``validators``.
 
-    Raises
-    ------
-    ValueError
-        for what is none of them.
+    Raises ValueError for what is none of them.
     """
     names = {validators} if isinstance(validators, str) else set(validators)
     known, given = {name.lower() for name in VALIDATORS}, {str(name).lower() for name in names}
@@ -130,12 +124,8 @@ def disregarded(validators: Iterable[str]) -> frozenset[str]:
 def leads_nowhere(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
     """Whether an answer is a redirect that says no way on: its body is not what was asked for.
 
-    Parameters
-    ----------
-    headers
-        of the answer.
-    asked
-        headers of the request: "not modified" answers one that has a condition.
+    ``headers``: of the answer.
+    ``asked``: headers of the request: "not modified" answers one that has a condition.
     """
     if not 300 <= status < 400 or headers.get("Location"):
         return False
@@ -161,17 +151,11 @@ def drops_upload(status: int, method: str, url: str, target: str) -> bool:
 class Placed(NamedTuple):
     """Where the body of an answer lies in the file.
 
-    Attributes
-    ----------
-    start
-        offset of the first byte of the body.
-    stop
-        offset behind its last byte; None where the length is not known beforehand.
-    version
-        what is known of the file, from this answer and those before it.
-    certain
-        False where only the size of the file tells whether the body is the range or the
-        whole file; then it is taken for the whole file.
+    ``start``: offset of the first byte of the body.
+    ``stop``: offset behind its last byte; None where the length is not known beforehand.
+    ``version``: what is known of the file, from this answer and those before it.
+    ``certain``: False where only the size of the file tells whether the body is the range or the whole file;
+        then it is taken for the whole file.
     """
 
     start: int
@@ -191,26 +175,14 @@ def place(
 ) -> Placed:
     """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
 
-    Parameters
-    ----------
-    status
-        below 400, or 416.
-    url
-        for messages.
-    start, end
-        a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
+    ``status``: below 400, or 416.
+    ``url``: for messages.
+    ``start``, ``end``: a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
         for everything.
-    known
-        what the server has told of the file before.
-    final_url
-        after redirects.
-
-    Raises
-    ------
-    IncompleteRead
-        the body is not what was asked for.
-    FileChangedError
-        the answer is about another version of the file than ``known``.
+    ``known``: what the server has told of the file before.
+    ``final_url``: after redirects.
+    Raises IncompleteRead: the body is not what was asked for.
+    Raises FileChangedError: the answer is about another version of the file than ``known``.
     """
     if status == 206 or status == 416 or "Content-Range" in headers:
         said = content_range(headers)
@@ -297,15 +269,8 @@ def needed(placed: Placed, end: int | None) -> int | None:
 def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: int | None) -> bytes:
     """The bytes from ``start`` up to ``end`` out of the body of an answer.
 
-    Parameters
-    ----------
-    data
-        the body, or as much of it as is `needed`.
-
-    Raises
-    ------
-    IncompleteRead
-        the body is shorter than it should be.
+    ``data``: the body, or as much of it as is `needed`.
+    Raises IncompleteRead: the body is shorter than it should be.
     """
     if start < 0:
         got = data[start:]
@@ -323,10 +288,7 @@ def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: in
 def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end: int | None) -> None:
     """Make sure that so many bytes are all of a range that the file has.
 
-    Raises
-    ------
-    IncompleteRead
-        they are fewer.
+    Raises IncompleteRead: they are fewer.
     """
     size = placed.version.size
     if start < 0:
@@ -349,15 +311,8 @@ def _expected(size: int | None, start: int, end: int | None) -> int | None:
 def check_whole(status: int, headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
     """Make sure that the answer to a request for the whole file is the whole file.
 
-    Parameters
-    ----------
-    asked
-        whether the request had a ``Range`` all the same, which then is the caller's.
-
-    Raises
-    ------
-    IncompleteRead
-        the server sent a part that nobody asked for.
+    ``asked``: whether the request had a ``Range`` all the same, which then is the caller's.
+    Raises IncompleteRead: the server sent a part that nobody asked for.
     """
     if status == 206 and not asked:
         first, stop, total = content_range(headers)
@@ -382,11 +337,8 @@ _seen: ContextVar[dict[str, Version] | None] = ContextVar("_seen", default=None)
 def one_version(seen: dict[str, Version] | None = None) -> Iterator[None]:
     """Have all parts of a file that are read meanwhile, in this context, be of one version.
 
-    Parameters
-    ----------
-    seen
-        what is known of files, by path, which is added to; by default nothing, or what is
-        known in this context already.
+    ``seen``: what is known of files, by path, which is added to; by default nothing, or what is known in this
+        context already.
     """
     if seen is None and _seen.get() is not None:
         yield
@@ -407,10 +359,7 @@ def known_version(url: str) -> Version:
 def learn_version(url: str, told: Version) -> None:
     """Keep what an answer told.
 
-    Raises
-    ------
-    FileChangedError
-        another answer, which came meanwhile, was about another version.
+    Raises FileChangedError: another answer, which came meanwhile, was about another version.
     """
     seen = _seen.get()
     if seen is not None:

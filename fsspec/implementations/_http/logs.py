@@ -29,10 +29,7 @@ def begin(
 class Request:
     """One request, from before it is sent until its answer begins: a context manager.
 
-    Attributes
-    ----------
-    status
-        of the answer; to be set within the ``with`` block.
+    ``status``: of the answer; to be set within the ``with`` block.
     """
 
     status: int | None = None

@@ -36,10 +36,7 @@ def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 class Target:
     """Where a download goes: a path, at which the file appears when it is whole, or a file object.
 
-    Attributes
-    ----------
-    repeatable
-        whether a broken download can be made again: a file object has to go back to where it was.
+    ``repeatable``: whether a broken download can be made again: a file object has to go back to where it was.
     """
 
     def __init__(self, local: StrPath | IO[bytes], retried: bool) -> None:
@@ -72,10 +69,7 @@ class Upload:
 
     Iterated over by ``requests``; called for an iterator that aiohttp awaits.
 
-    Attributes
-    ----------
-    size
-        in bytes, where it is a file of this machine.
+    ``size``: in bytes, where it is a file of this machine.
     """
 
     def __init__(
@@ -125,12 +119,8 @@ def uploading(
 ) -> Iterator[Upload]:
     """What sends a file of this machine.
 
-    Parameters
-    ----------
-    lpath
-        a path or an open binary file.
-    also
-        the client's class of errors that one about the file is of as well.
+    ``lpath``: a path or an open binary file.
+    ``also``: the client's class of errors that one about the file is of as well.
     """
     if isfilelike(lpath):
         callback.set_size(getattr(lpath, "size", None))

@@ -75,10 +75,7 @@ def range_value(start: int, end: int | None) -> str:
 def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
     """A copy of the options of a request with further headers, the caller's own going first.
 
-    Parameters
-    ----------
-    headers
-        names with ``_`` for ``-``.
+    ``headers``: names with ``_`` for ``-``.
     """
     own = dict(options.get("headers") or {})
     present = {name.lower() for name in own}
@@ -92,10 +89,7 @@ def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
 def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] = {}) -> dict[str, Any]:
     """A copy of the options of a request that asks for a range of the plain bytes.
 
-    Parameters
-    ----------
-    defaults
-        options that hold where there are no others; ``headers`` as a whole.
+    ``defaults``: options that hold where there are no others; ``headers`` as a whole.
     """
     merged = {**defaults, **options}
     headers: dict[str, str] = {}
@@ -139,12 +133,9 @@ def size_told(headers: Mapping[str, str], status: int = 200) -> int | None:
 def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
     """What headers tell of a file.
 
-    Returns
-    -------
-    dict
-        ``size`` in bytes, None where the server does not say or would send something
-        compressed; ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``,
-        ``Content-MD5``, ``Digest``, ``Last-Modified`` where given.
+    Returns ``size`` in bytes, None where the server does not say or would send something compressed;
+        ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``, ``Content-MD5``, ``Digest``,
+        ``Last-Modified`` where given.
     """
     info: dict[str, Any] = {"size": size_told(headers, status)}
     if headers.get("Accept-Ranges", "").lower() == "none":
@@ -169,12 +160,8 @@ def may_have_links(headers: Mapping[str, str]) -> bool:
 def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) -> list[str]:
     """The URLs below ``url`` that a page at ``url`` links to, each once, in order.
 
-    Parameters
-    ----------
-    simple
-        also take what merely looks like a URL.
-    same_scheme
-        leave out links to https on a page of http and the other way round.
+    ``simple``: also take what merely looks like a URL.
+    ``same_scheme``: leave out links to https on a page of http and the other way round.
     """
     base = url.partition("#")[0].partition("?")[0].rstrip("/") + "/"
     below = base.partition("://")[2]

@@ -67,19 +67,10 @@ async def read_in_parts(
 ) -> bool:
     """Give the bytes from ``start`` up to ``end`` to ``sink``.
 
-    Parameters
-    ----------
-    end
-        None for the end of the file.
-    known
-        what is known of the file.
-    told
-        called with the size of the file, once that is known.
-
-    Returns
-    -------
-    bool
-        False, and nothing was given, where the server's answer does not let a file be read in parts.
+    ``end``: None for the end of the file.
+    ``known``: what is known of the file.
+    ``told``: called with the size of the file, once that is known.
+    Returns False, and nothing was given, where the server's answer does not let a file be read in parts.
     """
     first = start + PART if end is None else min(end, start + PART)
     value = range_value(start, first)

@@ -111,14 +111,9 @@ class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
 def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
     """Turn a status of 400 and above, or a redirect that leads nowhere, into the error that says it.
 
-    Raises
-    ------
-    FileNotFoundError
-        404, 410.
-    PermissionError
-        401, 403.
-    OSError
-        any other; like the one before also an `aiohttp.ClientResponseError`.
+    Raises FileNotFoundError: 404, 410.
+    Raises PermissionError: 401, 403.
+    Raises OSError: any other; like the one before also an `aiohttp.ClientResponseError`.
     """
     status = response.status
     if status < 300:
@@ -239,12 +234,8 @@ def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> Non
 class Body:
     """The body of a response, read in order.
 
-    Attributes
-    ----------
-    position
-        where the next byte to be taken lies in the file.
-    done
-        whether the end was reached, or the response broke.
+    ``position``: where the next byte to be taken lies in the file.
+    ``done``: whether the end was reached, or the response broke.
     """
 
     __slots__ = ("_over", "delivered", "done", "position", "response", "url")
@@ -266,10 +257,7 @@ class Body:
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
         """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came.
 
-        Raises
-        ------
-        IncompleteResponse
-            the body ended before the server said it would.
+        Raises IncompleteResponse: the body ended before the server said it would.
         """
         parts: list[bytes] = []
         await self._copy_to(parts.append, least, most)
@@ -423,10 +411,7 @@ async def _file_info(
 ) -> dict[str, Any]:
     """What the headers of one request tell of a file; see `described`.
 
-    Parameters
-    ----------
-    size_policy
-        ``"head"`` or ``"get"``: the method. Of a GET the body is not read.
+    ``size_policy``: ``"head"`` or ``"get"``: the method. Of a GET the body is not read.
     """
     if size_policy not in ("head", "get"):
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')

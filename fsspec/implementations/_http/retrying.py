@@ -21,15 +21,10 @@ MAX_WAIT = 120.0
 class Retries(NamedTuple):
     """How often and after how long a request is repeated that failed for a reason that may pass.
 
-    Attributes
-    ----------
-    times
-        further attempts after the first.
-    wait
-        seconds before the second attempt; twice as many before each one after that, less a
-        random part of up to a half. A ``Retry-After`` of the server that is longer counts instead.
-    statuses
-        the answers that are worth another attempt.
+    ``times``: further attempts after the first.
+    ``wait``: seconds before the second attempt; twice as many before each one after that, less a random part
+        of up to a half. A ``Retry-After`` of the server that is longer counts instead.
+    ``statuses``: the answers that are worth another attempt.
     """
 
     times: int = 0
@@ -38,13 +33,7 @@ class Retries(NamedTuple):
 
     @classmethod
     def given(cls, times: int, wait: float, statuses: Iterable[int] | None) -> Retries:
-        """Check the options of a filesystem.
-
-        Raises
-        ------
-        ValueError
-            fewer retries or a shorter wait than 0.
-        """
+        """Check the options of a filesystem. Raises ValueError: fewer retries or a shorter wait than 0."""
         if times < 0 or wait < 0:
             raise ValueError(f"retries and retry_wait cannot be below 0, but are {times} and {wait}")
         return cls(times, wait, frozenset(STATUSES if statuses is None else statuses))
@@ -58,14 +47,8 @@ class Retries(NamedTuple):
     ) -> float | None:
         """Seconds to wait before another attempt; None if there is to be none.
 
-        Parameters
-        ----------
-        attempt
-            how many there were before the one that failed.
-        passing
-            the classes of errors, other than an answer's status, that may pass;
-        lasting
-            except for these.
+        ``attempt``: how many there were before the one that failed.
+        ``passing``: the classes of errors, other than an answer's status, that may pass; but for ``lasting``.
         """
         if attempt >= self.times or isinstance(error, lasting):
             return None

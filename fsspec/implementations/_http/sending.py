@@ -43,16 +43,10 @@ _LASTING = (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)
 class Sender(NamedTuple):
     """How the requests of one filesystem are made.
 
-    Attributes
-    ----------
-    headers
-        the credentials that the session would have, for each request to the host it names.
-    retries
-        how often reading is tried again.
-    traffic
-        what counts the requests, if anything does.
-    disregarded
-        headers of answers that do not count, see `answers.disregarded`.
+    ``headers``: the credentials that the session would have, for each request to the host it names.
+    ``retries``: how often reading is tried again.
+    ``traffic``: what counts the requests, if anything does.
+    ``disregarded``: headers of answers that do not count, see `answers.disregarded`.
     """
 
     headers: Mapping[str, str] = {}
@@ -114,14 +108,9 @@ class Sender(NamedTuple):
     ) -> aiohttp.ClientResponse:
         """The response to a request, at the end of its redirects.
 
-        Parameters
-        ----------
-        method
-            in small letters.
-        options
-            of the request; they are changed.
-        body
-            gives what is to be uploaded, from its beginning, each time it is called.
+        ``method``: in small letters.
+        ``options``: of the request; they are changed.
+        ``body``: gives what is to be uploaded, from its beginning, each time it is called.
         """
         if self.headers or "auth" in options:
             self._add_credentials(url, options)
@@ -191,15 +180,8 @@ class Sender(NamedTuple):
 def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = None) -> None:
     """Make sure that an upload is not lost at a redirect.
 
-    Parameters
-    ----------
-    target
-        where that leads, without what was uploaded; None for the last answer.
-
-    Raises
-    ------
-    HTTPStatusError
-        it is lost.
+    ``target``: where that leads, without what was uploaded; None for the last answer.
+    Raises HTTPStatusError: it is lost.
     """
     status = response.status
     if target is None:

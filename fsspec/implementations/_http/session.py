@@ -126,10 +126,7 @@ def watched_session(
 ) -> requests.Session:
     """A new session, whose requests are counted in ``traffic``.
 
-    Parameters
-    ----------
-    disregarded
-        headers that are taken out of the answers, see `answers.disregarded`.
+    ``disregarded``: headers that are taken out of the answers, see `answers.disregarded`.
     """
     session = _Session()
     if disregarded:

@@ -76,10 +76,7 @@ def body_parts(
 ) -> Iterator[bytes]:
     """The body in pieces, up to ``need`` bytes of it.
 
-    Raises
-    ------
-    IncompleteRead
-        it ended before the server said it would; older versions of urllib3 do not look.
+    Raises IncompleteRead: it ended before the server said it would; older versions of urllib3 do not look.
     """
     got = 0
     traffic = getattr(getattr(response, "connection", None), "traffic", None)

@@ -39,17 +39,9 @@ def ravel_multi_index(idx: Iterable[int], sizes: Sequence[int]) -> int:
 class Layout:
     """The grid of an array's chunks.
 
-    Parameters
-    ----------
-    field
-        the path of the array
-    metadata
-        what its ``.zarray`` holds
-
-    Raises
-    ------
-    ValueError
-        if that does not describe an array.
+    ``field``: the path of the array.
+    ``metadata``: what its ``.zarray`` holds.
+    Raises ValueError if that does not describe an array.
     """
 
     def __init__(self, field: str, metadata: Mapping[str, Any]) -> None:

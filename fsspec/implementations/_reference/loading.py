@@ -28,22 +28,12 @@ def load(
 ) -> Any:
     """The document or the mapper that ``fo`` stands for.
 
-    Parameters
-    ----------
-    fo
-        a document or mapping; or the URL of a JSON file, or of a folder of parquet tables
-    protocol, options
-        of the filesystem that a URL is read from; ``compression`` among the options is that
-        of the file
-    cache_size
-        see `LazyReferenceMapper`
-
-    Raises
-    ------
-    FileNotFoundError
-        if there is nothing at the URL.
-    ValueError
-        if it holds no references.
+    ``fo``: a document or mapping; or the URL of a JSON file, or of a folder of parquet tables.
+    ``protocol``, ``options``: of the filesystem that a URL is read from; ``compression`` among the options is
+        that of the file.
+    ``cache_size``: see `LazyReferenceMapper`.
+    Raises FileNotFoundError if there is nothing at the URL.
+    Raises ValueError if it holds no references.
     """
     if isinstance(fo, Mapping):
         return fo
@@ -87,12 +77,8 @@ def references_of(
 class Targets:
     """The filesystems that targets are read from, awaitable ones.
 
-    Parameters
-    ----------
-    asynchronous, loop
-        of the filesystem of references: those of its targets have to be the same
-    options
-        for those that are made
+    ``asynchronous``, ``loop``: of the filesystem of references: those of its targets have to be the same.
+    ``options``: for those that are made.
     """
 
     def __init__(
@@ -160,12 +146,8 @@ class Targets:
     def fitting(self, fs: AbstractFileSystem) -> AsyncFileSystem:
         """An instance as one that can be awaited here.
 
-        Raises
-        ------
-        TypeError
-            if it is no filesystem.
-        ValueError
-            if it is awaited on other loops than the one of references.
+        Raises TypeError if it is no filesystem.
+        Raises ValueError if it is awaited on other loops than the one of references.
         """
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")

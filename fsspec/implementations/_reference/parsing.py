@@ -66,17 +66,9 @@ class Part(NamedTuple):
 def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     """What a reference says: contents, or where they are.
 
-    Parameters
-    ----------
-    key, value
-        the reference
-    target
-        the URL that stands for one that is None
-
-    Raises
-    ------
-    ValueError
-        if it is none of the forms that there are.
+    ``key``, ``value``: the reference.
+    ``target``: the URL that stands for one that is None.
+    Raises ValueError if it is none of the forms that there are.
     """
     if type(value) is list or type(value) is tuple:
         return _part(key, value, target)
@@ -148,13 +140,7 @@ def literal(data: bytes) -> bytes:
 
 
 def object_text(key: str, value: object) -> str:
-    """The JSON text of an object.
-
-    Raises
-    ------
-    ValueError
-        if JSON has no form for it; it names the reference.
-    """
+    """The JSON text of an object. Raises ValueError if JSON has no form for it; it names the reference."""
     try:
         return json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -164,10 +150,7 @@ def object_text(key: str, value: object) -> str:
 def as_text(key: str, value: object) -> Any:
     """The form of a reference in a JSON document; reading that gives the same contents.
 
-    Raises
-    ------
-    ValueError
-        if it is no reference; it names the key.
+    Raises ValueError if it is no reference; it names the key.
     """
     if isinstance(value, (bytes, bytearray, memoryview)):
         raw = bytes(value)

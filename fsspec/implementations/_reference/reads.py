@@ -80,28 +80,15 @@ def short(key: str, part: Part, got: int) -> ReferenceNotReachable:
 class Reads:
     """What has to be read for some references.
 
-    Parameters
-    ----------
-    keys
-        of the references
-    slices
-        start and end for each, where not all are wanted whole
-    lookup
-        gives the reference of a key, or raises KeyError
-    target
-        see `parsed`
-    max_gap, max_block
-        see `fsspec.utils.merge_offset_ranges`
-
-    Attributes
-    ----------
-    results : list
-        bytes or an exception for each of ``keys``, when all blocks were given back
-    blocks : list of Block
-        what to fetch
-    short : dict of str to list
-        by URL the parts that came short, with the bytes that came; `settle` is to be told the
-        sizes of these targets
+    ``keys``: of the references.
+    ``slices``: start and end for each, where not all are wanted whole.
+    ``lookup``: gives the reference of a key, or raises KeyError.
+    ``target``: see `parsed`.
+    ``max_gap``, ``max_block``: see `fsspec.utils.merge_offset_ranges`.
+    ``results``: bytes or an exception for each of ``keys``, when all blocks were given back.
+    ``blocks``: what to fetch.
+    ``short``: by URL the parts that came short, with the bytes that came; `settle` is to be told the sizes of
+        these targets.
     """
 
     def __init__(

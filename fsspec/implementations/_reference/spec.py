@@ -34,15 +34,8 @@ MOST_GENERATED = 10**7
 def decoded(blob: bytes, name: str) -> dict[str, Any]:
     """The object that a JSON text holds.
 
-    Parameters
-    ----------
-    name
-        of the file, for messages
-
-    Raises
-    ------
-    ValueError
-        if it is no JSON, or no object.
+    ``name``: of the file, for messages.
+    Raises ValueError if it is no JSON, or no object.
     """
     try:
         document = json.loads(blob)
@@ -70,22 +63,12 @@ def textual(document: dict[str, Any]) -> dict[str, Any]:
 class Document:
     """The references of a document, and its templates.
 
-    Parameters
-    ----------
-    content
-        the document
-    overrides
-        templates that replace those of the document
-    simple
-        only names of templates are replaced: ``gen`` is passed over, and an expression is an error
-
-    Raises
-    ------
-    ValueError
-        for a version that is not known, references that make no sense, a template that is not there, or
-        one that is not simple; the latter two are KeyErrors as well.
-    ImportError
-        if an expression needs jinja2 and it is not installed.
+    ``content``: the document.
+    ``overrides``: templates that replace those of the document.
+    ``simple``: only names of templates are replaced: ``gen`` is passed over, and an expression is an error.
+    Raises ValueError for a version that is not known, references that make no sense, a template that is not
+        there, or one that is not simple; the latter two are KeyErrors as well.
+    Raises ImportError if an expression needs jinja2 and it is not installed.
     """
 
     def __init__(
@@ -176,10 +159,7 @@ def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
 def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Values of the dimensions by name, for each combination of them.
 
-    Raises
-    ------
-    ValueError
-        if they make no sense, or more than `MOST_GENERATED` combinations.
+    Raises ValueError if they make no sense, or more than `MOST_GENERATED` combinations.
     """
     if not isinstance(dimensions, dict):
         raise ValueError(f"{what}: 'dimensions' has to be an object, not a {type(dimensions).__name__}")

@@ -76,10 +76,7 @@ class Table:
     def read(cls, blob: bytes, engine: str) -> Table:
         """The table that parquet bytes hold.
 
-        Raises
-        ------
-        ValueError
-            if they hold no such table; the engine has its own errors for what is no parquet.
+        Raises ValueError if they hold no such table; the engine has its own errors for what is no parquet.
         """
         columns = _ENGINES[_installed(engine)][0](blob)
         lacking = [name for name in _COLUMNS if name not in columns]
@@ -90,10 +87,7 @@ class Table:
     def written(self, engine: str, threshold: float) -> bytes:
         """The table as parquet.
 
-        Parameters
-        ----------
-        threshold
-            if there are so many times more rows than different paths, these are written once each
+        ``threshold``: if there are so many times more rows than different paths, these are written once each.
         """
         path = [p if isinstance(p, str) else None for p in self.path]
         raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]

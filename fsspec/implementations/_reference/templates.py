@@ -38,12 +38,8 @@ class TemplateError(KeyError, ValueError):
 class Renderer:
     """Replaces what stands in double braces.
 
-    Parameters
-    ----------
-    texts
-        templates without parameters, which the others may contain
-    simple
-        only names are replaced, expressions are errors
+    ``texts``: templates without parameters, which the others may contain.
+    ``simple``: only names are replaced, expressions are errors.
     """
 
     def __init__(self, texts: Mapping[str, str], simple: bool = False) -> None:
@@ -68,10 +64,7 @@ class Renderer:
     def render(self, text: object, names: Mapping[str, Any], what: str) -> str:
         """``text`` with names replaced.
 
-        Raises
-        ------
-        ValueError
-            if one is not known, an expression makes no sense, or it exceeds the bounds; with
+        Raises ValueError if one is not known, an expression makes no sense, or it exceeds the bounds; with
             ``what`` it is for.
         """
         if not isinstance(text, str):

@@ -17,12 +17,8 @@ _FILE, _FOLDER = 1, 2  # a name can be both: nothing forbids the keys "a" and "a
 class Tree:
     """Keys and folders by the folder that they lie in, in the order of the references.
 
-    Attributes
-    ----------
-    length : int
-        how many keys there are
-    folders : dict of str to dict
-        for each folder the paths in it, with what each is
+    ``length``: how many keys there are.
+    ``folders``: for each folder the paths in it, with what each is.
     """
 
     def __init__(self, references: Mapping[str, Any]) -> None:

@@ -132,12 +132,8 @@ def log_in(
 ) -> ftplib.FTP:
     """A client that is connected and logged in; parameters as of `FTPFileSystem`.
 
-    Raises
-    ------
-    PermissionError
-        the server does not take the name or password.
-    OSError
-        it cannot be reached, or does not want to.
+    Raises PermissionError: the server does not take the name or password.
+    Raises OSError: it cannot be reached, or does not want to.
     """
     options: dict[str, Any] = {"timeout": timeout, "encoding": encoding}
     client: ftplib.FTP
@@ -181,12 +177,8 @@ def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
 class Link(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
-    Parameters
-    ----------
-    connect
-        gives a client that is logged in.
-    name
-        of the server, for messages.
+    ``connect``: gives a client that is logged in.
+    ``name``: of the server, for messages.
     """
 
     protocol = "FTP"
@@ -225,12 +217,8 @@ class Link(OwnedLink):
     def run(self, operation: Callable[[Any], T], repeat: bool = True) -> T:
         """What ``operation`` makes of a client.
 
-        Raises
-        ------
-        ftplib.error_perm, ftplib.error_temp
-            the server's refusal.
-        OSError
-            the connection was lost; ``ConnectionError`` where the server ended it.
+        Raises ftplib.error_perm, ftplib.error_temp: the server's refusal.
+        Raises OSError: the connection was lost; ``ConnectionError`` where the server ended it.
         """
         with self.lock:
             fresh = self.refresh()

@@ -105,14 +105,9 @@ _MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
 def refused(kind: type[OSError], number: int, reply: str, path: str | None, why: str = "") -> OSError:
     """An error of ``kind`` that is an ``ftplib.error_perm``, or an ``error_temp`` for replies 4xx, too.
 
-    Parameters
-    ----------
-    number
-        the ``errno``.
-    reply
-        what the server said, with its code.
-    why
-        what else there is to say.
+    ``number``: the ``errno``.
+    ``reply``: what the server said, with its code.
+    ``why``: what else there is to say.
     """
     said = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm
     return refusals.refusal(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)

@@ -11,10 +11,7 @@ from fsspec._fork.owned import is_mine, own, refuse
 class OwnedLink:
     """A way to a server that is used by one thread at a time, in the process that made it.
 
-    Parameters
-    ----------
-    name
-        of the server, for messages.
+    ``name``: of the server, for messages.
     """
 
     protocol: ClassVar[str]

@@ -40,14 +40,9 @@ def refusal(
 ) -> OSError:
     """An error of two classes.
 
-    Parameters
-    ----------
-    kind
-        ``OSError`` or a class derived from it.
-    other
-        the library's class.
-    number
-        the ``errno``.
+    ``kind``: ``OSError`` or a class derived from it.
+    ``other``: the library's class.
+    ``number``: the ``errno``.
     """
     kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
     error: OSError = _both(*kinds)(number, text, path)

@@ -61,14 +61,9 @@ def log_in(host: str, options: dict[str, Any], policy: paramiko.MissingHostKeyPo
 class Link(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
-    Parameters
-    ----------
-    connect
-        gives a client that is logged in.
-    timeout
-        seconds that the server may take for an answer; None for any time.
-    name
-        of the server, for messages.
+    ``connect``: gives a client that is logged in.
+    ``timeout``: seconds that the server may take for an answer; None for any time.
+    ``name``: of the server, for messages.
     """
 
     protocol = "SFTP"
@@ -111,10 +106,7 @@ class Link(OwnedLink):
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session.
 
-        Raises
-        ------
-        OSError
-            the server's refusal, or ``ConnectionError`` where the connection was lost.
+        Raises OSError: the server's refusal, or ``ConnectionError`` where the connection was lost.
         """
         self.check_owner()
         with self.lock:

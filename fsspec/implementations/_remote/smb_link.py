@@ -33,17 +33,9 @@ LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 class Link(OwnedLink):
     """What smbclient is to use instead of its own cache of connections.
 
-    Parameters
-    ----------
-    name
-        of the server, for messages.
-
-    Attributes
-    ----------
-    connections
-        by server and port: the cache that smbclient is given.
-    raws
-        the remote files that are open.
+    ``name``: of the server, for messages.
+    ``connections``: by server and port: the cache that smbclient is given.
+    ``raws``: the remote files that are open.
     """
 
     protocol = "SMB"
@@ -57,13 +49,7 @@ class Link(OwnedLink):
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """For the length of a request.
-
-        Raises
-        ------
-        ConnectionError
-            the interpreter is at its end.
-        """
+        """For the length of a request. Raises ConnectionError: the interpreter is at its end."""
         if sys.is_finalizing():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
         with self.lock:
