@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,8 +48,14 @@ LENT: dict[str, str] = {
 
 
 def publish(module: str, *members: Any) -> None:
-    """Set ``__module__`` of classes and functions to the public module that has them."""
-    for member in members:
+    """Give what private modules define, and a public one offers, the public one as its ``__module__``.
+
+    ``members``: some more, besides the classes and functions in ``__all__`` of the module.
+    """
+    has = vars(sys.modules[module])
+    offered = (has.get(name) for name in has.get("__all__", ()))
+    private = (x for x in offered if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
+    for member in (*members, *private):
         member.__module__ = module
 
 

@@ -99,26 +99,7 @@ __all__ = [
     "sync_wrapper",
     "trailing_sep",
 ]
-publish(
-    __name__,
-    FSSpecCoroutineCancel,
-    _dump_running_tasks,
-    _get_batch_size,
-    _run_coros_in_chunks,
-    async_gen_wrapper,
-    drive,
-    get_lock,
-    get_loop,
-    mirror_sync_methods,
-    quiesce,
-    reset_after_fork,
-    reset_lock,
-    running_async,
-    stream,
-    sync,
-    sync_teardown,
-    sync_wrapper,
-)
+publish(__name__)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)

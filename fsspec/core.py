@@ -55,7 +55,7 @@ __all__ = [
     "strip_protocol",
     "url_to_fs",
 ]
-publish(__name__, OpenFile, OpenFiles, PickleableTextIOWrapper, get_compression)
+publish(__name__)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)

@@ -48,22 +48,7 @@ __all__ = [
     "reset_after_fork",
     "watch_socket",
 ]
-publish(
-    __name__,
-    Facts,
-    Owned,
-    at_fork,
-    facts_of,
-    finalize,
-    is_mine,
-    keep_forever,
-    learn,
-    own,
-    owner_only,
-    refuse,
-    register,
-    watch_socket,
-)
+publish(__name__)
 
 MODES = {
     "opted in": "FSSPEC_FORK_RESET=1 is set: what a child inherited works there",

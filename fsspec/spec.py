@@ -69,7 +69,7 @@ __all__ = [
     "make_listed_instance",
     "reopen",
 ]
-publish(__name__, AbstractBufferedFile, Entry, _Cached, make_instance, make_listed_instance, reopen)
+publish(__name__)
 
 
 _TEXT_OPTIONS = ("encoding", "errors", "newline")

@@ -90,30 +90,7 @@ __all__ = [
     "tokenize",
     "update_storage_options",
 ]
-publish(
-    __name__,
-    NoPathError,
-    PyBytes_AsString,
-    PyBytes_FromStringAndSize,
-    _fast_slice,
-    _unstrip_protocol,
-    build_name_function,
-    can_be_local,
-    check_contained,
-    common_prefix,
-    file_size,
-    get_file_extension,
-    get_protocol,
-    glob_translate,
-    infer_compression,
-    infer_storage_options,
-    merge_offset_ranges,
-    other_paths,
-    read_block,
-    seek_delimiter,
-    stringify_path,
-    update_storage_options,
-)
+publish(__name__, NoPathError, glob_translate)
 
 
 C = TypeVar("C")

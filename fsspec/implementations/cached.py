@@ -145,7 +145,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         self._folders.remove_older(time.time() - expiry_time)
 
 
-publish(__name__, CachingFileSystem, LocalTempFile, WholeFileCacheFileSystem)
+publish(__name__)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)

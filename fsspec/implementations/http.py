@@ -113,18 +113,12 @@ __all__ = [
 publish(
     __name__,
     HTTPNotFoundError,
-    HTTPPermissionError,
-    HTTPStatusError,
-    IncompleteResponse,
     InvalidURLError,
     TooManyRedirects,
     UnreachableError,
     _file_info,
     _file_size,
-    get_client,
-    get_range,
     headers_of,
-    has_magic,
 )
 
 if not TYPE_CHECKING:

@@ -108,7 +108,7 @@ __all__ = [
     "register",
     "unregister",
 ]
-publish(__name__, JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO, get_range)
+publish(__name__)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)

@@ -46,7 +46,7 @@ __all__ = [
     "make_path_posix",
     "trailing_sep",
 ]
-publish(__name__, LocalFileOpener, _reopened, get_umask, trailing_sep)
+publish(__name__, get_umask, trailing_sep)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)

@@ -61,9 +61,7 @@ __all__ = [
     "RefsValuesView",
     "ravel_multi_index",
 ]
-publish(
-    __name__, LazyReferenceMapper, ReferenceNotReachable, RefsItemsView, RefsValuesView, ravel_multi_index
-)
+publish(__name__)
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)
