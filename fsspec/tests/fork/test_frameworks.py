@@ -15,6 +15,7 @@ import pytest
 
 from fsspec._fork.child import crowding
 from fsspec.tests.fork.scripts import ROOT, run
+from fsspec.tests.fork.subjects import SIZE
 
 MODES = ["opted", "by hand"]
 
@@ -170,6 +171,25 @@ def test_fork_server_with_a_preloaded_module(mode, places, tmp_path):
         timeout=100 * crowding(),
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "well", ""), done.stderr
+
+
+def test_ranks_of_torchrun_with_data_loaders(places):
+    """The program of the fork guide, as it stands there."""
+    pytest.importorskip("torch")
+    program = os.path.join(ROOT, "docs", "train.py")
+    if not os.path.exists(program):
+        pytest.skip("not in a source tree")
+    urls = [f"{places['http']}/data{number}.bin" for number in range(3)]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", program, *urls],
+        env={**environment(places, "opted", places["tmp"]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100 * crowding(),
+    )
+    # two ranks read four files in each epoch: the first once more, for both to have as many
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"{2 * 4 * SIZE} bytes of 8 files, read in workers"
 
 
 APPLICATION = """
