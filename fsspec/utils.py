@@ -168,6 +168,8 @@ def make_instance(cls: Callable[..., T], args: Iterable[Any], kwargs: dict[str, 
 
 def isfilelike(f: object) -> TypeIs[IO[bytes]]:
     """Whether ``f`` can be read, closed and told its position, as an open file can."""
+    if isinstance(f, str):
+        return False
     return all(callable(getattr(f, name, None)) for name in ("read", "close", "tell"))
 
 

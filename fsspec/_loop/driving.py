@@ -186,6 +186,9 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     from fsspec._loop.batching import get_batch_size, run_concurrently
 
     size = step.batch_size or getattr(target, "batch_size", None) or get_batch_size(step.nofiles)
+    most = getattr(target, "_at_once", None)
+    if most and not 0 <= size <= most:
+        size = most
     method = cache(lambda name: getattr(target, f"_{name}"))  # a batch is of one operation, or of few
 
     def start(item: call) -> Awaitable[Any]:

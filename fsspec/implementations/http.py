@@ -76,6 +76,7 @@ from fsspec.implementations._http.requests import (
     _file_size,
     check_is_whole,
     get_range,
+    give_up,
     headers_of,
     placed,
     raise_for_status,
@@ -87,7 +88,7 @@ from fsspec.implementations._http.requests import _file_info as _file_info  # no
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender, check_upload
 from fsspec.spec import AbstractBufferedFile
-from fsspec.utils import isfilelike, tokenize
+from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
@@ -260,6 +261,12 @@ class HTTPFileSystem(AsyncFileSystem):
 
     # -- the session -----------------------------------------------------------
 
+    @property
+    def _at_once(self) -> int | None:
+        """How many requests of a batch are made at a time, at most: others would wait for a connection."""
+        connector = self._session.connector if self._session is not None else None
+        return connector.limit if connector is not None else None
+
     async def set_session(self) -> aiohttp.ClientSession:
         """The session, made now if there is none or it was closed. Run on the instance's loop."""
         hooks.check()  # the first place that an awaited call comes to, should a C library have forked
@@ -359,15 +366,20 @@ class HTTPFileSystem(AsyncFileSystem):
         return await self._sender.repeat(partial(self._part, url, start, end, known, options))
 
     async def _whole(self, url: str, options: dict[str, Any]) -> bytes:
-        async with await self._request(url, options) as response:
+        response = await self._request(url, options)
+        try:
             self._raise_not_found_for_status(response, url)
             return await read_whole(response, url)
+        finally:
+            if not response.closed:
+                await give_up(response)
 
     async def _part(
         self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
     ) -> bytes:
         value = f"bytes={start}" if start < 0 else range_value(start, end)
-        async with await self._request(url, ranged(options, value, self.kwargs)) as response:
+        response = await self._request(url, ranged(options, value, self.kwargs))
+        try:
             if response.status >= 400 and response.status != 416:
                 self._raise_not_found_for_status(response, url)
             at = placed(response, url, start, end, known)
@@ -378,6 +390,9 @@ class HTTPFileSystem(AsyncFileSystem):
             if at.version is not known:
                 learn_version(url, at.version)
             return await read_placed(response, at, url, start, end)
+        finally:
+            if not response.closed:
+                await give_up(response)
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
@@ -407,15 +422,21 @@ class HTTPFileSystem(AsyncFileSystem):
         target = Target(lpath, self._sender.retries.times > 0)
 
         async def download() -> None:
-            async with await self._request(rpath, kwargs) as response:
+            response = await self._request(rpath, kwargs)
+            try:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
-                callback.set_size(size_told(response.headers))
-                with target.writing(callback, chunk_size) as write:
-                    await Body(response, rpath).copy_to(write)
+                if callback is not DEFAULT_CALLBACK:
+                    callback.set_size(size_told(response.headers))
+                with target.opened() as local:
+                    await Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
+            finally:
+                if not response.closed:
+                    await give_up(response)
 
-        if not isfilelike(lpath) and may_split(self, kwargs):
-            if await self._sender.repeat(partial(download_in_parts, self, rpath, lpath, callback, kwargs)):
+        if target.file is None and may_split(self, kwargs):
+            parts = partial(download_in_parts, self, rpath, target.path, callback, kwargs)
+            if await self._sender.repeat(parts):
                 return
         await (self._sender.repeat(download) if target.repeatable else download())
 
@@ -518,7 +539,7 @@ class HTTPFileSystem(AsyncFileSystem):
             if not may_have_links(response.headers):
                 return []
             check_is_whole(response, url)
-            await read_body(response, url)
+            response._body = await read_body(response, url)  # for the encoding
             text = await response.text(errors="replace")
         return entries(links(text, url, self.simple_links, self.same_schema))
 

@@ -358,7 +358,8 @@ class HTTPFileSystem(AbstractFileSystem):
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 callback.set_size(described(response.headers)["size"])
-                with target.writing(callback, chunk_size) as write:
+                with target.opened() as local:
+                    write = target.writer(local, callback, chunk_size)
                     for data in body_parts(response, rpath, size=chunk_size):
                         write(data)
 

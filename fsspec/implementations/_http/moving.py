@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -36,24 +36,28 @@ def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 class Target:
     """Where a download goes: a path, at which the file appears when it is whole, or a file object.
 
-    ``repeatable``: whether a broken download can be made again: a file object has to go back to where it was.
+    ``path`` is empty for a file object, ``file`` None for a path. ``repeatable``: whether a broken download can
+    be made again: a file object has to go back to where it was.
     """
 
     def __init__(self, local: StrPath | IO[bytes], retried: bool) -> None:
-        self.local = local
-        self._start = local.tell() if isfilelike(local) and retried and local.seekable() else None
-        self.repeatable: bool = self._start is not None or not isfilelike(local)
+        self.file = local if isfilelike(local) else None
+        self.path = "" if isfilelike(local) else os.fspath(local)
+        self._start = self.file.tell() if self.file is not None and retried and self.file.seekable() else None
+        self.repeatable: bool = self._start is not None or self.file is None
 
-    @contextmanager
-    def writing(self, callback: Callback, chunk_size: int) -> Iterator[Callable[[bytes], None]]:
-        """What takes the bytes of one download, in order."""
-        if not isfilelike(self.local):
-            with replacing(self.local, buffering=0) as local:
-                yield partial(_write, partial(write_all, local), callback, chunk_size)
-            return
+    def opened(self) -> AbstractContextManager[IO[bytes]]:
+        """The file for one download, from its beginning."""
+        if self.file is None:
+            return replacing(self.path, buffering=0)
         if self._start is not None:
-            self.local.seek(self._start)
-        yield partial(_write, self.local.write, callback, chunk_size)
+            self.file.seek(self._start)
+        return nullcontext(self.file)
+
+    def writer(self, local: IO[bytes], callback: Callback, chunk_size: int) -> Callable[[bytes], None]:
+        """What takes the bytes of one download, in order."""
+        write = local.write if self.file is not None else partial(write_all, local)
+        return partial(_write, write, callback, chunk_size)
 
 
 def _write(write: Callable[[bytes], object], callback: Callback, chunk_size: int, data: bytes) -> None:

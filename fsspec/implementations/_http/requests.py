@@ -151,11 +151,21 @@ async def read_body(
     try:
         if (response.content_length or 0 if length is None else length) > _LARGE:
             return await Body(response, url).rest()
-        data: bytes = await response.read()
+        content = response.content
+        if content.is_eof() and not response._traces:  # all of it came along with the headers
+            data: bytes = content.read_nowait()
+        else:
+            data = await response.read()
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
     _count(response, len(data))
     return data
+
+
+async def give_up(response: aiohttp.ClientResponse) -> None:
+    """What leaving ``async with response`` does: let go of a connection whose body was not read to its end."""
+    response.release()
+    await response.wait_for_close()
 
 
 def _count(response: aiohttp.ClientResponse, size: int) -> None:
