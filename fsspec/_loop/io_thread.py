@@ -31,6 +31,10 @@ processors: and there the longer bound is the lesser evil, for what forks in the
 OpenSSL has a child that hangs.  Threads that have ended have `hooks.EXIT_WAIT` on top of it to
 leave."""
 
+RECEIVED = 2**17 - 2**8
+"""Bytes taken from a socket at a time, by asyncio twice as many: memory for 128 KiB and more is mapped by
+the system for each time, which costs a request as much as a fifth of all it does."""
+
 _EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
 _COUNTED = sys.version_info >= (3, 12)  # a fork with more than one thread is warned of
 _TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
@@ -82,6 +86,11 @@ class IOLoop(asyncio.SelectorEventLoop):
         super().__init__(self.selector)
         own(self)
         self.connecting = hooks.Registry()
+
+    def _make_socket_transport(self, *args: Any, **kwargs: Any) -> Any:
+        made = super()._make_socket_transport(*args, **kwargs)  # type: ignore[misc]
+        made.max_size = RECEIVED
+        return made
 
     def is_running(self) -> bool:
         """Whether what is asked of it will be done: at rest for a fork, or about to run, it is delayed.

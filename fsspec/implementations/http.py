@@ -383,13 +383,15 @@ class HTTPFileSystem(AsyncFileSystem):
             if response.status >= 400 and response.status != 416:
                 self._raise_not_found_for_status(response, url)
             at = placed(response, url, start, end, known)
+            data = None
             if not at.certain:  # the body is the range, or all of the file: only the size tells
+                data = await read_body(response, url)  # and frees the connection, which may be the last
                 with suppress(OSError, aiohttp.ClientError):
                     told = version_in(await self._info(url, **options))
                     at = placed(response, url, start, end, known.updated(url, told))
             if at.version is not known:
                 learn_version(url, at.version)
-            return await read_placed(response, at, url, start, end)
+            return await read_placed(response, at, url, start, end, data)
         finally:
             if not response.closed:
                 await give_up(response)

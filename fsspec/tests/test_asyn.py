@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import pickle
+import socket
 import sys
 import threading
 
@@ -647,3 +648,33 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
     with pytest.raises(ValueError) as caught:
         sync(get_loop(), fail, ValueError("x"))
     assert not hasattr(caught.value, "__notes__")
+
+
+def test_what_is_received_at_a_time_fits_into_the_heap():
+    sizes = []
+
+    class Taking(asyncio.Protocol):
+        def data_received(self, data):
+            sizes.append(len(data))
+
+        def connection_lost(self, error):
+            self.lost.set()
+
+    async def take():
+        loop = asyncio.get_running_loop()
+        near, far = socket.socketpair()
+        for end in (near, far):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**19)
+        protocol = Taking()
+        protocol.lost = asyncio.Event()
+        with far:
+            far.setblocking(False)
+            sent = loop.create_task(loop.sock_sendall(far, bytes(2**21)))
+            await asyncio.sleep(0.05)  # the buffer fills
+            transport, _ = await loop.create_connection(lambda: protocol, sock=near)
+            await sent
+        await protocol.lost.wait()
+        transport.close()
+
+    sync(get_loop(), take, timeout=30)
+    assert sum(sizes) == 2**21 and max(sizes) <= 2**17

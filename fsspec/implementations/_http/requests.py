@@ -199,16 +199,28 @@ def placed(
 
 
 async def read_placed(
-    response: aiohttp.ClientResponse, at: Placed, url: str | yarl.URL, start: int, end: int | None
+    response: aiohttp.ClientResponse,
+    at: Placed,
+    url: str | yarl.URL,
+    start: int,
+    end: int | None,
+    data: bytes | None = None,
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known.
 
     Of a body that is longer no more than that is read. Empty where the file ends before ``start``.
+
+    Parameters
+    ----------
+    data
+        the body, where it was read already.
     """
     if at.start == at.stop:
         return b""
     need = needed(at, end)
-    if need is None:
+    if data is not None:
+        pass
+    elif need is None:
         data = await read_body(response, url, None if at.stop is None else at.stop - at.start)
     else:
         data = await Body(response, url).take(need, need)

@@ -14,7 +14,8 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from fsspec.callbacks import Callback  # noqa: E402  # after the check for aiohttp
+from fsspec.asyn import sync  # noqa: E402  # after the check for aiohttp
+from fsspec.callbacks import Callback  # noqa: E402
 from fsspec.implementations.http import (  # noqa: E402
     AsyncStreamFile,
     HTTPFile,
@@ -476,6 +477,42 @@ def test_client_of_the_user(url):
     assert len(made) == 1
     HTTPFileSystem.close_session(fs.loop, fs._session)
     assert made[0].closed
+
+
+def of_connections(limit, kind=HTTPFileSystem):
+    async def get_client(**kwargs):
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=limit))
+
+    return kind(get_client=get_client, skip_instance_cache=True)
+
+
+def test_one_connection_is_enough_where_an_answer_does_not_say_what_it_is(http_server, url):
+    http_server.fault("/big.bin", range_status=200, no_content_range=True)  # only the size tells
+    fs = of_connections(1)
+    starts, ends = [10, 20], [2**23, 2**23]
+    found = sync(fs.loop, fs._cat_ranges, [url + "/big.bin"] * 2, starts, ends, timeout=30)
+    assert found == [BIG[a:b] for a, b in zip(starts, ends)]
+
+
+def test_no_more_requests_are_begun_than_there_are_connections(url):
+    class Counting(HTTPFileSystem):
+        under_way = most = 0
+
+        async def _cat_file(self, *args, **kwargs):
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            try:
+                return await super()._cat_file(*args, **kwargs)
+            finally:
+                self.under_way -= 1
+
+    fs = of_connections(3, Counting)
+    fs.cat_file(url + "/small.txt")
+    names = [f"{url}/small.txt?{n}" for n in range(20)]
+    assert len(fs.cat(names)) == 20 and fs.most == 3
+    assert len(fs.cat(names, batch_size=7)) == 20 and fs.most == 3
+    fs.most = 0
+    assert len(fs.cat(names, batch_size=2)) == 20 and fs.most == 2
 
 
 def test_https(https_server):
