@@ -208,12 +208,8 @@ async def read_placed(
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known.
 
-    Of a body that is longer no more than that is read. Empty where the file ends before ``start``.
-
-    Parameters
-    ----------
-    data
-        the body, where it was read already.
+    Of a body that is longer no more than that is read, but for one that is given as ``data``. Empty where
+    the file ends before ``start``.
     """
     if at.start == at.stop:
         return b""
