@@ -36,8 +36,8 @@ def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 class Target:
     """Where a download goes: a path, at which the file appears when it is whole, or a file object.
 
-    ``path`` is empty for a file object, ``file`` None for a path. ``repeatable``: whether a broken download can
-    be made again: a file object has to go back to where it was.
+    ``path`` is empty for a file object, ``file`` None for a path. ``repeatable``: whether a broken download
+    can be made again: a file object has to go back to where it was.
     """
 
     def __init__(self, local: StrPath | IO[bytes], retried: bool) -> None:

@@ -163,7 +163,7 @@ async def read_body(
 
 
 async def give_up(response: aiohttp.ClientResponse) -> None:
-    """What leaving ``async with response`` does: let go of a connection whose body was not read to its end."""
+    """Let go of a response that was not read to its end, as leaving ``async with response`` does."""
     response.release()
     await response.wait_for_close()
 
