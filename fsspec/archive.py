@@ -187,8 +187,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return repr(self)
 
     def _name(self, path: str) -> str:
-        text: str = self._strip_protocol(path).strip("/")
-        return text
+        return str(self._strip_protocol(path).strip("/"))
 
     def _folders(self) -> dict[str, dict[str, dict[str, Any]]]:
         self._get_dirs()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -202,8 +202,7 @@ def _tqdm(module: str) -> Callable[..., Any]:
     from importlib import import_module
 
     try:
-        found: Callable[..., Any] = import_module(f"tqdm.{module}").tqdm
-        return found
+        return cast("Callable[..., Any]", import_module(f"tqdm.{module}").tqdm)
     except ImportError as e:
         raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
 

@@ -86,8 +86,7 @@ def split_protocol(urlpath: StrPath) -> Any:
 def strip_protocol(urlpath: StrPath) -> str:
     """The path of a URL as its filesystem writes it."""
     protocol, _ = split_protocol(urlpath)
-    text: str = get_filesystem_class(protocol)._strip_protocol(urlpath)
-    return text
+    return str(get_filesystem_class(protocol)._strip_protocol(urlpath))
 
 
 def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
@@ -352,8 +351,7 @@ def open(
     )
     if not found:
         raise FileNotFoundError(urlpath)
-    result: OpenFile[Any] = found[0]
-    return result
+    return cast("OpenFile[Any]", found[0])
 
 
 def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> Any:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from fsspec import asyn, core
 from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, run_command, versions, with_notes
@@ -81,8 +81,7 @@ class _Subject:
         self.fs = self.open_url()[0]
 
     def cat(self, fs: AbstractFileSystem) -> bytes:
-        data: bytes = fs.cat_file(self.path, start=0, end=SAMPLE)
-        return data
+        return fs.cat_file(self.path, start=0, end=SAMPLE)
 
     def handles(self) -> list[_Handle]:
         """What crosses the fork to be read; a file first, whose use has to revive what is below it."""
@@ -121,8 +120,7 @@ class _Written:
         """What others see of the file: mostly nothing until it is closed."""
         self.fs.invalidate_cache()
         try:
-            data: bytes = self.fs.cat_file(self.path)
-            return data
+            return cast("bytes", self.fs.cat_file(self.path))
         except FileNotFoundError:
             return b""
 
@@ -140,8 +138,7 @@ class _Written:
 
 def _from_start(f: Any) -> bytes:
     f.seek(0)
-    data: bytes = f.read(SAMPLE)
-    return data
+    return cast("bytes", f.read(SAMPLE))
 
 
 def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec import __version__
 from fsspec.asyn import reset_after_fork
@@ -198,12 +198,10 @@ class FUSEr(Operations):
         """A part of an open file."""
         opened = self.cache[fh]
         if opened.writing:
-            data: bytes = self.fs.cat_file(self._path(path), offset, offset + size)
-            return data
+            return self.fs.cat_file(self._path(path), offset, offset + size)
         with opened.lock:
             opened.file.seek(offset)
-            data = opened.file.read(size)
-            return data
+            return cast("bytes", opened.file.read(size))
 
     @_answered
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
@@ -290,8 +288,7 @@ class FUSEr(Operations):
 def _moved(file: IO[bytes], offset: int) -> bool:
     """Whether a file that is written can be written elsewhere, and now is."""
     try:
-        answer: bool = file.seek(offset) == offset
-        return answer
+        return bool(file.seek(offset) == offset)
     except (OSError, ValueError):
         return False
 

@@ -21,7 +21,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.copying import copy_between, in_thread, is_here
 from fsspec._loop.batching import run_concurrently
@@ -36,7 +36,7 @@ from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -187,17 +187,16 @@ class GenericFileSystem(AsyncFileSystem):
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 
-    def _strip_protocol(self, path: Any) -> Any:
+    def _strip_protocol(self, path: PathOrPaths) -> PathOrPaths:
         """The URL as its filesystem writes it."""
         if isinstance(path, list):
             return [self._strip_protocol(p) for p in path]
         fs, plain = self._side(path)
-        return fs.unstrip_protocol(plain)
+        return str(fs.unstrip_protocol(plain))
 
     def _parent(self, path: str) -> str:
         fs, plain = self._side(path)
-        text: str = fs.unstrip_protocol(fs._parent(plain))
-        return text
+        return str(fs.unstrip_protocol(fs._parent(plain)))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
@@ -209,13 +208,11 @@ class GenericFileSystem(AsyncFileSystem):
     # one path ------------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._side(url)
-        found: _Entry = _named(fs, await _ask(fs, "info", path, **kwargs), "entry")
-        return found
+        return cast("_Entry", _named(fs, await _ask(fs, "info", path, **kwargs), "entry"))
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._side(url)
-        found: list[Any] = _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
-        return found
+        return cast("list[Any]", _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing"))
 
     async def _find(
         self,
@@ -234,8 +231,7 @@ class GenericFileSystem(AsyncFileSystem):
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
         fs, path = self._side(url)
-        data: bytes = await _ask(fs, "cat_file", path, start=start, end=end, **kwargs)
-        return data
+        return cast("bytes", await _ask(fs, "cat_file", path, start=start, end=end, **kwargs))
 
     async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
         fs, plain = self._side(path)
@@ -265,8 +261,7 @@ class GenericFileSystem(AsyncFileSystem):
             fs, plain = self._side(path)
         except (KeyError, ValueError):
             return False
-        answer: bool = await _ask(fs, name, plain, **kwargs)
-        return answer
+        return bool(await _ask(fs, name, plain, **kwargs))
 
     _du = _asked("du", "sizes")
     _get_file = _asked("get_file")
@@ -424,8 +419,7 @@ class GenericFileSystem(AsyncFileSystem):
 
 def _plain(url: StrPath) -> str:
     """A URL as text, without ``generic://`` in front."""
-    text: str = stringify_path(url).removeprefix("generic://")
-    return text
+    return str(stringify_path(url).removeprefix("generic://"))
 
 
 async def copy_file_op(
@@ -563,8 +557,7 @@ def _contents(fs: GenericFileSystem, folder: str) -> str:
     other, path = fs._side(folder)
     path = path.rstrip("/")
     child = f"{path}/x" if path else f"{other.root_marker}x"
-    text: str = other.unstrip_protocol(child).removesuffix("x")
-    return text
+    return str(other.unstrip_protocol(child).removesuffix("x"))
 
 
 def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
     import panel
@@ -157,8 +157,7 @@ class SingleSelect(SigSlot):
     @property
     def value(self) -> list[Any]:
         """What is selected: a list of one value or none."""
-        found: list[Any] = self.panel.value
-        return found
+        return cast("list[Any]", self.panel.value)
 
 
 class FileSelector(SigSlot):

@@ -218,8 +218,7 @@ class FSMap(MutableMapping[str, bytes]):
         return [key for key in keys if key and key[-1] != "/"]
 
     def __contains__(self, key: object) -> bool:
-        answer: bool = self.fs.isfile(self._key_to_str(key))
-        return answer
+        return bool(self.fs.isfile(self._key_to_str(key)))
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
         """Remove a key and return its bytes."""

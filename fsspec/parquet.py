@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec.core import url_to_fs
@@ -187,8 +187,7 @@ def _paths(fs: AbstractFileSystem, path: StrPath | list[str]) -> list[str]:
     text = stringify_path(path)
     if isinstance(text, str) and text.endswith("/"):
         return [p for p in fs.find(fs._strip_protocol(text)) if p.endswith((".parquet", ".parq"))]
-    found: list[str] = fs.expand_path(path)
-    return found
+    return fs.expand_path(path)
 
 
 def _sizes(fs: AbstractFileSystem, paths: list[str]) -> list[int]:
@@ -275,14 +274,13 @@ def _fetch(
 
 # engines ---------------------------------------------------------------------------
 def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
-    engines: dict[str, type[Any]] = {"fastparquet": FastparquetEngine, "pyarrow": PyarrowEngine}
+    engines: dict[str, Callable[[], FastparquetEngine | PyarrowEngine]]
+    engines = {"fastparquet": FastparquetEngine, "pyarrow": PyarrowEngine}
     if name in engines:
-        found: FastparquetEngine | PyarrowEngine = engines[name]()
-        return found
-    for made in engines.values():
+        return engines[name]()
+    for engine in engines.values():
         try:
-            found = made()
-            return found
+            return engine()
         except ImportError:
             continue
     raise ImportError("Parquet files need an engine to be understood: pip install fastparquet (or pyarrow)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fsspec._version import __version__
 
@@ -56,7 +56,6 @@ def _toml(path: Path) -> dict[str, Any]:
     except ImportError:
         return {}
     try:
-        read: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return read
+        return cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}

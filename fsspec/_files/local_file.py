@@ -250,8 +250,7 @@ class LocalFileOpener(io.IOBase):
         """The open file below."""
         if self._f is None:
             self._buffer()
-        f: io.BufferedIOBase = self._f
-        return f
+        return cast("io.BufferedIOBase", self._f)
 
     @f.setter
     def f(self, value: io.BufferedIOBase) -> None:

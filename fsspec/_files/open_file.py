@@ -131,8 +131,7 @@ class OpenFile(Generic[AnyStr]):
     @property
     def full_name(self) -> str:
         """The path with its protocol."""
-        text: str = self.fs.unstrip_protocol(self.path)
-        return text
+        return str(self.fs.unstrip_protocol(self.path))
 
     def open(self) -> IO[AnyStr]:
         """The open file; closed with it, or by `close`."""

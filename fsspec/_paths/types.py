@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence, Set
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,6 +20,9 @@ StrPath = str | os.PathLike[str]
 
 StrPaths = StrPath | Sequence[StrPath] | Set[StrPath]
 """One path or pattern, or several."""
+
+PathOrPaths = TypeVar("PathOrPaths", str, list[str])
+"""A path gives one path, a list of them gives a list."""
 
 Offsets = int | None | Iterable[int | None]
 """One offset in bytes for all files, or one for each; None is the beginning or the end of a file."""

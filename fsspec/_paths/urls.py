@@ -78,8 +78,7 @@ def can_be_local(path: StrPath) -> bool:
 
 def _unstrip_protocol(name: str, fs: AbstractFileSystem) -> str:
     """``name`` with the protocol of ``fs`` in front."""
-    text: str = fs.unstrip_protocol(name)
-    return text
+    return str(fs.unstrip_protocol(name))
 
 
 def infer_storage_options(

@@ -6,6 +6,7 @@ matches of patterns in a second one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, PlanOf, batch, call
@@ -29,7 +30,8 @@ def expand_path(
     """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
     check_depth(maxdepth)
     given = stringify_path(path)
-    paths = [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
+    names: Iterable[Any] = [given] if isinstance(given, str) else given
+    paths = [fs._strip_protocol(p) for p in names]
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
     literal = [p for p in paths if p not in patterns] if patterns else paths
     out: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    pass
 
 
 class Filesystem(Protocol):
@@ -16,4 +16,4 @@ class Filesystem(Protocol):
         """Whether the operations are awaitable."""
         ...
 
-    def _strip_protocol(self, path: StrPath, /) -> str: ...
+    def _strip_protocol(self, path: str, /) -> str: ...

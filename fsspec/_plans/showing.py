@@ -70,8 +70,7 @@ def _is_folder(entry: Entry) -> bool:
 
 
 def _name(entry: Entry) -> str:
-    text: str = entry["name"].rstrip("/").rsplit("/", 1)[-1]
-    return text
+    return str(entry["name"].rstrip("/").rsplit("/", 1)[-1])
 
 
 def _order(entry: Entry) -> tuple[bool, str]:

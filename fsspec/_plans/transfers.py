@@ -41,8 +41,7 @@ def _targets(
             into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
-    found: list[str] = other_paths(sources, target, exists=into, flatten=not isinstance(source, str))
-    return found
+    return other_paths(sources, target, exists=into, flatten=not isinstance(source, str))
 
 
 def _is_pattern(source: str, sources: list[str]) -> bool:
@@ -246,8 +245,7 @@ def mv(
 
 
 def _plain(fs: Filesystem, path: str) -> str:
-    text: str = fs._strip_protocol(path).rstrip("/")
-    return text
+    return str(fs._strip_protocol(path).rstrip("/"))
 
 
 def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ In a forked child an instance whose class asks for it becomes stale; see `_fork.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 
@@ -130,8 +130,7 @@ class Identity:
 
         from fsspec.json import decoder
 
-        found: AbstractFileSystem = json.loads(blob, cls=decoder(allow))
-        return found
+        return cast("AbstractFileSystem", json.loads(blob, cls=decoder(allow)))
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """The class and its arguments as a dict of plain values.

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import wraps
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow
     from _typeshed import WriteableBuffer
 
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
 
 
 __all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
@@ -98,8 +98,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     @_OfInstance
     def protocol(self) -> str:
         """What pyarrow calls the kind of its filesystem: "local", "s3", "hdfs", ..."""
-        text: str = self.fs.type_name
-        return text
+        return str(self.fs.type_name)
 
     @property
     def fsid(self) -> str:
@@ -117,10 +116,10 @@ class ArrowFSWrapper(AbstractFileSystem):
         return f"{self.fs.type_name}_{tokenize(known)}"
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        return infer_storage_options(path)["path"]  # a slash at its end stays, as in pyarrow's own paths
+        return str(infer_storage_options(path)["path"])  # a slash at its end stays, as in pyarrow's own paths
 
     @classmethod
     def _bare(cls, path: str) -> str:
@@ -128,8 +127,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return path.rstrip("/") or path[:1]
 
     def _parent(self, path: str) -> str:
-        text: str = "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
-        return text
+        return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
 
     # looking ---------------------------------------------------------------------------
     def _found(self, path: str) -> pyarrow.fs.FileInfo | None:
@@ -172,8 +170,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return self._found(self._strip_protocol(path)) is not None
 
     def modified(self, path: str) -> datetime:
-        found: datetime = self.info(path)["mtime"]
-        return found
+        return cast("datetime", self.info(path)["mtime"])
 
     # whole files -----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:

@@ -125,8 +125,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         return [*super().__dir__(), *(f"_{n}" for n in public if inspect.isroutine(getattr(other, n)))]
 
     def unstrip_protocol(self, name: str) -> str:
-        text: str = self.sync_fs.unstrip_protocol(name)
-        return text
+        return str(self.sync_fs.unstrip_protocol(name))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         self.sync_fs.invalidate_cache(path)

@@ -378,8 +378,7 @@ def _without_secrets(path: str) -> str:
 def is_whole(detail: Detail, fn: str) -> bool:
     """Whether the local file of an entry is there, and as long as it was when it was entered."""
     try:
-        answer: bool = os.stat(fn).st_size >= detail.get("size", 0)
-        return answer
+        return bool(os.stat(fn).st_size >= detail.get("size", 0))
     except OSError:
         return False
 

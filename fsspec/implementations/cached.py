@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._plans.globbing import has_magic
 from fsspec._public import lends, publish
@@ -89,8 +89,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         """There is no table."""
 
     def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-        entry: dict[str, Any] = self.fs.info(path, **kwargs)
-        return entry
+        return cast("dict[str, Any]", self.fs.info(path, **kwargs))
 
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec.spec import AbstractFileSystem
 
@@ -37,12 +37,10 @@ class SharingTransactions(AbstractFileSystem):
     @property
     def transaction(self) -> Transaction:
         """That of the other filesystem, which all operations take part in."""
-        found: Transaction = self._behind.transaction
-        return found
+        return cast("Transaction", self._behind.transaction)
 
     def start_transaction(self) -> Transaction:
-        begun: Transaction = self._behind.start_transaction()
-        return begun
+        return cast("Transaction", self._behind.start_transaction())
 
     def end_transaction(self) -> None:
         self._behind.end_transaction()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import distributed
 
@@ -53,8 +53,7 @@ def _operate(
 def _part(fs: AbstractFileSystem, path: str, mode: str, start: int, end: int) -> bytes:
     with fs.open(path, mode) as f:
         f.seek(start)
-        data: bytes = f.read(end - start)
-        return data
+        return cast("bytes", f.read(end - start))
 
 
 class DaskWorkerFileSystem(AbstractFileSystem):
@@ -140,8 +139,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
     # of these the parameters are anything; the rest of _ASKED are made below
     def ls(self, *args: Any, **kwargs: Any) -> list[Any]:
-        found: list[Any] = self._ask("ls", args, kwargs)
-        return found
+        return cast("list[Any]", self._ask("ls", args, kwargs))
 
     def mkdir(self, *args: Any, **kwargs: Any) -> None:
         self._ask("mkdir", args, kwargs)

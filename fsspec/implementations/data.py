@@ -12,7 +12,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
 
 
 class DataFileSystem(AbstractFileSystem):
@@ -24,7 +24,7 @@ class DataFileSystem(AbstractFileSystem):
         super().__init__(**kwargs)
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         path = stringify_path(path)

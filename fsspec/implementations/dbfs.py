@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
@@ -17,7 +17,7 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
@@ -80,7 +80,7 @@ class DatabricksFileSystem(RestFileSystem):
         return f"{type(self).__name__}({self.instance!r})"
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = str(path)
@@ -139,8 +139,7 @@ class DatabricksFileSystem(RestFileSystem):
         """As the base class, but of a folder its own listing only."""
         path = self._strip_protocol(path)
         if path in self.dircache:
-            result: list[dict[str, Any]] | None = self.dircache[path]
-            return result
+            return cast("list[dict[str, Any]] | None", self.dircache[path])
         found = super()._ls_from_cache(path) if path != "/" else None
         return found if found is not None and found[0]["type"] == "file" else None
 
@@ -180,8 +179,8 @@ class DatabricksFileSystem(RestFileSystem):
 
         The service removes large folders bit by bit, and is asked until nothing is left.
         """
-        several = not isinstance(path, str) or has_magic(path)
-        paths = self.expand_path(path) if several else [self._strip_protocol(path)]
+        single = isinstance(path, str) and not has_magic(path)
+        paths = [self._strip_protocol(str(path))] if single else self.expand_path(path)
         for each in paths:
             self._delete(each, recursive)
             self.invalidate_cache(each)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested
 from fsspec.asyn import AsyncFileSystem
@@ -115,8 +115,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     def stats(self) -> dict[str, Any]:
         """Those of the filesystem whose folder it is."""
-        found: dict[str, Any] = self.fs.stats()
-        return found
+        return cast("dict[str, Any]", self.fs.stats())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
@@ -124,8 +123,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     @property
     def sep(self) -> str:
         """That of the other filesystem."""
-        text: str = self.fs.sep
-        return text
+        return str(self.fs.sep)
 
     @property
     def fsid(self) -> str:
@@ -211,16 +209,14 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         found = self.fs.ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
-        result: list[Any] = self._out(found, "listing")
-        return result
+        return cast("list[Any]", self._out(found, "listing"))
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._join(path)
         found = await self.fs._ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
-        result: list[Any] = self._out(found, "listing")
-        return result
+        return cast("list[Any]", self._out(found, "listing"))
 
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:
@@ -247,8 +243,7 @@ def _names_have_no_slash(fs: AbstractFileSystem) -> bool:
     """
     if fs.root_marker or getattr(fs, "_takes_inner_path", False) or hasattr(fs, "target_protocol"):
         return False
-    answer: bool = fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b"
-    return answer
+    return bool(fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b")
 
 
 def _signature(parameters: str) -> inspect.Signature:
@@ -306,8 +301,7 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     made.__qualname__ = f"DirFileSystem.{target}"
     made.__doc__ = getattr(AbstractFileSystem, name).__doc__
     made.__signature__ = signature
-    result: Callable[..., Any] = made
-    return result
+    return cast("Callable[..., Any]", made)
 
 
 for _name, _shape in _SHAPES.items():

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
-    from fsspec._paths.types import BinaryWriter, StrPath, StrPaths
+    from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath, StrPaths
 
 
 __all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP", "TransferDone"]
@@ -118,8 +118,7 @@ class FTPFileSystem(AbstractFileSystem):
         """The connected client."""
         with self._link.lock:
             self._link.refresh()
-            client: ftplib.FTP = self._link.ftp
-            return client
+            return cast("ftplib.FTP", self._link.ftp)
 
     @ftp.setter
     def ftp(self, client: ftplib.FTP) -> None:
@@ -128,10 +127,10 @@ class FTPFileSystem(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        return "/" + infer_storage_options(path)["path"].strip("/")
+        return "/" + str(infer_storage_options(path)["path"]).strip("/")
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
@@ -580,8 +579,7 @@ class FTPFile(AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""
-        data: bytes = self.fs._part(self.path, start, end)
-        return data
+        return cast("bytes", self.fs._part(self.path, start, end))
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Send what ``buffer`` holds, behind what was sent before."""

@@ -13,7 +13,7 @@ from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
 
 
 __all__ = ["GistFileSystem"]
@@ -106,7 +106,7 @@ class GistFileSystem(RestFileSystem):
         return self._listed
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """The name of a file: what a URL says before it is of the gist."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]

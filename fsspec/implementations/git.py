@@ -16,7 +16,7 @@ import pygit2
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
 
 
 __all__ = ["GitFileSystem"]
@@ -62,11 +62,11 @@ class GitFileSystem(AbstractFileSystem):
         self.ref = ref
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """The path in the repository, of ``git://REPOSITORY:REF@PATH``."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        text = super()._strip_protocol(path)
+        text: str = super()._strip_protocol(path)
         if "://" in os.fspath(path) or text != os.fspath(path):
             text = text.rpartition("@")[2] if "@" in text else text.rpartition(":")[2]
         return text.strip("/")
@@ -127,8 +127,7 @@ class GitFileSystem(AbstractFileSystem):
 
     def ukey(self, path: str, ref: str | None = None) -> str:
         """The digest that git itself knows the content by."""
-        text: str = self.info(path, ref=ref)["hex"]
-        return text
+        return str(self.info(path, ref=ref)["hex"])
 
     # -- reading ---------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from fsspec.utils import infer_storage_options
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
     from fsspec.dircache import DirCache
 
 
@@ -145,13 +145,13 @@ class GithubFileSystem(RestFileSystem):
 
     # paths ---------------------------------------------------------------------------
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = str(path)
         if text.startswith("github://") and "@" in text.partition("://")[2].partition("/")[0]:
             return text.partition("://")[2].partition("/")[2].rstrip("/")
-        return super()._strip_protocol(path)
+        return str(super()._strip_protocol(path))
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
@@ -183,8 +183,7 @@ class GithubFileSystem(RestFileSystem):
         self, path: str, ref: str, known: DirCache | dict[str, list[dict[str, Any]]], tree: str | None = None
     ) -> list[dict[str, Any]]:
         if path in known:
-            found: list[dict[str, Any]] = known[path]
-            return found
+            return known[path]
         if tree is None and path:
             entry = self._entry(path, ref, known)
             if entry["type"] != "directory":
@@ -233,8 +232,7 @@ class GithubFileSystem(RestFileSystem):
             org=self.org, repo=self.repo, path=quote(path), sha=quote(sha or self.root, safe="")
         )
         options = {**self.kw, "headers": {**self.kw.get("headers", {}), **headers}}
-        response: requests.Response = self._request("GET", url, path, **options)
-        return response
+        return cast("requests.Response", self._request("GET", url, path, **options))
 
     def _open(
         self,

@@ -91,7 +91,7 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths, StrPath
 
 
 __all__ = [
@@ -294,7 +294,7 @@ class HTTPFileSystem(AsyncFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are."""
         return path
 

@@ -79,7 +79,7 @@ from fsspec.utils import tokenize
 if TYPE_CHECKING:
     import yarl
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths, StrPath
 
 
 try:
@@ -224,7 +224,7 @@ class HTTPFileSystem(AbstractFileSystem):
         return self._traffic.of_network()
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are, but for a ``sync-`` before them."""
         if isinstance(path, str) and path.startswith(("sync-http://", "sync-https://")):
             return path[5:]

@@ -34,7 +34,7 @@ from fsspec.utils import isfilelike, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPaths
 
 
 __all__ = [
@@ -109,7 +109,7 @@ class LocalFileSystem(AbstractFileSystem):
         return "local"
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if type(path) is str and path.startswith("/") and not _WINDOWS:
             return path.rstrip("/") or "/"
         if isinstance(path, list):
@@ -185,8 +185,8 @@ class LocalFileSystem(AbstractFileSystem):
         return entry
 
     def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
-        item = path if isinstance(path, os.DirEntry) else None
-        stripped = self._strip_protocol(path if item is None else item.path)
+        item, name = (path, path.path) if isinstance(path, os.DirEntry) else (None, path)
+        stripped = self._strip_protocol(name)
         entry = self._entry(stripped, item)
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
@@ -201,8 +201,7 @@ class LocalFileSystem(AbstractFileSystem):
     def _glob_types(self, path: str, maxdepth: int | None = None) -> dict[str, dict[str, Any]]:
         """What a pattern matches, with entries that hold nothing but a name and a type."""
         if type(self) is not LocalFileSystem:
-            found: dict[str, dict[str, Any]] = self.glob(path, maxdepth=maxdepth, detail=True)
-            return found
+            return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
         return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
 
     @listing.default
@@ -391,8 +390,8 @@ class LocalFileSystem(AbstractFileSystem):
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
         paths: list[str] = []
-        for given in path if isinstance(path, (list, tuple, set)) else [cast("StrPath", path)]:
-            stripped = self._strip_protocol(given)
+        for given in path if isinstance(path, (list, tuple, set)) else [path]:
+            stripped = self._strip_protocol(cast("str", given))
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             paths += self._matches(stripped, recursive) if is_pattern else [stripped]
         folders = {p for p in paths if osp.isdir(p) and not osp.islink(p)}

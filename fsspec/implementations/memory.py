@@ -22,7 +22,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPaths
 
 if not TYPE_CHECKING:
     __getattr__ = lends(__name__)
@@ -73,7 +73,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return _with_files, (type(self), self.storage_args, self.storage_options, files, [*self.pseudo_dirs])
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if type(path) is str:
             if path.startswith("/") and ":" not in path and path[1:2] != "/" and not path.endswith("/"):
                 return path

@@ -111,8 +111,7 @@ class ReferenceFile(AbstractBufferedFile):
         """The target, opened; its positions are those of the target."""
         if self._f is None or self._f.closed:
             self._f = self.src_fs.open(cast("str", self.src_path))
-        file: IO[bytes] = self._f
-        return file
+        return cast("IO[bytes]", self._f)
 
     def close(self) -> None:
         if self._f is not None:
@@ -132,8 +131,7 @@ class ReferenceFile(AbstractBufferedFile):
             opened: Any = self.f
             first = getattr(self.fs._reference(self.path), "start", None) or 0
             if first + end <= opened.size:
-                checked: bytes = opened._fetch_range(first + start, first + end)
-                return checked
+                return cast("bytes", opened._fetch_range(first + start, first + end))
         data: bytes = self.fs.cat_file(self.path, start, end)
         if len(data) < end - start:
             raise _EndsEarly(start + len(data))
@@ -287,23 +285,20 @@ class ReferenceFileSystem(ReferenceReading):
         return path in self.references or self._is_folder(path)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
-        answer: bool = await self._off_loop(self.exists, path)
-        return answer
+        return bool(await self._off_loop(self.exists, path))
 
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
-        answer: bool = await self._off_loop(self.isfile, path)
-        return answer
+        return bool(await self._off_loop(self.isfile, path))
 
     def isdir(self, path: str) -> bool:
         path = self._strip_protocol(path)
         return path not in self.references and self._is_folder(path)
 
     async def _isdir(self, path: str) -> bool:
-        answer: bool = await self._off_loop(self.isdir, path)
-        return answer
+        return bool(await self._off_loop(self.isdir, path))
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
@@ -316,8 +311,7 @@ class ReferenceFileSystem(ReferenceReading):
         return found
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        found: list[Any] = await self._off_loop(self.ls, path, detail)
-        return found
+        return cast("list[Any]", await self._off_loop(self.ls, path, detail))
 
     def find(
         self,

@@ -14,7 +14,7 @@ import os
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 import paramiko
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import BinaryWriter, StrPath
+    from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath
 
 
 logger: logging.Logger = logging.getLogger("fsspec.sftp")
@@ -104,7 +104,7 @@ class SFTPFileSystem(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         stripped: str = infer_storage_options(path)["path"]
@@ -174,13 +174,11 @@ class SFTPFileSystem(AbstractFileSystem):
 
     def created(self, path: str) -> datetime.datetime:
         """When a file was last read: SFTP knows nothing closer to its making."""
-        found: datetime.datetime = self.info(path)["time"]
-        return found
+        return cast("datetime.datetime", self.info(path)["time"])
 
     def modified(self, path: str) -> datetime.datetime:
         """When a file was last changed."""
-        found: datetime.datetime = self.info(path)["mtime"]
-        return found
+        return cast("datetime.datetime", self.info(path)["mtime"])
 
     # -- making, moving, removing ------------------------------------------------
 
@@ -447,8 +445,7 @@ class SFTPFile(AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
-        data: bytes = self._reader.read(start, end)
-        return data
+        return cast("bytes", self._reader.read(start, end))
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds behind what was written before; then all of it is there."""

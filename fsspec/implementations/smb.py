@@ -29,7 +29,7 @@ from fsspec.utils import infer_storage_options
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPaths
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
@@ -152,7 +152,7 @@ class SMBFileSystem(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         stripped: str = infer_storage_options(path)["path"]
@@ -166,8 +166,7 @@ class SMBFileSystem(AbstractFileSystem):
         inside = self._strip_protocol(path).strip("/")
         if not inside:
             raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
-        text: str = f"\\\\{self.host}\\" + inside.replace("/", "\\")
-        return text
+        return str(f"\\\\{self.host}\\" + inside.replace("/", "\\"))
 
     # -- listings --------------------------------------------------------------
 

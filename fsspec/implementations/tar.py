@@ -15,7 +15,7 @@ import copy
 import logging
 import posixpath
 import tarfile
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
 from fsspec._public import lends
@@ -126,8 +126,7 @@ class TarFileSystem(FileArchive):
         codec = compr[self.compression]
 
         def decompress() -> IO[bytes]:
-            plain: IO[bytes] = codec(View(source), mode="rb")
-            return plain
+            return cast("IO[bytes]", codec(View(source), mode="rb"))
 
         self._decompressed = Source(decompress(), decompress, source.name, decodes=True)
         return self._decompressed

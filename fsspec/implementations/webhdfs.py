@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths
 
 logger: logging.Logger = logging.getLogger("webhdfs")
 
@@ -131,7 +131,7 @@ class WebHDFS(AbstractFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         stripped: str = infer_storage_options(path)["path"]
@@ -209,8 +209,7 @@ class WebHDFS(AbstractFileSystem):
 
     def _apply_proxy(self, location: str) -> str:
         if callable(self.proxy):
-            text: str = self.proxy(location)
-            return text
+            return str(self.proxy(location))
         for before, after in self.proxy.items():
             location = location.replace(before, after, 1)
         return location
@@ -250,19 +249,16 @@ class WebHDFS(AbstractFileSystem):
 
     def content_summary(self, path: str) -> dict[str, Any]:
         """How many files and folders lie below a path, and the bytes of them."""
-        found: dict[str, Any] = self._call("GETCONTENTSUMMARY", path=path).json()["ContentSummary"]
-        return found
+        return cast("dict[str, Any]", self._call("GETCONTENTSUMMARY", path=path).json()["ContentSummary"])
 
     def ukey(self, path: str) -> dict[str, Any]:
         """The checksum of a file, as the cluster computes it."""
         with closing(self._data("GETFILECHECKSUM", path)) as response:
-            found: dict[str, Any] = response.json()["FileChecksum"]
-            return found
+            return cast("dict[str, Any]", response.json()["FileChecksum"])
 
     def home_directory(self) -> str:
         """The folder of the user."""
-        text: str = self._call("GETHOMEDIRECTORY").json()["Path"]
-        return text
+        return str(self._call("GETHOMEDIRECTORY").json()["Path"])
 
     # -- tokens ----------------------------------------------------------------
 
@@ -272,13 +268,11 @@ class WebHDFS(AbstractFileSystem):
         token = reply.get("Token")
         if token is None:
             raise ValueError("the cluster gives no delegation tokens: it does not ask who one is")
-        text: str = token["urlString"]
-        return text
+        return str(token["urlString"])
 
     def renew_delegation_token(self, token: str) -> int:
         """Until when a token is good now, in milliseconds since 1970."""
-        number: int = self._call("RENEWDELEGATIONTOKEN", "put", token=token).json()["long"]
-        return number
+        return cast("int", self._call("RENEWDELEGATIONTOKEN", "put", token=token).json()["long"])
 
     def cancel_delegation_token(self, token: str) -> None:
         """Make a token void."""
@@ -411,8 +405,7 @@ class WebHDFile(AbstractBufferedFile):
             data = response.content
         if len(data) < end - start:
             raise OSError(f"{self.path!r} ended {end - start - len(data)} bytes early; was it changed?")
-        found: bytes = data[: end - start]
-        return found
+        return cast("bytes", data[: end - start])
 
     def _initiate_upload(self) -> None:
         """Have the namenode say where the first block goes."""

@@ -77,8 +77,7 @@ class Source:
             file = self._current()
             try:
                 file.seek(position)
-                data: bytes = file.read(size)
-                return data
+                return file.read(size)
             except BaseException:
                 # a codec that was interrupted by its file's failure would go on with wrong bytes
                 self._stale = self.decodes
@@ -89,8 +88,7 @@ class Source:
         if self._descriptor is not None:
             return os.fstat(self._open_descriptor()).st_size - self.start
         with self._lock:
-            number: int = self._current().seek(0, 2) - self.start
-            return number
+            return self._current().seek(0, 2) - self.start
 
     def close(self) -> None:
         """Close the file."""

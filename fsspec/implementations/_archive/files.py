@@ -20,7 +20,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec import core
 from fsspec._fork import hooks
@@ -34,7 +34,7 @@ from fsspec.implementations._archive.bytes import SeekError, Source
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import PathOrPaths, StrPath
     from fsspec.spec import AbstractFileSystem
 
 try:
@@ -83,9 +83,10 @@ class FileArchive(AbstractArchiveFileSystem):
     """What reading the format raises where the archive is corrupt."""
 
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
-        stripped = super()._strip_protocol(path)
-        return stripped if isinstance(stripped, list) else stripped.lstrip("/")
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        return str(super()._strip_protocol(path).lstrip("/"))
 
     # the file ------------------------------------------------------------------------
     def _open_archive(
@@ -239,8 +240,7 @@ class MemberFile(io.BufferedIOBase):
 
     def peek(self, size: int = 0) -> bytes:
         """Bytes that follow, some at least unless the end is reached; the position stays."""
-        data: bytes = self._do("peek", size)
-        return data
+        return cast("bytes", self._do("peek", size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = self._do("seek", offset, whence)
@@ -299,8 +299,7 @@ class MemberWriter(io.BufferedIOBase):
     def _open_file(self) -> IO[bytes]:
         if self._f is None:
             raise ValueError("I/O operation on closed file.")
-        file: IO[bytes] = self._f
-        return file
+        return cast("IO[bytes]", self._f)
 
     def writable(self) -> bool:
         return True

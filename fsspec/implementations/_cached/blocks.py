@@ -49,7 +49,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     import asyncio
 
-    from fsspec._paths.types import Offsets, StrPath, StrPaths
+    from fsspec._paths.types import Offsets, PathOrPaths, StrPaths
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
@@ -174,7 +174,7 @@ class CachingFileSystem(ChainedFileSystem):
 
     # what it is ----------------------------------------------------------------------
     @classmethod
-    def _strip_protocol(cls, path: StrPath | list[str]) -> Any:
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         before = None
         while path != before:
             before, path = path, super()._strip_protocol(path)
@@ -208,8 +208,7 @@ class CachingFileSystem(ChainedFileSystem):
     @property
     def fsid(self) -> str:
         """That of the target."""
-        text: str = self.fs.fsid
-        return text
+        return str(self.fs.fsid)
 
     @property
     def storage(self) -> list[str]:
@@ -228,13 +227,11 @@ class CachingFileSystem(ChainedFileSystem):
             own(self._folders)
 
     def _parent(self, path: str) -> str:
-        text: str = self.fs._parent(self._bare(path))
-        return text
+        return str(self.fs._parent(self._bare(path)))
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a path on the target."""
-        text: str = self.fs.unstrip_protocol(self._bare(name))
-        return text
+        return str(self.fs.unstrip_protocol(self._bare(name)))
 
     def _bare(self, path: Any) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
@@ -261,13 +258,11 @@ class CachingFileSystem(ChainedFileSystem):
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path."""
-        answer: bool = self.fs.exists(self._strip_protocol(path), **kwargs)
-        return answer
+        return bool(self.fs.exists(self._strip_protocol(path), **kwargs))
 
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder."""
-        answer: bool = self.fs.isdir(self._strip_protocol(path))
-        return answer
+        return bool(self.fs.isdir(self._strip_protocol(path)))
 
     def isfile(self, path: str) -> bool:
         """Whether a path is a file; see `info`."""

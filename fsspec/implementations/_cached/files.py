@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
@@ -130,8 +130,7 @@ class LocalTempFile:
 
     def write(self, data: ReadableBuffer) -> int:
         """Add bytes; how many were taken."""
-        number: int = self._written("write", data)
-        return number
+        return cast("int", self._written("write", data))
 
     def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
         """Add several pieces of bytes."""
@@ -143,13 +142,11 @@ class LocalTempFile:
 
     def seek(self, *args: Any) -> int:
         """Move the position; where it is then."""
-        number: int = self._written("seek", *args)
-        return number
+        return cast("int", self._written("seek", *args))
 
     def truncate(self, *args: Any) -> int:
         """Cut the file, or make it longer; the bytes that it has then."""
-        number: int = self._written("truncate", *args)
-        return number
+        return cast("int", self._written("truncate", *args))
 
     def _written(self, what: str, *args: Any) -> Any:
         """Do what may write to the local file, and note it if that fails."""

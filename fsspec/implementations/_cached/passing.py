@@ -8,7 +8,7 @@ is reached by attribute access.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import update_wrapper
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -135,5 +135,5 @@ def awaited(owner: CachingFileSystem, name: str, method: Callable[..., Any]) -> 
         finally:
             owner._drop(_given(changed, args, kwargs))
 
-    made: Callable[..., Awaitable[Any]] = update_wrapper(dropping, method)
-    return made
+    update_wrapper(dropping, method)
+    return dropping

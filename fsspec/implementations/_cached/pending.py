@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
@@ -71,8 +71,7 @@ class PendingFileSystem(CachingFileSystem):
     def size(self, path: str) -> int | None:
         """The bytes of a file; see `AbstractFileSystem.size`."""
         entry = self._pending_entry(self._strip_protocol(path))
-        found: int | None = self.fs.size(self._bare(path)) if entry is None else entry["size"]
-        return found
+        return cast("int | None", self.fs.size(self._bare(path)) if entry is None else entry["size"])
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
@@ -82,8 +81,7 @@ class PendingFileSystem(CachingFileSystem):
         here = [p for p in pending if p == path]
         here += [below + p[len(below) :].partition("/")[0] for p in pending if p.startswith(below)]
         if not here:
-            result: list[Any] = self.fs.ls(folder, detail=detail, **kwargs)
-            return result
+            return cast("list[Any]", self.fs.ls(folder, detail=detail, **kwargs))
         try:
             found = {e["name"].rstrip("/"): e for e in self.fs.ls(folder, detail=True, **kwargs)}
         except FileNotFoundError:

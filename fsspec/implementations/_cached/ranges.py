@@ -11,7 +11,7 @@ import asyncio
 import io
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
@@ -37,8 +37,7 @@ async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: in
     codec = get_compression(path, cfs.compression)
     if codec is not None:
         raw = await _part(cfs, path, None, None)
-        data: bytes = compr[codec](io.BytesIO(raw), mode="rb").read()[start:end]
-        return data
+        return cast("bytes", compr[codec](io.BytesIO(raw), mode="rb").read()[start:end])
     return await _part(cfs, path, start, end)
 
 
@@ -48,8 +47,7 @@ async def _part(cfs: CachingFileSystem, path: str, start: int | None, end: int |
         shared = cfs._shared[path] = SharedBlocks(cfs, path)
     shared.users += 1
     try:
-        data: bytes = await shared.read(start, end)
-        return data
+        return cast("bytes", await shared.read(start, end))
     finally:
         shared.users -= 1
         if not shared.users:
@@ -116,27 +114,23 @@ class SharedBlocks:
                 if self._file is None:
                     entry = await self.cfs.fs._info(self.path)
                     if entry.get("size") is None and entry.get("type") != "directory":
-                        part: bytes = await self.cfs.fs._cat_file(self.path, start=start, end=end)
-                        return part
+                        return cast("bytes", await self.cfs.fs._cat_file(self.path, start=start, end=end))
                     self._file = self.cfs._begin_blocks(self.path, entry, await self._uid(entry), None, {})
             if isinstance(self._file, BlockFile):
                 self.cfs._note_use(self._file.cache_location)
         file = self._file
         if not isinstance(file, BlockFile):  # a whole copy
-            data: bytes = self.cfs._local.cat_file(file.name, start=start, end=end)
-            return data
+            return self.cfs._local.cat_file(file.name, start=start, end=end)
         start, end, _ = slice(start, end).indices(file.size)
         if start >= end:
             return b""
         if file.cache.refuses:  # the disk is full: then as if there was no cache
-            data = await self.cfs.fs._cat_file(self.path, start=start, end=end)
-            return data
+            return cast("bytes", await self.cfs.fs._cat_file(self.path, start=start, end=end))
         await self._fetch(file.cache, start, end)
         missing = file.cache.missing(start, end)
         if missing:  # of others who fetched them and failed: it is for us to find out why
             await self._ask(file.cache, missing)
-        data = file.cache.kept(start, end)
-        return data
+        return cast("bytes", file.cache.kept(start, end))
 
     async def _found(self) -> BlockFile | LocalCopy | None:
         """The file with the blocks that are kept of it, if there are any."""

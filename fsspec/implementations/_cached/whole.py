@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import private
@@ -250,8 +250,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
-        found: list[Any] = self._on_target(self._ranges(paths, starts, ends, on_error, kwargs))
-        return found
+        return cast("list[Any]", self._on_target(self._ranges(paths, starts, ends, on_error, kwargs)))
 
     def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None) -> Plan:
         callback = Callback.as_callback(callback)

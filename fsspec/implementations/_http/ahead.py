@@ -19,7 +19,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
@@ -196,8 +196,7 @@ class Ahead:
             async with response:
                 return await read_placed(response, at, self._file.url, start, end)
 
-        found: bytes = await self._file._sender.repeat(fetch)
-        return found
+        return cast("bytes", await self._file._sender.repeat(fetch))
 
     def _check_length(self, at: Placed, got: int, start: int, end: int | None) -> None:
         try:
@@ -225,8 +224,7 @@ class Ahead:
                 self._check_length(at, len(data), 0, size)
                 return data
 
-        found: bytes = await self._file._sender.repeat(fetch)
-        return found
+        return cast("bytes", await self._file._sender.repeat(fetch))
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""

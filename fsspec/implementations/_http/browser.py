@@ -68,13 +68,11 @@ class ResponseProxy:
 
     @property
     def url(self) -> str:
-        text: str = self.request.responseURL
-        return text
+        return str(self.request.responseURL)
 
     @property
     def reason(self) -> str:
-        text: str = self.request.statusText
-        return text
+        return str(self.request.statusText)
 
     @property
     def content(self) -> bytes:

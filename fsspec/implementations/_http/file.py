@@ -12,7 +12,7 @@ thread, one at a time.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
@@ -64,8 +64,7 @@ class _Connected:
         hooks.check()  # that it has given may be the parent's, should a C library have forked
         if self._given_loop is not None and is_mine(self):
             return self._given_loop
-        loop: asyncio.AbstractEventLoop = self.fs.loop
-        return loop
+        return cast("asyncio.AbstractEventLoop", self.fs.loop)
 
     @loop.setter
     def loop(self, loop: asyncio.AbstractEventLoop | None) -> None:

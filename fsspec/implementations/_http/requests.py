@@ -15,7 +15,7 @@ import asyncio
 import io
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 from multidict import CIMultiDict
@@ -93,8 +93,7 @@ def _status_error(kind: type[HTTPStatusError], url: str, status: int, message: s
 
     empty: Any = multidict.CIMultiDictProxy(multidict.CIMultiDict())
     info = aiohttp.RequestInfo(yarl.URL(url), "", empty, yarl.URL(url))
-    found: HTTPStatusError = kind(info, (), status=status, message=message)
-    return found
+    return kind(info, (), status=status, message=message)
 
 
 class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
@@ -447,8 +446,6 @@ async def _file_size(
     url: str | yarl.URL, session: aiohttp.ClientSession | None = None, *args: Any, **kwargs: Any
 ) -> int | None:
     if session is not None:
-        found: int | None = (await _file_info(url, session, *args, **kwargs))["size"]
-        return found
+        return cast("int | None", (await _file_info(url, session, *args, **kwargs))["size"])
     async with aiohttp.ClientSession() as own:
-        found = (await _file_info(url, own, *args, **kwargs))["size"]
-        return found
+        return await _file_size(url, own, *args, **kwargs)

@@ -238,8 +238,7 @@ def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
     if url.origin() == target.origin():
         return True
     plain = url.scheme == "http" and url.is_default_port()
-    answer: bool = plain and target.scheme == "https" and target.is_default_port() and url.host == target.host
-    return answer
+    return bool(plain and target.scheme == "https" and target.is_default_port() and url.host == target.host)
 
 
 def _drop_headers(options: dict[str, Any], names: Collection[str]) -> None:

@@ -8,7 +8,7 @@ texts of errors show URLs without credentials, nor the values of their queries.
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 
 class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = watch(super()._new_conn())
-        return made
+        return cast("socket.socket", watch(super()._new_conn()))
 
 
 class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = watch(super()._new_conn())
-        return made  # TLS is spoken through the same descriptor
+        return cast("socket.socket", watch(super()._new_conn()))
 
 
 class _HTTPPool(HTTPConnectionPool):

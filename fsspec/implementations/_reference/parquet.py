@@ -20,7 +20,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._fork.owned import Owned, is_mine, own, refuse
@@ -73,8 +73,7 @@ class RefsItemsView(ItemsView[str, Any]):
     _mapping: Any
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        found: Iterator[tuple[str, Any]] = self._mapping._pairs()
-        return found
+        return cast("Iterator[tuple[str, Any]]", self._mapping._pairs())
 
 
 class LazyReferenceMapper(MutableMapping[str, Any]):

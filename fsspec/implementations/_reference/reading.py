@@ -384,8 +384,7 @@ def _size_of(source: AbstractFileSystem, url: str) -> int | None:
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
-        found: int | None = source.info(url).get("size")
-        return found
+        return cast("int | None", source.info(url).get("size"))
     except Exception:  # backends raise their client library's own errors; what came short stays an error
         return None
 
@@ -395,8 +394,7 @@ async def _size_of_awaited(source: AsyncFileSystem, url: str) -> int | None:
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
-        found: int | None = (await source._info(url)).get("size")
-        return found
+        return cast("int | None", (await source._info(url)).get("size"))
     except Exception:  # as above
         return None
 

@@ -262,16 +262,14 @@ class Link(OwnedLink):
 
     def command(self, text: str, repeat: bool = False) -> str:
         """The answer to one command."""
-        found: str = self.run(lambda ftp: ftp.sendcmd(text), repeat)
-        return found
+        return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))
 
     def size(self, path: str) -> int | None:
         """The bytes of a file; None where the server does not tell."""
 
         def ask(ftp: ftplib.FTP) -> int | None:
             self._set_type(ftp, "I")
-            found: int | None = ftp.size(path)
-            return found
+            return ftp.size(path)
 
         if "SIZE" in self.unknown:
             return None
@@ -308,8 +306,7 @@ class Link(OwnedLink):
         except BaseException:
             conn.close()
             raise
-        data: socket.socket = conn
-        return data
+        return cast("socket.socket", conn)
 
     def download(self, command: str, take: Callable[[bytes], Any], start: int = 0, kind: str = "I") -> None:
         """Give what a command sends to ``take``, part by part, until that raises `TransferDone`."""

@@ -45,5 +45,4 @@ def refusal(
     ``number``: the ``errno``.
     """
     kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
-    error: OSError = _both(*kinds)(number, text, path)
-    return error
+    return _both(*kinds)(number, text, path)

@@ -17,7 +17,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
@@ -230,8 +230,7 @@ def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, le
 def size_by_handle(remote: paramiko.SFTPFile) -> int | None:
     """The size of an open file; None where the server cannot tell by its handle (no fstat)."""
     try:
-        found: int | None = remote.stat().st_size
-        return found
+        return cast("int | None", remote.stat().st_size)
     except OSError as error:
         if error.errno is not None or isinstance(error, (ConnectionError, TimeoutError)):
             raise
