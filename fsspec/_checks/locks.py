@@ -11,7 +11,8 @@ from fsspec._version import __version__
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 _SOURCE = (
-    'write fsspec = { path = "PATH-OF-THE-WHEEL" } into [tool.uv.sources] of pyproject.toml, then uv lock'
+    'in pyproject.toml write override-dependencies = ["fsspec"] into [tool.uv] and fsspec = { path ='
+    ' "PATH-OF-THE-WHEEL" } into [tool.uv.sources], then uv lock'
 )
 
 
