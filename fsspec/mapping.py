@@ -214,8 +214,7 @@ class FSMap(MutableMapping[str, bytes]):
 
     def _keys(self) -> list[str]:
         # object stores have markers of folders, empty objects with a slash at the end of their names
-        keys = map(self._str_to_key, self.fs.find(self.root))
-        return [key for key in keys if key and key[-1] != "/"]
+        return [self._str_to_key(path) for path in self.fs.find(self.root) if path[-1:] != "/"]
 
     def __contains__(self, key: object) -> bool:
         return bool(self.fs.isfile(self._key_to_str(key)))

@@ -337,11 +337,13 @@ class _Transfers:
 class _Downloads(_Transfers):
     """Transfers to this machine: what a failed one wrote is removed, lest anybody take it for the whole."""
 
+    passed: tuple[type[OSError], ...] = ()
+
     def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         targets = [b for _, b in self.pairs]
         # the marker of a folder on an object store: the folder is what it stands for
         markers = {b for a, b in self.pairs if a.endswith("/") and b.endswith("/")}
-        self.before, self.made = yield local(_make_way, targets, markers)
+        self.before, self.made = yield local(_make_way, targets, markers, self.passed)
         self.failed: list[str] = []
         try:
             answers = yield from super().together(batch_size, return_exceptions)
@@ -375,10 +377,13 @@ class _Downloads(_Transfers):
                 os.rmdir(folder)
 
 
-def _make_way(targets: list[str], markers: set[str]) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
+def _make_way(
+    targets: list[str], markers: set[str], passed: tuple[type[OSError], ...]
+) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
     """Make the folders that files are to go into.
 
     Returns the state of what is at each target, and the folders that were made, each behind what it is in.
+    What is ``passed`` is left to the downloads to run into, and to report.
     """
     made: list[str] = []
     for parent in dict.fromkeys(
@@ -388,8 +393,9 @@ def _make_way(targets: list[str], markers: set[str]) -> tuple[dict[str, tuple[in
         while above and not os.path.lexists(above):
             missing.append(above)
             above = os.path.dirname(above)
-        os.makedirs(parent, exist_ok=True)
-        made += reversed(missing)
+        with suppress(*passed):
+            os.makedirs(parent, exist_ok=True)
+            made += reversed(missing)
     # a slash at the end would have the system say that a file is no folder
     return {target: _file_state(target.rstrip("/") or "/") for target in targets}, made
 
@@ -433,6 +439,8 @@ def get(
         else:
             targets = _targets(rpath, sources, [_local(p) for p in lpath], False)
     transfers = _Downloads("get_file", _paired(sources, targets), callback, kwargs)
+    if not fs.async_impl:  # then the first file tells what is in its way, not the first folder
+        transfers.passed = FileExistsError, NotADirectoryError
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers

@@ -260,7 +260,8 @@ class LocalFileSystem(AbstractFileSystem):
         return osp.exists(self._strip_protocol(path))
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
-        return osp.lexists(self._strip_protocol(path))
+        stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there
+        return osp.lexists(stripped) and (osp.isdir(stripped) or not trailing_sep(stringify_path(path)))
 
     def isfile(self, path: str) -> bool:
         return osp.isfile(self._strip_protocol(path))

@@ -262,6 +262,12 @@ def test_keys_of_other_types_are_text_with_a_warning():
         assert 5 not in mapper
 
 
+def test_a_mapper_of_a_file_has_it_under_the_empty_key(m):
+    m.pipe("/r/a", b"1")
+    mapper = m.get_mapper("/r/a")
+    assert list(mapper) == [""] and len(mapper) == 1 and dict(mapper) == {"": b"1"}
+
+
 def test_markers_of_folders_are_no_keys():
     from fsspec.tests.dictfs import DictFileSystem
 

@@ -585,3 +585,16 @@ def test_a_name_with_wildcards_but_no_bracket_is_a_pattern(fs, tmp_path, name):
     assert (tmp_path / "new" / name).read_bytes() == b"1"
     fs.copy(f"r/{name}", "made")
     assert fs.files[f"made/{name}"] == b"1"
+
+
+def test_a_download_below_a_file_tells_what_could_not_be_made(fs, tmp_path):
+    """As upstream: where downloads wait for each other by the first of them, else by the first folder."""
+    (tmp_path / "file").write_bytes(b"old")
+    kind = FileExistsError if fs.async_impl else NotADirectoryError
+    with pytest.raises(kind) as caught:
+        fs.get("r/sub", f"{tmp_path}/file/new", recursive=True)
+    assert caught.value.errno == (errno.EEXIST if fs.async_impl else errno.ENOTDIR)
+    with pytest.raises(FileExistsError):
+        fs.get("r/one", f"{tmp_path}/file/new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"

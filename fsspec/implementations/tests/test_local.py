@@ -70,6 +70,11 @@ def test_what_is_no_path(fs, path):
         fs.open(path, "wb")
 
 
+def test_lexists_with_a_slash_at_the_end_is_of_folders(fs, top):
+    assert fs.lexists(f"{top}/ten") and not fs.lexists(f"{top}/ten/")
+    assert fs.lexists(top) and fs.lexists(f"{top}/") and not fs.lexists(f"{top}/no/")
+
+
 def test_protocol_is_taken_off_by_every_operation(fs, top):
     """Links and permissions as well."""
     url = f"file://{top}/ten"
