@@ -154,6 +154,8 @@ def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kw
 def _gzip(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> gzip.GzipFile:
     import gzip
 
+    # the header names the file, which caches write under another name than it is kept by
+    kwargs.setdefault("filename", getattr(f, "becomes", None))
     return gzip.GzipFile(fileobj=f, mode=mode, **kwargs)
 
 

@@ -102,6 +102,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     """Whether instances are remembered and given out again."""
     _cached: bool = False
     """Whether the base class has set this instance up."""
+    _lists_files: bool = False
+    """Whether ``ls`` of a file is no error: where it raises FileNotFoundError nothing is there."""
     blocksize: int = 2**22
     """Bytes copied at a time where a whole file is moved through memory."""
     sep: str = "/"

@@ -240,6 +240,7 @@ def find(
     path = fs._strip_protocol(path)
     found: dict[str, Entry] = {}
     ask_top = withdirs and bool(path)
+    gone = False
 
     if overridden(fs, "walk"):
         for _, folders, others in (yield call("walk", path, maxdepth=maxdepth, detail=True, **kwargs)):
@@ -257,6 +258,7 @@ def find(
                 entries = unless_absent(listing)
                 if entries is None and not depth:
                     ask_top = False  # there is no folder; perhaps a file
+                    gone = isinstance(listing, FileNotFoundError) and getattr(fs, "_lists_files", False)
                 for entry in entries or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
@@ -274,7 +276,7 @@ def find(
             others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
             if entry["type"] == "directory" or others or not found:
                 found[path] = entry
-    elif not found:  # perhaps a file whose listing is empty, as some backends have it
+    elif not found and not gone:  # perhaps a file whose listing is empty, as some backends have it
         found.update((yield from _file_alone(fs, path, detail)))
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names

@@ -142,7 +142,7 @@ class Identity:
         """
         encoder = _encoder(include_password)()
         cls = type(self)
-        protocol = cls.protocol  # type: ignore[attr-defined]
+        protocol = self.protocol  # type: ignore[attr-defined]
         return {
             "cls": f"{cls.__module__}:{cls.__qualname__}",
             "protocol": protocol if isinstance(protocol, str) else protocol[0],

@@ -189,6 +189,7 @@ class HTTPFileSystem(AsyncFileSystem):
     protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
     _answers_tell_versions = True  # and are compared, see _http.answers
     sep = "/"
+    _lists_files = True
     simple_links: bool
     same_schema: bool
     cache_type: str

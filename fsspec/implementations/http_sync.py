@@ -159,6 +159,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
     sep = "/"
+    _lists_files = True
     simple_links: bool
     same_schema: bool
     cache_type: str
@@ -481,7 +482,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
-        return drive(self, glob(self, path, maxdepth, **kwargs))
+        return drive(self, glob(self, path, maxdepth or None, **kwargs))  # 0 is no limit, as upstream
 
     # -- writing ---------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._spec.contents import has_checking_files
 from fsspec._spec.traffic import Traffic
 from fsspec.compression import compr
-from fsspec.exceptions import BlocksizeMismatchError
+from fsspec.exceptions import BlocksizeMismatchError, ForkError
 from fsspec.implementations._cached import ranges
 from fsspec.implementations._cached.files import (
     BlockFile,
@@ -257,8 +257,14 @@ class CachingFileSystem(ChainedFileSystem):
         return next(listed, entry)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Whether there is anything at a path."""
-        return bool(self.fs.exists(self._strip_protocol(path), **kwargs))
+        """Whether the target has an entry for a path."""
+        try:
+            self.fs.info(self._strip_protocol(path), **kwargs)
+        except ForkError:
+            raise
+        except Exception:  # as of the base class
+            return False
+        return True
 
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder."""
@@ -279,7 +285,7 @@ class CachingFileSystem(ChainedFileSystem):
     ) -> list[str]:
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
-            return [self._strip_protocol(path)]
+            return [self.fs._strip_protocol(self._bare(path))]
         found: list[str] = self.fs.expand_path(
             self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs
         )

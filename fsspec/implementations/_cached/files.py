@@ -76,6 +76,8 @@ class LocalTempFile:
     _placed = False
     failed: OSError | None = None
     """What writing the local file raised."""
+    becomes: str | None = None
+    """The copy that the cache keeps of it, once it was uploaded."""
 
     def __init__(
         self,

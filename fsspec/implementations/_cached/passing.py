@@ -61,6 +61,7 @@ PASSED: dict[str, Passed] = {
     "sign": Passed(),
     "size": Passed(),
     "sizes": Passed("paths"),
+    "stat": Passed(),
     "touch": Passed(changes="path", waits=True),
     "ukey": Passed(),
     "walk": Passed(),

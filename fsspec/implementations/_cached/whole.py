@@ -372,14 +372,15 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             if self._is_taken(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
-        part = self._folders.part(os.path.join(self.storage[-1], self.hash_name(path)))
+        copy = os.path.join(self.storage[-1], self.hash_name(path))
+        part = self._folders.part(copy)
         try:
             if "a" in mode or "r" in mode:
                 start_of(self.fs, path, part, mode)
             put = {"mode": kwargs.pop("mode")} if "mode" in kwargs else {}
             autocommit = kwargs.pop("autocommit", True)
             f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit)
-            f.kwargs, f.mode = {**kwargs, **put}, mode
+            f.kwargs, f.mode, f.becomes = {**kwargs, **put}, mode, copy
         except BaseException:
             remove(part)
             raise

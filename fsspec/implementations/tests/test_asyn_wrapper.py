@@ -165,3 +165,8 @@ def test_inherited_by_a_child(files, opted):
         """,
         FSSPEC_FORK_RESET=opted,
     )
+
+
+def test_what_it_is_as_a_dict_has_the_protocol_of_what_it_wraps():
+    fs = AsyncFileSystemWrapper(fsspec.filesystem("memory"))
+    assert fs.to_dict()["protocol"] == "memory" and type(fs).from_json(fs.to_json()) == fs

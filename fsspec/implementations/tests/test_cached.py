@@ -219,13 +219,26 @@ def test_an_empty_file_in_blocks(target, tmp_path):
             assert f.read() == b"" and f.size == 0
 
 
+def test_pages_whose_urls_end_in_a_slash(http_server, tmp_path):
+    """`stat` and `expand_path` are the target's, which keep the slash; whether one exists is a HEAD."""
+    http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
+    url = http_server.url + "/d/"
+    fs = fsspec.filesystem("http", skip_instance_cache=True)
+    c = fsspec.filesystem("simplecache", fs=fs, cache_storage=str(tmp_path / "c"))
+    assert c.stat(url)["name"] == url and c.expand_path(url) == [url]
+    assert not c.exists(http_server.url + "/no")
+    http_server.files["/x"] = b"0123456789"
+    assert c.exists(http_server.url + "/x")
+    assert [r.method for r in http_server.requests if r.path == "/x"] == ["HEAD"]
+
+
 # what is left to the target ----------------------------------------------------------
 OWN = {
     "cat cat_file cat_ranges open read_block read_bytes read_text head tail": "read from copies",
     "clear_instance_cache current from_dict from_json to_dict to_json": "which instance it is",
     "get_mapper": "a mapping of the cache",
     "reset_loop": "that of the target",
-    "tree stat listdir disk_usage cp move rename delete makedir mkdirs upload": (
+    "tree listdir disk_usage cp move rename delete makedir mkdirs upload": (
         "other names, which call the operations of the table"
     ),
     "transaction start_transaction end_transaction": "files written wait in the cache",

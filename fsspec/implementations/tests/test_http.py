@@ -63,6 +63,13 @@ def test_info_without_head(http_server, fs, url):
     assert fs.info(url + "/small.txt")["size"] == 17
 
 
+def test_what_is_missing_is_asked_for_once_by_find(http_server, fs, url):
+    assert fs.find(url + "/none") == [] and asked(http_server) == [("GET", None)]
+    with pytest.raises(FileNotFoundError):
+        fs.expand_path(url + "/none", recursive=True)
+    assert len(http_server.requests) <= 5, "upstream sends four for the second"
+
+
 def test_info_of_redirect(http_server, fs, url):
     http_server.fault("/old", redirect="/small.txt")
     info = fs.info(url + "/old")

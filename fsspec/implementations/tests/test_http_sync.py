@@ -352,7 +352,7 @@ def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
 
 def test_no_depth_of_a_pattern_is_refused(http_server, fs, url):
     http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
-    assert fs.glob(url + "/d/*", maxdepth=0) == [url + "/d/x"]
+    assert fs.glob(url + "/d/*", maxdepth=0) == fs.glob(url + "/d/**", maxdepth=0) == [url + "/d/x"]
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, capsys):
