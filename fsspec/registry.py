@@ -25,7 +25,8 @@ default: str = "file"
 _registry: dict[str, Any] = {}
 registry: types.MappingProxyType[str, Any] = types.MappingProxyType(_registry)
 
-s3_msg = "the protocol s3 needs the package s3fs: pip install 's3fs>=2026.6.0'"
+# the one of the same release: each s3fs asks for exactly one fsspec, and another would bring upstream's
+s3_msg = f"the protocol s3 needs the package s3fs: pip install s3fs=={__version__.partition('+')[0]}"
 
 
 _OURS = "fsspec.implementations."
