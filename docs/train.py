@@ -1,6 +1,6 @@
 """Each rank reads its share of some files, through a DataLoader whose workers are forked.
 
-FSSPEC_FORK_RESET=1 torchrun --standalone --nproc-per-node=2 train.py s3://bucket/a s3://bucket/b ...
+FSSPEC_FORK_RESET=1 torchrun --standalone --nproc-per-node=2 train.py URL ...
 """
 
 import os

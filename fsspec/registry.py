@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from fsspec._version import __version__
+
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 

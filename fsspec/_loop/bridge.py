@@ -263,7 +263,10 @@ def sync(
     if sys.is_finalizing():
         raise RuntimeError(f"the interpreter is ending: no event loop runs {_named(func)} any more")
     if asyncio._get_running_loop() is loop:
-        raise NotImplementedError("a blocking call on the event loop's own thread would wait for itself")
+        raise NotImplementedError(
+            "a blocking call on the event loop's own thread would wait for itself: await the method whose"
+            " name begins with an underscore"
+        )
     if "otel" in config.conf:
         with span(getattr(func, "__qualname__", type(func).__qualname__)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)

@@ -116,6 +116,12 @@ def test_a_class_without_a_protocol_has_the_first_that_it_is_looked_up_by():
     assert get_filesystem_class("second").protocol == get_filesystem_class("first").protocol == "second"
 
 
+def test_the_s3fs_that_is_advised_is_the_one_for_this_package():
+    assert known_implementations["s3"]["err"].endswith(
+        "pip install s3fs==" + fsspec.__version__.partition("+")[0]
+    )
+
+
 def test_name_is_registered_and_imported_when_asked_for():
     """With a colon or a dot before the class."""
     register_implementation("later", f"{__name__}:Named")
