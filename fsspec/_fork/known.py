@@ -27,15 +27,23 @@ ENTRY_POINTS = "fsspec.fork"
 class Facts(NamedTuple):
     """What is known of a class, or of a module.
 
-    ``holds``: instances of this blocking filesystem hold connections: they are made anew in a child.
-    ``keeps``: names of attributes that are still true in a child once the instance was made anew; an instance
-        that the child makes with the same arguments begins with copies of them.
-    ``renews``: attributes (or globals, of a module) that a child replaces: by name the import path of what is
-        called to make the new value, or "" for None.
-    ``arguments``: of an open file: the attributes that its class is called with to open the same file again.
-    ``position``: of an open file: the attribute, by a path with dots, that holds the position.
-    ``starts``: names of methods that start a library in C, by the name of the library, which cannot start in
-        a child once it has run in the parent; there they raise `ForkError`.
+    Attributes
+    ----------
+    holds
+        instances of this blocking filesystem hold connections: they are made anew in a child
+    keeps
+        names of attributes that are still true in a child once the instance was made anew; an
+        instance that the child makes with the same arguments begins with copies of them
+    renews
+        attributes (or globals, of a module) that a child replaces: by name the import path of
+        what is called to make the new value, or "" for None
+    arguments
+        of an open file: the attributes that its class is called with to open the same file again
+    position
+        of an open file: the attribute, by a path with dots, that holds the position
+    starts
+        names of methods that start a library in C, by the name of the library, which cannot
+        start in a child once it has run in the parent; there they raise `ForkError`
     """
 
     holds: bool = False
