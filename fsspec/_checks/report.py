@@ -26,13 +26,21 @@ MODES = {
 class Finding:
     """What came of one try.
 
-    ``handle``: what crossed the fork: "instance", "open file", "mapping", "nothing" where the child makes an
-        instance of its own, "file being written".
-    ``child``: what the child did with it.
-    ``mode``: "opted in", "by hand" or "neither".
-    ``safe``: whether child and parent were as they should be.
-    ``note``: what happened, in a few words.
-    ``advice``: what to do where it is not safe.
+    Attributes
+    ----------
+    handle
+        what crossed the fork: "instance", "open file", "mapping", "nothing" where the
+        child makes an instance of its own, "file being written".
+    child
+        what the child did with it.
+    mode
+        "opted in", "by hand" or "neither".
+    safe
+        whether child and parent were as they should be.
+    note
+        what happened, in a few words.
+    advice
+        what to do where it is not safe.
     """
 
     handle: str
