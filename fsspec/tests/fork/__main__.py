@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Any
 
+from fsspec._checks.report import run_command
 from fsspec.tests.fork.children import ACTIONS, MODES
 from fsspec.tests.fork.forking import WAYS
 from fsspec.tests.fork.matrix import CROSSINGS, OK, Column, Runner, columns, serving
@@ -137,4 +138,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))
