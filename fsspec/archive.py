@@ -93,13 +93,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return tokenize(path, self._fs_token, self.protocol)
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a member or folder.
-
-        Raises
-        ------
-        FileNotFoundError
-            where the archive has no such member
-        """
+        """The entry of a member or folder. Raises FileNotFoundError where the archive has no such member."""
         name = self._name(path)
         if not name:
             return {"name": "", "type": "directory", "size": 0}
@@ -111,10 +105,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The members in a folder, or the member itself; see `AbstractFileSystem.ls`.
 
-        Raises
-        ------
-        FileNotFoundError
-            where the archive has no such member or folder
+        Raises FileNotFoundError where the archive has no such member or folder.
         """
         name = self._name(path)
         found = self._folders().get(name)
@@ -166,10 +157,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     ) -> None:
         """Unpack members; see `AbstractFileSystem.get`.
 
-        Raises
-        ------
-        ValueError
-            if the name or the link of one of them leads out of the archive: absolute, or
+        Raises ValueError if the name or the link of one of them leads out of the archive: absolute, or
             through ``..``. Nothing is written then.
         """
         self._folders()

@@ -428,7 +428,6 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     loc: int
 
     async def read(self, length: int | None = -1) -> bytes:
-        """Up to ``length`` bytes from the position on; all there are if negative or None."""
         length = -1 if length is None else int(length)
         self._check_readable()
         end = self.loc + length if length >= 0 else self.size  # None where that is not known
@@ -448,7 +447,6 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         return count
 
     async def flush(self, force: bool = False) -> None:
-        """Send what is buffered, if it makes a part; see `AbstractBufferedFile.flush`."""
         await drive(self, flushing(self, force), _of_file)
 
     async def close(self) -> None:

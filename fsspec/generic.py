@@ -334,18 +334,11 @@ class GenericFileSystem(AsyncFileSystem):
     ) -> None:
         """Copy files, within filesystems or from one to another.
 
-        Parameters
-        ----------
-        path1, path2
-            see `AbstractFileSystem.copy`
-        recursive
-            NotImplementedError: trees are copied by `rsync`
-        on_error
-            ``"ignore"`` passes over sources that are not there; ``"raise"`` does not
-        batch_size
-            how many files at a time, by default 20
-        tempdir
-            not needed: nothing is put down on this machine on the way
+        ``path1``, ``path2``: see `AbstractFileSystem.copy`.
+        ``recursive``: NotImplementedError: trees are copied by `rsync`.
+        ``on_error``: ``"ignore"`` passes over sources that are not there; ``"raise"`` does not.
+        ``batch_size``: how many files at a time, by default 20.
+        ``tempdir``: not needed: nothing is put down on this machine on the way.
         """
         if recursive:
             raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
@@ -363,26 +356,14 @@ class GenericFileSystem(AsyncFileSystem):
     ) -> None:
         """Copy one file.
 
-        Parameters
-        ----------
-        url, url2
-            from where to where; folders on the way to the target are made if need be
-        blocksize
-            bytes: smaller files go through memory whole, others so many at a time
-        callback
-            is told the size and the bytes as they go
-        tempdir
-            not needed, see `copy`
-        **kwargs
-            for ``cp_file`` of the filesystem, where there is only one
-
-        Raises
-        ------
-        FileNotFoundError
-            where there is no such file
-        OSError
-            where it ends too early. The target is then as it was before, where its
-            filesystem can keep back what is not whole.
+        ``url``, ``url2``: from where to where; folders on the way to the target are made if need be.
+        ``blocksize``: bytes: smaller files go through memory whole, others so many at a time.
+        ``callback``: is told the size and the bytes as they go.
+        ``tempdir``: not needed, see `copy`.
+        ``**kwargs``: for ``cp_file`` of the filesystem, where there is only one.
+        Raises FileNotFoundError where there is no such file.
+        Raises OSError where it ends too early. The target is then as it was before, where its filesystem can
+            keep back what is not whole.
         """
         source, path = self._side(url)
         target, path2 = self._side(url2)

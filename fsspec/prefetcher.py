@@ -639,10 +639,7 @@ class BackgroundPrefetcher:
         On the loop's own thread nothing is waited for. Closing again does nothing, and so
         does closing in a forked child what was not read there.
 
-        Parameters
-        ----------
-        timeout
-            seconds to wait at most.
+        ``timeout``: seconds to wait at most.
         """
         if self.is_stopped:
             return

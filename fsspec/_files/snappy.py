@@ -70,10 +70,7 @@ class SnappyFile(AbstractBufferedFile):
     def read(self, length: int | None = -1) -> bytes:
         """Up to ``length`` bytes, fewer only at the end; all that is left if negative or None.
 
-        Raises
-        ------
-        EOFError
-            if the data ends within a frame
+        Raises EOFError if the data ends within a frame.
         """
         self._check_readable()
         everything = length is None or length < 0

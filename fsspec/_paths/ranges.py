@@ -14,10 +14,7 @@ _NO_END = float("inf")
 def check_number(option: str, value: Any, unit: str) -> Any:
     """The value of an option: a number, or None.
 
-    Raises
-    ------
-    TypeError
-        for anything else, such as text; it names the option.
+    Raises TypeError for anything else, such as text; it names the option.
     """
     if value is not None and not hasattr(value, "__float__"):
         raise TypeError(f"{option} is a number of {unit}, not {value!r}")

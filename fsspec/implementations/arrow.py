@@ -104,10 +104,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def fsid(self) -> str:
         """The kind of filesystem and a digest of what pyarrow knows of its place.
 
-        Raises
-        ------
-        NotImplementedError
-            where it is in memory
+        Raises NotImplementedError where it is in memory.
         """
         try:
             known = self.fs.__reduce__()[1:]
@@ -269,10 +266,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     ) -> ArrowFile:
         """A file of pyarrow.
 
-        Parameters
-        ----------
-        seekable
-            if false, one that is read can only be read from its beginning to its end
+        ``seekable``: if false, one that is read can only be read from its beginning to its end.
         """
         target = path
         if mode == "xb" and self._is_taken(path):
@@ -424,12 +418,10 @@ class ArrowFile(io.IOBase):
         return self.stream.size() if readable else None
 
     def commit(self) -> None:
-        """Give what was written its name."""
         if self._written_to != self.path:
             self.fs.fs.move(self._written_to, self.path)
 
     def discard(self) -> None:
-        """Remove what was written."""
         if self._written_to != self.path and self.fs._found(self._written_to) is not None:
             self.fs.fs.delete_file(self._written_to)
 

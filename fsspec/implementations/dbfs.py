@@ -320,6 +320,5 @@ class DatabricksFile(AbstractBufferedFile):
             self.fs.mv(self._target, self.path)
 
     def discard(self) -> None:
-        """Remove what was sent."""
         if self._target != self.path and self.offset is not None and self.fs.exists(self._target):
             self.fs.rm(self._target)

@@ -326,7 +326,6 @@ class FTPFileSystem(AbstractFileSystem):
         return self.info(path)["size"] if size is None else size
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """The bytes of a file or of a part of it."""
         path = self._strip_protocol(path)
         size = self._size(path)
         if size is None:
@@ -339,12 +338,8 @@ class FTPFileSystem(AbstractFileSystem):
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.
 
-        Parameters
-        ----------
-        lpath
-            where to, or a binary file object.
-        callback
-            is told the size and the bytes as they come.
+        ``lpath``: where to, or a binary file object.
+        ``callback``: is told the size and the bytes as they come.
         """
         callback = for_file(kwargs.get("callback"), rpath)
         target = kwargs.get("outfile")
@@ -437,13 +432,6 @@ class FTPFileSystem(AbstractFileSystem):
             self._changed(path)
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        """Make a folder.
-
-        Raises
-        ------
-        FileExistsError
-            if there is something at the path.
-        """
         path = self._strip_protocol(path)
         if path == "/":
             raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
@@ -459,7 +447,6 @@ class FTPFileSystem(AbstractFileSystem):
             raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Make a folder and those that lead to it."""
         path = self._strip_protocol(path)
         if self.isdir(path):
             if not exist_ok:
@@ -468,11 +455,9 @@ class FTPFileSystem(AbstractFileSystem):
         self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
-        """Remove an empty folder."""
         self._do("RMD", self._strip_protocol(path))
 
     def _rm(self, path: str) -> None:
-        """Remove one file."""
         self._do("DELE", self._strip_protocol(path))
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
@@ -599,7 +584,6 @@ class FTPFile(AbstractBufferedFile):
             raise
 
     def commit(self) -> None:
-        """Give the file its name."""
         if self.autocommit:
             return
         if self._held is not None:
@@ -609,7 +593,6 @@ class FTPFile(AbstractBufferedFile):
             self.fs.mv(self.location, self.target)
 
     def discard(self) -> None:
-        """Remove what was written."""
         if self.autocommit:
             return
         if self._held is not None:

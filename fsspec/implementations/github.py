@@ -169,10 +169,7 @@ class GithubFileSystem(RestFileSystem):
     ) -> list[Any]:
         """What a folder holds, at a reference; one request for each level not known yet.
 
-        Parameters
-        ----------
-        sha
-            another reference than the instance's; such listings are not remembered
+        ``sha``: another reference than the instance's; such listings are not remembered.
         """
         path = self._strip_protocol(path).strip("/")
         known: Any = self.dircache if sha in (None, self.root) else {}
@@ -270,13 +267,7 @@ class GithubFileSystem(RestFileSystem):
         maxdepth: int | None = None,
         message: str | None = None,
     ) -> None:
-        """Remove files, by a commit for each.
-
-        Parameters
-        ----------
-        message
-            of the commits
-        """
+        """Remove files, by a commit for each. ``message``: of the commits."""
         literal = isinstance(path, str) and not recursive and not has_magic(path)
         paths = (
             [cast("str", path)] if literal else self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
@@ -286,13 +277,7 @@ class GithubFileSystem(RestFileSystem):
                 self.rm_file(each, message)
 
     def rm_file(self, path: str, message: str | None = None, **kwargs: Any) -> None:
-        """Remove one file from the branch, by a commit.
-
-        Raises
-        ------
-        ValueError
-            without a token
-        """
+        """Remove one file from the branch, by a commit. Raises ValueError without a token."""
         if self.token is None:
             raise ValueError("removing from a repository needs a token")
         path = self._strip_protocol(path).strip("/")

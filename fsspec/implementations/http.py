@@ -253,10 +253,8 @@ class HTTPFileSystem(AsyncFileSystem):
     def stats(self) -> dict[str, int]:
         """What this process has asked of servers by this instance.
 
-        Returns
-        -------
-        dict
-            ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies.
+        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
+            bodies.
         """
         return self._traffic.of_network()
 
@@ -412,12 +410,8 @@ class HTTPFileSystem(AsyncFileSystem):
     ) -> None:
         """Download a file, by one request.
 
-        Parameters
-        ----------
-        lpath
-            where to: a path, at which the file appears when it is whole, or a file object.
-        chunk_size
-            bytes written at a time, at most.
+        ``lpath``: where to: a path, at which the file appears when it is whole, or a file object.
+        ``chunk_size``: bytes written at a time, at most.
         """
         if made_folder(rpath, lpath):
             return
@@ -446,17 +440,10 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size.
 
-        Returns
-        -------
-        dict
-            ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after
-            redirects; where the server says so ``mimetype``, ``ETag``, ``Last-Modified``,
-            ``Content-MD5``, ``Digest`` and ``partial=False`` if it refuses ranges.
-
-        Raises
-        ------
-        FileNotFoundError, PermissionError, OSError
-            see `raise_for_status`.
+        Returns ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after redirects;
+            where the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
+            and ``partial=False`` if it refuses ranges.
+        Raises FileNotFoundError, PermissionError, OSError: see `raise_for_status`.
         """
         try:
             info = await ask(self, url, "head", kwargs)
@@ -476,10 +463,7 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds.
 
-        Parameters
-        ----------
-        strict
-            raise what stood in the way of an answer, instead of False.
+        ``strict``: raise what stood in the way of an answer, instead of False.
         """
 
         kwargs = without_refresh(kwargs)
@@ -515,11 +499,8 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request.
 
-        Returns
-        -------
-        list
-            Entries with ``size`` None, and ``type`` ``"directory"`` where the link ends in
-            a slash; or URLs.
+        Returns entries with ``size`` None, and ``type`` ``"directory"`` where the link ends in a slash; or
+            URLs.
         """
         refresh = kwargs.pop("refresh", False)
         cached = self.use_listings_cache and not refresh and url in self.dircache
@@ -565,14 +546,9 @@ class HTTPFileSystem(AsyncFileSystem):
     ) -> None:
         """Upload a file, by one request.
 
-        Parameters
-        ----------
-        lpath
-            a path or an open binary file.
-        method
-            ``"post"`` or ``"put"``.
-        mode
-            only ``"overwrite"``; whether something would be, is not asked.
+        ``lpath``: a path or an open binary file.
+        ``method``: ``"post"`` or ``"put"``.
+        ``mode``: only ``"overwrite"``; whether something would be, is not asked.
         """
         _only_overwriting(mode)
         method = check_method(method)
@@ -582,10 +558,7 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Upload bytes, by one PUT request.
 
-        Parameters
-        ----------
-        mode
-            ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
+        ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
         """
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
@@ -636,11 +609,8 @@ class HTTPFileSystem(AsyncFileSystem):
         With the defaults by one request, which brings the beginning of the file as well;
         otherwise by a HEAD request, or none where ``size`` is given.
 
-        Parameters
-        ----------
-        block_size
-            0 gives a file that only reads on, which is also what servers get that
-            refuse ranges or do not tell the size.
+        ``block_size``: 0 gives a file that only reads on, which is also what servers get that refuse ranges
+            or do not tell the size.
         """
         if mode != "rb":
             raise NotImplementedError("HTTP files can only be opened for reading")

@@ -217,10 +217,8 @@ class HTTPFileSystem(AbstractFileSystem):
     def stats(self) -> dict[str, int]:
         """What this process has asked of servers by this instance.
 
-        Returns
-        -------
-        dict
-            ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies.
+        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
+            bodies.
         """
         return self._traffic.of_network()
 

@@ -165,7 +165,6 @@ class SimpleFileWriter(AbstractBufferedFile):
         return False
 
     def commit(self) -> None:
-        """Send it."""
         self.fs.pipe_file(self.path, self.buffer.getvalue())
 
     def discard(self) -> None:

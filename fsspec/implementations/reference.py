@@ -354,12 +354,8 @@ class ReferenceFileSystem(ReferenceReading):
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Set a reference; nothing is written but by `save_json`, or the flush of a mapper.
 
-        Parameters
-        ----------
-        value
-            contents, or a list that refers to a target
-        mode
-            ``"overwrite"``, or ``"create"`` where there must be none
+        ``value``: contents, or a list that refers to a target.
+        ``mode``: ``"overwrite"``, or ``"create"`` where there must be none.
         """
         path = self._strip_protocol(path)
         if mode == "create" and path in self.references:

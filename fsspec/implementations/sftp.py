@@ -164,7 +164,6 @@ class SFTPFileSystem(AbstractFileSystem):
         return _entry(self._ask(path, "stat", path or ".", repeat=True), path)
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
-        """Like `exists`, but true of a link that leads nowhere."""
         path = self._strip_protocol(path)
         try:
             self._ask(path, "lstat", path or ".", repeat=True)
@@ -177,19 +176,11 @@ class SFTPFileSystem(AbstractFileSystem):
         return cast("datetime.datetime", self.info(path)["time"])
 
     def modified(self, path: str) -> datetime.datetime:
-        """When a file was last changed."""
         return cast("datetime.datetime", self.info(path)["mtime"])
 
     # -- making, moving, removing ------------------------------------------------
 
     def mkdir(self, path: str, create_parents: bool = True, mode: int = 0o777) -> None:
-        """Make a folder.
-
-        Raises
-        ------
-        FileExistsError
-            if there is something at the path.
-        """
         path = self._strip_protocol(path)
         try:
             self._ask(path, "mkdir", path, mode, making=True)
@@ -203,7 +194,6 @@ class SFTPFileSystem(AbstractFileSystem):
             raise FileExistsError(errno.EEXIST, error.strerror, path) from None
 
     def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
-        """Make a folder and those that lead to it."""
         path = self._strip_protocol(path)
         if self.isdir(path):
             if not exist_ok:
@@ -212,12 +202,10 @@ class SFTPFileSystem(AbstractFileSystem):
         self.mkdir(path, mode=mode)
 
     def rmdir(self, path: str) -> None:
-        """Remove an empty folder."""
         path = self._strip_protocol(path)
         self._ask(path, "rmdir", path)
 
     def _rm(self, path: str) -> None:
-        """Remove a file or an empty folder."""
         path = self._strip_protocol(path)
         try:
             self._ask(path, "remove", path)
@@ -254,11 +242,9 @@ class SFTPFileSystem(AbstractFileSystem):
     # -- contents ----------------------------------------------------------------
 
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> SFTPFile:
-        """A file object."""
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """The bytes of a file or of a part of it."""
         with _Reader(self, self._strip_protocol(path)) as reader:
             begin, stop, _ = slice(start, end).indices(reader.size)
             return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))
@@ -266,12 +252,8 @@ class SFTPFileSystem(AbstractFileSystem):
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file; for a folder only a folder is made.
 
-        Parameters
-        ----------
-        lpath
-            where to, or a binary file object.
-        callback
-            is told the size and the bytes as they come.
+        ``lpath``: where to, or a binary file object.
+        ``callback``: is told the size and the bytes as they come.
         """
         callback = for_file(kwargs.get("callback"), rpath)
         rpath = self._strip_protocol(rpath)
@@ -507,11 +489,9 @@ class SFTPFile(AbstractBufferedFile):
                 self._reader.close()
 
     def commit(self) -> None:
-        """Give the file its name."""
         commit_a_file(self)
 
     def discard(self) -> None:
-        """Remove what was written."""
         discard_a_file(self)
 
 

@@ -186,22 +186,18 @@ class SMBFileSystem(AbstractFileSystem):
         return entries if detail else sorted(entry["name"] for entry in entries)
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a path."""
         path = self._strip_protocol(path)
         return _entry(self._do(smbclient.stat, self._unc(path), repeat=True), path)
 
     def created(self, path: str) -> datetime.datetime:
-        """When a file was made."""
         return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_ctime)
 
     def modified(self, path: str) -> datetime.datetime:
-        """When a file was last changed."""
         return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_mtime)
 
     # -- making, moving, removing ------------------------------------------------
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        """Make a folder."""
         path = self._strip_protocol(path)
         parent = self._parent(path)
         if create_parents and parent.strip("/").count("/") and not self.isdir(parent):
@@ -209,7 +205,6 @@ class SMBFileSystem(AbstractFileSystem):
         self._do(smbclient.mkdir, self._unc(path))
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Make a folder and those that lead to it."""
         if self.isdir(path):
             if not exist_ok:
                 raise FileExistsError(errno.EEXIST, "the folder exists", path)
@@ -217,11 +212,9 @@ class SMBFileSystem(AbstractFileSystem):
         self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
-        """Remove an empty folder."""
         self._do(smbclient.rmdir, self._unc(path))
 
     def _rm(self, path: str) -> None:
-        """Remove a file or an empty folder."""
         if self.isdir(path):
             self.rmdir(path)
         else:
@@ -416,7 +409,6 @@ class SMBFileOpener(AbstractBufferedFile):
         self._link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        """Bytes ``start`` up to ``end``."""
         hooks.check()
         link = self.fs._link
         with link.turn():
@@ -477,7 +469,6 @@ class SMBFileOpener(AbstractBufferedFile):
             fs._do(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
 
     def discard(self) -> None:
-        """Remove what was written."""
         if self.temp is not None:
             with suppress(FileNotFoundError):
                 self.fs._do(smbclient.remove, self.fs._unc(self.temp))

@@ -320,7 +320,6 @@ class WebHDFS(AbstractFileSystem):
                 raise OSError(f"the namenode does not remove {one!r}")
 
     def rm_file(self, path: str, **kwargs: Any) -> None:
-        """Remove a file."""
         self.rm(path)
 
     def cp_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
@@ -354,13 +353,7 @@ class WebHDFS(AbstractFileSystem):
         permissions: str | int | None = None,
         **kwargs: Any,
     ) -> WebHDFile:
-        """A file object.
-
-        Parameters
-        ----------
-        replication, permissions
-            of a file that is written.
-        """
+        """A file object. ``replication``, ``permissions``: of a file that is written."""
         return WebHDFile(
             self,
             path,
@@ -449,7 +442,6 @@ class WebHDFile(AbstractBufferedFile):
         self.fs.mv(self.path, self.target)
 
     def discard(self) -> None:
-        """Remove what was written."""
         if self.path != self.target and self.offset is not None:
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path)

@@ -232,10 +232,7 @@ class ZipFileSystem(FileArchive):
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Add a member; see `AbstractFileSystem.pipe_file`.
 
-        Parameters
-        ----------
-        **kwargs
-            for ``zipfile.ZipFile.writestr``: ``compress_type``, ``compresslevel``.
+        ``**kwargs``: for ``zipfile.ZipFile.writestr``: ``compress_type``, ``compresslevel``.
         """
         path = self._strip_protocol(path)
         self._check_writable(path)

@@ -267,7 +267,6 @@ class CachingFileSystem(ChainedFileSystem):
         return True
 
     def isdir(self, path: str) -> bool:
-        """Whether a path is a folder."""
         return bool(self.fs.isdir(self._strip_protocol(path)))
 
     def isfile(self, path: str) -> bool:
@@ -378,10 +377,7 @@ class CachingFileSystem(ChainedFileSystem):
     def stats(self) -> dict[str, Any]:
         """What this process has used of the cache by this instance, and asked of the target.
 
-        Returns
-        -------
-        dict
-            ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
+        Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
             ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
         """
         counts: dict[str, Any] = self._traffic.of_cache()

@@ -448,7 +448,6 @@ class BlockFile(AbstractBufferedFile):
 
     @through_cache
     def read(self, length: int | None = -1) -> bytes:
-        """Up to ``length`` bytes; see `AbstractBufferedFile.read`."""
         out = super().read(length)
         if len(self.cache.blocks) != self._known and time.monotonic() > self._due and self._is_mine():
             self._known = len(self.cache.blocks)

@@ -45,7 +45,6 @@ class PendingFileSystem(CachingFileSystem):
         return None
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a path; see `AbstractFileSystem.info`."""
         path = self._strip_protocol(path)
         return self._pending_entry(path) or super().info(path, **kwargs)
 
@@ -69,7 +68,6 @@ class PendingFileSystem(CachingFileSystem):
         return super().isdir(path) if entry is None else entry["type"] == "directory"
 
     def size(self, path: str) -> int | None:
-        """The bytes of a file; see `AbstractFileSystem.size`."""
         entry = self._pending_entry(self._strip_protocol(path))
         return cast("int | None", self.fs.size(self._bare(path)) if entry is None else entry["size"])
 

@@ -285,10 +285,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     ) -> Any:
         """The bytes of files, from their copies; see `AbstractFileSystem.cat`.
 
-        Parameters
-        ----------
-        callback
-            is told the number of files, and each one.
+        ``callback``: is told the number of files, and each one.
         """
         return self._on_target(self._whole(path, recursive, on_error, callback))
 

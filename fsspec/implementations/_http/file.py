@@ -168,14 +168,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
-        """Read bytes from the position on.
-
-        Parameters
-        ----------
-        length
-            number of bytes; all that is left where it is negative. The whole of a file
-            that was not read yet is fetched by one request.
-        """
+        """As of any file; the whole of one that was not read yet is fetched by one request."""
         if not self.closed and not isinstance(self.cache, AllBytes):
             whole = length is None or length < 0
             if self.size is None or whole and self.loc == 0 and self._keeps_all():
@@ -311,12 +304,8 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
     def read(self, num: int = -1) -> bytes:
         """Read on.
 
-        Raises
-        ------
-        OSError
-            the response ended before its time.
-        ForkError
-            the file was opened in the process that this one was forked from.
+        Raises OSError: the response ended before its time.
+        Raises ForkError: the file was opened in the process that this one was forked from.
         """
         self._check_open()
         if num is None or num < 0:
@@ -371,13 +360,7 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         return data[:kept]
 
     def seek(self, loc: int, whence: int = 0) -> int:
-        """Only to where the file is already.
-
-        Raises
-        ------
-        ValueError
-            for any other place.
-        """
+        """Only to where the file is already. Raises ValueError for any other place."""
         if (loc, whence) == (0, 1) or (loc, whence) == (self.loc, 0):
             return self.loc
         raise ValueError(

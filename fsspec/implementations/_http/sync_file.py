@@ -213,12 +213,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``.
 
-        Raises
-        ------
-        ValueError
-            the server ignores ranges, and ``start`` is not 0.
-        FileChangedError
-            this is not the file any more of which bytes came before.
+        Raises ValueError: the server ignores ranges, and ``start`` is not 0.
+        Raises FileChangedError: this is not the file any more of which bytes came before.
         """
         return repeat(
             getattr(self.fs, "_retries", Retries()),
@@ -284,13 +280,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         )
 
     def read(self, num: int = -1) -> bytes:
-        """Read on.
-
-        Raises
-        ------
-        ForkError
-            the file was opened in the process that this one was forked from.
-        """
+        """Read on. Raises ForkError: the file was opened in the process that this one was forked from."""
         self._fill(num if num is not None and num >= 0 else None)
         return self._give(len(self._left) if num is None or num < 0 else num)
 
