@@ -10,16 +10,12 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
-
-if TYPE_CHECKING:
-    pass
-
 
 _FTP = """
 import sys

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import as_requested
 from fsspec._plans.globbing import has_magic
@@ -125,14 +125,12 @@ class FSMap(MutableMapping[str, bytes]):
         path = self._key_to_str(key)
         try:
             if self._reads_files or has_magic(path):  # a key is never a pattern
-                data: bytes = self.fs.cat_file(path)
-            else:
-                data = self.fs.cat(path)
+                return self.fs.cat_file(path)
+            data: bytes = self.fs.cat(path)
             return data
         except self.missing_exceptions as error:
             if default is not _NOTHING:
-                data = default
-                return data
+                return cast("bytes", default)
             raise KeyError(key) from error
 
     def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:

@@ -187,17 +187,6 @@ class PrefetchProducer:
     VARIABLE_IO_THRESHOLD: ClassVar[int] = 64 * 2**20
     """Bytes that may be fetched ahead where reads are of different sizes."""
 
-    fetcher: AsyncFetcher
-    size: int
-    concurrency: int
-    queue: deque[_Block]
-    wakeup_event: asyncio.Event
-    consumer: PrefetchConsumer
-    tracker: RunningAverageTracker
-    orchestrator: BackgroundPrefetcher
-    current_offset: int
-    is_stopped: bool
-
     def __init__(
         self,
         fetcher: AsyncFetcher,
@@ -211,11 +200,16 @@ class PrefetchProducer:
         user_max_prefetch_size: int | None = None,
         min_prefetch_size: int = 0,
     ) -> None:
-        self.fetcher, self.size, self.concurrency = fetcher, size, concurrency
-        self.queue, self.wakeup_event = queue, wakeup_event
-        self.consumer, self.tracker, self.orchestrator = consumer, tracker, orchestrator
-        self.current_offset = 0
-        self.is_stopped = False
+        self.fetcher = fetcher
+        self.size = size
+        self.concurrency = concurrency
+        self.queue = queue
+        self.wakeup_event = wakeup_event
+        self.consumer = consumer
+        self.tracker = tracker
+        self.orchestrator = orchestrator
+        self.current_offset: int = 0
+        self.is_stopped: bool = False
         self._user_max_prefetch_size = user_max_prefetch_size
         self._min_prefetch_size = min_prefetch_size
         self._active_tasks: set[asyncio.Task[None]] = set()

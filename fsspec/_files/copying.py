@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._files.buffered import AbstractBufferedFile
@@ -114,26 +115,18 @@ class _Stopped(Exception):
     """The copy was cancelled; nobody gets to see this."""
 
 
+@dataclass
 class _Copying:
     """One file on its way from one filesystem to another, in a thread."""
 
-    def __init__(
-        self,
-        source: AbstractFileSystem,
-        path: str,
-        target: AbstractFileSystem,
-        path2: str,
-        blocksize: int,
-        callback: Callback,
-        loop: asyncio.AbstractEventLoop | None,
-        stop: threading.Event,
-    ) -> None:
-        self.source, self.path = source, path
-        self.target, self.path2 = target, path2
-        self.blocksize = blocksize
-        self.callback = callback
-        self.loop = loop
-        self.stop = stop
+    source: AbstractFileSystem
+    path: str
+    target: AbstractFileSystem
+    path2: str
+    blocksize: int
+    callback: Callback
+    loop: asyncio.AbstractEventLoop | None
+    stop: threading.Event
 
     def ask(self, fs: AbstractFileSystem, name: str, *args: Any, **kwargs: Any) -> Any:
         if _is_awaited(fs):  # it lives on the loop that waits for this thread

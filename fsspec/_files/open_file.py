@@ -66,14 +66,6 @@ class OpenFile(Generic[AnyStr]):
         for text.
     """
 
-    fs: AbstractFileSystem
-    path: str
-    mode: str
-    compression: str | None
-    encoding: str | None
-    errors: str | None
-    newline: str | None
-
     def __init__(
         self,
         fs: AbstractFileSystem,
@@ -84,9 +76,13 @@ class OpenFile(Generic[AnyStr]):
         errors: str | None = None,
         newline: str | None = None,
     ) -> None:
-        self.fs, self.path, self.mode = fs, path, mode
-        self.compression = get_compression(path, compression)
-        self.encoding, self.errors, self.newline = encoding, errors, newline
+        self.fs = fs
+        self.path = path
+        self.mode = mode
+        self.compression: str | None = get_compression(path, compression)
+        self.encoding = encoding
+        self.errors = errors
+        self.newline = newline
         self.fobjects: list[Any] = []
         own(self)
 

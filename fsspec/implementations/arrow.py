@@ -378,14 +378,6 @@ class ArrowFile(io.IOBase):
         where it is written until it is committed, if that is another path
     """
 
-    fs: Any
-    stream: Any
-    path: str
-    mode: str
-    kwargs: dict[str, Any]
-    blocksize: int | None
-    block_size: int | None
-
     def __init__(
         self,
         fs: pyarrow.fs.FileSystem | AbstractFileSystem,
@@ -396,9 +388,13 @@ class ArrowFile(io.IOBase):
         written_to: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.fs, self.stream = fs, stream
-        self.path, self.mode, self.kwargs = path, mode, kwargs
-        self.blocksize = self.block_size = block_size
+        self.fs: Any = fs
+        self.stream: Any = stream
+        self.path = path
+        self.mode = mode
+        self.kwargs = kwargs
+        self.block_size = block_size
+        self.blocksize = block_size
         self._written_to = written_to or path
         hooks.register(self)
 

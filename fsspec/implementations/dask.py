@@ -47,7 +47,7 @@ def _operate(
     """An operation, on the worker that this runs on."""
     if fs is None:
         fs = filesystem(protocol or "file", **options)
-    return getattr(fs, name)(*args, **kwargs)
+    return _part(fs, *args) if name == "fetch_range" else getattr(fs, name)(*args, **kwargs)
 
 
 def _part(fs: AbstractFileSystem, path: str, mode: str, start: int, end: int) -> bytes:
@@ -132,10 +132,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
             future.release()
 
     def _ask(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.worker:
-            return getattr(self.fs, name)(*args, **kwargs)
-        options = self.target_options or {}
-        return self._submit(_operate, self.target_protocol, options, self.fs, name, args, kwargs)
+        told = self.target_protocol, self.target_options or {}, self.fs, name, args, kwargs
+        return _operate(*told) if self.worker else self._submit(_operate, *told)
 
     # of these the parameters are anything; the rest of _ASKED are made below
     def ls(self, *args: Any, **kwargs: Any) -> list[Any]:
@@ -178,23 +176,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         start, end
             in bytes
         """
-        if self.worker:
-            return _part(self.fs, path, mode, start, end)
-        options = self.target_options or {}
-        data: bytes = self._submit(_fetch, self.target_protocol, options, self.fs, path, mode, start, end)
-        return data
-
-
-def _fetch(
-    protocol: str | None,
-    options: dict[str, Any],
-    fs: AbstractFileSystem | None,
-    path: str,
-    mode: str,
-    start: int,
-    end: int,
-) -> bytes:
-    return _part(filesystem(protocol or "file", **options) if fs is None else fs, path, mode, start, end)
+        return cast("bytes", self._ask("fetch_range", (path, mode, start, end), {}))
 
 
 def _asked(name: str) -> Callable[..., Any]:

@@ -14,14 +14,12 @@ import errno
 import ftplib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.ranges import check_number
-from fsspec._paths.urls import server_options
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._remote import ftp_parsing as words
@@ -33,14 +31,16 @@ from fsspec.implementations._remote.ftp_link import (
     TransferDone,
     log_in,
 )
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import infer_storage_options, isfilelike
+from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
+from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import infer_storage_options
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
     from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath, StrPaths
+    from fsspec.implementations._remote.server import Send
 
 
 __all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP", "TransferDone"]
@@ -48,7 +48,7 @@ __all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP"
 _UNKNOWN = ("500", "501", "502", "504")
 
 
-class FTPFileSystem(AbstractFileSystem):
+class FTPFileSystem(ServerFileSystem):
     """Files of an FTP server.
 
     Parameters
@@ -78,7 +78,6 @@ class FTPFileSystem(AbstractFileSystem):
     root_marker = "/"
     cachable = False
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
-    _fork_sensitive = True
 
     def __init__(
         self,
@@ -131,10 +130,6 @@ class FTPFileSystem(AbstractFileSystem):
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         return "/" + str(infer_storage_options(path)["path"]).strip("/")
-
-    @staticmethod
-    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        return server_options(urlpath)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget listings: that of a path, or all."""
@@ -335,28 +330,10 @@ class FTPFileSystem(AbstractFileSystem):
         begin, stop, _ = slice(start, end).indices(size)
         return self._part(path, begin, stop)
 
-    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
-        """Download a file, by one transfer; for a folder only a folder is made.
-
-        ``lpath``: where to, or a binary file object.
-        ``callback``: is told the size and the bytes as they come.
-        """
-        callback = for_file(kwargs.get("callback"), rpath)
-        target = kwargs.get("outfile")
-        rpath = self._strip_protocol(rpath)
-        if isfilelike(lpath):
-            target = lpath
-        if target is not None:
-            self._fetch(rpath, target, callback, self._size(rpath))
-            return
-        lpath = os.fspath(cast("StrPath", lpath))
-        if self.isdir(rpath):
-            os.makedirs(lpath, exist_ok=True)
-            return
-        size = self._size(rpath)  # no folder is made for what is not there
-        make_folder_of(lpath)
-        with replacing(lpath) as local:
-            self._fetch(rpath, local, callback, size)
+    @contextmanager
+    def _sending(self, path: str) -> Iterator[Send]:
+        size = self._size(path)
+        yield lambda target, callback: self._fetch(path, target, callback, size)
 
     def _fetch(self, path: str, target: BinaryWriter, callback: Callback, size: int | None) -> None:
         callback.set_size(size)
@@ -445,14 +422,6 @@ class FTPFileSystem(AbstractFileSystem):
             self._do("MKD", path, making=True)
         except IsADirectoryError as error:
             raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
-
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        path = self._strip_protocol(path)
-        if self.isdir(path):
-            if not exist_ok:
-                raise FileExistsError(path)
-            return
-        self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
         self._do("RMD", self._strip_protocol(path))
@@ -558,9 +527,7 @@ class FTPFile(AbstractBufferedFile):
             if mode == "ab":
                 self._held = []  # there is no other name to append to: it goes out by commit
             else:
-                folder = self.kwargs.get("tempdir") or fs._parent(path)
-                name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
-                self.location = f"{folder.rstrip('/')}/{name}"
+                self.location = hidden_name(self.kwargs.get("tempdir") or fs._parent(path), path)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""

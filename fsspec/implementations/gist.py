@@ -62,15 +62,10 @@ class GistFileSystem(RestFileSystem):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if username is not None and token is None:
-            raise ValueError("a user name is of no use without a token; a token is without a user name")
+        self._log_in(username, token, timeout)
         self.gist_id = gist_id
         self.filenames = filenames
         self.sha = sha
-        self.username = username
-        self.token = token
-        if timeout is not None:
-            self.timeout = timeout
         self._files()
 
     def __repr__(self) -> str:
@@ -79,11 +74,8 @@ class GistFileSystem(RestFileSystem):
     @property
     def kw(self) -> dict[str, Any]:
         """What the requests carry; it holds the token."""
-        if self.token is None:
-            return {"headers": dict(_HEADERS)}
-        if self.username is None:
-            return {"headers": {**_HEADERS, "Authorization": f"Bearer {self.token}"}}
-        return {"headers": dict(_HEADERS), "auth": (self.username, self.token)}
+        given = self._credentials()
+        return {**given, "headers": {**_HEADERS, **given.get("headers", {})}}
 
     def _place(self) -> str:
         address = self.gist_url if self.sha is None else self.gist_rev_url

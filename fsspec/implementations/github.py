@@ -7,13 +7,12 @@ operation takes another.
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._plans.globbing import has_magic
-from fsspec.implementations._remote.rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem, decoded
 from fsspec.utils import infer_storage_options
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class GithubFileSystem(RestFileSystem):
     url = "https://api.github.com/repos/{org}/{repo}/git/trees/{sha}"
     content_url = "https://api.github.com/repos/{org}/{repo}/contents/{path}?ref={sha}"
     protocol: ClassVar[str | tuple[str, ...]] = "github"
-    timeout: Any = (60, 60)
 
     def __init__(
         self,
@@ -70,14 +68,9 @@ class GithubFileSystem(RestFileSystem):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if username is not None and token is None:
-            raise ValueError("a user name is of no use without a token; a token is without a user name")
+        self._log_in(username, token, timeout)
         self.org = org
         self.repo = repo
-        self.username = username
-        self.token = token
-        if timeout is not None:
-            self.timeout = timeout
         self.root: str = sha or self._json("GET", self._about(), f"{org}/{repo}", **self.kw)["default_branch"]
 
     def __repr__(self) -> str:
@@ -86,11 +79,7 @@ class GithubFileSystem(RestFileSystem):
     @property
     def kw(self) -> dict[str, Any]:
         """What the requests carry to say who asks; it holds the token."""
-        if self.token is None:
-            return {}
-        if self.username is None:
-            return {"headers": {"Authorization": f"Bearer {self.token}"}}
-        return {"auth": (self.username, self.token)}
+        return self._credentials()
 
     def _about(self, what: str = "") -> str:
         base = self.url.partition("/repos/")[0]
@@ -248,10 +237,7 @@ class GithubFileSystem(RestFileSystem):
         if not isinstance(told, dict):
             raise IsADirectoryError(path)
         if told.get("encoding") == "base64":
-            try:
-                data = base64.b64decode(told["content"])
-            except ValueError:
-                raise OSError(f"{path!r}: the content that GitHub sent is not whole; try again") from None
+            data = decoded(told["content"], path)
         else:
             data = self._content(path, sha, **_RAW).content
         if data.startswith(_LFS) and told.get("download_url"):

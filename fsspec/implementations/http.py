@@ -190,10 +190,6 @@ class HTTPFileSystem(AsyncFileSystem):
     _answers_tell_versions = True  # and are compared, see _http.answers
     sep = "/"
     _lists_files = True
-    simple_links: bool
-    same_schema: bool
-    cache_type: str
-    cache_options: dict[str, Any] | None
 
     def __init__(
         self,
@@ -219,8 +215,10 @@ class HTTPFileSystem(AsyncFileSystem):
         self.block_size: int = (
             CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
         )
-        self.simple_links, self.same_schema = simple_links, same_scheme
-        self.cache_type, self.cache_options = cache_type, cache_options
+        self.simple_links = simple_links
+        self.same_schema = same_scheme
+        self.cache_type = cache_type
+        self.cache_options = cache_options
         self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.get_client = get_client
         repeat = Retries.given(retries, retry_wait, retry_statuses)

@@ -160,10 +160,6 @@ class HTTPFileSystem(AbstractFileSystem):
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
     sep = "/"
     _lists_files = True
-    simple_links: bool
-    same_schema: bool
-    cache_type: str
-    cache_options: dict[str, Any] | None
     _fork_sensitive = True
 
     def __init__(
@@ -187,8 +183,10 @@ class HTTPFileSystem(AbstractFileSystem):
         self.block_size: int = (
             CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
         )
-        self.simple_links, self.same_schema = simple_links, same_scheme
-        self.cache_type, self.cache_options = cache_type, cache_options
+        self.simple_links = simple_links
+        self.same_schema = same_scheme
+        self.cache_type = cache_type
+        self.cache_options = cache_options
         self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.encoded = encoded
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
-from fsspec.implementations._remote.rest import RestFileSystem
+from fsspec.implementations._remote.rest import RestFileSystem, decoded
 from fsspec.spec import AbstractBufferedFile
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["JupyterFileSystem", "SimpleFileWriter"]
 
@@ -81,10 +77,7 @@ class JupyterFileSystem(RestFileSystem):
         if told["type"] == "directory":
             raise IsADirectoryError(path)
         if told.get("format") == "base64":
-            try:
-                data = base64.b64decode(told["content"])
-            except ValueError:
-                raise OSError(f"{path!r}: the content that the server sent is not whole; try again") from None
+            data = decoded(told["content"], path)
         else:
             data = told["content"].encode("utf-8")
         return data[start:end]

@@ -10,28 +10,26 @@ from __future__ import annotations
 import datetime
 import errno
 import logging
-import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 import paramiko
 
-from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._fork.owned import finalize, is_mine
-from fsspec._paths.urls import server_options
 from fsspec.callbacks import Callback, for_file
+from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
 from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import infer_storage_options, isfilelike
+from fsspec.spec import AbstractBufferedFile
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath
+    from fsspec._paths.types import BinaryWriter, StrPath
+    from fsspec.implementations._remote.server import Send
 
 
 logger: logging.Logger = logging.getLogger("fsspec.sftp")
@@ -48,7 +46,7 @@ HOST_KEY_POLICIES: dict[str, Any] = {
 BLOCK = 2**21  # bytes of a whole file that are asked for at a time
 
 
-class SFTPFileSystem(AbstractFileSystem):
+class SFTPFileSystem(ServerFileSystem):
     """Files of an SFTP server.
 
     Parameters
@@ -69,7 +67,6 @@ class SFTPFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
-    _fork_sensitive = True
 
     def __init__(self, host: str, **ssh_kwargs: Any) -> None:
         super().__init__(**ssh_kwargs)
@@ -100,19 +97,6 @@ class SFTPFileSystem(AbstractFileSystem):
         with self._link.lock:
             self._link.refresh()
             return self._link.sftp
-
-    # -- paths -----------------------------------------------------------------
-
-    @classmethod
-    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        if isinstance(path, list):
-            return [cls._strip_protocol(p) for p in path]
-        stripped: str = infer_storage_options(path)["path"]
-        return stripped.rstrip("/") or stripped[:1]
-
-    @staticmethod
-    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        return server_options(urlpath)
 
     # -- refusals ----------------------------------------------------------------
 
@@ -195,11 +179,10 @@ class SFTPFileSystem(AbstractFileSystem):
 
     def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
         path = self._strip_protocol(path)
-        if self.isdir(path):
-            if not exist_ok:
-                raise FileExistsError(errno.EEXIST, "the folder exists", path)
-            return
-        self.mkdir(path, mode=mode)
+        if self.isdir(path) or mode == 0o777:
+            super().makedirs(path, exist_ok)
+        else:
+            self.mkdir(path, mode=mode)
 
     def rmdir(self, path: str) -> None:
         path = self._strip_protocol(path)
@@ -249,26 +232,10 @@ class SFTPFileSystem(AbstractFileSystem):
             begin, stop, _ = slice(start, end).indices(reader.size)
             return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))
 
-    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
-        """Download a file; for a folder only a folder is made.
-
-        ``lpath``: where to, or a binary file object.
-        ``callback``: is told the size and the bytes as they come.
-        """
-        callback = for_file(kwargs.get("callback"), rpath)
-        rpath = self._strip_protocol(rpath)
-        if not isfilelike(lpath):
-            lpath = os.fspath(lpath)
-            if self.isdir(rpath):
-                os.makedirs(lpath, exist_ok=True)
-                return
-        with _Reader(self, rpath) as reader:
-            if isfilelike(lpath):
-                reader.copy_to(lpath, callback)
-                return
-            make_folder_of(lpath)
-            with replacing(lpath) as local:
-                reader.copy_to(local, callback)
+    @contextmanager
+    def _sending(self, path: str) -> Iterator[Send]:
+        with _Reader(self, path) as reader:
+            yield reader.copy_to
 
     def put_file(self, lpath: StrPath, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
         """Upload a file; for a folder only a folder is made."""
@@ -404,8 +371,7 @@ class SFTPFile(AbstractBufferedFile):
             self._held = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
             folder = fs.temppath if fs.temppath is not None else fs._parent(path)
-            name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
-            self.temppath = f"{folder.rstrip('/')}/{name}" if folder else name
+            self.temppath = hidden_name(folder, path)
         if mode == "xb" and not autocommit and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)

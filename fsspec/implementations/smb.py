@@ -20,22 +20,21 @@ import smbprotocol.exceptions
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine
-from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
+from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
 from fsspec.implementations._remote.smb_link import LOST, Link
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import infer_storage_options
+from fsspec.spec import AbstractBufferedFile
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import PathOrPaths, StrPaths
+    from fsspec._paths.types import StrPaths
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
 
 
-class SMBFileSystem(AbstractFileSystem):
+class SMBFileSystem(ServerFileSystem):
     """Files of an SMB server.
 
     Parameters
@@ -60,13 +59,6 @@ class SMBFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
-    host: str
-    port: int | None
-    username: str | None
-    password: str | None
-    encrypt: bool | None
-    timeout: int
-    _fork_sensitive = True
 
     def __init__(
         self,
@@ -84,9 +76,12 @@ class SMBFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.host, self.port = host, port
-        self.username, self.password = username, password
-        self.encrypt, self.timeout = encrypt, timeout
+        self.host = host
+        self.port = port
+        self.username = username
+        self.password = password
+        self.encrypt = encrypt
+        self.timeout = timeout
         self.temppath: str | None = kwargs.get("temppath")
         self.share_access = share_access
         self.register_session_retries = register_session_retries
@@ -151,22 +146,11 @@ class SMBFileSystem(AbstractFileSystem):
 
     # -- paths -----------------------------------------------------------------
 
-    @classmethod
-    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        if isinstance(path, list):
-            return [cls._strip_protocol(p) for p in path]
-        stripped: str = infer_storage_options(path)["path"]
-        return stripped.rstrip("/") or stripped[:1]
-
-    @staticmethod
-    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
-        return server_options(path)
-
     def _unc(self, path: str) -> str:
         inside = self._strip_protocol(path).strip("/")
         if not inside:
             raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
-        return str(f"\\\\{self.host}\\" + inside.replace("/", "\\"))
+        return f"\\\\{self.host}\\" + inside.replace("/", "\\")
 
     # -- listings --------------------------------------------------------------
 
@@ -203,13 +187,6 @@ class SMBFileSystem(AbstractFileSystem):
         if create_parents and parent.strip("/").count("/") and not self.isdir(parent):
             self.mkdir(parent)
         self._do(smbclient.mkdir, self._unc(path))
-
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        if self.isdir(path):
-            if not exist_ok:
-                raise FileExistsError(errno.EEXIST, "the folder exists", path)
-            return
-        self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
         self._do(smbclient.rmdir, self._unc(path))
@@ -266,8 +243,7 @@ class SMBFileSystem(AbstractFileSystem):
             if self.auto_mkdir and self._parent(path).strip("/").count("/"):
                 self.makedirs(self._parent(path), exist_ok=True)
             if not autocommit:
-                folder = (self.temppath or self._parent(path)).rstrip("/")
-                temp = f"{folder}/.{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
+                temp = hidden_name(self.temppath or self._parent(path), path)
         kwargs.setdefault("share_access", self.share_access or ("r" if mode == "rb" else None))
         return SMBFileOpener(
             path, temp, mode, self._port, block_size or -1, fs=self, cache_options=cache_options, **kwargs

@@ -17,15 +17,15 @@ from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.session import watched_session
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import infer_storage_options, tokenize
+from fsspec.implementations._remote.server import ServerFileSystem
+from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import requests
 
-    from fsspec._paths.types import PathOrPaths
 
 logger: logging.Logger = logging.getLogger("webhdfs")
 
@@ -46,7 +46,7 @@ _ERRORS: dict[str, tuple[type[Exception], int | None]] = {
 }
 
 
-class WebHDFS(AbstractFileSystem):
+class WebHDFS(ServerFileSystem):
     """Files of a Hadoop cluster, by HTTP.
 
     Parameters
@@ -74,7 +74,6 @@ class WebHDFS(AbstractFileSystem):
 
     tempdir = "/tmp"
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
-    _fork_sensitive = True
 
     def __init__(
         self,
@@ -130,16 +129,9 @@ class WebHDFS(AbstractFileSystem):
 
     # -- paths -----------------------------------------------------------------
 
-    @classmethod
-    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        if isinstance(path, list):
-            return [cls._strip_protocol(p) for p in path]
-        stripped: str = infer_storage_options(path)["path"]
-        return stripped.rstrip("/") or stripped[:1]
-
     @staticmethod
-    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        options = server_options(urlpath)
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        options = server_options(path)
         if "username" in options:
             options["user"] = options.pop("username")
         return options

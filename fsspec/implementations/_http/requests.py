@@ -257,12 +257,6 @@ class Body:
 
     __slots__ = ("_over", "delivered", "done", "position", "response", "url")
 
-    delivered: int
-    done: bool
-    position: int
-    response: aiohttp.ClientResponse
-    url: Any
-
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         self.response = response
         self.url = url

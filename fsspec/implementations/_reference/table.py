@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, MutableSequence
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec.implementations._reference.parsing import Part, literal, parsed
@@ -21,22 +22,14 @@ if TYPE_CHECKING:
 _COLUMNS = ("path", "offset", "size", "raw")
 
 
+@dataclass
 class Table:
     """Rows of references, as columns."""
 
-    __slots__ = _COLUMNS
-
-    def __init__(
-        self,
-        path: MutableSequence[Any],
-        offset: MutableSequence[Any],
-        size: MutableSequence[Any],
-        raw: MutableSequence[Any],
-    ) -> None:
-        self.path = path
-        self.offset = offset
-        self.size = size
-        self.raw = raw
+    path: MutableSequence[Any]
+    offset: MutableSequence[Any]
+    size: MutableSequence[Any]
+    raw: MutableSequence[Any]
 
     @classmethod
     def empty(cls, rows: int = 0) -> Table:

@@ -8,6 +8,7 @@ headers and URL may hold a token.
 
 from __future__ import annotations
 
+import base64
 import logging
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -28,9 +29,19 @@ _KINDS: dict[int, type[OSError]] = {
 }
 
 
+def decoded(content: str, path: str) -> bytes:
+    """Bytes that came as base64 in JSON."""
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        raise OSError(f"{path!r}: the content that came is not whole; try again") from None
+
+
 class RestFileSystem(AbstractFileSystem):
     """Base of the filesystems over such services."""
 
+    username: str | None
+    token: str | None
     _fork_sensitive = True
     timeout: Any = (60, 60)
     """Seconds to connect, and to wait for bytes of an answer."""
@@ -38,6 +49,22 @@ class RestFileSystem(AbstractFileSystem):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.session: requests.Session = watched_session()
+
+    def _log_in(
+        self, username: str | None, token: str | None, timeout: float | tuple[float, float] | None
+    ) -> None:
+        """Take over who asks, as GitHub's services are given it."""
+        if username is not None and token is None:
+            raise ValueError("a user name is of no use without a token; a token is without a user name")
+        self.username, self.token = username, token
+        if timeout is not None:
+            self.timeout = timeout
+
+    def _credentials(self) -> dict[str, Any]:
+        """Options of a request that say so; a token alone is a header, else there is none."""
+        if self.token is None or self.username is not None:
+            return {} if self.token is None else {"auth": (self.username, self.token)}
+        return {"headers": {"Authorization": f"Bearer {self.token}"}}
 
     def _request(self, method: str, url: str, path: str, **options: Any) -> requests.Response:
         """The answer to one request about ``path``, which succeeded and was read."""

@@ -1,0 +1,81 @@
+"""What the filesystems over file servers (FTP, SFTP, SMB, WebHDFS) have in common."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from fsspec._files.replacing import make_folder_of, replacing
+from fsspec._paths.urls import server_options
+from fsspec.callbacks import for_file
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import infer_storage_options, isfilelike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath
+    from fsspec.callbacks import Callback
+
+    Send = Callable[[BinaryWriter, Callback], None]
+    """Writes a remote file to another, and tells of it."""
+
+
+class ServerFileSystem(AbstractFileSystem):
+    """Base of the filesystems whose URLs begin with a server and who logs in."""
+
+    _fork_sensitive = True
+
+    @classmethod
+    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        stripped: str = infer_storage_options(path)["path"]
+        return stripped.rstrip("/") or stripped[:1]
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        return server_options(path)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        path = self._strip_protocol(path)
+        if not self.isdir(path):
+            self.mkdir(path)
+        elif not exist_ok:
+            raise FileExistsError(errno.EEXIST, "the folder exists", path)
+
+    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
+        """Download a file, by one transfer; for a folder only a folder is made.
+
+        ``lpath``: where to, or a binary file object.
+        ``callback``: is told the size and the bytes as they come.
+        """
+        callback = for_file(kwargs.get("callback"), rpath)
+        rpath = self._strip_protocol(rpath)
+        outfile = lpath if isfilelike(lpath) else kwargs.get("outfile")
+        if outfile is None and self.isdir(rpath):
+            os.makedirs(os.fspath(lpath), exist_ok=True)  # type: ignore[arg-type]  # it is no file object
+            return
+        with self._sending(rpath) as send:  # no folder is made for what is not there
+            if outfile is not None:
+                send(outfile, callback)
+                return
+            local = os.fspath(lpath)  # type: ignore[arg-type]  # as above
+            make_folder_of(local)
+            with replacing(local) as target:
+                send(target, callback)
+
+    @contextmanager
+    def _sending(self, path: str) -> Iterator[Send]:
+        """What sends a remote file, which is there; what a backend brings for `get_file`."""
+        raise NotImplementedError
+        yield
+
+
+def hidden_name(folder: str, path: str) -> str:
+    """Where a file is written until it may have its name."""
+    name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
+    return f"{folder.rstrip('/')}/{name}" if folder else name
