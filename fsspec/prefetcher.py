@@ -26,10 +26,12 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
+from fsspec._loop.batching import started
 from fsspec._public import lends
 from fsspec.exceptions import ShortFetch
 
@@ -54,30 +56,7 @@ def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
     """
 
     async def fetch(start: int, size: int, split_factor: int = 1) -> bytes:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
-
-        def settle(data: bytes | None, error: BaseException | None) -> None:
-            if future.done():  # nobody waits for it any more
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(data or b"")
-
-        def run() -> None:
-            data = error = None
-            try:
-                data = fetcher(start, start + size)
-            except BaseException as caught:  # it belongs to the reader
-                error = caught
-            try:
-                loop.call_soon_threadsafe(settle, data, error)
-            except RuntimeError:  # the loop was closed meanwhile
-                pass
-
-        hooks.start_thread(run, "fsspec-prefetch")
-        return await future
+        return await started(partial(fetcher, start, start + size), "fsspec-prefetch")
 
     return fetch
 

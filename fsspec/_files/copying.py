@@ -15,12 +15,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._files.buffered import AbstractBufferedFile
-from fsspec._fork import hooks
+from fsspec._loop.batching import started
 from fsspec._loop.bridge import sync
 from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
@@ -42,27 +41,7 @@ async def in_thread(func: Callable[[], T], stop: threading.Event | None = None) 
 
     Being cancelled sets ``stop``, and waits `_GRACE` seconds for it to be heeded.
     """
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        result, failed = None, None
-        try:
-            result = func()
-        except BaseException as error:  # raised where it is waited for
-            failed = error
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, result, failed)
-
-    hooks.start_thread(run, "fsspec-generic")
+    done = started(func, "fsspec-generic")
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec import config
+from fsspec._fork import hooks
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+
+T = TypeVar("T")
 
 NOFILES_DEFAULT = 1280
 _FILES_FALLBACK = 128
@@ -143,6 +147,36 @@ async def run_concurrently(
     if size == 0 or size < -1:
         raise ValueError(f"the batch size is -1 for any number, or positive; not {size}")
     return await _Workers(items, start, size, return_exceptions, done).run()
+
+
+def started(func: Callable[[], T], name: str) -> asyncio.Future[T]:
+    """What ``func`` will have returned, which begins now in a thread of its own, called ``name``.
+
+    No pool is kept, so that no idle thread is there when the process forks.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T, error: BaseException | None) -> None:
+        if done.done():  # nobody waits for it any more
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result: Any = None
+        failed = None
+        try:
+            result = func()
+        except BaseException as error:  # raised where it is waited for
+            failed = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, result, failed)
+
+    hooks.start_thread(run, name)
+    return done
 
 
 async def run_coros_in_chunks(

@@ -52,36 +52,26 @@ class Copy(NamedTuple):
 
 
 def parse_size(value: int | str | None) -> int | None:
-    """Bytes, of a number or of text such as "10GB" or "512 MiB".
-
-    Raises ValueError for other text, or less than 0.
-    """
-    if value is None:
-        return None
+    """Bytes, of a number or of text such as "10GB" or "512 MiB"; ValueError for other text, or below 0."""
     if isinstance(value, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", value.lower())
         if parts is None:
             raise ValueError(f"{value!r} is no number of bytes: give one, or text such as '10GB' or '512MiB'")
         unit = _UNITS[parts[2]] if not parts[3] else 1024 ** list(_UNITS).index(parts[2])
         value = int(float(parts[1]) * unit)
-    if value < 0:
+    if value is not None and value < 0:
         raise ValueError(f"a number of bytes cannot be {value}")
-    return int(value)
+    return None if value is None else int(value)
 
 
 def parse_age(value: float | str | None) -> float | None:
-    """Seconds, of a number or of text such as "90", "12h" or "7d".
-
-    Raises ValueError for other text, or less than 0.
-    """
-    if value is None:
-        return None
+    """Seconds, of a number or of text such as "90", "12h" or "7d". ValueError as in `parse_size`."""
     if isinstance(value, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", value.lower())
         if parts is None:
             raise ValueError(f"{value!r} is no age: give seconds, or text such as '12h' or '7d'")
         value = float(parts[1]) * _SECONDS[parts[2]]
-    if value < 0:
+    if value is not None and value < 0:
         raise ValueError(f"an age cannot be {value} seconds")
     return value
 

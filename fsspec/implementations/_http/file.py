@@ -33,6 +33,7 @@ from fsspec.implementations._http.requests import (
     placed,
 )
 from fsspec.implementations._http.sending import Sender
+from fsspec.implementations._http.streamed import ReadOn
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ class _Streamed(_Connected):
             refuse(self._stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
 
 
-class HTTPStreamFile(_Streamed, AbstractBufferedFile):
+class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
     """A remote file read from its beginning to its end, where the server offers no more.
 
     The request is made when the file is opened. Not to be used in a forked child:
@@ -301,30 +302,13 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         if response is None:
             self._stream = sync(self.loop, self._begin)
 
-    def read(self, num: int = -1) -> bytes:
-        """Read on.
-
-        Raises OSError: the response ended before its time.
-        Raises ForkError: the file was opened in the process that this one was forked from.
-        """
+    def _fill(self, num: int | None, most: int | None = None) -> None:
         self._check_open()
-        if num is None or num < 0:
-            self._left += self._take(ALL, None)
-            return self._give(len(self._left))
-        lacking = num - len(self._left)
-        if lacking > 0:
-            self._left += self._take(lacking, max(lacking, MIN_READ))
-        return self._give(num)
-
-    def _take(self, least: int, most: int | None) -> bytes:
-        if self._stream is None or self._stream.done:
-            return b""
-        return sync(self.loop, self._stream.take, least, most)
-
-    def _give(self, num: int) -> bytes:
-        data, self._left = self._left[:num], self._left[num:]
-        self.loc += len(data)
-        return data
+        least = ALL if num is None else num - len(self._left)
+        if least <= 0 or self._stream is None or self._stream.done:
+            return
+        wanted = None if num is None else max(least, most or MIN_READ)
+        self._left += sync(self.loop, self._stream.take, least, wanted)
 
     def readinto(self, b: WriteableBuffer) -> int:
         """Read on into a buffer; the number of bytes."""
@@ -332,40 +316,6 @@ class HTTPStreamFile(_Streamed, AbstractBufferedFile):
         data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
-
-    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """Read on up to and with the next ``char``, or to the end."""
-        self._check_open()
-        searched = 0
-        while (found := self._left.find(char, searched)) < 0:
-            searched = max(0, len(self._left) - len(char) + 1)
-            more = self._take(1, blocks or MIN_READ)
-            if not more:
-                return self._give(len(self._left))
-            self._left += more
-        return self._give(found + len(char))
-
-    def seekable(self) -> bool:
-        """False: it is read as it arrives."""
-        return False
-
-    def readline(self, size: int | None = -1) -> bytes:
-        """Read on to the end of the line, or ``size`` bytes of it."""
-        line = self.readuntil()
-        return line if size is None or size < 0 else self._take_back(line, size)
-
-    def _take_back(self, data: bytes, kept: int) -> bytes:
-        self.loc -= len(data[kept:])
-        self._left = data[kept:] + self._left
-        return data[:kept]
-
-    def seek(self, loc: int, whence: int = 0) -> int:
-        """Only to where the file is already. Raises ValueError for any other place."""
-        if (loc, whence) == (0, 1) or (loc, whence) == (self.loc, 0):
-            return self.loc
-        raise ValueError(
-            f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it"
-        )
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""

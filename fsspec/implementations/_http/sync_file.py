@@ -33,6 +33,7 @@ from fsspec.implementations._http.answers import (
 )
 from fsspec.implementations._http.parsing import is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
+from fsspec.implementations._http.streamed import ReadOn
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             return read_placed(response, at, self.url, start, end)
 
 
-class HTTPStreamFile(_Connected, AbstractBufferedFile):
+class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
     """A remote file read from its beginning to its end; not in a forked child."""
 
     loc: int
@@ -271,45 +272,7 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
         cover([getattr(getattr(self.r.raw, "_connection", None), "sock", None)])
         hooks.immortalize([self.r, self._parts])
 
-    def seek(self, *args: Any, **kwargs: Any) -> int:
-        """Only to where the file is already; ValueError for any other place."""
-        if args in ((0, 1), (self.loc,), (self.loc, 0)) and not kwargs:
-            return self.loc
-        raise ValueError(
-            f"{redact_url(self.url)} is read as it arrives; there is no way to another place in it"
-        )
-
-    def read(self, num: int = -1) -> bytes:
-        """Read on. Raises ForkError: the file was opened in the process that this one was forked from."""
-        self._fill(num if num is not None and num >= 0 else None)
-        return self._give(len(self._left) if num is None or num < 0 else num)
-
-    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """Read on up to and with the next ``char``, or to the end."""
-        searched = 0
-        while (found := self._left.find(char, searched)) < 0:
-            before = len(self._left)
-            searched = max(0, before - len(char) + 1)
-            self._fill(before + 1)
-            if len(self._left) == before:
-                return self._give(before)
-        return self._give(found + len(char))
-
-    def seekable(self) -> bool:
-        """False: it is read as it arrives."""
-        return False
-
-    def readline(self, size: int | None = -1) -> bytes:
-        """Read on to the end of the line, or ``size`` bytes of it."""
-        line = self.readuntil()
-        return line if size is None or size < 0 else self._take_back(line, size)
-
-    def _take_back(self, data: bytes, kept: int) -> bytes:
-        self.loc -= len(data[kept:])
-        self._left = data[kept:] + self._left
-        return data[:kept]
-
-    def _fill(self, num: int | None) -> None:
+    def _fill(self, num: int | None, most: int | None = None) -> None:
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if not is_mine(self):
@@ -322,11 +285,6 @@ class HTTPStreamFile(_Connected, AbstractBufferedFile):
             parts.append(part)
             got += len(part)
         self._left = b"".join(parts)
-
-    def _give(self, num: int) -> bytes:
-        data, self._left = self._left[:num], self._left[num:]
-        self.loc += len(data)
-        return data
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""
