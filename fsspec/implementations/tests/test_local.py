@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 import threading
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -683,3 +684,10 @@ def test_current_instance():
     """The same arguments give the same one."""
     assert fsspec.filesystem("file") is fsspec.filesystem("local")
     assert fsspec.filesystem("file") is not fsspec.filesystem("file", auto_mkdir=True)
+
+
+def test_a_download_into_a_file_object_is_told_to_the_callback(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    told, out = Callback(), BytesIO()
+    fsspec.filesystem("file").get_file(str(tmp_path / "a"), out, callback=told)
+    assert (out.getvalue(), told.size, told.value) == (b"12345", 5, 5)
