@@ -226,6 +226,10 @@ def mv(
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
     moved = [(a, b) for a, b in pairs if _plain(fs, a) != _plain(fs, b)]
     if pairs and not moved:
+        sources = [a for a, _ in pairs]
+        there = yield from ask(fs, "exists", sources)
+        if not all(there):
+            raise FileNotFoundError(sources[there.index(False)])
         return None
     _check_nothing_is_lost(fs, path1, moved)
     told = Callback.as_callback(callback)

@@ -657,3 +657,11 @@ def test_forked_in_the_middle_of_a_copy(s3, http_server, out, reset, target):
     url = out if target == "file" else "s3://bucket/middle"
     text = IN_FLIGHT.format(web=http_server.url + "/a.bin", target=url)
     assert run(text, FSSPEC_FORK_RESET=reset) == "well\n"
+
+
+def test_what_it_looks_like():
+    fs = fsspec.filesystem("generic", default_method="current")
+    assert repr(fs) == "GenericFileSystem(default_method='current')"
+    mapper, cache = fsspec.get_mapper("memory://x"), fsspec.caching.BytesCache(5, lambda start, end: b"", 10)
+    assert repr(mapper) == "<FSMap of MemoryFileSystem at '/x'>"
+    assert "BytesCache" in repr(cache) and "\n" not in repr(cache)

@@ -598,3 +598,9 @@ def test_a_download_below_a_file_tells_what_could_not_be_made(fs, tmp_path):
         fs.get("r/one", f"{tmp_path}/file/new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_what_is_missing_is_not_moved_to_where_it_would_be(fs):
+    with pytest.raises(FileNotFoundError):
+        fs.mv("r/none", "r")
+    assert fs.mv("r/one", "r") is None and fs.files == FILES

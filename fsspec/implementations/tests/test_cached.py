@@ -232,6 +232,14 @@ def test_pages_whose_urls_end_in_a_slash(http_server, tmp_path):
     assert [r.method for r in http_server.requests if r.path == "/x"] == ["HEAD"]
 
 
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_root_of_the_target_as_a_url(kind, m, tmp_path):
+    m.pipe("/r/a", b"1")
+    fs = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / "c"))
+    assert fs._strip_protocol("memory://") == "" and fs.isdir("memory://")
+    assert list(fs.get_mapper("memory://")) == ["r/a"]
+
+
 # what is left to the target ----------------------------------------------------------
 OWN = {
     "cat cat_file cat_ranges open read_block read_bytes read_text head tail": "read from copies",

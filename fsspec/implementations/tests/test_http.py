@@ -70,6 +70,15 @@ def test_what_is_missing_is_asked_for_once_by_find(http_server, fs, url):
     assert len(http_server.requests) <= 5, "upstream sends four for the second"
 
 
+def test_folders_that_match_are_named_as_listed(http_server, fs, url, tmp_path):
+    http_server.files["/top/"] = b"<a href='/top/dir/'>d</a> <a href='/top/file'>f</a>"
+    http_server.files["/top/dir/"] = http_server.files["/top/dir"] = b"<a href='/top/dir/x'>x</a>"
+    http_server.files["/top/dir/x"] = b"1"
+    assert fs.glob(url + "/top/d*") == fs.glob(url + "/top/*/") == [url + "/top/dir/"]
+    fs.get(url + "/top/d*", str(tmp_path / "out"), recursive=True)
+    assert [path.read_bytes() for path in tmp_path.rglob("x")] == [b"1"]
+
+
 def test_info_of_redirect(http_server, fs, url):
     http_server.fault("/old", redirect="/small.txt")
     info = fs.info(url + "/old")

@@ -907,3 +907,13 @@ def test_a_folder_that_is_put_makes_no_reference(tmp_path):
     fs = fsspec.filesystem("reference", fo={"a": "x"}, skip_instance_cache=True)
     fs.put_file(str(tmp_path), "new")
     assert set(fs.references) == {"a"} and not fs.exists("new")
+
+
+def test_the_path_of_an_open_file_is_its_key(m):
+    m.pipe("/target", b"0123456789")
+    fs = fsspec.filesystem("reference", fo={"whole": ["memory://target"], "part": ["memory://target", 2, 3]})
+    for key, content in {"whole": b"0123456789", "part": b"234"}.items():
+        with fs.open(key) as f:
+            assert f.path == key and f.fs is fs
+            with pickle.loads(pickle.dumps(f)) as again:
+                assert again.read() == content

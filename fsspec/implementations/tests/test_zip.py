@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tarfile
 import warnings
 import zipfile
 
@@ -462,3 +463,14 @@ def test_an_archive_without_members_has_a_root(tmp_path):
     written = ZipFileSystem(str(tmp_path / "written.zip"), mode="w")
     assert written.exists("") and written.glob("/") == [""]
     written.close()
+
+
+def test_listings_by_url(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as z:
+        z.writestr("d/x", b"1")
+    with tarfile.open(tmp_path / "x.tar", "w") as t:
+        t.add(tmp_path / "x.zip", "d/x")
+    for kind in ("zip", "tar"):
+        fs = fsspec.filesystem(kind, fo=str(tmp_path / f"x.{kind}"))
+        assert fs.ls(f"{kind}://d", detail=False) == ["d/x"] and "x" in fs.tree(f"{kind}://d")
+    assert fs.isfile("d//x") and fs.find("d//x") == ["d/x"]
