@@ -93,8 +93,12 @@ def examine_all(
         if project.leaves_out:
             print(f"{project.name:20} left out: {project.leaves_out}", flush=True)
             continue
-        lines.append(examine(project, places, baseline, tree, repeat))
-        print(lines[-1].shown(), flush=True)
+        try:
+            line = examine(project, places, baseline, tree, repeat)
+        except environment.InstallError as error:  # the others have theirs
+            line = Line(project.name, 0, 0, 0, {}, [], 0, {}, trouble=str(error))
+        lines.append(line)
+        print(line.shown(), flush=True)
     return lines
 
 
