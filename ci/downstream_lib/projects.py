@@ -45,7 +45,9 @@ GROUPS: dict[str, list[str]] = {
 }
 """Environments: what is installed in each, beside upstream's release."""
 
-BUILD = "setuptools>=77 setuptools-scm hatchling hatch-vcs hatch-fancy-pypi-readme flit-core poetry-core wheel"
+BUILD = (
+    "setuptools>=77 setuptools-scm hatchling hatch-vcs hatch-fancy-pypi-readme flit-core poetry-core wheel"
+)
 """What the index's client needs to read the sources of the projects."""
 
 
