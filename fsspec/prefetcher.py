@@ -341,11 +341,16 @@ class PrefetchConsumer:
         data = self.at_hand(begin, end)
         if data is None:
             self._count(end - begin)
-            missing = end - max(begin, producer.current_offset)
-            if missing > 0:
-                producer.begin(missing)
             # from now on, for the window, the reader is where it will be
             self.offset = end
+            missing = end - max(begin, producer.current_offset)
+            if missing > 0:
+                wanted = (
+                    producer.wanting()
+                )  # what is missing and what should follow it: one fetch if it is short
+                producer.begin(
+                    wanted if missing < wanted <= min(2 * missing, producer.MIN_CHUNK_SIZE) else missing
+                )
             producer.start()
             data = await self._gather(begin, end)
         else:

@@ -102,7 +102,8 @@ class BaseCache:
             start, stop = self._bounds(start, stop)
         if start >= stop:
             return b""
-        log_fetch(self.name, self.fetcher, start, stop)
+        if _logger is None or _logger.isEnabledFor(10):
+            log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
         if len(data) < stop - start:
             self._check_length(data, start, stop)
@@ -130,7 +131,8 @@ class BaseCache:
         return start, stop
 
     def _ask(self, start: int, stop: int) -> bytes:
-        log_fetch(self.name, self.fetcher, start, stop)
+        if _logger is None or _logger.isEnabledFor(10):
+            log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
         if len(data) < stop - start:
             self._check_length(data, start, stop)

@@ -56,6 +56,11 @@ PATTERNS: dict[str, list[tuple[int, int]]] = {
         for read in ((start, start + 8192), (SIZE // 2 + start, SIZE // 2 + start + 8192))
     ],
     "again": [(0, SIZE // 2), (0, SIZE // 2)],
+    "short runs": [
+        (start + part, start + part + 4000)
+        for start in range(0, 800_000, 100_000)
+        for part in range(0, 20_000, 4000)
+    ],
 }
 
 READS: dict[str, dict[str, tuple[int, int]]] = {
@@ -86,6 +91,7 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "backwards": (256, 17_268_736),
         "two readers": (130, 9_220_500),
         "again": (1, 590_324),
+        "short runs": (8, 556_288),
     },
     "bytes": {
         "small, in order": (15, SIZE),
@@ -100,6 +106,7 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "backwards": (256, 16_711_680),
         "two readers": (130, 9_220_500),
         "again": (1, 590_324),
+        "short runs": (8, 769_536),
     },
     "blockcache": {
         "small, in order": (BLOCKS, SIZE),
@@ -171,6 +178,7 @@ READS: dict[str, dict[str, tuple[int, int]]] = {
         "backwards": (256, 1_048_576),
         "two readers": (130, 1_057_268),
         "again": (1, 524_788),
+        "short runs": (40, 256_000),
     },
 }
 
