@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing, write_all
 from fsspec._loop.batching import run_concurrently
-from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, learn_version
+from fsspec.exceptions import IncompleteRead
+from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, check_length, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.requests import Body, check_is_whole, placed, read_placed
+from fsspec.implementations._http.requests import Body, IncompleteResponse, check_is_whole, placed
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from fsspec.implementations.http import HTTPFileSystem
 
 PART = 4 * 2**20
-"""Bytes of a part: so many are held in memory for each connection."""
+"""Bytes of a part; what comes of it is put where it belongs at once."""
 AHEAD = 10 * 2**20
 """Bytes that are fetched ahead in an open file for each connection: two fetches of the prefetcher's."""
 
@@ -103,7 +104,12 @@ async def gather(
         into.seek(offset - start)
         into.write(data)
 
-    return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put) else None
+    def told(size: int | None) -> None:
+        stop = end if size is None else size if end is None else min(end, size)
+        if stop is not None and stop > start:
+            put(stop - 1, b"\0")  # so that what comes is put where it stays
+
+    return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, told) else None
 
 
 async def download_in_parts(
@@ -133,14 +139,7 @@ async def _whole(
     check_is_whole(response, url)
     if told is not None:
         told(placed(response, url, 0, None).version.size)
-    body, done = Body(response, url), 0
-
-    def save(data: bytes) -> None:
-        nonlocal done
-        sink(done, data)
-        done += len(data)
-
-    await body.copy_to(save)
+    await _save(response, url, 0, None, sink)
 
 
 async def _parts(
@@ -157,10 +156,40 @@ async def _parts(
 
     async def read(begin: int) -> None:
         if begin == start:
-            data = await read_placed(response, at, url, start, first)
-        else:
-            stop = min(begin + PART, last)
-            data = await fs._part(url, begin, stop, at.version, options)
-        sink(begin, data)
+            await _part(response, at, url, start, first, sink)
+            return
+        stop = min(begin + PART, last)
+        async with await fs._request(url, ranged(options, range_value(begin, stop), fs.kwargs)) as answer:
+            if answer.status >= 400 and answer.status != 416:
+                fs._raise_not_found_for_status(answer, url)
+            await _part(answer, placed(answer, url, begin, stop, at.version), url, begin, stop, sink)
 
     await run_concurrently([start, *range(first, last, PART)], read, fs.max_concurrency)
+
+
+async def _part(
+    response: aiohttp.ClientResponse, at: Placed, url: str, start: int, stop: int, sink: Sink
+) -> None:
+    count = (
+        await _save(response, url, start, stop, sink, skipped=start - at.start) if at.start != at.stop else 0
+    )
+    try:
+        check_length(at, count, url, start, stop)
+    except IncompleteRead as error:
+        raise IncompleteResponse(str(error)) from None
+
+
+async def _save(
+    response: aiohttp.ClientResponse, url: str, start: int, stop: int | None, sink: Sink, skipped: int = 0
+) -> int:
+    """Give a body to ``sink`` as it comes, but for its first bytes and what lies behind ``stop``; its length."""
+    body, position = Body(response, url), start
+    await body.skip(skipped)
+
+    def save(data: bytes) -> None:
+        nonlocal position
+        sink(position, data)
+        position += len(data)
+
+    await body.copy_to(save, None if stop is None else stop - start)
+    return position - start

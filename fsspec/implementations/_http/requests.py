@@ -290,9 +290,9 @@ class Body:
         await self._copy_to(into.write, ALL, None)
         return into.getvalue()
 
-    async def copy_to(self, sink: Callable[[bytes], Any]) -> None:
-        """Call ``sink`` with each part that is still to come, as it came."""
-        await self._copy_to(sink, ALL, None)
+    async def copy_to(self, sink: Callable[[bytes], Any], most: int | None = None) -> None:
+        """Call ``sink`` with each part that is still to come, as it came; ``most`` bytes in all."""
+        await self._copy_to(sink, ALL if most is None else most, most)
 
     async def _copy_to(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
         content = self.response.content
