@@ -420,7 +420,8 @@ class AdaptiveReadaheadCache(BaseCache):
     max_prefetch_size
         bytes that may be fetched ahead at most; by default as `fsspec.prefetcher` says.
     min_prefetch_size
-        bytes that are fetched ahead at least from the third read in a row on.
+        bytes that are fetched ahead at least, from the second read in a row on, but not more than 64 times
+        what was read: for connections that are slow one by one. Long reads then use several as well.
     """
 
     name: ClassVar[str] = "adaptive"

@@ -10,7 +10,7 @@ of the file and without gaps, from the reader's position on::
 
 Nothing is fetched ahead for the first reads: from the third in a row on, the window ahead
 grows with each read by the average of what was read, and more slowly once it is as long
-as a fetch should be.  A read elsewhere empties the queue and begins anew.
+as a fetch should be, unless reads have to wait for what was fetched ahead.  A read elsewhere empties the queue and begins anew.
 
 Everything here runs on one event loop, except that `BackgroundPrefetcher.fetch` may be
 called from another thread, one at a time, and takes bytes of the block at hand without
@@ -163,6 +163,8 @@ class PrefetchProducer:
     """How many reads in a row there are before anything is fetched ahead."""
     MIN_PREFETCH_SIZE: ClassVar[int] = 128 * 2**20
     """Bytes that may be fetched ahead in any case, unless the user says less."""
+    MOST_AHEAD_OF_READ: ClassVar[int] = 64
+    """How many times what was read in a row the user's least may be."""
     VARIABLE_IO_THRESHOLD: ClassVar[int] = 64 * 2**20
     """Bytes that may be fetched ahead where reads are of different sizes."""
 
@@ -189,6 +191,7 @@ class PrefetchProducer:
         self.orchestrator = orchestrator
         self.current_offset: int = 0
         self.is_stopped: bool = False
+        self.behind = min_prefetch_size > 0  # it is slow: a read had to wait, or the user says so
         self._user_max_prefetch_size = user_max_prefetch_size
         self._min_prefetch_size = min_prefetch_size
         self._active_tasks: set[asyncio.Task[None]] = set()
@@ -205,18 +208,40 @@ class PrefetchProducer:
 
     def wanting(self) -> int:
         """How many bytes more should be fetched ahead now; 0 while half the window is there."""
-        reads = self.consumer.sequential_streak - self.MIN_STREAKS_FOR_PREFETCHING + 1
+        reads = self.consumer.sequential_streak - self.streak_needed + 1
         if reads <= 0 or self.is_stopped:
             return 0
         average = self.tracker.average
         window = reads * average
-        if average < self.MIN_CHUNK_SIZE < window:  # from here on it grows by the fetch, not by the read
+        if average < self.MIN_CHUNK_SIZE < window and not self.behind:
+            # from here on it grows by the fetch, not by the read
             window = self.MIN_CHUNK_SIZE + (window - self.MIN_CHUNK_SIZE) * average // self.MIN_CHUNK_SIZE
-        window = min(max(window, self._min_prefetch_size), self.max_prefetch_size)
+        least = min(
+            self._min_prefetch_size, self.MOST_AHEAD_OF_READ * self.consumer.sequential_streak * average
+        )
+        window = min(max(window, least), self.max_prefetch_size)
         ahead = self.current_offset - self.consumer.offset
-        if 2 * ahead > window:
+        if 2 * ahead > window and not (self.behind and window - ahead >= self.MIN_CHUNK_SIZE):
             return 0
         return min(window - ahead, self.size - self.current_offset)
+
+    @property
+    def streak_needed(self) -> int:
+        """How many reads in a row there are before anything is fetched ahead."""
+        return self.MIN_STREAKS_FOR_PREFETCHING - (self._min_prefetch_size > 0)
+
+    def begin_read(self, size: int) -> None:
+        """Begin to fetch what a read is to wait for, and what follows it as well where that is little."""
+        wanted = self.wanting()
+        if size < wanted <= min(2 * size, self.MIN_CHUNK_SIZE):
+            size = wanted
+        step = self.in_parts(size)
+        for done in range(0, size, step):
+            self.begin(min(step, size - done))
+
+    def in_parts(self, size: int) -> int:
+        """Bytes of each fetch for a read: where the user says that a connection is slow it uses several."""
+        return max(self.MIN_CHUNK_SIZE, -(-size // self.concurrency)) if self._min_prefetch_size else size
 
     def begin(self, size: int) -> _Block:
         """Begin to fetch the block after those in the queue."""
@@ -258,8 +283,8 @@ class PrefetchProducer:
                 self.wakeup_event.clear()
                 free = self.concurrency - len(self._active_tasks)
                 if free > 0:
-                    least = max(self.MIN_CHUNK_SIZE, self.tracker.average)
-                    self.begin(min(wanted, max(least, -(-wanted // free))))
+                    size = 0 if self._min_prefetch_size else self.tracker.average
+                    self.begin(min(wanted, max(self.MIN_CHUNK_SIZE, size)))
                 else:
                     await self.wakeup_event.wait()
         finally:
@@ -374,6 +399,8 @@ class PrefetchConsumer:
             if block is None or not block.start <= position < block.end:
                 continue
             if block.data is None and block.task is not None:
+                assert self.orchestrator.producer is not None
+                self.orchestrator.producer.behind = True
                 await asyncio.wait([block.task])
                 if block.task.cancelled():
                     raise self.orchestrator.closed_error()
@@ -407,8 +434,8 @@ class BackgroundPrefetcher:
     max_prefetch_size
         bytes that may be fetched ahead at most; by default 128 MiB or two reads, the larger.
     min_prefetch_size
-        bytes that are fetched ahead at least from the third read in a row on; by default as many
-        as were read, more with each read.
+        bytes that are fetched ahead at least, from the second read in a row on, but not more than 64 times
+        what was read; by default as many as were read, from the third read on, more with each read.
     loop
         the event loop that fetches run on; by default the running one, or else fsspec's own.
 
@@ -587,7 +614,9 @@ class BackgroundPrefetcher:
         if block is not None and block.start <= start < block.end:
             return None  # a part of it, or all, is at hand
         in_order = start == consumer.offset == producer.current_offset
-        if in_order and consumer.sequential_streak + 1 >= producer.MIN_STREAKS_FOR_PREFETCHING:
+        if in_order and consumer.sequential_streak + 1 >= producer.streak_needed:
+            return None
+        if producer.in_parts(end - start) < end - start:
             return None
         consumer.clear_buffer()
         del block  # its memory is free before more comes

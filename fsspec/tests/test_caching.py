@@ -747,3 +747,37 @@ def test_files_that_are_written_can_be_held_in_sets() -> None:
 def test_an_option_of_a_wrong_type_is_named_as_the_file_is_opened(options, said):
     with pytest.raises(TypeError, match=f"^{said}"):
         AbstractBufferedFile(DictFileSystem({"a": b"abc"}), "a", size=3, **options)
+
+
+@pytest.mark.parametrize("least", [0, 40 * 2**20])
+def test_slow_connections_are_all_used_while_a_file_is_read_in_order(least):
+    import asyncio
+
+    from fsspec.prefetcher import BackgroundPrefetcher
+
+    whole, part = bytes(64 * 2**20), 5 * 2**20
+    under_way, most, sizes = 0, 0, []
+
+    async def fetch(start, size, split_factor=1):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        sizes.append(size)
+        for _ in range(10):  # it comes later than it is asked for
+            await asyncio.sleep(0)
+        under_way -= 1
+        return whole[start : start + size]
+
+    async def read():
+        prefetcher = BackgroundPrefetcher(fetch, len(whole), 4, min_prefetch_size=least)
+        for start in range(0, len(whole), 2**20):
+            data = await prefetcher.afetch(start, start + 2**20)
+            assert data == whole[: 2**20]
+            ahead = prefetcher.producer.current_offset - prefetcher.user_offset
+            assert ahead <= max(40 * 2**20, start)
+        await prefetcher.aclose()
+
+    asyncio.run(read())
+    assert most == 4 and max(sizes) <= part
+    assert sum(sizes) == len(whole)
+    assert len(sizes) <= (15 if least else 21)

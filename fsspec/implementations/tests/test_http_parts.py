@@ -184,16 +184,20 @@ def test_an_open_file_is_read_by_requests_for_ranges_that_bring_each_byte_once(
     assert brought <= len(DATA) + 2**16  # what opening has brought
 
 
-def test_an_open_file_fetches_ahead_from_the_third_read_on(fs: HTTPFileSystem, large: str) -> None:
-    with fs.open(large) as file:
+@pytest.mark.parametrize("options", [{}, {"cache_type": "adaptive"}])
+def test_an_open_file_fetches_ahead_from_the_second_read_on(
+    fs: HTTPFileSystem, large: str, options: dict[str, Any]
+) -> None:
+    with fs.open(large, **options) as file:
         cache = file.cache
         assert (cache.name, cache.concurrency) == ("adaptive", 3)
-        for _ in range(2):
-            file.read(1000)
+        file.read(1000)
         producer = cache._prefetcher.producer
         assert producer.wanting() == 0
         cache._prefetcher.consumer.sequential_streak += 1
-        assert producer.wanting() == len(DATA) - 2000  # all that is left is within the window
+        assert producer.wanting() == 64 * 2 * 1000
+        cache._prefetcher.read_tracker.add(2**20)
+        assert producer.wanting() == len(DATA) - 1000  # all that is left is within the window
 
 
 def test_less_than_one_connection() -> None:
