@@ -10,7 +10,8 @@ of the file and without gaps, from the reader's position on::
 
 Nothing is fetched ahead for the first reads: from the third in a row on, the window ahead
 grows with each read by the average of what was read, and more slowly once it is as long
-as a fetch should be, unless reads have to wait for what was fetched ahead.  A read elsewhere empties the queue and begins anew.
+as a fetch should be, unless reads have to wait for what was fetched ahead.  A read elsewhere
+empties the queue and begins anew.
 
 Everything here runs on one event loop, except that `BackgroundPrefetcher.fetch` may be
 called from another thread, one at a time, and takes bytes of the block at hand without

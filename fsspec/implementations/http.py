@@ -180,7 +180,8 @@ class HTTPFileSystem(AsyncFileSystem):
         connections over which one file may be read at a time. With more than one, ``cat_file`` and
         ``get_file`` read what is longer than 4 MiB in parts of that size, and files of more than 8 MiB
         that are opened with the default ``cache_type`` have ``"adaptive"``, which fetches ahead over
-        as many connections, from the second read in order on. For stores that limit the rate of each connection.
+        as many connections, from the second read in order on. For stores that limit the rate of each
+        connection.
     **storage_options
         for each request (``headers``, ``auth``, ``ssl``, ``proxy``, ``timeout`` ...),
         besides those of every filesystem.

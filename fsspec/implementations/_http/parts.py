@@ -182,7 +182,7 @@ async def _part(
 async def _save(
     response: aiohttp.ClientResponse, url: str, start: int, stop: int | None, sink: Sink, skipped: int = 0
 ) -> int:
-    """Give a body to ``sink`` as it comes, but for its first bytes and what lies behind ``stop``; its length."""
+    """Give a body to ``sink`` as it comes, but for its first bytes and those after ``stop``; how many."""
     body, position = Body(response, url), start
     await body.skip(skipped)
 
