@@ -226,8 +226,7 @@ class AsyncFileSystem(AbstractFileSystem):
     @listing.default
     async def _isfile(self, path: str) -> bool:
         try:
-            answer: bool = (await self._info(path))["type"] == "file"
-            return answer
+            return bool((await self._info(path))["type"] == "file")
         except ForkError:
             raise
         except Exception:  # as in _exists
@@ -236,8 +235,7 @@ class AsyncFileSystem(AbstractFileSystem):
     @listing.default
     async def _isdir(self, path: str) -> bool:
         try:
-            answer: bool = (await self._info(path))["type"] == "directory"
-            return answer
+            return bool((await self._info(path))["type"] == "directory")
         except OSError:
             return False
 

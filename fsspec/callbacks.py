@@ -44,16 +44,12 @@ class Callback:
         passed to each hook
     """
 
-    size: int | None
-    value: int
-    hooks: dict[str, Hook]
-
     def __init__(
         self, size: int | None = None, value: int = 0, hooks: dict[str, Hook] | None = None, **kwargs: Any
     ) -> None:
         self.size = size
         self.value = value
-        self.hooks = hooks or {}
+        self.hooks: dict[str, Hook] = hooks or {}
         self.kw = kwargs
 
     def __enter__(self) -> Self:

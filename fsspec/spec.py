@@ -324,8 +324,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder; False where it is not there."""
         try:
-            answer: bool = self.info(path)["type"] == "directory"
-            return answer
+            return bool(self.info(path)["type"] == "directory")
         except OSError:
             return False
 
@@ -333,8 +332,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def isfile(self, path: str) -> bool:
         """Whether a path is a file; False where it is not there."""
         try:
-            answer: bool = self.info(path)["type"] == "file"
-            return answer
+            return bool(self.info(path)["type"] == "file")
         except ForkError:
             raise
         except Exception:  # see exists

@@ -25,7 +25,7 @@ from __future__ import annotations
 import errno
 import io
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.handles import inherited
@@ -257,8 +257,7 @@ class AbstractBufferedFile(io.IOBase):
     @property
     def full_name(self) -> str:
         """The path with its protocol."""
-        text: str = self.fs.unstrip_protocol(self.path)
-        return text
+        return str(self.fs.unstrip_protocol(self.path))
 
     def info(self) -> dict[str, Any]:
         """The file's entry in its filesystem.
@@ -481,8 +480,7 @@ class AbstractBufferedFile(io.IOBase):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end`` of the file, one request. For subclasses."""
-        data: bytes = self.fs.cat_file(self.path, start=start, end=end)
-        return data
+        return cast("bytes", self.fs.cat_file(self.path, start=start, end=end))
 
     # writing
 

@@ -40,10 +40,7 @@ from fsspec._fork.sockets import unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
 
 if TYPE_CHECKING:
-    import contextvars
-    from collections.abc import Callable, Coroutine
-
-    from _typeshed import FileDescriptorLike
+    from collections.abc import Coroutine
 
 
 _TASKS = [
@@ -51,6 +48,24 @@ _TASKS = [
     for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
     if name in vars(asyncio.tasks)
 ]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def _dropped(loop: Any, *_: Any, **__: Any) -> asyncio.Handle:
+    handle = asyncio.Handle(_nothing, (), loop)
+    handle.cancel()
+    return handle
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError(_GONE)
 
 
 class _Abandoned(Variant):
@@ -62,73 +77,22 @@ class _Abandoned(Variant):
 
     __slots__ = ()
 
-    def is_running(self) -> bool:
-        return False
+    close = stop = call_exception_handler = _timer_handle_cancelled = _write_to_self = __del__ = _nothing
+    is_running = _remove_reader = _remove_writer = _no
+    call_soon = _add_reader = _add_writer = _dropped
+    call_soon_threadsafe = run_forever = _refuse
 
     def is_closed(self) -> bool:
         return True
 
-    def close(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def __del__(self) -> None:
-        pass
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        pass
-
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
-        return _dropped(self)
-
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
+    def call_at(self, when: float, *_: Any, **__: Any) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
         handle.cancel()
         return handle
 
-    def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
-        raise RuntimeError(_GONE)
-
     def create_task(self, coro: Coroutine[Any, Any, object], **kwargs: Any) -> NoReturn:
         coro.close()
         raise RuntimeError(_GONE)
-
-    def run_forever(self) -> None:
-        raise RuntimeError(_GONE)
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass
-
-    def _add_reader(
-        self, fd: FileDescriptorLike, callback: Callable[..., object], *args: Any
-    ) -> asyncio.Handle:
-        return _dropped(self)
-
-    def _add_writer(
-        self, fd: FileDescriptorLike, callback: Callable[..., object], *args: Any
-    ) -> asyncio.Handle:
-        return _dropped(self)
-
-    def _remove_reader(self, fd: FileDescriptorLike) -> bool:
-        return False
-
-    def _remove_writer(self, fd: FileDescriptorLike) -> bool:
-        return False
-
-    def _write_to_self(self) -> None:
-        pass
 
 
 _GONE = "this event loop belongs to the process that this one was forked from"
@@ -142,16 +106,6 @@ def abandoned_class(cls: type) -> Any:
 def is_abandoned(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether ``loop`` was inherited and can never run in this process."""
     return is_variant(type(loop), _Abandoned)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _dropped(loop: Any) -> asyncio.Handle:
-    handle = asyncio.Handle(_nothing, (), loop)
-    handle.cancel()
-    return handle
 
 
 class Dead:

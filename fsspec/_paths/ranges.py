@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Offsets
 
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")
@@ -81,12 +84,7 @@ def merge_offset_ranges(
     ValueError
         if there are not as many starts or ends as paths
     """
-    if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not a {type(paths).__name__}")
-    firsts = starts if isinstance(starts, (list, tuple)) else [starts] * len(paths)
-    lasts = ends if isinstance(ends, (list, tuple)) else [ends] * len(paths)
-    if not len(firsts) == len(lasts) == len(paths):
-        raise ValueError(f"{len(paths)} paths, but {len(firsts)} starts and {len(lasts)} ends")
+    firsts, lasts = per_path(paths, starts, ends)
     out_paths: list[str] = []
     out_starts: list[int] = []
     out_ends: list[int | None] = []
@@ -97,6 +95,27 @@ def merge_offset_ranges(
             out_starts.append(start)
             out_ends.append(None if end == _NO_END else end)
     return out_paths, out_starts, out_ends
+
+
+def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
+    """A start and an end for each of some paths, of lists, arrays or single values.
+
+    Raises TypeError if the paths are no list.
+    Raises ValueError if there are not as many.
+    """
+    if not isinstance(paths, list):
+        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+    firsts, lasts = (_listed(given, len(paths)) for given in (starts, ends))
+    if not len(paths) == len(firsts) == len(lasts):
+        many = f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends"
+        raise ValueError(f"{many}: as many of each are needed")
+    return firsts, lasts
+
+
+def _listed(offsets: Any, count: int) -> list[Any]:
+    if hasattr(offsets, "tolist"):
+        offsets = offsets.tolist()
+    return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count
 
 
 def _by_path(

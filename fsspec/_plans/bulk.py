@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, batch, call
 from fsspec._plans.listing import ask
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -74,9 +75,7 @@ def cat(
     if recursive:
         files, contents = yield from _without_refusals(fs, files, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
-        for data in contents:
-            if isinstance(data, BaseException):
-                raise data
+        raise_first(contents)
     if single and files:
         return contents[0]
     if on_error == "omit":
@@ -117,27 +116,18 @@ def cat_ranges(
     if max_gap is not None:
         # joined ranges are for callers of merge_offset_ranges, who know what they ask for
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
-    if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    firsts, lasts = _one_each(fs, starts, len(paths)), _one_each(fs, ends, len(paths))
-    if not len(paths) == len(firsts) == len(lasts):
-        raise ValueError(
-            f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
-        )
+    firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = counting(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
     parts: list[Any] = yield _batch(calls, callback, batch_size, return_exceptions=on_error == "return")
     return parts
 
 
-def _one_each(fs: Filesystem, offsets: Offsets, count: int) -> list[int | None]:
-    """An offset for each path, of a list or one for all; awaitable filesystems know arrays as well."""
-    if isinstance(offsets, list):
-        return offsets
-    if fs.async_impl and isinstance(offsets, Iterable):
-        return offsets.tolist() if hasattr(offsets, "tolist") else list(offsets)
-    one: Any = offsets
-    return [one] * count
+def raise_first(answers: Iterable[Any]) -> None:
+    """Raise the first of several answers that is an error."""
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 def pipe(

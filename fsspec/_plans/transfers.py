@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call, local
-from fsspec._plans.bulk import counting, listing_options, removing
+from fsspec._plans.bulk import counting, listing_options, raise_first, removing
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, overridden
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -91,11 +91,7 @@ def _ignoring_missing(on_error: str | None, recursive: bool) -> bool:
 
 
 def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
-    for answer in answers:
-        if isinstance(answer, BaseException) and not (
-            ignore_missing and isinstance(answer, FileNotFoundError)
-        ):
-            raise answer
+    raise_first(a for a in answers if not (ignore_missing and isinstance(a, FileNotFoundError)))
 
 
 def _sources(

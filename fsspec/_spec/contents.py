@@ -41,7 +41,7 @@ class Contents:
         isdir: Callable[..., bool]
         makedirs: Callable[..., None]
         mkdirs: Callable[..., None]
-        open: Callable[..., Any]
+        open: Callable[..., IO[bytes]]
         _parent: Callable[[str], str]
         _strip_protocol: Callable[..., str]
 
@@ -74,8 +74,7 @@ class Contents:
                 return b""
             if begin or moved:
                 f.seek(begin)
-            data: bytes = f.read() if end is None else f.read(end - begin)
-            return data
+            return f.read() if end is None else f.read(end - begin)
 
     def read_bytes(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Another name of `cat_file`."""
@@ -99,14 +98,12 @@ class Contents:
             for `open`
         """
         with self.open(path, mode="r", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
-            text: str = f.read()
-            return text
+            return cast("IO[str]", f).read()
 
     def head(self, path: str, size: int = 1024) -> bytes:
         """The first ``size`` bytes of a file."""
         with self.open(path, "rb") as f:
-            data: bytes = f.read(size)
-            return data
+            return f.read(size)
 
     def tail(self, path: str, size: int = 1024) -> bytes:
         """The last ``size`` bytes of a file."""
@@ -114,8 +111,7 @@ class Contents:
             if getattr(f, "size", None) is None and not f.seekable():  # read as it arrives
                 return f.read()[-size:] if size > 0 else b""
             f.seek(max(0, _size(f) - size))
-            data: bytes = f.read()
-            return data
+            return f.read()
 
     def read_block(self, fn: str, offset: int, length: int | None, delimiter: bytes | None = None) -> bytes:
         """A part of a file, moved to where records begin.
@@ -202,8 +198,7 @@ class Contents:
             the characters written
         """
         with self.open(path, mode="w", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
-            number: int = f.write(value)
-            return number
+            return cast("IO[str]", f).write(value)
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
         """Make an empty file.
@@ -356,5 +351,4 @@ def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
 def _size(f: IO[bytes]) -> int:
     """The bytes of an open file; the position may move."""
     size = getattr(f, "size", None)
-    number: int = f.seek(0, 2) if size is None or callable(size) else size
-    return number
+    return cast("int", f.seek(0, 2) if size is None or callable(size) else size)

@@ -347,15 +347,6 @@ class _Gone:
     def _refuse(self, *args: Any) -> NoReturn:
         raise ForkError(self.what, self.owner_pid, advice=_ADVICE)
 
-    read: Callable[..., Any]
-    readinto: Callable[..., Any]
-    seek: Callable[..., Any]
-    size: Callable[..., Any]
-    tell: Callable[..., Any]
-    write: Callable[..., Any]
-    readable: Callable[..., Any]
-    writable: Callable[..., Any]
-    seekable: Callable[..., Any]
     read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
 
 

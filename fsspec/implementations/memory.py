@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._public import lends
 from fsspec.implementations._memory.store import Folders, Store, Tree
@@ -199,18 +199,15 @@ class MemoryFileSystem(AbstractFileSystem):
         return path not in self.store and self._is_folder(path)
 
     def created(self, path: str) -> datetime:
-        found: datetime = self._get(path).created
-        return found
+        return self._get(path).created
 
     def modified(self, path: str) -> datetime:
-        found: datetime = self._get(path).modified
-        return found
+        return self._get(path).modified
 
     def _get(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)
         try:
-            found: MemoryFile = self.store[path]
-            return found
+            return cast("MemoryFile", self.store[path])
         except KeyError:
             raise FileNotFoundError(path) from None
 

@@ -11,14 +11,14 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import check_number, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.bulk import counting
@@ -604,7 +604,7 @@ class CachingFileSystem(ChainedFileSystem):
     ) -> list[Any]:
         """As `cat_ranges`, awaited."""
         callback, _ = counting(kwargs)
-        firsts, lasts = bounds_of(paths, starts, ends)
+        firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         size = getattr(self.fs, "batch_size", None) or get_batch_size()
         one = self._cat_file
@@ -686,24 +686,6 @@ def _each(given: list[Any]) -> Iterator[str]:
             yield from _each(list(item))
         elif item is not None:
             yield stringify_path(item)
-
-
-def bounds_of(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
-    """Starts and ends for each of some paths, of lists, arrays or single values.
-
-    Raises TypeError if the paths are no list.
-    Raises ValueError if there are not as many.
-    """
-    if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    firsts, lasts = (
-        list(given) if isinstance(given, Iterable) else [given] * len(paths) for given in (starts, ends)
-    )
-    if not len(paths) == len(firsts) == len(lasts):
-        raise ValueError(
-            f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends: as many of each are needed"
-        )
-    return firsts, lasts
 
 
 def _first_magic(path: str) -> int:

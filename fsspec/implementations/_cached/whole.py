@@ -20,13 +20,14 @@ from fsspec._files.replacing import private
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
+from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, batch, call, drive
-from fsspec._plans.bulk import _without_folders, _without_refusals, counting
+from fsspec._plans.bulk import _without_folders, _without_refusals, counting, raise_first
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
-from fsspec.implementations._cached.blocks import FOR_READING, bounds_of
+from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.files import LocalCopy, LocalTempFile, start_of
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.pending import PendingFileSystem
@@ -233,11 +234,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: dict[str, Any]
     ) -> Plan:
         callback, _ = counting(kwargs)
-        firsts, lasts = bounds_of(paths, starts, ends)
+        firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
         if on_error == "raise":
-            _raise_first(out)
+            raise_first(out)
         return out
 
     def cat_ranges(
@@ -267,7 +268,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         if recursive:
             paths, contents = yield from _without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
-            _raise_first(contents)
+            raise_first(contents)
         if isinstance(given, str) and not recursive and len(paths) == 1:
             if not isinstance(contents[0], BaseException):
                 return contents[0]
@@ -398,7 +399,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             if reading:
                 paths = [self._strip_protocol(of.path) for of in open_files]
-                _raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
+                raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
             for of in open_files:
                 if not reading and not self._intrans and of.compression is None and "b" in of.mode:
                     opened.append(self._open(of.path, of.mode, autocommit=False))
@@ -429,13 +430,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             self._upload(waiting)
         finally:
-            _raise_first(broken)
+            raise_first(broken)
 
     def _upload(self, files: list[LocalTempFile]) -> None:
         """Upload what was written, all at once; the first failure is raised when all were tried."""
         broken = [error for error in map(_finished, files) if error is not None]
         whole = [f for f in files if not f.failed]
-        _raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
+        raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
 
 
 def _on_loop(target: AsyncFileSystem, step: Step) -> Any:
@@ -468,9 +469,3 @@ def _finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
     except Exception as error:  # of any codec or filesystem; raised when all were tried
         return error
     return f.refusal() if isinstance(f, LocalTempFile) and f.failed else None
-
-
-def _raise_first(answers: list[Any]) -> None:
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer

@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
-from fsspec._plans.bulk import counting
+from fsspec._paths.ranges import per_path
+from fsspec._plans.bulk import counting, raise_first
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -303,11 +304,7 @@ class ReferenceReading(AsyncFileSystem):
         return [p for p in paths if not self.isdir(p)] if recursive else paths
 
     def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
-        if not isinstance(paths, list):
-            raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-        firsts, lasts = _one_each(starts, len(paths)), _one_each(ends, len(paths))
-        if not len(paths) == len(firsts) == len(lasts):
-            raise ValueError(f"{len(paths)} paths need as many starts and ends: {len(firsts)}, {len(lasts)}")
+        firsts, lasts = per_path(paths, starts, ends)
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     # to this machine -----------------------------------------------------------------
@@ -435,13 +432,6 @@ def _save(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.absolute_update(len(data))
 
 
-def _one_each(offsets: Offsets, count: int) -> list[Any]:
-    """Offsets as a list; arrays of them, too, have one for each path."""
-    if hasattr(offsets, "tolist"):
-        offsets = cast("Any", offsets).tolist()
-    return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count
-
-
 def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | None, int | None]] | None:
     """The slice that ``start`` and ``end`` among the keywords mean, for each path; None for whole files."""
     part = kwargs.pop("start", None), kwargs.pop("end", None)
@@ -450,9 +440,7 @@ def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | 
 
 def raised(results: list[Any]) -> list[Any]:
     """The results, if none of them is an error; else the first is raised."""
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    raise_first(results)
     return results
 
 
