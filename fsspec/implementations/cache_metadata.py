@@ -34,7 +34,7 @@ from fsspec.implementations._cached.folders import PART, is_inside, remove
 
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
-    from fsspec.implementations._cached.blocks import CachingFileSystem
+    from fsspec.implementations._cached.base import Cache
     from fsspec.spec import AbstractBufferedFile
 
 
@@ -163,9 +163,7 @@ class CacheMetadata:
             self._changed = {}
 
     # entries -------------------------------------------------------------------------
-    def lookup(
-        self, path: str, cfs: CachingFileSystem | None, uid: str | None = None
-    ) -> Iterator[tuple[Detail, str]]:
+    def lookup(self, path: str, cfs: Cache | None, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
         """The copies of a path that can be used, in the order of the folders.
 
         Parameters
@@ -195,7 +193,7 @@ class CacheMetadata:
                         continue
             yield detail, os.path.join(folder, detail["fn"])
 
-    def check_file(self, path: str, cfs: CachingFileSystem | None) -> tuple[Detail, str] | Literal[False]:
+    def check_file(self, path: str, cfs: Cache | None) -> tuple[Detail, str] | Literal[False]:
         """The entry and the local path of a copy that can be used; False if there is none.
 
         Parameters
@@ -296,7 +294,7 @@ class CacheMetadata:
         return fns, not self.cached_files[-1]
 
     # copies in blocks ----------------------------------------------------------------
-    def reserve(self, path: str, detail: Detail, cfs: CachingFileSystem) -> Detail:
+    def reserve(self, path: str, detail: Detail, cfs: Cache) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 
         Nobody else may save meanwhile, nor before the file is open: see `alone`.
@@ -430,7 +428,7 @@ def _are_blocks(detail: Detail) -> bool:
     )
 
 
-def _too_old(detail: Detail, cfs: CachingFileSystem) -> bool:
+def _too_old(detail: Detail, cfs: Cache) -> bool:
     return bool(cfs.expiry) and time.time() - detail["time"] > cfs.expiry
 
 

@@ -20,6 +20,7 @@ import smbprotocol.exceptions
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine
+from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
 from fsspec.implementations._remote.smb_link import LOST, Link
@@ -145,6 +146,10 @@ class SMBFileSystem(ServerFileSystem):
                 self._connect()
 
     # -- paths -----------------------------------------------------------------
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        return server_options(path)  # of another name, by which some programs call it
 
     def _unc(self, path: str) -> str:
         inside = self._strip_protocol(path).strip("/")

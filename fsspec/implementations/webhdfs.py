@@ -130,8 +130,8 @@ class WebHDFS(ServerFileSystem):
     # -- paths -----------------------------------------------------------------
 
     @staticmethod
-    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
-        options = server_options(path)
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        options = server_options(urlpath)
         if "username" in options:
             options["user"] = options.pop("username")
         return options

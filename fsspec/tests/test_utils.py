@@ -342,7 +342,7 @@ def test_one_start_or_end_serves_for_all_paths():
 
 
 def test_ranges_have_as_many_parts_as_paths():
-    with pytest.raises(ValueError, match="1 paths, but 2 starts"):
+    with pytest.raises(ValueError, match="1 paths, 2 starts"):
         utils.merge_offset_ranges(["a"], [0, 1], [5])
     with pytest.raises(TypeError, match="list"):
         utils.merge_offset_ranges(("a",), [0], [5])

@@ -1,62 +1,44 @@
-"""The filesystem that caches blocks, and what all caches share: their options, folders and table.
+"""The filesystem that caches blocks: opening and reading files of which parts are kept.
 
-The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.ranges`.  Reading is
-served from copies; all else is the target's (`_cached.passing`).  What is
-written through a cache takes the place of the copy, or lets it go.
+The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.ranges`.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
-from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.ranges import check_number, per_path
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import Plan, batch, call
 from fsspec._plans.bulk import counting
-from fsspec._plans.globbing import has_magic
 from fsspec._spec.contents import has_checking_files
-from fsspec._spec.traffic import Traffic
 from fsspec.compression import compr
-from fsspec.exceptions import BlocksizeMismatchError, ForkError
+from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
+from fsspec.implementations._cached.base import Cache, digest
 from fsspec.implementations._cached.files import (
     BlockFile,
     LocalCopy,
     enter_blocks,
-    logger,
     open_uncached,
     tag_of,
 )
-from fsspec.implementations._cached.folders import Folders, is_inside, remove
-from fsspec.implementations._cached.limits import Limits
-from fsspec.implementations._cached.passing import awaited, pass_on
-from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
-from fsspec.implementations.cache_metadata import TABLE, CacheMetadata, is_whole
-from fsspec.implementations.chained import ChainedFileSystem
-from fsspec.registry import filesystem
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import stringify_path
+from fsspec.implementations.cache_metadata import is_whole
+from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from fsspec._paths.types import Offsets, PathOrPaths, StrPaths
+    from fsspec._paths.types import Offsets
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
 
 
-@pass_on
-class CachingFileSystem(ChainedFileSystem):
+class CachingFileSystem(Cache):
     """Keeps the blocks of files that were read in sparse local files.
 
     Each kind of cache needs a folder of its own.
@@ -108,359 +90,6 @@ class CachingFileSystem(ChainedFileSystem):
     """
 
     protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
-    _strip_tokenize_options = ("fo",)
-    _fork_sensitive = True  # a child that did not opt in makes new ones; see _after_fork_in_child
-
-    def __init__(
-        self,
-        target_protocol: str | None = None,
-        cache_storage: str | list[str] = "TMP",
-        cache_check: float = 10,
-        check_files: bool = False,
-        expiry_time: float = 604800,
-        target_options: dict[str, Any] | None = None,
-        fs: AbstractFileSystem | None = None,
-        same_names: bool | None = None,
-        compression: str | None = None,
-        cache_mapper: AbstractCacheMapper | None = None,
-        cache_storage_mode: int | None = None,
-        cache_max_size: int | str | None = None,
-        cache_max_age: float | str | None = None,
-        cache_min_free: int | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if (fs is None) == (target_protocol is None):
-            raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
-        if same_names is not None and cache_mapper is not None:
-            raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")
-        for name, value in (("check_files", check_files), ("same_names", same_names)):
-            if isinstance(value, str):  # any but "" would count as true
-                raise TypeError(f"{name} is True or False, not {value!r}")
-        self.kwargs = target_options or {}
-        self.fs: Any = fs
-        if target_protocol is None:
-            assert fs is not None
-            target_protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-        else:
-            self.fs = filesystem(target_protocol, **self.kwargs)
-        self.target_protocol: str = target_protocol
-        self.cache_check: float = check_number("cache_check", cache_check, "seconds")
-        self.check_files = check_files
-        self.expiry: float = check_number("expiry_time", expiry_time, "seconds")
-        self.compression = compression
-        self.cache_storage_mode = check_number(
-            "cache_storage_mode", cache_storage_mode, "permission bits, as 0o770"
-        )
-        self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
-        self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
-        self._limits: Limits | None = None
-        if cache_max_size is not None or cache_max_age or cache_min_free is not None:
-            self._limits = Limits(cache_max_size, cache_max_age, cache_min_free)
-        self._made_for = tuple(self._folders.paths)
-        self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
-        self._arrived: list[Any] = []  # whole files that are not entered yet, see there
-        self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
-        self._traffic = Traffic()
-        self._local = filesystem("file")
-        self.async_impl = self.fs.async_impl
-        self.mirror_sync_methods = self.fs.mirror_sync_methods
-        self.sep = self.fs.sep
-        self.root_marker = self.fs.root_marker
-        self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
-        self._folders.make()
-        self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
-        self.load_cache()
-
-    # what it is ----------------------------------------------------------------------
-    @classmethod
-    def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        before = None
-        while path != before:
-            before, path = path, super()._strip_protocol(path)
-        return path
-
-    def __eq__(self, other: object) -> bool:
-        """Equal are caches of one kind with equal arguments and the same folders."""
-        return self is other or (
-            isinstance(other, CachingFileSystem)
-            and type(self) is type(other)
-            and self._made_for == other._made_for
-            and self.storage_args == other.storage_args
-            and self.storage_options == other.storage_options
-        )
-
-    def __hash__(self) -> int:
-        return hash((type(self).__name__, self._made_for, self.target_protocol))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "fs" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return awaited(self, name, getattr(self.fs, name))
-
-    def _after_fork_in_child(self) -> None:
-        pass  # copies are local files; the target knows what to do, and so does the folder
-
-    def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
-        self.fs.reset_loop(loop)
-
-    @property
-    def fsid(self) -> str:
-        """That of the target."""
-        return str(self.fs.fsid)
-
-    @property
-    def storage(self) -> list[str]:
-        """The folders of the copies; the last one is written."""
-        if not is_mine(self._folders):
-            with self._metadata.lock:
-                self._settle()
-        return self._folders.paths
-
-    def _settle(self) -> None:
-        """In a forked child, on first use."""
-        if not is_mine(self._folders):
-            made = self._folders.settle()
-            if made is not None:
-                self._metadata.add_folder(made)
-            own(self._folders)
-
-    def _parent(self, path: str) -> str:
-        return str(self.fs._parent(self._bare(path)))
-
-    def unstrip_protocol(self, name: str) -> str:
-        """The URL of a path on the target."""
-        return str(self.fs.unstrip_protocol(self._bare(name)))
-
-    def _bare(self, path: Any) -> Any:
-        """A path, several or a mapping of them, without the protocol of the cache."""
-        if isinstance(path, str):
-            return _without(path, type(self))
-        if isinstance(path, (list, tuple)):
-            return [self._bare(p) for p in path]
-        return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
-
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a path; of a page that the page above lists as a folder, the entry there."""
-        return self._entry(self._strip_protocol(path), kwargs)
-
-    def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-        entry: dict[str, Any] = self.fs.info(path, **kwargs)
-        if entry.get("mimetype") != "text/html":
-            return entry
-        try:
-            above = self.fs.ls(self.fs._parent(path), detail=True)
-        except OSError:  # a page that is refused, or is none, lists nothing
-            return entry
-        listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
-        return next(listed, entry)
-
-    def exists(self, path: str, **kwargs: Any) -> bool:
-        """Whether the target has an entry for a path."""
-        try:
-            self.fs.info(self._strip_protocol(path), **kwargs)
-        except ForkError:
-            raise
-        except Exception:  # as of the base class
-            return False
-        return True
-
-    def isdir(self, path: str) -> bool:
-        return bool(self.fs.isdir(self._strip_protocol(path)))
-
-    def isfile(self, path: str) -> bool:
-        """Whether a path is a file; see `info`."""
-        return AbstractFileSystem.isfile(self, path)
-
-    def _rm(self, path: StrPaths, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return awaited(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
-        finally:
-            self._drop([path])
-
-    def expand_path(
-        self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
-    ) -> list[str]:
-        """What paths and patterns stand for; the target is not asked about a single plain path."""
-        if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
-            return [self.fs._strip_protocol(self._bare(path))]
-        found: list[str] = self.fs.expand_path(
-            self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs
-        )
-        return found
-
-    def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
-        """Make a local folder; where the target is awaitable, its method of that name."""
-        if self.async_impl:
-            return self.fs._makedirs(self._bare(path), exist_ok)
-        return os.makedirs(path, exist_ok=exist_ok)
-
-    # the table -----------------------------------------------------------------------
-    def load_cache(self) -> None:
-        """Read the table of the copies, as other processes may have changed it."""
-        self._metadata.load()
-        self.last_cache = time.time()
-
-    def save_cache(self) -> None:
-        """Write what has changed in the table of the copies."""
-        if self._metadata._changed:
-            self._folders.make()
-            self._metadata.save()
-        self.last_cache = time.time()
-
-    def _check_cache(self) -> None:
-        """Read the table again when it is time."""
-        folders = self.storage  # in a forked child this may be a new one
-        if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
-            self.load_cache()
-
-    def _check_file(self, path: str) -> Any:
-        """The entry and the local path of a copy that can be used; False if there is none."""
-        path = self._strip_protocol(path)
-        self._check_cache()
-        return self._metadata.check_file(path, self)
-
-    # copies --------------------------------------------------------------------------
-    def hash_name(self, path: str, *args: Any) -> str:
-        """The name of the copy of a path.
-
-        Raises
-        ------
-        ValueError
-            if a name that the mapper gives leads out of the folder, or is the table's.
-        """
-        name = self._mapper(path)
-        if not is_inside(name):
-            raise ValueError(
-                f"{redact_url(path)!r} cannot be cached: {name!r}, which {self._mapper!r} calls it,"
-                " is not the name of a file in the folder of the cache; do without same_names,"
-                " or use another cache_mapper"
-            )
-        if name == TABLE and self._has_table:
-            raise ValueError(
-                f"{redact_url(path)!r} cannot be cached under its own name: {TABLE!r} is the table of the"
-                " cache; do without same_names, or use another cache_mapper"
-            )
-        return name
-
-    _has_table: ClassVar[bool] = True
-
-    def cache_size(self) -> int:
-        """Bytes of the folder that is written and of all that is in it."""
-        self.storage
-        return self._folders.size()
-
-    def clear_cache(self) -> None:
-        """Remove all copies in the folder that is written."""
-        self.storage
-        self._folders.empty()
-        self._metadata.forget()
-        self.load_cache()
-
-    def clear_expired_cache(self, expiry_time: float | None = None) -> None:
-        """Remove the copies in the folder that is written that are older than some seconds.
-
-        Parameters
-        ----------
-        expiry_time
-            by default as the cache was made.
-        """
-        age = expiry_time or self.expiry
-        if not age:
-            return
-        self._check_cache()
-        for fn in self._metadata.clear_expired(age)[0]:
-            remove(fn)
-        self._folders.remove_older(0, parts=True)
-
-    def stats(self) -> dict[str, Any]:
-        """What this process has used of the cache by this instance, and asked of the target.
-
-        Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
-            ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
-        """
-        counts: dict[str, Any] = self._traffic.of_cache()
-        target = self.fs.stats()
-        if len(target) > 1:
-            counts["target"] = target
-        return counts
-
-    def _count(self, hit: bool, path: str) -> None:
-        """A file was looked for in the cache."""
-        if hit:
-            self._traffic.hits += 1
-        else:
-            self._traffic.misses += 1
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
-
-    def _note_use(self, fn: str) -> None:
-        """A copy is about to be read."""
-        if self._limits is not None:
-            self._limits.note_use(fn)
-
-    def _keep_limits(self, added: list[str]) -> None:
-        """Remove copies, if there are too many since these were added, by their paths."""
-        if self._limits is None or not added:
-            return
-        folder = self.storage[-1]
-        names = [os.path.relpath(fn, folder) for fn in added]
-        gone = self._limits.enforce(folder, names, self._recognizer)
-        if gone:
-            self._forget_names(set(gone))
-
-    def _recognizer(self) -> Callable[[str], bool]:
-        """What tells by its name whether a file in the folder is a copy of this cache."""
-        return self._metadata.names().__contains__
-
-    def _forget_names(self, names: set[str]) -> None:
-        self._metadata.drop_names(names)
-        self.save_cache()
-
-    def pop_from_cache(self, path: str) -> None:
-        """Remove the copy of a file.
-
-        Raises
-        ------
-        PermissionError
-            if it is in a folder that is only read.
-        """
-        self.storage
-        fn = self._metadata.pop_file(self._strip_protocol(path))
-        if fn is not None:
-            remove(fn)
-
-    def _drop(self, given: list[Any]) -> None:
-        """Let go of the copies of what was changed: of paths, and of what is below them."""
-        self.storage
-        for path in _each(given):
-            path = self._strip_protocol(path)
-            self._note_change(path)
-            self._drop_copy(path)
-        self.save_cache()
-
-    def _drop_copy(self, path: str) -> None:
-        table = self._metadata
-        old = [path]
-        if has_magic(path):
-            old += table.below(path[: path.rfind("/", 0, _first_magic(path)) + 1])
-        else:
-            old += table.below(path.rstrip("/") + "/")
-        for name in old:
-            fn = table.location(name)
-            if fn is not None:
-                remove(fn)
-                table.drop(name)
-
-    def _note_change(self, path: str) -> None:
-        """A path was changed here: copies in folders that are only read are out of date."""
-        if len(self._folders.paths) > 1:
-            self._changed_here.add(path)
-
-    def _out_of_date(self, path: str, fn: str) -> bool:
-        """Whether a copy in a folder that is only read is older than a change made here."""
-        return path in self._changed_here and not self._folders.is_written(fn)
 
     # opening -------------------------------------------------------------------------
     def _open(
@@ -631,67 +260,3 @@ class CachingFileSystem(ChainedFileSystem):
         finally:
             close()
             self._keep_limits([f.cache_location] if f.cache_location else [])
-
-    def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
-        """What tells the versions of paths on the target apart, or the exception that asking raised.
-
-        ``entries``: of the paths, where they are known already.
-        """
-        if self._plain_ukey():
-            if entries is None or None in entries:
-                entries = yield batch((call("info", p) for p in paths), return_exceptions=True)
-            return [e if isinstance(e, BaseException) else digest(e) for e in entries]
-        found: list[Any] = []
-        for path in paths:
-            try:
-                found.append(self.fs.ukey(path))
-            except NotImplementedError:  # on the loop that it would have to wait for
-                found.append(None)
-            except Exception as error:  # reported in its place, as if it was in a batch
-                found.append(error)
-        return found
-
-    def _plain_ukey(self) -> bool:
-        """Whether the target tells versions apart by entries alone."""
-        return type(self.fs).ukey is AbstractFileSystem.ukey
-
-
-def _without(path: str, cls: Any) -> str:
-    """A path without the protocols of a cache."""
-    protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
-    for protocol in protocols:
-        if path.startswith(protocol) and path[len(protocol) :].startswith(("://", "::")):
-            rest = path[len(protocol) :]
-            return _without(rest[3:] if rest.startswith("://") else rest[2:], cls)
-    return path
-
-
-def _stripping(cls: Any, fs: AbstractFileSystem) -> Callable[[Any], Any]:
-    """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end."""
-    target = fs._strip_protocol
-
-    def strip(path: Any) -> Any:
-        if isinstance(path, list):
-            return [strip(p) for p in path]
-        found = target(_without(stringify_path(path), cls))
-        return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
-
-    return strip
-
-
-def _each(given: list[Any]) -> Iterator[str]:
-    """The paths in arguments that are paths, or several."""
-    for item in given:
-        if isinstance(item, (list, tuple, set, dict)):
-            yield from _each(list(item))
-        elif item is not None:
-            yield stringify_path(item)
-
-
-def _first_magic(path: str) -> int:
-    return min(at for at in map(path.find, "*?[") if at >= 0)
-
-
-def digest(entry: dict[str, Any]) -> str:
-    """What `AbstractFileSystem.ukey` gives for an entry."""
-    return sha256(str(entry).encode()).hexdigest()

@@ -18,7 +18,7 @@ from fsspec.spec import AbstractFileSystem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsspec.implementations._cached.blocks import CachingFileSystem
+    from fsspec.implementations._cached.base import Cache
 
 
 class Passed(NamedTuple):
@@ -94,7 +94,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     base = getattr(AbstractFileSystem, name)
     paths, changed = _places(name, passed.paths), _places(name, passed.changes)
 
-    def method(self: CachingFileSystem, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Cache, *args: Any, **kwargs: Any) -> Any:
         given = list(args)
         for position, parameter in paths:
             if position < len(given):
@@ -122,7 +122,7 @@ def pass_on(cls: type) -> type:
     return cls
 
 
-def awaited(owner: CachingFileSystem, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def awaited(owner: Cache, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """An attribute of the target, so that copies are dropped after awaitable operations that change."""
     twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
     passed = PASSED.get(twin)

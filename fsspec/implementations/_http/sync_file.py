@@ -272,6 +272,10 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         cover([getattr(getattr(self.r.raw, "_connection", None), "sock", None)])
         hooks.immortalize([self.r, self._parts])
 
+    def seek(self, *args: Any, **kwargs: Any) -> int:
+        """See `ReadOn.seek`, whose arguments are given in any way."""
+        return super().seek(*args, **kwargs)
+
     def _fill(self, num: int | None, most: int | None = None) -> None:
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")

@@ -38,8 +38,8 @@ class ServerFileSystem(AbstractFileSystem):
         return stripped.rstrip("/") or stripped[:1]
 
     @staticmethod
-    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
-        return server_options(path)
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        return server_options(urlpath)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         path = self._strip_protocol(path)
