@@ -206,10 +206,6 @@ def _closed(box: list[Any]) -> None:
         close()
 
 
-def _killed(box: list[Any]) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _written_to(box: list[Any]) -> None:
     try:
         box[0].write(b"by the child")
@@ -359,7 +355,12 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
                 act=lambda handle: _reading(handle.read, wanted, TOGETHER),
                 together=True,
             )
-            yield made(handles, "is killed", act=lambda handle: _killed, killed=True)
+            yield made(
+                handles,
+                "is killed",
+                act=lambda handle: lambda box: os.kill(os.getpid(), signal.SIGKILL),
+                killed=True,
+            )
         nothing = [_Handle("nothing", lambda: subject.fs, subject.cat)]
         yield made(nothing, "makes an instance", act=anew)
         if write and subject.folder:

@@ -434,7 +434,8 @@ class MMapCache(BaseCache):
         Of a file that is read in order in pieces of whole blocks, the block after each piece comes
         by the same request, and a last one anyway: without, the end would be one request more.
         """
-        self._drop_unwritten()
+        if self._apart and not self._private:  # what a full disk did not take
+            self._apart.clear()
         numbers = range(start // self.blocksize, -(-end // self.blocksize))
         missing = [number for number in numbers if number not in self.blocks]
         self.miss_count += len(missing)
@@ -456,10 +457,6 @@ class MMapCache(BaseCache):
             else:
                 ranges.append((left, right))
         return ranges
-
-    def _drop_unwritten(self) -> None:
-        if self._apart and not self._private:  # what a full disk did not take
-            self._apart.clear()
 
     def _ask_for(self, ranges: list[tuple[int, int]]) -> Iterable[bytes]:
         for left, right in ranges:

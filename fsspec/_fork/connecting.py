@@ -38,15 +38,11 @@ def create(info: tuple[Any, ...]) -> socket.socket:
     return sock
 
 
-def _package(frame: Any) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
 def _sockets(frames: Iterable[Any]) -> Iterator[socket.socket]:
     """Those that frames, the outermost first, hold by a name or in a set with one."""
     within = False
     for frame in frames:
-        package = _package(frame)
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         within = within or package in _CLIENT
         if within and package in _BELOW:
             for value in list(frame.f_locals.values()):

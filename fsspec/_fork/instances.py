@@ -29,7 +29,7 @@ import threading
 import weakref
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from fsspec import config
 from fsspec._fork import hooks, known
@@ -51,6 +51,7 @@ class _Cached(type):
     _latest: str | None
     _pid: int
     _instantiation_lock: threading.RLock
+    _tokens: dict[Any, str]
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +59,8 @@ class _Cached(type):
         cls._cache = weakref.WeakValueDictionary() if weak else {}
         cls._latest = None
         cls._pid = hooks.pid
-        _prepare(cls)
+        _renew_locks(cls)
+        cls._tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if config.conf:
@@ -83,11 +85,6 @@ class _Cached(type):
         if found is not None:
             cls._latest = token
         return found
-
-
-def _prepare(cls: Any) -> None:
-    _renew_locks(cls)
-    cls._tokens = {}
 
 
 def _renew_locks(cls: Any) -> None:
@@ -304,8 +301,7 @@ class _Stale(Variant):
 
 
 def _state(fs: Any) -> dict[str, Any]:
-    state: dict[str, Any] = object.__getattribute__(fs, "__dict__")
-    return state
+    return cast("dict[str, Any]", object.__getattribute__(fs, "__dict__"))
 
 
 def _changed(fs: Any) -> None:
@@ -360,7 +356,8 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         elif by_hand or _allowed():
             _construct_again(fs, real, mine.before)
         else:
-            raise ForkError(_named(fs, real), _owner_pid(fs, mine.before))
+            owner = mine.before.get("_pid") or hooks.owner_pid(hooks.made_in(fs))
+            raise ForkError(_named(fs, real), owner)
         assign(fs, real)
     finally:
         _on_behalf_of.reset(behalf)
@@ -393,10 +390,6 @@ def note_waiting(loop: Any) -> None:
     for revival in list(reviving.values()):
         if revival.thread == threading.get_ident():
             revival.waits_for = loop
-
-
-def _owner_pid(fs: Any, state: dict[str, Any]) -> int:
-    return state.get("_pid") or hooks.owner_pid(hooks.made_in(fs))
 
 
 def _named(fs: Any, real: Any) -> str:

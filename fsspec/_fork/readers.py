@@ -109,17 +109,14 @@ def let_go(file: Any) -> None:
 
 def _letting_go(file: Any) -> Any:
     real = original(type(file))
-    if _is_coroutine_function(getattr(real, "close", None)):
+    code = getattr(getattr(real, "close", None), "__code__", None)
+    if code is not None and code.co_flags & 0x80:  # a coroutine function
 
         async def awaited() -> None:
             let_go(file)
 
         return awaited
     return lambda: let_go(file)
-
-
-def _is_coroutine_function(method: Any) -> bool:
-    return bool(getattr(getattr(method, "__code__", None), "co_flags", 0) & 0x80)
 
 
 def is_stale(file: Any) -> bool:
@@ -267,16 +264,13 @@ def _holds(cls: type, state: dict[str, Any]) -> bool:
     events = sys.modules.get("asyncio.events")
     if events is not None and any(isinstance(v, events.AbstractEventLoop) for v in state.values()):
         return True
-    return not _reads_by_cache(cls) and _reaches_connection(state)
+    by_cache = _buffered(cls) and getattr(cls, "read", None) is _base("read")
+    return not by_cache and _reaches_connection(state)
 
 
 def _ends_itself(cls: type) -> bool:
     """Whether closing or collecting a buffered file runs code of its class: not for a child's copy."""
     return _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))
-
-
-def _reads_by_cache(cls: type) -> bool:
-    return _buffered(cls) and getattr(cls, "read", None) is _base("read")
 
 
 _ASIDE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, str, bytes, int, float)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fsspec._plans import Plan, PlanOf, batch, call
+from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import ask, check_depth, overridden
 from fsspec.utils import stringify_path
@@ -47,7 +48,8 @@ def expand_path(
     if patterns:
         names = yield from _names(fs, patterns)
         matches = [found for p, found in zip(patterns, matches) if p not in names]
-        answers = _none_failed([*matches, *answers[len(patterns) :]])
+        answers = [*matches, *answers[len(patterns) :]]
+        raise_first(answers)
         patterns = [p for p in patterns if p not in names]
         literal = [p for p in paths if p not in patterns]
         if names and recursive:
@@ -71,13 +73,6 @@ def expand_path(
     if not out:
         raise FileNotFoundError(path)
     return sorted(out)
-
-
-def _none_failed(answers: list[Any]) -> list[Any]:
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return answers
 
 
 def _names(fs: Filesystem, patterns: list[str]) -> Plan:

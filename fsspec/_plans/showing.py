@@ -39,7 +39,7 @@ def tree(
         found = yield batch(call("ls", folder, detail=True) for folder in level)
         below: list[str] = []
         for folder, entries in zip(level, found):
-            listings[folder] = entries = sorted(entries, key=_order)
+            listings[folder] = entries = sorted(entries, key=lambda e: (not _is_folder(e), e.get("name", "")))
             below += [e["name"] for e in entries[:max_display] if _is_folder(e)]
         depth += 1
         if depth > lowest or (depth == lowest and not display_size):
@@ -55,7 +55,8 @@ def tree(
             measure = _measure(entry, listings) if display_size else ""
             yield start + _arm(last, indent_size) + _name(entry) + measure
             if _is_folder(entry) and depth < lowest:
-                yield from lines(entry["name"], depth + 1, start + _trunk(last, indent_size))
+                trunk = (" " if last else "│") + " " * (indent_size - 1)
+                yield from lines(entry["name"], depth + 1, start + trunk)
         if hidden:
             yield f"{start}{_arm(True, indent_size)}{hidden} more item(s) not displayed."
 
@@ -73,16 +74,8 @@ def _name(entry: Entry) -> str:
     return str(entry["name"].rstrip("/").rsplit("/", 1)[-1])
 
 
-def _order(entry: Entry) -> tuple[bool, str]:
-    return not _is_folder(entry), entry.get("name", "")
-
-
 def _arm(last: bool, columns: int) -> str:
     return ("└" if last else "├") + "─" * (columns - 2) + " "
-
-
-def _trunk(last: bool, columns: int) -> str:
-    return (" " if last else "│") + " " * (columns - 1)
 
 
 def _measure(entry: Entry, listings: dict[str, list[Entry]]) -> str:

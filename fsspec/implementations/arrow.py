@@ -86,11 +86,8 @@ class ArrowFSWrapper(AbstractFileSystem):
     def __init__(self, fs: pyarrow.fs.FileSystem, **kwargs: Any) -> None:
         self.fs = fs
         super().__init__(**kwargs)
-        if not self._is_here():
+        if self.fs.type_name not in _HERE:
             hooks.register(self)
-
-    def _is_here(self) -> bool:
-        return self.fs.type_name in _HERE
 
     def _revive(self, before: dict[str, Any]) -> None:
         refuse(self, f"{type(self).__name__} over {before['fs']!r}", _ADVICE)

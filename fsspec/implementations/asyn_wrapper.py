@@ -96,7 +96,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
         self.semaphore = semaphore
-        own = [name for name in _BULK if _overrides(fs, name)]
+        own = [n for n in _BULK if getattr(type(fs), n, None) is not getattr(AbstractFileSystem, n)]
         for name in [*_WRAPPED, *own]:
             method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=semaphore)
             setattr(self, "_" + name, method)
@@ -166,11 +166,6 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
         Wrapper.__name__ = Wrapper.__qualname__ = f"Async{sync_fs_class.__name__}Wrapper"
         return Wrapper
-
-
-def _overrides(fs: AbstractFileSystem, name: str) -> bool:
-    """Whether a class of a filesystem has its own form of a method of the base class."""
-    return getattr(type(fs), name, None) is not getattr(AbstractFileSystem, name)
 
 
 def _direct(name: str) -> Callable[..., Any]:

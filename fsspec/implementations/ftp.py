@@ -268,7 +268,9 @@ class FTPFileSystem(ServerFileSystem):
     ) -> FTPFile:
         """A file object; ``cache_type`` for reading, ``tempdir`` for writing."""
         if not autocommit:
-            kwargs.setdefault("tempdir", self.tempdir if self._has_tempdir() else None)
+            if self._tempdir_known is None:  # where nobody named it, the server is asked for it once
+                self._tempdir_known = self.isdir(self.tempdir)
+            kwargs.setdefault("tempdir", self.tempdir if self._tempdir_known else None)
         return FTPFile(
             self,
             path,
@@ -278,12 +280,6 @@ class FTPFileSystem(ServerFileSystem):
             cache_options=cache_options,
             **kwargs,
         )
-
-    def _has_tempdir(self) -> bool:
-        """Whether to use ``tempdir``: where nobody named it, the server is asked for it once."""
-        if self._tempdir_known is None:
-            self._tempdir_known = self.isdir(self.tempdir)
-        return self._tempdir_known
 
     def _read(self, path: str, take: Callable[[bytes], object], start: int = 0) -> None:
         try:

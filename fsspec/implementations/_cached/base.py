@@ -149,17 +149,13 @@ class Cache(ChainedFileSystem):
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
         if not is_mine(self._folders):
-            with self._metadata.lock:
-                self._settle()
+            with self._metadata.lock:  # in a forked child, on first use
+                if not is_mine(self._folders):
+                    made = self._folders.settle()
+                    if made is not None:
+                        self._metadata.add_folder(made)
+                    own(self._folders)
         return self._folders.paths
-
-    def _settle(self) -> None:
-        """In a forked child, on first use."""
-        if not is_mine(self._folders):
-            made = self._folders.settle()
-            if made is not None:
-                self._metadata.add_folder(made)
-            own(self._folders)
 
     def _parent(self, path: str) -> str:
         return str(self.fs._parent(self._bare(path)))
@@ -379,7 +375,8 @@ class Cache(ChainedFileSystem):
         table = self._metadata
         old = [path]
         if has_magic(path):
-            old += table.below(path[: path.rfind("/", 0, _first_magic(path)) + 1])
+            first = min(at for at in map(path.find, "*?[") if at >= 0)
+            old += table.below(path[: path.rfind("/", 0, first) + 1])
         else:
             old += table.below(path.rstrip("/") + "/")
         for name in old:
@@ -452,10 +449,6 @@ def _each(given: list[Any]) -> Iterator[str]:
             yield from _each(list(item))
         elif item is not None:
             yield stringify_path(item)
-
-
-def _first_magic(path: str) -> int:
-    return min(at for at in map(path.find, "*?[") if at >= 0)
 
 
 def digest(entry: dict[str, Any]) -> str:

@@ -172,12 +172,10 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         """As of any file; the whole of one that was not read yet is fetched by one request."""
         if not self.closed and not isinstance(self.cache, AllBytes):
             whole = length is None or length < 0
-            if self.size is None or whole and self.loc == 0 and self._keeps_all():
+            keeps_all = self._ahead.stream is None and self.cache.name != "none"
+            if self.size is None or whole and self.loc == 0 and keeps_all:
                 sync(self.loop, self.async_fetch_all)
         return super().read(-1 if length is None else length)
-
-    def _keeps_all(self) -> bool:
-        return self._ahead.stream is None and self.cache.name != "none"
 
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
@@ -206,13 +204,10 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return joined(await self._ahead.fetch(start, end))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        if self._cache_fetches_ahead():
+        cache = getattr(self, "cache", None)  # some fetch as they are made
+        if getattr(cache, "fetches_ahead", False):
             return sync(self.loop, self._ahead.exactly, start, end)
         return joined(sync(self.loop, self._ahead.fetch, start, end))
-
-    def _cache_fetches_ahead(self) -> bool:
-        cache = getattr(self, "cache", None)  # some fetch as they are made
-        return cache is not None and getattr(cache, "fetches_ahead", False)
 
     def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
         return sync(self.loop, self._ahead.fetch, start, end, run)

@@ -18,7 +18,7 @@ What can be evaluated is bounded, see `templates`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
 from typing import Any
@@ -179,9 +179,4 @@ def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, A
         raise ValueError(
             f"{what}: its dimensions make {count} references; {MOST_GENERATED} are the most that are made"
         )
-    return _combined(list(dimensions), axes)
-
-
-def _combined(names: list[str], axes: list[Iterable[Any]]) -> Iterator[dict[str, Any]]:
-    for values in product(*axes):
-        yield dict(zip(names, values))
+    return (dict(zip(dimensions, values)) for values in product(*axes))

@@ -99,7 +99,8 @@ class Renderer:
                 )
             found = names[name]
             yield text[at : match.start()]
-            yield found(**_without_functions(names)) if callable(found) else str(found)
+            plain = {name: value for name, value in names.items() if not callable(value)}
+            yield found(**plain) if callable(found) else str(found)
             at = match.end()
         yield text[at:]
 
@@ -139,10 +140,6 @@ class DivisionByZero(ValueError, ZeroDivisionError):
 
 class _Refused(Exception):
     """Something that a template may not do."""
-
-
-def _without_functions(names: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in names.items() if not callable(value)}
 
 
 def _check(tree: Any) -> None:
