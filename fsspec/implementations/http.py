@@ -31,36 +31,13 @@ from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._http.answers import (
-    UNKNOWN,
-    VALIDATORS,
-    Version,
-    disregarded,
-    known_version,
-    learn_version,
-    one_version,
-    version_in,
-)
+from fsspec.implementations._http import answers, parsing
 from fsspec.implementations._http.asking import ask, begin, without_refresh
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.moving import CHUNK, Target, check_method, made_folder, uploading
-from fsspec.implementations._http.parsing import (
-    as_requested,
-    entries,
-    ex,
-    ex2,
-    has_magic,
-    links,
-    magic_check,
-    may_have_links,
-    parent,
-    range_value,
-    ranged,
-    size_told,
-    with_headers,
-)
+from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.requests import (
@@ -208,7 +185,7 @@ class HTTPFileSystem(AsyncFileSystem):
         retries: int = 0,
         retry_wait: float = 1.0,
         retry_statuses: Iterable[int] | None = None,
-        validators: Iterable[str] = VALIDATORS,
+        validators: Iterable[str] = answers.VALIDATORS,
         max_concurrency: int = 1,
         **storage_options: Any,
     ) -> None:
@@ -227,11 +204,11 @@ class HTTPFileSystem(AsyncFileSystem):
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
             self._sender, self._session_options = Sender.of(
-                self.client_kwargs, repeat, self._traffic, disregarded(validators)
+                self.client_kwargs, repeat, self._traffic, answers.disregarded(validators)
             )
         else:
             self._sender, self._session_options = (
-                Sender(retries=repeat, traffic=self._traffic, disregarded=disregarded(validators)),
+                Sender(retries=repeat, traffic=self._traffic, disregarded=answers.disregarded(validators)),
                 self.client_kwargs,
             )
         self.encoded = encoded
@@ -298,11 +275,11 @@ class HTTPFileSystem(AsyncFileSystem):
 
     @classmethod
     def _parent(cls, path: str) -> str:
-        return parent(path)
+        return parsing.parent(path)
 
     @staticmethod
     def _as_requested(path: str) -> str:
-        return as_requested(path)
+        return parsing.as_requested(path)
 
     def encode_url(self, url: str) -> yarl.URL:
         """The URL as it is requested."""
@@ -334,16 +311,16 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         if start is None and end is None:
             if may_split(self, kwargs):
-                return await self._gathered(url, 0, None, UNKNOWN, kwargs)
+                return await self._gathered(url, 0, None, answers.UNKNOWN, kwargs)
             return await self._sender.repeat(partial(self._whole, url, kwargs))
         if start == end:
             return b""
-        begin, known = start or 0, known_version(url)
+        begin, known = start or 0, answers.known_version(url)
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
             if info["size"] is None:
                 return (await self._cat_file(url, **kwargs))[start:end]
-            known = known.updated(url, version_in(info))
+            known = known.updated(url, answers.version_in(info))
             begin, end, _ = slice(start, end).indices(info["size"])
         if end is not None and begin >= end:
             return b""
@@ -352,7 +329,7 @@ class HTTPFileSystem(AsyncFileSystem):
         return await self._sender.repeat(partial(self._part, url, begin, end, known, kwargs))
 
     async def _gathered(
-        self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
     ) -> bytes:
         """The bytes of a file, or of a part of it, over several connections if there are many."""
 
@@ -373,10 +350,10 @@ class HTTPFileSystem(AsyncFileSystem):
                 await give_up(response)
 
     async def _part(
-        self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
     ) -> bytes:
-        value = f"bytes={start}" if start < 0 else range_value(start, end)
-        response = await self._request(url, ranged(options, value, self.kwargs))
+        value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
+        response = await self._request(url, parsing.ranged(options, value, self.kwargs))
         try:
             if response.status >= 400 and response.status != 416:
                 self._raise_not_found_for_status(response, url)
@@ -385,10 +362,10 @@ class HTTPFileSystem(AsyncFileSystem):
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 data = await read_body(response, url)  # and frees the connection, which may be the last
                 with suppress(OSError, aiohttp.ClientError):
-                    told = version_in(await self._info(url, **options))
+                    told = answers.version_in(await self._info(url, **options))
                     at = placed(response, url, start, end, known.updated(url, told))
             if at.version is not known:
-                learn_version(url, at.version)
+                answers.learn_version(url, at.version)
             return await read_placed(response, at, url, start, end, data)
         finally:
             if not response.closed:
@@ -396,7 +373,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
-        with one_version():
+        with answers.one_version():
             return await super()._cat_ranges(paths, *args, **kwargs)
 
     async def _get_file(
@@ -423,7 +400,7 @@ class HTTPFileSystem(AsyncFileSystem):
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
                 if callback is not DEFAULT_CALLBACK:
-                    callback.set_size(size_told(response.headers))
+                    callback.set_size(parsing.size_told(response.headers))
                 with target.opened() as local:
                     await Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
             finally:
@@ -519,12 +496,12 @@ class HTTPFileSystem(AsyncFileSystem):
     async def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         async with await self._request(url, options) as response:
             self._raise_not_found_for_status(response, url)
-            if not may_have_links(response.headers):
+            if not parsing.may_have_links(response.headers):
                 return []
             check_is_whole(response, url)
             response._body = await read_body(response, url)  # for the encoding
             text = await response.text(errors="replace")
-        return entries(links(text, url, self.simple_links, self.same_schema))
+        return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
@@ -560,7 +537,7 @@ class HTTPFileSystem(AsyncFileSystem):
         ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
         """
         if mode == "create":  # up to the server, which may not know of conditions
-            kwargs = with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
+            kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
             _only_overwriting(mode)
         await self._upload("put", path, lambda: value, kwargs)
@@ -649,11 +626,11 @@ class HTTPFileSystem(AsyncFileSystem):
         if mode != "rb":
             raise NotImplementedError("HTTP files can only be opened for reading")
         session = await self.set_session()
-        known = Version()
+        known = answers.Version()
         if size is None:
             with suppress(FileNotFoundError):
                 info = await self._info(path, **kwargs)
-                size, known = info["size"], version_in(info)
+                size, known = info["size"], answers.version_in(info)
         options = {**self.kwargs, **kwargs}
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
         opened._version = known

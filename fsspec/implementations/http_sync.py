@@ -24,16 +24,7 @@ from fsspec._public import lends, publish
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
-from fsspec.implementations._http.answers import (
-    VALIDATORS,
-    Version,
-    disregarded,
-    known_version,
-    leads_nowhere,
-    learn_version,
-    one_version,
-    version_in,
-)
+from fsspec.implementations._http import answers, parsing
 from fsspec.implementations._http.browser import (
     JsHttpException,
     RequestsSessionShim,
@@ -41,22 +32,7 @@ from fsspec.implementations._http.browser import (
     StreamIO,
 )
 from fsspec.implementations._http.moving import CHUNK, Target, Upload, check_method, made_folder, uploading
-from fsspec.implementations._http.parsing import (
-    as_requested,
-    checksums,
-    described,
-    entries,
-    ex,
-    ex2,
-    has_magic,
-    links,
-    magic_check,
-    may_have_links,
-    parent,
-    range_value,
-    ranged,
-    with_headers,
-)
+from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import (
@@ -135,7 +111,7 @@ def _file_info(
     url: str, session: requests.Session | RequestsSessionShim, size_policy: str = "head", **kwargs: Any
 ) -> dict[str, Any]:
     """What the headers of one request tell of a file: ``name``, ``size``, checksums."""
-    options = with_headers({"allow_redirects": True, **kwargs}, Accept_Encoding="identity")
+    options = parsing.with_headers({"allow_redirects": True, **kwargs}, Accept_Encoding="identity")
     if size_policy == "head":
         response = session.head(url, **options)
     elif size_policy == "get":
@@ -144,8 +120,10 @@ def _file_info(
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')
     with closing(response):
         response.raise_for_status()
-        told = described(response.headers, response.status_code)
-        kept = {name: told[name] for name in ("partial", *checksums(response.headers)) if name in told}
+        told = parsing.described(response.headers, response.status_code)
+        kept = {
+            name: told[name] for name in ("partial", *parsing.checksums(response.headers)) if name in told
+        }
         return {"name": url, "size": told["size"], **kept}
 
 
@@ -174,7 +152,7 @@ class HTTPFileSystem(AbstractFileSystem):
         retries: int = 0,
         retry_wait: float = 1.0,
         retry_statuses: Iterable[int] | None = None,
-        validators: Iterable[str] = VALIDATORS,
+        validators: Iterable[str] = answers.VALIDATORS,
         **storage_options: Any,
     ) -> None:
         super().__init__(self, **storage_options)
@@ -193,7 +171,9 @@ class HTTPFileSystem(AbstractFileSystem):
         self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self.js: bool = sys.platform == "emscripten"
         self.session: Any = (
-            RequestsSessionShim() if self.js else watched_session(self._traffic, disregarded(validators))
+            RequestsSessionShim()
+            if self.js
+            else watched_session(self._traffic, answers.disregarded(validators))
         )
         for name, value in self.client_kwargs.items():
             if name == "headers":
@@ -229,11 +209,11 @@ class HTTPFileSystem(AbstractFileSystem):
 
     @classmethod
     def _parent(cls, path: str) -> str:
-        return parent(path)
+        return parsing.parent(path)
 
     @staticmethod
     def _as_requested(path: str) -> str:
-        return as_requested(path)
+        return parsing.as_requested(path)
 
     def encode_url(self, url: str) -> str | yarl.URL:
         """The URL as it is requested; a `yarl.URL` where that package is installed."""
@@ -255,7 +235,7 @@ class HTTPFileSystem(AbstractFileSystem):
         """Raise FileNotFoundError, PermissionError or OSError for a status above 400, or no answer at all."""
         status = response.status_code
         if status < 400 and (
-            self.js or not leads_nowhere(status, response.headers, response.request.headers)
+            self.js or not answers.leads_nowhere(status, response.headers, response.request.headers)
         ):
             return
         response.close()
@@ -281,23 +261,23 @@ class HTTPFileSystem(AbstractFileSystem):
         if limits is None:
             raise ValueError(f"limits from the end need the size of {redact_url(url)}, which is not known")
         begin, end, _ = limits
-        return f"bytes={begin}" if begin < 0 else range_value(begin, end)
+        return f"bytes={begin}" if begin < 0 else parsing.range_value(begin, end)
 
     def _limits(
         self, url: str, start: int | None, end: int | None, options: dict[str, Any]
-    ) -> tuple[int, int | None, Version] | None:
+    ) -> tuple[int, int | None, answers.Version] | None:
         """Limits of which at most a lone start counts from the end, and what is known of the file.
 
         None where they need the size, which the server does not tell.
         """
-        begin, known = start or 0, known_version(url)
+        begin, known = start or 0, answers.known_version(url)
         if end is None or begin >= 0 <= end:
             return begin, end, known
         info = self._info(url, options)
         if info["size"] is None:
             return None
         begin, end, _ = slice(start, end).indices(info["size"])
-        return begin, end, known.updated(url, version_in(info))
+        return begin, end, known.updated(url, answers.version_in(info))
 
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
@@ -318,22 +298,24 @@ class HTTPFileSystem(AbstractFileSystem):
             self._raise_not_found_for_status(response, url)
             return read_whole(response, url)
 
-    def _part(self, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]) -> bytes:
-        value = f"bytes={start}" if start < 0 else range_value(start, end)
-        with closing(self._request(url, **ranged(options, value, self.kwargs))) as response:
+    def _part(
+        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
+    ) -> bytes:
+        value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
+        with closing(self._request(url, **parsing.ranged(options, value, self.kwargs))) as response:
             if response.status_code != 416:
                 self._raise_not_found_for_status(response, url)
             at = placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError):
-                    told = version_in(self._info(url, options))
+                    told = answers.version_in(self._info(url, options))
                     at = placed(response, url, start, end, known.updated(url, told))
-            learn_version(url, at.version)
+            answers.learn_version(url, at.version)
             return read_placed(response, at, url, start, end)
 
     def cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
-        with one_version():
+        with answers.one_version():
             return super().cat_ranges(paths, *args, **kwargs)
 
     def get_file(
@@ -354,7 +336,7 @@ class HTTPFileSystem(AbstractFileSystem):
             with closing(self._request(rpath, **kwargs)) as response:
                 self._raise_not_found_for_status(response, rpath)
                 check_is_whole(response, rpath)
-                callback.set_size(described(response.headers)["size"])
+                callback.set_size(parsing.described(response.headers)["size"])
                 with target.opened() as local:
                     write = target.writer(local, callback, chunk_size)
                     for data in body_parts(response, rpath, size=chunk_size):
@@ -386,7 +368,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
     def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
-        given = with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
+        given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
 
         def ask() -> dict[str, Any]:
@@ -470,11 +452,11 @@ class HTTPFileSystem(AbstractFileSystem):
     def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         with closing(self._request(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
-            if not may_have_links(response.headers):
+            if not parsing.may_have_links(response.headers):
                 return []
             check_is_whole(response, url)
             text = response.text
-        return entries(links(text, url, self.simple_links, self.same_schema))
+        return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
@@ -549,8 +531,8 @@ class HTTPFileSystem(AbstractFileSystem):
 
 def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     """What the headers of a response tell of a file: ``size``, checksums, whether ranges are refused."""
-    told = described(response.headers, response.status_code)
-    names = ("size", "partial", *checksums(response.headers))
+    told = parsing.described(response.headers, response.status_code)
+    names = ("size", "partial", *parsing.checksums(response.headers))
     return {name: told[name] for name in names if name in told}
 
 

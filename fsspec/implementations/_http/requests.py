@@ -25,16 +25,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import AccessRefusedError, IncompleteRead
-from fsspec.implementations._http.answers import (
-    UNKNOWN,
-    Placed,
-    Version,
-    check_whole,
-    finish,
-    leads_nowhere,
-    needed,
-    place,
-)
+from fsspec.implementations._http import answers
 from fsspec.implementations._http.parsing import described, range_value, ranged
 
 if TYPE_CHECKING:
@@ -117,7 +108,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
     status = response.status
     if status < 300:
         return
-    if status < 400 and not leads_nowhere(status, response.headers, response.request_info.headers):
+    if status < 400 and not answers.leads_nowhere(status, response.headers, response.request_info.headers):
         return
     kind: Any = {
         401: HTTPPermissionError,
@@ -186,20 +177,20 @@ def placed(
     url: str | yarl.URL,
     start: int,
     end: int | None,
-    known: Version = UNKNOWN,
-) -> Placed:
+    known: answers.Version = answers.UNKNOWN,
+) -> answers.Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
     if response.status != 416:
         raise_for_status(response, url)
     try:
-        return place(response.status, headers_of(response), url, start, end, known, response.url)
+        return answers.place(response.status, headers_of(response), url, start, end, known, response.url)
     except IncompleteRead as error:
         raise IncompleteResponse(str(error)) from None
 
 
 async def read_placed(
     response: aiohttp.ClientResponse,
-    at: Placed,
+    at: answers.Placed,
     url: str | yarl.URL,
     start: int,
     end: int | None,
@@ -212,7 +203,7 @@ async def read_placed(
     """
     if at.start == at.stop:
         return b""
-    need = needed(at, end)
+    need = answers.needed(at, end)
     if data is not None:
         pass
     elif need is None:
@@ -220,7 +211,7 @@ async def read_placed(
     else:
         data = await Body(response, url).take(need, need)
     try:
-        return finish(at, data, url, start, end)
+        return answers.finish(at, data, url, start, end)
     except IncompleteRead as error:
         raise IncompleteResponse(str(error)) from None
 
@@ -243,7 +234,7 @@ def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> Non
     raise_for_status(response, url)
     if response.status == 206:
         try:
-            check_whole(206, response.headers, url, "Range" in response.request_info.headers)
+            answers.check_whole(206, response.headers, url, "Range" in response.request_info.headers)
         except IncompleteRead as error:
             raise IncompleteResponse(str(error)) from None
 

@@ -20,17 +20,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
 from fsspec.exceptions import IncompleteRead
-from fsspec.implementations._http.answers import (
-    STREAM_ADVICE,
-    Placed,
-    Version,
-    check_whole,
-    correct_size,
-    finish,
-    needed,
-    place,
-    version_in,
-)
+from fsspec.implementations._http import answers
 from fsspec.implementations._http.parsing import is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.streamed import ReadOn
@@ -56,20 +46,20 @@ def placed(
     url: str,
     start: int,
     end: int | None,
-    known: Version = Version(),
-) -> Placed:
+    known: answers.Version = answers.Version(),
+) -> answers.Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
-    return place(response.status_code, response.headers, url, start, end, known, response.url)
+    return answers.place(response.status_code, response.headers, url, start, end, known, response.url)
 
 
 def read_placed(
-    response: requests.Response | ResponseProxy, at: Placed, url: str, start: int, end: int | None
+    response: requests.Response | ResponseProxy, at: answers.Placed, url: str, start: int, end: int | None
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known."""
     if at.start == at.stop:
         return b""
-    need = needed(at, end)
-    return finish(at, b"".join(body_parts(response, url, need)), url, start, end)
+    need = answers.needed(at, end)
+    return answers.finish(at, b"".join(body_parts(response, url, need)), url, start, end)
 
 
 def body_parts(
@@ -98,7 +88,7 @@ def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> Non
     """Make sure that a response is not a part of the file that nobody asked for."""
     if response.status_code == 206:
         asked = getattr(getattr(response, "request", None), "headers", None) or {}
-        check_whole(206, response.headers, url, "Range" in asked)
+        answers.check_whole(206, response.headers, url, "Range" in asked)
 
 
 def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
@@ -183,7 +173,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
         self.url = url
         self.session = session if session is not None else fs.session
-        self._version = Version()
+        self._version = answers.Version()
         self._details = {"name": url, "size": size, "type": "file"}
         super().__init__(
             fs=fs,
@@ -209,7 +199,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
-        self._version = version_in({"url": self.url, **info})
+        self._version = answers.version_in({"url": self.url, **info})
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``.
@@ -236,7 +226,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
                     " open it with block_size=0 to read it from its beginning to its end"
                 )
             self._version = self._version.updated(self.url, at.version)
-            correct_size(self, self._version.size)
+            answers.correct_size(self, self._version.size)
             return read_placed(response, at, self.url, start, end)
 
 
@@ -280,7 +270,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if not is_mine(self):
-            refuse(self, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
+            refuse(self, f"the response of {redact_url(self.url)}", answers.STREAM_ADVICE)
         parts, got = [self._left], len(self._left)
         while num is None or got < num:
             part = next(self._parts, b"")
