@@ -175,7 +175,7 @@ class AsyncFileSystem(AbstractFileSystem):
         """
         reset_instance_loop(self, loop)
 
-    # one path ------------------------------------------------------------------------
+    # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not listing.overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove")
@@ -256,7 +256,7 @@ class AsyncFileSystem(AbstractFileSystem):
         last = "" if end is None else end - 1
         return f"bytes={start or 0}-{last}"
 
-    # trees ---------------------------------------------------------------------------
+    # trees ------------------------------------------------------------------------
     @listing.default
     async def _walk(
         self,
@@ -291,7 +291,7 @@ class AsyncFileSystem(AbstractFileSystem):
     ) -> list[str]:
         return await drive(self, expanding.expand_path(self, path, recursive, maxdepth, assume_literal))
 
-    # many files ----------------------------------------------------------------------
+    # many files -------------------------------------------------------------------
     async def _sizes(self, paths: list[str], batch_size: int | None = None) -> list[int | None]:
         return await drive(self, bulk.sizes(self, paths, batch_size))
 
@@ -384,7 +384,7 @@ class AsyncFileSystem(AbstractFileSystem):
         result: T = sync(self.loop, drive, self, plan)
         return result
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         """A file whose methods are awaited, where the backend has such files.
 

@@ -149,9 +149,7 @@ def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = No
     return found
 
 
-# -- which fsspec --------------------------------------------------------------
-
-
+# which fsspec ---------------------------------------------------------------------
 def check_installation(found: Diagnosis) -> None:
     """Which fsspec is imported, and whether the environment agrees; adds to ``found``."""
     here = Path(fsspec.__file__).resolve().parent
@@ -305,9 +303,7 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
-# -- forks ---------------------------------------------------------------------
-
-
+# forks ----------------------------------------------------------------------------
 def _fork_mode(found: Diagnosis) -> None:
     if not hasattr(os, "fork"):
         found.add(OK, "forks", "this platform cannot fork")
@@ -362,9 +358,7 @@ def _hazards(found: Diagnosis) -> None:
         found.add(OK, "hazards", "nothing is loaded here that is known to break forked children")
 
 
-# -- configuration and state ---------------------------------------------------
-
-
+# configuration and state ----------------------------------------------------------
 def _configuration(found: Diagnosis) -> None:
     folder = Path(config.conf_dir)
     files = (
@@ -399,9 +393,7 @@ def _state(found: Diagnosis) -> None:
         found.add(OK, "instances", f"live objects that are told of forks: {', '.join(live)}")
 
 
-# -- packages and requests -----------------------------------------------------
-
-
+# packages and requests ------------------------------------------------------------
 def _needs() -> dict[str, list[str]]:
     """What the extra named after a protocol of this package's own brings."""
     needs: dict[str, list[str]] = {}

@@ -157,7 +157,7 @@ def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str
     return outcome[0] if outcome else "the parent's next read hangs"
 
 
-# what a child does -----------------------------------------------------------------
+# what a child does ----------------------------------------------------------------
 Act = Callable[[list[Any]], Any]
 
 
@@ -244,7 +244,7 @@ def _in_time(act: Callable[..., Any], *args: Any) -> Any:
     return said
 
 
-# trying ----------------------------------------------------------------------------
+# trying ---------------------------------------------------------------------------
 @dataclass
 class _Try:
     """What one child does, with one handle or several."""
@@ -446,7 +446,7 @@ def _check(subject: _Subject, write: bool, progress: Callable[[str], None]) -> l
     return findings
 
 
-# telling ---------------------------------------------------------------------------
+# telling --------------------------------------------------------------------------
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, without the words themselves: they may be pieces of a secret."""

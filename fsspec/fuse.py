@@ -131,7 +131,7 @@ class FUSEr(Operations):
         with self._lock:
             return next((o for o in self.cache.values() if o.writing and o.path == path), None)
 
-    # looking -------------------------------------------------------------------------
+    # looking ----------------------------------------------------------------------
     @_answered
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         """Kind, size, times and owner of a path."""
@@ -170,7 +170,7 @@ class FUSEr(Operations):
         names = [p.rstrip("/").rpartition("/")[2] for p in self.fs.ls(self._path(path), detail=False)]
         return [".", "..", *(name for name in names if name)]
 
-    # files ---------------------------------------------------------------------------
+    # files ------------------------------------------------------------------------
     def _keep(self, opened: _Open) -> int:
         with self._lock:
             number, self.counter = self.counter, self.counter + 1
@@ -247,7 +247,7 @@ class FUSEr(Operations):
             with writer.lock:
                 writer.file, writer.size = self.fs.open(self._path(path), "wb"), 0
 
-    # folders and names -----------------------------------------------------------------
+    # folders and names ------------------------------------------------------------
     @_answered
     def mkdir(self, path: str, mode: int) -> int:
         """Make a folder."""
@@ -300,7 +300,7 @@ def _nanoseconds(value: object, default: int) -> int:
     return int(value * 1_000_000_000) if isinstance(value, (int, float)) else default
 
 
-# mounting --------------------------------------------------------------------------
+# mounting -------------------------------------------------------------------------
 def run(
     fs: AbstractFileSystem,
     path: str,

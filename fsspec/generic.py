@@ -54,7 +54,7 @@ _generic_fs: dict[str, Any] = {}
 _Entry = dict[str, Any]
 
 
-# which filesystem ------------------------------------------------------------------
+# which filesystem -----------------------------------------------------------------
 def set_generic_fs(protocol: str, **storage_options: Any) -> None:
     """Say which filesystem the paths of a protocol belong to, for ``default_method="generic"``.
 
@@ -88,7 +88,7 @@ def _resolve_fs(
     raise ValueError(f"the filesystem of a path is found by {ways}, not by {method!r}")
 
 
-# asking it -------------------------------------------------------------------------
+# asking it ------------------------------------------------------------------------
 async def maybe_await(cor: Any) -> Any:
     """What an awaitable gives; anything else as it is."""
     return await cor if inspect.isawaitable(cor) else cor
@@ -180,7 +180,7 @@ class GenericFileSystem(AsyncFileSystem):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(default_method={self.method!r})"  # options may be secrets
 
-    # paths ---------------------------------------------------------------------------
+    # paths ------------------------------------------------------------------------
     def _side(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
         url = _plain(url)
@@ -205,7 +205,7 @@ class GenericFileSystem(AsyncFileSystem):
                 fs, plain = self._side(path)
                 fs.invalidate_cache(plain)
 
-    # one path ------------------------------------------------------------------------
+    # one path ---------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._side(url)
         return cast("_Entry", _named(fs, await _ask(fs, "info", path, **kwargs), "entry"))
@@ -292,7 +292,7 @@ class GenericFileSystem(AsyncFileSystem):
             return await super().open_async(path, mode, **kwargs)
         return await fs.open_async(plain, mode, **kwargs)
 
-    # many ----------------------------------------------------------------------------
+    # many -------------------------------------------------------------------------
     def make_many_dirs(self, urls: Iterable[str], exist_ok: bool = True) -> None:
         """Make folders, several at a time, and those that lead to them.
 
@@ -456,7 +456,7 @@ async def copy_file_op(
     return None
 
 
-# trees -----------------------------------------------------------------------------
+# trees ----------------------------------------------------------------------------
 def rsync(
     source: str,
     destination: str,

@@ -237,7 +237,7 @@ class FileSelector(SigSlot):
             self.message,
         )
 
-    # what is chosen ------------------------------------------------------------------
+    # what is chosen ---------------------------------------------------------------
     @property
     def storage_options(self) -> dict[str, Any]:
         """The options of the filesystem.
@@ -281,7 +281,7 @@ class FileSelector(SigSlot):
             raise ValueError("no file is chosen that could be opened")
         return OpenFile(self.fs, self.main.value[0], mode, compression, encoding)
 
-    # what is shown -------------------------------------------------------------------
+    # what is shown ----------------------------------------------------------------
     def _list(self, path: str) -> None:
         try:
             entries = self.fs.ls(path, detail=True)
@@ -313,7 +313,7 @@ class FileSelector(SigSlot):
             self.filter_sel.value = list(filters or ())
         self.go_clicked()
 
-    # what is done --------------------------------------------------------------------
+    # what is done -----------------------------------------------------------------
     def filters_changed(self, values: list[str]) -> None:
         """Show the files with the extensions that are ticked."""
         self.go_clicked()

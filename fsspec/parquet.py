@@ -181,7 +181,7 @@ def _again(
     return file
 
 
-# fetching --------------------------------------------------------------------------
+# fetching -------------------------------------------------------------------------
 def _paths(fs: AbstractFileSystem, path: StrPath | list[str]) -> list[str]:
     """The files that are meant."""
     text = stringify_path(path)
@@ -272,7 +272,7 @@ def _fetch(
         by_path[p][a, b] = data  # type: ignore[index]
 
 
-# engines ---------------------------------------------------------------------------
+# engines --------------------------------------------------------------------------
 def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
     engines: dict[str, Callable[[], FastparquetEngine | PyarrowEngine]]
     engines = {"fastparquet": FastparquetEngine, "pyarrow": PyarrowEngine}

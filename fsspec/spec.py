@@ -143,8 +143,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
 
                 warnings.warn(f"the option {gone} has no effect any more", FutureWarning, stacklevel=3)
 
-    # -- paths -----------------------------------------------------------------
-
+    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
         """The path as this class uses it: no protocol, no slash at the end.
@@ -196,8 +195,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """
         raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
 
-    # -- listings --------------------------------------------------------------
-
+    # listings ---------------------------------------------------------------------
     @overload
     def ls(self, path: str, detail: Literal[True] = ..., **kwargs: Any) -> list[dict[str, Any]]: ...
 
@@ -272,8 +270,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             raise FileNotFoundError(path)
         return found
 
-    # -- one path --------------------------------------------------------------
-
+    # one path ---------------------------------------------------------------------
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path.
 
@@ -399,8 +396,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """
         raise NotImplementedError(f"{type(self).__name__} cannot sign URLs")
 
-    # -- making and removing ---------------------------------------------------
-
+    # making and removing ----------------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         """Make a folder.
 
@@ -445,8 +441,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """Remove one file or empty folder; what a backend brings for `rm`."""
         raise NotImplementedError(f"{type(self).__name__} cannot remove")
 
-    # -- opening ---------------------------------------------------------------
-
+    # opening ----------------------------------------------------------------------
     def _open(
         self,
         path: str,
@@ -571,8 +566,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             return layered
         return file
 
-    # -- transactions ----------------------------------------------------------
-
+    # transactions -----------------------------------------------------------------
     @property
     def transaction(self) -> Transaction:
         """A context in which files that are written appear together, at its end.
@@ -601,8 +595,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         for path in changed:
             self.invalidate_cache(path)
 
-    # -- other views -----------------------------------------------------------
-
+    # other views ------------------------------------------------------------------
     def get_mapper(
         self,
         root: str = "",

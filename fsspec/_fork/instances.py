@@ -226,7 +226,7 @@ def reduced(cls: type, state: dict[str, Any]) -> tuple[Any, ...]:
     return make_instance, made
 
 
-# in a child ----------------------------------------------------------------------
+# in a child -----------------------------------------------------------------------
 _ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
     " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"

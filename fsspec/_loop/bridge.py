@@ -45,7 +45,7 @@ class FSSpecCoroutineCancel(Exception):
     """Thrown into coroutines by `_dump_running_tasks`."""
 
 
-# the loop ------------------------------------------------------------------------
+# the loop -------------------------------------------------------------------------
 def get_lock() -> threading.Lock:
     """The lock under which the loop is made; a new one in each process."""
     return _lock.get()
@@ -81,7 +81,7 @@ def running_async() -> bool:
     return asyncio._get_running_loop() is not None
 
 
-# waiting -------------------------------------------------------------------------
+# waiting --------------------------------------------------------------------------
 _THERE = object()
 """In place of what a call returned: it is made on the loop's thread."""
 
@@ -385,7 +385,7 @@ def sync_teardown(
 _ending: set[Any] = set()
 
 
-# instances -----------------------------------------------------------------------
+# instances ------------------------------------------------------------------------
 class OnLoop(Protocol):
     """What an awaitable filesystem knows of its loop."""
 
@@ -443,7 +443,7 @@ def reset_after_fork(server: object = None, worker: object = None, **others: obj
     return instances.reset_inherited()
 
 
-# looking -------------------------------------------------------------------------
+# looking --------------------------------------------------------------------------
 def _dump_running_tasks(
     printout: bool = True,
     cancel: bool = True,

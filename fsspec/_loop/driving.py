@@ -110,7 +110,7 @@ PlanOf = Generator["Step | emit | forward", Any, T]
 Plan = PlanOf[Any]
 
 
-# -- blocking ------------------------------------------------------------------
+# blocking -------------------------------------------------------------------------
 def perform(target: object, step: Step) -> Any:
     """The answer to a step, by blocking calls on ``target``."""
     if type(step) is call:
@@ -172,7 +172,7 @@ def drive(target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = 
     raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
 
 
-# -- awaiting ------------------------------------------------------------------
+# awaiting -------------------------------------------------------------------------
 async def perform_awaiting(target: object, step: Step) -> Any:
     """The answer to a step, by awaiting the methods of ``target``."""
     if type(step) is call:

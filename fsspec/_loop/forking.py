@@ -84,7 +84,7 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
             _foreign.add(other)
 
 
-# around a fork -----------------------------------------------------------------
+# around a fork --------------------------------------------------------------------
 # Each step is a hook of its own: what one raises leaves the others to run.
 def _look_for_awaited() -> None:
     # the first, where what ends meanwhile can still use the loops
@@ -264,7 +264,7 @@ for _step in (_renew_in_child, _abandon_in_child):
 del _step
 
 
-# asked while a fork is being made -----------------------------------------------------
+# asked while a fork is being made -------------------------------------------------
 def run_inside_fork(
     other: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, None], timeout: float | None
 ) -> bool:

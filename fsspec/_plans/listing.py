@@ -65,8 +65,7 @@ def check_depth(maxdepth: int | None) -> None:
         raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
 
 
-# -- what is there ---------------------------------------------------------------
-
+# what is there --------------------------------------------------------------------
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -119,9 +118,7 @@ def ask(
     return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]
 
 
-# -- walk ----------------------------------------------------------------------
-
-
+# walk -----------------------------------------------------------------------------
 class _Turn(NamedTuple):
     """A folder whose turn in a walk is still to come."""
 
@@ -224,9 +221,7 @@ def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
         raise error
 
 
-# -- find ----------------------------------------------------------------------
-
-
+# find -----------------------------------------------------------------------------
 def find(
     fs: Filesystem,
     path: str,
@@ -295,9 +290,7 @@ def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
     return {path: entry} if entry["type"] == "file" else {}
 
 
-# -- du ------------------------------------------------------------------------
-
-
+# du -------------------------------------------------------------------------------
 def du(
     fs: Filesystem,
     path: str,

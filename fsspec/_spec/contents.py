@@ -45,8 +45,7 @@ class Contents:
         _parent: Callable[[str], str]
         _strip_protocol: Callable[..., str]
 
-    # -- reading ---------------------------------------------------------------
-
+    # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them.
 
@@ -135,8 +134,7 @@ class Contents:
                     length = max(0, size - offset)
             return read_block(f, offset, length, delimiter)
 
-    # -- writing ---------------------------------------------------------------
-
+    # writing ----------------------------------------------------------------------
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes.
 
@@ -223,8 +221,7 @@ class Contents:
         else:
             raise NotImplementedError(f"{type(self).__name__} cannot set the time of {path!r}")
 
-    # -- from and to this machine ----------------------------------------------
-
+    # from and to this machine -----------------------------------------------------
     def get_file(
         self,
         rpath: str,
@@ -329,8 +326,7 @@ class Contents:
                     written = target.write(data)
                     callback.relative_update(len(data) if written is None else written)
 
-    # -- copying ---------------------------------------------------------------
-
+    # copying ----------------------------------------------------------------------
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file within the filesystem; what a backend brings for `copy`."""
         raise NotImplementedError(f"{type(self).__name__} cannot copy")

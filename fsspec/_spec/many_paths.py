@@ -31,8 +31,7 @@ class ManyPaths:
         """What a plan returns, by whatever way the operations of the filesystem are called."""
         return drive(self, plan)
 
-    # -- looking ---------------------------------------------------------------
-
+    # looking ----------------------------------------------------------------------
     @listing.default
     def walk(
         self,
@@ -231,8 +230,7 @@ class ManyPaths:
         )
         return drive(self, plan)
 
-    # -- contents --------------------------------------------------------------
-
+    # contents ---------------------------------------------------------------------
     def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         """The bytes of files.
 
@@ -304,8 +302,7 @@ class ManyPaths:
         """
         drive(self, bulk.pipe(self, path, value, kwargs))
 
-    # -- copying and removing --------------------------------------------------
-
+    # copying and removing ---------------------------------------------------------
     @listing.default
     def copy(
         self,

@@ -123,7 +123,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def _parent(self, path: str) -> str:
         return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
 
-    # looking ---------------------------------------------------------------------------
+    # looking ----------------------------------------------------------------------
     def _found(self, path: str) -> pyarrow.fs.FileInfo | None:
         from pyarrow.fs import FileType
 
@@ -166,7 +166,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def modified(self, path: str) -> datetime:
         return cast("datetime", self.info(path)["mtime"])
 
-    # whole files -----------------------------------------------------------------------
+    # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         seekable = bool(start) or (end or 0) < 0
         return super().cat_file(path, start, end, **{"seekable": seekable, **kwargs})
@@ -202,7 +202,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         """Move a file, or a folder as a whole."""
         self.fs.move(self._bare(path1), self._bare(path2))
 
-    # making and removing ---------------------------------------------------------------
+    # making and removing ----------------------------------------------------------
     @wrap_exceptions
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._bare(path)
@@ -250,7 +250,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             elif maxdepth is None or not self.ls(p):
                 self.fs.delete_dir(p)
 
-    # opening ---------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     @wrap_exceptions
     def _open(
         self,

@@ -104,7 +104,7 @@ class CacheMetadata:
         self._signs.append(None)
         self._changed = {}
 
-    # the files -----------------------------------------------------------------------
+    # the files --------------------------------------------------------------------
     def load(self) -> bool:
         """Read the tables that have changed since they were read last; whether there are any."""
         return any([self._load(number) for number in range(len(self._storage))])
@@ -162,7 +162,7 @@ class CacheMetadata:
             self._signs[-1] = None
             self._changed = {}
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def lookup(self, path: str, cfs: Cache | None, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
         """The copies of a path that can be used, in the order of the folders.
 
@@ -293,7 +293,7 @@ class CacheMetadata:
         self.save()
         return fns, not self.cached_files[-1]
 
-    # copies in blocks ----------------------------------------------------------------
+    # copies in blocks -------------------------------------------------------------
     def reserve(self, path: str, detail: Detail, cfs: Cache) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 

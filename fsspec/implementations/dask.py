@@ -115,7 +115,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
             return {}
         return {"client": f"{options['host']}:{options['port']}" if "port" in options else options["host"]}
 
-    # asking a worker -------------------------------------------------------------------
+    # asking a worker --------------------------------------------------------------
     def _client(self) -> distributed.Client:
         """The client, made if need be."""
         if isinstance(self.client, str):
@@ -151,7 +151,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
     def mv(self, *args: Any, **kwargs: Any) -> None:
         self._ask("mv", args, kwargs)
 
-    # files -----------------------------------------------------------------------------
+    # files ------------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -87,7 +87,7 @@ class DatabricksFileSystem(RestFileSystem):
         text = text.removeprefix("dbfs:") if text.startswith("dbfs:/") else text
         return "/" + text.strip("/")
 
-    # requests ------------------------------------------------------------------------
+    # requests ---------------------------------------------------------------------
     def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> Any:
         """The answer of one endpoint; an error is raised with the path that it is about."""
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
@@ -112,7 +112,7 @@ class DatabricksFileSystem(RestFileSystem):
             raise kind(f"{path!r}: {message}")
         raise DatabricksException(code, f"{path!r}: {message} ({code})", told.get("details"))
 
-    # listing -------------------------------------------------------------------------
+    # listing ----------------------------------------------------------------------
     @staticmethod
     def _described(told: dict[str, Any]) -> dict[str, Any]:
         entry = {
@@ -157,7 +157,7 @@ class DatabricksFileSystem(RestFileSystem):
             self.dircache.pop(path, None)
             self.dircache.pop(self._parent(path), None)
 
-    # changing ------------------------------------------------------------------------
+    # changing ---------------------------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         if self.exists(path):
@@ -236,7 +236,7 @@ class DatabricksFileSystem(RestFileSystem):
                 target.closed = True  # nor does its finalizer send anything
                 raise
 
-    # files ---------------------------------------------------------------------------
+    # files ------------------------------------------------------------------------
     def _open(
         self, path: str, mode: str = "rb", block_size: int | str | None = "default", **kwargs: Any
     ) -> DatabricksFile:

@@ -130,7 +130,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         """That of the other filesystem, and the folder."""
         return f"{self.fs.fsid}_{self.path}"
 
-    # paths ---------------------------------------------------------------------------
+    # paths ------------------------------------------------------------------------
     def _join(self, path: Any) -> Any:
         """A path, several or a mapping of them, on the other filesystem."""
         if path is None:
@@ -203,7 +203,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         ]
         return self._relpath(folder), own[0], own[1]
 
-    # the few that are of no shape ----------------------------------------------------
+    # the few that are of no shape -------------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._join(path)
         found = self.fs.ls(folder, detail=detail, **kwargs)

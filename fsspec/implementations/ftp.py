@@ -123,8 +123,7 @@ class FTPFileSystem(ServerFileSystem):
     def ftp(self, client: ftplib.FTP) -> None:
         self._link.replace(client)
 
-    # -- paths -----------------------------------------------------------------
-
+    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
@@ -144,8 +143,7 @@ class FTPFileSystem(ServerFileSystem):
             self.invalidate_cache(path)
             self.invalidate_cache(self._parent(path))
 
-    # -- refusals ----------------------------------------------------------------
-
+    # refusals ---------------------------------------------------------------------
     def _refuse(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
         """Raise what a refusal means; where it does not say, look at what there is."""
         found = words.refusal(str(error), path)
@@ -164,8 +162,7 @@ class FTPFileSystem(ServerFileSystem):
             raise words.refused(IsADirectoryError, errno.EISDIR, reply, path) from None
         raise words.refused(PermissionError, errno.EACCES, reply, path) from None
 
-    # -- listings --------------------------------------------------------------
-
+    # listings ---------------------------------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds; a file gives itself. Two commands and a connection for data.
 
@@ -255,8 +252,7 @@ class FTPFileSystem(ServerFileSystem):
             return entry  # it leads nowhere
         return entry if size is None else {**entry, "size": size}
 
-    # -- reading ---------------------------------------------------------------
-
+    # reading ----------------------------------------------------------------------
     def _open(
         self,
         path: str,
@@ -345,8 +341,7 @@ class FTPFileSystem(ServerFileSystem):
         if size is not None and done < size:
             raise OSError(f"{path!r} ended after {done} of {size} bytes on the FTP server; try again")
 
-    # -- writing ---------------------------------------------------------------
-
+    # writing ----------------------------------------------------------------------
     def _write(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
         """Send a part of a file; what is there of it is removed if that fails, but for appending."""
         link = self._link  # in a child that is forked in between, ``self`` has another
@@ -394,8 +389,7 @@ class FTPFileSystem(ServerFileSystem):
             self.makedirs(self._parent(rpath), exist_ok=True)
             self._write("STOR", rpath, _reporting(source, self.blocksize, callback))
 
-    # -- making and removing ---------------------------------------------------
-
+    # making and removing ----------------------------------------------------------
     def _do(self, command: str, path: str, making: bool = False) -> None:
         try:
             self._link.command(f"{command} {path}")

@@ -85,8 +85,7 @@ class GitFileSystem(AbstractFileSystem):
             found["ref"] = ref
         return found
 
-    # -- looking up ------------------------------------------------------------
-
+    # looking up -------------------------------------------------------------------
     def _object(self, path: str, ref: str | None) -> tuple[Any, int]:
         """The tree or blob at a path, and its mode."""
         ref = ref or self.ref
@@ -129,8 +128,7 @@ class GitFileSystem(AbstractFileSystem):
         """The digest that git itself knows the content by."""
         return str(self.info(path, ref=ref)["hex"])
 
-    # -- reading ---------------------------------------------------------------
-
+    # reading ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

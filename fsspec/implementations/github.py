@@ -85,7 +85,7 @@ class GithubFileSystem(RestFileSystem):
         base = self.url.partition("/repos/")[0]
         return f"{base}/repos/{quote(self.org, safe='')}/{quote(self.repo, safe='')}{what}"
 
-    # the repository ------------------------------------------------------------------
+    # the repository ---------------------------------------------------------------
     @classmethod
     def repos(cls, org_or_user: str, is_org: bool = True) -> list[str]:
         """The names of the public repositories of an organisation, or of a user.
@@ -132,7 +132,7 @@ class GithubFileSystem(RestFileSystem):
         """The names of all ``tags`` and ``branches``."""
         return {"tags": self.tags, "branches": self.branches}
 
-    # paths ---------------------------------------------------------------------------
+    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
@@ -152,7 +152,7 @@ class GithubFileSystem(RestFileSystem):
             found["sha"] = options["host"]
         return {name: value for name, value in found.items() if value}
 
-    # listing -------------------------------------------------------------------------
+    # listing ----------------------------------------------------------------------
     def ls(
         self, path: str, detail: bool = False, sha: str | None = None, _sha: str | None = None, **kwargs: Any
     ) -> list[Any]:
@@ -212,7 +212,7 @@ class GithubFileSystem(RestFileSystem):
         super().invalidate_cache(path)
         self.dircache.clear()
 
-    # files ---------------------------------------------------------------------------
+    # files ------------------------------------------------------------------------
     def _content(self, path: str, sha: str | None, **headers: str) -> requests.Response:
         url = self.content_url.format(
             org=self.org, repo=self.repo, path=quote(path), sha=quote(sha or self.root, safe="")

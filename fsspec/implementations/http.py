@@ -234,8 +234,7 @@ class HTTPFileSystem(AsyncFileSystem):
         """
         return self._traffic.of_network()
 
-    # -- the session -----------------------------------------------------------
-
+    # the session ------------------------------------------------------------------
     @property
     def _at_once(self) -> int | None:
         """How many requests of a batch are made at a time, at most: others would wait for a connection."""
@@ -266,8 +265,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
     close_session = staticmethod(close_session)
 
-    # -- paths -----------------------------------------------------------------
-
+    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are."""
@@ -293,8 +291,7 @@ class HTTPFileSystem(AsyncFileSystem):
         """Raise FileNotFoundError, PermissionError or OSError for a status above 400."""
         raise_for_status(response, url)
 
-    # -- reading ---------------------------------------------------------------
-
+    # reading ----------------------------------------------------------------------
     async def _request(
         self, url: str, options: dict[str, Any], method: str = "get"
     ) -> aiohttp.ClientResponse:
@@ -470,8 +467,7 @@ class HTTPFileSystem(AsyncFileSystem):
         except FileNotFoundError:
             return False
 
-    # -- listing ---------------------------------------------------------------
-
+    # listing ----------------------------------------------------------------------
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request.
 
@@ -508,8 +504,7 @@ class HTTPFileSystem(AsyncFileSystem):
         check_depth(maxdepth)
         return await drive(self, glob(self, path, maxdepth, **kwargs))
 
-    # -- writing ---------------------------------------------------------------
-
+    # writing ----------------------------------------------------------------------
     async def _put_file(
         self,
         lpath: StrPath | IO[bytes],
@@ -567,8 +562,7 @@ class HTTPFileSystem(AsyncFileSystem):
 
         await (self._sender.repeat(upload) if method == "put" else upload())
 
-    # -- files -----------------------------------------------------------------
-
+    # files ------------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -249,8 +249,7 @@ class HTTPFileSystem(AbstractFileSystem):
         kind = HTTPPermissionError if status in (401, 403) else requests.HTTPError
         raise kind(f"{status} {response.reason} for {redact_url(url)} (HTTPFileSystem)", response=response)
 
-    # -- reading ---------------------------------------------------------------
-
+    # reading ----------------------------------------------------------------------
     def _request(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
         """A response whose body is still to be read."""
         return self.session.get(str(self.encode_url(url)), stream=True, **{**self.kwargs, **options})
@@ -430,8 +429,7 @@ class HTTPFileSystem(AbstractFileSystem):
         except FileNotFoundError:
             return False
 
-    # -- listing ---------------------------------------------------------------
-
+    # listing ----------------------------------------------------------------------
     def ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request."""
         refresh = kwargs.pop("refresh", False)
@@ -462,8 +460,7 @@ class HTTPFileSystem(AbstractFileSystem):
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
         return drive(self, glob(self, path, maxdepth or None, **kwargs))  # 0 is no limit, as upstream
 
-    # -- writing ---------------------------------------------------------------
-
+    # writing ----------------------------------------------------------------------
     def put_file(
         self,
         lpath: StrPath | IO[bytes],
@@ -495,8 +492,7 @@ class HTTPFileSystem(AbstractFileSystem):
 
         repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
 
-    # -- files -----------------------------------------------------------------
-
+    # files ------------------------------------------------------------------------
     def _open(
         self,
         path: str,
@@ -544,7 +540,7 @@ def _is_refused(error: BaseException) -> bool:
     return isinstance(cause, NewConnectionError)
 
 
-# registration --------------------------------------------------------------------
+# registration ---------------------------------------------------------------------
 def register() -> None:
     """Use this implementation for http and https."""
     for protocol in _PROTOCOLS:

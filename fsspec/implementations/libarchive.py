@@ -167,7 +167,7 @@ class LibArchiveFileSystem(FileArchive):
         assert self._source is not None
         return custom_reader(View(self._source), block_size=self.block_size)
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def _get_dirs(self) -> None:
         if self.dir_cache is not None:
             return
@@ -185,7 +185,7 @@ class LibArchiveFileSystem(FileArchive):
         table.pop("", None)
         self.dir_cache: dict[str, dict[str, Any]] | None = table
 
-    # members -------------------------------------------------------------------------
+    # members ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -138,7 +138,7 @@ class LocalFileSystem(AbstractFileSystem):
             return head + "/"
         return head or cls.root_marker
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def ls(self, path: str, detail: bool = False, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
         try:
@@ -282,7 +282,7 @@ class LocalFileSystem(AbstractFileSystem):
     def _isfilestore(self) -> bool:
         return True
 
-    # folders -------------------------------------------------------------------------
+    # folders ----------------------------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         if osp.exists(path):
@@ -298,7 +298,7 @@ class LocalFileSystem(AbstractFileSystem):
     def rmdir(self, path: str) -> None:
         os.rmdir(self._strip_protocol(path))
 
-    # whole files ---------------------------------------------------------------------
+    # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         if kwargs:
             return super().cat_file(path, start, end, **kwargs)
@@ -440,7 +440,7 @@ class LocalFileSystem(AbstractFileSystem):
         """Change the permissions of a file."""
         os.chmod(self._strip_protocol(path), mode)
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     def open(
         self,
         path: str,

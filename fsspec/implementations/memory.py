@@ -88,7 +88,7 @@ class MemoryFileSystem(AbstractFileSystem):
         path = path.strip("/")
         return "/" + path if path else ""
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def _tree(self) -> dict[str, dict[str, None]]:
         return self._whole_tree().children
 
@@ -211,7 +211,7 @@ class MemoryFileSystem(AbstractFileSystem):
         except KeyError:
             raise FileNotFoundError(path) from None
 
-    # folders -------------------------------------------------------------------------
+    # folders ----------------------------------------------------------------------
     def _check_parents(self, path: str, error: type[OSError]) -> None:
         parent = path.rpartition("/")[0]
         while parent:
@@ -251,7 +251,7 @@ class MemoryFileSystem(AbstractFileSystem):
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
 
-    # whole files ---------------------------------------------------------------------
+    # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         path = self._strip_protocol(path)
         f = self.store.get(path)
@@ -317,7 +317,7 @@ class MemoryFileSystem(AbstractFileSystem):
                     continue  # another thread writes there
                 self.rmdir(p)
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     def open(
         self,
         path: str,

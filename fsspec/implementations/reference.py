@@ -232,7 +232,7 @@ class ReferenceFileSystem(ReferenceReading):
             if each is not None and instances.is_stale(each):
                 instances.touch(each, by_hand=True)
 
-    # what there is -------------------------------------------------------------------
+    # what there is ----------------------------------------------------------------
     def _folders(self) -> Tree:
         if self._tree is None or self._tree.length != len(self.references):
             self._tree = Tree(self.references)
@@ -350,7 +350,7 @@ class ReferenceFileSystem(ReferenceReading):
         """Download files; see `AbstractFileSystem.get`."""
         sync(self.loop, self._get, rpath, lpath, recursive, **kwargs)
 
-    # changing ------------------------------------------------------------------------
+    # changing ---------------------------------------------------------------------
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Set a reference; nothing is written but by `save_json`, or the flush of a mapper.
 
@@ -424,7 +424,7 @@ class ReferenceFileSystem(ReferenceReading):
         refs = {key: as_text(key, value) for key, value in self.references.items()}
         write_whole(fs, path, json.dumps({"version": 1, "refs": refs}).encode())
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

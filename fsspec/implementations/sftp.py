@@ -98,8 +98,7 @@ class SFTPFileSystem(ServerFileSystem):
             self._link.refresh()
             return self._link.sftp
 
-    # -- refusals ----------------------------------------------------------------
-
+    # refusals ---------------------------------------------------------------------
     def _ask(self, path: str, name: str, *args: Any, making: bool = False, repeat: bool = False) -> Any:
         """A request about a path; what the server refuses names it."""
         try:
@@ -123,8 +122,7 @@ class SFTPFileSystem(ServerFileSystem):
             raise FileNotFoundError(errno.ENOENT, text, path) from None
         raise OSError(f"{text} ({path!r})") from None
 
-    # -- listings --------------------------------------------------------------
-
+    # listings ---------------------------------------------------------------------
     def ls(self, path: str, detail: bool = False) -> list[Any]:
         """What a folder holds; a file gives itself. One request and one for each hundred entries or so."""
         path = self._strip_protocol(path)
@@ -162,8 +160,7 @@ class SFTPFileSystem(ServerFileSystem):
     def modified(self, path: str) -> datetime.datetime:
         return cast("datetime.datetime", self.info(path)["mtime"])
 
-    # -- making, moving, removing ------------------------------------------------
-
+    # making, moving, removing -----------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, mode: int = 0o777) -> None:
         path = self._strip_protocol(path)
         try:
@@ -222,8 +219,7 @@ class SFTPFileSystem(ServerFileSystem):
             self.rm_file(new)  # the protocol's own renaming is never over a file
         self._ask(new, "rename", old, new, making=True)
 
-    # -- contents ----------------------------------------------------------------
-
+    # contents ---------------------------------------------------------------------
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> SFTPFile:
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 

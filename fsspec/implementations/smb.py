@@ -145,8 +145,7 @@ class SMBFileSystem(ServerFileSystem):
                 repeat = False
                 self._connect()
 
-    # -- paths -----------------------------------------------------------------
-
+    # paths ------------------------------------------------------------------------
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
         return server_options(path)  # of another name, by which some programs call it
@@ -157,8 +156,7 @@ class SMBFileSystem(ServerFileSystem):
             raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
         return f"\\\\{self.host}\\" + inside.replace("/", "\\")
 
-    # -- listings --------------------------------------------------------------
-
+    # listings ---------------------------------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder or share holds; a file gives itself."""
         path = self._strip_protocol(path)
@@ -184,8 +182,7 @@ class SMBFileSystem(ServerFileSystem):
     def modified(self, path: str) -> datetime.datetime:
         return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_mtime)
 
-    # -- making, moving, removing ------------------------------------------------
-
+    # making, moving, removing -----------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         parent = self._parent(path)
@@ -231,8 +228,7 @@ class SMBFileSystem(ServerFileSystem):
         """Copy files on the server; see `AbstractFileSystem.copy`."""
         super().copy(path1, path2, **kwargs)
 
-    # -- contents ----------------------------------------------------------------
-
+    # contents ---------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -145,7 +145,7 @@ class TarFileSystem(FileArchive):
             what = f"member {path!r} of {self._archive_name} is damaged"
         return CorruptTarFile(f"{what}: {error}")
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def _name(self, path: str) -> str:
         return _plain(self._strip_protocol(path))
 
@@ -195,7 +195,7 @@ class TarFileSystem(FileArchive):
             self._plain_names = found
         return found
 
-    # members -------------------------------------------------------------------------
+    # members ----------------------------------------------------------------------
     def _member(self, path: str) -> tarfile.TarInfo:
         member = self._by_name.get(_plain(path))
         if member is None or member.isdir():
@@ -224,7 +224,7 @@ class TarFileSystem(FileArchive):
         tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]
         return tar.extractfile(self._member(path))
 
-    # its end -------------------------------------------------------------------------
+    # its end ----------------------------------------------------------------------
     def close(self) -> None:
         """Close the archive; its members can no longer be read."""
         if hasattr(self, "tar"):

@@ -127,8 +127,7 @@ class WebHDFS(ServerFileSystem):
         """The cluster, by a digest of its address."""
         return self._fsid
 
-    # -- paths -----------------------------------------------------------------
-
+    # paths ------------------------------------------------------------------------
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
         options = server_options(urlpath)
@@ -136,8 +135,7 @@ class WebHDFS(ServerFileSystem):
             options["user"] = options.pop("username")
         return options
 
-    # -- requests ----------------------------------------------------------------
-
+    # requests ---------------------------------------------------------------------
     def _call(
         self,
         op: str,
@@ -206,8 +204,7 @@ class WebHDFS(ServerFileSystem):
             location = location.replace(before, after, 1)
         return location
 
-    # -- listings --------------------------------------------------------------
-
+    # listings ---------------------------------------------------------------------
     @staticmethod
     def _process_info(info: dict[str, Any]) -> dict[str, Any]:
         info["type"] = info["type"].lower()
@@ -252,8 +249,7 @@ class WebHDFS(ServerFileSystem):
         """The folder of the user."""
         return str(self._call("GETHOMEDIRECTORY").json()["Path"])
 
-    # -- tokens ----------------------------------------------------------------
-
+    # tokens -----------------------------------------------------------------------
     def get_delegation_token(self, renewer: str | None = None) -> str:
         """A token that stands for the user."""
         reply = self._call("GETDELEGATIONTOKEN", renewer=renewer).json()
@@ -270,8 +266,7 @@ class WebHDFS(ServerFileSystem):
         """Make a token void."""
         self._call("CANCELDELEGATIONTOKEN", "put", token=token)
 
-    # -- making, moving, removing ------------------------------------------------
-
+    # making, moving, removing -----------------------------------------------------
     def chmod(self, path: str, mod: str | int) -> None:
         """Set permissions, as an octal number."""
         self._call("SETPERMISSION", "put", path, permission=mod)
@@ -333,8 +328,7 @@ class WebHDFS(ServerFileSystem):
                     self.rm_file(temporary)
                 raise
 
-    # -- contents ----------------------------------------------------------------
-
+    # contents ---------------------------------------------------------------------
     def _open(
         self,
         path: str,

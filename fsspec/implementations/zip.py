@@ -166,7 +166,7 @@ class ZipFileSystem(FileArchive):
             what = f"member {path!r} of {self._archive_name} is damaged"
         return CorruptZipFile(f"{what}: {error}")
 
-    # entries -------------------------------------------------------------------------
+    # entries ----------------------------------------------------------------------
     def _get_dirs(self) -> None:
         members = self.zip.infolist()
         if self.dir_cache is not None and self._listed == len(members):
@@ -187,7 +187,7 @@ class ZipFileSystem(FileArchive):
         self.dir_cache: dict[str, dict[str, Any]] | None = table
         self._listed = len(members)
 
-    # members -------------------------------------------------------------------------
+    # members ----------------------------------------------------------------------
     def _member(self, path: str) -> zipfile.ZipInfo:
         try:
             return self.zip.getinfo(path)
@@ -261,7 +261,7 @@ class ZipFileSystem(FileArchive):
             advice = "What is being written belongs to the process that opened it; in this one, write another"
             refuse(self, self._archive_name, advice)
 
-    # its end -------------------------------------------------------------------------
+    # its end ----------------------------------------------------------------------
     def close(self) -> None:
         """Close the archive; one that is written is not complete before.
 

@@ -88,7 +88,7 @@ class FileArchive(AbstractArchiveFileSystem):
             return [cls._strip_protocol(p) for p in path]
         return str(super()._strip_protocol(path).lstrip("/"))
 
-    # the file ------------------------------------------------------------------------
+    # the file ---------------------------------------------------------------------
     def _open_archive(
         self,
         fo: StrPath | IO[bytes] | core.OpenFile[bytes],
@@ -161,7 +161,7 @@ class FileArchive(AbstractArchiveFileSystem):
         if self._source is not None:
             self._source.after_fork()
 
-    # members -------------------------------------------------------------------------
+    # members ----------------------------------------------------------------------
     def _open_member(self, path: str) -> IO[bytes]:
         """A reader of a member's bytes; for `MemberFile`."""
         raise NotImplementedError(f"{type(self).__name__} cannot read members")

@@ -107,7 +107,7 @@ class Cache(ChainedFileSystem):
         self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
         self.load_cache()
 
-    # what it is ----------------------------------------------------------------------
+    # what it is -------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         before = None
@@ -227,7 +227,7 @@ class Cache(ChainedFileSystem):
             return self.fs._makedirs(self._bare(path), exist_ok)
         return os.makedirs(path, exist_ok=exist_ok)
 
-    # the table -----------------------------------------------------------------------
+    # the table --------------------------------------------------------------------
     def load_cache(self) -> None:
         """Read the table of the copies, as other processes may have changed it."""
         self._metadata.load()
@@ -252,7 +252,7 @@ class Cache(ChainedFileSystem):
         self._check_cache()
         return self._metadata.check_file(path, self)
 
-    # copies --------------------------------------------------------------------------
+    # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:
         """The name of the copy of a path.
 
@@ -394,7 +394,7 @@ class Cache(ChainedFileSystem):
         """Whether a copy in a folder that is only read is older than a change made here."""
         return path in self._changed_here and not self._folders.is_written(fn)
 
-    # versions ------------------------------------------------------------------------
+    # versions ---------------------------------------------------------------------
     def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.
 

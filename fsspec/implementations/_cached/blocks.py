@@ -91,7 +91,7 @@ class CachingFileSystem(Cache):
 
     protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -60,7 +60,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     local_file = True
     _only_transactions_wait: ClassVar[bool] = True
 
-    # copies --------------------------------------------------------------------------
+    # copies -----------------------------------------------------------------------
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
         """Where there may be a copy of a path that can be used."""
         yield from self._written_copies(path)
@@ -195,7 +195,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             f"the copy of {redact_url(path)!r} is removed by others as soon as it is there: {got}"
         )
 
-    # reading -------------------------------------------------------------------------
+    # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
         part_of = partial(self._local.cat_file, start=start, end=end)
@@ -314,7 +314,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         found: list[Any] = await self._awaited_on_target(self._ranges(paths, starts, ends, on_error, kwargs))
         return found
 
-    # writing -------------------------------------------------------------------------
+    # writing ----------------------------------------------------------------------
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
         contents: dict[str, Any] = {path: value}
@@ -359,7 +359,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             raise
         return f
 
-    # opening -------------------------------------------------------------------------
+    # opening ----------------------------------------------------------------------
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
         if "r" in mode and "+" not in mode:

@@ -329,7 +329,7 @@ def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
             cache.size = size
 
 
-# several requests for one file -----------------------------------------------------------
+# several requests for one file ----------------------------------------------------
 _seen: ContextVar[dict[str, Version] | None] = ContextVar("_seen", default=None)
 
 

@@ -66,7 +66,7 @@ def parent(url: str) -> str:
     return head if head.partition("://")[2] else ""
 
 
-# headers -------------------------------------------------------------------------
+# headers --------------------------------------------------------------------------
 def range_value(start: int, end: int | None) -> str:
     """The value of a ``Range`` header for the bytes from ``start`` up to ``end``."""
     return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
@@ -151,7 +151,7 @@ def checksums(headers: Mapping[str, str]) -> Iterable[str]:
     return [n for n in ("ETag", "Content-MD5", "Digest", "Last-Modified") if headers.get(n)]
 
 
-# pages ---------------------------------------------------------------------------
+# pages ----------------------------------------------------------------------------
 def may_have_links(headers: Mapping[str, str]) -> bool:
     """Whether the body is worth reading in search of links."""
     return not headers.get("Content-Type", "").lower().startswith(NOT_PAGES)

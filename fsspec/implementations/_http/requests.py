@@ -39,7 +39,7 @@ ALL = 2**63
 _LARGE = 2**20  # bytes from which on it pays to be careful about copies
 
 
-# errors --------------------------------------------------------------------------
+# errors ---------------------------------------------------------------------------
 class HTTPStatusError(aiohttp.ClientResponseError, OSError):
     """The server refused; ``status`` and ``message`` say how."""
 
@@ -133,7 +133,7 @@ def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
     return IncompleteResponse(f"the response for {redact_url(url)} ended early: {error}")
 
 
-# bodies --------------------------------------------------------------------------
+# bodies ---------------------------------------------------------------------------
 async def read_body(
     response: aiohttp.ClientResponse, url: str | yarl.URL, length: int | None = None
 ) -> bytes:
@@ -355,7 +355,7 @@ def _release(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) 
             loop.call_soon_threadsafe(response.close)
 
 
-# requests ------------------------------------------------------------------------
+# requests -------------------------------------------------------------------------
 def no_total_timeout(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options for a response that is read at the pace of a reader.
 

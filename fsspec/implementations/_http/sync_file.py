@@ -288,7 +288,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         super().close()
 
 
-# in a forked child -----------------------------------------------------------------
+# in a forked child ----------------------------------------------------------------
 def idle_sockets(session: requests.Session | RequestsSessionShim) -> Iterator[socket.socket | None]:
     """The sockets of idle connections, found without taking any lock."""
     for adapter in list(getattr(session, "adapters", {}).values()):

@@ -233,7 +233,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     def __hash__(self) -> int:
         return id(self)
 
-    # looking up ----------------------------------------------------------------------
+    # looking up -------------------------------------------------------------------
     def __getitem__(self, key: str) -> Any:
         if key == _METADATA:
             return self._document()
@@ -318,7 +318,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         except Exception as error:  # filesystems and engines have errors of their own, without a base
             raise ReferenceNotReachable(key, path, "the table of references") from error
 
-    # going through -------------------------------------------------------------------
+    # going through ----------------------------------------------------------------
     def _arrays(self) -> Iterator[tuple[str, Layout]]:
         for key in list(self.zmetadata):
             field, _, name = key.rpartition("/")
@@ -406,7 +406,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             folders, files = folders + held[0], files + held[1]
         return folders, files
 
-    # changing ------------------------------------------------------------------------
+    # changing ---------------------------------------------------------------------
     def _own(self) -> None:
         if not is_mine(self):
             refuse(self, repr(self), _ADVICE)

@@ -96,7 +96,7 @@ class ReferenceReading(AsyncFileSystem):
         said = self._reference(path)
         return (self._fs_of(said.url), said.url) if isinstance(said, Part) else (None, None)
 
-    # reading one ---------------------------------------------------------------------
+    # reading one ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         path = self._strip_protocol(path)
         said = self._reference(path)
@@ -142,7 +142,7 @@ class ReferenceReading(AsyncFileSystem):
             _check_end(path, part, data, await _size_of_awaited(self._fs_of(said.url), said.url))
         return data
 
-    # reading many --------------------------------------------------------------------
+    # reading many -----------------------------------------------------------------
     def _reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
         gap = self.max_gap if max_gap is None else max_gap
         return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
@@ -307,7 +307,7 @@ class ReferenceReading(AsyncFileSystem):
         firsts, lasts = per_path(paths, starts, ends)
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
-    # to this machine -----------------------------------------------------------------
+    # to this machine --------------------------------------------------------------
     def get_file(
         self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:

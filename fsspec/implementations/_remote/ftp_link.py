@@ -258,8 +258,7 @@ class Link(OwnedLink):
         if ftp is self.ftp:
             self.close()
 
-    # -- what is done with it ----------------------------------------------------
-
+    # what is done with it ---------------------------------------------------------
     def command(self, text: str, repeat: bool = False) -> str:
         """The answer to one command."""
         return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))

@@ -138,8 +138,7 @@ class Link(OwnedLink):
             return TimeoutError(f"the SFTP server {self.name} did not answer in {self._timeout} s")
         return ConnectionResetError(f"the connection to the SFTP server {self.name} was lost: {error}")
 
-    # -- remote files --------------------------------------------------------------
-
+    # remote files -----------------------------------------------------------------
     def open(self, sftp: paramiko.SFTPClient, path: str, mode: str) -> paramiko.SFTPFile:
         """A remote file; within an operation."""
         remote = sftp.open(path, mode)

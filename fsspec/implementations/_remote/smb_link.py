@@ -78,8 +78,7 @@ class Link(OwnedLink):
             with suppress(*LOST):
                 connection.disconnect(close=False)
 
-    # -- remote files --------------------------------------------------------------
-
+    # remote files -----------------------------------------------------------------
     def forget(self, raw: smbclient.SambaIO) -> None:
         """Let go of a remote file that is closed, or was lost with its connection."""
         self.raws.discard(raw)
