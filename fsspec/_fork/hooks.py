@@ -30,9 +30,9 @@ import os
 import sys
 import time
 import weakref
-from _thread import get_ident
+from _thread import get_ident, interrupt_main
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -153,7 +153,10 @@ def _register_before() -> None:
         # concurrent.futures take locks of theirs before a fork, and what is asked here of other
         # threads may need those; whoever brings such a hook has imported them.
         _before_registered = True
+        import random  # noqa: F401  # whose hook in the child would have the exception of a signal's handler
+
         os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
+        os.register_at_fork(after_in_parent=_call_again, after_in_child=_call_again)
         _register_pending_call()
 
 
@@ -297,18 +300,61 @@ def check() -> None:
 def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     """Call ``func`` as a step of a hook: what it raises is logged when the fork is over.
 
+    Where the handler of a signal raised, ``func`` is called again, and the handler when the fork is over.
     Returns what it returns; None where it raised.
     """
-    try:
-        return func(*args)
-    except BaseException as error:  # nobody could catch it, and what follows has to be done
-        _failures.append((what, error))
-        return None
+    while True:
+        try:
+            return func(*args)
+        except BaseException as error:  # nobody could catch it, and what follows has to be done
+            if not _is_of_signal(error):
+                _failures.append((what, error))
+                return None
 
 
 def _run(hook: Callable[[], None] | None) -> None:
     if hook is not None:
         attempt(f"hook {getattr(hook, '__qualname__', hook)!r}", hook)
+
+
+def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
+    """Run hooks in turn; a signal between two of them leaves out none."""
+    left = deque(what)
+    while left:
+        try:
+            _run(left[0])
+            left.popleft()
+        except BaseException as error:
+            if not _is_of_signal(error):
+                raise
+
+
+_signal: list[int] = []  # the last one whose handler raised within a hook
+_call_again = partial(sorted, _signal, key=interrupt_main)
+"""Has the interpreter call the handler once more, when it is back in Python code: which this is not."""
+
+
+def _is_of_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal raised it; the interpreter would drop what a hook of a fork raises.
+
+    Such a hook may have waited for seconds: one who presses Ctrl-C, or ends a worker that has just
+    begun, is not to find that nothing came of it.
+    """
+    if not _before_registered:
+        return False
+    import signal  # has been imported by who set a handler
+
+    codes, traceback = set(), error.__traceback__
+    while traceback is not None:
+        codes.add(traceback.tb_frame.f_code)
+        traceback = traceback.tb_next
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        written_in_c = handler is signal.default_int_handler and isinstance(error, KeyboardInterrupt)
+        if written_in_c or getattr(getattr(handler, "__func__", handler), "__code__", None) in codes:
+            _signal[:] = [number]
+            return True
+    return False
 
 
 def _over() -> None:
@@ -327,14 +373,13 @@ def _over() -> None:
 
 def _before() -> None:
     global leave_by
+    _signal.clear()
     leave_by = time.monotonic() + EXIT_WAIT
-    for hooks in reversed(_modules):
-        _run(hooks.before)
+    _run_all(hooks.before for hooks in reversed(_modules))
 
 
 def _in_parent() -> None:
-    for hooks in _modules:
-        _run(hooks.parent)
+    _run_all(hooks.parent for hooks in _modules)
     if forking == get_ident():  # a hook that should have ended it failed
         end()
     if deferred and not _pending_calls_run():
@@ -441,6 +486,7 @@ def _advance() -> None:
     _advanced = True
     granted = opted_in()
     _pausing.clear()
+    _signal.clear()
     deferred.clear()
     pause_collection()
     _alive = None
@@ -449,8 +495,7 @@ def _advance() -> None:
     pid = os.getpid()
     generation += 1
     owner_pids.append(pid)
-    for hooks in _modules:
-        _run(hooks.child)
+    _run_all(hooks.child for hooks in _modules)
     for obj in _alive:
         attempt(f"hook of {type(obj).__qualname__}", _tell, obj)
     _alive = None

@@ -109,22 +109,96 @@ def test_a_step_that_fails_takes_no_other_with_it():
     assert int(out) > 15
 
 
-def test_an_interrupt_in_a_step_leaves_nothing_else_undone():
-    """The interpreter drops what its hooks raise, an interrupt too; the loops run on all the same."""
-    run(
-        START
-        + TOY
-        + """
+INTERRUPTED = (
+    START
+    + TOY
+    + """
+    class Told(BaseException):
+        pass
+
+    def tell(number, frame):
+        raise Told
+
+    if HANDLER == "own":
+        signal.signal(signal.SIGINT, tell)
+    told = Told if HANDLER == "own" else KeyboardInterrupt
     fs = Toy()
     read()
-    logging.getLogger("fsspec").propagate = False
-    logging.getLogger("fsspec").addHandler(logging.NullHandler())
-    from fsspec._loop import forking
-    n = next(n for n, one in enumerate(hooks._modules) if one.before is forking._rest)
-    hooks._modules[n] = hooks._modules[n]._replace(before=lambda: signal.raise_signal(signal.SIGINT))
+    n = next(n for n, one in enumerate(hooks._modules) if step in (one.before, one.parent, one.child))
+    calls = []
+
+    def interrupted(one):
+        def run():
+            if not calls:
+                calls.append("interrupted")
+                signal.raise_signal(signal.SIGINT)
+            one()
+        return run
+
+    hooks._modules[n] = hooks._Hooks(*(one and interrupted(one) for one in hooks._modules[n]))
+"""
+)
+
+
+@pytest.mark.parametrize("handler", ["python's", "own"])
+@pytest.mark.parametrize("step", ["_rest", "_unlock"])
+def test_a_signal_within_a_hook_of_the_parent_is_handled_when_the_fork_is_over(step, handler):
+    """The interpreter would drop what the handler raises, and the loops would not run on."""
+    run(
+        f"""
+    HANDLER = {handler!r}
+"""
+        + INTERRUPTED.replace(
+            "    fs = Toy()",
+            f"    from fsspec._loop import forking\n    step = forking.{step}\n    fs = Toy()",
+        )
+        + """
+    parent, came = os.getpid(), False
+    try:
+        pid = os.fork()
+        if not pid:
+            os._exit(7)
+    except told:
+        if os.getpid() != parent:
+            os._exit(8)
+        came = True
+        pid = -1
+    _, status = os.waitpid(pid, 0)
+    assert came and os.waitstatus_to_exitcode(status) == 7, (came, status)
     for _ in range(2):
-        assert forked(lambda: asyn.reset_after_fork() and read()) == 0
         read()
+        assert forked(lambda: asyn.reset_after_fork() and read()) == 0
+    thread = threading.Thread(target=lambda: calls.append(forked()))  # nobody holds a lock of forks
+    thread.start()
+    thread.join()
+    assert calls == ["interrupted", 0], calls
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
+@pytest.mark.parametrize("handler", ["python's", "own"])
+def test_a_signal_within_a_hook_of_the_child_is_handled_when_the_fork_is_over(handler):
+    """One that ends a worker which has just begun."""
+    run(
+        f"""
+    HANDLER = {handler!r}
+"""
+        + INTERRUPTED.replace(
+            "    fs = Toy()",
+            "    from fsspec._fork import instances\n    step = instances._in_child\n    fs = Toy()",
+        )
+        + """
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+        if not pid:
+            os._exit(7)
+    except told:
+        os._exit(9 if os.getpid() == parent else len(calls) + 1)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 2, status
+    read()
     """,
         FSSPEC_FORK_RESET="0",
     )
