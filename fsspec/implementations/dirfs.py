@@ -72,6 +72,10 @@ _SHAPES: dict[str, _Shape] = {
 }
 
 
+_SOURCES = {("copy", "path1"), ("get", "rpath"), ("mv", "path1")}
+"""Where ``"/"`` stands for what is in the folder: by its name the folder would be copied into a folder."""
+
+
 class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     """A folder of another filesystem as a filesystem.
 
@@ -260,16 +264,18 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     joined = {(order.index(p), p) for p in names}
     target = "_" + name if awaited else name
 
-    def into(self: DirFileSystem, path: Any) -> Any:
+    def into(self: DirFileSystem, path: Any, parameter: str) -> Any:
+        if path == "/" and (name, parameter) in _SOURCES:
+            return self.path.rstrip("/") + "/"
         return self._join(path.rstrip("/") if shape.paths == "pattern" else path)
 
     def inside(self: DirFileSystem, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = list(args)
         for position, parameter in joined:
             if position < len(given):
-                given[position] = into(self, given[position])
+                given[position] = into(self, given[position], parameter)
             elif parameter in kwargs:
-                kwargs[parameter] = into(self, kwargs[parameter])
+                kwargs[parameter] = into(self, kwargs[parameter], parameter)
         signature.bind(self, *args, **kwargs)
         return getattr(self.fs, target)(*given, **kwargs)
 

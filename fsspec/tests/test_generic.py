@@ -665,3 +665,10 @@ def test_what_it_looks_like():
     mapper, cache = fsspec.get_mapper("memory://x"), fsspec.caching.BytesCache(5, lambda start, end: b"", 10)
     assert repr(mapper) == "<FSMap of MemoryFileSystem at '/x'>"
     assert "BytesCache" in repr(cache) and "\n" not in repr(cache)
+
+
+def test_a_slash_at_the_end_of_a_target_is_a_folder(m):
+    m.pipe("/a", b"1")
+    fs = fsspec.filesystem("generic", default_method="current")
+    fs.copy("memory:///a", "memory:///t/u/")
+    assert m.cat_file("/t/u/a") == b"1"

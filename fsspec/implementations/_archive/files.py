@@ -315,6 +315,7 @@ class MemberWriter(io.BufferedIOBase):
 
     def flush(self) -> None:
         """Nothing: what was compressed so far is in the archive's file already."""
+        self._open_file()
 
     def close(self) -> None:
         f, self._f = getattr(self, "_f", None), None

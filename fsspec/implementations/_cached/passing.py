@@ -65,6 +65,8 @@ PASSED: dict[str, Passed] = {
     "touch": Passed(changes="path", waits=True),
     "ukey": Passed(),
     "walk": Passed(),
+    "write_bytes": Passed(changes="path", waits=True),
+    "write_text": Passed(changes="path", waits=True),
 }
 
 

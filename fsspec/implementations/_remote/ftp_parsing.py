@@ -91,11 +91,15 @@ def children(found: Iterator[tuple[str, dict[str, Any]] | None], folder: str) ->
     return entries
 
 
+class BelowFileError(NotADirectoryError, FileNotFoundError):
+    """A path below a file: nothing is there, as programs look for it."""
+
+
 _MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
     (r"not empty", OSError, errno.ENOTEMPTY),
     (r"no such|not found|n[o']t exist|cannot find|can't find", FileNotFoundError, errno.ENOENT),
     (r"exists", FileExistsError, errno.EEXIST),
-    (r"not a dir", NotADirectoryError, errno.ENOTDIR),
+    (r"not a dir", BelowFileError, errno.ENOTDIR),
     (r"is a dir|not a (regular|plain) file", IsADirectoryError, errno.EISDIR),
     (r"denied|permitted|privilege|permission|forbidden|read.only", PermissionError, errno.EACCES),
     (r"no space|quota|exceeded|insufficient", OSError, errno.ENOSPC),

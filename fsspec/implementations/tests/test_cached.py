@@ -240,6 +240,24 @@ def test_the_root_of_the_target_as_a_url(kind, m, tmp_path):
     assert list(fs.get_mapper("memory://")) == ["r/a"]
 
 
+@pytest.mark.parametrize("kind", EVERY)
+def test_whole_contents_are_written_to_the_target(kind, m, tmp_path):
+    """As upstream: no copy is kept of them, so that what the target has is read."""
+    fs = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / "c"))
+    fs.write_text("/a", "one")
+    fs.write_bytes("/b", b"one")
+    m.pipe({"/a": b"another", "/b": b"another"})
+    assert fs.cat(["/a", "/b"]) == {"/a": b"another", "/b": b"another"}
+
+
+@pytest.mark.parametrize("kind", ["simplecache", "filecache"])
+def test_what_was_written_is_read_from_its_copy(kind, m, tmp_path):
+    fs = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / "c"))
+    fs.pipe_file("/a", b"one")
+    m.rm("/a")
+    assert fs.cat_file("/a") == b"one"
+
+
 # what is left to the target ----------------------------------------------------------
 OWN = {
     "cat cat_file cat_ranges open read_block read_bytes read_text head tail": "read from copies",
@@ -252,7 +270,6 @@ OWN = {
     "transaction start_transaction end_transaction": "files written wait in the cache",
     "info exists isdir isfile": "by the path without a slash at its end; folders that pages list",
     "unstrip_protocol fsid sep root_marker async_impl": "attributes, see the test of those",
-    "write_bytes write_text": "through open and pipe_file",
     "stats": "what the cache counts, and that of the target in it",
     "blocksize cachable mirror_sync_methods protocol transaction_type local_file": "of the class",
 }

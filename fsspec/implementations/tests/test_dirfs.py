@@ -271,3 +271,17 @@ def test_inherited_by_a_child(tmp_path, opted):
         """,
         FSSPEC_FORK_RESET=opted,
     )
+
+
+@pytest.mark.parametrize("name", ["copy", "get"])
+def test_a_slash_alone_is_what_is_in_the_folder(m, name, tmp_path):
+    """Not the folder by its name on the other filesystem."""
+    m.pipe({"/base/a": b"a", "/base/sub/b": b"b"})
+    m.mkdir("/base/there")
+    fs = DirFileSystem("/base", m)
+    if name == "copy":
+        fs.copy("/", "there", recursive=True)
+        assert fs.find("there") == ["there/a", "there/sub/b"]
+    else:
+        fs.get("/", str(tmp_path), recursive=True)
+        assert (tmp_path / "a").read_bytes() == b"a" and (tmp_path / "sub" / "b").read_bytes() == b"b"

@@ -489,3 +489,9 @@ def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
     assert "11.0/11.0" in capsys.readouterr().err
     fs.put_file(str(tmp_path / "a"), "/d/b.txt", callback="tqdm")
     assert "11.0/11.0" in capsys.readouterr().err and fs.cat_file("/d/b.txt") == b"hello world"
+
+
+def test_below_a_file_there_is_nothing():
+    error = words.refusal("550 Not a directory.", "/file/in")
+    assert isinstance(error, FileNotFoundError) and isinstance(error, NotADirectoryError)
+    assert isinstance(error, ftplib.error_perm) and error.errno == 20

@@ -691,3 +691,13 @@ def test_a_download_into_a_file_object_is_told_to_the_callback(tmp_path):
     told, out = Callback(), BytesIO()
     fsspec.filesystem("file").get_file(str(tmp_path / "a"), out, callback=told)
     assert (out.getvalue(), told.size, told.value) == (b"12345", 5, 5)
+
+
+def test_discard_twice(fs, top):
+    with fs.transaction:
+        f = fs.open(f"{top}/new", "wb")
+        f.write(b"1")
+        f.close()
+        f.discard()
+        f.discard()
+    assert not fs.exists(f"{top}/new")

@@ -474,3 +474,13 @@ def test_listings_by_url(tmp_path):
         fs = fsspec.filesystem(kind, fo=str(tmp_path / f"x.{kind}"))
         assert fs.ls(f"{kind}://d", detail=False) == ["d/x"] and "x" in fs.tree(f"{kind}://d")
     assert fs.isfile("d//x") and fs.find("d//x") == ["d/x"]
+
+
+def test_flush_of_a_closed_member(tmp_path):
+    fs = fsspec.filesystem("zip", fo=str(tmp_path / "x.zip"), mode="w")
+    with fs.open("a", "wb") as f:
+        f.write(b"1")
+        f.flush()
+    with pytest.raises(ValueError, match="closed"):
+        f.flush()
+    fs.close()
