@@ -343,7 +343,7 @@ class ReferenceReading(AsyncFileSystem):
 class failing:
     """What a target's filesystem raises in this block becomes the error of a reference.
 
-    What is about ``local``, the file that is made of it, stays as it is.
+    What is about ``local``, the file that is made of it, or about a folder on the way there, stays as it is.
     """
 
     __slots__ = ("key", "local", "url")
@@ -360,11 +360,16 @@ class failing:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            if self.local is not None and getattr(error, "filename", None) == self.local:
+            if self._is_about_local(getattr(error, "filename", None)):
                 return
             made = reads.failed(self.key, self.url or "", error)
             if made is not error:
                 raise made from error
+
+    def _is_about_local(self, name: Any) -> bool:
+        if self.local is None or isfilelike(self.local) or not isinstance(name, str):
+            return False
+        return (os.path.abspath(self.local) + os.sep).startswith(os.path.abspath(name) + os.sep)
 
 
 def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:

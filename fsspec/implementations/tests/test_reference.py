@@ -917,3 +917,16 @@ def test_the_path_of_an_open_file_is_its_key(m):
             assert f.path == key and f.fs is fs
             with pickle.loads(pickle.dumps(f)) as again:
                 assert again.read() == content
+
+
+def test_what_is_in_the_way_on_this_machine_is_not_said_of_the_target(m, tmp_path):
+    m.pipe("/target", b"0123456789")
+    (tmp_path / "file").write_bytes(b"old")
+    fs = fsspec.filesystem("reference", fo={"whole": ["memory://target"]})
+    with pytest.raises(FileExistsError):
+        fs.get_file("whole", str(tmp_path / "file" / "x"))
+    with pytest.raises(IsADirectoryError):
+        fs.get_file("whole", str(tmp_path))
+    m.rm("/target")
+    with pytest.raises(ReferenceNotReachable):
+        fs.get_file("whole", str(tmp_path / "x"))
