@@ -211,6 +211,9 @@ class BlockCache(BaseCache):
         self._forget()
 
 
+_LOOK = 1.0  # seconds after which one that waits looks whether it is still fetched
+
+
 class _Ahead:
     """A block that a thread is fetching.
 
@@ -247,8 +250,9 @@ class _Ahead:
 
     def result(self) -> bytes:
         """The block, waited for if it is under way."""
-        if not self.done:
-            self._done.wait()
+        while not self.done and not self._done.wait(_LOOK):
+            if self.lost:  # the process was forked while it waited here
+                return self._fetch(self.number)
         if self.error is not None:
             raise self.error
         assert self._block is not None

@@ -377,8 +377,10 @@ def _wait_for(revival: _Revival) -> None:
     if revival.mine():
         return
     running = asyncio._get_running_loop() if (asyncio := sys.modules.get("asyncio")) else None
-    while not revival.over.wait(None if running is None else 0.02):
-        if revival.waits_for is running:
+    while not revival.over.wait(1.0 if running is None else 0.02):
+        if reviving.get(id(revival.fs)) is not revival:
+            return  # its thread is not in this process, which was forked while this one waited here
+        if running is not None and revival.waits_for is running:
             raise RuntimeError(
                 f"{_named(revival.fs, original(type(revival.fs)))} is just being revived by another thread, "
                 "whose construction waits for this event loop: use it once before loops share it"

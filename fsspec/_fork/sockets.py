@@ -127,15 +127,44 @@ def has_news(sock: Any) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
 
+class Dead:
+    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
+
+    _fd = -1
+    _stays = False  # under one of the numbers, since there were no others
+
+    def close(self) -> None:
+        if self._fd >= 0 and not self._stays:
+            os.close(self._fd)
+
+    def cover(self, fd: int) -> None:
+        """Put it under a number; where nothing can be put there, that leads nowhere."""
+        with suppress(OSError):
+            if self._fd < 0:
+                self._make(fd)
+            if self._fd != fd:
+                os.dup2(self._fd, fd, inheritable=False)
+
+    def _make(self, fd: int) -> None:
+        try:
+            dead, peer = socket.socketpair()
+        except OSError:  # the process has all descriptors that it may have
+            os.close(fd)
+            dead = socket.socket(socket.AF_UNIX)
+            self._stays = dead.fileno() == fd
+        else:
+            peer.close()
+        dead.setblocking(False)
+        self._fd = dead.detach()
+
+
 def cover(descriptors: Iterable[int]) -> None:
     """Put a socket whose peer is gone under each of the numbers."""
-    numbers = [fd for fd in descriptors if fd >= 0]
-    if not numbers:
-        return
-    dead, peer = socket.socketpair()
-    with dead, peer:
-        for fd in numbers:
-            os.dup2(dead.fileno(), fd, inheritable=False)
+    dead = Dead()
+    for fd in descriptors:
+        if fd >= 0:
+            dead.cover(fd)
+    dead.close()
 
 
 def _before() -> None:

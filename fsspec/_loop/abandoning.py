@@ -36,7 +36,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._fork import connecting, hooks
-from fsspec._fork.sockets import unchanged
+from fsspec._fork.sockets import Dead, unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
 
 if TYPE_CHECKING:
@@ -106,26 +106,6 @@ def abandoned_class(cls: type) -> Any:
 def is_abandoned(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether ``loop`` was inherited and can never run in this process."""
     return is_variant(type(loop), _Abandoned)
-
-
-class Dead:
-    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
-
-    _socket: socket.socket | None = None
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-
-    def cover(self, fd: int) -> None:
-        if not unchanged(fd):
-            return
-        if self._socket is None:
-            self._socket, peer = socket.socketpair()
-            self._socket.setblocking(False)
-            peer.close()
-        with suppress(OSError):
-            os.dup2(self._socket.fileno(), fd, inheritable=False)
 
 
 def _http_client(transport: Any) -> bool:
@@ -235,7 +215,7 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
                 released.add(sock.fileno())
                 _release(sock)
         for fd in list(_watched(other)):
-            if fd not in released:
+            if fd not in released and unchanged(fd):
                 dead.cover(fd)  # without an object of which we know: the number stays taken
     else:
         for sock in connecting.waiting_sockets(other):
@@ -256,12 +236,17 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
 
 
 def unshare(other: Any, dead: Dead) -> None:
-    """Give a loop that the child may go on with descriptors of its own."""
+    """Give a loop that the child may go on with descriptors of its own; cut it off where there are none."""
+    try:
+        mine, theirs = socket.socketpair()
+    except OSError:
+        abandon(other, dead, everything=False)
+        return
     clients = [t for t in _transports(other) if _http_client(t)]
     hooks.immortalize(clients)
     for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting_sockets(other)]:
-        dead.cover(fd)
-    mine, theirs = socket.socketpair()
+        if unchanged(fd):
+            dead.cover(fd)
     with mine, theirs:
         for fresh, old in ((mine, other._ssock), (theirs, other._csock)):
             if unchanged(old.fileno()):

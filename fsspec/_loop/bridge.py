@@ -33,6 +33,7 @@ from fsspec.exceptions import ForkError, FSTimeoutError
 T = TypeVar("T")
 
 _LOOK = 1.0  # seconds after which one that waits looks whether the loop is still there
+_LOOK_AT_REST = 0.02
 _ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
 _INSIDE = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
 
@@ -175,7 +176,9 @@ class _Job:
         """
         until = None if seconds is None else time.monotonic() + seconds - hooks.held_up()
         while True:
-            left = _LOOK if until is None else min(_LOOK, until + hooks.held_up() - time.monotonic())
+            left = _LOOK if getattr(self.loop, "waker", None) is None else _LOOK_AT_REST
+            if until is not None:
+                left = min(left, until + hooks.held_up() - time.monotonic())
             if self.done.acquire(timeout=max(0.0, left)):
                 return True
             if until is not None and time.monotonic() >= until + hooks.held_up():
@@ -186,7 +189,7 @@ class _Job:
                 self._drop()
                 return True
             hooks.run_deferred()
-            forking.waited_for(self.loop)
+            forking.waited_for(self.loop, lambda: self.finished)
             if self.loop.is_closed():
                 if self.done.acquire(blocking=False):
                     return True
@@ -222,6 +225,8 @@ _LOOP = (
     "It never runs in this process: take the loop of an instance (fs.loop) or fsspec.asyn.get_loop() at each "
     "call, rather than keeping one from before the fork"
 )
+
+_PARENTS = "The parent goes on with it; leave the child by os._exit where it was forked, or call anew"
 
 
 def sync(
@@ -301,6 +306,25 @@ def _run(job: _Job, timeout: float | None) -> Any:
         raise error
     finally:
         del error, job  # the traceback refers to this frame
+
+
+def _in_child() -> None:
+    # what a handler of a signal, say, interrupted to fork: no loop of this process will end it
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code is _run.__code__ and "job" in frame.f_locals:
+            job = frame.f_locals["job"]
+            if not job.finished:
+                # not its object: to show that would run code of others
+                name = getattr(job.func, "__qualname__", "a function")
+                what = f"the call of {name} in which the process forked"
+                job.error, job.finished = ForkError(what, hooks.owner_pid(None), advice=_PARENTS), True
+            if job.done.locked():
+                job.done.release()
+        frame = frame.f_back
+
+
+hooks.at_fork(child=_in_child)
 
 
 def _wait(job: _Job, timeout: float | None) -> None:

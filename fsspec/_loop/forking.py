@@ -24,13 +24,13 @@ import logging  # noqa: F401  # as above
 import socket
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
 from fsspec._loop import io_thread
-from fsspec._loop.abandoning import Dead, abandon, abandoned_class, descriptors, unshare
+from fsspec._loop.abandoning import abandon, abandoned_class, descriptors, unshare
 from fsspec._loop.io_thread import _TURN, IOLoop, IOThread, _io_threads, _queued, iothread, loop
 
 _resting: list[IOThread] = []
@@ -222,19 +222,20 @@ def _abandon_in_child() -> None:
     at_work, _connecting_elsewhere[:] = list(_connecting_elsewhere), []
     # kept, for freeing them would write to more of the memory shared with the parent
     hooks.immortalize([*ours, at_work])
-    dead = Dead()
+    dead = sockets.Dead()
     for io in ours:
         if not io.loop.is_closed():
             hooks.attempt("leaving a loop", abandon, io.loop, dead)
     for other in foreign:
         hooks.attempt("leaving a loop", _leave_foreign, other, dead)
     for sock in [*at_work, *connecting.made.live()]:
-        dead.cover(sock.fileno())
+        if sockets.unchanged(sock.fileno()):
+            dead.cover(sock.fileno())
     dead.close()
     sockets.forget_noted()
 
 
-def _leave_foreign(other: asyncio.AbstractEventLoop, dead: Dead) -> None:
+def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None:
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
@@ -298,16 +299,28 @@ def rest_again(other: asyncio.AbstractEventLoop) -> None:
         hold.wait(deadline)
 
 
-def waited_for(other: asyncio.AbstractEventLoop) -> None:
-    """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone."""
+def waited_for(other: asyncio.AbstractEventLoop, over: Callable[[], bool]) -> None:
+    """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone.
+
+    Where no thread can be had for it, it is run here for a while; ``over`` says when the wait is.
+    """
     forking = hooks.forking
     if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.leave_by):
         for io in list(_io_threads):
             if io.loop is other and io.is_held_up():
                 io.wake()
+                if io.is_held_up():
+                    waiting = _until(over)
+                    if not io.run_here(waiting, io_thread.REST_BOUND):
+                        waiting.close()  # another thread does
         for hold in list(_held):
             if hold.other is other:
                 hold.end()
+
+
+async def _until(over: Callable[[], bool]) -> None:
+    while not over():
+        await asyncio.sleep(0.001)
 
 
 def quiesce() -> None:

@@ -150,10 +150,16 @@ class IOThread:
     def __init__(self, name: str = "fsspecIO") -> None:
         self.name = name
         self.loop = IOLoop()
-        self._lock = threading.Lock()
-        self._waking = threading.Lock()
+        # a handler of a signal may fork while its thread has them
+        self._lock = threading.RLock()
+        self._waking = threading.RLock()
         self._asleep = self._here = False
-        self.thread = self._start()
+        try:
+            self.thread = self._start()
+        except RuntimeError:  # the process may have no more threads
+            self.loop.resting = ()
+            self.loop.close()
+            raise
         _io_threads.append(self)
 
     def _start(self) -> threading.Thread:
@@ -295,6 +301,7 @@ class IOThread:
         )  # needed where the fork is within a task
         task = swap(outer, None) if swap is not None and outer is not None else None
         asyncio._set_running_loop(None)
+        resting, self.loop.resting = self.loop.resting, (threading.get_ident(),)
         try:
             job = self.loop.create_task(coro)
             job.add_done_callback(lambda _: self.loop.pause())
@@ -308,7 +315,7 @@ class IOThread:
             asyncio._set_running_loop(outer)
             if task is not None:
                 swap(outer, task)
-            self._here = False
+            self._here, self.loop.resting = False, resting
 
     def is_held_up(self) -> bool:
         """Whether it is at rest or asked to be; not where a program stopped it."""
@@ -330,8 +337,15 @@ class IOThread:
                     return
                 self.loop.resting = _NOBODY
                 self._ended = False
-            previous.join()
-            self.thread = self._start()
+            previous.join(REST_BOUND)  # for ever within a handler of a signal that came in another join
+            try:
+                self.thread = self._start()
+            except RuntimeError:
+                # the process may have no more threads: it is tried again when something is asked of it
+                # or waited for, and who waits runs it meanwhile
+                self._ended = self._asleep = True
+                self.loop.waker = self._asked
+                return
             if iothread[0] is previous:
                 iothread[0] = self.thread
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any
 
+from fsspec._fork.owned import is_mine, own
 from fsspec._loop.bridge import sync
 from fsspec.callbacks import for_file
 
@@ -61,11 +62,12 @@ def async_gen_wrapper(
 
         try:
             while found := sync(owner.loop, following):
+                own(following)
                 yield found[0]
         finally:
             close = getattr(items, "aclose", None)
-            if close is not None and not owner.loop.is_closed():
-                sync(owner.loop, close)
+            if close is not None and is_mine(following) and not owner.loop.is_closed():
+                sync(owner.loop, close)  # else it stands where the parent left it, who goes on with it
 
     return wrapper
 

@@ -95,7 +95,7 @@ class CacheMetadata:
                 with nullcontext() if self._depth > 1 else _alone(self._storage[-1]):
                     yield
             finally:
-                self._depth -= 1
+                self._depth = max(0, self._depth - 1)  # it began anew where the process was forked within
 
     def add_folder(self, path: str) -> None:
         """Have one more folder: it is the one that is written from now on."""
@@ -458,7 +458,7 @@ def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
 @contextmanager
 def _alone(folder: str) -> Iterator[None]:
     """Keep others, threads and processes, from saving to a folder meanwhile."""
-    fd = -1
+    fd, pid = -1, os.getpid()
     if fcntl is not None:
         with suppress(OSError):
             fd = os.open(folder, os.O_RDONLY)
@@ -468,9 +468,10 @@ def _alone(folder: str) -> Iterator[None]:
         yield
     finally:
         if fd >= 0:
-            with suppress(OSError):
-                # a child that was forked meanwhile has the descriptor as well: closing would not do
-                fcntl.flock(fd, fcntl.LOCK_UN)
+            if pid == os.getpid():  # else the lock is the parent's
+                with suppress(OSError):
+                    # a child that was forked meanwhile has the descriptor as well: closing would not do
+                    fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
 
