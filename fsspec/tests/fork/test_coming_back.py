@@ -129,7 +129,7 @@ def test_a_block_that_is_fetched_in_the_background_is_fetched_by_the_child_itsel
 @pytest.mark.parametrize("end", ["drop", "close", "go on"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_walk_that_the_parent_is_in_the_middle_of(mode, end, places):
-    """Where a child lets it go nothing is said, and none of its ends run; it goes on where that is allowed."""
+    """A child that lets it go says nothing and runs none of its ends; it goes on where that is allowed."""
     run(
         """
     ME = os.getpid()
