@@ -31,7 +31,7 @@ def interpreters(given: Sequence[str] | None) -> dict[str, Path]:
         ours, upstream = map(Path, given)
         return {"ours": ours, "upstream": upstream, "limit": ours}
     print("environments ...", file=sys.stderr, flush=True)
-    needed = ["aiohttp", "moto[server]", "s3fs==2026.9.0"]
+    needed = ["aiohttp", "moto[server]", "obstore", "s3fs==2026.9.0"]
     ours = ensure("bench", needed, tree="copy")
     upstream = ensure("bench-upstream", [*needed, "fsspec==2026.9.0"])
     return {"ours": ours, "upstream": upstream, "limit": ours}

@@ -93,6 +93,7 @@ def load() -> dict[str, Case]:
         cases_fork,
         cases_growth,
         cases_http,
+        cases_s3,
         cases_trees,
     )
 

@@ -93,8 +93,7 @@ def listings(entries: int) -> Any:
 
 
 for _size, _entries in SIZES.items():
-    if _size != "1m":  # filling it takes minutes
-        case(f"growth-memory-{_size}", f"memory find among {_size}", None, ops=_entries)(memory(_entries))
+    case(f"growth-memory-{_size}", f"memory find among {_size}", None, ops=_entries)(memory(_entries))
     case(f"growth-references-{_size}", f"references find among {_size}", None, ops=_entries)(
         references(_entries)
     )

@@ -1,4 +1,4 @@
-"""moto's S3 server with one object, until stdin ends: ``python -m bench_lib.s3`` prints its address."""
+"""moto's S3 server with chunks, until stdin ends: ``python -m bench_lib.s3`` prints its address."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 CREDENTIALS = {"key": "testing", "secret": "testing"}
 PATH = "bucket/small"
 SIZE = 2000
+CHUNKS, CHUNK = 100, 65536
 
 
 def options(address: str, **more: Any) -> dict[str, Any]:
@@ -34,6 +35,8 @@ def main() -> None:
     bucket, key = PATH.split("/")
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key=key, Body=b"x" * SIZE)
+    for number in range(CHUNKS):
+        client.put_object(Bucket=bucket, Key=f"chunk/{number}", Body=b"c" * CHUNK)
     print(address, flush=True)
     sys.stdin.read()
     server.stop()
