@@ -465,6 +465,11 @@ class AdaptiveReadaheadCache(BaseCache):
         self.total_requested_bytes += len(data)
         return data
 
+    def go_on(self, position: int, size: int) -> None:
+        """Have a read of ``size`` bytes at ``position`` count as one in order: what is before came otherwise."""
+        if self._prefetcher is not None:
+            self._prefetcher.go_on(position, size)
+
     def close(self) -> None:
         """Stop fetching ahead, not waiting for what is under way; a later read begins anew."""
         prefetcher, self._prefetcher = self.__dict__.get("_prefetcher"), None

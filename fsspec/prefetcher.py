@@ -632,6 +632,13 @@ class BackgroundPrefetcher:
         consumer.offset = producer.current_offset = arrived.end
         return data
 
+    def go_on(self, position: int, size: int) -> None:
+        """Begin at a position as if reads of ``size`` bytes in order had led there; nothing was read yet."""
+        assert self.producer is not None
+        self.consumer.offset = self.producer.current_offset = position
+        for _ in range(self.producer.streak_needed - 1):
+            self.consumer._count(size)
+
     async def afetch(self, start: int | None, end: int | None) -> bytes:
         """As `fetch`, awaited, on any loop."""
         start, end = self._range(start, end)

@@ -44,11 +44,11 @@ def client_limit(bench: Bench) -> Timed:
 
 def obstore_limit(bench: Bench) -> Timed:
     """Another client, which is written in Rust."""
-    import obstore
-    from obstore.store import S3Store
+    from importlib import import_module
 
     thread = LoopThread()
-    store = S3Store(
+    obstore: Any = import_module("obstore")
+    store = import_module("obstore.store").S3Store(
         "bucket",
         endpoint=bench.s3,
         region="us-east-1",

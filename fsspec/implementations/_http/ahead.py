@@ -16,6 +16,7 @@ without being touched.
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -54,6 +55,11 @@ MAX_READ_AHEAD = 2**20
 STREAMS = 24
 """Responses that the files of one filesystem may hold open to read ahead."""
 
+FAST = 100 * 2**20
+"""Bytes in a second from which on one connection is as good as several."""
+PROBE = 2**20
+"""Bytes by which the rate of a connection is measured."""
+
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
@@ -62,9 +68,13 @@ class Ahead:
 
     ``file``: the `HTTPFile`; asked for its session, size and options at each use.
     ``streams``: the streams of its filesystem, to which this file's are added.
+    ``several``: whether the file may be read over more than one connection, if one is slow.
+    ``slow``: whether one was, once its rate was measured.
     """
 
-    __slots__ = ("_file", "_next", "_patience", "_run", "_streams", "stream", "version")
+    __slots__ = (
+        "_file", "_next", "_patience", "_run", "_streams", "_waited", "several", "slow", "stream", "version",
+    )  # fmt: skip
 
     def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
         self._file = file
@@ -72,6 +82,9 @@ class Ahead:
         self._next: int | None = None
         self._run = 0
         self._patience = 1
+        self._waited = 0.0
+        self.several = False
+        self.slow: bool | None = None
         self.stream: BodyStream | None = None
         self.version = Version()
 
@@ -97,13 +110,22 @@ class Ahead:
                 return await self._begun(start, end, most)
             if most is None and size is not None:
                 end = min(size, end + min(self._file.blocksize, MAX_READ_AHEAD, (end - start) << min(run, 6)))
-        return [await self.exactly(start, end)]
+        began = time.monotonic()
+        data = await self.exactly(start, end)
+        self._measure(len(data), time.monotonic() - began)
+        return [data]
+
+    def _measure(self, size: int, seconds: float) -> None:
+        """Judge a connection by what came of it in the time that was waited for it."""
+        if self.several and self.slow is None and size >= PROBE // 4:
+            self.slow = size < FAST * seconds
 
     async def _continued(
         self, stream: BodyStream, start: int, least: int, most: int | None
     ) -> list[bytes] | None:
         """Bytes of a stream that is under way; None if they are not to be had from it."""
         if 0 <= start - stream.position <= GAP and not stream.done:
+            began = time.monotonic()
             try:
                 await stream.skip(start - stream.position)
                 # the longer it is read, the more at a time
@@ -112,6 +134,9 @@ class Ahead:
             except _BROKEN as error:
                 logger.debug("reading ahead in %s broke off: %s", redact_url(self._file.url), error)
             else:
+                self._waited += time.monotonic() - began
+                if stream.done:
+                    self._measure(stream.delivered, self._waited)
                 size = self._file.size
                 if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
                     self._keep(stream)
@@ -174,7 +199,11 @@ class Ahead:
         return response, at
 
     async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
-        response, at = await self._range(start, self._file.size)
+        stop, began = self._file.size, time.monotonic()
+        if self.several and self.slow is None:  # no more than tells how fast it is
+            stop = min(stop, max(end, start + PROBE))
+        response, at = await self._range(start, stop)
+        self._waited = time.monotonic() - began
         if at.start == at.stop:
             response.close()
             return []

@@ -22,9 +22,10 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
-from fsspec.caching import AllBytes, BytesCache
+from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, version_in
+from fsspec.implementations._http.parts import fetching_ahead
 from fsspec.implementations._http.requests import (
     ALL,
     BodyStream,
@@ -210,6 +211,13 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return joined(sync(self.loop, self._ahead.fetch, start, end))
 
     def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
+        if run and self._ahead.slow:  # one connection alone: from here on there are several
+            options = fetching_ahead(self.fs.max_concurrency)
+            made = self.cache = AdaptiveReadaheadCache(
+                self.blocksize, self._fetch_range, self.size, **options
+            )
+            made.go_on(start, end - start)
+            return [made._fetch(start, end)]
         return sync(self.loop, self._ahead.fetch, start, end, run)
 
     def close(self) -> None:

@@ -50,10 +50,9 @@ def may_split(
 
 
 def fetching_ahead(connections: int) -> dict[str, Any]:
-    """Options with which an open file fetches ahead over so many connections."""
+    """Options of the adaptive cache with which an open file is fetched ahead over so many connections."""
     window = connections * AHEAD
-    options = {"concurrency": connections, "max_prefetch_size": window, "min_prefetch_size": window}
-    return {"cache_type": "adaptive", "cache_options": options}
+    return {"concurrency": connections, "max_prefetch_size": window, "min_prefetch_size": window}
 
 
 async def read_in_parts(

@@ -184,11 +184,8 @@ def test_an_open_file_is_read_by_requests_for_ranges_that_bring_each_byte_once(
     assert brought <= len(DATA) + 2**16  # what opening has brought
 
 
-@pytest.mark.parametrize("options", [{}, {"cache_type": "adaptive"}])
-def test_an_open_file_fetches_ahead_from_the_second_read_on(
-    fs: HTTPFileSystem, large: str, options: dict[str, Any]
-) -> None:
-    with fs.open(large, **options) as file:
+def test_an_open_file_fetches_ahead_from_the_second_read_on(fs: HTTPFileSystem, large: str) -> None:
+    with fs.open(large, cache_type="adaptive") as file:
         cache = file.cache
         assert (cache.name, cache.concurrency) == ("adaptive", 3)
         file.read(1000)
@@ -198,6 +195,37 @@ def test_an_open_file_fetches_ahead_from_the_second_read_on(
         assert producer.wanting() == 64 * 2 * 1000
         cache._prefetcher.read_tracker.add(2**20)
         assert producer.wanting() == len(DATA) - 1000  # all that is left is within the window
+
+
+@pytest.mark.parametrize("step", [2**16, 2**20, 3 * 2**20])
+def test_a_file_is_read_over_several_connections_once_one_is_slow(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, step: int
+) -> None:
+    http_server.clear()
+    http_server.fault("/large", delay_body=0.3)
+    with fs.open(large) as file:
+        got = [file.read(step), file.read(step)]
+        assert file._ahead.slow in (None, True)
+        while data := file.read(step):
+            got.append(data)
+        assert file._ahead.slow and file.cache.name == "adaptive"
+    assert b"".join(got) == DATA
+    brought = sum(request.sent for request in http_server.requests if request.method == "GET")
+    assert brought <= len(DATA) + 2**16 + step
+
+
+def test_a_file_is_read_over_one_connection_that_is_fast(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fsspec.implementations._http.ahead.FAST", 1)  # bytes in a second
+    http_server.clear()
+    with fs.open(large) as file:
+        got = []
+        while data := file.read(2**20):
+            got.append(data)
+        assert file._ahead.slow is False and file.cache.name == "bytes"
+    assert b"".join(got) == DATA
+    assert len(http_server.requests) == 3  # opening, the first read, and all that follow
 
 
 def test_less_than_one_connection() -> None:
