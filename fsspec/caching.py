@@ -466,7 +466,7 @@ class AdaptiveReadaheadCache(BaseCache):
         return data
 
     def go_on(self, position: int, size: int) -> None:
-        """Have a read of ``size`` bytes at ``position`` count as one in order: what is before came otherwise."""
+        """Have a read of ``size`` bytes at ``position`` count as one in order, after what came otherwise."""
         if self._prefetcher is not None:
             self._prefetcher.go_on(position, size)
 
