@@ -150,6 +150,12 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     async def _pipe(self, *args: Any, **kwargs: Any) -> None:
         await super()._pipe(*args, **kwargs)
 
+    async def _cat(self, *args: Any, **kwargs: Any) -> Any:
+        found = await super()._cat(*args, **kwargs)
+        if isinstance(found, Exception):  # of one path, which a blocking cat always raises
+            raise found
+        return found
+
     async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         steps = self.sync_fs.walk(path, *args, **kwargs)
         following = async_wrapper(next, semaphore=self.semaphore)

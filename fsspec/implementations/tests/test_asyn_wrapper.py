@@ -170,3 +170,11 @@ def test_inherited_by_a_child(files, opted):
 def test_what_it_is_as_a_dict_has_the_protocol_of_what_it_wraps():
     fs = AsyncFileSystemWrapper(fsspec.filesystem("memory"))
     assert fs.to_dict()["protocol"] == "memory" and type(fs).from_json(fs.to_json()) == fs
+
+
+def test_cat_of_one_path_raises_as_that_of_what_it_wraps(m):
+    m.pipe("/a", b"1")
+    fs = AsyncFileSystemWrapper(m)
+    with pytest.raises(FileNotFoundError):
+        fs.cat("/none", on_error="return")
+    assert isinstance(fs.cat(["/a", "/none"], on_error="return")["/none"], FileNotFoundError)
