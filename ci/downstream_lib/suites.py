@@ -126,8 +126,10 @@ def run(
         *("-o", f"cache_dir={scratch / 'cache'}", "-o", "junit_family=xunit1", "-o", "xfail_strict=false"),
         *(f"--basetemp={scratch / 'tmp'}", "-p", "no:randomly", *project.tests),
     ]
-    if not project.sdist:  # or the names in the report would not say which module
-        command.append(f"--rootdir={python.parent.parent}")
+    if (
+        not project.sdist
+    ):  # or the names in the report would not say which module; and no configuration of ours
+        command += [f"--rootdir={python.parent.parent}", "-c", os.devnull]
     if only is not None:
         command += ["-k", " or ".join(sorted({name.partition("::")[2].partition("[")[0] for name in only}))]
     if _finished(command, source, environ, scratch / "log") is None:
