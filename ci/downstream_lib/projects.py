@@ -26,8 +26,8 @@ GROUPS: dict[str, list[str]] = {
         "pytest pytest-asyncio pytest-timeout pytest-benchmark pytest-accept",
         "hypothesis numpydoc tomlkit uv rich botocore",
         "zarr==3.1.6 s3fs==2026.9.0 moto[server] flask flask-cors",
-        "xarray kerchunk==0.2.10 virtualizarr==2.5.1 obstore obspec-utils h5py h5netcdf netCDF4 scipy pandas dask",
-        "fastparquet aiohttp requests",
+        "xarray kerchunk==0.2.10 virtualizarr==2.5.1 obstore obspec-utils h5py h5netcdf scipy pandas dask",
+        "netCDF4 fastparquet aiohttp requests",
     ],
     "zarr2": [
         "pytest pytest-timeout zarr==2.18.7 numcodecs<0.16 numpy<2.3 s3fs==2026.9.0 moto[server]",
