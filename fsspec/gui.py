@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec.spec import AbstractFileSystem
+
 if TYPE_CHECKING:
     import panel
 
@@ -201,7 +203,7 @@ class FileSelector(SigSlot):
         self.init_kwargs: str = str(kwargs or {})
         self.filters = filters
         self.ignore: list[re.Pattern[str]] = [re.compile(pattern) for pattern in ignore or ()]
-        self._fs: Any = None
+        self._fs: AbstractFileSystem | None = None
         self._build()
         self.go_clicked()
 
@@ -256,7 +258,7 @@ class FileSelector(SigSlot):
         return options
 
     @property
-    def fs(self) -> Any:
+    def fs(self) -> AbstractFileSystem:
         """The filesystem."""
         if self._fs is None:
             self._fs = filesystem(self.protocol.value, **self.storage_options)

@@ -228,7 +228,7 @@ def available_protocols() -> list[str]:
     return list({**known_implementations, **_registry})
 
 
-def _import_class(fqp: str) -> Any:
+def _import_class(fqp: str) -> type[AbstractFileSystem]:
     """The class at "package.module.Class" or "package.module:Class"."""
     from importlib import import_module
 

@@ -77,7 +77,7 @@ class replacing:
         self.mode = mode
         self.buffering = buffering
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> IO[bytes]:
         path, mode = self.path, self.mode
         _check_is_file(path)
         direct = path in _private
@@ -100,7 +100,7 @@ class replacing:
         _under_way.add(f)
         return f
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         f, self._file = self._file, None
         partial = self._partial
         mine = os.getpid() == self._owner

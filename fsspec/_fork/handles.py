@@ -139,7 +139,7 @@ def is_inherited(cls: type) -> bool:
     return is_variant(cls, _Inherited)
 
 
-def inherited(cls: type, closed: bool = False) -> Any:
+def inherited(cls: type, closed: bool = False) -> type[Any]:
     """The class that files of ``cls`` have in a child if they were being written at the fork.
 
     ``closed``: such a file says that it is closed, whatever its own class would say.
@@ -151,7 +151,7 @@ def inherited(cls: type, closed: bool = False) -> Any:
     return variant(cls, _front(frozenset(awaited), closed))
 
 
-def _member(cls: type, name: str) -> Any:
+def _member(cls: type, name: str) -> object:
     for base in cls.__mro__:
         if name in base.__dict__:
             return base.__dict__[name]

@@ -72,7 +72,7 @@ class Registry:
     def __init__(self) -> None:
         self._refs: dict[int, _Ref] = {}
 
-    def add(self, obj: Any) -> None:
+    def add(self, obj: object) -> None:
         """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
         key = id(obj)
 
@@ -84,7 +84,7 @@ class Registry:
         ref.generation = generation
         self._refs[key] = ref
 
-    def made_in(self, obj: Any) -> int | None:
+    def made_in(self, obj: object) -> int | None:
         """The generation in which ``obj`` was added; None where it was not."""
         ref = self._refs.get(id(obj))
         return ref.generation if ref is not None and ref() is obj else None
@@ -160,14 +160,14 @@ def _register_before() -> None:
         _register_pending_call()
 
 
-def register(obj: Any) -> None:
+def register(obj: object) -> None:
     """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
     global registrations
     _objects.add(obj)
     registrations += 1
 
 
-def made_in(obj: Any) -> int | None:
+def made_in(obj: object) -> int | None:
     """The generation in which ``obj`` was registered."""
     return _objects.made_in(obj)
 
@@ -177,7 +177,7 @@ def registered() -> list[Any]:
     return _objects.live() if _alive is None else _alive
 
 
-def immortalize(obj: Any) -> None:
+def immortalize(obj: object) -> None:
     """Never collect ``obj``, nor what it refers to, not even as the interpreter ends.
 
     For what belongs to the parent: transports, tasks in flight, sessions.  A module

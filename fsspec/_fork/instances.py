@@ -27,9 +27,10 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fsspec import config
 from fsspec._fork import hooks, known
@@ -38,6 +39,8 @@ from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
+
+T = TypeVar("T")
 
 _PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
 _MOST_MEMBERS = 64  # of lists and dicts among the arguments of a set whose token is remembered
@@ -201,12 +204,12 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
     return obj
 
 
-def make_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def make_instance(cls: type[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     """An instance from what `AbstractFileSystem.__reduce__` wrote."""
     return cls(*args, **kwargs)
 
 
-def make_listed_instance(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
+def make_listed_instance(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
     """The same, from a pickle with listings: those that the instance does not have here are added."""
     fs = make_instance(cls, args, kwargs)
     fs.dircache.unpack(listings)
@@ -309,11 +312,11 @@ def _changed(fs: Any) -> None:
     hooks.immortalize(dict(_state(fs)))
 
 
-def _reducer(fs: Any, real: Any) -> Any:
+def _reducer(fs: Any, real: type) -> Callable[..., tuple[Any, ...]]:
     revival = reviving.get(id(fs))
     state = _state(fs) if revival is None else revival.before
 
-    def reduce(*protocol: Any) -> Any:
+    def reduce(*protocol: Any) -> tuple[Any, ...]:
         return reduced(real, state)
 
     return reduce
@@ -394,17 +397,17 @@ def note_waiting(loop: Any) -> None:
             revival.waits_for = loop
 
 
-def _named(fs: Any, real: Any) -> str:
+def _named(fs: Any, real: type[Any]) -> str:
     protocol = real.protocol if isinstance(real.protocol, str) else real.protocol[0]
     return f"{real.__name__} instance (protocol {protocol!r})"
 
 
-def revive(fs: Any, real: Any) -> None:
+def revive(fs: Any, real: type[Any]) -> None:
     """Construct ``fs`` again in place, keeping what is still true of it."""
     _construct_again(fs, real, dict(_state(fs)))
 
 
-def _construct_again(fs: Any, real: Any, before: dict[str, Any]) -> None:
+def _construct_again(fs: Any, real: type[Any], before: dict[str, Any]) -> None:
     state = _state(fs)
     hooks.immortalize(before)
     try:

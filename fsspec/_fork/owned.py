@@ -29,7 +29,7 @@ def own(obj: Any) -> None:
     obj._generation = hooks.generation
 
 
-def is_mine(obj: Any) -> bool:
+def is_mine(obj: object) -> bool:
     """Whether ``obj`` belongs to this process, as far as the hooks of forks know; see `hooks.check`.
 
     So does one for which `own` was not called yet: its construction did not get that far.
@@ -38,13 +38,13 @@ def is_mine(obj: Any) -> bool:
     return mine
 
 
-def owner_pid(obj: Any) -> int:
+def owner_pid(obj: object) -> int:
     """The process to which ``obj`` belongs; -1 where that is not known any more."""
     made_in = getattr(obj, "_generation", None)
     return hooks.owner_pid(hooks.made_in(obj) if made_in is None else made_in)
 
 
-def refuse(obj: Any, what: str, advice: str | None = None) -> NoReturn:
+def refuse(obj: object, what: str, advice: str | None = None) -> NoReturn:
     """Raise `ForkError` for the use of something inherited; see there."""
     raise ForkError(what, owner_pid(obj), advice=advice)
 
@@ -61,7 +61,9 @@ def owner_only(func: F) -> F:
     return guarded  # type: ignore[return-value]
 
 
-def finalize(obj: Any, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
+def finalize(
+    obj: object, func: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> weakref.finalize[[], Any]:
     """``weakref.finalize`` that is inert in processes forked later."""
     made_in = hooks.generation
 

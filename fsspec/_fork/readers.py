@@ -22,6 +22,7 @@ import sys
 import threading
 import types
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -107,7 +108,7 @@ def let_go(file: Any) -> None:
     assign(file, inherited(original(type(file)), closed=True))
 
 
-def _letting_go(file: Any) -> Any:
+def _letting_go(file: Any) -> Callable[[], Any]:
     real = original(type(file))
     code = getattr(getattr(real, "close", None), "__code__", None)
     if code is not None and code.co_flags & 0x80:  # a coroutine function
@@ -162,7 +163,7 @@ def _allowed(state: dict[str, Any]) -> bool:
     return bool(fs._fork_sensitive) and not instances.is_stale(fs)
 
 
-def _again(file: Any, real: Any, state: dict[str, Any], before: dict[str, Any]) -> bool:
+def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
     """Give the file what it needs in this process; False where nobody knows how."""
     facts = known.of(real)
     if not _holds(real, before):

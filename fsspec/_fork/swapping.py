@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_made: dict[tuple[type, type], Any] = {}
+_made: dict[tuple[type, type], type[Any]] = {}
 _metaclasses: dict[type, Any] = {}
 
 
@@ -37,7 +37,7 @@ class _Fronted(type):
         pass
 
 
-def variant(cls: type, front: type) -> Any:
+def variant(cls: type, front: type) -> type[Any]:
     """The subclass of ``cls`` in which members of ``front`` come first; made once.
 
     A variant of a variant is the variant itself.

@@ -98,7 +98,7 @@ class _Abandoned(Variant):
 _GONE = "this event loop belongs to the process that this one was forked from"
 
 
-def abandoned_class(cls: type) -> Any:
+def abandoned_class(cls: type) -> type[Any]:
     """What ``cls`` becomes in a child."""
     return variant(cls, _Abandoned)
 

@@ -60,7 +60,7 @@ class _Selector(selectors.DefaultSelector):
     idle = False
     gate: Any = None  # a lock that is held meanwhile
 
-    def select(self, timeout: float | None = None) -> Any:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.idle = True
         try:
             found = super().select(timeout)

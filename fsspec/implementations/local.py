@@ -58,7 +58,7 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, 
 _WINDOWS = os.name == "nt"
 
 
-def make_path_posix(path: Any) -> Any:
+def make_path_posix(path: PathOrPaths) -> PathOrPaths:
     """An absolute path with forward slashes, of a path of this machine.
 
     ``~`` is the user's folder; lists and other collections give such.

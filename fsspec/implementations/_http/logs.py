@@ -48,7 +48,7 @@ class Request:
             self.began = time.monotonic()
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if self.logged:
             outcome = self.status if kind is None else kind.__name__
             took = (time.monotonic() - self.began) * 1000
