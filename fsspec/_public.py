@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 LENT: dict[str, str] = {
     "fsspec.core": ""
@@ -47,26 +47,20 @@ LENT: dict[str, str] = {
 """Names that programs take from a module and others define, by what they are below ``fsspec``."""
 
 
-def publish(module: str, *members: Any) -> None:
+def publish(module: str, *members: Any, logger: str = "") -> None:
     """Give what private modules define, and a public one offers, the public one as its ``__module__``.
 
+    The names that a module has of others (`LENT`) are loaded when somebody asks, so that the import of fsspec
+    stays small.
+
     ``members``: some more, besides the classes and functions in ``__all__`` of the module.
+    ``logger``: the name of the logger of the module, where `logging` is not loaded with the module.
     """
     has = vars(sys.modules[module])
     offered = (has.get(name) for name in has.get("__all__", ()))
     private = (x for x in offered if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
     for member in (*members, *private):
         member.__module__ = module
-
-
-def lends(module: str, logger: str = "") -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a module for the names that it has of others (`LENT`), and for its logger.
-
-    They are loaded when somebody asks, so that the import of fsspec stays small.
-
-    ``module``: the module.
-    ``logger``: the name of its logger, where `logging` is not loaded with the module.
-    """
     homes = {name: home for home, _, name in (x.rpartition(".") for x in LENT.get(module, "").split())}
 
     def __getattr__(name: str) -> Any:
@@ -76,6 +70,7 @@ def lends(module: str, logger: str = "") -> Callable[[str], Any]:
             value = getattr(import_module(f"fsspec.{homes[name]}"), name)
         else:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        return sys.modules[module].__dict__.setdefault(name, value)
+        return has.setdefault(name, value)
 
-    return __getattr__
+    if homes or logger:
+        has["__getattr__"] = __getattr__

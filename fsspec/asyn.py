@@ -48,7 +48,7 @@ from fsspec._loop.twins import (
 )
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
@@ -100,9 +100,6 @@ __all__ = [
     "trailing_sep",
 ]
 publish(__name__)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 
 class AsyncFileSystem(AbstractFileSystem):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, MultiFetcher, joined, spliced
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._paths.redaction import redact_url
-from fsspec._public import lends, publish
+from fsspec._public import publish
 
 if TYPE_CHECKING:
     import logging
@@ -41,10 +41,6 @@ __all__ = [
     "caches",
     "register_cache",
 ]
-
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__, logger="fsspec.caching")
 
 
 def _part(data: bytes, start: int, end: int) -> Any:
@@ -534,5 +530,5 @@ for _cls in (
 ):
     publish(__name__, _cls)
     register_cache(_cls)
-publish(__name__, UpdatableLRU)
+publish(__name__, UpdatableLRU, logger="fsspec.caching")
 del _cls

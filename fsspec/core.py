@@ -23,7 +23,7 @@ from fsspec._files.open_file import (
 )
 from fsspec._paths.urls import _text
 from fsspec._plans.globbing import has_magic
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
 from fsspec.registry import filesystem, get_filesystem_class, known_implementations, registry
@@ -56,9 +56,6 @@ __all__ = [
     "url_to_fs",
 ]
 publish(__name__)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec")
 

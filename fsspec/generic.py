@@ -28,7 +28,7 @@ from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
-from fsspec._public import lends
+from fsspec._public import publish
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
+publish(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 

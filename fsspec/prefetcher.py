@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.batching import started
-from fsspec._public import lends
+from fsspec._public import publish
 from fsspec.exceptions import ShortFetch
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ AsyncFetcher = Callable[..., Awaitable[bytes]]
 """Awaited as ``fetcher(start, size, split_factor=n)``: it may use ``n`` requests at once."""
 
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__, logger="fsspec.prefetcher")
+publish(__name__, logger="fsspec.prefetcher")
 
 
 def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:

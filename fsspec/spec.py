@@ -37,7 +37,7 @@ from fsspec._fork.readers import adopt
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
@@ -69,14 +69,10 @@ __all__ = [
     "make_listed_instance",
     "reopen",
 ]
-publish(__name__)
+publish(__name__, logger="fsspec")
 
 
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
-
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__, logger="fsspec")
 
 
 class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cached):

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
-from fsspec._public import lends
+from fsspec._public import publish
 
 if TYPE_CHECKING:
     import logging
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["DaskTransaction", "FileActor", "Transaction"]
 
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__, logger="fsspec")
+publish(__name__, logger="fsspec")
 
 
 class Transaction:

@@ -19,10 +19,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from fsspec._plans.globbing import has_magic
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalTempFile, logger
 from fsspec.implementations._cached.folders import remove
@@ -145,6 +145,3 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
 
 
 publish(__name__)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)

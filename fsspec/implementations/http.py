@@ -27,7 +27,7 @@ from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -98,9 +98,6 @@ publish(
     _file_size,
     headers_of,
 )
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 _NOT_FOR_REQUESTS = frozenset(
     "use_listings_cache listings_expiry_time max_paths skip_instance_cache batch_size".split()

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
@@ -85,9 +85,6 @@ __all__ = [
     "unregister",
 ]
 publish(__name__)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")
 _NOT_FOR_REQUESTS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")

@@ -26,7 +26,7 @@ from fsspec._files.replacing import write_whole
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec.callbacks import Callback, for_file
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
@@ -47,9 +47,6 @@ __all__ = [
     "trailing_sep",
 ]
 publish(__name__, get_umask, trailing_sep)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec.local")
 

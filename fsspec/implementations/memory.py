@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._public import lends
+from fsspec._public import publish
 from fsspec.implementations._memory.store import Folders, Store, Tree
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from fsspec._paths.types import PathOrPaths, StrPaths
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
+publish(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec.memoryfs")
 

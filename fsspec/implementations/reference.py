@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._plans import drive, listing
-from fsspec._public import lends, publish
+from fsspec._public import publish
 from fsspec._spec.contents import has_checking_files
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
@@ -62,9 +62,6 @@ __all__ = [
     "ravel_multi_index",
 ]
 publish(__name__)
-
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
 
 
 logger = _logger

@@ -18,7 +18,7 @@ import tarfile
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
-from fsspec._public import lends
+from fsspec._public import publish
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import DirectoryView, Source, View
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TarFileSystem", "typemap"]
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
+publish(__name__)
 
 logger: logging.Logger = logging.getLogger("tar")
 

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, refuse
-from fsspec._public import lends
+from fsspec._public import publish
 from fsspec.archive import leads_outside
 from fsspec.implementations._archive.bytes import DirectoryView
 from fsspec.implementations._archive.files import (
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZipFileSystem"]
 
-if not TYPE_CHECKING:
-    __getattr__ = lends(__name__)
+publish(__name__)
 
 _FIELDS = zipfile.ZipInfo.__slots__
 _ENCRYPTED = 0x1
