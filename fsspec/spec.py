@@ -29,11 +29,11 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
-from fsspec._fork.handles import Text, over
+from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
-from fsspec._fork.readers import adopt
+from fsspec._fork.written_files import Text, over
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing

@@ -28,11 +28,11 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._fork import hooks
-from fsspec._fork.handles import inherited
+from fsspec._fork.foreign_files import inherit
 from fsspec._fork.known import is_ours
 from fsspec._fork.owned import is_mine, own
-from fsspec._fork.readers import inherit
 from fsspec._fork.swapping import assign
+from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import Plan, call, drive
 from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url

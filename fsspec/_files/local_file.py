@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
-from fsspec._fork.handles import is_letting_go, letting_go
 from fsspec._fork.owned import is_mine, own, refuse
+from fsspec._fork.written_files import is_letting_go, letting_go
 from fsspec.compression import compr
 
 if TYPE_CHECKING:

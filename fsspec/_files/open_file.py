@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsIndex, cast
 
-from fsspec._fork.handles import Text, over
 from fsspec._fork.owned import is_mine, own
+from fsspec._fork.written_files import Text, over
 from fsspec._paths.redaction import redact_url
 from fsspec.compression import compr
 from fsspec.utils import infer_compression

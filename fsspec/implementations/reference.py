@@ -28,6 +28,8 @@ from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import url_to_fs
+from fsspec.implementations._reference.joining import logger as _logger
+from fsspec.implementations._reference.joining import missing
 from fsspec.implementations._reference.layout import ravel_multi_index
 from fsspec.implementations._reference.loading import Targets, load, references_of
 from fsspec.implementations._reference.parquet import (
@@ -38,8 +40,6 @@ from fsspec.implementations._reference.parquet import (
 )
 from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
-from fsspec.implementations._reference.reads import logger as _logger
-from fsspec.implementations._reference.reads import missing
 from fsspec.implementations._reference.spec import textual
 from fsspec.implementations._reference.tree import Tree, lenient_size
 from fsspec.spec import AbstractBufferedFile

@@ -24,9 +24,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec import core
 from fsspec._fork import hooks
-from fsspec._fork.handles import inherited
 from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
+from fsspec._fork.written_files import inherited
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import SeekError, Source

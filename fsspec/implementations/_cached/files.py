@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
-from fsspec._fork.handles import inherited
 from fsspec._fork.owned import Owned, is_mine, own, owner_only
 from fsspec._fork.swapping import assign
+from fsspec._fork.written_files import inherited
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache

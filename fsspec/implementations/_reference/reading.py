@@ -21,11 +21,11 @@ from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
-from fsspec.implementations._reference import reads
+from fsspec.implementations._reference import joining
+from fsspec.implementations._reference.joining import Block, Reads
 from fsspec.implementations._reference.loading import Targets
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import Part, parsed
-from fsspec.implementations._reference.reads import Block, Reads
 from fsspec.utils import isfilelike, stringify_path
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class ReferenceReading(AsyncFileSystem):
         try:
             value = self.references[path]
         except KeyError as error:
-            raise reads.missing(path, error) from error
+            raise joining.missing(path, error) from error
         return parsed(path, value, self.target)
 
     def _fs_of(self, url: str) -> AsyncFileSystem:
@@ -106,7 +106,7 @@ class ReferenceReading(AsyncFileSystem):
         blocking = blocking_of(source)
         if blocking is None:
             return sync(self.loop, self._fetch_part, path, said, start, end, kwargs)
-        part = reads.asked(path, said, start, end)
+        part = joining.asked(path, said, start, end)
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):
@@ -131,7 +131,7 @@ class ReferenceReading(AsyncFileSystem):
     async def _fetch_part(
         self, path: str, said: Part, start: int | None, end: int | None, kwargs: dict[str, Any]
     ) -> bytes:
-        part = reads.asked(path, said, start, end)
+        part = joining.asked(path, said, start, end)
         if said.end is not None and part.start == part.end:
             return b""
         with failing(path, said.url):
@@ -362,7 +362,7 @@ class failing:
         if isinstance(error, Exception):
             if self._is_about_local(getattr(error, "filename", None)):
                 return
-            made = reads.failed(self.key, self.url or "", error)
+            made = joining.failed(self.key, self.url or "", error)
             if made is not error:
                 raise made from error
 
@@ -374,8 +374,8 @@ class failing:
 
 def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
     """Refuse bytes of a part that are fewer than its target has."""
-    if not reads.ends_there(part, len(data), size):
-        raise reads.short(path, part, len(data))
+    if not joining.ends_there(part, len(data), size):
+        raise joining.short(path, part, len(data))
 
 
 def _size_of(source: AbstractFileSystem, url: str) -> int | None:

@@ -52,7 +52,7 @@ TOY = """
 """
 
 STEPS = """
-    import fsspec._fork.handles, fsspec._loop.bridge
+    import fsspec._fork.written_files, fsspec._loop.bridge
     steps = [(hooks._modules, n, kind) for n, one in enumerate(hooks._modules)
              for kind in ("before", "parent", "child") if getattr(one, kind)]
 """

@@ -27,9 +27,9 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import hooks, instances, known
-from fsspec._fork.handles import inherited, is_inherited
 from fsspec._fork.owned import Owned
 from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
+from fsspec._fork.written_files import inherited, is_inherited
 from fsspec.exceptions import ForkError
 
 _ANEW = "Open the file anew in this process"
