@@ -1,6 +1,6 @@
 """HTTP and HTTPS, by aiohttp.
 
-Owns `HTTPFileSystem`. Paths are full URLs, with protocol and query; a folder is a page
+Paths are full URLs, with protocol and query; a folder is a page
 whose links lead below it. Requests are made by one `aiohttp.ClientSession`, made on the
 instance's loop when first needed and closed when the instance goes. A forked child
 makes its own: the parent's is neither used nor closed there.
@@ -23,7 +23,6 @@ import yarl
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
-from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
@@ -36,7 +35,14 @@ from fsspec.implementations._http.asking import ask, begin, without_refresh
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.moving import CHUNK, Target, check_method, made_folder, uploading
+from fsspec.implementations._http.moving import (
+    CHUNK,
+    Target,
+    check_method,
+    made_folder,
+    only_overwriting,
+    uploading,
+)
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
@@ -64,6 +70,7 @@ from fsspec.implementations._http.requests import (
 from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender, check_upload
+from fsspec.implementations._http.web import Web
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
@@ -99,11 +106,6 @@ publish(
     headers_of,
 )
 
-_NOT_FOR_REQUESTS = frozenset(
-    "use_listings_cache listings_expiry_time max_paths skip_instance_cache batch_size".split()
-)
-
-
 _get_client = get_client  # the parameter of `HTTPFileSystem` has the same name
 
 
@@ -115,7 +117,7 @@ def file_size(
     return sync(get_loop(), _file_size, url, session, *args, **kwargs)
 
 
-class HTTPFileSystem(AsyncFileSystem):
+class HTTPFileSystem(Web, AsyncFileSystem):
     """Files of web servers, by GET and HEAD; uploads by PUT and POST.
 
     A page can be listed for the links on it that lead below it.
@@ -163,8 +165,6 @@ class HTTPFileSystem(AsyncFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
     _answers_tell_versions = True  # and are compared, see _http.answers
-    sep = "/"
-    _lists_files = True
 
     def __init__(
         self,
@@ -187,14 +187,10 @@ class HTTPFileSystem(AsyncFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
-        self.block_size: int = (
-            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
-        )
-        self.simple_links = simple_links
-        self.same_schema = same_scheme
-        self.cache_type = cache_type
-        self.cache_options = cache_options
-        self.client_kwargs: dict[str, Any] = client_kwargs or {}
+        self._set_up(
+            simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
+            storage_options,
+        )  # fmt: skip
         self.get_client = get_client
         repeat = Retries.given(retries, retry_wait, retry_statuses)
         self._traffic = Traffic()
@@ -208,12 +204,9 @@ class HTTPFileSystem(AsyncFileSystem):
                 Sender(retries=repeat, traffic=self._traffic, disregarded=answers.disregarded(validators)),
                 self.client_kwargs,
             )
-        self.encoded = encoded
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
-        self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
-        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
         self._streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
@@ -222,14 +215,6 @@ class HTTPFileSystem(AsyncFileSystem):
     def fsid(self) -> str:
         """``"http"``."""
         return "http"
-
-    def stats(self) -> dict[str, int]:
-        """What this process has asked of servers by this instance.
-
-        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
-            bodies.
-        """
-        return self._traffic.of_network()
 
     # the session ------------------------------------------------------------------
     @property
@@ -267,14 +252,6 @@ class HTTPFileSystem(AsyncFileSystem):
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are."""
         return path
-
-    @classmethod
-    def _parent(cls, path: str) -> str:
-        return parsing.parent(path)
-
-    @staticmethod
-    def _as_requested(path: str) -> str:
-        return parsing.as_requested(path)
 
     def encode_url(self, url: str) -> yarl.URL:
         """The URL as it is requested."""
@@ -326,7 +303,6 @@ class HTTPFileSystem(AsyncFileSystem):
         self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
     ) -> bytes:
         """The bytes of a file, or of a part of it, over several connections if there are many."""
-
         data = await self._sender.repeat(partial(gather, self, url, start, end, known, options))
         if data is not None:
             return data
@@ -435,7 +411,6 @@ class HTTPFileSystem(AsyncFileSystem):
 
         ``strict``: raise what stood in the way of an answer, instead of False.
         """
-
         kwargs = without_refresh(kwargs)
 
         async def answered() -> bool:
@@ -494,7 +469,7 @@ class HTTPFileSystem(AsyncFileSystem):
             check_is_whole(response, url)
             response._body = await read_body(response, url)  # for the encoding
             text = await response.text(errors="replace")
-        return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))
+        return self._entries(text, url)
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
@@ -518,7 +493,7 @@ class HTTPFileSystem(AsyncFileSystem):
         ``method``: ``"post"`` or ``"put"``.
         ``mode``: only ``"overwrite"``; whether something would be, is not asked.
         """
-        _only_overwriting(mode)
+        only_overwriting(mode)
         method = check_method(method)
         with uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
             await self._upload(method, rpath, body, kwargs, body.size)
@@ -531,7 +506,7 @@ class HTTPFileSystem(AsyncFileSystem):
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
-            _only_overwriting(mode)
+            only_overwriting(mode)
         await self._upload("put", path, lambda: value, kwargs)
 
     async def _upload(
@@ -627,8 +602,3 @@ class HTTPFileSystem(AsyncFileSystem):
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
         opened._version = known
         return opened
-
-
-def _only_overwriting(mode: str) -> None:
-    if mode != "overwrite":
-        raise NotImplementedError("HTTP has no upload that spares what is there: only mode 'overwrite'")

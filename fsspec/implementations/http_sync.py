@@ -17,7 +17,6 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import publish
@@ -48,6 +47,7 @@ from fsspec.implementations._http.sync_file import (
     read_whole,
     repeat,
 )
+from fsspec.implementations._http.web import Web
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import tokenize
@@ -87,7 +87,6 @@ __all__ = [
 publish(__name__)
 
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")
-_NOT_FOR_REQUESTS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
 
 if sys.platform != "emscripten":
 
@@ -124,7 +123,7 @@ def _file_info(
         return {"name": url, "size": told["size"], **kept}
 
 
-class HTTPFileSystem(AbstractFileSystem):
+class HTTPFileSystem(Web, AbstractFileSystem):
     """Files of web servers, by blocking requests; uploads by PUT and POST.
 
     A page can be listed for the links on it that lead below it. The parameters are
@@ -133,8 +132,6 @@ class HTTPFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
-    sep = "/"
-    _lists_files = True
     _fork_sensitive = True
 
     def __init__(
@@ -155,17 +152,10 @@ class HTTPFileSystem(AbstractFileSystem):
         super().__init__(self, **storage_options)
         self._traffic = Traffic()
         self._retries = Retries.given(retries, retry_wait, retry_statuses)
-        self.block_size: int = (
-            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
-        )
-        self.simple_links = simple_links
-        self.same_schema = same_scheme
-        self.cache_type = cache_type
-        self.cache_options = cache_options
-        self.client_kwargs: dict[str, Any] = client_kwargs or {}
-        self.encoded = encoded
-        self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
-        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
+        self._set_up(
+            simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
+            storage_options,
+        )  # fmt: skip
         self.js: bool = sys.platform == "emscripten"
         self.session: Any = (
             RequestsSessionShim()
@@ -189,28 +179,12 @@ class HTTPFileSystem(AbstractFileSystem):
         """``"sync-http"``."""
         return "sync-http"
 
-    def stats(self) -> dict[str, int]:
-        """What this process has asked of servers by this instance.
-
-        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
-            bodies.
-        """
-        return self._traffic.of_network()
-
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are, but for a ``sync-`` before them."""
         if isinstance(path, str) and path.startswith(("sync-http://", "sync-https://")):
             return path[5:]
         return path
-
-    @classmethod
-    def _parent(cls, path: str) -> str:
-        return parsing.parent(path)
-
-    @staticmethod
-    def _as_requested(path: str) -> str:
-        return parsing.as_requested(path)
 
     def encode_url(self, url: str) -> str | yarl.URL:
         """The URL as it is requested; a `yarl.URL` where that package is installed."""
@@ -397,7 +371,6 @@ class HTTPFileSystem(AbstractFileSystem):
     @listing.default
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
-
         kwargs.pop("refresh", None)
 
         def ask() -> bool:
@@ -451,7 +424,7 @@ class HTTPFileSystem(AbstractFileSystem):
                 return []
             check_is_whole(response, url)
             text = response.text
-        return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))
+        return self._entries(text, url)
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""

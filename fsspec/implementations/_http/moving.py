@@ -163,3 +163,9 @@ def check_method(method: str) -> str:
     if method.lower() not in ("post", "put"):
         raise ValueError(f"an upload is made by 'post' or 'put', not by {method.lower()!r}")
     return method.lower()
+
+
+def only_overwriting(mode: str) -> None:
+    """Refuse uploads in another mode."""
+    if mode != "overwrite":
+        raise NotImplementedError("HTTP has no upload that spares what is there: only mode 'overwrite'")

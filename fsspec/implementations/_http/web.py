@@ -1,0 +1,67 @@
+"""What the filesystems of both clients have: the options that are not their client's, names, sums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fsspec._paths.ranges import check_number
+from fsspec.implementations._http import parsing
+from fsspec.implementations._http.moving import CHUNK
+
+if TYPE_CHECKING:
+    from fsspec._spec.traffic import Traffic
+
+_NOT_FOR_REQUESTS = frozenset(
+    "use_listings_cache listings_expiry_time max_paths skip_instance_cache batch_size".split()
+)
+
+
+class Web:
+    """The part of a filesystem of web servers that no request is made by."""
+
+    sep = "/"
+    _lists_files = True
+    _traffic: Traffic
+
+    def _set_up(
+        self,
+        simple_links: bool,
+        block_size: int | None,
+        same_scheme: bool,
+        cache_type: str,
+        cache_options: dict[str, Any] | None,
+        client_kwargs: dict[str, Any] | None,
+        encoded: bool,
+        storage_options: dict[str, Any],
+    ) -> None:
+        self.block_size: int = (
+            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
+        )
+        self.simple_links = simple_links
+        self.same_schema = same_scheme
+        self.cache_type = cache_type
+        self.cache_options = cache_options
+        self.client_kwargs: dict[str, Any] = client_kwargs or {}
+        self.encoded = encoded
+        self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
+        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
+
+    def stats(self) -> dict[str, int]:
+        """What this process has asked of servers by this instance.
+
+        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
+            bodies.
+        """
+        return self._traffic.of_network()
+
+    @classmethod
+    def _parent(cls, path: str) -> str:
+        return parsing.parent(path)
+
+    @staticmethod
+    def _as_requested(path: str) -> str:
+        return parsing.as_requested(path)
+
+    def _entries(self, text: str, url: str) -> list[dict[str, Any]]:
+        """The links of a page that lead below it, as entries."""
+        return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))
