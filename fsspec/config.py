@@ -74,7 +74,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
         conf_dict.setdefault(protocol, {})[argument] = value
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     import json
 
     try:

@@ -158,13 +158,13 @@ def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str
 
 
 # what a child does ----------------------------------------------------------------
-Act = Callable[[list[Any]], Any]
+Act = Callable[[list[Any]], "str | None"]
 
 
 def _refusable(act: Act, mode: str) -> Act:
     """In a child that nothing allowed to use it, a clear refusal is as good as the deed."""
 
-    def tried(box: list[Any]) -> Any:
+    def tried(box: list[Any]) -> str | None:
         if mode == "by hand":
             asyn.reset_after_fork()
         try:
@@ -178,7 +178,7 @@ def _refusable(act: Act, mode: str) -> Act:
 
 
 def _reading(read: Callable[[Any], bytes], wanted: bytes, times: int = 1) -> Act:
-    def act(box: list[Any]) -> Any:
+    def act(box: list[Any]) -> str | None:
         for _ in range(times):
             if read(box[0]) != wanted:
                 return "the child reads other bytes"
@@ -380,7 +380,7 @@ def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
         written.append(_Written(subject))
         return written[0].file
 
-    def act_on_it(box: list[Any]) -> Any:
+    def act_on_it(box: list[Any]) -> str | None:
         del written[:]  # the box has the only reference
         return act(box)
 

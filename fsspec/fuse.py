@@ -348,7 +348,7 @@ def run(
     return thread
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> str | int:
     """The value of an option: text, or with ``[int]`` or ``[bool]`` behind it one of these."""
     if text.endswith("[int]"):
         return int(text[: -len("[int]")])

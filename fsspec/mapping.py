@@ -94,7 +94,7 @@ class FSMap(MutableMapping[str, bytes]):
         return f"<{type(self).__name__} of {type(self.fs).__name__} at {self.root!r}>"
 
     @cached_property
-    def dirfs(self) -> Any:
+    def dirfs(self) -> AbstractFileSystem:
         """The filesystem seen from `root`."""
         from fsspec.registry import filesystem
 
@@ -163,7 +163,7 @@ class FSMap(MutableMapping[str, bytes]):
             out[key] = value
         return out
 
-    def _read(self, path: str) -> Any:
+    def _read(self, path: str) -> bytes | Exception:
         try:
             return self.fs.cat_file(path)
         except Exception as error:  # told in place of the bytes, as cat does

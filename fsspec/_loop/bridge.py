@@ -394,7 +394,7 @@ def sync_teardown(
         task.add_done_callback(_ending.discard)
         return None
 
-    async def wait() -> Any:
+    async def wait() -> object:
         return await coro
 
     try:

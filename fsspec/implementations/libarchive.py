@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -163,7 +163,7 @@ class LibArchiveFileSystem(FileArchive):
             what = f"member {path!r} of {self._archive_name} cannot be read"
         return CorruptArchive(f"{what}: {getattr(error, 'msg', error)}")
 
-    def _entries(self) -> Any:
+    def _entries(self) -> AbstractContextManager[Any]:
         assert self._source is not None
         return custom_reader(View(self._source), block_size=self.block_size)
 

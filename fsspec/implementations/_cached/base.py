@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.ranges import check_number
@@ -246,7 +246,7 @@ class Cache(ChainedFileSystem):
         if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
             self.load_cache()
 
-    def _check_file(self, path: str) -> Any:
+    def _check_file(self, path: str) -> tuple[dict[str, Any], str] | Literal[False]:
         """The entry and the local path of a copy that can be used; False if there is none."""
         path = self._strip_protocol(path)
         self._check_cache()

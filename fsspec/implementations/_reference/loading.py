@@ -25,7 +25,7 @@ _DOCUMENTS = (".json", ".jsn")
 
 def load(
     fo: StrPath | Mapping[str, Any], protocol: str | None, options: Mapping[str, Any], cache_size: int
-) -> Any:
+) -> Mapping[str, Any] | LazyReferenceMapper:
     """The document or the mapper that ``fo`` stands for.
 
     ``fo``: a document or mapping; or the URL of a JSON file, or of a folder of parquet tables.
