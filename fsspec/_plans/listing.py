@@ -278,9 +278,10 @@ def find(
 
 
 def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
-    if not detail:
+    if not detail or overridden(fs, "isfile"):
         (is_file,) = yield from ask(fs, "isfile", [path])
-        return {path: {}} if is_file else {}
+        if not is_file or not detail:
+            return {path: {}} if is_file else {}
     try:
         entry = yield call("info", path)
     except OSError as error:

@@ -576,3 +576,16 @@ def test_a_file_that_is_listed_by_another_name_is_found_once():
     fs = SlashedDictFileSystem(FILES)
     assert fs.find("/r/one", withdirs=True) == ["r/one"]
     assert fs.find("/r/sub", withdirs=True) == ["/r/sub", "r/sub/deep", "r/sub/deep/four.txt", "r/sub/three"]
+
+
+def test_a_class_that_knows_files_is_asked_for_no_entry_of_what_is_missing():
+    class Knows(DictFileSystem):
+        def isfile(self, path):
+            return path in self.files
+
+        def info(self, path, **kwargs):
+            assert path in self.files, "nobody need ask"
+            return super().info(path, **kwargs)
+
+    fs = Knows({"r/a": b"1"})
+    assert fs.du("r/none") == 0 and fs.find("r/a", detail=True).keys() == {"r/a"}

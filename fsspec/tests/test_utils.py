@@ -598,3 +598,7 @@ def test_threads_may_ask_at_once():
     for thread in threads:
         thread.join()
     assert len(seen) == 1200 and all(seen)
+
+
+def test_brackets_are_no_address():
+    assert utils.infer_storage_options("memory://b[1]")["host"] == "b[1]"

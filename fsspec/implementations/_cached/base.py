@@ -188,9 +188,12 @@ class Cache(ChainedFileSystem):
         return next(listed, entry)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Whether the target has an entry for a path."""
+        """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
+        path = self._strip_protocol(path)
+        if not self.fs._lists_files:
+            return bool(self.fs.exists(path, **kwargs))
         try:
-            self.fs.info(self._strip_protocol(path), **kwargs)
+            self.fs.info(path, **kwargs)
         except ForkError:
             raise
         except Exception:  # as of the base class

@@ -432,3 +432,11 @@ def test_a_fork_does_not_wait_for_a_writer_that_is_gone(fs):
         fs.pipe_file("/parent", b"1")
         """
     )
+
+
+def test_what_is_left_keeps_its_order(m):
+    m.pipe("/a/one/1", b"")
+    m.pipe("/a/two", b"")
+    m.pipe("/a/one/2", b"")
+    m.rm("/a/one/1")
+    assert m.ls("/a", detail=False) == ["/a/one", "/a/two"]
