@@ -44,9 +44,9 @@ GUARDS = (
                 "    return\n",
             ),
             Edit(
-                "fsspec/_loop/abandoning.py",
-                "        if not unchanged(fd):\n            return\n        if self._socket",
-                "        return\n        if self._socket",
+                "fsspec/_fork/sockets.py",
+                "        with suppress(OSError):\n            if self._fd < 0:",
+                "        return\n        with suppress(OSError):\n            if self._fd < 0:",
             ),
             Edit(
                 "fsspec/_loop/abandoning.py",
