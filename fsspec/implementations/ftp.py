@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.ranges import check_number
+from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._remote import ftp_parsing as words
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 
 __all__ = ["FTPFile", "FTPFileSystem", "ImplicitFTPTLS", "SECURITY_PROTOCOL_MAP", "TransferDone"]
+publish(__name__)
 
 _UNKNOWN = ("500", "501", "502", "504")
 

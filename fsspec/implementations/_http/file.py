@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from fsspec.spec import AbstractFileSystem
 
-_PUBLIC = "fsspec.implementations.http"
-
 
 class _Connected:
     """The loop and the session of a file, in whichever process it is."""
@@ -127,8 +125,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     size: Any
     kwargs: dict[str, Any]
     cache: Any
-
-    __module__ = _PUBLIC
 
     def __init__(
         self,
@@ -280,8 +276,6 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
 
     loc: int
 
-    __module__ = _PUBLIC
-
     def __init__(
         self,
         fs: AbstractFileSystem,
@@ -335,8 +329,6 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
     """
 
     loc: int
-
-    __module__ = _PUBLIC
 
     def __init__(
         self,

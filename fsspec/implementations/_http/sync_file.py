@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from fsspec.implementations.http_sync import HTTPFileSystem
 
 
-_PUBLIC = "fsspec.implementations.http_sync"
-
-
 T = TypeVar("T")
 
 
@@ -155,8 +152,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     size: Any
     cache: Any
 
-    __module__ = _PUBLIC
-
     def __init__(
         self,
         fs: HTTPFileSystem,
@@ -234,8 +229,6 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
     """A remote file read from its beginning to its end; not in a forked child."""
 
     loc: int
-
-    __module__ = _PUBLIC
 
     def __init__(
         self,

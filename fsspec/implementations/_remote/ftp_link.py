@@ -27,7 +27,6 @@ from fsspec.implementations._remote.link import OwnedLink
 
 T = TypeVar("T")
 
-_PUBLIC = "fsspec.implementations.ftp"
 CHUNK = 2**18  # bytes taken off a socket at a time
 LOST = (OSError, EOFError, ftplib.error_proto, ftplib.error_reply)
 REPLIES = (ftplib.error_perm, ftplib.error_temp)
@@ -44,8 +43,6 @@ _ONLY = {"tlsv1": "TLSv1", "tlsv1_1": "TLSv1_1", "tlsv1_2": "TLSv1_2"}
 
 class TransferDone(Exception):
     """Raised by what takes in a download, when it has enough."""
-
-    __module__ = _PUBLIC
 
 
 class _Watched(ftplib.FTP):
@@ -91,8 +88,6 @@ class _Explicit(_Watched, ftplib.FTP_TLS):
 
 class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
     """TLS from the first byte on, as servers on port 990 speak it."""
-
-    __module__ = _PUBLIC
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._sock: Any = None
