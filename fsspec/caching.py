@@ -311,7 +311,7 @@ class KnownPartsOfAFile(BaseCache):
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, data: _Parts = None, strict: bool = False, **_: Any
     ) -> None:
-        self.data = _joined(data or {})
+        self.data: dict[tuple[int, int], bytes] = _joined(data or {})
         super().__init__(blocksize, fetcher, size)
         self._file_size, self._assigned = size, False
         self.strict = strict

@@ -47,8 +47,8 @@ class Callback:
     def __init__(
         self, size: int | None = None, value: int = 0, hooks: dict[str, Hook] | None = None, **kwargs: Any
     ) -> None:
-        self.size = size
-        self.value = value
+        self.size: int | None = size
+        self.value: int = value
         self.hooks: dict[str, Hook] = hooks or {}
         self.kw = kwargs
 

@@ -535,6 +535,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = run_command(main)
+    code: int = run_command(main)
     if hooks.pid == hooks.owner_pids[0]:
         os._exit(code)  # a backend that was harmed may not let the interpreter end

@@ -191,7 +191,7 @@ class PrefetchProducer:
         self.orchestrator = orchestrator
         self.current_offset: int = 0
         self.is_stopped: bool = False
-        self.behind = min_prefetch_size > 0  # it is slow: a read had to wait, or the user says so
+        self.behind: bool = min_prefetch_size > 0  # it is slow: a read had to wait, or the user says so
         self._user_max_prefetch_size = user_max_prefetch_size
         self._min_prefetch_size = min_prefetch_size
         self._active_tasks: set[asyncio.Task[None]] = set()

@@ -72,7 +72,7 @@ class DatabricksFileSystem(RestFileSystem):
 
     def __init__(self, instance: str, token: str, **kwargs: Any) -> None:
         self.instance = instance
-        self.token = token
+        self.token: str = token
         super().__init__(**kwargs)
         self.session.headers["Authorization"] = f"Bearer {token}"
 

@@ -249,11 +249,11 @@ class Body:
     __slots__ = ("_over", "delivered", "done", "position", "response", "url")
 
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
-        self.response = response
-        self.url = url
-        self.position = position
-        self.delivered = 0
-        self.done = False
+        self.response: aiohttp.ClientResponse = response
+        self.url: str | yarl.URL = url
+        self.position: int = position
+        self.delivered: int = 0
+        self.done: bool = False
         self._over = b""  # what came with the last part and was too much
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
