@@ -4,6 +4,7 @@ import ast
 import doctest
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,16 @@ def test_example_backend_passes_the_contract_tests():
     )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout and "failed" not in done.stdout
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.rst")))
+def test_no_row_of_a_table_is_torn(page):
+    """In a simple table, a second line in the first column is another row."""
+    core = pytest.importorskip("docutils.core", reason="comes with the extra doc")
+    text = (DOCS / page).read_text(encoding="utf8")
+    tree = core.publish_doctree(text, settings_overrides={"report_level": 5, "file_insertion_enabled": False})
+    for body in tree.findall(lambda node: node.tagname == "tbody"):
+        for row in body.children:
+            first, *others = (cell.astext() for cell in row.children)
+            assert first and any(others), f"an empty cell: {first!r}, {others}"
+            assert not re.search(r"(,|\b(a|an|the|to|and|or|with))$", first), f"torn: {first!r}"
