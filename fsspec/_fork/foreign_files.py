@@ -178,7 +178,9 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
     elif _own(real, "__setstate__"):
         real.__setstate__(file, real.__getstate__(file))
         return True  # with its position and what it has read
-    elif "loc" in before and (_own(real, "__reduce__") or _own(real, "__reduce_ex__") or _buffered(real)):
+    elif "loc" in before and (
+        _own(real, "__reduce__") or _own(real, "__reduce_ex__") or (_buffered(real) and "cache" in before)
+    ):
         make, arguments = file.__reduce_ex__(2)[:2]
         again = make(*arguments)
         if type(again) is not real:

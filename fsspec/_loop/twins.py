@@ -87,8 +87,8 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
                     return sync(self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
             return sync(self.loop, getattr(self, name), *args, **kwargs)
 
-    blocking.__name__ = name  # as its signature: of what it wraps
-    blocking.__qualname__ = method.__qualname__
+    blocking.__name__ = name[1:]  # by which it is pickled
+    blocking.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{name[1:]}"
     blocking.__module__ = method.__module__
     blocking.__doc__ = method.__doc__
     blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature

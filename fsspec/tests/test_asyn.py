@@ -407,9 +407,12 @@ def test_a_bulk_removal_alone_removes_files_as_well():
         AsyncFileSystem().rm_file("a/b")
 
 
-def test_a_blocking_method_has_the_name_of_what_it_wraps():
-    blocking = AsyncFileSystem().info
-    assert (blocking.__name__, blocking.__qualname__) == ("_info", "AsyncFileSystem._info")
+def test_a_blocking_method_travels_to_other_processes_by_its_own_name():
+    fs = AsyncFileSystem()
+    assert (fs.info.__name__, type(fs).info.__qualname__) == ("info", "AsyncFileSystem.info")
+    for method in (fs.info, fs.walk, type(fs).info):
+        assert pickle.loads(pickle.dumps(method)) == method
+    assert inspect.signature(fs.info) == inspect.signature(fs._info)
 
 
 def test_blocking_methods_of_another_ancestor_are_kept(tmp_path):

@@ -278,3 +278,56 @@ def test_zarr_with_its_own_loop(mode, places):
         mode,
         options=("-W", "ignore"),
     )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stream_of_another_package_that_is_begun(mode, places):
+    """It cannot be asked for again from where it stands; one that is not begun can."""
+    if "s3" not in places:
+        pytest.skip("no server for s3")
+    run(
+        AWAITED
+        + """
+    from fsspec.tests.servers.s3 import options
+    DATA_ = DATA["data0.bin"]
+
+    async def main():
+        fs = fsspec.filesystem("s3", asynchronous=True, **options(places["s3"]))
+        stream, later = [await fs.open_async("bucket/data0.bin", "rb") for _ in range(2)]
+        expect(await stream.read(1000), DATA_[:1000], "the stream")
+
+        async def child():
+            try:
+                await stream.read(1000)
+            except ForkError as error:
+                assert "data0.bin" in str(error) or not OPTED, error
+            else:
+                raise AssertionError("not refused")
+            try:
+                expect(await later.read(1000), DATA_[:1000], "the other")
+            except ForkError:
+                assert not OPTED
+
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                asyncio.run(child())
+                code = 0
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            await asyncio.sleep(0.01)
+        assert ended[1] == 0
+        expect(await stream.read(), DATA_[1000:], "the stream")
+        await fs._s3.close()
+
+    asyncio.run(main())
+    os._exit(0)  # of the sessions of s3fs
+    """,
+        places,
+        mode,
+    )
