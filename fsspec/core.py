@@ -462,11 +462,7 @@ def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | N
 
 
 def expand_paths_if_needed(
-    paths: list[str],
-    mode: str,
-    num: int,
-    fs: AbstractFileSystem,
-    name_function: Callable[[int], str] | None,
+    paths: list[str], mode: str, num: int, fs: AbstractFileSystem, name_function: Callable[[int], str] | None
 ) -> list[str]:
     """Paths with their patterns expanded: to what is there, or to be written.
 

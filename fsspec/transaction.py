@@ -163,9 +163,6 @@ class FileActor:
 class DaskTransaction(Transaction):
     """A transaction whose files are held by an actor of the current dask client."""
 
-    def __init__(self, fs: AbstractFileSystem) -> None:
-        super().__init__(fs)
-
     def _no_files(self) -> Any:
         import distributed
 

@@ -135,11 +135,7 @@ def write_all(f: IO[bytes], data: bytes) -> None:
 
 
 def write_whole(
-    path: str,
-    write: Callable[[str], Any],
-    size: int,
-    atomic: bool | None = None,
-    exclusive: bool = False,
+    path: str, write: Callable[[str], Any], size: int, atomic: bool | None = None, exclusive: bool = False
 ) -> None:
     """Have ``write`` make the file at ``path``.
 

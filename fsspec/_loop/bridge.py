@@ -230,11 +230,7 @@ _PARENTS = "The parent goes on with it; leave the child by os._exit where it was
 
 
 def sync(
-    loop: Any,
-    func: Callable[..., Awaitable[T]],
-    *args: Any,
-    timeout: float | None = None,
-    **kwargs: Any,
+    loop: Any, func: Callable[..., Awaitable[T]], *args: Any, timeout: float | None = None, **kwargs: Any
 ) -> T:
     """Run ``func(*args, **kwargs)`` on ``loop`` and wait for what it returns.
 

@@ -284,10 +284,7 @@ class ManyPaths:
         return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
 
     def pipe(
-        self,
-        path: str | Mapping[str, ReadableBuffer],
-        value: ReadableBuffer | None = None,
-        **kwargs: Any,
+        self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
     ) -> None:
         """Make files of bytes.
 
@@ -377,12 +374,10 @@ class ManyPaths:
             what to fetch: paths or patterns, one or several
         lpath
             where to on this machine, by the rules of `copy`
-        recursive
-            also folders, with everything in them
+        recursive, maxdepth
+            as for `copy`
         callback
             is told the number of files and each that is done
-        maxdepth
-            how many levels; None for all
         **kwargs
             for `get_file`
 
@@ -411,12 +406,10 @@ class ManyPaths:
             what to send, on this machine: paths or patterns, one or several
         rpath
             where to, by the rules of `copy`
-        recursive
-            also folders, with everything in them
+        recursive, maxdepth
+            as for `copy`
         callback
             is told the number of files and each that is done
-        maxdepth
-            how many levels; None for all
         **kwargs
             for `put_file`
         """

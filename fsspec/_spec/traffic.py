@@ -30,12 +30,7 @@ class Traffic:
 
     def of_network(self) -> dict[str, int]:
         """The counters of a filesystem that makes requests."""
-        return {
-            "pid": os.getpid(),
-            "requests": self.requests,
-            "retries": self.retries,
-            "bytes": self.bytes,
-        }
+        return {"pid": os.getpid(), "requests": self.requests, "retries": self.retries, "bytes": self.bytes}
 
     def of_cache(self) -> dict[str, int]:
         """The counters of a cache."""

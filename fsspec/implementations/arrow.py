@@ -21,12 +21,7 @@ from fsspec._fork.owned import owner_pid, refuse
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import (
-    get_package_version_without_import,
-    infer_storage_options,
-    mirror_from,
-    tokenize,
-)
+from fsspec.utils import get_package_version_without_import, infer_storage_options, mirror_from, tokenize
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -347,10 +342,7 @@ class _Gone:
     read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
 
 
-@mirror_from(
-    "stream",
-    "close closed flush read readable readinto seek seekable tell writable write".split(),
-)
+@mirror_from("stream", "close closed flush read readable readinto seek seekable tell writable write".split())
 class ArrowFile(io.IOBase):
     """A file of a filesystem of pyarrow.
 

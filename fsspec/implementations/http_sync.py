@@ -24,12 +24,7 @@ from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing
-from fsspec.implementations._http.browser import (
-    JsHttpException,
-    RequestsSessionShim,
-    ResponseProxy,
-    StreamIO,
-)
+from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
 from fsspec.implementations._http.moving import CHUNK, Target, Upload, check_method, made_folder, uploading
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options

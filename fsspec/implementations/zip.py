@@ -176,9 +176,7 @@ class ZipFileSystem(FileArchive):
             entry = {field: getattr(member, field, None) for field in _FIELDS}
             folder = member.is_dir()
             entry.update(
-                name=name,
-                size=0 if folder else member.file_size,
-                type="directory" if folder else "file",
+                name=name, size=0 if folder else member.file_size, type="directory" if folder else "file"
             )
             if leads_outside(member.filename):
                 self._refused[name] = f"the name of member {member.filename!r} leads out of it"

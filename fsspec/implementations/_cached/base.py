@@ -20,9 +20,7 @@ from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
-from fsspec.implementations._cached.files import (
-    logger,
-)
+from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited, pass_on

@@ -21,13 +21,7 @@ from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
 from fsspec.implementations._cached.base import Cache, digest
-from fsspec.implementations._cached.files import (
-    BlockFile,
-    LocalCopy,
-    enter_blocks,
-    open_uncached,
-    tag_of,
-)
+from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, open_uncached, tag_of
 from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
 
