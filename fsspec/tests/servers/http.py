@@ -24,7 +24,6 @@ import os
 import pickle
 import re
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,6 +33,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aiohttp import web
+
+from fsspec.tests.servers.process import Process
 
 BACKLOG = 512
 START_LIMIT = 30.0  # seconds
@@ -442,42 +443,16 @@ class _InThread:
         self.loop.close()
 
 
-class _InProcess:
-    """A site in a process of its own, asked through pipes; it ends when its stdin does."""
+class _InProcess(Process):
+    """A site in a process of its own."""
 
     def __init__(self, tls: bool) -> None:
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-        paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        env = {k: v for k, v in os.environ.items() if k not in ("SSL_CERT_FILE", "FSSPEC_FORK_RESET")}
-        self.lock = threading.Lock()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fsspec.tests.servers.http", str(os.getpid()), *(["tls"] if tls else [])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**env, "PYTHONPATH": os.pathsep.join(paths)},
-        )
-
-    def ask(self, name: str, *args: Any) -> Any:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        with self.lock:
-            pickle.dump((name, args), self.process.stdin)
-            self.process.stdin.flush()
-            failed, result = pickle.load(self.process.stdout)
-        if failed:
-            raise result
-        return result
+        super().__init__("fsspec.tests.servers.http", *(["tls"] if tls else []))
 
     def end(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
         with suppress(OSError, EOFError):
             self.ask("stop")
-        self.process.stdin.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
+        super().end()
 
 
 class Files(MutableMapping[str, bytes]):

@@ -24,7 +24,7 @@ class Process:
     def __init__(self, module: str, *arguments: str) -> None:
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
         paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        env = {k: v for k, v in os.environ.items() if k != "FSSPEC_FORK_RESET"}
+        env = {k: v for k, v in os.environ.items() if k not in ("SSL_CERT_FILE", "FSSPEC_FORK_RESET")}
         self.lock = threading.Lock()
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, str(os.getpid()), *arguments],
