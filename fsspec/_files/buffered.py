@@ -1,7 +1,6 @@
 """Files of remote filesystems: reading through a cache, writing in parts.
 
-Owns `AbstractBufferedFile`, which backends subclass, and `reopen`, by which its pickles
-come back.
+Owns `AbstractBufferedFile`, which backends subclass, and `reopen`, by which its pickles come back.
 
 A file being read is a position (``loc``) and a cache; all bytes come through
 ``cache._fetch``.  A file being written is a buffer and how far it has been uploaded::
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _Self = TypeVar("_Self", bound="AbstractBufferedFile")
-
 _Read = TypeVar("_Read", bound=Callable[..., bytes])
 
 _MODES = ("ab", "rb", "wb", "xb")

@@ -192,18 +192,14 @@ class HTTPFileSystem(Web, AsyncFileSystem):
             storage_options,
         )  # fmt: skip
         self.get_client = get_client
-        repeat = Retries.given(retries, retry_wait, retry_statuses)
         self._traffic = Traffic()
+        repeat = Retries.given(retries, retry_wait, retry_statuses)
+        how = repeat, self._traffic, answers.disregarded(validators)
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
-            self._sender, self._session_options = Sender.of(
-                self.client_kwargs, repeat, self._traffic, answers.disregarded(validators)
-            )
+            self._sender, self._session_options = Sender.of(self.client_kwargs, *how)
         else:
-            self._sender, self._session_options = (
-                Sender(retries=repeat, traffic=self._traffic, disregarded=answers.disregarded(validators)),
-                self.client_kwargs,
-            )
+            self._sender, self._session_options = Sender({}, *how), self.client_kwargs
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
