@@ -23,6 +23,7 @@ import yarl
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
+from fsspec._loop.forking import note_foreign
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
@@ -205,6 +206,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         self.max_concurrency = max_concurrency
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
+        self._elsewhere: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
 
     @property
@@ -220,15 +222,20 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         return connector.limit if connector is not None else None
 
     async def set_session(self) -> aiohttp.ClientSession:
-        """The session, made now if there is none or it was closed. Run on the instance's loop."""
+        """The session of the running loop, made now if there is none or it was closed.
+
+        Raises RuntimeError: an instance made with ``asynchronous=True``, whose session is the program's
+        to close, has one on another loop.
+        """
         hooks.check()  # the first place that an awaited call comes to, should a C library have forked
         session, on = self._session, self._session_loop
         if session is not None and not session.closed and (on is None or not on.is_closed()):
             if on is not None and on is not asyncio.get_running_loop():
+                if not self.asynchronous:
+                    return await self._session_elsewhere()
                 raise RuntimeError(
                     f"the connections of this {type(self).__name__} belong to another event loop, where it "
-                    "was used first (blocking calls use fsspec's own); to await it here make another "
-                    "instance on this loop, with asynchronous=True"
+                    "was used first; to await it here make another instance on this loop, with asynchronous=True"
                 )
             return session
         made = await self.get_client(loop=self.loop, **self._session_options)
@@ -240,6 +247,21 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         if not self.asynchronous:
             finalize(self, self.close_session, self._session_loop, made)
         return made
+
+    async def _session_elsewhere(self) -> aiohttp.ClientSession:
+        """A session of the running loop, where the first one is another loop's: of zarr's, or of blocking calls."""
+        running = asyncio.get_running_loop()
+        session = self._elsewhere.get(running)
+        if session is None or session.closed:
+            made = await self.get_client(loop=running, **self._session_options)
+            session = self._elsewhere.get(running)
+            if session is not None and not session.closed:  # another task was faster
+                await made.close()
+                return session
+            session = self._elsewhere[running] = made
+            note_foreign(running)
+            finalize(self, self.close_session, running, session)
+        return session
 
     close_session = staticmethod(close_session)
 
@@ -563,7 +585,8 @@ class HTTPFileSystem(Web, AsyncFileSystem):
             else:
                 info = self.info(path, **kwargs)
             size = info["size"]
-        session = self._session or sync(self.loop, self.set_session)
+        here = self.asynchronous or self._session_loop in (None, self.loop)
+        session = self._session if here and self._session is not None else sync(self.loop, self.set_session)
         if not (block_size and size and info.get("partial", True)):
             response = first if isinstance(first, BodyStream) else None
             return HTTPStreamFile(

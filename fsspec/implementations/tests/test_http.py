@@ -735,12 +735,58 @@ def test_children_of_children(url):
     )
 
 
-@needs_fork
-def test_an_instance_that_is_awaited_after_blocking_calls_says_why_it_cannot(url, fs):
-    assert fs.cat(f"{url}/small.txt")
-    with pytest.raises(RuntimeError, match="asynchronous=True"):
-        asyncio.run(fs._cat_file(f"{url}/small.txt"))
-    assert fs.cat(f"{url}/small.txt")
+def test_an_instance_of_blocking_calls_can_be_awaited_on_other_loops(http_server, url):
+    """As zarr does, whose loop is its own, with the instance below a cache."""
+    run(
+        """
+        import asyncio, threading
+
+        def loop_in_a_thread():
+            other = asyncio.new_event_loop()
+            threading.Thread(target=other.run_forever, daemon=True).start()
+            return other
+
+        def awaited():
+            done = asyncio.run_coroutine_threadsafe(fs._cat_file(url + "/small.txt"), other)
+            return done.result(20)
+
+        def blocking():
+            return fs.cat_file(url + "/small.txt")
+
+        def child():
+            global other
+            assert blocking()
+            other = loop_in_a_thread()
+            assert awaited()
+
+        other = loop_in_a_thread()
+        for order in ((blocking, awaited), (awaited, blocking)):
+            fs = type(fs)(skip_instance_cache=True)
+            for _ in range(2):
+                for one in order:
+                    assert one()
+            with fs.open(url + "/small.txt") as f:
+                assert f.read()
+            well(by_fork(child))
+            assert awaited() and blocking()
+        """,
+        url,
+    )
+
+
+def test_an_asynchronous_instance_on_another_loop_says_why_it_cannot(url):
+    fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+
+    async def other():
+        with pytest.raises(RuntimeError, match="asynchronous=True"):
+            await fs._cat_file(f"{url}/small.txt")
+
+    async def main():
+        assert await fs._cat_file(f"{url}/small.txt")
+        await asyncio.to_thread(asyncio.run, other())
+        await fs._session.close()
+
+    asyncio.run(main())
 
 
 def test_upload_in_flight_is_not_repeated(http_server, url):
