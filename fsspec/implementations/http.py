@@ -235,7 +235,8 @@ class HTTPFileSystem(Web, AsyncFileSystem):
                     return await self._session_elsewhere()
                 raise RuntimeError(
                     f"the connections of this {type(self).__name__} belong to another event loop, where it "
-                    "was used first; to await it here make another instance on this loop, with asynchronous=True"
+                    "was used first; to await it here make another instance on this loop, with "
+                    "asynchronous=True"
                 )
             return session
         made = await self.get_client(loop=self.loop, **self._session_options)
@@ -249,7 +250,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         return made
 
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
-        """A session of the running loop, where the first one is another loop's: of zarr's, or of blocking calls."""
+        """A session of the running loop, where the first one is another loop's: zarr's, or blocking calls'."""
         running = asyncio.get_running_loop()
         session = self._elsewhere.get(running)
         if session is None or session.closed:
