@@ -250,7 +250,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         return made
 
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
-        """A session of the running loop, where the first one is another loop's: zarr's, or blocking calls'."""
+        """A session of the running loop, where the first one is another's: zarr's, or blocking calls'."""
         running = asyncio.get_running_loop()
         session = self._elsewhere.get(running)
         if session is None or session.closed:
