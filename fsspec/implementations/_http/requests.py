@@ -139,8 +139,9 @@ async def read_body(
 ) -> bytes:
     """The whole body, of so many bytes where that is known."""
     try:
-        if (response.content_length or 0 if length is None else length) > _LARGE:
-            return await Body(response, url).rest()
+        size = response.content_length or 0 if length is None else length
+        if size > _LARGE:
+            return await Body(response, url).rest(size=size)
         content = response.content
         if content.is_eof() and not response._traces:  # all of it came along with the headers
             data: bytes = content.read_nowait()
@@ -239,6 +240,16 @@ def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> Non
             raise IncompleteResponse(str(error)) from None
 
 
+def _with_room(size: int) -> io.BytesIO:
+    """Where so many bytes can be written without growing; a server may say any number: at most 64 MiB."""
+    into = io.BytesIO()
+    if size:
+        into.seek(min(size, 2**26) - 1)
+        into.write(b"\0")
+        into.seek(0)
+    return into
+
+
 class Body:
     """The body of a response, read in order.
 
@@ -274,11 +285,12 @@ class Body:
         await self._copy_to(into.write, least, most)
         return into.getvalue()
 
-    async def rest(self, head: bytes = b"") -> bytes:
-        """``head`` and all that is still to come."""
-        into = io.BytesIO()
+    async def rest(self, head: bytes = b"", size: int = 0) -> bytes:
+        """``head`` and all that is still to come, about ``size`` bytes."""
+        into = _with_room(size)
         into.write(head)
         await self._copy_to(into.write, ALL, None)
+        into.truncate()
         return into.getvalue()
 
     async def copy_to(self, sink: Callable[[bytes], Any], most: int | None = None) -> None:

@@ -428,6 +428,12 @@ def test_streamed_file(http_server, fs, url, fault):
         assert f.read() == "alpha\nbeta\ngamma\n"
 
 
+def test_what_is_longer_when_it_is_compressed(http_server, fs, url):
+    data = http_server.files["/random"] = os.urandom(2**21)
+    http_server.fault("/random", gzip=True, ignore_range=True)
+    assert fs.cat_file(url + "/random") == data
+
+
 def test_compressed_on_the_way(http_server, fs, url):
     http_server.fault("/small.txt", gzip=True, ignore_range=True)
     assert fs.info(url + "/small.txt")["size"] is None
