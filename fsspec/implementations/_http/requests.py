@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -141,7 +141,8 @@ async def read_body(
     try:
         size = response.content_length or 0 if length is None else length
         if size > _LARGE:
-            return await Body(response, url).rest(size=size)
+            with _receiving_more(response):
+                return await Body(response, url).rest(size=size)
         content = response.content
         if content.is_eof() and not response._traces:  # all of it came along with the headers
             data: bytes = content.read_nowait()
@@ -238,6 +239,20 @@ def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> Non
             answers.check_whole(206, response.headers, url, "Range" in response.request_info.headers)
         except IncompleteRead as error:
             raise IncompleteResponse(str(error)) from None
+
+
+@contextmanager
+def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Have a connection of our loop receive as much at a time as asyncio does, which pays for a long body."""
+    transport: Any = response.connection and response.connection.transport
+    before = getattr(transport, "max_size", None)
+    if before is not None:
+        transport.max_size = max(before, 2**18)
+    try:
+        yield
+    finally:
+        if before is not None:
+            transport.max_size = before
 
 
 def _with_room(size: int) -> io.BytesIO:
