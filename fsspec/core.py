@@ -99,6 +99,7 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
     list of tuple
         path, protocol and options of each link.
     """
+    path = _text(path)
     bits = path.split("::") if "::" in path else [path]
     if len(bits) > 1:
         bits = [bit + "://" if _is_bare_protocol(bit) else bit for bit in bits]

@@ -506,7 +506,8 @@ def rsync(
     fs = fs if fs is not None else GenericFileSystem(**(inst_kwargs or {}))
     source, destination = fs._strip_protocol(source), fs._strip_protocol(destination)
     if not fs.isdir(source):
-        raise ValueError(f"rsync copies folders, and {source!r} is none")
+        found = "is a file" if fs.isfile(source) else "is not found"
+        raise ValueError(f"rsync copies folders, and {source!r} {found}")
     top = _contents(fs, destination)
     ours = _below(fs, source, _contents(fs, source))
     theirs = _below(fs, destination, top)

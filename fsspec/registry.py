@@ -264,7 +264,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     if entry is None:
         raise ValueError(
             f"Protocol not known: {name!r}.{_similar(name)} If a package serves it, install it, or announce"
-            " its class with fsspec.register_implementation"
+            " its class with fsspec.register_implementation. fsspec.available_protocols() lists those that are known"
         )
     try:
         cls = _import_class(entry["class"])
@@ -289,7 +289,8 @@ def _similar(name: str) -> str:
     """What may have been meant by a protocol that is not known."""
     from difflib import get_close_matches  # only for an error
 
-    found = get_close_matches(name.partition("://")[0].lower(), known_implementations, n=1, cutoff=0.7)
+    typed = name.partition("://")[0].lower()
+    found = get_close_matches(typed, known_implementations, n=1, cutoff=0.7 if len(typed) > 2 else 0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 

@@ -112,7 +112,8 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
     if bad:
         lines += ["", "What to do"]
     for advice in dict.fromkeys(f.advice for f in bad):
-        where = ", ".join(dict.fromkeys(f.handle for f in bad if f.advice == advice))
+        made = {"nothing": "instance that the child makes"}
+        where = ", ".join(dict.fromkeys(made.get(f.handle, f.handle) for f in bad if f.advice == advice))
         lines.append(paragraph(f"{where}: {advice}", "* ", "  "))
     return "\n".join(lines)
 

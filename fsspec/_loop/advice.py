@@ -14,18 +14,28 @@ _ADVICE = {
         "fsspec: give both key= and secret=, or set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     ),
     "NoRegionError": 'fsspec: give client_kwargs={"region_name": ...}, or set AWS_DEFAULT_REGION',
+    "InvalidRegionError": (
+        'fsspec: give client_kwargs={"region_name": "eu-west-1"} or the like, or correct AWS_DEFAULT_REGION'
+    ),
+    "ProfileNotFound": (
+        "fsspec: profile= and AWS_PROFILE name a section of ~/.aws/config or ~/.aws/credentials, or of the"
+        " files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
+    ),
     "EndpointConnectionError": (
         'fsspec: the host is made of bucket and region: check client_kwargs={"region_name": ...} and'
         " AWS_DEFAULT_REGION, or give endpoint_url= for a store that is not Amazon's"
     ),
 }
 """By the name of a class of ``botocore.exceptions``."""
+_ENDPOINT = 'fsspec: endpoint_url= begins with a scheme, as "http://localhost:9000" does'
+"""For what botocore raises as a plain `ValueError`."""
 
 
 def advise(error: BaseException) -> None:
     """Add a note to an error of botocore for which there is advice."""
     kind = type(error)
-    if kind.__module__ == "botocore.exceptions" and kind.__name__ in _ADVICE and hasattr(error, "add_note"):
-        note = _ADVICE[kind.__name__]
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+    note = _ADVICE.get(kind.__name__) if kind.__module__ == "botocore.exceptions" else None
+    if kind is ValueError and str(error).startswith("Invalid endpoint: "):
+        note = _ENDPOINT
+    if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)

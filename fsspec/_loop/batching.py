@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from fsspec import config
 from fsspec._fork import hooks
+from fsspec._loop.advice import advise
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class _Workers:
                 try:
                     result = await start(item)
                 except Exception as error:  # reported in its place, as was asked for
+                    advise(error)
                     if not self.return_exceptions:
                         raise
                     result = error

@@ -574,7 +574,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
             or do not tell the size.
         """
         if mode != "rb":
-            raise NotImplementedError("HTTP files can only be opened for reading")
+            raise NotImplementedError(answers.ONLY_READ)
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, "asynchronous": self.asynchronous, **kwargs}
         plain = not (cache_type or cache_options or self.cache_options) and self.cache_type == "bytes"
@@ -611,7 +611,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
     ) -> AsyncStreamFile:
         """Open a file to be read from its beginning to its end by awaiting."""
         if mode != "rb":
-            raise NotImplementedError("HTTP files can only be opened for reading")
+            raise NotImplementedError(answers.ONLY_READ)
         session = await self.set_session()
         known = answers.Version()
         if size is None:

@@ -471,7 +471,7 @@ class HTTPFileSystem(Web, AbstractFileSystem):
     ) -> AbstractBufferedFile:
         """Open a file for reading; see the awaitable filesystem."""
         if mode != "rb":
-            raise NotImplementedError("HTTP files can only be opened for reading")
+            raise NotImplementedError(answers.ONLY_READ)
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}

@@ -643,6 +643,9 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
     for error, words in [
         (errors.NoCredentialsError(), "anon=True"),
         (errors.EndpointConnectionError(endpoint_url="https://b.s3.nowhere.amazonaws.com"), "region_name"),
+        (errors.InvalidRegionError(region_name="eu west 1"), "region_name"),
+        (errors.ProfileNotFound(profile="nope"), "AWS_CONFIG_FILE"),
+        (ValueError("Invalid endpoint: localhost:9000"), "begins with a scheme"),
     ]:
         for _ in range(2):
             with pytest.raises(type(error)) as caught:

@@ -69,7 +69,14 @@ def test_unknown_protocol(protocol):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("htps", "https"), ("HTTP", "http"), ("S3://bucket", "s3"), ("memroy", "memory"), ("qqq", None)],
+    [
+        ("htps", "https"),
+        ("HTTP", "http"),
+        ("S3://bucket", "s3"),
+        ("memroy", "memory"),
+        ("s4", "s3"),
+        ("qqq", None),
+    ],
 )
 def test_misspelled_protocol(typed, meant):
     """The error suggests what it looks like."""

@@ -24,7 +24,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
-from fsspec.implementations._http.answers import STREAM_ADVICE, Version, version_in
+from fsspec.implementations._http.answers import ONLY_READ, STREAM_ADVICE, Version, version_in
 from fsspec.implementations._http.parts import fetching_ahead
 from fsspec.implementations._http.requests import ALL, BodyStream, check_is_whole, no_total_timeout, placed
 from fsspec.implementations._http.sending import Sender
@@ -135,7 +135,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+            raise NotImplementedError(ONLY_READ)
         self.asynchronous = asynchronous
         self.url = url
         self._connect(loop, session)
@@ -282,7 +282,7 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+            raise NotImplementedError(ONLY_READ)
         self.asynchronous: bool = bool(kwargs.pop("asynchronous", False))
         self.url = url
         self._connect(loop, session)
@@ -335,7 +335,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         **kwargs: Any,
     ) -> None:
         if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+            raise NotImplementedError(ONLY_READ)
         self.url = url
         self._connect(loop, session)
         self._details = {"name": url, "size": size}

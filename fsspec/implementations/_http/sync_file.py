@@ -165,7 +165,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+            raise NotImplementedError(answers.ONLY_READ)
         self.url = url
         self.session = session if session is not None else fs.session
         self._version = answers.Version()
@@ -239,7 +239,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         if mode != "rb":
-            raise NotImplementedError("an HTTP file can only be opened for reading, mode 'rb'")
+            raise NotImplementedError(answers.ONLY_READ)
         self.url = url
         self.session = session if session is not None else fs.session
         self._details = {"name": url, "size": None}
