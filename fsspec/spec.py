@@ -438,25 +438,31 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         raise NotImplementedError(f"{type(self).__name__} cannot remove")
 
     # opening ----------------------------------------------------------------------
-    def _open(
-        self,
-        path: str,
-        mode: str = "rb",
-        block_size: int | None = None,
-        autocommit: bool = True,
-        cache_options: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """A binary file object; what a backend brings for `open`.
+    if TYPE_CHECKING:  # what a backend has in its place may take the rest by name only
 
-        Parameters
-        ----------
-        autocommit
-            if false, what is written appears only when ``commit`` of the file is called
-        """
-        return AbstractBufferedFile(
-            self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
-        )
+        def _open(self, path: str, *args: Any, **kwargs: Any) -> Any: ...
+
+    else:
+
+        def _open(
+            self,
+            path: str,
+            mode: str = "rb",
+            block_size: int | None = None,
+            autocommit: bool = True,
+            cache_options: dict[str, Any] | None = None,
+            **kwargs: Any,
+        ) -> Any:
+            """A binary file object; what a backend brings for `open`.
+
+            Parameters
+            ----------
+            autocommit
+                if false, what is written appears only when ``commit`` of the file is called
+            """
+            return AbstractBufferedFile(
+                self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
+            )
 
     @overload
     def open(

@@ -46,9 +46,11 @@ class DictStoreFileSystem(AbstractFileSystem):
             if path not in self._files:
                 raise FileNotFoundError(path)
             return io.BytesIO(self._files[path])
-        if mode == "wb":
+        if mode == "xb" and path in self._files:
+            raise FileExistsError(path)
+        if mode in ("wb", "xb"):
             return _Writing(self._files, path)
-        raise ValueError(f"mode {mode!r} of {path} is not known here: it is rb or wb")
+        raise ValueError(f"mode {mode!r} of {path} is not known here: it is rb, wb or xb")
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         data = self.cat_file(path1)

@@ -10,15 +10,15 @@ class Fixtures(abstract.AbstractFixtures):
     """What all the tests below need."""
 
     @pytest.fixture
-    def fs(self):
+    def fs(self) -> DictStoreFileSystem:
         return DictStoreFileSystem("tests")
 
     @pytest.fixture
-    def fs_path(self):
+    def fs_path(self) -> str:
         return "tests"
 
     @pytest.fixture
-    def supports_empty_directories(self):
+    def supports_empty_directories(self) -> bool:
         return False
 
 
@@ -32,6 +32,18 @@ class TestGet(abstract.AbstractGetTests, Fixtures):
 
 class TestPut(abstract.AbstractPutTests, Fixtures):
     """To the store."""
+
+
+class TestMove(abstract.AbstractMoveTests, Fixtures):
+    """Within the store."""
+
+
+class TestPipe(abstract.AbstractPipeTests, Fixtures):
+    """Whole files."""
+
+
+class TestOpen(abstract.AbstractOpenTests, Fixtures):
+    """Opened files."""
 
 
 class TestForks(abstract.AbstractForkTests, Fixtures):

@@ -66,7 +66,7 @@ def test_unknown_protocol(door, url):
 @pytest.mark.parametrize(
     ("protocol", "hidden", "advice"),
     [
-        ("s3", "s3fs", "pip install 's3fs"),
+        ("s3", "s3fs", "pip install s3fs=="),
         ("gcs", "gcsfs", "pip install gcsfs"),
         ("http", "aiohttp", r"pip install 'fsspec\[http\]'"),
         ("sftp", "paramiko", r"pip install 'fsspec\[sftp\]'"),

@@ -18,6 +18,7 @@ from fsspec._plans.filesystem import Filesystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.core import OpenFile
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem, Entry
+from fsspec.tests import abstract
 
 
 def files() -> None:
@@ -127,6 +128,17 @@ class Backend(AbstractFileSystem):
         **kwargs: Any,
     ) -> File:
         return File(self, path)
+
+
+class SmallBackend(AbstractFileSystem):
+    """As the example of the documentation: options of `_open` by name."""
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> IO[bytes]:
+        return File(self, path)
+
+
+class ContractTests(abstract.AbstractCopyTests, abstract.AbstractFixtures):
+    """The tests to subclass are exported."""
 
 
 class AwaitableBackend(AsyncFileSystem):
