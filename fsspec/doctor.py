@@ -26,8 +26,8 @@ from typing import Any
 
 import fsspec
 from fsspec import config
-from fsspec._checks.locks import wrong_in_project
-from fsspec._checks.report import run_command, with_notes
+from fsspec._checks.locks import is_locked, wrong_in_project
+from fsspec._checks.report import json_options, run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
@@ -88,10 +88,11 @@ class Diagnosis:
         self.findings.append(Finding(level, subject, text, fix))
 
     def verdict(self) -> str:
-        """The outcome in a line."""
-        counts = {level: sum(f.level == level for f in self.findings) for level in (PROBLEM, WARNING)}
+        """The outcome in a line: what there is to read below it, or that all is well."""
+        counts = {level: sum(f.level == level for f in self.findings) for level in (PROBLEM, WARNING, NOTE)}
         named = [f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts.items() if n]
-        return f"fsspec {fsspec.__version__}: {', '.join(named) or 'all well'}"
+        works = "works here, " if self.healthy and named else ""
+        return f"fsspec {fsspec.__version__}: {works}{', '.join(named) or 'all well'}"
 
     def text(self, width: int = 80) -> str:
         """The report as text: the verdict, then what needs attention, then the rest."""
@@ -178,7 +179,7 @@ def check_installation(found: Diagnosis) -> None:
             WARNING,
             "package",
             f"several versions are recorded as installed: {', '.join(versions)}",
-            "pip uninstall fsspec until nothing is left, then install this one again",
+            f"{_pip()} uninstall fsspec until nothing is left, then install this one again",
         )
     for other in _other_copies(here):
         found.add(
@@ -204,7 +205,7 @@ def _elsewhere(found: Diagnosis, here: Path, tree: Path) -> None:
             WARNING,
             "package",
             "programs that are started in another folder find no fsspec",
-            f"pip install {tree}",
+            f"{_pip()} install {tree}",
         )
         return
     versions = {d.version for d in metadata.distributions(name="fsspec", path=[str(other.parent)])}
@@ -216,20 +217,27 @@ def _elsewhere(found: Diagnosis, here: Path, tree: Path) -> None:
             PROBLEM,
             "package",
             f"programs that are started in another folder import fsspec {version}, {other}",
-            f"pip install --force-reinstall --no-deps {tree}",
+            _reinstall(str(tree)),
         )
 
 
-def _reinstall() -> str:
+def _pip() -> str:
+    """The installer of this environment: one that uv made has no pip."""
+    by = {d.read_text("INSTALLER") or "" for d in metadata.distributions(name="fsspec")}
+    return "uv pip" if any(name.strip() == "uv" for name in by) else "pip"
+
+
+def _reinstall(origin: str = "WHEEL-OR-FOLDER-OF-THIS-PACKAGE") -> str:
     """The command that puts this package back where another took its place."""
-    origin = "WHEEL-OR-FOLDER-OF-THIS-PACKAGE"
     for distribution in metadata.distributions(name="fsspec"):
         text = (
             distribution.read_text("direct_url.json") if distribution.version == fsspec.__version__ else None
         )
         if text:
             origin = json.loads(text)["url"]
-    return f"pip install --force-reinstall --no-deps {origin}"
+    pip = _pip()
+    again = "--force-reinstall" if pip == "pip" else "--reinstall-package fsspec"
+    return f"{pip} install {again} --no-deps {origin}"
 
 
 def _other_copies(here: Path) -> Iterator[Path]:
@@ -252,6 +260,11 @@ def _dependants(found: Diagnosis) -> None:
                 bad.append(
                     f"{distribution.metadata['Name']} {distribution.version} needs fsspec{named[1].strip()}"
                 )
+    if bad and is_locked(Path.cwd()):
+        found.add(
+            OK, "dependants", f"{'; '.join(sorted(set(bad)))}, but uv.lock keeps this one: so does uv sync"
+        )
+        return
     for text in sorted(set(bad)):
         found.add(
             WARNING,
@@ -443,7 +456,8 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         return
     for name, protocol, meant in _misspelt(links):
         text = (
-            f"no option of {protocol} is called {name!r}, and it has no effect or goes to the client library"
+            f"no option of {protocol} is called {name!r}: it is ignored, or the client library gets it and may"
+            " refuse it"
         )
         found.add(WARNING, "options", text, f"is {meant!r} meant?")
 
@@ -479,11 +493,24 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
                 yield name, protocol, meant
 
 
+def _options(text: str) -> dict[str, Any]:
+    try:
+        return json_options(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command; 0 where nothing is a problem, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m fsspec.doctor", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fsspec.doctor",
+        description=__doc__.partition("\n")[0],
+        epilog="Exit code 0, and in JSON healthy true: this package is what is imported, it works now, and URL could"
+        " be read; warnings tell what may undo that, such as the next installation. 1: something is a problem. "
+        "2: wrong arguments.",
+    )
     parser.add_argument("url", nargs="?", metavar="URL", help="a file or folder of your own to try")
-    parser.add_argument("--storage-options", type=json.loads, default={}, metavar="JSON", help="for the URL")
+    parser.add_argument("--storage-options", type=_options, default={}, metavar="JSON", help="for the URL")
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     given = parser.parse_args(arguments)
     found = diagnose(given.url, given.storage_options)

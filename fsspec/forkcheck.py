@@ -30,7 +30,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from fsspec import asyn, core
-from fsspec._checks.report import MODES, WIDTH, Finding, backend, report, run_command, versions, with_notes
+from fsspec._checks.report import (
+    MODES,
+    WIDTH,
+    Finding,
+    backend,
+    json_options,
+    report,
+    run_command,
+    versions,
+    with_notes,
+)
 from fsspec._fork import hooks
 from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec._paths.redaction import redact_values
@@ -514,9 +524,7 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(os, "fork"):
         return unchecked("this platform has no fork: there is nothing to check, and nothing to be afraid of")
     try:
-        options = json.loads(args.storage_options)
-        if not isinstance(options, dict):
-            raise ValueError("a JSON object is needed, such as '{\"anon\": true}'")
+        options = json_options(args.storage_options)
     except ValueError as error:
         return unchecked(f"--storage-options: {error}")
     progress = (lambda text: None) if args.quiet else _progress

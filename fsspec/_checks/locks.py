@@ -36,6 +36,11 @@ def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
         yield f"pyproject.toml overrides {overrides[0]!r} and names no source: uv takes upstream's", _SOURCE
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether uv installs this package in this project, whatever others require."""
+    return any(one.get("version") == __version__ for one in _locked(folder / "uv.lock"))
+
+
 def _locked(path: Path) -> list[dict[str, Any]]:
     """The entries of a lock file that are fsspec's."""
     read = _toml(path)

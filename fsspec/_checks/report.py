@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fsspec import _version
 from fsspec._fork import hooks
@@ -116,6 +118,14 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
         where = ", ".join(dict.fromkeys(made.get(f.handle, f.handle) for f in bad if f.advice == advice))
         lines.append(paragraph(f"{where}: {advice}", "* ", "  "))
     return "\n".join(lines)
+
+
+def json_options(text: str) -> dict[str, Any]:
+    """Options of a filesystem as a command is given them; `ValueError` where they are no JSON object."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("a JSON object is needed, such as '{\"anon\": true}'")
+    return found
 
 
 def with_notes(error: BaseException, text: str) -> str:

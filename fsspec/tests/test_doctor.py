@@ -128,6 +128,28 @@ def test_metadata_of_upstream_over_this_package_is_a_problem_with_the_command_th
     assert "installed is fsspec 2026.9.0" in text and "--force-reinstall --no-deps" in text
 
 
+def test_where_uv_installed_it_the_command_is_one_of_uv(stage):
+    folder = stage.distribution("fsspec", "2026.9.0")
+    (folder / "INSTALLER").write_text("uv\n")
+    text = stage.run(code=1).of("package", "problem")
+    assert "uv pip install --reinstall-package fsspec --no-deps" in text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
+def test_what_uv_has_locked_no_dependant_replaces(stage):
+    stage.distribution("s3fs", "2026.7.0", "fsspec<2026.7.1,>=2026.7.0")
+    assert "replaces this fsspec" in stage.run().of("dependants", "warning")
+    (stage.folder / "uv.lock").write_text(LOCKED.replace("VERSION", fsspec.__version__))
+    assert not stage.run().of("dependants", "warning") and stage.run().of("dependants", "ok")
+
+
+@pytest.mark.parametrize("text, said", [("{anon", "Expecting"), ("[1]", "a JSON object is needed")])
+def test_options_that_are_no_json_are_refused_with_the_reason(capsys, text, said):
+    with pytest.raises(SystemExit) as caught:
+        doctor.main(["memory://", "--storage-options", text])
+    assert caught.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_two_recorded_versions_are_told(stage):
     stage.distribution("fsspec", "2026.7.0")
     stage.distribution("fsspec", fsspec.__version__)
