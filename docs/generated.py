@@ -73,8 +73,9 @@ def _protocols() -> Iterable[Sequence[str]]:
         protocols, _ = rows.setdefault(entry["class"], ([], entry.get("err", "")))
         protocols.append(f"``{protocol}``")
     for name, (protocols, advice) in rows.items():
-        command = advice.partition("pip install ")[2]
-        yield " ".join(protocols), f"``{name}``", f"``pip install {command}``" if command else "nothing"
+        command, told, note = advice.partition("pip install ")[2].partition(" (")
+        needs = f"``pip install {command}``{told and f' ({note}'}" if command else "nothing"
+        yield " ".join(protocols), f"``{name}``", needs
 
 
 def _ran(top: Path) -> dict[str, str]:

@@ -193,9 +193,11 @@ for _section, _key in _SWITCHES:
     if isinstance(_found, dict) and switch(_found.get(_key)) is None:
         import warnings
 
-        warnings.warn(
+        warnings.warn_explicit(  # the line that imports this happens to do so: no place of it is to blame
             f"{_PREFIX}_{_section.upper()}_{_key.upper()}, or {_key!r} of {_section!r} in the configuration,"
             f" is {_found[_key]!r}, which is neither on (1, true, yes, on) nor off (0, false, no, off): it"
             " counts as off",
-            stacklevel=2,
+            UserWarning,
+            "configuration of fsspec",
+            0,
         )

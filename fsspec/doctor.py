@@ -456,8 +456,8 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         return
     for name, protocol, meant in _misspelt(links):
         text = (
-            f"no option of {protocol} is called {name!r}: it is ignored, or the client library gets it and may"
-            " refuse it"
+            f"no option of {protocol} is called {name!r}: it is ignored, or the client library gets it and"
+            " may refuse it"
         )
         found.add(WARNING, "options", text, f"is {meant!r} meant?")
 
@@ -505,9 +505,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fsspec.doctor",
         description=__doc__.partition("\n")[0],
-        epilog="Exit code 0, and in JSON healthy true: this package is what is imported, it works now, and URL could"
-        " be read; warnings tell what may undo that, such as the next installation. 1: something is a problem. "
-        "2: wrong arguments.",
+        epilog="Exit code 0, and in JSON healthy true: this package is what is imported, it works now, and "
+        "URL could be read; warnings tell what may undo that, such as the next installation. 1: something "
+        "is a problem. 2: wrong arguments.",
     )
     parser.add_argument("url", nargs="?", metavar="URL", help="a file or folder of your own to try")
     parser.add_argument("--storage-options", type=_options, default={}, metavar="JSON", help="for the URL")

@@ -484,7 +484,8 @@ def rsync(
         for files that are in both: ``"different"`` copies those that differ,
         ``"always"`` all, ``"never"`` none
     inst_kwargs, fs
-        arguments of a `GenericFileSystem` to use, or that itself
+        arguments of a `GenericFileSystem` to use, or that itself; with options for protocols
+        ``{"default_method": "options", "storage_options": {"s3": {"profile": "mirror"}}}``
     **kwargs
         for `GenericFileSystem.copy`
 

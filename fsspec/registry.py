@@ -264,7 +264,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     if entry is None:
         raise ValueError(
             f"Protocol not known: {name!r}.{_similar(name)} If a package serves it, install it, or announce"
-            " its class with fsspec.register_implementation. fsspec.available_protocols() lists those there are"
+            " its class with fsspec.register_implementation. fsspec.available_protocols() has those there are"
         )
     try:
         cls = _import_class(entry["class"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 _ADVICE = {
     "NoCredentialsError": (
         "fsspec: give key= and secret=, or anon=True for a public bucket (in storage_options= of pandas, zarr"
-        " and dask), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        " and dask, in inst_kwargs= of rsync as its help shows), or set AWS_ACCESS_KEY_ID and"
+        " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     ),
     "PartialCredentialsError": (
         "fsspec: give both key= and secret=, or set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -34,13 +34,13 @@ import pytest
 
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from fsspec.tests.abstract.common import FEW, GLOBBED, TREE, make_files, remove, removed
-from fsspec.tests.abstract.copy import AbstractCopyTests as AbstractCopyTests
-from fsspec.tests.abstract.fork import AbstractForkTests as AbstractForkTests
-from fsspec.tests.abstract.get import AbstractGetTests as AbstractGetTests
-from fsspec.tests.abstract.mv import AbstractMoveTests as AbstractMoveTests
-from fsspec.tests.abstract.open import AbstractOpenTests as AbstractOpenTests
-from fsspec.tests.abstract.pipe import AbstractPipeTests as AbstractPipeTests
-from fsspec.tests.abstract.put import AbstractPutTests as AbstractPutTests
+from fsspec.tests.abstract.copy import AbstractCopyTests as AbstractCopyTests  # noqa: F401
+from fsspec.tests.abstract.fork import AbstractForkTests as AbstractForkTests  # noqa: F401
+from fsspec.tests.abstract.get import AbstractGetTests as AbstractGetTests  # noqa: F401
+from fsspec.tests.abstract.mv import AbstractMoveTests as AbstractMoveTests  # noqa: F401
+from fsspec.tests.abstract.open import AbstractOpenTests as AbstractOpenTests  # noqa: F401
+from fsspec.tests.abstract.pipe import AbstractPipeTests as AbstractPipeTests  # noqa: F401
+from fsspec.tests.abstract.put import AbstractPutTests as AbstractPutTests  # noqa: F401
 
 Join = Callable[..., str]
 
