@@ -20,7 +20,7 @@ class Files(Dataset[Any]):
     def __init__(self, urls: list[str]) -> None:
         self.urls, self.rank = urls, os.getpid()
         self.fs, self.first = fsspec.url_to_fs(urls[0])
-        self.head = self.fs.cat_file(self.first, 0, 100)
+        self.head = self.fs.cat_file(self.first, start=0, end=100)
         self.file = self.fs.open(self.first)  # in the rank: the workers inherit it, and its filesystem
 
     def __len__(self) -> int:

@@ -133,7 +133,7 @@ class Backend(AbstractFileSystem):
 class SmallBackend(AbstractFileSystem):
     """As the example of the documentation: options of `_open` by name."""
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> IO[bytes]:
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> File:
         return File(self, path)
 
 

@@ -173,16 +173,25 @@ def test_fork_server_with_a_preloaded_module(mode, places, tmp_path):
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "well", ""), done.stderr
 
 
-def test_ranks_of_torchrun_with_data_loaders(places):
+@pytest.mark.parametrize("kind", ["http", "s3"])
+def test_ranks_of_torchrun_with_data_loaders(places, kind):
     """The program of the fork guide, as it stands there."""
     pytest.importorskip("torch")
     program = os.path.join(ROOT, "docs", "train.py")
     if not os.path.exists(program):
         pytest.skip("not in a source tree")
-    urls = [f"{places['http']}/data{number}.bin" for number in range(3)]
+    if kind not in places:
+        pytest.skip("s3fs and moto are not installed")
+    top = places["http"] if kind == "http" else "s3://bucket"
+    urls = [f"{top}/data{number}.bin" for number in range(3)]
+    env = {**environment(places, "opted", places["tmp"]), "OMP_NUM_THREADS": "1"}
+    if kind == "s3":
+        from fsspec.tests.servers.s3 import options
+
+        env["FSSPEC_S3"] = json.dumps(options(places["s3"]))
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", program, *urls],
-        env={**environment(places, "opted", places["tmp"]), "OMP_NUM_THREADS": "1"},
+        env=env,
         capture_output=True,
         text=True,
         timeout=100 * crowding(),
