@@ -27,6 +27,8 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 
+default_role = "py:obj"  # of a name in backticks, as in docstrings: a link, where there is one
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # Members are listed by autodoc, with their texts, not in a table of links beside them.
