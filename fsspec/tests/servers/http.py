@@ -301,10 +301,11 @@ class Site:
         else:
             length = len(view) if fault.content_length is None else fault.content_length
             response.content_length = length
-        await response.prepare(request)
-        if request.method == "HEAD":
-            return response
-        return await self.send_body(request, response, view, fault, seen)
+        with suppress(ConnectionResetError):  # who asked has gone: nothing to be logged
+            await response.prepare(request)
+            if request.method != "HEAD":
+                await self.send_body(request, response, view, fault, seen)
+        return response
 
     async def send_body(
         self,
@@ -313,7 +314,7 @@ class Site:
         view: memoryview,
         fault: Fault,
         seen: Request,
-    ) -> web.StreamResponse:
+    ) -> None:
         ends = [n for n in (fault.truncate, fault.drop_after) if n is not None]
         stop = min([len(view), *ends])
         pause = stop // 2 if fault.delay_body else -1
@@ -336,7 +337,6 @@ class Site:
             transport.close()
         else:
             await response.write_eof()
-        return response
 
 
 class _TLSRecords:
