@@ -123,7 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m fsspec.cache", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the copies, the one used longest ago first").add_argument("folder")
+    listed = "the copies, the one used longest ago first; those of simplecache by a hash of their URL"
+    commands.add_parser("list", help=listed).add_argument("folder")
     clear = commands.add_parser("clear", help="remove copies that are not open")
     clear.add_argument("folder")
     clear.add_argument(
