@@ -18,6 +18,7 @@ from fsspec.asyn import (
     AsyncFileSystem,
     FSSpecCoroutineCancel,
     _dump_running_tasks,
+    _run_coros_in_chunks,
     get_loop,
     sync,
     sync_wrapper,
@@ -651,6 +652,13 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
             with pytest.raises(type(error)) as caught:
                 sync(get_loop(), fail, error)
         assert len(caught.value.__notes__) == 1 and words in caught.value.__notes__[0]
+
+    async def several():
+        error = errors.NoCredentialsError()
+        return await _run_coros_in_chunks([fail(error)], return_exceptions=True)
+
+    (found,) = sync(get_loop(), several)  # of one in a batch, as behind a cache
+    assert "anon=True" in found.__notes__[0]
     with pytest.raises(ValueError) as caught:
         sync(get_loop(), fail, ValueError("x"))
     assert not hasattr(caught.value, "__notes__")

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from fsspec import forkcheck
+from fsspec._checks.report import report
+from fsspec.implementations.memory import MemoryFileSystem
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -307,3 +309,13 @@ def test_an_error_does_not_stand_behind_progress():
     *shown, last = said.rstrip().split("\r")
     assert any("reading the URL" in one for one in shown)
     assert last.startswith("\x1b[Kfile:///no/such/file: not found"), said
+
+
+def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
+    """Not the word for what crosses, which is "nothing": that would read as advice."""
+    note = "child: noise: Unclosed client session"
+    advice = forkcheck._advice(note, MemoryFileSystem)
+    found = forkcheck.Finding("nothing", "makes an instance", "opted in", False, note, advice)
+    said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
+    assert "* instance that the child makes: the backend" in said and "finalizer" in said
+    assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem)

@@ -374,7 +374,9 @@ def test_rsync_compares_what_it_is_told_to(tree, out):
 
 
 def test_rsync_refuses(tree, out):
-    with pytest.raises(ValueError, match="/r/one"):
+    with pytest.raises(ValueError, match="/r/nowhere' is not found"):
+        rsync("memory://r/nowhere", "memory://x")
+    with pytest.raises(ValueError, match="/r/one' is a file"):
         rsync("memory://r/one", out)
     with pytest.raises(ValueError, match="update_cond"):
         rsync("memory://r", out, update_cond="newer")

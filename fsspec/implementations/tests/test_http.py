@@ -248,6 +248,9 @@ def test_uploads(http_server, fs, url, tmp_path):
     assert (seen.size, seen.value) == (3000, 3000)
     with pytest.raises(NotImplementedError):
         fs.put_file(str(local), url + "/b", mode="create")
+    for mode in ("wb", "ab", "wt"):
+        with pytest.raises(NotImplementedError, match="pipe_file.*put_file"):
+            fs.open(url + "/d", mode)
 
 
 # -- listing -------------------------------------------------------------------
@@ -858,7 +861,7 @@ def test_open_async_only_reads(url):
 
     async def program():
         fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
-        with pytest.raises(NotImplementedError):
+        with pytest.raises(NotImplementedError, match="pipe_file.*put_file"):
             await fs.open_async(url + "/small.txt", "wb")
 
     asyncio.run(program())
