@@ -139,7 +139,7 @@ def ensure(
             reinstall_tree(interpreter)
         return interpreter
 
-    say(f"making {folder.name} ({len(required) + len(optional)} packages and what they need; some minutes) ...")
+    say(f"making {folder.name} ({len(required) + len(optional)} packages and what they need: minutes) ...")
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([base, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
     if tree:

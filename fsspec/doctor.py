@@ -156,7 +156,9 @@ def check_installation(found: Diagnosis) -> None:
     here = Path(fsspec.__file__).resolve().parent
     python = ".".join(map(str, sys.version_info[:3]))
     found.add(OK, "package", f"fsspec {fsspec.__version__} at {here}, Python {python}, {sys.platform}")
-    found.add(OK, "follows", f"the behaviour of fsspec {FOLLOWS}; see docs/versions.rst for newer ones")
+    found.add(
+        OK, "follows", f"the behaviour of fsspec {FOLLOWS} (newer ones: docs/versions.rst in the sources)"
+    )
     tree = Path(fsspec.__file__).parent.parent.absolute()
     if _is_of_current_folder(tree):
         _elsewhere(found, here, tree)
@@ -279,7 +281,7 @@ def _dependants(found: Diagnosis) -> None:
 def _project(found: Diagnosis) -> None:
     """What the project of the current folder is going to install."""
     for text, fix in wrong_in_project(Path.cwd()):
-        found.add(WARNING, "project", text, f"{fix}; see docs/install.rst")
+        found.add(WARNING, "project", text, f"{fix}; more in docs/install.rst of the sources")
 
 
 def _admits(specifiers: str) -> bool:

@@ -104,7 +104,9 @@ _BY_HAND = (
     "initializer, gunicorn as post_fork, celery as receiver of worker_process_init), or fs.reset_loop() for "
     "this one alone"
 )
-_GUIDE = 'See "Forking" in the documentation of fsspec (docs/fork.rst).'
+_GUIDE = (
+    'More: "Forking" in the documentation (docs/fork.rst in the sources of this fsspec, not in its wheel).'
+)
 
 
 def _ways_out() -> str:
