@@ -392,3 +392,13 @@ def test_packages_that_protocols_of_its_own_need_are_looked_for(stage):
     there, absent = stage.run().of("packages").splitlines()
     assert "http" in there.replace(",", " ").split() and "sftp" not in there
     assert "sftp" in absent.replace(",", " ").split() and "http" not in absent.replace(",", " ").split()
+
+
+def test_the_headline_agrees_with_what_stands_below():
+    found = doctor.Diagnosis()
+    found.add(doctor.OK, "a", "fine")
+    assert found.verdict().endswith(": all well")
+    found.add(doctor.NOTE, "b", "worth knowing")
+    assert found.verdict().endswith(": works here, 1 note")
+    found.add(doctor.PROBLEM, "c", "broken")
+    assert found.verdict().endswith(": 1 problem, 1 note")
