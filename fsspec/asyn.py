@@ -186,6 +186,7 @@ class AsyncFileSystem(AbstractFileSystem):
         await self._cp_file(path1, path2)
         await self._rm_file(path1)
 
+    @listing.default
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot write")
 

@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._fork import hooks
@@ -114,6 +116,12 @@ def writable_now(file: AbstractBufferedFile) -> None:
         raise ValueError("I/O operation on closed file." if file.closed else "File not in write mode")
     if file.forced:
         raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+
+
+def _pipes(fs: Any) -> bool:
+    """Whether a filesystem writes whole files by a method of its own."""
+    method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
+    return method is not None and not getattr(method, "__default__", False)
 
 
 class AbstractBufferedFile(io.IOBase):
@@ -523,6 +531,9 @@ class AbstractBufferedFile(io.IOBase):
     def _upload_chunk(self, final: bool = False) -> bool | None:
         """Upload what ``buffer`` holds. For subclasses.
 
+        Without one of theirs all is kept until the end, and given to ``pipe_file`` where the filesystem
+        has its own: nothing that was written is lost.
+
         Parameters
         ----------
         final
@@ -533,10 +544,29 @@ class AbstractBufferedFile(io.IOBase):
         bool or None
             False if the buffer was emptied, or is to stay; otherwise it is replaced.
         """
-        return None
+        if not _pipes(self.fs):
+            return None
+        if final and self.autocommit:
+            self._pipe()
+        return False
+
+    def _pipe(self) -> None:
+        """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
+        data = self.buffer.getvalue()
+        if "a" in self.mode:
+            with suppress(FileNotFoundError):
+                data = self.fs.cat_file(self.path) + data
+        if "x" not in self.mode:
+            self.fs.pipe_file(self.path, data)
+        elif self.fs.exists(self.path):  # also for one that does not know of modes
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+        else:
+            self.fs.pipe_file(self.path, data, mode="create")
 
     def commit(self) -> None:
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
+        if type(self)._upload_chunk is AbstractBufferedFile._upload_chunk and _pipes(self.fs):
+            self._pipe()
 
     def discard(self) -> None:
         """Give up what was written, where ``autocommit`` is off. For subclasses."""

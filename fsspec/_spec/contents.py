@@ -135,6 +135,7 @@ class Contents:
             return read_block(f, offset, length, delimiter)
 
     # writing ----------------------------------------------------------------------
+    @listing.default
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes.
 

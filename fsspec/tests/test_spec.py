@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.exceptions import ForkError
 from fsspec.spec import (
@@ -634,3 +635,60 @@ def test_names_of_the_module():
     assert fsspec.spec.logger.name == "fsspec"
     with pytest.raises(AttributeError):
         fsspec.spec.nonsense
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_file_of_a_backend_without_one_is_written_whole(asynchronous):
+    """Nothing is lost, and nothing overwritten that was not named."""
+    files = {}
+
+    def pipe(self, path, value, **kwargs):
+        files[path] = bytes(value)
+
+    def cat(self, path, start=None, end=None, **kwargs):
+        if path not in files:
+            raise FileNotFoundError(path)
+        return files[path][start:end]
+
+    def info(self, path, **kwargs):
+        return {"name": path, "size": len(cat(self, path)), "type": "file"}
+
+    async def awaited_pipe(self, *args, **kwargs):
+        return pipe(self, *args, **kwargs)
+
+    async def awaited_cat(self, *args, **kwargs):
+        return cat(self, *args, **kwargs)
+
+    async def awaited_info(self, *args, **kwargs):
+        return info(self, *args, **kwargs)
+
+    if asynchronous:
+        methods = {"_pipe_file": awaited_pipe, "_cat_file": awaited_cat, "_info": awaited_info}
+        base = AsyncFileSystem
+    else:
+        methods = {"pipe_file": pipe, "cat_file": cat, "info": info}
+        base = AbstractFileSystem
+    fs = type("Whole", (base,), {"protocol": "whole", "cachable": False, **methods})()
+    with fs.open("a", "wb", block_size=10) as f:
+        for _ in range(5):
+            f.write(b"1234567")
+        assert not files
+    assert files == {"a": b"1234567" * 5}
+    for _ in range(2):
+        with fs.open("b", "ab") as f:
+            f.write(b"!")
+    assert files["b"] == b"!!"
+    f = fs.open("a", "xb")
+    f.write(b"other")
+    with pytest.raises(FileExistsError):
+        f.close()
+    with fs.transaction:
+        with fs.open("c", "wb") as f:
+            f.write(b"x")
+        assert "c" not in files
+    assert files == {"a": b"1234567" * 5, "b": b"!!", "c": b"x"}
+    with pytest.raises(KeyError), fs.transaction:
+        with fs.open("d", "wb") as f:
+            f.write(b"x")
+        raise KeyError
+    assert "d" not in files

@@ -119,8 +119,8 @@ INTERRUPTED = (
     def tell(number, frame):
         raise Told
 
-    if HANDLER == "own":
-        signal.signal(signal.SIGINT, tell)
+    # python's own is not there where whoever started this has it ignored
+    signal.signal(signal.SIGINT, tell if HANDLER == "own" else signal.default_int_handler)
     told = Told if HANDLER == "own" else KeyboardInterrupt
     fs = Toy()
     read()
