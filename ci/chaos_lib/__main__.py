@@ -19,7 +19,7 @@ from pathlib import Path
 
 from environment import finish
 
-from fsspec.implementations._http.requests import UnreachableError
+from fsspec.implementations._http.responses import UnreachableError
 
 from .places import KINDS, Place
 from .proxy import Loop

@@ -47,7 +47,7 @@ from fsspec.implementations._http.moving import (
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
-from fsspec.implementations._http.requests import (
+from fsspec.implementations._http.responses import (
     Body,
     BodyStream,
     HTTPNotFoundError,
@@ -68,7 +68,7 @@ from fsspec.implementations._http.requests import (
     read_placed,
     read_whole,
 )
-from fsspec.implementations._http.requests import _file_info as _file_info  # noqa: F401  # looked up here
+from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender, check_upload
 from fsspec.implementations._http.web import Web

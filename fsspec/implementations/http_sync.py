@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 try:
     import requests
 
-    from fsspec.implementations._http.session import watched_session
+    from fsspec.implementations._http.sync_session import watched_session
 except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
-from fsspec.implementations._http.session import watched_session
+from fsspec.implementations._http.sync_session import watched_session
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize

@@ -31,7 +31,7 @@ from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import Placed, Version, check_length, correct_size
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.requests import (
+from fsspec.implementations._http.responses import (
     Body,
     BodyStream,
     IncompleteResponse,

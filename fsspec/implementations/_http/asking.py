@@ -15,7 +15,7 @@ import aiohttp
 from fsspec._paths.redaction import redact_url
 from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
-from fsspec.implementations._http.requests import (
+from fsspec.implementations._http.responses import (
     BodyStream,
     InvalidURLError,
     UnreachableError,

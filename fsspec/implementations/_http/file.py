@@ -26,7 +26,7 @@ from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import ONLY_READ, STREAM_ADVICE, Version, version_in
 from fsspec.implementations._http.parts import fetching_ahead
-from fsspec.implementations._http.requests import ALL, BodyStream, check_is_whole, no_total_timeout, placed
+from fsspec.implementations._http.responses import ALL, BodyStream, check_is_whole, no_total_timeout, placed
 from fsspec.implementations._http.sending import Sender
 from fsspec.implementations._http.streamed import ReadOn
 from fsspec.spec import AbstractBufferedFile

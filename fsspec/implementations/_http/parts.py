@@ -21,7 +21,7 @@ from fsspec._loop.batching import run_concurrently
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, check_length, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.requests import Body, IncompleteResponse, check_is_whole, placed
+from fsspec.implementations._http.responses import Body, IncompleteResponse, check_is_whole, placed
 
 if TYPE_CHECKING:
     import aiohttp

@@ -22,7 +22,7 @@ from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import begin, logger
 from fsspec.implementations._http.parsing import is_proper_url
-from fsspec.implementations._http.requests import HTTPStatusError, TooManyRedirects
+from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from fsspec.implementations._http.session import watched_session
+from fsspec.implementations._http.sync_session import watched_session
 from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.rest")
