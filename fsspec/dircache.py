@@ -98,7 +98,7 @@ class DirCache(MutableMapping[str, Any]):
         del self._listings[path]
 
     def pop(self, path: str, default: Any = _MISSING) -> Any:
-        """Forget a listing; the listing, or ``default`` where there is none, which is a KeyError without."""
+        """Forget a listing and return it; without one ``default``, or KeyError where none is given."""
         try:
             listing = self[path]
         except KeyError:

@@ -1,1 +1,1 @@
-"""How `fsspec.forkcheck` keeps and prints what it found."""
+"""What `fsspec.doctor`, `fsspec.forkcheck` and `fsspec.cache` share: findings, their printing, lock files."""

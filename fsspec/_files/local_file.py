@@ -1,5 +1,8 @@
 """Open files of this machine.
 
+A file within a transaction is written to the folder for temporary files, where nobody lists
+it, and moved to its place by ``commit``.
+
 Forks: a reader keeps its own position and reads with ``pread``, so that parent and child
 never move each other's; what a writer has buffered belongs to the process that opened it,
 and a child throws its copy away.

@@ -402,7 +402,7 @@ def defer(task: Callable[[], None]) -> None:
 
 
 def run_deferred(*_: Any) -> int:
-    """Do what was put off, also what a thread waits for that nobody else would do."""
+    """Run the tasks of `defer`; a thread that waits for one of them calls this, too."""
     while deferred:
         try:
             task = deferred.pop(0)
@@ -432,7 +432,7 @@ def _register_pending_call() -> None:
 
 
 def _pending_calls_run() -> bool:
-    """Whether who forked comes to what is pending: Python code of the main thread, nobody else."""
+    """Whether the interpreter will run pending calls next: where Python code of the main thread forked."""
     if _pending is None or sys._getframe(1).f_back is None:
         return False
     import threading  # loaded already where there is anything to put off
@@ -441,7 +441,7 @@ def _pending_calls_run() -> bool:
 
 
 def begin(bound: float) -> None:
-    """Before a fork, by who lets one at a time: what its hooks will ask for; nothing is collected.
+    """Called before a fork by the holder of its lock: fix the opt-in and the time limit, pause collection.
 
     ``bound``: seconds after which the hooks go ahead, whatever they are waiting for.
     """
@@ -457,7 +457,7 @@ def begin(bound: float) -> None:
 
 
 def end() -> None:
-    """The other end of `begin`, but for the collector: other hooks of the fork still hold locks."""
+    """Undo `begin`, but for the pause of collection: other hooks of the fork still hold locks."""
     global _opted_in, forking, _taken, _began
     if forking:
         now = time.monotonic()

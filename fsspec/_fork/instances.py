@@ -17,8 +17,8 @@ the child: its state is kept for good.
 
 Any thread may make or touch instances; staleness begins only in the fork handler.  While
 one thread revives an instance, others see it as it was: what can be asked without use is
-answered from its state before, and what cannot waits for the end.  To the reviving thread
-belongs what it has others do: coroutines that a blocking ``__init__`` runs on a loop.
+answered from its state before, and what cannot waits for the end.  Coroutines that a blocking
+``__init__`` runs on a loop count as the reviving thread's own: they may use the instance.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ def _allowed() -> bool:
 def touch(fs: Any, by_hand: bool = False) -> None:
     """Give an inherited instance its class back and what it needs in this process.
 
-    Raises ForkError: nothing allows it: neither the variable nor a reset by hand.
+    Raises ForkError where neither the variable nor a reset by hand allows it.
     """
     with _table_lock.get():
         if not is_stale(fs):
@@ -450,7 +450,7 @@ def reset(fs: Any) -> None:
 
 
 def reset_inherited() -> bool:
-    """Let all inherited instances revive; whether there are any that would not have."""
+    """Let all inherited instances revive; True where that was not so before."""
     global _reset_in_generation
     if hooks.generation == 0 or _reset_in_generation == hooks.generation:
         return False

@@ -244,19 +244,20 @@ def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None
         abandon(other, dead, everything=False)
 
 
-for _step in (
-    _note_sockets_at_work,
-    _note_waiting_sockets,
-    _note_descriptors,
-    _wait_for_imports,
-    _rest,
-    _ask_to_rest,
-    _find_loops,
-    _wait_for_imports,  # again when the loops are at rest, as short as that is
-    _begin,
-    _lock,
+_BEFORE = (
     _look_for_awaited,
-):  # the last is the first before a fork
+    _lock,
+    _begin,
+    _wait_for_imports,
+    _find_loops,
+    _ask_to_rest,
+    _rest,
+    _wait_for_imports,  # again when the loops are at rest, as short as that is
+    _note_descriptors,
+    _note_waiting_sockets,
+    _note_sockets_at_work,
+)
+for _step in reversed(_BEFORE):  # what is registered last runs first
     hooks.at_fork(before=_step)
 for _step in (_end_holds, _wake, _forget, _unlock):
     hooks.at_fork(parent=_step)

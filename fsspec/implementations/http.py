@@ -187,7 +187,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         max_concurrency: int = 1,
         **storage_options: Any,
     ) -> None:
-        super().__init__(self, asynchronous=asynchronous, loop=loop, **storage_options)
+        super().__init__(asynchronous=asynchronous, loop=loop, **storage_options)
         self._set_up(
             simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
             storage_options,
@@ -281,7 +281,7 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         return tokenize(url)
 
     def _raise_not_found_for_status(self, response: aiohttp.ClientResponse, url: str) -> None:
-        """Raise FileNotFoundError, PermissionError or OSError for a status above 400."""
+        """Raise FileNotFoundError, PermissionError or OSError for a status of 400 or more."""
         raise_for_status(response, url)
 
     # reading ----------------------------------------------------------------------

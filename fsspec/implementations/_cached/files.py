@@ -1,10 +1,11 @@
-"""Files of caches that are more than a local copy: those written, and those kept in blocks.
+"""Files of caches: local copies, those written, and those of blockcache, kept in blocks.
 
 A file being written is a local one that is uploaded at the end.  It belongs to the
 process that opened it: in a forked child writing to it raises, and ending it in any way
 only lets go of it there.
 
-A file in blocks is read through a sparse file that is mapped into memory.  In a forked
+A file in blocks is read through a sparse file that is mapped into memory, by
+`fsspec.caching.MMapCache`.  In a forked
 child it reads what is there, fetches the rest by the child's means and keeps that to
 itself; the table of the cache hears of the owner's blocks only.
 """

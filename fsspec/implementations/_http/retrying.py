@@ -1,7 +1,7 @@
 """When a request is worth making again, and how long to wait before that.
 
 Shared by the awaitable and the blocking filesystem. Only requests that may be repeated
-without harm come here: GET, HEAD and PUT.
+without harm come here: GET, HEAD and PUT. The loops are `sending.Sender` and `sync_file.repeat`.
 """
 
 from __future__ import annotations
