@@ -22,6 +22,7 @@ that compressors and text layers above it, too, are silent as they are collected
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 from collections.abc import Callable
@@ -122,6 +123,12 @@ def _pipes(fs: Any) -> bool:
     """Whether a filesystem writes whole files by a method of its own."""
     method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
     return method is not None and not getattr(method, "__default__", False)
+
+
+def _exclusively(fs: Any) -> dict[str, str]:
+    """The option by which a filesystem's own method makes a new file only, where it knows of that."""
+    known = inspect.signature(fs._pipe_file if getattr(fs, "async_impl", False) else fs.pipe_file).parameters
+    return {"mode": "create"} if "mode" in known else {}
 
 
 class AbstractBufferedFile(io.IOBase):
@@ -544,11 +551,14 @@ class AbstractBufferedFile(io.IOBase):
         bool or None
             False if the buffer was emptied, or is to stay; otherwise it is replaced.
         """
-        if not _pipes(self.fs):
+        if not self._is_piped():
             return None
         if final and self.autocommit:
             self._pipe()
         return False
+
+    def _is_piped(self) -> bool:
+        return type(self)._upload_chunk is AbstractBufferedFile._upload_chunk and _pipes(self.fs)
 
     def _pipe(self) -> None:
         """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
@@ -561,11 +571,11 @@ class AbstractBufferedFile(io.IOBase):
         elif self.fs.exists(self.path):  # also for one that does not know of modes
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
         else:
-            self.fs.pipe_file(self.path, data, mode="create")
+            self.fs.pipe_file(self.path, data, **_exclusively(self.fs))
 
     def commit(self) -> None:
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
-        if type(self)._upload_chunk is AbstractBufferedFile._upload_chunk and _pipes(self.fs):
+        if self._is_piped():
             self._pipe()
 
     def discard(self) -> None:

@@ -101,7 +101,10 @@ def shared_connections(parents: Sockets) -> list[str]:
     mine, peers = set(open_sockets().values()), []
     for fd, number in parents.items():
         if number in mine:
-            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:  # not connected; or moved
+            with (
+                suppress(OSError, IndexError),
+                socket.socket(fileno=os.dup(fd)) as sock,
+            ):  # not connected; or moved
                 peers.append("{}:{}".format(*sock.getpeername()[:2]))
     return peers
 

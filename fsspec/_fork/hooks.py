@@ -34,6 +34,7 @@ from _thread import get_ident, interrupt_main
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
@@ -156,7 +157,10 @@ def _register_before() -> None:
         import random  # noqa: F401  # whose hook in the child would have the exception of a signal's handler
 
         os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
-        os.register_at_fork(after_in_parent=_call_again, after_in_child=_call_again)
+        for slot in _signals:
+            # none of it in Python code, in which the interpreter would call the handler
+            for call in (partial(sorted, slot, key=interrupt_main), slot.clear):
+                os.register_at_fork(after_in_parent=call, after_in_child=call)
         _register_pending_call()
 
 
@@ -303,13 +307,14 @@ def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     Where the handler of a signal raised, ``func`` is called again, and the handler when the fork is over.
     Returns what it returns; None where it raised.
     """
-    while True:
+    for last in (False, False, True):
         try:
             return func(*args)
         except BaseException as error:  # nobody could catch it, and what follows has to be done
-            if not _is_of_signal(error):
+            if not _is_of_signal(error) or last:
                 _failures.append((what, error))
-                return None
+                break
+    return None
 
 
 def _run(hook: Callable[[], None] | None) -> None:
@@ -329,32 +334,50 @@ def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
                 raise
 
 
-_signal: list[int] = []  # the last one whose handler raised within a hook
-_call_again = partial(sorted, _signal, key=interrupt_main)
-"""Has the interpreter call the handler once more, when it is back in Python code: which this is not."""
+_signals: tuple[list[int], ...] = ([], [], [])
+"""In each at most one, of those whose handlers raised within a hook."""
 
 
 def _is_of_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal raised it; the interpreter would drop what a hook of a fork raises.
+    """Whether the handler of a signal raised it, which is called once more when the fork is over.
 
-    Such a hook may have waited for seconds: one who presses Ctrl-C, or ends a worker that has just
-    begun, is not to find that nothing came of it.
+    The interpreter drops what a hook of a fork raises. Such a hook may have waited for seconds: one
+    who presses Ctrl-C, or ends a worker that has just begun, is not to find that nothing came of it.
     """
     if not _before_registered:
         return False
     import signal  # has been imported by who set a handler
 
-    codes, traceback = set(), error.__traceback__
-    while traceback is not None:
-        codes.add(traceback.tb_frame.f_code)
-        traceback = traceback.tb_next
+    number, traceback = 0, error.__traceback__
+    if isinstance(error, KeyboardInterrupt):
+        number = _number(signal.default_int_handler, None)
+    while traceback is not None and not number:
+        number, traceback = _number(None, traceback.tb_frame), traceback.tb_next
+    slot = next((slot for slot in _signals if slot in ([], [number])), None)
+    if not number or slot is None:
+        return False
+    slot[:] = [number]
+    return True
+
+
+def _number(handler: Any, frame: FrameType | None) -> int:
+    """The signal that ``handler``, or the function of ``frame``, was called for as a handler; 0 for none."""
+    import signal
+
+    given: tuple[Any, ...] = ()
+    if frame is not None:
+        code, values = frame.f_code, frame.f_locals
+        given = tuple(values.get(name) for name in code.co_varnames[: code.co_argcount][:2])
+        if code.co_flags & 4:  # it takes *args
+            given += tuple(values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ()))[:2]
     for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        written_in_c = handler is signal.default_int_handler and isinstance(error, KeyboardInterrupt)
-        if written_in_c or getattr(getattr(handler, "__func__", handler), "__code__", None) in codes:
-            _signal[:] = [number]
-            return True
-    return False
+        found = signal.getsignal(number)
+        if frame is None:
+            if found is handler:
+                return number
+        elif number in given and getattr(getattr(found, "__func__", found), "__code__", None) is frame.f_code:
+            return number
+    return 0
 
 
 def _over() -> None:
@@ -373,7 +396,6 @@ def _over() -> None:
 
 def _before() -> None:
     global leave_by
-    _signal.clear()
     leave_by = time.monotonic() + EXIT_WAIT
     _run_all(hooks.before for hooks in reversed(_modules))
 
@@ -486,7 +508,8 @@ def _advance() -> None:
     _advanced = True
     granted = opted_in()
     _pausing.clear()
-    _signal.clear()
+    for slot in _signals:
+        slot.clear()
     deferred.clear()
     pause_collection()
     _alive = None

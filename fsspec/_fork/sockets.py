@@ -140,10 +140,14 @@ class Dead:
     def cover(self, fd: int) -> None:
         """Put it under a number; where nothing can be put there, that leads nowhere."""
         with suppress(OSError):
-            if self._fd < 0:
-                self._make(fd)
-            if self._fd != fd:
-                os.dup2(self._fd, fd, inheritable=False)
+            try:
+                if self._fd < 0:
+                    self._make(fd)
+                if self._fd != fd:
+                    os.dup2(self._fd, fd, inheritable=False)
+            except OSError:
+                os.close(fd)
+                raise
 
     def _make(self, fd: int) -> None:
         try:
@@ -188,8 +192,8 @@ def _in_child() -> None:
         with suppress(OSError):  # it was closed
             if identity(fd) == recorded:
                 mine.append(fd)
-    _watched.clear()
     cover(mine)
+    _watched.clear()  # not before: a signal may have this called again
 
 
 hooks.at_fork(before=_before, parent=_in_parent, child=_in_child)

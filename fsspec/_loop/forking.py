@@ -30,7 +30,7 @@ from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
 from fsspec._loop import io_thread
-from fsspec._loop.abandoning import abandon, abandoned_class, descriptors, unshare
+from fsspec._loop.abandoning import abandon, abandoned_class, descriptors, is_abandoned, unshare
 from fsspec._loop.io_thread import _TURN, IOLoop, IOThread, _io_threads, _queued, iothread, loop
 
 _resting: list[IOThread] = []
@@ -217,21 +217,22 @@ def _renew_in_child() -> None:
 
 
 def _abandon_in_child() -> None:
-    ours, _io_threads[:] = list(_io_threads), []
-    foreign, _foreign_at_fork[:] = list(_foreign_at_fork), []
-    at_work, _connecting_elsewhere[:] = list(_connecting_elsewhere), []
     # kept, for freeing them would write to more of the memory shared with the parent
-    hooks.immortalize([*ours, at_work])
+    hooks.immortalize([*_io_threads, list(_connecting_elsewhere)])
     dead = sockets.Dead()
-    for io in ours:
-        if not io.loop.is_closed():
+    for io in _io_threads:
+        if not is_abandoned(io.loop) and not io.loop.is_closed():
             hooks.attempt("leaving a loop", abandon, io.loop, dead)
-    for other in foreign:
-        hooks.attempt("leaving a loop", _leave_foreign, other, dead)
-    for sock in [*at_work, *connecting.made.live()]:
+    for other in _foreign_at_fork:
+        if not is_abandoned(other):
+            hooks.attempt("leaving a loop", _leave_foreign, other, dead)
+    for sock in [*_connecting_elsewhere, *connecting.made.live()]:
         if sockets.unchanged(sock.fileno()):
             dead.cover(sock.fileno())
     dead.close()
+    # not before: a signal may have this called again
+    for left in (_io_threads, _foreign_at_fork, _connecting_elsewhere):
+        left.clear()
     sockets.forget_noted()
 
 

@@ -304,7 +304,8 @@ class IOThread:
         resting, self.loop.resting = self.loop.resting, (threading.get_ident(),)
         try:
             job = self.loop.create_task(coro)
-            job.add_done_callback(lambda _: self.loop.pause())
+            # one that ends late, its time having passed, must not stop the loop where it runs on
+            job.add_done_callback(lambda _: self.loop.pause() if self._here else None)
             limit = self.loop.call_later(timeout, self.loop.pause) if timeout else None
             self.loop.run_forever()
             if limit is not None:

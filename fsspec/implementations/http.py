@@ -206,7 +206,8 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         self.max_concurrency = max_concurrency
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
-        self._elsewhere: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._end_session: Callable[[], Any] | None = None
+        self._elsewhere: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, Callable[[], Any]]] = {}
         self._streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
 
     @property
@@ -243,26 +244,29 @@ class HTTPFileSystem(Web, AsyncFileSystem):
         if self._session is not session:  # another task was faster
             await made.close()
             return await self.set_session()
+        if self._end_session is not None:  # of a loop that was closed
+            self._end_session()
         self._session = made
         self._session_loop = asyncio.get_running_loop()
         if not self.asynchronous:
-            finalize(self, self.close_session, self._session_loop, made)
+            self._end_session = finalize(self, self.close_session, self._session_loop, made)
         return made
 
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
         """A session of the running loop, where the first one is another's: zarr's, or blocking calls'."""
         running = asyncio.get_running_loop()
-        session = self._elsewhere.get(running)
-        if session is None or session.closed:
-            made = await self.get_client(loop=running, **self._session_options)
-            session = self._elsewhere.get(running)
-            if session is not None and not session.closed:  # another task was faster
-                await made.close()
-                return session
-            session = self._elsewhere[running] = made
-            note_foreign(running)
-            finalize(self, self.close_session, running, session)
-        return session
+        for other in [loop for loop in self._elsewhere if loop.is_closed()]:
+            self._elsewhere.pop(other)[1]()
+        found = self._elsewhere.get(running)
+        if found is not None and not found[0].closed:
+            return found[0]
+        made = await self.get_client(loop=running, **self._session_options)
+        if self._elsewhere.get(running) is not found:  # another task was faster
+            await made.close()
+            return await self._session_elsewhere()
+        note_foreign(running)
+        self._elsewhere[running] = made, finalize(self, self.close_session, running, made)
+        return made
 
     close_session = staticmethod(close_session)
 

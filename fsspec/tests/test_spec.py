@@ -692,3 +692,39 @@ def test_a_file_of_a_backend_without_one_is_written_whole(asynchronous):
             f.write(b"x")
         raise KeyError
     assert "d" not in files
+
+
+def test_a_file_class_of_a_backend_may_call_the_base_class(m):
+    """What it uploads itself is not written once more by the base class."""
+
+    class File(AbstractBufferedFile):
+        def _upload_chunk(self, final=False):
+            sent.append(self.buffer.getvalue())
+            return super()._upload_chunk(final)
+
+    sent = []
+    with File(m, "/parts", "wb", block_size=4) as f:
+        f.write(b"0123456789")
+        f.write(b"abc")
+    assert b"".join(sent) == b"0123456789abc"
+    assert not m.exists("/parts")
+
+
+def test_a_new_file_of_a_backend_that_knows_no_modes():
+    class Whole(AbstractFileSystem):
+        protocol = "whole"
+        cachable = False
+        files = {}
+
+        def pipe_file(self, path, value):
+            self.files[path] = bytes(value)
+
+        def info(self, path, **kwargs):
+            if path not in self.files:
+                raise FileNotFoundError(path)
+            return {"name": path, "size": len(self.files[path]), "type": "file"}
+
+    fs = Whole()
+    with fs.open("new", "xb") as f:
+        f.write(b"1")
+    assert fs.files == {"new": b"1"}

@@ -106,7 +106,8 @@ async def gather(
     def told(size: int | None) -> None:
         stop = end if size is None else size if end is None else min(end, size)
         if stop is not None and stop > start:
-            put(stop - 1, b"\0")  # so that what comes is put where it stays
+            # so that what comes is put where it stays; a server may say any number
+            put(min(stop, start + 2**26) - 1, b"\0")
 
     return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, told) else None
 

@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 _changing = threading.RLock()
 """Held around each change of a store, of any instance."""
-_held_for_fork = False
+_held_for_fork = 0  # by forks, one within a hook of the other
 
 
 def _before_fork() -> None:
     global _held_for_fork
-    _held_for_fork = _changing.acquire(timeout=1)
+    _held_for_fork += _changing.acquire(timeout=1)
 
 
 def _in_parent() -> None:
     global _held_for_fork
     if _held_for_fork:
-        _held_for_fork = False
+        _held_for_fork -= 1
         _changing.release()
 
 
 def _in_child() -> None:
     global _changing, _held_for_fork
-    _changing, _held_for_fork = threading.RLock(), False
+    _changing, _held_for_fork = threading.RLock(), 0
 
 
 hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import pickle
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import pytest
 
@@ -781,6 +783,22 @@ def test_an_instance_of_blocking_calls_can_be_awaited_on_other_loops(http_server
         """,
         url,
     )
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted by /proc")
+@pytest.mark.parametrize("first", ["blocking", "awaited"])
+def test_runs_of_asyncio_leave_no_connection_behind(url, first):
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    if first == "blocking":
+        assert fs.cat_file(f"{url}/small.txt")
+    counts = []
+    for _ in range(6):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of asyncio: a connection outlived its loop
+            asyncio.run(fs._cat_file(f"{url}/small.txt"))
+            gc.collect()
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert max(counts[1:]) - counts[1] < 3, counts
 
 
 def test_an_asynchronous_instance_on_another_loop_says_why_it_cannot(url):

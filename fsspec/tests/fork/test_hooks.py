@@ -204,6 +204,128 @@ def test_a_signal_within_a_hook_of_the_child_is_handled_when_the_fork_is_over(ha
     )
 
 
+def test_signals_with_one_handler_come_as_themselves():
+    """Many programs have one for several; a hook of a backend may be wrapped by the same decorator."""
+    run(
+        START
+        + """
+    import functools
+    logging.getLogger("fsspec").addHandler(logging.NullHandler())
+    logging.getLogger("fsspec").propagate = False
+
+    def wrapped(func):
+        @functools.wraps(func)
+        def wrapper(*args, **kwargs):
+            return func(*args, **kwargs)
+        return wrapper
+
+    told, hooked = [], []
+
+    @wrapped
+    def stop(number, frame):
+        told.append(number)
+        raise SystemExit(number)
+
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+"""
+        + TOY
+        + """
+    class Broken(Toy):
+        _fork_sensitive = True
+
+        @wrapped
+        def _after_fork_in_child(self):
+            hooked.append(1)
+            raise RuntimeError("a fault of the backend")
+
+    fs, broken = Toy(), Broken()
+    read()
+
+    def before():
+        if not told:
+            signal.raise_signal(signal.SIGTERM)
+
+    hooks.at_fork(before=before)
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+        if not pid:
+            os._exit(len(hooked))
+    except SystemExit as end:
+        assert os.getpid() == parent and end.code == signal.SIGTERM, end.code
+    else:
+        raise AssertionError("nothing came of the signal")
+    assert set(told) == {signal.SIGTERM}, told
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 1
+    read()
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
+def test_a_call_of_a_hook_that_ran_out_of_time_stops_no_loop_later():
+    run(
+        """
+    import os
+    asked = []
+    os.register_at_fork(before=lambda: [ask() for ask in asked])  # before fsspec: with its loops at rest
+"""
+        + START
+        + TOY
+        + """
+    fs = Toy()
+    read()
+
+    def ask():
+        try:
+            asyn.sync(fs.loop, asyncio.sleep, 30, timeout=0.1)
+        except TimeoutError:
+            return
+        raise AssertionError("it ended")
+
+    asked.append(ask)
+    assert forked() == 0
+    asked.clear()
+    for _ in range(3):  # by others than blocking calls, which would have it run on
+        assert asyncio.run_coroutine_threadsafe(fs._cat_file("a"), fs.loop).result(20) == b"x"
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
+def test_a_fork_within_a_hook_of_a_fork_leaves_the_memory_filesystem_writable():
+    run(
+        """
+    import os
+    inner = []
+
+    def fork():
+        if inner:
+            inner.clear()
+            pid = os.fork()
+            if not pid:
+                os._exit(0)
+            os.waitpid(pid, 0)
+
+    os.register_at_fork(before=fork)  # before fsspec: within its hooks
+"""
+        + START
+        + """
+    import fsspec
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/a", b"1")
+    inner.append(1)
+    assert forked() == 0
+    thread = threading.Thread(target=fs.pipe, args=("/b", b"2"))
+    thread.start()
+    thread.join()
+    assert fs.cat("/b") == b"2"
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
 def test_a_fork_on_a_thread_of_the_loops_own_executor():
     run(
         START
