@@ -46,7 +46,8 @@ GUARDS = (
             Edit(
                 "fsspec/_fork/sockets.py",
                 "        with suppress(OSError):\n            try:\n                if self._fd < 0:",
-                "        return\n        with suppress(OSError):\n            try:\n                if self._fd < 0:",
+                "        return\n        with suppress(OSError):\n            try:\n"
+                "                if self._fd < 0:",
             ),
             Edit(
                 "fsspec/_loop/abandoning.py",
