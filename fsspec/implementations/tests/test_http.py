@@ -788,16 +788,18 @@ def test_an_instance_of_blocking_calls_can_be_awaited_on_other_loops(http_server
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted by /proc")
 @pytest.mark.parametrize("first", ["blocking", "awaited"])
 def test_runs_of_asyncio_leave_no_connection_behind(url, first):
-    fs = HTTPFileSystem(skip_instance_cache=True)
-    if first == "blocking":
-        assert fs.cat_file(f"{url}/small.txt")
     counts = []
-    for _ in range(6):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # of asyncio: a connection outlived its loop
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of asyncio: connections outlive their loop
+        fs = HTTPFileSystem(skip_instance_cache=True)
+        if first == "blocking":
+            assert fs.cat_file(f"{url}/small.txt")
+        for _ in range(6):
             asyncio.run(fs._cat_file(f"{url}/small.txt"))
             gc.collect()
-        counts.append(len(os.listdir("/proc/self/fd")))
+            counts.append(len(os.listdir("/proc/self/fd")))
+        del fs
+        gc.collect()
     assert max(counts[1:]) - counts[1] < 3, counts
 
 
