@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["AbstractArchiveFileSystem"]
 
 
-_text_may_write: ContextVar[Collection[str] | None] = ContextVar("_text_may_write", default=None)
+text_may_write: ContextVar[Collection[str] | None] = ContextVar("text_may_write", default=None)
 """While a filesystem is made of JSON: the classes of archives that may be written, "module:Class"."""
 
 
@@ -44,7 +44,7 @@ def check_may_write(cls: type, fo: Any, mode: str) -> None:
     ValueError
         unless the class is one that the reader of the text allows
     """
-    name, allowed = f"{cls.__module__}:{cls.__qualname__}", _text_may_write.get()
+    name, allowed = f"{cls.__module__}:{cls.__qualname__}", text_may_write.get()
     if allowed is not None and name not in allowed:
         raise ValueError(
             f"a text does not open the archive {redact_text(repr(fo))} with mode {mode!r}, which may"

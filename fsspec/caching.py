@@ -437,10 +437,10 @@ class AdaptiveReadaheadCache(BaseCache):
     def _make(self) -> BackgroundPrefetcher:
         # neither loads before such a cache is made; always fsspec's loop, since reads block
         from fsspec._loop.bridge import get_loop
-        from fsspec.prefetcher import BackgroundPrefetcher, in_thread
+        from fsspec.prefetcher import BackgroundPrefetcher, threaded
 
         return BackgroundPrefetcher(
-            in_thread(self._ask),
+            threaded(self._ask),
             self.size,
             self.concurrency,
             self.max_prefetch_size,

@@ -21,7 +21,7 @@ from fsspec._files.open_file import (
     TextMode,
     get_compression,
 )
-from fsspec._paths.urls import _text
+from fsspec._paths.urls import url_text
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
@@ -66,12 +66,12 @@ DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
 _OPENING = "compression encoding errors expand mode name_function newline num".split()
 """Arguments of `open_files` that are no options of a filesystem."""
 
-Link = tuple[str, str, dict[str, Any]]
+ChainLink = tuple[str, str, dict[str, Any]]
 
 
 def split_protocol(urlpath: StrPath) -> Any:
     """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
-    text = _text(urlpath)
+    text = url_text(urlpath)
     protocol, found, rest = text.partition("://")
     if found and len(protocol) > 1:  # one letter is a Windows drive
         return protocol, rest
@@ -86,7 +86,7 @@ def strip_protocol(urlpath: StrPath) -> str:
     return str(get_filesystem_class(protocol)._strip_protocol(urlpath))
 
 
-def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
+def _un_chain(path: str, kwargs: dict[str, Any]) -> list[ChainLink]:
     """The links of a chain, outermost first.
 
     Parameters
@@ -99,12 +99,12 @@ def _un_chain(path: str, kwargs: dict[str, Any]) -> list[Link]:
     list of tuple
         path, protocol and options of each link.
     """
-    path = _text(path)
+    path = url_text(path)
     bits = path.split("::") if "::" in path else [path]
     if len(bits) > 1:
         bits = [bit + "://" if _is_bare_protocol(bit) else bit for bit in bits]
     options = dict(kwargs)
-    links: list[Link] = []
+    links: list[ChainLink] = []
     inner = None
     for position in range(len(bits) - 1, -1, -1):
         bit = bits[position]
@@ -144,7 +144,7 @@ def _check_agreement(protocol: str, of_url: dict[str, Any], given: dict[str, Any
         )
 
 
-def _nested(links: list[Link]) -> dict[str, Any]:
+def _nested(links: list[ChainLink]) -> dict[str, Any]:
     """Options for the outermost link, those of the others nested in them."""
     options: dict[str, Any] = {}
     for path, protocol, own in reversed(links[1:]):
@@ -172,7 +172,7 @@ def url_to_fs(url: StrPath, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
     """
     for name in _OPENING:
         kwargs.pop(name, None)
-    text = _text(url)
+    text = url_text(url)
     if not kwargs and ":" not in text:
         fs = filesystem("file")
         return fs, fs._strip_protocol(text)

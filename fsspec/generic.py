@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._files.copying import copy_between, in_thread, is_here
+from fsspec._files.copying import copy_between, is_here, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._paths.redaction import redact_url
@@ -98,7 +98,7 @@ async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     if not fs.async_impl:
         if name in _QUICK and is_here(fs):
             return getattr(fs, name)(*args, **kwargs)
-        return await in_thread(lambda: getattr(fs, name)(*args, **kwargs))
+        return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
     method = getattr(fs, f"_{name}")
     home = None if fs.asynchronous else fs.loop
     if home is None or home is asyncio.get_running_loop():
@@ -106,7 +106,7 @@ async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(method(*args, **kwargs), home))
 
 
-def _asked(name: str, shape: str = "plain") -> Callable[..., Any]:
+def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
     async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
@@ -121,7 +121,7 @@ def _asked(name: str, shape: str = "plain") -> Callable[..., Any]:
 
 
 def _blocking_operation(name: str) -> Callable[..., Any]:
-    """As `_asked`, for what has no awaitable form."""
+    """As `_awaited_operation`, for what has no awaitable form."""
 
     def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
         fs, plain = self._side(path)
@@ -262,13 +262,13 @@ class GenericFileSystem(AsyncFileSystem):
             return False
         return bool(await _ask(fs, name, plain, **kwargs))
 
-    _du = _asked("du", "sizes")
-    _get_file = _asked("get_file")
-    _glob_there = _asked("glob", "listing")
-    _isdir = _asked("isdir")
-    _mkdir = _asked("mkdir")
-    _rm_file = _asked("rm_file")
-    _size = _asked("size")
+    _du = _awaited_operation("du", "sizes")
+    _get_file = _awaited_operation("get_file")
+    _glob_there = _awaited_operation("glob", "listing")
+    _isdir = _awaited_operation("isdir")
+    _mkdir = _awaited_operation("mkdir")
+    _rm_file = _awaited_operation("rm_file")
+    _size = _awaited_operation("size")
 
     checksum: ClassVar[Callable[..., int]] = _blocking_operation("checksum")
     created: ClassVar[Callable[..., Any]] = _blocking_operation("created")

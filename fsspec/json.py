@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from fsspec._paths.redaction import is_secret
-from fsspec.archive import AbstractArchiveFileSystem, _text_may_write, check_may_write
+from fsspec.archive import AbstractArchiveFileSystem, check_may_write, text_may_write
 from fsspec.registry import _import_class, get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 
@@ -177,14 +177,14 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         options = {k: v for k, v in dct.items() if k not in ("cls", "protocol", "args")}
         args = self.unmake_serializable(dct.get("args", ()))
         options = self.unmake_serializable(options)
-        before = _text_may_write.set(self.allow)
+        before = text_may_write.set(self.allow)
         try:
             mode = options.get("mode", "r")
             if issubclass(found, AbstractArchiveFileSystem) and "r" not in str(mode):
                 check_may_write(found, options.get("fo"), mode)  # one of another package, perhaps
             return found(*args, **options)
         finally:
-            _text_may_write.reset(before)
+            text_may_write.reset(before)
 
     def custom_object_hook(self, dct: dict[str, Any]) -> Any:
         """A decoded object, turned into what it stands for."""

@@ -48,7 +48,7 @@ AsyncFetcher = Callable[..., Awaitable[bytes]]
 publish(__name__, logger="fsspec.prefetcher")
 
 
-def in_thread(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
+def threaded(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
     """Make an awaitable fetcher of a blocking one, ``fetcher(start, end)``.
 
     Each fetch has a thread of its own, which ends with it, so that no idle thread is there
@@ -594,7 +594,7 @@ class BackgroundPrefetcher:
         Parameters
         ----------
         ask
-            the blocking function that the fetcher was made of; see `in_thread`.
+            the blocking function that the fetcher was made of; see `threaded`.
 
         Returns
         -------

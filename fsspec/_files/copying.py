@@ -36,7 +36,7 @@ _GRACE = 0.2
 _HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
 
 
-async def in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
+async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
     """What ``func`` returns, which runs in a thread of its own.
 
     Being cancelled sets ``stop``, and waits `_GRACE` seconds for it to be heeded.
@@ -87,7 +87,7 @@ async def copy_between(
     if is_here(source) and is_here(target) and (source.info(path)["size"] or 0) <= blocksize:
         work.run()
     else:
-        await in_thread(work.run, stop)
+        await run_in_thread(work.run, stop)
 
 
 class _Stopped(Exception):

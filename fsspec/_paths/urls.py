@@ -39,7 +39,7 @@ def get_file_extension(url: str) -> str:
 
 def infer_compression(filename: StrPath) -> str | None:
     """The compression that the extension of a file stands for, in any case; None for no known one."""
-    name = _text(filename)
+    name = url_text(filename)
     stem, _, extension = name[name.rfind("/") + 1 :].rpartition(".")
     if not stem.strip("."):  # there is no dot, or the name is hidden and has no extension
         return None
@@ -50,7 +50,7 @@ class NoPathError(TypeError, AttributeError):
     """Something that is no path where a path is needed: of both classes, as programs catch either."""
 
 
-def _text(url: object) -> str:
+def url_text(url: object) -> str:
     """A URL or path as text; `NoPathError` where it is neither."""
     text = stringify_path(url)
     if not isinstance(text, str):
@@ -60,7 +60,7 @@ def _text(url: object) -> str:
 
 def get_protocol(url: StrPath) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
-    text = _text(url)
+    text = url_text(url)
     ends = [text.index(mark) for mark in ("://", "::") if mark in text]
     return text[: min(ends)] if ends else "file"
 
@@ -105,7 +105,7 @@ def infer_storage_options(
     ValueError
         if the port is no number
     """
-    text = _text(urlpath)
+    text = url_text(urlpath)
     options = dict(_parts(text))
     # paths, and the protocols whose path is the URL, have no options
     if inherit_storage_options and text.find("://") > 1 and options["protocol"] not in _WHOLE:

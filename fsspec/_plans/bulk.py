@@ -69,11 +69,11 @@ def cat(
             if on_error == "raise" or not fs.async_impl:
                 raise
             return error
-    files = (yield from _without_folders(fs, paths, batch_size)) if recursive else paths
+    files = (yield from without_folders(fs, paths, batch_size)) if recursive else paths
     calls = [call("cat_file", p, **kwargs) for p in files]
     contents = yield _batch(calls, callback, batch_size, return_exceptions=recursive or on_error != "raise")
     if recursive:
-        files, contents = yield from _without_refusals(fs, files, contents, batch_size)
+        files, contents = yield from without_refusals(fs, files, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
         raise_first(contents)
     if single and files:
@@ -83,7 +83,7 @@ def cat(
     return dict(zip(files, contents))
 
 
-def _without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -> Plan:
+def without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -> Plan:
     """``paths`` but for folders that others of them are in; only those are asked about."""
     given = set(paths)
     above = {p.rstrip("/").rpartition("/")[0] for p in paths}
@@ -93,7 +93,7 @@ def _without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -
     return [p for p in paths if p in given]
 
 
-def _without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
+def without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
     """What was read, without the errors of those that are folders after all: empty ones."""
     refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
     is_folder = yield from ask(fs, "isdir", refused, batch_size)

@@ -169,7 +169,7 @@ def glob(
             found = yield from _by_find(fs, pattern, maxdepth, withdirs, kwargs)
         else:
             at_root = _narrowed(fs, pattern, kwargs)
-            found = yield from _by_steps(fs, pattern, maxdepth, withdirs, kwargs, at_root)
+            found = yield from by_steps(fs, pattern, maxdepth, withdirs, kwargs, at_root)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
 
@@ -229,7 +229,7 @@ def _by_find(
     return matching
 
 
-def _by_steps(
+def by_steps(
     fs: Filesystem,
     pattern: Pattern,
     maxdepth: int | None,

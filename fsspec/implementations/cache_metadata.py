@@ -92,7 +92,7 @@ class CacheMetadata:
         with self.lock:
             self._depth += 1
             try:
-                with nullcontext() if self._depth > 1 else _alone(self._storage[-1]):
+                with nullcontext() if self._depth > 1 else _locked_folder(self._storage[-1]):
                     yield
             finally:
                 self._depth = max(0, self._depth - 1)  # it began anew where the process was forked within
@@ -456,7 +456,7 @@ def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
 
 
 @contextmanager
-def _alone(folder: str) -> Iterator[None]:
+def _locked_folder(folder: str) -> Iterator[None]:
     """Keep others, threads and processes, from saving to a folder meanwhile."""
     fd, pid = -1, os.getpid()
     if fcntl is not None:

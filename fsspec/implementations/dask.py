@@ -179,7 +179,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         return cast("bytes", self._ask("fetch_range", (path, mode, start, end), {}))
 
 
-def _asked(name: str) -> Callable[..., Any]:
+def _sent(name: str) -> Callable[..., Any]:
     @wraps(getattr(AbstractFileSystem, name))
     def method(self: DaskWorkerFileSystem, *args: Any, **kwargs: Any) -> Any:
         return self._ask(name, args, kwargs)
@@ -189,7 +189,7 @@ def _asked(name: str) -> Callable[..., Any]:
 
 for _name in _ASKED:
     if _name not in DaskWorkerFileSystem.__dict__:
-        setattr(DaskWorkerFileSystem, _name, _asked(_name))
+        setattr(DaskWorkerFileSystem, _name, _sent(_name))
 
 
 class DaskFile(AbstractBufferedFile):

@@ -1,6 +1,6 @@
 """Files of FTP servers, plain or with TLS, by the standard library's client.
 
-An instance has one connection, a `Link`, on which its operations follow each other.
+An instance has one connection, an `FTPLink`, on which its operations follow each other.
 Folders are listed by MLSD where the server has it, else by LIST, and remembered until
 something is changed through the instance. Parts of files are read by REST and RETR and
 written block by block, by REST and STOR; a failed upload leaves nothing under its name.
@@ -23,12 +23,12 @@ from fsspec._paths.ranges import check_number
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._remote import ftp_parsing as words
+from fsspec.implementations._remote import ftp_parsing
 from fsspec.implementations._remote.ftp_link import (
     REPLIES,
     SECURITY_PROTOCOL_MAP,
+    FTPLink,
     ImplicitFTPTLS,
-    Link,
     TransferDone,
     log_in,
 )
@@ -110,7 +110,7 @@ class FTPFileSystem(ServerFileSystem):
         self.verify = verify
         self.blocksize: int = 2**16 if block_size is None else check_number("block_size", block_size, "bytes")
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
-        self._link = Link(connect, f"{host}:{port}")
+        self._link = FTPLink(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None
         finalize(self, self._link.close)
 
@@ -148,7 +148,7 @@ class FTPFileSystem(ServerFileSystem):
     # refusals ---------------------------------------------------------------------
     def _refuse(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
         """Raise what a refusal means; where it does not say, look at what there is."""
-        found = words.refusal(str(error), path)
+        found = ftp_parsing.error_of_reply(str(error), path)
         if found is not None:
             raise found from None
         self._changed(path)
@@ -159,10 +159,10 @@ class FTPFileSystem(ServerFileSystem):
         reply = str(error)
         parent = self._parent(path)
         if not kind and (not making or path != "/" and not self.exists(parent)):
-            raise words.refused(FileNotFoundError, errno.ENOENT, reply, path) from None
+            raise ftp_parsing.refused(FileNotFoundError, errno.ENOENT, reply, path) from None
         if kind == "directory":
-            raise words.refused(IsADirectoryError, errno.EISDIR, reply, path) from None
-        raise words.refused(PermissionError, errno.EACCES, reply, path) from None
+            raise ftp_parsing.refused(IsADirectoryError, errno.EISDIR, reply, path) from None
+        raise ftp_parsing.refused(PermissionError, errno.EACCES, reply, path) from None
 
     # listings ---------------------------------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -200,14 +200,14 @@ class FTPFileSystem(ServerFileSystem):
     def _listing(self, path: str) -> list[dict[str, Any]]:
         if "MLSD" not in self._link.unknown:
             try:
-                return words.children(map(words.facts, self._lines(f"MLSD {path}")), path)
+                return ftp_parsing.children(map(ftp_parsing.facts, self._lines(f"MLSD {path}")), path)
             except ftplib.error_perm as error:
                 if str(error)[:3] not in ("500", "502", "504"):
                     raise
                 self._link.unknown.add("MLSD")
         # a file would be listed as well, and an option of a name that begins like one
         self._link.command(f"CWD {path}", repeat=True)
-        return words.children(map(words.listed, self._lines("LIST")), path)
+        return ftp_parsing.children(map(ftp_parsing.listed, self._lines("LIST")), path)
 
     def _entry(self, path: str) -> dict[str, Any]:
         """The entry of a path as the server has it now."""
@@ -217,7 +217,7 @@ class FTPFileSystem(ServerFileSystem):
                 return {**_of_mlst(reply), "name": path}
             except ftplib.error_perm as error:
                 if str(error)[:3] not in _UNKNOWN:
-                    raise (words.refusal(str(error), path) or FileNotFoundError(path)) from None
+                    raise (ftp_parsing.error_of_reply(str(error), path) or FileNotFoundError(path)) from None
                 self._link.unknown.add("MLST")
         parent = self._parent(path)
         try:
@@ -285,7 +285,7 @@ class FTPFileSystem(ServerFileSystem):
         except REPLIES as error:
             if str(error)[:1] == "4" and str(error)[:3] != "450":
                 why = "the FTP server gave up sending"
-                raise words.refused(OSError, errno.EIO, str(error), path, why) from None
+                raise ftp_parsing.refused(OSError, errno.EIO, str(error), path, why) from None
             self._refuse(error, path)
 
     def _part(self, path: str, start: int, end: int) -> bytes:
@@ -353,7 +353,7 @@ class FTPFileSystem(ServerFileSystem):
             if link.upload_begun and str(error)[:1] == "4":
                 _remove_part(link, command, path)
                 why = "the FTP server gave up receiving"
-                raise words.refused(OSError, errno.EIO, str(error), path, why) from None
+                raise ftp_parsing.refused(OSError, errno.EIO, str(error), path, why) from None
             self._refuse(error, path, making=True)
         except BaseException:
             if link.upload_begun:
@@ -403,7 +403,7 @@ class FTPFileSystem(ServerFileSystem):
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         if path == "/":
-            raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
+            raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
         try:
             self._do("MKD", path, making=True)
         except FileNotFoundError:
@@ -413,7 +413,7 @@ class FTPFileSystem(ServerFileSystem):
             self.mkdir(parent)
             self._do("MKD", path, making=True)
         except IsADirectoryError as error:
-            raise words.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
+            raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 
     def rmdir(self, path: str) -> None:
         self._do("RMD", self._strip_protocol(path))
@@ -446,7 +446,7 @@ class FTPFileSystem(ServerFileSystem):
             self._changed(path1, path2)
 
 
-def _remove_part(link: Link, command: str, path: str) -> None:
+def _remove_part(link: FTPLink, command: str, path: str) -> None:
     if command != "APPE" and is_mine(link):
         with suppress(OSError, *REPLIES):  # the failure itself is what the caller has to know of
             link.command(f"DELE {path}")
@@ -473,7 +473,7 @@ def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[byt
 def _of_mlst(reply: str) -> dict[str, Any]:
     lines = reply.splitlines()
     line = lines[1] if len(lines) > 1 else ""
-    entry = words.facts(line)[1]
+    entry = ftp_parsing.facts(line)[1]
     if "type=" not in line.lower() and entry["size"] is None:  # else a file, whose size is not known
         raise OSError(f"the reply {line[:80]!r} of the FTP server to MLST cannot be understood")
     entry.pop("itself", None)
@@ -484,7 +484,7 @@ def _mlsd2(ftp: ftplib.FTP, path: str = ".") -> list[tuple[str, dict[str, Any]]]
     """What MLSD yields, by LIST: names and entries."""
     lines: list[str] = []
     ftp.dir(path, lines.append)
-    found = [pair for pair in map(words.listed, lines) if pair is not None]
+    found = [pair for pair in map(ftp_parsing.listed, lines) if pair is not None]
     return [pair for pair in found if pair[0] not in (".", "..")]
 
 

@@ -77,14 +77,14 @@ class GistFileSystem(RestFileSystem):
         given = self._credentials()
         return {**given, "headers": {**_HEADERS, **given.get("headers", {})}}
 
-    def _place(self) -> str:
+    def _address(self) -> str:
         address = self.gist_url if self.sha is None else self.gist_rev_url
         return address.format(gist_id=quote(self.gist_id, safe=""), sha=quote(self.sha or "", safe=""))
 
     def _files(self) -> list[dict[str, Any]]:
         if "" not in self.dircache:
             what = f"gist {self.gist_id} at {self.sha or 'latest'}"
-            told = self._json("GET", self._place(), what, **self.kw)
+            told = self._json("GET", self._address(), what, **self.kw)
             found = {
                 name: {"name": name, "type": "file", "size": each["size"], "raw_url": each["raw_url"]}
                 for name, each in told["files"].items()

@@ -33,6 +33,7 @@ from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, parsing
 from fsspec.implementations._http.asking import ask, begin, without_refresh
+from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
@@ -71,7 +72,6 @@ from fsspec.implementations._http.responses import (
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sending import Sender, check_upload
-from fsspec.implementations._http.web import Web
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
@@ -118,7 +118,7 @@ def file_size(
     return sync(get_loop(), _file_size, url, session, *args, **kwargs)
 
 
-class HTTPFileSystem(Web, AsyncFileSystem):
+class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     """Files of web servers, by GET and HEAD; uploads by PUT and POST.
 
     A page can be listed for the links on it that lead below it.

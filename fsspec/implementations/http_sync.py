@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from fsspec._fork import sockets
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import publish
@@ -24,25 +25,22 @@ from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing
+from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
 from fsspec.implementations._http.moving import CHUNK, Target, Upload, check_method, made_folder, uploading
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
-from fsspec.implementations._http.sync_file import (
-    HTTPFile,
-    HTTPStreamFile,
+from fsspec.implementations._http.sync_file import HTTPFile, HTTPStreamFile
+from fsspec.implementations._http.sync_responses import (
     body_parts,
     check_is_whole,
-    cover,
     get_range,
-    idle_sockets,
     placed,
     read_placed,
     read_whole,
     repeat,
 )
-from fsspec.implementations._http.web import Web
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import tokenize
@@ -118,7 +116,7 @@ def _file_info(
         return {"name": url, "size": told["size"], **kept}
 
 
-class HTTPFileSystem(Web, AbstractFileSystem):
+class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     """Files of web servers, by blocking requests; uploads by PUT and POST.
 
     A page can be listed for the links on it that lead below it. The parameters are
@@ -166,7 +164,7 @@ class HTTPFileSystem(Web, AbstractFileSystem):
     def _after_fork_in_child(self) -> None:
         session = object.__getattribute__(self, "__dict__").get("session")
         if session is not None:
-            cover(idle_sockets(session))
+            sockets.cover(_idle_descriptors(session))
         super()._after_fork_in_child()
 
     @property
@@ -503,6 +501,16 @@ def _is_refused(error: BaseException) -> bool:
 
     cause = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(cause, NewConnectionError)
+
+
+def _idle_descriptors(session: requests.Session | RequestsSessionShim) -> Iterator[int]:
+    """Those of the sockets of idle connections, found without taking any lock."""
+    for adapter in list(getattr(session, "adapters", {}).values()):
+        pools = getattr(getattr(adapter, "poolmanager", None), "pools", None)
+        for pool in list(getattr(pools, "_container", {}).values()):
+            for connection in list(getattr(getattr(pool, "pool", None), "queue", ())):
+                if (sock := getattr(connection, "sock", None)) is not None:
+                    yield sock.fileno()
 
 
 # registration ---------------------------------------------------------------------

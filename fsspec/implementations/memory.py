@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._public import publish
-from fsspec.implementations._memory.store import Folders, Store, Tree
+from fsspec.implementations._memory.store import Folders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
@@ -91,7 +91,7 @@ class MemoryFileSystem(AbstractFileSystem):
     def _tree(self) -> dict[str, dict[str, None]]:
         return self._whole_tree().children
 
-    def _whole_tree(self) -> Tree:
+    def _whole_tree(self) -> FolderTree:
         store = self.store
         if not isinstance(store, Store):  # a program put a plain dict in its place
             fresh = Store()

@@ -36,12 +36,12 @@ from fsspec.implementations._reference.parquet import (
     LazyReferenceMapper,
     RefsItemsView,
     RefsValuesView,
-    write_whole,
+    put_whole,
 )
 from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
 from fsspec.implementations._reference.spec import textual
-from fsspec.implementations._reference.tree import Tree, lenient_size
+from fsspec.implementations._reference.tree import KeyTree, lenient_size
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import stringify_path
 
@@ -208,7 +208,7 @@ class ReferenceFileSystem(ReferenceReading):
         options = {**(ref_storage_args or {}), **(target_options or {})}
         content = load(fo, target_protocol, options, cache_size)
         self.references, self.templates = references_of(content, template_overrides, simple_templates)
-        self._tree: Tree | None = None
+        self._tree: KeyTree | None = None
         self._targets = Targets(self.asynchronous, kwargs.get("loop"), remote_options or {})
         self.fss = self._targets.table(fs, remote_protocol, self.references, target)
 
@@ -230,9 +230,9 @@ class ReferenceFileSystem(ReferenceReading):
                 instances.touch(each, by_hand=True)
 
     # what there is ----------------------------------------------------------------
-    def _folders(self) -> Tree:
+    def _folders(self) -> KeyTree:
         if self._tree is None or self._tree.length != len(self.references):
-            self._tree = Tree(self.references)
+            self._tree = KeyTree(self.references)
         return self._tree
 
     def _dircache_from_items(self) -> None:
@@ -419,7 +419,7 @@ class ReferenceFileSystem(ReferenceReading):
         """
         fs, path = url_to_fs(stringify_path(url), **storage_options)
         refs = {key: as_text(key, value) for key, value in self.references.items()}
-        write_whole(fs, path, json.dumps({"version": 1, "refs": refs}).encode())
+        put_whole(fs, path, json.dumps({"version": 1, "refs": refs}).encode())
 
     # opening ----------------------------------------------------------------------
     def _open(

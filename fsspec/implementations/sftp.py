@@ -1,6 +1,6 @@
 """Files of SFTP servers, by paramiko.
 
-An instance has one connection, a `Link`, on which its operations follow each other. Parts
+An instance has one connection, an `SFTPLink`, on which its operations follow each other. Parts
 of files are read and written with many packets under way. In a forked child an instance
 connects anew; see `_remote.sftp_link`.
 """
@@ -20,7 +20,7 @@ import paramiko
 from fsspec._fork.owned import finalize, is_mine
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
-from fsspec.implementations._remote.sftp_link import LOST, Link, log_in, receive, send, size_by_handle
+from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class SFTPFileSystem(ServerFileSystem):
         self.host = host
         self.ssh_kwargs = ssh_kwargs
         made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
-        self._link = Link(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
+        self._link = SFTPLink(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
         finalize(self, self._link.close)
 
     @property

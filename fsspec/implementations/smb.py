@@ -23,7 +23,7 @@ from fsspec._fork.owned import finalize, is_mine
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
-from fsspec.implementations._remote.smb_link import LOST, Link
+from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.spec import AbstractBufferedFile
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class SMBFileSystem(ServerFileSystem):
         self.register_session_retry_wait = register_session_retry_wait
         self.register_session_retry_factor = register_session_retry_factor
         self.auto_mkdir = auto_mkdir
-        self._link = Link(host)
+        self._link = SMBLink(host)
         finalize(self, self._link.disconnect)
         self._connect()
 
@@ -135,7 +135,7 @@ class SMBFileSystem(ServerFileSystem):
                 try:
                     return work(*args, **kwargs, **self._options())
                 except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
-                    raise _refusal(error, args[0]) from None
+                    raise _error_of(error, args[0]) from None
                 except smbprotocol.exceptions.SMBException as error:
                     link.disconnect()
                     if not repeat:
@@ -284,7 +284,7 @@ _STATUS = {
 }
 
 
-def _refusal(error: Exception, path: str) -> OSError:
+def _error_of(error: Exception, path: str) -> OSError:
     """The server's refusal as the error that Python has for it."""
     status = getattr(error, "ntstatus", getattr(error, "status", 0))
     number = getattr(error, "errno", None) or _STATUS.get(status)

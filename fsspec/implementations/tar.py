@@ -21,7 +21,7 @@ from fsspec._files.open_file import get_compression
 from fsspec._public import publish
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
-from fsspec.implementations._archive.bytes import DirectoryView, Source, View
+from fsspec.implementations._archive.bytes import ArchiveBytes, DirectoryView, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberIsFolderError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TarFileSystem(FileArchive):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "tar"
-    _decompressed: Source | None = None
+    _decompressed: ArchiveBytes | None = None
     _damaged = (tarfile.TarError, *DAMAGED)
 
     def __init__(
@@ -116,7 +116,7 @@ class TarFileSystem(FileArchive):
         named = get_compression(name, "infer") if isinstance(name, str) else None
         return None if named in _MAGIC.values() else named
 
-    def _bytes(self) -> Source:
+    def _bytes(self) -> ArchiveBytes:
         """The archive's bytes, decompressed."""
         source = self._source
         assert source is not None
@@ -127,10 +127,10 @@ class TarFileSystem(FileArchive):
         def decompress() -> IO[bytes]:
             return cast("IO[bytes]", codec(View(source), mode="rb"))
 
-        self._decompressed = Source(decompress(), decompress, source.name, decodes=True)
+        self._decompressed = ArchiveBytes(decompress(), decompress, source.name, decodes=True)
         return self._decompressed
 
-    def _read_headers(self, bytes_of: Source) -> dict[str, tarfile.TarInfo]:
+    def _read_headers(self, bytes_of: ArchiveBytes) -> dict[str, tarfile.TarInfo]:
         members = self.tar.getmembers()
         # where a header is damaged tarfile stops as if the archive ended there
         following = bytes_of.read_at(self.tar.offset, tarfile.BLOCKSIZE)

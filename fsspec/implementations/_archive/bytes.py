@@ -1,6 +1,6 @@
 """The bytes of an archive, for many readers at once.
 
-A `Source` is one file that is read by position; each reader has a `View` of it, a file
+An `ArchiveBytes` is one file that is read by position; each reader has a `View` of it, a file
 with a position of its own.  A plain file of this machine is read with ``pread``, so that
 neither threads nor processes that share its descriptor ever move each other.  Any other
 file is sought and read under a lock.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
 
 
-class Source:
+class ArchiveBytes:
     """One open file, read by position from any thread.
 
     ``file``: binary, seekable.
@@ -128,7 +128,7 @@ class SeekError(OSError):
 class View(io.RawIOBase):
     """A reader of a source; one thread at a time may use it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ArchiveBytes) -> None:
         self._source = source
         self._at = 0
         self.name = source.name
@@ -173,7 +173,7 @@ class DirectoryView(View):
     ``tail``: bytes at the end of the source to fetch at once.
     """
 
-    def __init__(self, source: Source, tail: int = 0) -> None:
+    def __init__(self, source: ArchiveBytes, tail: int = 0) -> None:
         super().__init__(source)
         self._step = _LEAST
         self._held = b""

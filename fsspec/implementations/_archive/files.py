@@ -29,7 +29,7 @@ from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
-from fsspec.implementations._archive.bytes import SeekError, Source
+from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -78,7 +78,7 @@ class FileArchive(AbstractArchiveFileSystem):
     """The `OpenFile` that the archive was opened by; None where a file object was given."""
     fo: Any = None
     """The open file that the archive is."""
-    _source: Source | None = None
+    _source: ArchiveBytes | None = None
     _damaged: tuple[type[BaseException], ...] = ()
     """What reading the format raises where the archive is corrupt."""
 
@@ -112,7 +112,7 @@ class FileArchive(AbstractArchiveFileSystem):
             raise ValueError(f"{self._archive_name} was opened as text, an archive needs mode 'rb'")
         if "r" in mode and "+" not in mode:
             decodes = self.of is not None and self.of.compression is not None
-            self._source = Source(file, self._reopening(), self._archive_name, decodes)
+            self._source = ArchiveBytes(file, self._reopening(), self._archive_name, decodes)
         else:
             _close_at_exit(self)
         hooks.register(self)

@@ -31,7 +31,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
-from fsspec.implementations._cached.folders import finalize, remove
+from fsspec.implementations._cached.folders import finalize_in_workers, remove
 from fsspec.implementations._cached.limits import hold
 from fsspec.implementations._http.answers import Version, one_version
 from fsspec.registry import filesystem
@@ -176,7 +176,7 @@ class LocalTempFile:
             return
         if self.failed is not None:
             self.discard()
-            raise self.refusal()
+            raise self.not_uploaded()
         try:
             self.fh.close()
         except BaseException as error:  # a full disk: what there is of it must not be uploaded
@@ -187,7 +187,7 @@ class LocalTempFile:
         if self.autocommit:
             self.commit()
 
-    def refusal(self) -> OSError:
+    def not_uploaded(self) -> OSError:
         """What is raised instead of uploading a file that could not be written."""
         assert self.failed is not None
         return OSError(
@@ -206,7 +206,7 @@ class LocalTempFile:
         """
         if self.failed is not None:
             self.discard()
-            raise self.refusal()
+            raise self.not_uploaded()
         self.fh.close()
         try:
             self.fs.put_file(self.fn, self.path, **self.kwargs)
@@ -245,7 +245,7 @@ class LocalTempFile:
         return getattr(self.fh, name)
 
 
-class Source:
+class BlockSource:
     """What the blocks of a file come from.
 
     It does not know the file, so that one that is dropped goes at once.
@@ -421,7 +421,7 @@ class BlockFile(AbstractBufferedFile):
         blocks = set(detail["blocks"])
         self._known = len(blocks)
         self._due = time.monotonic() + ENTER_EVERY
-        self._source = source = Source(
+        self._source = source = BlockSource(
             fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
         )
         if detail.get("version"):
@@ -437,7 +437,7 @@ class BlockFile(AbstractBufferedFile):
         self.cache_location = location
         if self.cache._fd >= 0:
             hold(self.cache._fd)
-        self._at_end = finalize(self, enter_blocks, fs._metadata, path, self.cache, self._known)
+        self._at_end = finalize_in_workers(self, enter_blocks, fs._metadata, path, self.cache, self._known)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return self._source.fetch(start, end)

@@ -77,7 +77,7 @@ class Folders:
 
     def _make_temporary(self) -> str:
         path = tempfile.mkdtemp(prefix="fsspec-cache-")
-        finalize(self, shutil.rmtree, path, ignore_errors=True)
+        finalize_in_workers(self, shutil.rmtree, path, ignore_errors=True)
         return path
 
     def settle(self) -> str | None:
@@ -156,7 +156,9 @@ class Folders:
                 return
 
 
-def finalize(obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any) -> weakref.finalize[[], Any]:
+def finalize_in_workers(
+    obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any
+) -> weakref.finalize[[], Any]:
     """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends.
 
     Those end without what others run at exit.

@@ -182,7 +182,7 @@ def hold(fd: int) -> None:
 
 
 @contextmanager
-def _alone(path: str) -> Iterator[bool]:
+def _unused(path: str) -> Iterator[bool]:
     """Whether nobody else has a copy open."""
     if fcntl is None:
         yield True
@@ -200,7 +200,7 @@ def _alone(path: str) -> Iterator[bool]:
 def remove_unused(path: str) -> bool:
     """Remove a copy unless it is open; whether it was removed."""
     try:
-        with _alone(path) as alone:
+        with _unused(path) as alone:
             if alone:
                 os.unlink(path)
             return alone

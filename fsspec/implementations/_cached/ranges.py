@@ -25,7 +25,7 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
     from fsspec.implementations._cached.blocks import CachingFileSystem
-    from fsspec.implementations._cached.files import LocalCopy, Source
+    from fsspec.implementations._cached.files import BlockSource, LocalCopy
 
 
 SAVE_EVERY = 1.0
@@ -191,7 +191,7 @@ class SharedBlocks:
         for (left, right), data in zip(ranges, got):
             cache.store(left, right, data)
 
-    async def _confirm(self, source: Source) -> None:
+    async def _confirm(self, source: BlockSource) -> None:
         """Ask the target whether what has come is of the version that is kept: once for all that waits."""
         arrived = self._asked
         async with self._asking:

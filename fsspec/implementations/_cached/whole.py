@@ -23,7 +23,7 @@ from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, batch, call, drive
-from fsspec._plans.bulk import _without_folders, _without_refusals, counting, raise_first
+from fsspec._plans.bulk import counting, raise_first, without_folders, without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
@@ -114,7 +114,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 if not isinstance(answer, BaseException):
-                    answer = self._place(path, part, fn, known.get(path))
+                    answer = self._put_in_place(path, part, fn, known.get(path))
                 out[path] = answer
         finally:
             for path, (fn, part) in fns.items():
@@ -125,7 +125,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
         return out
 
-    def _place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
+    def _put_in_place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
         try:
             if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
@@ -261,12 +261,12 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         else:
             paths = yield call("expand_path", self._bare(given), recursive=recursive)
         if recursive:
-            paths = yield from _without_folders(self.fs, paths, None)
+            paths = yield from without_folders(self.fs, paths, None)
         callback.set_size(len(paths))
         nothing = [None] * len(paths)
         contents = yield from self._slices(paths, nothing, nothing, callback)
         if recursive:
-            paths, contents = yield from _without_refusals(self.fs, paths, contents, None)
+            paths, contents = yield from without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
             raise_first(contents)
         if isinstance(given, str) and not recursive and len(paths) == 1:
@@ -468,4 +468,4 @@ def _finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
         f.close()
     except Exception as error:  # of any codec or filesystem; raised when all were tried
         return error
-    return f.refusal() if isinstance(f, LocalTempFile) and f.failed else None
+    return f.not_uploaded() if isinstance(f, LocalTempFile) and f.failed else None

@@ -44,7 +44,7 @@ def glob(
         found = {path: (yield call("info", path, **kwargs)) if detail else None} if there else {}
     else:
         pattern = URLPattern(path.rstrip("/"), only_folders)
-        found = yield from globbing._by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)
+        found = yield from globbing.by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
 

@@ -1,16 +1,21 @@
 """When a request is worth making again, and how long to wait before that.
 
 Shared by the awaitable and the blocking filesystem. Only requests that may be repeated
-without harm come here: GET, HEAD and PUT. The loops are `sending.Sender` and `sync_file.repeat`.
+without harm come here: GET, HEAD and PUT. The loop is a plan, `Retries.repeating`, to which each client
+brings its driver.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+
+from fsspec._plans import Plan, local
+from fsspec._spec.traffic import Traffic
+from fsspec.implementations._http.logs import logger
 
 STATUSES = (408, 429, 500, 502, 503, 504)
 """Answers that say nothing of the file, and may be different the next time."""
@@ -60,6 +65,38 @@ class Retries(NamedTuple):
             return None
         asked = retry_after(headers)
         return None if asked > MAX_WAIT else max(asked, min(backoff, MAX_WAIT))
+
+    def repeating(
+        self,
+        work: Callable[[], Any],
+        sleep: Callable[[float], Any],
+        passing: tuple[type[BaseException], ...],
+        lasting: tuple[type[BaseException], ...],
+        traffic: Traffic | None,
+    ) -> Plan:
+        """A plan that calls ``work`` until it is not worth another attempt, and ``sleep`` between.
+
+        The awaiting client answers its steps by `awaited`, since both are coroutine functions there.
+        """
+        attempt = 0
+        while True:
+            try:
+                return (yield local(work))
+            except Exception as error:  # which of them pass is for `pause` to say; the rest is raised again
+                pause = self.pause(attempt, error, passing, lasting)
+                if pause is None:
+                    raise
+                logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)
+            attempt += 1
+            if traffic is not None:
+                traffic.retries += 1
+            yield local(sleep, pause)
+
+
+def awaited(target: object, step: local) -> Awaitable[Any]:
+    """What is to be awaited for the answer to a step of `Retries.repeating`."""
+    answer: Awaitable[Any] = step.function(*step.args)
+    return answer
 
 
 def answer_of(error: BaseException) -> tuple[int | None, Mapping[str, str]]:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import aiohttp
 import yarl
 
+from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
-from fsspec.implementations._http.logs import begin, logger
+from fsspec.implementations._http.logs import begin
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
-from fsspec.implementations._http.retrying import Retries
+from fsspec.implementations._http.retrying import Retries, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -81,22 +82,10 @@ class Sender(NamedTuple):
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
-        return self._repeat(work) if self.retries.times else work()
-
-    async def _repeat(self, work: Callable[[], Awaitable[T]]) -> T:
-        attempt = 0
-        while True:
-            try:
-                return await work()
-            except Exception as error:  # which of them pass is for `pause` to say; the rest is raised again
-                pause = self.retries.pause(attempt, error, PASSING, _LASTING)
-                if pause is None:
-                    raise
-                logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)
-            attempt += 1
-            if self.traffic is not None:
-                self.traffic.retries += 1
-            await asyncio.sleep(pause)
+        if not self.retries.times:
+            return work()
+        plan = self.retries.repeating(work, asyncio.sleep, PASSING, _LASTING, self.traffic)
+        return drive_awaiting(None, plan, awaited)
 
     async def send(
         self,

@@ -8,125 +8,32 @@ covered with a dead socket, before any other code of the child runs.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks, sockets
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
-from fsspec._spec.traffic import Traffic
 from fsspec.caching import AllBytes
-from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import answers
-from fsspec.implementations._http.parsing import is_plain, range_value, ranged
+from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.streamed import ReadOn
+from fsspec.implementations._http.sync_responses import (
+    body_parts,
+    check_is_whole,
+    placed,
+    read_placed,
+    repeat,
+)
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
-    import socket
-
     import requests
 
-    from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
+    from fsspec.implementations._http.browser import RequestsSessionShim
     from fsspec.implementations.http_sync import HTTPFileSystem
-
-
-T = TypeVar("T")
-
-
-def placed(
-    response: requests.Response | ResponseProxy,
-    url: str,
-    start: int,
-    end: int | None,
-    known: answers.Version = answers.Version(),
-) -> answers.Placed:
-    """Where the body of a response lies in the file; see `answers.place`."""
-    return answers.place(response.status_code, response.headers, url, start, end, known, response.url)
-
-
-def read_placed(
-    response: requests.Response | ResponseProxy, at: answers.Placed, url: str, start: int, end: int | None
-) -> bytes:
-    """The bytes from ``start`` up to ``end`` of a response whose place is known."""
-    if at.start == at.stop:
-        return b""
-    need = answers.needed(at, end)
-    return answers.finish(at, b"".join(body_parts(response, url, need)), url, start, end)
-
-
-def body_parts(
-    response: requests.Response | ResponseProxy, url: str, need: int | None = None, size: int = 2**16
-) -> Iterator[bytes]:
-    """The body in pieces, up to ``need`` bytes of it.
-
-    Raises IncompleteRead: it ended before the server said it would; older versions of urllib3 do not look.
-    """
-    got = 0
-    traffic = getattr(getattr(response, "connection", None), "traffic", None)
-    for part in response.iter_content(size):
-        if traffic is not None:
-            traffic.bytes += len(part)
-        if need is not None and got + len(part) >= need:
-            yield part[: need - got]
-            return
-        got += len(part)
-        yield part
-    told = response.headers.get("Content-Length", "")
-    if told.isdigit() and got < int(told) and is_plain(response.headers):
-        raise IncompleteRead(f"{got} of {told} bytes of {redact_url(url)} came")
-
-
-def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> None:
-    """Make sure that a response is not a part of the file that nobody asked for."""
-    if response.status_code == 206:
-        asked = getattr(getattr(response, "request", None), "headers", None) or {}
-        answers.check_whole(206, response.headers, url, "Range" in asked)
-
-
-def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
-    """The body of the answer to a request for the whole file."""
-    check_is_whole(response, url)
-    return b"".join(body_parts(response, url))
-
-
-def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = None) -> T:
-    """What ``work`` gives, which is done again as the retries say."""
-    attempt = 0
-    while True:
-        try:
-            return work()
-        except OSError as error:
-            pause = retries.pause(attempt, error, *_passing()) if retries.times else None
-            if pause is None:
-                raise
-        attempt += 1
-        if traffic is not None:
-            traffic.retries += 1
-        time.sleep(pause)
-
-
-def _passing() -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
-    try:
-        from requests import exceptions as given
-    except ImportError:  # in a browser
-        return (ConnectionError, TimeoutError, IncompleteRead), ()
-    broken = (given.ConnectionError, given.Timeout, given.ChunkedEncodingError, IncompleteRead)
-    return broken, (given.SSLError,)
-
-
-def get_range(
-    session: requests.Session | RequestsSessionShim, url: str, start: int, end: int, **kwargs: Any
-) -> bytes:
-    """The bytes of a URL from ``start`` up to ``end``, by one request."""
-    with closing(session.get(url, stream=True, **ranged(kwargs, range_value(start, end)))) as response:
-        if response.status_code != 416:
-            response.raise_for_status()
-        return read_placed(response, placed(response, url, start, end), url, start, end)
 
 
 class _Connected:
@@ -252,7 +159,8 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
-        cover([getattr(getattr(self.r.raw, "_connection", None), "sock", None)])
+        sock = getattr(getattr(self.r.raw, "_connection", None), "sock", None)
+        sockets.cover([] if sock is None else [sock.fileno()])
         hooks.immortalize([self.r, self._parts])
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
@@ -279,18 +187,3 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         if response is not None and is_mine(self):
             response.close()
         super().close()
-
-
-# in a forked child ----------------------------------------------------------------
-def idle_sockets(session: requests.Session | RequestsSessionShim) -> Iterator[socket.socket | None]:
-    """The sockets of idle connections, found without taking any lock."""
-    for adapter in list(getattr(session, "adapters", {}).values()):
-        pools = getattr(getattr(adapter, "poolmanager", None), "pools", None)
-        for pool in list(getattr(pools, "_container", {}).values()):
-            for connection in list(getattr(getattr(pool, "pool", None), "queue", ())):
-                yield getattr(connection, "sock", None)
-
-
-def cover(idle: Iterable[Any]) -> None:
-    """Cover sockets of connections that are not watched: those of adapters that a program mounted."""
-    sockets.cover(s.fileno() for s in idle if s is not None)

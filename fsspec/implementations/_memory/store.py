@@ -40,7 +40,7 @@ def _in_child() -> None:
 hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)
 
 
-class Tree:
+class FolderTree:
     """Names of files and folders by the folder that they lie in, in the order in which files came.
 
     Folders that are only made, with no file below them, have no place in that order.
@@ -94,7 +94,7 @@ class Store(dict[str, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tree = Tree()
+        self.tree = FolderTree()
         self.folders: list[str] = []
 
     def _held(self, path: str) -> bool:
@@ -141,7 +141,7 @@ class Store(dict[str, Any]):
             return self[path]
 
     def rebuild(self) -> None:
-        tree = Tree()
+        tree = FolderTree()
         for path in self:
             tree.add_file(path)
         for path in self.folders:

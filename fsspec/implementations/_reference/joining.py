@@ -116,7 +116,7 @@ class Reads:
                     if type(url) is str and type(offset) is type(length) is int and offset >= 0 < length:
                         add((url, offset, offset + length, position))
                         continue
-                self._place(position, parsed(key, value, target), slices)
+                self._sort_in(position, parsed(key, value, target), slices)
             except KeyError as error:
                 self.results[position] = missing(key, error)
             except (OSError, RuntimeError, ValueError) as error:
@@ -126,7 +126,7 @@ class Reads:
             self._ranges.sort()
             self._join(max_gap, max_block)
 
-    def _place(
+    def _sort_in(
         self, position: int, said: bytes | Part, slices: list[tuple[int | None, int | None]] | None
     ) -> None:
         start, end = (None, None) if slices is None else slices[position]

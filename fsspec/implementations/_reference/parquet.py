@@ -45,7 +45,7 @@ _ADVICE = (
 Record = tuple[str, int]
 
 
-def write_whole(fs: AbstractFileSystem, path: str, data: bytes) -> None:
+def put_whole(fs: AbstractFileSystem, path: str, data: bytes) -> None:
     """Write a file at once: it is as before, or whole."""
     folder = fs._parent(path)
     if getattr(fs, "local_file", False) is True:
@@ -215,7 +215,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if before and not fs._is_taken(metadata):
             raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
         # from here on there are no arrays, whatever becomes of the tables of those that were there
-        write_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
+        put_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
         for path in before:
             if path.rstrip("/") != metadata:
                 fs.rm(path, recursive=True)
@@ -239,7 +239,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             return self._document()
         if _is_metadata(key) or key in self.zmetadata:
             return _compact(self.zmetadata[key])
-        record, row = self._place(key)
+        record, row = self._row_of(key)
         value = self._value(key, record, row)
         if value is None:
             where = self._table_path(record)
@@ -259,7 +259,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             found = self._layouts[field] = None if metadata is None else Layout(field, metadata)
         return found
 
-    def _place(self, key: str) -> tuple[Record, int]:
+    def _row_of(self, key: str) -> tuple[Record, int]:
         """The table of a chunk and the row in it; KeyError where no array has it."""
         field, _, chunk = key.rpartition("/")
         while (layout := self._layout(field)) is None and field:
@@ -284,7 +284,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if _is_metadata(key):
             return True
         try:
-            record, row = self._place(key)
+            record, row = self._row_of(key)
         except KeyError:
             return True
         return record in self._tables or row in self._pending.get(record, ())
@@ -417,7 +417,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             self._set_metadata(key, value)
             return
         try:
-            record, row = self._place(key)
+            record, row = self._row_of(key)
         except KeyError:
             raise ValueError(
                 f"{key!r} is no chunk of an array at {self.root!r}; the .zarray of one has to be set first"
@@ -453,7 +453,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             self._changed = True
             return
         self[key]
-        record, row = self._place(key)
+        record, row = self._row_of(key)
         self._pending.setdefault(record, {})[row] = None
 
     def write(
@@ -484,7 +484,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         table = table.changed(self._rows(key), self._pending.get(key, {}))
         blob = table.written(self.engine, self.cat_thresh)
         folder = f"{root}/{field}" if field else root
-        write_whole(fs, f"{folder}/refs.{record}.parq", blob)
+        put_whole(fs, f"{folder}/refs.{record}.parq", blob)
         if base_url is None:  # elsewhere it is a copy, and what was set is still to be written here
             self._pending.pop(key, None)
             self._remember(key, table)
@@ -510,7 +510,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 self.write(field, record, base_url, storage_options)
         fs, root = self._out(base_url, storage_options)
         if self._changed or (fs, root) != (self.fs, self.root):  # others may have changed it meanwhile
-            write_whole(fs, f"{root}/{_METADATA}", self._document())
+            put_whole(fs, f"{root}/{_METADATA}", self._document())
         self._changed = False
 
     def _out(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:

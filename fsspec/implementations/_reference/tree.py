@@ -14,7 +14,7 @@ from fsspec.implementations._reference.parsing import size_of
 _FILE, _FOLDER = 1, 2  # a name can be both: nothing forbids the keys "a" and "a/b"
 
 
-class Tree:
+class KeyTree:
     """Keys and folders by the folder that they lie in, in the order of the references.
 
     ``length``: how many keys there are.

@@ -1,6 +1,6 @@
 """One connection to an FTP server, and the transfers made by it.
 
-A `Link` is used by one thread at a time, for the length of an operation. A connection on
+An `FTPLink` is used by one thread at a time, for the length of an operation. A connection on
 which the server hung up while it was idle is replaced before the next operation; one that
 fails in the middle is given up, and the operation tried once more on a fresh one where
 that can do no harm: never when something was changed, or a transfer had begun.
@@ -169,7 +169,7 @@ def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
             raise
 
 
-class Link(OwnedLink):
+class FTPLink(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
     ``connect``: gives a client that is logged in.

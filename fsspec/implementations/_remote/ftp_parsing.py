@@ -117,7 +117,7 @@ def refused(kind: type[OSError], number: int, reply: str, path: str | None, why:
     return refusals.refusal(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)
 
 
-def refusal(reply: str, path: str) -> OSError | None:
+def error_of_reply(reply: str, path: str) -> OSError | None:
     """The error that a reply stands for; None where it does not say which."""
     code, text = reply[:3], reply[3:].lower()
     if code in ("530", "532"):

@@ -1,6 +1,6 @@
 """One SSH connection and the SFTP session on it.
 
-A `Link` is used by one thread at a time, for the length of an operation. Where the server
+An `SFTPLink` is used by one thread at a time, for the length of an operation. Where the server
 hung up, the next operation begins with a new connection; one that was under way is tried
 once more on it if it changes nothing.
 
@@ -58,7 +58,7 @@ def log_in(host: str, options: dict[str, Any], policy: paramiko.MissingHostKeyPo
     return client
 
 
-class Link(OwnedLink):
+class SFTPLink(OwnedLink):
     """A connection to a server, replaced when it is lost.
 
     ``connect``: gives a client that is logged in.

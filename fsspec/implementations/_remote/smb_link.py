@@ -1,6 +1,6 @@
 """The connections of one instance of SMB, and the files of the server that are open on them.
 
-A `Link` is used by one thread at a time, for the length of a request. smbprotocol serves each
+An `SMBLink` is used by one thread at a time, for the length of a request. smbprotocol serves each
 connection by a thread, which a forked child has not, nor has anybody as the interpreter ends:
 whatever waits for an answer then waits for ever. Therefore a link holds every remote file
 that is open, the child keeps the link for good and has one of its own, and at the interpreter's
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
 
-class Link(OwnedLink):
+class SMBLink(OwnedLink):
     """What smbclient is to use instead of its own cache of connections.
 
     ``name``: of the server, for messages.

@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 import fsspec
-from fsspec.implementations._remote import ftp_parsing as words
+from fsspec.implementations._remote import ftp_parsing
 from fsspec.implementations.ftp import FTPFileSystem
 from fsspec.implementations.tests.remote import BIG, RemoteTests, got, put
 from fsspec.tests.servers.ftp import FTPServer
@@ -185,15 +185,17 @@ def test_listings_are_remembered_until_something_changes(server, fs):
     ],
 )
 def test_lines_of_list(line, name, size, kind):
-    found = words.listed(line)
+    found = ftp_parsing.listed(line)
     assert found is not None
     assert (found[0], found[1]["size"], found[1]["type"]) == (name, size, kind)
 
 
 def test_lines_that_are_no_entries():
-    assert words.listed("total 24") is None
+    assert ftp_parsing.listed("total 24") is None
     lines = ["type=cdir; /d", "type=pdir; ..", "type=file;size=3; ../x"]
-    assert words.children(map(words.facts, lines), "/d") == [{"type": "file", "size": 3, "name": "/d/x"}]
+    assert ftp_parsing.children(map(ftp_parsing.facts, lines), "/d") == [
+        {"type": "file", "size": 3, "name": "/d/x"}
+    ]
 
 
 def test_names_in_other_encodings(ftp_server):
@@ -492,6 +494,6 @@ def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
 
 
 def test_below_a_file_there_is_nothing():
-    error = words.refusal("550 Not a directory.", "/file/in")
+    error = ftp_parsing.error_of_reply("550 Not a directory.", "/file/in")
     assert isinstance(error, FileNotFoundError) and isinstance(error, NotADirectoryError)
     assert isinstance(error, ftplib.error_perm) and error.errno == 20

@@ -16,7 +16,7 @@ _NOT_FOR_REQUESTS = frozenset(
 )
 
 
-class Web:
+class HTTPBase:
     """The part of a filesystem of web servers that no request is made by."""
 
     sep = "/"

@@ -1,0 +1,109 @@
+"""Blocking requests by ``requests`` or a browser: what their answers are, and when they are made again.
+
+The counterpart of `responses` and of the loop in `sending`; the two look into `answers` and `retrying` alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fsspec._paths.redaction import redact_url
+from fsspec._plans import drive
+from fsspec._spec.traffic import Traffic
+from fsspec.exceptions import IncompleteRead
+from fsspec.implementations._http import answers
+from fsspec.implementations._http.parsing import is_plain, range_value, ranged
+from fsspec.implementations._http.retrying import Retries
+
+if TYPE_CHECKING:
+    import requests
+
+    from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
+
+T = TypeVar("T")
+
+
+def placed(
+    response: requests.Response | ResponseProxy,
+    url: str,
+    start: int,
+    end: int | None,
+    known: answers.Version = answers.Version(),
+) -> answers.Placed:
+    """Where the body of a response lies in the file; see `answers.place`."""
+    return answers.place(response.status_code, response.headers, url, start, end, known, response.url)
+
+
+def read_placed(
+    response: requests.Response | ResponseProxy, at: answers.Placed, url: str, start: int, end: int | None
+) -> bytes:
+    """The bytes from ``start`` up to ``end`` of a response whose place is known."""
+    if at.start == at.stop:
+        return b""
+    need = answers.needed(at, end)
+    return answers.finish(at, b"".join(body_parts(response, url, need)), url, start, end)
+
+
+def body_parts(
+    response: requests.Response | ResponseProxy, url: str, need: int | None = None, size: int = 2**16
+) -> Iterator[bytes]:
+    """The body in pieces, up to ``need`` bytes of it.
+
+    Raises IncompleteRead: it ended before the server said it would; older versions of urllib3 do not look.
+    """
+    got = 0
+    traffic = getattr(getattr(response, "connection", None), "traffic", None)
+    for part in response.iter_content(size):
+        if traffic is not None:
+            traffic.bytes += len(part)
+        if need is not None and got + len(part) >= need:
+            yield part[: need - got]
+            return
+        got += len(part)
+        yield part
+    told = response.headers.get("Content-Length", "")
+    if told.isdigit() and got < int(told) and is_plain(response.headers):
+        raise IncompleteRead(f"{got} of {told} bytes of {redact_url(url)} came")
+
+
+def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> None:
+    """Make sure that a response is not a part of the file that nobody asked for."""
+    if response.status_code == 206:
+        asked = getattr(getattr(response, "request", None), "headers", None) or {}
+        answers.check_whole(206, response.headers, url, "Range" in asked)
+
+
+def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
+    """The body of the answer to a request for the whole file."""
+    check_is_whole(response, url)
+    return b"".join(body_parts(response, url))
+
+
+def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = None) -> T:
+    """What ``work`` gives, which is done again as the retries say."""
+    if not retries.times:
+        return work()
+    found: T = drive(None, retries.repeating(work, time.sleep, *_passing(), traffic))
+    return found
+
+
+def _passing() -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
+    try:
+        from requests import exceptions as given
+    except ImportError:  # in a browser
+        return (ConnectionError, TimeoutError, IncompleteRead), ()
+    broken = (given.ConnectionError, given.Timeout, given.ChunkedEncodingError, IncompleteRead)
+    return broken, (given.SSLError,)
+
+
+def get_range(
+    session: requests.Session | RequestsSessionShim, url: str, start: int, end: int, **kwargs: Any
+) -> bytes:
+    """The bytes of a URL from ``start`` up to ``end``, by one request."""
+    with closing(session.get(url, stream=True, **ranged(kwargs, range_value(start, end)))) as response:
+        if response.status_code != 416:
+            response.raise_for_status()
+        return read_placed(response, placed(response, url, start, end), url, start, end)
