@@ -32,7 +32,7 @@ _BELOW = (*_CLIENT, "asyncio")  # whose frames have the sockets, under one of a 
 def create(info: tuple[Any, ...]) -> socket.socket:
     """The ``socket_factory`` of aiohttp's connectors, on whichever loop: no fork misses the socket."""
     family, kind, protocol, *_ = info
-    with sockets.making():
+    with sockets.making:
         sock = socket.socket(family, kind, protocol)
         made.add(sock)
     return sock

@@ -111,6 +111,8 @@ _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when t
 forking: int = 0
 """The thread that is between the hooks before a fork and those after it, 0 for none."""
 
+_forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
+
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
@@ -394,16 +396,29 @@ def _over() -> None:
         logging.getLogger("fsspec").error("fork: %s failed", what, exc_info=error)
 
 
+def current_fork() -> tuple[int, int]:
+    """The innermost fork that this thread is making: the thread and how many that are."""
+    me = get_ident()
+    return me, _forks.get(me, 0)
+
+
 def _before() -> None:
     global leave_by
+    me, number = current_fork()
+    _forks[me] = number + 1
     leave_by = time.monotonic() + EXIT_WAIT
     _run_all(hooks.before for hooks in reversed(_modules))
 
 
 def _in_parent() -> None:
     _run_all(hooks.parent for hooks in _modules)
-    if forking == get_ident():  # a hook that should have ended it failed
+    me, number = current_fork()
+    if forking == me:  # a hook that should have ended it failed
         end()
+    if number > 1:
+        _forks[me] = number - 1
+    else:
+        _forks.pop(me, None)
     if deferred and not _pending_calls_run():
         run_deferred()
     if not _before_registered:
@@ -511,6 +526,7 @@ def _advance() -> None:
     for slot in _signals:
         slot.clear()
     deferred.clear()
+    _forks.clear()
     pause_collection()
     _alive = None
     _alive = registered()

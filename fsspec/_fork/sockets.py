@@ -19,41 +19,26 @@ from __future__ import annotations
 import os
 import select
 import socket
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fsspec._fork import hooks
+from fsspec._fork.fork_lock import ForkLock
 
 S = TypeVar("S")
 Identity = tuple[int, int]  # device and inode
 
-_BOUND = 1.0  # seconds that a fork and those who make sockets wait for each other
-
 _watched: dict[int, Identity] = {}
 _noted: dict[int, Identity] = {}  # descriptors that others cover or close, as the process forked
-_making = threading.RLock()
-_held = 0  # by forks, one within a hook of the other
+making = ForkLock()
+"""No fork falls into ``with making:``, in which a socket is made and becomes known."""
 
 
 def identity(fd: int) -> Identity:
     """What a descriptor leads to; OSError where it is not open."""
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
-
-
-@contextmanager
-def making() -> Iterator[None]:
-    """No fork falls into the block, in which a socket is made and becomes known."""
-    lock = _making
-    held = lock.acquire(timeout=_BOUND)  # a hook of the program's, inside a fork, may wait for this thread
-    try:
-        yield
-    finally:
-        if held:
-            lock.release()
 
 
 def watch(sock: S) -> S:
@@ -65,7 +50,7 @@ def watch(sock: S) -> S:
 
 def create(family: int, kind: int, protocol: int) -> socket.socket:
     """A new socket that is watched."""
-    with making():
+    with making:
         return watch(socket.socket(family, kind, protocol))
 
 
@@ -171,22 +156,7 @@ def cover(descriptors: Iterable[int]) -> None:
     dead.close()
 
 
-def _before() -> None:
-    global _held
-    # last of all: a loop that is still to come to rest may be making one
-    _held += _making.acquire(timeout=max(0.0, hooks.leave_by - time.monotonic()))
-
-
-def _in_parent() -> None:
-    global _held
-    if _held:
-        _held -= 1
-        _making.release()
-
-
 def _in_child() -> None:
-    global _making, _held
-    _making, _held = threading.RLock(), 0
     mine = []
     for fd, recorded in _watched.items():
         with suppress(OSError):  # it was closed
@@ -196,4 +166,4 @@ def _in_child() -> None:
     _watched.clear()  # not before: a signal may have this called again
 
 
-hooks.at_fork(before=_before, parent=_in_parent, child=_in_child)
+hooks.at_fork(child=_in_child)

@@ -29,14 +29,14 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
+from fsspec._fork.fork_lock import ForkLock
 from fsspec._loop import io_thread
 from fsspec._loop.abandoning import abandon, abandoned_class, descriptors, is_abandoned, unshare
 from fsspec._loop.io_thread import _TURN, IOLoop, IOThread, _io_threads, _queued, iothread, loop
 
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
-_fork_lock = threading.RLock()  # one fork at a time rests and wakes the loops
-_locked = 0  # how often the forking thread has it
+_fork_lock = ForkLock(by_itself=False)  # one fork at a time rests and wakes the loops
 _foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _connecting_elsewhere: list[
@@ -93,15 +93,13 @@ def _look_for_awaited() -> None:
 
 
 def _lock() -> None:
-    global _locked
-    if not _fork_lock.acquire(blocking=False):
+    if not _fork_lock.take_for_fork(0):
         me = threading.get_ident()
         _queued.add(me)
         try:
-            _fork_lock.acquire()
+            _fork_lock.take_for_fork()
         finally:
             _queued.discard(me)
-    _locked += 1
 
 
 def _begin() -> None:
@@ -114,13 +112,8 @@ def _wait_for_imports() -> None:
     importing.wait(_deadline)
 
 
-def _within_another() -> bool:
-    """Whether the fork is made by a hook of the program's, within another one that has the loops at rest."""
-    return _locked > 1
-
-
 def _find_loops() -> None:
-    if _within_another():
+    if _fork_lock.nested():  # the loops are at rest
         return
     found = {id(other): other for other in _foreign.live() if not other.is_closed()}
     if _awaited:
@@ -130,7 +123,7 @@ def _find_loops() -> None:
 
 
 def _ask_to_rest() -> None:
-    if _within_another():
+    if _fork_lock.nested():
         return
     _resting.clear()
     _held.clear()
@@ -171,7 +164,7 @@ def _note_sockets_at_work() -> None:
 
 
 def _end_holds() -> None:
-    if _within_another():
+    if _fork_lock.nested():
         return
     for hold in _held:
         hold.end()
@@ -179,7 +172,7 @@ def _end_holds() -> None:
 
 
 def _wake() -> None:
-    if _within_another():
+    if _fork_lock.nested():
         return
     for io in _resting:
         if io.is_held():
@@ -190,7 +183,7 @@ def _wake() -> None:
 
 
 def _forget() -> None:
-    if _within_another():
+    if _fork_lock.nested():
         return
     sockets.forget_noted()
     _foreign_at_fork.clear()
@@ -199,16 +192,12 @@ def _forget() -> None:
 
 
 def _unlock() -> None:
-    global _locked
     hooks.end()
-    if _locked:
-        _locked -= 1
-        _fork_lock.release()
+    _fork_lock.release_after_fork()
 
 
 def _renew_in_child() -> None:
-    global _fork_lock, _locked
-    _fork_lock, _locked = threading.RLock(), 0
+    _fork_lock.renew()
     _queued.clear()
     _held.clear()
     _resting.clear()

@@ -6,38 +6,16 @@ change together, under a lock; the fork waits for a change that is under way in 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fsspec._fork import hooks
+from fsspec._fork.fork_lock import ForkLock
 
 if TYPE_CHECKING:
     from fsspec.implementations.memory import MemoryFile
 
-_changing = threading.RLock()
+_changing = ForkLock()
 """Held around each change of a store, of any instance."""
-_held_for_fork = 0  # by forks, one within a hook of the other
-
-
-def _before_fork() -> None:
-    global _held_for_fork
-    _held_for_fork += _changing.acquire(timeout=1)
-
-
-def _in_parent() -> None:
-    global _held_for_fork
-    if _held_for_fork:
-        _held_for_fork -= 1
-        _changing.release()
-
-
-def _in_child() -> None:
-    global _changing, _held_for_fork
-    _changing, _held_for_fork = threading.RLock(), 0
-
-
-hooks.at_fork(before=_before_fork, parent=_in_parent, child=_in_child)
 
 
 class FolderTree:

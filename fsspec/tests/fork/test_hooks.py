@@ -326,6 +326,82 @@ def test_a_fork_within_a_hook_of_a_fork_leaves_the_memory_filesystem_writable():
     )
 
 
+@pytest.mark.parametrize("lock", ["forking._fork_lock", "store._changing", "sockets.making"])
+def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
+    run(
+        START
+        + TOY
+        + f"""
+    from fsspec._fork import sockets
+    from fsspec._fork.fork_lock import _at_once
+    from fsspec._loop import forking
+    from fsspec.implementations._memory import store
+    from functools import partial
+    lock = {lock}._lock
+"""
+        + """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    fs = Toy()
+    read()
+    held = threading.Event()
+
+    def hold():
+        lock.acquire()
+        held.set()
+        time.sleep(0.2)
+        _at_once(lock.release, partial(signal.raise_signal, signal.SIGINT))
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    parent = os.getpid()
+    try:
+        if not os.fork():
+            os._exit(0)
+        sys.exit("it was dropped")
+    except KeyboardInterrupt:
+        if os.getpid() != parent:
+            os._exit(0)
+    thread.join()
+    read()
+    results = []
+    thread = threading.Thread(target=lambda: results.append((forked(read), lock.acquire(timeout=5))))
+    thread.start()
+    thread.join()
+    assert results[0][1], "nobody else can have it"
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_a_programs_hook_may_wait_for_a_thread_that_writes_to_memory():
+    run(
+        """
+    import os
+    waits = []
+    os.register_at_fork(before=lambda: [wait() for wait in waits])  # before fsspec: when it holds its locks
+"""
+        + START
+        + """
+    import fsspec
+    fs = fsspec.filesystem("memory")
+
+    def wait():
+        thread = threading.Thread(target=fs.pipe, args=("/b", b"2"))
+        thread.start()
+        thread.join()
+
+    waits.append(wait)
+    assert forked(lambda: fs.pipe("/b", b"3")) == 0
+    assert fs.cat("/b") == b"2" and fs.find("/") == ["/b"]
+    thread = threading.Thread(target=fs.pipe, args=("/c", b"4"))
+    thread.start()
+    thread.join()
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
+
+
 def test_a_fork_on_a_thread_of_the_loops_own_executor():
     run(
         START
