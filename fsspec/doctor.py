@@ -156,9 +156,7 @@ def check_installation(found: Diagnosis) -> None:
     here = Path(fsspec.__file__).resolve().parent
     python = ".".join(map(str, sys.version_info[:3]))
     found.add(OK, "package", f"fsspec {fsspec.__version__} at {here}, Python {python}, {sys.platform}")
-    found.add(
-        OK, "follows", f"the behaviour of fsspec {FOLLOWS} (newer ones: docs/versions.rst in the sources)"
-    )
+    found.add(OK, "follows", f"the behaviour of fsspec {FOLLOWS}")
     tree = Path(fsspec.__file__).parent.parent.absolute()
     if _is_of_current_folder(tree):
         _elsewhere(found, here, tree)
@@ -281,7 +279,7 @@ def _dependants(found: Diagnosis) -> None:
 def _project(found: Diagnosis) -> None:
     """What the project of the current folder is going to install."""
     for text, fix in wrong_in_project(Path.cwd()):
-        found.add(WARNING, "project", text, f"{fix}; more in docs/install.rst of the sources")
+        found.add(WARNING, "project", text, fix)
 
 
 def _admits(specifiers: str) -> bool:
@@ -491,7 +489,7 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
         cls = fsspec.get_filesystem_class(protocol)
         known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
         for name in config.apply_config(cls, given).keys() - known - protocols:
-            for meant in get_close_matches(name, known | protocols, 1, 0.8):
+            for meant in get_close_matches(name, known | protocols, 1, 0.75):
                 yield name, protocol, meant
 
 

@@ -104,9 +104,7 @@ _BY_HAND = (
     "initializer, gunicorn as post_fork, celery as receiver of worker_process_init), or fs.reset_loop() for "
     "this one alone"
 )
-_GUIDE = (
-    'More: "Forking" in the documentation (docs/fork.rst in the sources of this fsspec, not in its wheel).'
-)
+_GUIDE = "More: python -m pydoc fsspec.fork"
 
 
 def _ways_out() -> str:

@@ -1,7 +1,21 @@
-"""Forks, for those who write backends and what builds on them.
+"""Forks: what programs do so that what was opened before one works after it, and what backends find here.
 
-An object that holds something of the operating system's, or waits for a thread, has to be told
-when the process forks.  What this package does for that itself is here:
+A program is started with ``FSSPEC_FORK_RESET=1`` in its environment. One that cannot be has each child
+call `reset_after_fork`, which is also ``fsspec.asyn.reset_after_fork``, before anything else::
+
+    torch       DataLoader(..., worker_init_fn=fsspec.fork.reset_after_fork)
+    pools       Pool(initializer=fsspec.fork.reset_after_fork), ProcessPoolExecutor likewise
+    gunicorn    post_fork = fsspec.fork.reset_after_fork       # in gunicorn.conf.py
+    celery      celery.signals.worker_process_init.connect(fsspec.fork.reset_after_fork)
+    others      fsspec.fork.reset_after_fork()                 # first in the function that the child runs
+
+A file that is being written belongs to the process that opened it; open others in children.
+``python -m fsspec.doctor`` says what is wrong with an environment, ``python -m fsspec.forkcheck URL``
+whether a backend can be used so. The whole guide, with more programs, is ``docs/fork.rst`` of the sources.
+
+For those who write backends and what builds on them: an object that holds something of the operating
+system's, or waits for a thread, has to be told when the process forks.  What this package does for
+that itself is here:
 
 * `register`: an object's ``_after_fork_in_child`` is called in each child;
 * `Owned`: a resource that each process makes for itself;
@@ -12,7 +26,7 @@ when the process forks.  What this package does for that itself is here:
 * `keep_forever`: what a child must never finalize;
 * `Facts` and `learn`: what is known of classes and modules that cannot be changed.
 
-Programs need `reset_after_fork` at most, catch `ForkError`, and may begin with `require`.
+A program may also catch `ForkError`, and begin with `require`.
 """
 
 from __future__ import annotations

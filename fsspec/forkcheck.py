@@ -239,18 +239,18 @@ def _advice(note: str, cls: type) -> str:
     if "parent" in note:
         return (
             "child and parent share a connection: make the instance in the child, or start workers by"
-            " spawn; authors of the backend set _fork_sensitive, see the fork guide"
+            " spawn; authors of the backend set _fork_sensitive = True in its class"
         )
     if "Unclosed" in note:
         return (
             "the backend leaves the session of an instance open that is collected or alive at the end: its"
-            " authors close it by a finalizer, as docs/backend.rst in the documentation of fsspec shows"
+            " authors close it by fsspec.fork.finalize"
         )
     if "hung" in note or "not tried" in note:
         return "make the instance in the child (skip_instance_cache=True), and report this to the backend"
     return (
-        "the fault is the backend's, and none of the program's: report it. Its authors find what to do in the"
-        " documentation of fsspec, docs/fork_authors.rst"
+        "the fault is the backend's, and none of the program's: report it. Its authors find in"
+        " python -m pydoc fsspec.fork what there is for them"
     )
 
 

@@ -17,11 +17,17 @@ from fsspec._fork import hooks
 WIDTH = 80
 """Columns of what is printed."""
 MODES = {
-    "opted in": "FSSPEC_FORK_RESET=1 is set",
-    "by hand": "it is not, and the child calls fsspec.asyn.reset_after_fork()",
-    "neither": "an inherited handle that connects must refuse with a clear error",
+    "opted in": "FSSPEC_FORK_RESET=1 is set, so what was opened before the fork has to work in the child",
+    "by hand": "it is not set; the child calls fsspec.asyn.reset_after_fork() first, and then it has to work",
+    "neither": "it is not set and nothing is called: what needs a connection has to say so, by ForkError",
 }
 """The modes in which a handle is tried."""
+HERE = {
+    True: "FSSPEC_FORK_RESET=1 is set: what is opened before a fork works in children",
+    False: "FSSPEC_FORK_RESET=1 is not set: what is opened before a fork raises ForkError in children,"
+    " unless they first call fsspec.asyn.reset_after_fork()",
+}
+"""What a program gets that is started as this one was."""
 
 
 @dataclass
@@ -93,12 +99,14 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
     verdict = (
         f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
     )
-    asked = "opted in" if hooks.opted_in() else "neither, unless children call reset_after_fork()"
     lines = [
         paragraph(f"{verdict}: {url}", rest="    "),
         paragraph(backend(cls), "backend   ", "          "),
         paragraph(versions(), "versions  ", "          "),
-        paragraph(f"{asked} (FSSPEC_FORK_RESET, here)", "mode      ", "          "),
+        paragraph(HERE[hooks.opted_in()], "here      ", "          "),
+        "",
+        "Each try ran in three modes, whatever is set here:",
+        *(paragraph(text, f"  {mode:<8}  ", " " * 12) for mode, text in MODES.items()),
         "",
     ]
     head = ("what crosses", "mode", "the child", "result")
@@ -110,7 +118,6 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
         lines.append(paragraph(row[3], cells, " " * indent))
         if number == 0:
             lines.append("  ".join("-" * width for width in [*widths, WIDTH - indent]))
-    lines += ["", *(paragraph(text, f"{mode}: ", "    ") for mode, text in MODES.items())]
     if bad:
         lines += ["", "What to do"]
     for advice in dict.fromkeys(f.advice for f in bad):

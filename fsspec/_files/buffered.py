@@ -39,6 +39,7 @@ from fsspec._loop.driving import Plan, call, drive
 from fsspec._paths.ranges import check_number
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, caches
+from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -401,9 +402,19 @@ class AbstractBufferedFile(io.IOBase):
             return b""
         else:
             end = loc + int(length)
-        out: bytes = self.cache._fetch(loc, end)
+        try:
+            out: bytes = self.cache._fetch(loc, end)
+        except ForkError as error:
+            raise self._named(error) from None
         self.loc = loc + len(out)
         return out
+
+    def _named(self, error: ForkError) -> ForkError:
+        """The refusal of an inherited filesystem, with the file that is read."""
+        if error.advice is not None or error.owner_pid < 0:
+            return error
+        what = f"open file {redact_url(str(self.path))!r} of {error.what}"
+        return ForkError(what, error.owner_pid, error.pid)
 
     def readinto(self, b: WriteableBuffer) -> int:
         """Fill a buffer; how many bytes it took, fewer than it holds only at the end."""
@@ -416,7 +427,11 @@ class AbstractBufferedFile(io.IOBase):
         self._check_readable()
         count = 0
         if out.nbytes:
-            for piece in cache._views(self.loc, self.loc + out.nbytes):
+            try:
+                views = cache._views(self.loc, self.loc + out.nbytes)
+            except ForkError as error:
+                raise self._named(error) from None
+            for piece in views:
                 out[count : count + len(piece)] = piece
                 count += len(piece)
             self.loc += count

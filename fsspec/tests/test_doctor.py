@@ -231,12 +231,13 @@ def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
 
 
 def test_an_option_that_is_nearly_another_is_told(stage):
-    given = {"simplecache": {"cache_storge": "x", "other": 1}, "memry": {}}
+    given = {"simplecache": {"cache_storge": "x", "fsx": None, "other": 1}, "memry": {}}
     said = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
         "options", "warning"
     )
     assert "'cache_storge'" in said and "'cache_storage'" in said
     assert "'memry'" in said and "'memory'" in said and "other" not in said
+    assert "is 'fs' meant" in said  # as far from its name as 'anno' is from 'anon'
     assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
 
 
@@ -266,7 +267,7 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
 def test_what_a_project_is_going_to_install_is_told(stage, name, text, said):
     (stage.folder / name).write_text(text)
     found = stage.run().of("project", "warning")
-    assert (said in found and "docs/install.rst" in found) if said else not found
+    assert said in found if said else not found
 
 
 def test_a_bare_word_is_a_local_path_as_for_open(stage, tmp_path):

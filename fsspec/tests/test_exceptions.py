@@ -49,7 +49,7 @@ def test_fork_error_says_whose_it_is_and_the_ways_out():
         "S3FileSystem instance",
         "12",
         "34",
-        "docs/fork.rst",
+        "python -m pydoc fsspec.fork",
         *ways_out,
         *hooks_of_others,
     ):

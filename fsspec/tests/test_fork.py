@@ -1,6 +1,8 @@
 """`fsspec.fork`: what authors of backends and of programs are given."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -150,3 +152,18 @@ mine.send(b"parent")
 assert peer.recv(100) == b"parent"
 mine.close(), peer.close()
 """)
+
+
+def test_what_an_error_refers_to_is_in_the_package():
+    """Pages do not come with a wheel: the recipes are where a ForkError says that they are."""
+    *_, guide = str(fsspec.fork.ForkError("x", 12)).splitlines()
+    command = guide.partition("python ")[2].split()
+    said = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True).stdout
+    for word in (
+        "FSSPEC_FORK_RESET=1",
+        "worker_init_fn",
+        "post_fork",
+        "worker_process_init",
+        "forkcheck URL",
+    ):
+        assert word in said

@@ -317,5 +317,5 @@ def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     advice = forkcheck._advice(note, MemoryFileSystem)
     found = forkcheck.Finding("nothing", "makes an instance", "opted in", False, note, advice)
     said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
-    assert "* instance that the child makes: the backend" in said and "finalizer" in said
+    assert "* instance that the child makes: the backend" in said and "fsspec.fork.finalize" in said
     assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem)

@@ -181,3 +181,30 @@ with fs.open(path, "rb", compression=compression) as f:
         TOP=str(tmp_path),
         TMPDIR=str(tmp_path),
     )
+
+
+def test_a_refusal_names_the_file_that_is_read(http_server):
+    """Of many open files the error tells which, without the secrets of its URL."""
+    http_server.files["/folder/data.bin"] = bytes(200_000)
+    run(
+        f"""
+        import fsspec, os
+        from fsspec._fork.child import by_fork
+        from fsspec.exceptions import ForkError
+        url = "{http_server.url}/folder/data.bin?sig=not-to-be-seen"
+        f = fsspec.filesystem("http").open(url, block_size=1000, size=200_000)
+        f.read(10)
+        def told(read):
+            f.seek(100_000)
+            try:
+                read()
+            except ForkError as error:
+                text = str(error)
+            assert text.startswith("open file 'http://127.0.0.1"), text
+            assert "/folder/data.bin?sig=..." in text and "HTTPFileSystem instance" in text, text
+            assert str(os.getppid()) in text and "worker_init_fn" in text and "not-to-be-seen" not in text, text
+        for read in (lambda: f.read(10), lambda: f.readinto(bytearray(10)), f.readline):
+            assert not by_fork(lambda: told(read)).problem()
+        """,
+        FSSPEC_FORK_RESET="0",
+    )
