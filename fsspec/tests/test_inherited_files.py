@@ -202,7 +202,8 @@ def test_a_refusal_names_the_file_that_is_read(http_server):
                 text = str(error)
             assert text.startswith("open file 'http://127.0.0.1"), text
             assert "/folder/data.bin?sig=..." in text and "HTTPFileSystem instance" in text, text
-            assert str(os.getppid()) in text and "worker_init_fn" in text and "not-to-be-seen" not in text, text
+            assert str(os.getppid()) in text and "worker_init_fn" in text, text
+            assert "not-to-be-seen" not in text, text
         for read in (lambda: f.read(10), lambda: f.readinto(bytearray(10)), f.readline):
             assert not by_fork(lambda: told(read)).problem()
         """,
