@@ -235,12 +235,12 @@ class FTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         if path == "/":
             return {"name": "/", "size": 0, "type": "directory"}
-        for entry in self.dircache.get(self._parent(path)) or ():
-            if entry["name"] == path:
-                break
-        else:
-            entry = self._entry(path)
+        entry = self._remembered(path) or self._entry(path)
         return self._followed(entry) if "destination" in entry else entry
+
+    def _remembered(self, path: str) -> dict[str, Any] | None:
+        siblings = self.dircache.get(self._parent(path)) or ()
+        return next((entry for entry in siblings if entry["name"] == path), None)
 
     def _followed(self, entry: dict[str, Any]) -> dict[str, Any]:
         """The entry of a link with the size of what it leads to; a folder, where that is one."""
@@ -326,7 +326,10 @@ class FTPFileSystem(ServerFileSystem):
 
     @contextmanager
     def _sending(self, path: str) -> Iterator[Send]:
-        size = self._size(path)
+        listed = self._remembered(path) or {"type": ""}
+        size = listed["size"] if listed["type"] == "file" else None
+        if size is None:
+            size = self._size(path)
         yield lambda target, callback: self._fetch(path, target, callback, size)
 
     def _fetch(self, path: str, target: BinaryWriter, callback: Callback, size: int | None) -> None:
@@ -340,7 +343,7 @@ class FTPFileSystem(ServerFileSystem):
             callback.relative_update(len(data))
 
         self._read(path, take)
-        if size is not None and done < size:
+        if size is not None and done < size and done < (self._size(path) or 0):  # it was listed before
             raise OSError(f"{path!r} ended after {done} of {size} bytes on the FTP server; try again")
 
     # writing ----------------------------------------------------------------------

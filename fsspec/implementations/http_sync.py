@@ -278,6 +278,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
+        kwargs.pop("batch_size", None)  # they are asked for one after the other
         with answers.one_version():
             return super().cat_ranges(paths, *args, **kwargs)
 

@@ -36,6 +36,7 @@ class ReadOn:
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """Read on up to and with the next ``char``, or to the end."""
+        self._fill(0)  # a closed file gives nothing of what it has
         searched = 0
         while (found := self._left.find(char, searched)) < 0:
             before = len(self._left)

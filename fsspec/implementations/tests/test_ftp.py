@@ -320,6 +320,18 @@ def test_a_listing_that_is_cut_off_is_none(server, fs):
     assert {"/a", "/b"} <= set(fs.find("/"))
 
 
+def test_the_size_of_a_listed_file_is_not_asked_again(server, fs, tmp_path):
+    put(server, "d/e/b.txt", b"0123456789")
+    fs.find("/d")
+    fs.get("/d", str(tmp_path / "d"), recursive=True)
+    names = {command.split()[0] for command in server.commands}
+    assert "RETR" in names and "SIZE" not in names
+    assert (tmp_path / "d" / "e" / "b.txt").read_bytes() == b"0123456789"
+    put(server, "d/e/b.txt", b"012")  # the listing says more
+    fs.get_file("/d/e/b.txt", str(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == b"012"
+
+
 def test_an_error_of_the_target_is_no_error_of_the_connection(server, fs):
     put(server, "big", BIG)
 

@@ -427,8 +427,11 @@ def test_streamed_file(http_server, fs, url, fault):
         assert f.readline() == b"ha\n"
         assert list(f) == [b"beta\n", b"gamma\n"]
         assert f.read() == b""
-    with pytest.raises(ValueError, match="closed"):
-        f.read()
+    with fs.open(url + "/small.txt") as f:
+        f.readline()  # has the next ones as well
+    for read in (f.read, f.readline, f.readuntil, f.readlines, f.__next__):
+        with pytest.raises(ValueError, match="closed"):
+            read()
     with fs.open(url + "/small.txt", "rt") as f:
         assert f.read() == "alpha\nbeta\ngamma\n"
 

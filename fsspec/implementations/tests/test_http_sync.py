@@ -79,6 +79,11 @@ def test_cat_file_slices(http_server, fs, url, start, end, ignored):
     assert fs.cat_file(url + "/small.txt", start, end) == b"alpha\nbeta\ngamma\n"[start:end]
 
 
+def test_ranges_one_at_a_time(fs, url):
+    got = fs.cat_ranges([url + "/big.bin", url + "/no"], [-3, -3], [None, None], batch_size=1)
+    assert got[0] == BIG[-3:] and isinstance(got[1], FileNotFoundError)
+
+
 def test_get_range(fs, url):
     assert get_range(fs.session, url + "/small.txt", 2, 5) == b"pha"
 
