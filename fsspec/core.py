@@ -229,14 +229,8 @@ def open_files(
         for parent in dict.fromkeys(fs._parent(path) for path in paths):
             with suppress(PermissionError):  # who may write files need not be allowed to make buckets
                 fs.makedirs(parent, exist_ok=True)
-    how: dict[str, Any] = {
-        "mode": mode,
-        "compression": compression,
-        "encoding": encoding,
-        "errors": errors,
-        "newline": newline,
-    }
-    return OpenFiles([OpenFile(fs, path, **how) for path in paths], mode=mode, fs=fs)
+    files = [OpenFile[Any](fs, path, mode, compression, encoding, errors, newline) for path in paths]
+    return OpenFiles(files, mode=mode, fs=fs)
 
 
 @overload

@@ -365,12 +365,7 @@ class PrefetchConsumer:
             self.offset = end
             missing = end - max(begin, producer.current_offset)
             if missing > 0:
-                wanted = (
-                    producer.wanting()
-                )  # what is missing and what should follow it: one fetch if it is short
-                producer.begin(
-                    wanted if missing < wanted <= min(2 * missing, producer.MIN_CHUNK_SIZE) else missing
-                )
+                producer.begin_read(missing)
             producer.start()
             data = await self._gather(begin, end)
         else:

@@ -120,16 +120,10 @@ def writable_now(file: AbstractBufferedFile) -> None:
         raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
 
 
-def _pipes(fs: Any) -> bool:
-    """Whether a filesystem writes whole files by a method of its own."""
+def _own_pipe(fs: Any) -> Callable[..., Any] | None:
+    """The method of a filesystem's own by which it writes whole files; None where it has none."""
     method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
-    return method is not None and not getattr(method, "__default__", False)
-
-
-def _exclusively(fs: Any) -> dict[str, str]:
-    """The option by which a filesystem's own method makes a new file only, where it knows of that."""
-    known = inspect.signature(fs._pipe_file if getattr(fs, "async_impl", False) else fs.pipe_file).parameters
-    return {"mode": "create"} if "mode" in known else {}
+    return None if getattr(method, "__default__", False) else method
 
 
 class AbstractBufferedFile(io.IOBase):
@@ -463,22 +457,9 @@ class AbstractBufferedFile(io.IOBase):
                 out = bytes(block[at : found + len(char)])
                 self.loc += len(out)
                 return out
-            text = bytearray(block[at:stop])
-        else:
-            text = bytearray()
-        begin = self.loc
-        step = blocks or self.blocksize
-        while True:
-            self.loc = begin + len(text)
-            part = self.read(step)
-            searched = max(0, len(text) - len(char) + 1)
-            text += part
-            found = text.find(char, searched)
-            if found >= 0:
-                del text[found + len(char) :]
-            if found >= 0 or not part:
-                self.loc = begin + len(text)
-                return bytes(text)
+            self.loc += stop - at
+            return _read_until(self, char, blocks, block[at:stop])
+        return _read_until(self, char, blocks)
 
     def readline(self, size: int | None = -1) -> bytes:
         """The next line with its end, or what there is of it; empty at the end of the file."""
@@ -573,7 +554,8 @@ class AbstractBufferedFile(io.IOBase):
         return False
 
     def _is_piped(self) -> bool:
-        return type(self)._upload_chunk is AbstractBufferedFile._upload_chunk and _pipes(self.fs)
+        own_upload = type(self)._upload_chunk is not AbstractBufferedFile._upload_chunk
+        return not own_upload and _own_pipe(self.fs) is not None
 
     def _pipe(self) -> None:
         """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
@@ -586,7 +568,8 @@ class AbstractBufferedFile(io.IOBase):
         elif self.fs.exists(self.path):  # also for one that does not know of modes
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
         else:
-            self.fs.pipe_file(self.path, data, **_exclusively(self.fs))
+            known = inspect.signature(cast("Callable[..., Any]", _own_pipe(self.fs))).parameters
+            self.fs.pipe_file(self.path, data, **({"mode": "create"} if "mode" in known else {}))
 
     def commit(self) -> None:
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
@@ -612,10 +595,10 @@ _THROUGH_CACHE = {AbstractBufferedFile.read}
 """What reads at ``loc`` through ``cache``; whatever else a class has may read from elsewhere."""
 
 
-def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None) -> bytes:
-    """`AbstractBufferedFile.readuntil` by the methods that any file has."""
-    begin, step = file.tell(), blocks or file.blocksize
-    text = bytearray()
+def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None, before: bytes = b"") -> bytes:
+    """`AbstractBufferedFile.readuntil` by the methods that any file has; ``before`` was read already."""
+    begin, step = file.tell() - len(before), blocks or file.blocksize
+    text = bytearray(before)
     while True:
         part = file.read(step)
         searched = max(0, len(text) - len(char) + 1)

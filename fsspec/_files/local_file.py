@@ -333,14 +333,8 @@ class LocalFileOpener(io.IOBase):
         return {**state, "loc": 0 if self.closed else self.tell()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        LocalFileOpener.__init__(
-            self,
-            state["path"],
-            state["mode"],
-            autocommit=state["autocommit"],
-            fs=state["fs"],
-            compression=state["compression"],
-        )
+        how = {name: state[name] for name in ("path", "mode", "autocommit", "fs", "compression")}
+        LocalFileOpener.__init__(self, **how)
         if state["loc"]:
             self.seek(state["loc"])
 

@@ -269,16 +269,7 @@ class DatabricksFile(AbstractBufferedFile):
             self.closed = True
             raise ValueError(f"the block size of the service is {_BLOCK}, not {block_size}")
         self._target = path if autocommit else f"{path}.{os.urandom(6).hex()}.part"
-        super().__init__(
-            fs,
-            path,
-            mode=mode,
-            block_size=_BLOCK,
-            autocommit=autocommit,
-            cache_type=cache_type,
-            cache_options=cache_options,
-            **kwargs,
-        )
+        super().__init__(fs, path, mode, _BLOCK, autocommit, cache_type, cache_options, **kwargs)
         if mode == "ab":
             self.closed = True
             raise NotImplementedError(f"{path!r}: the service cannot append to files")

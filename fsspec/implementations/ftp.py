@@ -269,15 +269,8 @@ class FTPFileSystem(ServerFileSystem):
             if self._tempdir_known is None:  # where nobody named it, the server is asked for it once
                 self._tempdir_known = self.isdir(self.tempdir)
             kwargs.setdefault("tempdir", self.tempdir if self._tempdir_known else None)
-        return FTPFile(
-            self,
-            path,
-            mode=mode,
-            block_size=block_size or self.blocksize,
-            autocommit=autocommit,
-            cache_options=cache_options,
-            **kwargs,
-        )
+        block_size = block_size or self.blocksize
+        return FTPFile(self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs)
 
     def _read(self, path: str, take: Callable[[bytes], object], start: int = 0) -> None:
         try:

@@ -450,12 +450,7 @@ class LocalFileSystem(AbstractFileSystem):
         logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
             return cast("IO[Any]", LocalFileOpener(self._strip_protocol(path), "rb", fs=self))
-        how: dict[str, Any] = {
-            "block_size": block_size,
-            "cache_options": cache_options,
-            "compression": compression,
-        }
-        return super().open(path, mode, **how, **kwargs)
+        return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
     def _open(
         self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any

@@ -331,12 +331,7 @@ class MemoryFileSystem(AbstractFileSystem):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 return _Reader(self, present.path, present)
-        how: dict[str, Any] = {
-            "block_size": block_size,
-            "cache_options": cache_options,
-            "compression": compression,
-        }
-        return super().open(path, mode, **how, **kwargs)
+        return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
     def _open(
         self,

@@ -340,17 +340,9 @@ class WebHDFS(ServerFileSystem):
         **kwargs: Any,
     ) -> WebHDFile:
         """A file object. ``replication``, ``permissions``: of a file that is written."""
-        return WebHDFile(
-            self,
-            path,
-            mode=mode,
-            block_size=block_size or self.blocksize,
-            tempdir=self.tempdir,
-            autocommit=autocommit,
-            replication=replication,
-            permissions=permissions,
-            **kwargs,
-        )
+        kwargs.update(mode=mode, block_size=block_size or self.blocksize, autocommit=autocommit)
+        kwargs.update(replication=replication, permissions=permissions, tempdir=self.tempdir)
+        return WebHDFile(self, path, **kwargs)
 
 
 class WebHDFile(AbstractBufferedFile):

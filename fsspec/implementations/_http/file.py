@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import asyncio
 
     import yarl
-    from _typeshed import WriteableBuffer
 
     from fsspec.spec import AbstractFileSystem
 
@@ -300,13 +299,6 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
             return
         wanted = None if num is None else max(least, most or MIN_READ)
         self._left += sync(self.loop, self._stream.take, least, wanted)
-
-    def readinto(self, b: WriteableBuffer) -> int:
-        """Read on into a buffer; the number of bytes."""
-        view = memoryview(b).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""
