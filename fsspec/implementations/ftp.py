@@ -433,7 +433,7 @@ class FTPFileSystem(ServerFileSystem):
         if path1 == path2:
             return
         try:
-            self._link.run(lambda ftp: _rename(ftp, path1, path2), repeat=False)
+            self._link.run(lambda ftp: _rename(ftp, path1, path2))
         except _Target as error:
             self._refuse(error, path2, making=True)
         except REPLIES as error:

@@ -128,22 +128,14 @@ class SMBFileSystem(ServerFileSystem):
 
     def _do(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
-        hooks.check()
-        link = self._link
-        with link.turn():
-            while True:
-                try:
-                    return work(*args, **kwargs, **self._options())
-                except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
-                    raise _error_of(error, args[0]) from None
-                except smbprotocol.exceptions.SMBException as error:
-                    link.disconnect()
-                    if not repeat:
-                        raise ConnectionResetError(f"the SMB server {self.host}: {error}") from error
-                finally:
-                    link.watch()  # smbclient may have connected again
-                repeat = False
-                self._connect()
+
+        def operation() -> T:
+            try:
+                return work(*args, **kwargs, **self._options())
+            except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
+                raise _error_of(error, args[0]) from None
+
+        return self._link.run(operation, self._connect, repeat)
 
     # paths ------------------------------------------------------------------------
     @staticmethod
@@ -382,14 +374,14 @@ class SMBFileOpener(AbstractBufferedFile):
                 share_access=self._share_access,
                 repeat=self.mode == "rb",
             )
-            link.raws.add(self._raw)
+            link.remotes.add(self._raw)
         self._link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         hooks.check()
         link = self.fs._link
         with link.turn():
-            if self._raw not in link.raws:  # another process's, or lost
+            if self._raw not in link.remotes:  # another process's, or lost
                 self._open()
             out = bytearray(end - start)
             got = 0
@@ -410,7 +402,7 @@ class SMBFileOpener(AbstractBufferedFile):
         link = self._link
         try:
             with link.turn():
-                if self._raw not in link.raws:
+                if self._raw not in link.remotes:
                     raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
                 while view:
                     view = view[self._raw.write(view) or 0 :]

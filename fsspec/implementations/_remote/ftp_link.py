@@ -209,7 +209,7 @@ class FTPLink(OwnedLink):
             with suppress(OSError):
                 ftp.close()
 
-    def run(self, operation: Callable[[Any], T], repeat: bool = True) -> T:
+    def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of a client.
 
         Raises ftplib.error_perm, ftplib.error_temp: the server's refusal.
@@ -268,7 +268,7 @@ class FTPLink(OwnedLink):
         if "SIZE" in self.unknown:
             return None
         try:
-            return self.run(ask)
+            return self.run(ask, repeat=True)
         except ftplib.error_perm as error:
             if str(error)[:3] not in ("500", "502"):
                 raise
@@ -329,7 +329,7 @@ class FTPLink(OwnedLink):
                 if isinstance(ftp.lastresp, str) and ftp.lastresp[:1] not in ("4", "5"):
                     self._give_up(ftp)
 
-        self.run(transfer)
+        self.run(transfer, repeat=True)
 
     def upload(self, command: str, parts: Iterable[Any], start: int = 0) -> None:
         """Send ``parts`` by one command."""
@@ -350,7 +350,7 @@ class FTPLink(OwnedLink):
                 conn.close()
             ftp.voidresp()
 
-        self.run(transfer)
+        self.run(transfer, repeat=True)
 
     @property
     def upload_begun(self) -> bool:

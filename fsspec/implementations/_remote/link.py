@@ -1,10 +1,17 @@
-"""What the connections of FTP, SFTP and SMB have in common."""
+"""What the connections of FTP, SFTP and SMB have in common.
+
+Each has ``run(operation, repeat=False)``: what an operation makes of the connection, which is made anew
+where it was lost; with ``repeat`` an operation that was under way is tried once more, for it changes nothing.
+"""
 
 from __future__ import annotations
 
 import threading
-from typing import ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
+from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 
 
@@ -26,3 +33,59 @@ class OwnedLink:
         if not is_mine(self):
             advice = "It is the parent's, which goes on with it; begin it anew in this process"
             refuse(self, f"the transfer from or to the {self.protocol} server {self.name}", advice)
+
+
+class FilesLink(OwnedLink):
+    """One on which files of the server are open: ``remotes``.
+
+    A file is closed by a request, and the collector may ask for that in the middle of another one: then
+    it waits for the next.
+    """
+
+    lost: ClassVar[tuple[type[Exception], ...]]
+    """What requests raise where the connection is lost."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.remotes: set[Any] = set()
+        self._done_with: list[Any] = []
+        self._busy = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """For the length of a request, which begins by closing what waits for it."""
+        with self.lock:
+            outer, self._busy = self._busy, True
+            try:
+                while self._done_with and not outer:
+                    self._close(self._done_with.pop())
+                yield
+            finally:
+                self._busy = outer
+
+    def _close(self, remote: Any) -> None:
+        if remote in self.remotes:
+            with suppress(*self.lost):
+                remote.close()
+            self.forget(remote)
+
+    def forget(self, remote: Any) -> None:
+        """Let go of a remote file that is closed, or was lost with its connection."""
+        self.remotes.discard(remote)
+
+    def _can_ask(self) -> bool:
+        """Whether a request can be made now."""
+        raise NotImplementedError
+
+    def close_file(self, remote: Any) -> None:
+        """Close a remote file, now or where that is not possible before the next request."""
+        hooks.check()
+        if not is_mine(self) or remote not in self.remotes:
+            return
+        self._done_with.append(remote)
+        if not self._busy and self._can_ask() and self.lock.acquire(blocking=False):
+            try:
+                with self.turn():
+                    pass
+            finally:
+                self.lock.release()

@@ -16,15 +16,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
 
 from fsspec._fork import sockets
-from fsspec._fork.owned import is_mine
-from fsspec.implementations._remote.link import OwnedLink
+from fsspec.implementations._remote.link import FilesLink
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,7 +56,7 @@ def log_in(host: str, options: dict[str, Any], policy: paramiko.MissingHostKeyPo
     return client
 
 
-class SFTPLink(OwnedLink):
+class SFTPLink(FilesLink):
     """A connection to a server, replaced when it is lost.
 
     ``connect``: gives a client that is logged in.
@@ -67,6 +65,7 @@ class SFTPLink(OwnedLink):
     """
 
     protocol = "SFTP"
+    lost = LOST
 
     def __init__(self, connect: Callable[[], Any], timeout: float | None, name: str) -> None:
         super().__init__(name)
@@ -74,18 +73,15 @@ class SFTPLink(OwnedLink):
         self._timeout = timeout
         self.client: Any = None
         self.sftp: Any = None
-        self.remotes: set[Any] = set()
-        self._done_with: list[Any] = []
-        self._busy = False
         self.refresh()
 
-    def _is_alive(self) -> bool:
+    def _can_ask(self) -> bool:
         transport = self.client.get_transport() if self.client is not None else None
         return transport is not None and transport.is_active()
 
     def refresh(self) -> bool:
         """See that there is a connection; whether it is a new one."""
-        if self._is_alive():
+        if self._can_ask():
             return False
         if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
             raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
@@ -111,12 +107,9 @@ class SFTPLink(OwnedLink):
         self.check_owner()
         with self.lock:
             fresh = self.refresh()
-            outer, self._busy = self._busy, True
-            try:
+            with self.turn():
                 while True:
                     try:
-                        if not outer:
-                            self._dismiss_queued()
                         return operation(self.sftp)
                     except LOST as error:
                         late = isinstance(error, TimeoutError)
@@ -124,21 +117,18 @@ class SFTPLink(OwnedLink):
                             # the answer may still come, to another question; and the end of a
                             # connection is seen here before paramiko's own thread knows of it
                             self.close()
-                        if self._is_alive():
+                        if self._can_ask():
                             raise
                         if fresh or not repeat or late:
                             raise self._lost(error) from error
                     self.refresh()
                     fresh = True
-            finally:
-                self._busy = outer
 
     def _lost(self, error: Exception) -> Exception:
         if isinstance(error, TimeoutError):
             return TimeoutError(f"the SFTP server {self.name} did not answer in {self._timeout} s")
         return ConnectionResetError(f"the connection to the SFTP server {self.name} was lost: {error}")
 
-    # remote files -----------------------------------------------------------------
     def open(self, sftp: paramiko.SFTPClient, path: str, mode: str) -> paramiko.SFTPFile:
         """A remote file; within an operation."""
         remote = sftp.open(path, mode)
@@ -146,24 +136,6 @@ class SFTPLink(OwnedLink):
         if mode == "ab" and size_by_handle(remote) is None:
             remote.seek(sftp.stat(path).st_size or 0)  # else paramiko begins at 0
         return remote
-
-    def close_file(self, remote: paramiko.SFTPFile) -> None:
-        """Close a file that was read, now or where that is not possible before the next operation."""
-        if not is_mine(self) or remote not in self.remotes:
-            return
-        self._done_with.append(remote)
-        if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
-            try:
-                self._dismiss_queued()
-            finally:
-                self.lock.release()
-
-    def _dismiss_queued(self) -> None:
-        while self._done_with:
-            remote = self._done_with.pop()
-            self.remotes.discard(remote)
-            with suppress(*LOST):
-                remote.close()
 
 
 class _Pieces:

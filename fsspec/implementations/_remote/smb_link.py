@@ -11,55 +11,68 @@ see `fsspec._fork.sockets`.
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks, sockets
-from fsspec._fork.owned import is_mine
-from fsspec.implementations._remote.link import OwnedLink
+from fsspec.implementations._remote.link import FilesLink
 
 if TYPE_CHECKING:
     import smbclient
 
-
+T = TypeVar("T")
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
 
-class SMBLink(OwnedLink):
+class SMBLink(FilesLink):
     """What smbclient is to use instead of its own cache of connections.
 
     ``name``: of the server, for messages.
     ``connections``: by server and port: the cache that smbclient is given.
-    ``raws``: the remote files that are open.
     """
 
     protocol = "SMB"
+    lost = LOST
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.connections: dict[str, Any] = {}
-        self.raws: set[Any] = set()
-        self._done_with: list[Any] = []
-        self._user: int | None = None  # the thread that is in the middle of a request
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """For the length of a request. Raises ConnectionError: the interpreter is at its end."""
-        if sys.is_finalizing():
+        """As of any link. Raises ConnectionError: the interpreter is at its end."""
+        if not self._can_ask():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
-        with self.lock:
-            outer, self._user = self._user, threading.get_ident()
-            try:
-                if outer is None:
-                    self._dismiss_queued()
-                yield
-            finally:
-                self._user = outer
+        with super().turn():
+            yield
+
+    def _can_ask(self) -> bool:
+        return not sys.is_finalizing()
+
+    def run(self, operation: Callable[[], T], connect: Callable[[], None], repeat: bool = False) -> T:
+        """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does.
+
+        Raises what smbclient does, but ``ConnectionError`` where the connection was lost.
+        """
+        hooks.check()
+        with self.turn():
+            while True:
+                try:
+                    return operation()
+                except (OSError, smbprotocol.exceptions.SMBResponseException):
+                    raise  # the server's answer
+                except smbprotocol.exceptions.SMBException as error:
+                    self.disconnect()
+                    if not repeat:
+                        raise ConnectionResetError(f"the SMB server {self.name}: {error}") from error
+                finally:
+                    self.watch()  # smbclient may have connected again
+                repeat = False
+                connect()
 
     def watch(self) -> None:
         """See that no child of this process keeps the sockets."""
@@ -72,39 +85,14 @@ class SMBLink(OwnedLink):
         """End the connections; what is lost already is only forgotten."""
         found = list(self.connections.values())
         self.connections.clear()
-        for raw in list(self.raws):
+        for raw in list(self.remotes):
             self.forget(raw)
         for connection in found:
             with suppress(*LOST):
                 connection.disconnect(close=False)
 
-    # remote files -----------------------------------------------------------------
-    def forget(self, raw: smbclient.SambaIO) -> None:
+    def forget(self, remote: smbclient.SambaIO) -> None:
         """Let go of a remote file that is closed, or was lost with its connection."""
-        self.raws.discard(raw)
-        if not raw.closed:
-            raw.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
-
-    def close_file(self, raw: smbclient.SambaIO) -> None:
-        """Close a remote file, now or where that is not possible before the next request."""
-        if sys.is_finalizing():
-            return
-        hooks.check()
-        if not is_mine(self) or raw not in self.raws:
-            return
-        self._done_with.append(raw)
-        if self._user is not None or not self.lock.acquire(blocking=False):
-            return  # the collector may ask in the middle of a request
-        try:
-            with self.turn():
-                pass
-        finally:
-            self.lock.release()
-
-    def _dismiss_queued(self) -> None:
-        while self._done_with:
-            raw = self._done_with.pop()
-            if raw in self.raws:
-                with suppress(*LOST):
-                    raw.close()
-                self.forget(raw)
+        super().forget(remote)
+        if not remote.closed:
+            remote.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
