@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import platform
 import re
@@ -22,9 +21,7 @@ from fsspec.tests.fork import ownership
 
 def write(docs: Path) -> None:
     """Make all tables; ``docs`` is this folder."""
-    package = docs.parent / "fsspec"
     tables = {
-        "layers": _table(("layer", "modules", "owns"), _layers(package)),
         "protocols": _table(("protocol", "class", "needs"), _protocols()),
         "ownership": _table(("what", *_columns().values()), _ownership(), wide=True),
         "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
@@ -45,25 +42,6 @@ def write(docs: Path) -> None:
     for name, text in tables.items():
         (docs / f"{name}.inc").write_text(text, encoding="utf-8")
     (docs / "caches.svg").write_text(_fetches(), encoding="utf-8")
-
-
-def _layers(package: Path) -> Iterable[Sequence[str]]:
-    values = _assigned(package / "tests" / "test_layers.py")
-    for layer, modules in values["LAYERS"].items():
-        names = [f"``{name}``" for name in modules.split() if name != "_version"]
-        yield layer, " ".join(names), values["OWNS"][layer]
-
-
-def _assigned(module: Path) -> dict[str, dict[str, str]]:
-    """The module's constants that are literals, without importing it."""
-    found = {}
-    for node in ast.parse(module.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
-            except ValueError:
-                pass
-    return found
 
 
 def _protocols() -> Iterable[Sequence[str]]:

@@ -36,7 +36,7 @@ text_may_write: ContextVar[Collection[str] | None] = ContextVar("text_may_write"
 """While a filesystem is made of JSON: the classes of archives that may be written, "module:Class"."""
 
 
-def check_may_write(cls: type, fo: Any, mode: str) -> None:
+def check_may_write(cls: type, fo: object, mode: str) -> None:
     """Refuse to open an archive for writing where a text asks for that, itself or within an option.
 
     Raises

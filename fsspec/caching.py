@@ -265,7 +265,7 @@ class AllBytes(BaseCache):
     def __init__(
         self,
         blocksize: int | None = None,
-        fetcher: Any = None,
+        fetcher: Fetcher | None = None,
         size: int | None = None,
         data: bytes | None = None,
     ) -> None:

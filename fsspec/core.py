@@ -69,7 +69,7 @@ _OPENING = "compression encoding errors expand mode name_function newline num".s
 ChainLink = tuple[str, str, dict[str, Any]]
 
 
-def split_protocol(urlpath: StrPath) -> Any:
+def split_protocol(urlpath: StrPath) -> tuple[str | None, str] | list[str]:
     """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
     text = url_text(urlpath)
     protocol, found, rest = text.partition("://")
@@ -346,7 +346,7 @@ def open(
     return cast("OpenFile[Any]", found[0])
 
 
-def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> Any:
+def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> str | list[str]:
     """Paths of local files with the content of URLs, which are fetched if need be.
 
     Parameters
@@ -369,7 +369,7 @@ def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> Any:
             " before the URL"
         )
     with found as files:
-        paths = [f.name for f in files]
+        paths: list[str] = [f.name for f in files]
     text = stringify_path(url)
     if isinstance(text, str) and not has_magic(text):
         return paths[0]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec import config
@@ -32,6 +32,8 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
 from fsspec.registry import known_implementations
+
+T = TypeVar("T")
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
@@ -85,6 +87,7 @@ class Diagnosis:
         return all(finding.level != PROBLEM for finding in self.findings)
 
     def add(self, level: str, subject: str, text: str, fix: str = "") -> None:
+        """Note a `Finding`, whose fields these are."""
         self.findings.append(Finding(level, subject, text, fix))
 
     def verdict(self) -> str:
@@ -461,7 +464,7 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         )
         found.add(WARNING, "options", text, f"is {meant!r} meant?")
 
-    def timed(what: str, func: Callable[[], Any]) -> Any:
+    def timed(what: str, func: Callable[[], T]) -> T:
         begin = time.perf_counter()
         result = func()
         found.add(OK, "url", f"{what}: {(time.perf_counter() - begin) * 1000:.0f} ms")
@@ -486,7 +489,7 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
 
     protocols = {protocol for _, protocol, _ in links}
     for _, protocol, given in links:
-        cls = fsspec.get_filesystem_class(protocol)
+        cls: Any = fsspec.get_filesystem_class(protocol)
         known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
         for name in config.apply_config(cls, given).keys() - known - protocols:
             for meant in get_close_matches(name, known | protocols, 1, 0.75):

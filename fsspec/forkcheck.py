@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
 from fsspec._checks.report import (
@@ -49,6 +49,8 @@ from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
+
+T = TypeVar("T")
 
 __all__ = ["Finding", "check", "main"]
 publish(__name__, Finding)
@@ -111,7 +113,7 @@ class _Subject:
         peers = [] if type(self.fs)._fork_sensitive else shared_connections(parents)
         return f"shares the parent's connection to {', '.join(peers)}" if peers else ""
 
-    def anew(self, handle: Any) -> bytes:
+    def anew(self, handle: object) -> bytes:
         """Read through a new instance."""
         return self.cat(self.open_url()[0])
 
@@ -134,7 +136,7 @@ class _Written:
         except FileNotFoundError:
             return b""
 
-    def finish(self, handle: Any = None) -> bytes:
+    def finish(self, handle: object = None) -> bytes:
         """The file's contents after the parent has closed it; those that came from a child are marked."""
         try:
             seen = self.seen()
@@ -146,9 +148,9 @@ class _Written:
                 self.fs.rm_file(self.path)
 
 
-def _from_start(f: Any) -> bytes:
+def _from_start(f: IO[bytes]) -> bytes:
     f.seek(0)
-    return cast("bytes", f.read(SAMPLE))
+    return f.read(SAMPLE)
 
 
 def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
@@ -254,7 +256,7 @@ def _advice(note: str, cls: type) -> str:
     )
 
 
-def _in_time(act: Callable[..., Any], *args: Any) -> Any:
+def _in_time(act: Callable[..., T], *args: Any) -> T:
     """In the child: one that hangs shows its stacks and ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
     said = act(*args)

@@ -189,7 +189,7 @@ class FUSEr(Operations):
         return self._keep(_Open(file, path, True, size))
 
     @_answered
-    def create(self, path: str, flags: int, fi: Any = None) -> int:
+    def create(self, path: str, flags: int, fi: object = None) -> int:
         """A number for a new file, to be written."""
         return self._keep(_Open(self.fs.open(self._path(path), "wb"), path, True))
 
@@ -308,7 +308,7 @@ def run(
     foreground: bool = True,
     threads: bool = False,
     ready_file: bool = False,
-    ops_class: Any = FUSEr,
+    ops_class: type[Operations] = FUSEr,
 ) -> threading.Thread | None:
     """Mount a filesystem.
 

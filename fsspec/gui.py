@@ -11,7 +11,7 @@ import ast
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -144,7 +144,7 @@ class SingleSelect(SigSlot):
             self.panel.value = self.panel.value[-1:]
         self._emit("selected", self.panel.value)
 
-    def set_options(self, options: Any) -> None:
+    def set_options(self, options: list[Any] | dict[str, Any]) -> None:
         """Change what there is to select: a list, or values by what is shown for them."""
         self.panel.options = options
 
@@ -194,7 +194,7 @@ class FileSelector(SigSlot):
         url: str | None = None,
         filters: Sequence[str] | None = None,
         ignore: Sequence[str] | None = None,
-        kwargs: Any = None,
+        kwargs: Mapping[str, Any] | str | None = None,
     ) -> None:
         super().__init__()
         protocol, path = split_protocol(url) if url else ("file", os.getcwd())

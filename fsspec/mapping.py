@@ -175,7 +175,13 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs.pipe_file(path, maybe_convert(value))
 
     def setitems(self, values_dict: Mapping[str, Any]) -> None:
-        """Write several keys together."""
+        """Write several keys together, all at once where the filesystem is awaitable.
+
+        Parameters
+        ----------
+        values_dict
+            bytes, buffers or arrays by key
+        """
         self.fs.pipe({self._key_to_str(key): maybe_convert(value) for key, value in values_dict.items()})
 
     def __delitem__(self, key: str) -> None:
@@ -193,7 +199,13 @@ class FSMap(MutableMapping[str, bytes]):
             raise
 
     def delitems(self, keys: Iterable[str]) -> None:
-        """Remove several keys together."""
+        """Remove several keys together.
+
+        Raises
+        ------
+        FileNotFoundError
+            where one of them is not there
+        """
         self._remove([self._key_to_str(key) for key in keys])
 
     def _remove(self, paths: list[str]) -> None:
@@ -218,7 +230,15 @@ class FSMap(MutableMapping[str, bytes]):
         return bool(self.fs.isfile(self._key_to_str(key)))
 
     def pop(self, key: str, default: Any = _NOTHING) -> Any:
-        """Remove a key and return its bytes."""
+        """Remove a key and return its bytes.
+
+        A filesystem that cannot remove keeps it.
+
+        Raises
+        ------
+        KeyError
+            where there is no such key, and no ``default``
+        """
         try:
             found = self[key]
         except KeyError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
@@ -23,8 +23,13 @@ from fsspec.utils import merge_offset_ranges, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typing_extensions import ParamSpec
+
     from fsspec._paths.types import StrPath
     from fsspec.spec import AbstractFileSystem
+
+    P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = [
     "AlreadyBufferedFile",
@@ -39,14 +44,6 @@ _TAIL = 8  # the length of the footer, and the magic
 _LEAST = 2**16  # pyarrow begins by reading so much of the end, however short the footer
 Chunk = tuple[str, int, int]
 """A column of a row group: the file, if the metadata is of several, and its range there."""
-
-
-def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
-    """One Parquet file, the first if there are several; see `open_parquet_files`."""
-    files = open_parquet_files(*args, **kwargs)
-    if not files:
-        raise FileNotFoundError(f"{args[0] if args else kwargs.get('path')!r} stands for no Parquet file")
-    return files[0]
 
 
 def open_parquet_files(
@@ -158,6 +155,20 @@ def open_parquet_files(
         )
         for p, held, size in zip(paths, parts, sizes)
     ]
+
+
+def _taking_the_same(as_function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Say to type checkers that a function passes its arguments on to another."""
+    return lambda function: function
+
+
+@_taking_the_same(open_parquet_files)
+def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
+    """One Parquet file, the first if there are several; see `open_parquet_files`."""
+    files = open_parquet_files(*args, **kwargs)
+    if not files:
+        raise FileNotFoundError(f"{args[0] if args else kwargs.get('path')!r} stands for no Parquet file")
+    return files[0]
 
 
 class AlreadyBufferedFile(AbstractBufferedFile):
@@ -449,11 +460,11 @@ class NoMetadata(ValueError, AttributeError):
     """Something that fastparquet does not have for metadata."""
 
 
-def _text(name: Any) -> str:
+def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def _filtered(filters: Any) -> set[str]:
+def _filtered(filters: object) -> set[str]:
     """The columns that filters are about: terms, or lists of terms."""
     if not isinstance(filters, (list, tuple)):
         return set()  # an expression, which names what it needs to the reader

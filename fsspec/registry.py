@@ -145,7 +145,9 @@ _entries_read = False
 _OLD_S3FS = ("0.0.", "0.1.", "0.2.", "0.3.", "0.4.")
 
 
-def register_implementation(name: str, cls: Any, clobber: bool = False, errtxt: str | None = None) -> None:
+def register_implementation(
+    name: str, cls: type[AbstractFileSystem] | str, clobber: bool = False, errtxt: str | None = None
+) -> None:
     """Have a class serve a protocol.
 
     Parameters
@@ -246,7 +248,7 @@ def _import_class(fqp: str) -> type[AbstractFileSystem]:
     return found
 
 
-def get_filesystem_class(protocol: str | None) -> Any:
+def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
     """The class that serves a protocol, imported if need be.
 
     Raises
@@ -278,7 +280,7 @@ def get_filesystem_class(protocol: str | None) -> Any:
     return _with_protocol(cls, name)
 
 
-def _with_protocol(cls: Any, name: str) -> Any:
+def _with_protocol(cls: type[AbstractFileSystem], name: str) -> type[AbstractFileSystem]:
     """A class that says what it serves: where it does not, that is the first protocol it is looked up by."""
     if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
         cls.protocol = name

@@ -336,7 +336,18 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         return self.info(path).get("size", None)
 
     def sizes(self, paths: list[str]) -> list[int | None]:
-        """The bytes of several files, in their order."""
+        """The bytes of several files.
+
+        Returns
+        -------
+        list of int
+            in the order of ``paths``; None for those whose size the backend cannot know
+
+        Raises
+        ------
+        FileNotFoundError
+            where one of them is not there
+        """
         return drive(self, bulk.sizes(self, paths))
 
     def checksum(self, path: str) -> int:
@@ -421,7 +432,15 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         """
 
     def rmdir(self, path: str) -> None:
-        """Remove a folder, which has to be empty."""
+        """Remove a folder, which has to be empty. Stores without folders do nothing.
+
+        Raises
+        ------
+        FileNotFoundError
+            where there is no such folder
+        OSError
+            where something is in it
+        """
 
     def rm_file(self, path: str) -> None:
         """Remove one file.

@@ -120,7 +120,7 @@ def writable_now(file: AbstractBufferedFile) -> None:
         raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
 
 
-def _own_pipe(fs: Any) -> Callable[..., Any] | None:
+def _own_pipe(fs: object) -> Callable[..., Any] | None:
     """The method of a filesystem's own by which it writes whole files; None where it has none."""
     method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
     return None if getattr(method, "__default__", False) else method

@@ -34,7 +34,7 @@ MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
 _logger: Any = None  # found once: looking it up takes longer than a read that nobody listens to
 
 
-def log_fetch(cache: str, fetcher: Any, start: int, stop: int | None) -> None:
+def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
     """The line of a log for what a cache asks for, at DEBUG.
 
     fsspec does not load ``logging`` for it: where the program has not, nobody listens.

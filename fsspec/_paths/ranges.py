@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Offsets
+
+T = TypeVar("T")
 
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")
 
 
-def check_number(option: str, value: Any, unit: str) -> Any:
+def check_number(option: str, value: T, unit: str) -> T:
     """The value of an option: a number, or None.
 
     Raises TypeError for anything else, such as text; it names the option.
@@ -112,7 +114,7 @@ def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any
     return firsts, lasts
 
 
-def _listed(offsets: Any, count: int) -> list[Any]:
+def _listed(offsets: object, count: int) -> list[Any]:
     if hasattr(offsets, "tolist"):
         offsets = offsets.tolist()
     return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count

@@ -66,7 +66,7 @@ def redact_text(text: str) -> str:
 _ADDRESS = re.compile(r"https?://[^@?]*")
 
 
-def redact_values(text: str, options: Any) -> str:
+def redact_values(text: str, options: object) -> str:
     """``text`` without what the options hold, addresses apart, and without passwords in URLs."""
     text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
     if isinstance(options, dict):

@@ -100,12 +100,28 @@ class Contents:
             return cast("IO[str]", f).read()
 
     def head(self, path: str, size: int = 1024) -> bytes:
-        """The first ``size`` bytes of a file."""
+        """The first bytes of a file.
+
+        Parameters
+        ----------
+        path
+            the file
+        size
+            how many bytes; fewer come of a file that is shorter
+        """
         with self.open(path, "rb") as f:
             return f.read(size)
 
     def tail(self, path: str, size: int = 1024) -> bytes:
-        """The last ``size`` bytes of a file."""
+        """The last bytes of a file.
+
+        Parameters
+        ----------
+        path
+            the file; one that is read as it arrives is fetched whole
+        size
+            how many bytes; fewer come of a file that is shorter
+        """
         with self.open(path, "rb") as f:
             if getattr(f, "size", None) is None and not f.seekable():  # read as it arrives
                 return f.read()[-size:] if size > 0 else b""

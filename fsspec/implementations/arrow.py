@@ -327,7 +327,7 @@ class _Gone:
 
     closed = True
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: object) -> None:
         self.what = repr(file)
         self.owner_pid = owner_pid(file)  # in grandchildren as well
 

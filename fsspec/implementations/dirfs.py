@@ -229,7 +229,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return all(name.lstrip("/").startswith(start) for name in names)
 
     async def set_session(self, *args: Any, **kwargs: Any) -> Any:
-        """Make the connections of the other filesystem, before they are needed."""
+        """Make the connections of the other filesystem, before they are needed; see its `set_session`."""
         return await self.fs.set_session(*args, **kwargs)
 
     async def open_async(self, path: str, *args: Any, **kwargs: Any) -> Any:

@@ -225,8 +225,15 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def set_session(self) -> aiohttp.ClientSession:
         """The session of the running loop, made now if there is none or it was closed.
 
-        Raises RuntimeError: an instance made with ``asynchronous=True``, whose session is the program's
-        to close, has one on another loop.
+        Returns
+        -------
+        aiohttp.ClientSession
+            closed with the instance; of one that was made with ``asynchronous=True`` by the program
+
+        Raises
+        ------
+        RuntimeError
+            where an instance made with ``asynchronous=True`` has a session on another loop
         """
         hooks.check()  # the first place that an awaited call comes to, should a C library have forked
         session, on = self._session, self._session_loop

@@ -34,7 +34,7 @@ from fsspec.utils import isfilelike, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import PathOrPaths, StrPaths
+    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
 
 
 __all__ = [
@@ -345,11 +345,13 @@ class LocalFileSystem(AbstractFileSystem):
         self._make_parent(path)
         write_whole(path, write, data.nbytes, self.atomic, exclusive=mode == "create")
 
-    def get_file(self, path1: str, path2: Any, callback: Callback | None = None, **kwargs: Any) -> None:
+    def get_file(
+        self, path1: str, path2: StrPath | IO[bytes], callback: Callback | None = None, **kwargs: Any
+    ) -> None:
         if isfilelike(path2):
             super().get_file(path1, path2, for_file(callback, path1))
             return
-        self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
+        self._with_progress(self.cp_file, path1, cast("str", path2), callback, **kwargs)
 
     def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):

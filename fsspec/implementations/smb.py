@@ -290,7 +290,7 @@ def _error_of(error: Exception, path: str) -> OSError:
     return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 
 
-def _entry(status: Any, name: str) -> dict[str, Any]:
+def _entry(status: smbclient.SMBStatResult, name: str) -> dict[str, Any]:
     mode = status.st_mode
     kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
     return {

@@ -74,7 +74,7 @@ class TarFileSystem(FileArchive):
     def __init__(
         self,
         fo: StrPath | IO[bytes] | OpenFile[bytes] = "",
-        index_store: Any = None,
+        index_store: object = None,
         target_options: dict[str, Any] | None = None,
         target_protocol: str | None = None,
         compression: str | None = None,

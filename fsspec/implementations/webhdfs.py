@@ -186,7 +186,7 @@ class WebHDFS(ServerFileSystem):
             raise OSError(f"the namenode did not say where the data of {path!r} goes")
         return self._apply_proxy(place)
 
-    def _data(self, op: str, path: str, **parameters: Any) -> Any:
+    def _data(self, op: str, path: str, **parameters: Any) -> requests.Response:
         """The response that has the data of an operation: the namenode's own (HttpFS), or a datanode's."""
         response = self._call(op, "get", path, redirect=False, **parameters)
         place = response.headers.get("Location")

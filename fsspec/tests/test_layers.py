@@ -38,7 +38,7 @@ OWNS = {
     "backends": "one family of protocols a module; a backend uses another through the registry only",
     "proof": "tests, and the tests that authors of backends subclass",
 }
-"""What each layer is for; the documentation's table is drawn from these two."""
+"""What each layer is for."""
 
 ORDER = list(LAYERS)
 PLACE = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
@@ -161,6 +161,18 @@ def test_a_process_is_told_from_another_in_one_place(name):
         "forkcheck": ["hooks.owner_pids"],  # whether this process is the first
     }
     assert found == allowed.get(name, []), "fsspec._fork.owned and swapping do that"
+
+
+def test_the_documentation_has_the_same_table():
+    """And each file that its journeys and words name is there."""
+    page = TOP.parent.joinpath("docs", "how.rst").read_text(encoding="utf8")
+    text = " ".join(page.replace(" * - ", " - ").split())
+    for name, listed in LAYERS.items():
+        shown = " ".join(f"``{m}``" for m in listed.split() if m != "_version")
+        assert f" - {name} - {shown} - {OWNS[name]}" in text
+    for named in re.findall(r"``([\w/]+\.py)``", page):
+        place = TOP.parent if named.startswith("fsspec/") else TOP
+        assert any((place / folder / named).exists() for folder in ("", "implementations")), named
 
 
 def test_reasons_are_of_use():

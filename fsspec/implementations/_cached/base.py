@@ -420,7 +420,7 @@ class Cache(ChainedFileSystem):
         return type(self.fs).ukey is AbstractFileSystem.ukey
 
 
-def _without(path: str, cls: Any) -> str:
+def _without(path: str, cls: type[Cache]) -> str:
     """A path without the protocols of a cache."""
     protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     for protocol in protocols:
@@ -430,7 +430,7 @@ def _without(path: str, cls: Any) -> str:
     return path
 
 
-def _stripping(cls: Any, fs: AbstractFileSystem) -> Callable[[Any], Any]:
+def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]:
     """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end."""
     target = fs._strip_protocol
 

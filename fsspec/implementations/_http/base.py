@@ -49,8 +49,10 @@ class HTTPBase:
     def stats(self) -> dict[str, int]:
         """What this process has asked of servers by this instance.
 
-        Returns ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers'
-            bodies.
+        Returns
+        -------
+        dict
+            ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies
         """
         return self._traffic.of_network()
 

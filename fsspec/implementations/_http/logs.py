@@ -16,7 +16,7 @@ logger: logging.Logger = logging.getLogger("fsspec.http")
 
 
 def begin(
-    traffic: Traffic | None, method: str, url: Any, headers: Mapping[str, str] | None
+    traffic: Traffic | None, method: str, url: object, headers: Mapping[str, str] | None
 ) -> Request | None:
     """Count a request that is sent now; what tells of it, where somebody listens."""
     if traffic is not None:
@@ -34,7 +34,7 @@ class Request:
 
     status: int | None = None
 
-    def __init__(self, method: str, url: Any, headers: Mapping[str, str] | None) -> None:
+    def __init__(self, method: str, url: object, headers: Mapping[str, str] | None) -> None:
         self.method, self.url, self.headers = method, url, headers
         self.logged = logger.isEnabledFor(logging.DEBUG)
         self.span: Any = None
@@ -48,7 +48,7 @@ class Request:
             self.began = time.monotonic()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self.logged:
             outcome = self.status if kind is None else kind.__name__
             took = (time.monotonic() - self.began) * 1000

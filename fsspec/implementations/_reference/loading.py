@@ -65,7 +65,7 @@ def load(
 
 
 def references_of(
-    content: Any, overrides: Mapping[str, Any] | None, simple: bool
+    content: Mapping[str, Any], overrides: Mapping[str, Any] | None, simple: bool
 ) -> tuple[Any, dict[str, Any]]:
     """References by key, and the templates of the document they are from; see `Document`."""
     if isinstance(content, LazyReferenceMapper):

@@ -366,7 +366,7 @@ class failing:
             if made is not error:
                 raise made from error
 
-    def _is_about_local(self, name: Any) -> bool:
+    def _is_about_local(self, name: object) -> bool:
         if self.local is None or isfilelike(self.local) or not isinstance(name, str):
             return False
         return (os.path.abspath(self.local) + os.sep).startswith(os.path.abspath(name) + os.sep)

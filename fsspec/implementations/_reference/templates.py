@@ -9,7 +9,7 @@ ValueError with the place it is in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 LONGEST = 2**20
@@ -49,7 +49,7 @@ class Renderer:
         self._compiled: dict[str, Any] = {}
         self._depth = self._used = 0
 
-    def template(self, name: str, text: object) -> Any:
+    def template(self, name: str, text: object) -> str | Callable[..., str]:
         """What a template stands for: a text; or, if it has parameters, a function of them."""
         if not isinstance(text, str):
             raise ValueError(f"the template {name!r} has to be a text, not a {type(text).__name__}")

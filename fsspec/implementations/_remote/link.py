@@ -73,7 +73,7 @@ class FilesLink(OwnedLink):
         """Let go of a remote file that is closed, or was lost with its connection."""
         self.remotes.discard(remote)
 
-    def _can_ask(self) -> bool:
+    def _is_alive(self) -> bool:
         """Whether a request can be made now."""
         raise NotImplementedError
 
@@ -83,7 +83,7 @@ class FilesLink(OwnedLink):
         if not is_mine(self) or remote not in self.remotes:
             return
         self._done_with.append(remote)
-        if not self._busy and self._can_ask() and self.lock.acquire(blocking=False):
+        if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
             try:
                 with self.turn():
                     pass

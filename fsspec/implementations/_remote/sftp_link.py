@@ -75,13 +75,13 @@ class SFTPLink(FilesLink):
         self.sftp: Any = None
         self.refresh()
 
-    def _can_ask(self) -> bool:
+    def _is_alive(self) -> bool:
         transport = self.client.get_transport() if self.client is not None else None
         return transport is not None and transport.is_active()
 
     def refresh(self) -> bool:
         """See that there is a connection; whether it is a new one."""
-        if self._can_ask():
+        if self._is_alive():
             return False
         if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
             raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
@@ -117,7 +117,7 @@ class SFTPLink(FilesLink):
                             # the answer may still come, to another question; and the end of a
                             # connection is seen here before paramiko's own thread knows of it
                             self.close()
-                        if self._can_ask():
+                        if self._is_alive():
                             raise
                         if fresh or not repeat or late:
                             raise self._lost(error) from error

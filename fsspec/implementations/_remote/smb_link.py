@@ -45,12 +45,12 @@ class SMBLink(FilesLink):
     @contextmanager
     def turn(self) -> Iterator[None]:
         """As of any link. Raises ConnectionError: the interpreter is at its end."""
-        if not self._can_ask():
+        if not self._is_alive():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
         with super().turn():
             yield
 
-    def _can_ask(self) -> bool:
+    def _is_alive(self) -> bool:
         return not sys.is_finalizing()
 
     def run(self, operation: Callable[[], T], connect: Callable[[], None], repeat: bool = False) -> T:
