@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.ranges import per_path
+from fsspec._plans import Plan, PlanOf, call, drive, local
 from fsspec._plans.bulk import counting, raise_first
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
@@ -187,55 +189,68 @@ class ReferenceReading(AsyncFileSystem):
                 if block.url in plan.short:  # another block of it may have been settled meanwhile
                     plan.settle(block.url, size)
             if on_error == "raise":  # what else is under way is given up
-                raised([plan.results[position] for _, _, _, position in block.members])
+                raise_first(plan.results[position] for _, _, _, position in block.members)
 
         await run_concurrently(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
-    def _read_many(
-        self, wanted: Wanted, max_gap: int | None, on_error: str, kwargs: dict[str, Any]
-    ) -> list[Any]:
-        batch_size = kwargs.pop("batch_size", None)
-        plan = self._reads(wanted, max_gap)
-        blocking, awaited = self._sorted_out(plan)
-        if on_error == "raise":
-            raised(plan.results)
-        for source, blocks in blocking:
-            _fetch_blocking(plan, source, blocks, kwargs)
-        if awaited:
-            sync(self.loop, self._fetch_blocks, plan, awaited, on_error, batch_size, kwargs)
-        return raised(plan.results) if on_error == "raise" else plan.results
+    def fetch_blocks(self, *args: Any) -> None:
+        """As `_fetch_blocks`, for blocking callers."""
+        sync(self.loop, self._fetch_blocks, *args)
 
-    async def _read_many_async(
+    def _many(
         self,
         wanted: Wanted,
         max_gap: int | None,
         on_error: str,
         batch_size: int | None,
         kwargs: dict[str, Any],
-    ) -> list[Any]:
-        plan = await self._off_loop(self._reads, wanted, max_gap)
+    ) -> PlanOf[list[Any]]:
+        """What many references say, or slices of it, in order; told to the callback all at once."""
+        callback, kwargs = counting(kwargs)
+        plan = (yield local(self._reads, wanted, max_gap)) if self._lazy else self._reads(wanted, max_gap)
         blocking, awaited = self._sorted_out(plan)
         if on_error == "raise":
-            raised(plan.results)
+            raise_first(plan.results)
         for source, blocks in blocking:
-            await asyncio.to_thread(_fetch_blocking, plan, source, blocks, kwargs)
+            yield local(_fetch_blocking, plan, source, blocks, kwargs)
         if awaited:
-            await self._fetch_blocks(plan, awaited, on_error, batch_size, kwargs)
-        return raised(plan.results) if on_error == "raise" else plan.results
+            yield call("fetch_blocks", plan, awaited, on_error, batch_size, kwargs)
+        if on_error == "raise":
+            raise_first(plan.results)
+        callback.set_size(len(plan.results))
+        callback.relative_update(len(plan.results))
+        results: list[Any] = plan.results
+        return results
 
-    def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
-        callback, kwargs = counting(kwargs)
+    def _catting(
+        self,
+        path: StrPaths,
+        recursive: bool,
+        on_error: str,
+        batch_size: int | None,
+        kwargs: dict[str, Any],
+        in_order: bool = False,
+    ) -> Plan:
         given = stringify_path(path)
         paths = self._literal(given, recursive)
         if paths is None:
-            paths = self._files(self.expand_path(given, recursive=recursive), recursive)
-        single = self._is_single(given, paths)
+            paths = yield call("expand_path", given, recursive=recursive)
+            paths = [p for p in paths if not self.isdir(p)] if recursive else paths
+        if in_order:
+            paths = sorted(paths)
+        single = isinstance(given, str) and paths == [self._strip_protocol(given)]  # no pattern or folder
         if single and not recursive and on_error == "raise":
-            kwargs.pop("batch_size", None)
-            return self.cat_file(paths[0], **kwargs)
-        results = self._read_many((paths, _slice_of_all(paths, kwargs)), None, on_error, kwargs)
-        _count(callback, results)
-        return _by_path(single, paths, results, on_error)
+            return (yield call("cat_file", paths[0], **counting(kwargs)[1]))
+        wanted = paths, _slice_of_all(paths, kwargs)
+        results = yield from self._many(wanted, None, on_error, batch_size, kwargs)
+        found = dict(zip(paths, results))
+        if on_error == "omit":
+            found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
+        return results[0] if single and found else found
+
+    def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        batch_size = kwargs.pop("batch_size", None)
+        return drive(self, self._catting(path, recursive, on_error, batch_size, kwargs))
 
     async def _cat(
         self,
@@ -245,19 +260,13 @@ class ReferenceReading(AsyncFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        callback, kwargs = counting(kwargs)
-        given = stringify_path(path)
-        paths = self._literal(given, recursive)
-        if paths is None:
-            paths = self._files(await self._expand_path(given, recursive=recursive), recursive)
-        paths = sorted(paths)  # as the keys of other awaitable filesystems are
-        single = self._is_single(given, paths)
-        if single and not recursive and on_error == "raise":
-            return await self._cat_file(paths[0], **kwargs)
-        wanted = paths, _slice_of_all(paths, kwargs)
-        results = await self._read_many_async(wanted, None, on_error, batch_size, kwargs)
-        _count(callback, results)
-        return _by_path(single, paths, results, on_error)
+        # its keys are in order, as those of other awaitable filesystems are
+        plan = self._catting(path, recursive, on_error, batch_size, kwargs, in_order=True)
+        return await drive_awaiting(self, plan)
+
+    def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
+        firsts, lasts = per_path(paths, starts, ends)
+        return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     def cat_ranges(
         self,
@@ -268,9 +277,9 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        callback, kwargs = counting(kwargs)
-        found = self._read_many(self._slices(paths, starts, ends), max_gap, on_error, kwargs)
-        return _count(callback, found)
+        batch_size = kwargs.pop("batch_size", None)
+        wanted = self._slices(paths, starts, ends)
+        return drive(self, self._many(wanted, max_gap, on_error, batch_size, kwargs))
 
     async def _cat_ranges(
         self,
@@ -282,10 +291,8 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        callback, kwargs = counting(kwargs)
         wanted = self._slices(paths, starts, ends)
-        found = await self._read_many_async(wanted, max_gap, on_error, batch_size, kwargs)
-        return _count(callback, found)
+        return await drive_awaiting(self, self._many(wanted, max_gap, on_error, batch_size, kwargs))
 
     def _literal(self, path: StrPaths, recursive: bool) -> list[str] | None:
         """Paths that need no expanding, as keys; None for patterns and folders."""
@@ -295,17 +302,6 @@ class ReferenceReading(AsyncFileSystem):
         if recursive or any(map(has_magic, given)):
             return None
         return list(dict.fromkeys(map(self._strip_protocol, given)))
-
-    def _is_single(self, given: StrPaths, paths: list[str]) -> bool:
-        """Whether what was given is one key and no pattern or folder."""
-        return isinstance(given, str) and paths == [self._strip_protocol(given)]
-
-    def _files(self, paths: list[str], recursive: bool) -> list[str]:
-        return [p for p in paths if not self.isdir(p)] if recursive else paths
-
-    def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
-        firsts, lasts = per_path(paths, starts, ends)
-        return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     # to this machine --------------------------------------------------------------
     def get_file(
@@ -418,13 +414,6 @@ def _fetch_blocking(
         plan.settle(url, _size_of(source, url))
 
 
-def _count(callback: Callback, results: list[Any]) -> list[Any]:
-    """Tell a callback of all at once: they were not read one by one."""
-    callback.set_size(len(results))
-    callback.relative_update(len(results))
-    return results
-
-
 def _save(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.set_size(len(data))
     if isfilelike(lpath):
@@ -441,19 +430,3 @@ def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | 
     """The slice that ``start`` and ``end`` among the keywords mean, for each path; None for whole files."""
     part = kwargs.pop("start", None), kwargs.pop("end", None)
     return None if part == (None, None) else [part] * len(paths)
-
-
-def raised(results: list[Any]) -> list[Any]:
-    """The results, if none of them is an error; else the first is raised."""
-    raise_first(results)
-    return results
-
-
-def _by_path(single: bool, paths: list[str], results: list[Any], on_error: str) -> Any:
-    """What `cat` returns for results of paths, or of a single one."""
-    found: Mapping[str, Any] = dict(zip(paths, results))
-    if on_error == "omit":
-        found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
-    if single and found:
-        return results[0]
-    return found
