@@ -5,13 +5,15 @@ import sys
 
 import pytest
 
-from fsspec.tests.programs import run
+from fsspec.tests.programs import FORKED, run
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork") or not os.path.isdir("/proc/self/fd"), reason="forks are seen through /proc"
 )
 
-SOCKETS = """
+SOCKETS = (
+    FORKED
+    + """
     import asyncio, faulthandler, os, signal, socket, stat, sys, threading, time
 
     faulthandler.register(signal.SIGALRM, chain=True, all_threads=True)
@@ -30,19 +32,6 @@ SOCKETS = """
                 found.add(status.st_ino)
         return found
 
-    def child(body):
-        "The code that a child ended with."
-        pid = os.fork()
-        if not pid:
-            signal.alarm(30)
-            code = 1
-            try:
-                body()
-                code = 0
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
     def alone():
         "None of the parent's sockets but those of the program itself."
         left = sockets() & inherited - {os.fstat(one.fileno()).st_ino for one in own}
@@ -50,6 +39,7 @@ SOCKETS = """
 
     own = []
 """
+)
 
 CROWD = """
     import aiohttp, aiohttp.abc
@@ -127,8 +117,8 @@ def test_a_child_holds_no_socket_that_is_connecting_on_a_loop_of_another_thread(
     task = asyncio.run_coroutine_threadsafe(get(), loop)
     under_way(number)
     inherited = sockets()
-    assert child(alone) == 0
-    assert child(lambda: child(alone) and sys.exit(1)) == 0
+    assert forked(alone) == 0
+    assert forked(lambda: forked(alone) and sys.exit(1)) == 0
     for one in own:
         one.close()
     task.result(20)  # refused, now that nobody listens
@@ -159,8 +149,8 @@ def test_a_child_holds_no_socket_that_is_connecting_on_the_loop_that_forks(host,
         while len(sockets()) - len(before) < number:
             await asyncio.sleep(0.01)
         inherited = sockets()
-        assert child(alone) == 0
-        assert child(lambda: child(alone) and sys.exit(1)) == 0
+        assert forked(alone) == 0
+        assert forked(lambda: forked(alone) and sys.exit(1)) == 0
         for one in own:
             one.close()
         await asyncio.wait_for(task, 20)
@@ -208,7 +198,7 @@ def test_a_child_holds_no_socket_that_another_thread_is_just_connecting():
     task = asyncio.run_coroutine_threadsafe(get(), loop)
     calling.wait(20)
     inherited = sockets()
-    assert child(alone) == 0
+    assert forked(alone) == 0
     enough.set()
     task.result(20)
     loop.call_soon_threadsafe(loop.stop)
@@ -330,7 +320,7 @@ def test_an_idle_loop_is_kept_where_it_is_and_runs_nothing_while_a_fork_is_made(
         while not loop.selector.idle:
             time.sleep(0.001)
         ran.clear()
-        assert child(own_loop_works) == 0
+        assert forked(own_loop_works) == 0
         assert seen.pop() == (1, [])
         own_loop_works()
         assert ran == [1] and asyn.iothread[0] is thread and thread.is_alive()
@@ -350,7 +340,7 @@ def test_a_hook_of_the_program_that_forks_within_a_fork_leaves_the_loops_at_rest
     def forks():
         if not inner and "io_thread" in globals():
             inner.append("under way")
-            inner[:] = [child(lambda: None)]
+            inner[:] = [forked(lambda: None)]
             look()
 
     os.register_at_fork(before=forks, after_in_parent=forks)
@@ -369,7 +359,7 @@ def test_a_hook_of_the_program_that_forks_within_a_fork_leaves_the_loops_at_rest
     hooks._modules.insert(0, hooks._modules.pop())  # the last before a fork
     for _ in range(3):
         inner.clear(), at_rest.clear()
-        assert child(own_loop_works) == 0 and inner == [0]
+        assert forked(own_loop_works) == 0 and inner == [0]
         assert at_rest == [True] * 3  # before this fork, before the one within it, and after that
         own_loop_works()
     """,
@@ -393,15 +383,15 @@ def test_a_loop_that_a_program_stops_during_a_fork_stays_stopped():
 
     loop.call_soon_threadsafe(stop)
     busy.wait(20)
-    assert child(lambda: asyn.reset_after_fork() and own_loop_works()) == 0
+    assert forked(lambda: asyn.reset_after_fork() and own_loop_works()) == 0
     thread.join(20)
     assert not loop.is_running() and asyn.iothread[0] is thread
     assert loop.run_until_complete(asyncio.sleep(0, 2)) == 2
     loop.close()
-    assert child(own_loop_works) == 0  # of what is closed there is nothing to rest
+    assert forked(own_loop_works) == 0  # of what is closed there is nothing to rest
     asyn.reset_lock()
     own_loop_works()
-    assert child(own_loop_works) == 0
+    assert forked(own_loop_works) == 0
     """,
         FSSPEC_FORK_RESET="1",
     )
@@ -422,8 +412,8 @@ def test_several_threads_fork_at_once_those_of_loops_among_them(reset):
     def fork():
         together.wait(20)
         for _ in range(8):
-            codes.append(child(own_loop_works))
-            codes.append(child(lambda: codes.append(child(own_loop_works)) or own_loop_works()))
+            codes.append(forked(own_loop_works))
+            codes.append(forked(lambda: codes.append(forked(own_loop_works)) or own_loop_works()))
 
     async def on_loop():
         fork()
@@ -470,11 +460,11 @@ def test_nothing_is_collected_while_a_fork_is_made():
         assert gc.isenabled() and not at_rest, at_rest
 
     for _ in range(5):
-        assert child(look) == 0
-        assert child(lambda: child(look) and sys.exit(1)) == 0
+        assert forked(look) == 0
+        assert forked(lambda: forked(look) and sys.exit(1)) == 0
         look()
     gc.disable()
-    assert child(lambda: gc.isenabled() and sys.exit(1)) == 0
+    assert forked(lambda: gc.isenabled() and sys.exit(1)) == 0
     assert not gc.isenabled()
     """,
         FSSPEC_FORK_RESET="1",
@@ -611,7 +601,7 @@ def test_a_number_that_a_hook_of_the_programs_closed_and_took_is_left_alone(rese
         blocking = watched.connect(("127.0.0.1", int(server.url.rpartition(":")[2])), 5)
         wanted = True
         try:
-            assert child(mine) == 0
+            assert forked(mine) == 0
         finally:
             if os.path.exists(path):
                 os.unlink(path)
@@ -661,7 +651,7 @@ def test_no_socket_of_our_own_clients_is_made_unseen():
     task = asyncio.run_coroutine_threadsafe(get(), loop)
     assert holding.wait(20)
     inherited = sockets()
-    assert child(alone) == 0
+    assert forked(alone) == 0
     enough.set()
     task.result(20)
     loop.call_soon_threadsafe(loop.stop)
@@ -691,7 +681,7 @@ def test_a_fork_waits_for_a_socket_that_is_just_made():
     thread.start()
     made.wait()
     inherited = sockets()
-    assert child(alone) == 0
+    assert forked(alone) == 0
     thread.join()
     kept[0].close()
     """,
@@ -723,10 +713,10 @@ def test_quiesce_ends_the_threads_until_a_loop_is_used(reset):
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         works(loop)  # wakes it
-        assert child(own_loop_works) == 0
+        assert forked(own_loop_works) == 0
     assert slow.result(20) == "slept"
     asyn.quiesce()
-    assert child(own_loop_works) == 0
+    assert forked(own_loop_works) == 0
     threads = [threading.Thread(target=works, args=(loop,)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -793,9 +783,9 @@ def test_errors_name_the_process_that_made_what_is_used():
             see(*first)
             see(*second)
 
-        assert child(two) == 0
+        assert forked(two) == 0
 
-    assert child(one) == 0
+    assert forked(one) == 0
     """,
         FSSPEC_FORK_RESET="0",
     )

@@ -159,3 +159,13 @@ class RemoteTests:
         for remove in (fs.rm, fs.rm_file, fs.rmdir):
             with pytest.raises(FileNotFoundError, match="/nothing"):
                 remove("/nothing")
+
+
+def check_bars(fs: Any, path: str, other: str, tmp_path: Path, capsys: Any, **put: Any) -> None:
+    """A file of eleven bytes is fetched and sent, to another path, with a bar of tqdm for its bytes."""
+    pytest.importorskip("tqdm")
+    local = str(tmp_path / "a")
+    fs.get_file(path, local, callback="tqdm")
+    assert "11.0/11.0" in capsys.readouterr().err
+    fs.put_file(local, other, callback="tqdm", **put)
+    assert "11.0/11.0" in capsys.readouterr().err

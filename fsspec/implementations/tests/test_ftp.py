@@ -11,7 +11,7 @@ import pytest
 import fsspec
 from fsspec.implementations._remote import ftp_parsing
 from fsspec.implementations.ftp import FTPFileSystem
-from fsspec.implementations.tests.remote import BIG, RemoteTests, got, put
+from fsspec.implementations.tests.remote import BIG, RemoteTests, check_bars, got, put
 from fsspec.tests.servers.ftp import FTPServer
 from fsspec.tests.servers.process import until
 from fsspec.utils import tokenize
@@ -498,11 +498,8 @@ def test_a_download_of_what_is_missing_makes_no_folder(fs, tmp_path):
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
-    pytest.importorskip("tqdm")
-    fs.get_file("/d/a.txt", str(tmp_path / "a"), callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err
-    fs.put_file(str(tmp_path / "a"), "/d/b.txt", callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err and fs.cat_file("/d/b.txt") == b"hello world"
+    check_bars(fs, "/d/a.txt", "/d/b.txt", tmp_path, capsys)
+    assert fs.cat_file("/d/b.txt") == b"hello world"
 
 
 def test_below_a_file_there_is_nothing():

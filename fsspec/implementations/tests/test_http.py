@@ -26,6 +26,7 @@ from fsspec.implementations.http import (  # noqa: E402
     HTTPStreamFile,
     IncompleteResponse,
 )
+from fsspec.implementations.tests.remote import check_bars  # noqa: E402
 
 DATA = bytes(range(256)) * 16384  # 4 MiB, so that a whole number of periods is not a whole read
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))  # 4 MiB, each four bytes their own position
@@ -897,12 +898,9 @@ def test_find_of_a_file_has_its_entry(fs, url):
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, capsys):
-    pytest.importorskip("tqdm")
     http_server.files["/eleven"] = b"hello world"
-    fs.get_file(f"{http_server.url}/eleven", str(tmp_path / "a"), callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err
-    fs.put_file(str(tmp_path / "a"), f"{http_server.url}/twelve", callback="tqdm", method="put")
-    assert "11.0/11.0" in capsys.readouterr().err
+    url = http_server.url
+    check_bars(fs, f"{url}/eleven", f"{url}/twelve", tmp_path, capsys, method="put")
 
 
 def test_a_block_size_that_is_text_is_named():

@@ -17,6 +17,7 @@ pytest.importorskip("aiohttp")  # the server's
 import fsspec  # noqa: E402  # after the checks
 from fsspec.implementations import http_sync  # noqa: E402
 from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range  # noqa: E402
+from fsspec.implementations.tests.remote import check_bars  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
@@ -361,9 +362,6 @@ def test_no_depth_of_a_pattern_is_refused(http_server, fs, url):
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, capsys):
-    pytest.importorskip("tqdm")
     http_server.files["/eleven"] = b"hello world"
-    fs.get_file(f"{http_server.url}/eleven", str(tmp_path / "a"), callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err
-    fs.put_file(str(tmp_path / "a"), f"{http_server.url}/twelve", callback="tqdm", method="put")
-    assert "11.0/11.0" in capsys.readouterr().err
+    url = http_server.url
+    check_bars(fs, f"{url}/eleven", f"{url}/twelve", tmp_path, capsys, method="put")

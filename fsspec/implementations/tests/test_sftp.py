@@ -12,7 +12,7 @@ paramiko = pytest.importorskip("paramiko")
 
 import fsspec  # noqa: E402  # after the check
 from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
-from fsspec.implementations.tests.remote import BIG, RemoteTests, got, put  # noqa: E402
+from fsspec.implementations.tests.remote import BIG, RemoteTests, check_bars, got, put  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 from fsspec.tests.servers.process import until  # noqa: E402
 
@@ -301,9 +301,5 @@ def test_a_file_that_is_left_open_at_the_end(server, mode, tmp_path):
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
-    pytest.importorskip("tqdm")
-    path = "/d/a.txt"
-    fs.get_file(path, str(tmp_path / "a"), callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err
-    fs.put_file(str(tmp_path / "a"), path + "2", callback="tqdm")
-    assert "11.0/11.0" in capsys.readouterr().err and fs.cat_file(path + "2") == b"hello world"
+    check_bars(fs, "/d/a.txt", "/d/a.txt2", tmp_path, capsys)
+    assert fs.cat_file("/d/a.txt2") == b"hello world"

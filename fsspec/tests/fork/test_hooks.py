@@ -4,32 +4,19 @@ import os
 
 import pytest
 
-from fsspec.tests.programs import run
+from fsspec.tests.programs import FORKED, run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
-START = """
+START = (
+    FORKED
+    + """
     import faulthandler, logging, os, signal, sys, threading, time
 
     faulthandler.register(signal.SIGALRM, chain=True, all_threads=True)
     signal.alarm(40)
-
-    def forked(body=lambda: None):
-        "The code that a child ended with."
-        pid = os.fork()
-        if not pid:
-            signal.alarm(30)
-            code = 1
-            try:
-                body()
-                code = 0
-            except BaseException:
-                import traceback
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
+)
 
 TOY = """
     import asyncio, fsspec

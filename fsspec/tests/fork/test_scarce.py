@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
-from fsspec.tests.programs import run
+from fsspec.tests.programs import FORKED, run
 
-START = """
+START = (
+    FORKED
+    + """
     import asyncio, faulthandler, json, os, resource, signal, sys, threading
     import fsspec
     from fsspec import asyn
@@ -30,22 +32,8 @@ START = """
             assert not OPTED
         else:
             assert OPTED
-
-    def forked(body):
-        pid = os.fork()
-        if not pid:
-            signal.alarm(30)
-            code = 1
-            try:
-                body()
-                code = 0
-            except BaseException:
-                import traceback
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        assert os.waitpid(pid, 0)[1] == 0
 """
+)
 
 
 @pytest.mark.parametrize("loops", ["", "loops"])
@@ -90,7 +78,7 @@ def test_no_descriptor_is_left_to_cover_the_parents_connections_with(mode, loops
                 taken.append(os.open(os.devnull, os.O_RDONLY))
             except OSError:
                 break
-        forked(body)
+        assert 0 == forked(body)
         for fd in taken:
             os.close(fd)
         for fs in fss:
@@ -127,7 +115,7 @@ def test_no_thread_can_be_started_for_the_loop_again(mode, places):
 
     fs = fsspec.filesystem("http")
     read(fs)
-    forked(lambda: used(fs))  # all is imported
+    assert 0 == forked(lambda: used(fs))  # all is imported
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     threading.stack_size(2**29)
     for fork in (False, True):
@@ -140,7 +128,7 @@ def test_no_thread_can_be_started_for_the_loop_again(mode, places):
         asyn.quiesce()
         scarce()
         if fork:
-            forked(lambda: None)
+            assert 0 == forked(lambda: None)
         for _ in range(3):
             read(fs)
         go.set()
@@ -151,7 +139,7 @@ def test_no_thread_can_be_started_for_the_loop_again(mode, places):
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         read(fs)
         assert asyn.iothread[0].is_alive()
-        forked(lambda: used(fs))
+        assert 0 == forked(lambda: used(fs))
     """,
         PLACES=json.dumps(places),
         FSSPEC_FORK_RESET="1" if mode == "opted" else "0",
