@@ -70,6 +70,7 @@ class TarFileSystem(FileArchive):
     protocol: ClassVar[str | tuple[str, ...]] = "tar"
     _decompressed: ArchiveBytes | None = None
     _damaged = (tarfile.TarError, *DAMAGED)
+    _error = CorruptTarFile
 
     def __init__(
         self,
@@ -137,12 +138,6 @@ class TarFileSystem(FileArchive):
         if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
             raise tarfile.ReadError(f"no header at byte {self.tar.offset}, behind {len(members)} members")
         return {_plain(member.name): member for member in members}
-
-    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
-        what = f"{self._archive_name} is no tar archive, or damaged"
-        if path is not None:
-            what = f"member {path!r} of {self._archive_name} is damaged"
-        return CorruptTarFile(f"{what}: {error}")
 
     # entries ----------------------------------------------------------------------
     def _name(self, path: str) -> str:

@@ -85,6 +85,7 @@ class ZipFileSystem(FileArchive):
     _replacing: Any = None
     """What moves the copy that is added to onto the archive."""
     _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
+    _error = CorruptZipFile
 
     def __init__(
         self,
@@ -158,12 +159,6 @@ class ZipFileSystem(FileArchive):
                 f"{self._archive_name} is being written: only archives that are read can be pickled"
             )
         return super().__reduce__()
-
-    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
-        what = f"{self._archive_name} is no zip archive, or damaged"
-        if path is not None:
-            what = f"member {path!r} of {self._archive_name} is damaged"
-        return CorruptZipFile(f"{what}: {error}")
 
     # entries ----------------------------------------------------------------------
     def _get_dirs(self) -> None:

@@ -81,6 +81,8 @@ class FileArchive(AbstractArchiveFileSystem):
     _source: ArchiveBytes | None = None
     _damaged: tuple[type[BaseException], ...] = ()
     """What reading the format raises where the archive is corrupt."""
+    _error: type[Exception]
+    """What is raised then."""
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
@@ -168,7 +170,10 @@ class FileArchive(AbstractArchiveFileSystem):
 
     def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
         """The error to raise for one of ``_damaged``: it names the archive, and the member."""
-        raise NotImplementedError
+        what = f"{self._archive_name} is no {self.protocol} archive, or damaged"
+        if path is not None:
+            what = f"member {path!r} of {self._archive_name} is damaged"
+        return self._error(f"{what}: {error}")
 
 
 class MemberFile(io.BufferedIOBase):
