@@ -241,11 +241,8 @@ class AsyncFileSystem(AbstractFileSystem):
         return (await self._info(path)).get("size", None)
 
     async def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
-        """The value of an HTTP ``Range`` header for a slice of a file.
-
-        Costs one request for the size where ``start`` is negative and ``end`` is given, or
-        ``end`` is negative.
-        """
+        """The value of an HTTP ``Range`` header for a slice of a file. Costs one request for the size where
+        ``start`` is negative and ``end`` is given, or ``end`` is negative."""
         if start is not None and start < 0 and end is None:
             return f"bytes={start}"
         if min(start or 0, end or 0) < 0:

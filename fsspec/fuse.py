@@ -80,11 +80,8 @@ def _answered(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Open:
-    """An open file and its lock; of one that is written, how large it is by now.
-
-    ``file`` is None while it is not known how a file that has content will be written: the
-    kernel opens first and empties then.
-    """
+    """An open file and its lock; of one that is written, how large it is by now. ``file`` is None while it is
+    not known how a file that has content will be written: the kernel opens first and empties then."""
 
     def __init__(self, file: IO[bytes] | None, path: str, writing: bool = False, size: int = 0) -> None:
         self.file: Any = file

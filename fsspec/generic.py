@@ -543,10 +543,8 @@ def _contents(fs: GenericFileSystem, folder: str) -> str:
 
 
 def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
-    """All entries below a folder, by path relative to it; none where it is not there.
-
-    Raises ValueError if the URL of an entry does not begin with ``start``, so that nobody knows its path.
-    """
+    """All entries below a folder, by path relative to it; none where it is not there. Raises ValueError if
+    the URL of an entry does not begin with ``start``, so that nobody knows its path."""
     try:
         found = fs.find(folder, withdirs=True, detail=True)
     except FileNotFoundError:

@@ -142,10 +142,8 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
-        """The path as this class uses it: no protocol, no slash at the end.
-
-        A list gives a list. Subclasses may also drop hosts, fragments and so on.
-        """
+        """The path as this class uses it: no protocol, no slash at the end. A list gives a list. Subclasses
+        may also drop hosts, fragments and so on."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         path = stringify_path(path)

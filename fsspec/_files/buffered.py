@@ -59,10 +59,8 @@ def _found_inherited(file: AbstractBufferedFile) -> bool:
 
 
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
-    """What a flush does to a file.
-
-    Raises ValueError if the file is closed, or was flushed with ``force`` before.
-    """
+    """What a flush does to a file. Raises ValueError if the file is closed, or was flushed with ``force``
+    before."""
     if file.closed:
         raise ValueError("Flush on closed file")
     if file.mode == "rb":

@@ -35,10 +35,8 @@ _logger: Any = None  # found once: looking it up takes longer than a read that n
 
 
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
-    """The line of a log for what a cache asks for, at DEBUG.
-
-    fsspec does not load ``logging`` for it: where the program has not, nobody listens.
-    """
+    """The line of a log for what a cache asks for, at DEBUG. fsspec does not load ``logging`` for it: where
+    the program has not, nobody listens."""
     global _logger
     if _logger is None:
         logging = sys.modules.get("logging")
@@ -93,10 +91,8 @@ class BaseCache:
         self._reset_stats()
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
-        """The bytes from ``start`` up to ``stop``, fewer only where the file ends before.
-
-        None is the beginning of the file, or its end.
-        """
+        """The bytes from ``start`` up to ``stop``, fewer only where the file ends before. None is the
+        beginning of the file, or its end."""
         size = self.size
         if start is None or stop is None or start < 0 or size is None or stop > size:
             start, stop = self._bounds(start, stop)
@@ -114,10 +110,8 @@ class BaseCache:
         return [self._fetch(start, stop)]
 
     def _held(self, position: int) -> Held | None:
-        """What is kept from a position on, not copied; None if nothing is, or it is unknown.
-
-        For whoever searches in a file: no request is made.
-        """
+        """What is kept from a position on, not copied; None if nothing is, or it is unknown. For whoever
+        searches in a file: no request is made."""
         return None
 
     def _bounds(self, start: int | None, stop: int | None) -> tuple[int, int]:
@@ -176,11 +170,8 @@ class BaseCache:
 
 
 class Joining:
-    """Bytes of which a part is there before the rest is fetched.
-
-    The part is copied into what becomes the result, so that nothing else has to be kept
-    while the rest is fetched, and no byte is copied twice.
-    """
+    """Bytes of which a part is there before the rest is fetched. The part is copied into what becomes the
+    result, so that nothing else has to be kept while the rest is fetched, and no byte is copied twice."""
 
     def __init__(self, part: bytes | memoryview) -> None:
         self._file = io.BytesIO()

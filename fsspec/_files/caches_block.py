@@ -215,11 +215,8 @@ _LOOK = 1.0  # seconds after which one that waits looks whether it is still fetc
 
 
 class _Ahead:
-    """A block that a thread is fetching.
-
-    The thread lives for one block, so that none is there between reads: nothing has to be
-    closed, and a program that forks has one thread less.
-    """
+    """A block that a thread is fetching. The thread lives for one block, so that none is there between reads:
+    nothing has to be closed, and a program that forks has one thread less."""
 
     def __init__(self, number: int, fetch: Callable[[int], bytes]) -> None:
         import threading
@@ -413,10 +410,8 @@ class MMapCache(BaseCache):
         return joined(self._fetch_missing(start, end, missing)) if missing else self.kept(start, end)
 
     def _fetch_missing(self, start: int, end: int, missing: list[tuple[int, int]]) -> list[Any]:
-        """Fetch and keep ranges, and return a read that touches them all.
-
-        What has come is not read from the mapping, where each page would cost a fault.
-        """
+        """Fetch and keep ranges, and return a read that touches them all. What has come is not read from the
+        mapping, where each page would cost a fault."""
         pieces: list[Any] = []
         position = start
         for (left, right), data in zip(missing, self._ask_for(missing)):

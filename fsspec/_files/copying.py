@@ -37,10 +37,8 @@ _HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local",
 
 
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
-    """What ``func`` returns, which runs in a thread of its own.
-
-    Being cancelled sets ``stop``, and waits `_GRACE` seconds for it to be heeded.
-    """
+    """What ``func`` returns, which runs in a thread of its own. Being cancelled sets ``stop``, and waits
+    `_GRACE` seconds for it to be heeded."""
     done = started(func, "fsspec-generic")
     try:
         return await asyncio.shield(done)

@@ -47,10 +47,8 @@ def _check_is_file(path: str) -> None:
 
 
 def make_folder_of(path: str) -> None:
-    """Make the folder that a file will be in, where it is not there.
-
-    Raises IsADirectoryError if the path ends in a separator.
-    """
+    """Make the folder that a file will be in, where it is not there. Raises IsADirectoryError if the path
+    ends in a separator."""
     _check_is_file(path)
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
 
@@ -275,10 +273,8 @@ def _rename(partial: str, target: str, before: os.stat_result | None) -> None:
 
 
 def link_new(name: str, target: str) -> None:
-    """Give a file the name ``target``, which nothing may have; ``name`` may stay as well.
-
-    Raises FileExistsError if something has it.
-    """
+    """Give a file the name ``target``, which nothing may have; ``name`` may stay as well. Raises
+    FileExistsError if something has it."""
     try:
         os.link(name, target)
     except FileExistsError:

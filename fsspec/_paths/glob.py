@@ -70,10 +70,8 @@ def glob_translate(pat: str) -> str:
 
 
 def translate_name(pat: str) -> str:
-    """A regular expression, anchored at its end, for names that a pattern without a slash matches.
-
-    They hold no slash either, so that the time is bounded whatever is in its sets; see `glob_translate`.
-    """
+    """A regular expression, anchored at its end, for names that a pattern without a slash matches. They hold
+    no slash either, so that the time is bounded whatever is in its sets; see `glob_translate`."""
     return rf"(?s:{_component(_tokens(pat, pat), _first)})\Z"
 
 

@@ -17,10 +17,8 @@ _NO_END = float("inf")
 
 
 def check_number(option: str, value: T, unit: str) -> T:
-    """The value of an option: a number, or None.
-
-    Raises TypeError for anything else, such as text; it names the option.
-    """
+    """The value of an option: a number, or None. Raises TypeError for anything else, such as text; it names
+    the option."""
     if value is not None and not hasattr(value, "__float__"):
         raise TypeError(f"{option} is a number of {unit}, not {value!r}")
     return value
@@ -100,11 +98,8 @@ def merge_offset_ranges(
 
 
 def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
-    """A start and an end for each of some paths, of lists, arrays or single values.
-
-    Raises TypeError if the paths are no list.
-    Raises ValueError if there are not as many.
-    """
+    """A start and an end for each of some paths, of lists, arrays or single values. Raises TypeError if the
+    paths are no list. Raises ValueError if there are not as many."""
     if not isinstance(paths, list):
         raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
     firsts, lasts = (_listed(given, len(paths)) for given in (starts, ends))
@@ -227,10 +222,7 @@ def read_block(
 
 
 def cut(size: int, start: int | None, end: int | None) -> tuple[int, int]:
-    """The range of a slice within ``size`` bytes, as positions from its beginning.
-
-    Negative positions count from the end; what lies outside is cut off; an end before
-    the start is an empty range.
-    """
+    """The range of a slice within ``size`` bytes, as positions from its beginning. Negative positions count
+    from the end; what lies outside is cut off; an end before the start is an empty range."""
     first, last, _ = slice(start, end).indices(size)
     return first, max(first, last)

@@ -17,10 +17,8 @@ _PERHAPS = re.compile(
 
 
 def is_secret(name: object) -> bool:
-    """Whether an option of that name may hold what should not be shown or stored.
-
-    The last word of the name decides: ``account_key`` is one, ``key_filename`` is not.
-    """
+    """Whether an option of that name may hold what should not be shown or stored. The last word of the name
+    decides: ``account_key`` is one, ``key_filename`` is not."""
     if not isinstance(name, str):
         return False
     plain = name.lower().replace("-", "_")

@@ -166,10 +166,8 @@ def rm(
 
 
 def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
-    """Remove what is at each of sorted paths: what is in a folder before the folder.
-
-    A folder that is gone with what was in it, as in stores without folders, is no failure.
-    """
+    """Remove what is at each of sorted paths: what is in a folder before the folder. A folder that is gone
+    with what was in it, as in stores without folders, is no failure."""
     above = _folders_above(paths)
     answers: list[Any] = []
     if not fs.async_impl:

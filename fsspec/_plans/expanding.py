@@ -76,20 +76,16 @@ def expand_path(
 
 
 def _names(fs: Filesystem, patterns: list[str]) -> Plan:
-    """Those that are no patterns: brackets are a part of names, and something of that name is there.
-
-    It is asked after the patterns were, so that backends which remember listings answer from those.
-    """
+    """Those that are no patterns: brackets are a part of names, and something of that name is there. It is
+    asked after the patterns were, so that backends which remember listings answer from those."""
     perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
     there = (yield from ask(fs, "exists", perhaps)) if perhaps else []
     return {p for p, exists in zip(perhaps, there) if exists}
 
 
 def _folders(matches: list[Any], covered: bool) -> list[str]:
-    """The matches that may have something below them.
-
-    With ``covered``, those below others are left out: the others' trees contain theirs.
-    """
+    """The matches that may have something below them. With ``covered``, those below others are left out: the
+    others' trees contain theirs."""
     folders: set[str] = set()
     for found in matches:
         if isinstance(found, dict):

@@ -66,10 +66,8 @@ class State:
         self._answers: dict[tuple[int, ...], Answer] = {}
 
     def after(self) -> Callable[[str], Answer]:
-        """A function from a name to the state one name further.
-
-        It also says whether such a folder matches and whether such a file does.
-        """
+        """A function from a name to the state one name further. It also says whether such a folder matches
+        and whether such a file does."""
         if not self._tests:
             always = self.advance(())
             return lambda name: always

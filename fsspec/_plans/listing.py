@@ -42,10 +42,8 @@ def overridden(fs: Filesystem, name: str) -> bool:
 
 
 def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """A listing of ``path`` as folders in it and everything else, by name.
-
-    What is listed under the path's own name goes to the second by the name ``""``.
-    """
+    """A listing of ``path`` as folders in it and everything else, by name. What is listed under the path's
+    own name goes to the second by the name ``""``."""
     folders: dict[str, Entry] = {}
     others: dict[str, Entry] = {}
     for entry in entries:
@@ -83,10 +81,8 @@ def is_absent(error: Exception) -> bool:
 
 
 def unless_absent(answer: T | Exception) -> T | None:
-    """A listing or entry; None in place of an error that says there is none.
-
-    Raises Exception: the answer, where it is any other error.
-    """
+    """A listing or entry; None in place of an error that says there is none. Raises Exception: the answer,
+    where it is any other error."""
     if not isinstance(answer, Exception):
         return answer
     if not is_absent(answer):
@@ -104,11 +100,8 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 def ask(
     fs: Filesystem, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any
 ) -> PlanOf[list[bool]]:
-    """What ``exists``, ``isdir`` or ``isfile`` says of each path.
-
-    Those of the base class say False whatever goes wrong; here what leaves the answer open
-    is raised.
-    """
+    """What ``exists``, ``isdir`` or ``isfile`` says of each path. Those of the base class say False whatever
+    goes wrong; here what leaves the answer open is raised."""
     if overridden(fs, test):
         said: list[bool] = yield batch([call(test, path, **kwargs) for path in paths], batch_size=batch_size)
         return said

@@ -67,10 +67,8 @@ def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
 
 
 def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """Pairs that may be under way together, in order.
-
-    Of several sources with one target the last wins; together they would write through each other.
-    """
+    """Pairs that may be under way together, in order. Of several sources with one target the last wins;
+    together they would write through each other."""
     if not fs.async_impl:  # one after the other in any case
         return [pairs]
     rounds: list[list[tuple[str, str]]] = [[]]
@@ -208,10 +206,8 @@ def mv(
     maxdepth: int | None = None,
     callback: Callback | str | None = None,
 ) -> Plan:
-    """Move within a filesystem; see ``AbstractFileSystem.mv``.
-
-    Nothing is removed that was not copied, nor what a copy was put into.
-    """
+    """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, nor
+    what a copy was put into."""
     if (
         path1 == path2
         or isinstance(path1, str)
@@ -363,10 +359,8 @@ class _Downloads(_Transfers):
             self.failed.append(self.pairs[position][1])
 
     def remove_parts(self) -> None:
-        """Remove what failed downloads wrote, and folders made for them that are empty.
-
-        What they had not touched, and what is no plain file, stays.
-        """
+        """Remove what failed downloads wrote, and folders made for them that are empty. What they had not
+        touched, and what is no plain file, stays."""
         for path in self.failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and _file_state(real) != self.before[path]:

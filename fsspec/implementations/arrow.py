@@ -256,10 +256,8 @@ class ArrowFSWrapper(AbstractFileSystem):
         autocommit: bool = True,
         **kwargs: Any,
     ) -> ArrowFile:
-        """A file of pyarrow.
-
-        ``seekable``: if false, one that is read can only be read from its beginning to its end.
-        """
+        """A file of pyarrow. ``seekable``: if false, one that is read can only be read from its beginning to
+        its end."""
         target = path
         if mode == "xb" and self._is_taken(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

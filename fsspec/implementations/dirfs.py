@@ -241,10 +241,8 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
 
 def _names_have_no_slash(fs: AbstractFileSystem) -> bool:
-    """Whether a filesystem names everything without a slash in front, as object stores do.
-
-    One in front of another says nothing of that; its URLs lead there by other ways.
-    """
+    """Whether a filesystem names everything without a slash in front, as object stores do. One in front of
+    another says nothing of that; its URLs lead there by other ways."""
     if fs.root_marker or getattr(fs, "_takes_inner_path", False) or hasattr(fs, "target_protocol"):
         return False
     return bool(fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b")

@@ -306,10 +306,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or of a part of it; one request.
-
-        Where the end is given from the end of the file, its size is asked for first.
-        """
+        """The bytes of a file, or of a part of it; one request. Where the end is given from the end of the
+        file, its size is asked for first."""
         if start is None and end is None:
             if may_split(self, kwargs):
                 return await self._gathered(url, 0, None, answers.UNKNOWN, kwargs)
@@ -437,10 +435,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     @listing.default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
-        """Whether a GET request, of which the body is not read, succeeds.
-
-        ``strict``: raise what stood in the way of an answer, instead of False.
-        """
+        """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise what stood in the
+        way of an answer, instead of False."""
         kwargs = without_refresh(kwargs)
 
         async def answered() -> bool:
@@ -471,11 +467,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     # listing ----------------------------------------------------------------------
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        """The links of a page that lead below it; one request.
-
-        Returns entries with ``size`` None, and ``type`` ``"directory"`` where the link ends in a slash; or
-            URLs.
-        """
+        """The links of a page that lead below it; one request. Returns entries with ``size`` None, and
+        ``type`` ``"directory"`` where the link ends in a slash; or URLs."""
         refresh = kwargs.pop("refresh", False)
         cached = self.use_listings_cache and not refresh and url in self.dircache
         listed: Any = self.dircache[url] if cached else None
@@ -529,10 +522,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             await self._upload(method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        """Upload bytes, by one PUT request.
-
-        ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
-        """
+        """Upload bytes, by one PUT request. ``mode``: ``"create"`` asks the server to refuse, with
+        FileExistsError, if something is there."""
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:

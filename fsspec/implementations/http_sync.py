@@ -229,10 +229,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _limits(
         self, url: str, start: int | None, end: int | None, options: dict[str, Any]
     ) -> tuple[int, int | None, answers.Version] | None:
-        """Limits of which at most a lone start counts from the end, and what is known of the file.
-
-        None where they need the size, which the server does not tell.
-        """
+        """Limits of which at most a lone start counts from the end, and what is known of the file. None where
+        they need the size, which the server does not tell."""
         begin, known = start or 0, answers.known_version(url)
         if end is None or begin >= 0 <= end:
             return begin, end, known

@@ -66,10 +66,8 @@ class ArchiveBytes:
         return self._descriptor is not None
 
     def read_at(self, position: int, size: int) -> bytes:
-        """``size`` bytes, fewer only at the end of the file; all that follow if negative.
-
-        Raises ForkError in a child that has no way to the parent's file.
-        """
+        """``size`` bytes, fewer only at the end of the file; all that follow if negative. Raises ForkError in
+        a child that has no way to the parent's file."""
         position += self.start
         if self._descriptor is not None:
             return _pread(self._open_descriptor(), size, position)

@@ -177,11 +177,8 @@ class FileArchive(AbstractArchiveFileSystem):
 
 
 class MemberFile(io.BufferedIOBase):
-    """A member of an archive being read.
-
-    ``fs``, ``path``: the archive and the name in it.
-    ``size``: bytes.
-    """
+    """A member of an archive being read. ``fs``, ``path``: the archive and the name in it. ``size``:
+    bytes."""
 
     mode = "rb"
 
@@ -274,10 +271,8 @@ def reopened(fs: AbstractFileSystem, path: str, at: int) -> IO[bytes]:
 
 
 class MemberWriter(io.BufferedIOBase):
-    """A member of an archive being written; it is in the archive when it is closed.
-
-    In a forked child it counts as closed, and writing raises `ForkError`.
-    """
+    """A member of an archive being written; it is in the archive when it is closed. In a forked child it
+    counts as closed, and writing raises `ForkError`."""
 
     mode = "wb"
 

@@ -398,9 +398,7 @@ class Cache(ChainedFileSystem):
     # versions ---------------------------------------------------------------------
     def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.
-
-        ``entries``: of the paths, where they are known already.
-        """
+        ``entries``: of the paths, where they are known already."""
         if self._plain_ukey():
             if entries is None or None in entries:
                 entries = yield batch((call("info", p) for p in paths), return_exceptions=True)

@@ -129,10 +129,8 @@ class CachingFileSystem(Cache):
     def _open_kept(
         self, path: str, uid: str | None, kwargs: dict[str, Any], block_size: int | None = None
     ) -> LocalCopy | BlockFile | None:
-        """Open the copy of a file, whole or in part; None if there is none that can be used.
-
-        ``uid``: what the target says of its version, if that is to be looked at.
-        """
+        """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: what
+        the target says of its version, if that is to be looked at."""
         self.storage
         with self._metadata.alone():
             self._metadata.load()
@@ -170,11 +168,8 @@ class CachingFileSystem(Cache):
         kwargs: dict[str, Any],
         opened: Any = None,
     ) -> LocalCopy | BlockFile:
-        """Open a file of which nothing is kept yet.
-
-        ``entry``, ``uid``: what the target says of it, and of its version.
-        ``opened``: it, where it is open there already.
-        """
+        """Open a file of which nothing is kept yet. ``entry``, ``uid``: what the target says of it, and of
+        its version. ``opened``: it, where it is open there already."""
         if entry.get("type") == "directory":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         detail = {

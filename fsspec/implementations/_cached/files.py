@@ -294,10 +294,8 @@ class BlockSource:
         )
 
     def confirm(self, entry: dict[str, Any]) -> None:
-        """Blocks are of the version that the target has, by its entry.
-
-        Raises FileChangedError: they are not.
-        """
+        """Blocks are of the version that the target has, by its entry. Raises FileChangedError: they are
+        not."""
         known = self.seen[self.path]
         try:
             known.updated(self.path, Version(tag_of(entry), known.modified, entry.get("size")))
@@ -476,10 +474,8 @@ class BlockFile(AbstractBufferedFile):
 
 
 def enter_blocks(table: CacheMetadata, path: str, cache: MMapCache, known: int = -1) -> None:
-    """Enter the blocks of a file in a table, unless there are as many as ``known``.
-
-    A table that cannot be written is no reason for an error to whoever only reads.
-    """
+    """Enter the blocks of a file in a table, unless there are as many as ``known``. A table that cannot be
+    written is no reason for an error to whoever only reads."""
     if len(cache.blocks) != known:
         try:
             table.enter_blocks(path, cache)

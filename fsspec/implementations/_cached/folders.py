@@ -131,12 +131,8 @@ class Folders:
         return total
 
     def remove_older(self, moment: float, parts: bool = False) -> None:
-        """Remove the copies made before ``moment``, and what is not whole and was abandoned.
-
-        Folders are left, and what is in them: a cache makes none of its own accord.
-
-        ``parts``: only the latter.
-        """
+        """Remove the copies made before ``moment``, and what is not whole and was abandoned. Folders are
+        left, and what is in them: a cache makes none of its own accord. ``parts``: only the latter."""
         abandoned = time.time() - ABANDONED
         with suppress(FileNotFoundError), os.scandir(self.written) as found:
             for entry in found:
@@ -159,10 +155,8 @@ class Folders:
 def finalize_in_workers(
     obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> weakref.finalize[[], Any]:
-    """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends.
-
-    Those end without what others run at exit.
-    """
+    """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends. Those end without what
+    others run at exit."""
     finalizer = owned.finalize(obj, func, *args, **kwargs)
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:

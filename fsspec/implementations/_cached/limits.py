@@ -133,10 +133,8 @@ class Limits:
         return max(0, self.min_free - shutil.disk_usage(folder).free)
 
     def _excess(self, present: list[Copy], short: int, keep: set[str]) -> Iterator[Copy]:
-        """The copies that should go, the one used longest ago first.
-
-        A copy that is drawn and not removed, for it is open, does not count as gone.
-        """
+        """The copies that should go, the one used longest ago first. A copy that is drawn and not removed,
+        for it is open, does not count as gone."""
         allowed = float("inf") if self.max_size is None else self.max_size
         if self._size > allowed:
             allowed *= ROOM

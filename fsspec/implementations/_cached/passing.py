@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 
 class Passed(NamedTuple):
-    """An operation: its parameters that are paths, and those of which copies are out of date after it.
-
-    One that ``waits`` is done through `open` in a transaction, as its base class does it.
-    """
+    """An operation: its parameters that are paths, and those of which copies are out of date after it. One
+    that ``waits`` is done through `open` in a transaction, as its base class does it."""
 
     paths: str = "path"
     changes: str = ""

@@ -185,10 +185,8 @@ class Ahead:
         return response, at
 
     async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
-        """As `_request`, from a server that honours ranges.
-
-        Raises ValueError: it does not, and the range does not begin where the file does.
-        """
+        """As `_request`, from a server that honours ranges. Raises ValueError: it does not, and the range
+        does not begin where the file does."""
         response, at = await self._request(start, end)
         if at.start < start:
             response.close()
@@ -271,10 +269,8 @@ class Ahead:
 
 
 class AheadCache(BytesCache):
-    """The bytes around the last read, in the pieces in which `Ahead` brings them.
-
-    ``fetcher``: ``fetcher(start, end, run)``: as `Ahead.fetch`.
-    """
+    """The bytes around the last read, in the pieces in which `Ahead` brings them. ``fetcher``:
+    ``fetcher(start, end, run)``: as `Ahead.fetch`."""
 
     start: int  # never None here, nor is end
     end: int

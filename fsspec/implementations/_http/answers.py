@@ -54,10 +54,8 @@ class Version(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in words.items() if v is not None) or "nothing known"
 
     def updated(self, url: str | yarl.URL, new: Version) -> Version:
-        """What is known of the file after another answer.
-
-        Raises FileChangedError: the answer is about another version of the file.
-        """
+        """What is known of the file after another answer. Raises FileChangedError: the answer is about
+        another version of the file."""
         if self is UNKNOWN:
             return new
         if new == self:
@@ -88,10 +86,8 @@ def _opaque(tag: str | None) -> str:
 
 
 def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = None) -> Version:
-    """The version that an answer from ``url`` is about.
-
-    A ``Last-Modified`` that is the time of the answer is none: such a server makes it anew each time.
-    """
+    """The version that an answer from ``url`` is about. A ``Last-Modified`` that is the time of the answer is
+    none: such a server makes it anew each time."""
     tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if modified is not None and modified == headers.get("Date"):
         modified = None
@@ -114,10 +110,8 @@ VALIDATORS = ("ETag", "Last-Modified")
 
 
 def disregarded(validators: Iterable[str]) -> frozenset[str]:
-    """Those `VALIDATORS`, in small letters, that are not among ``validators``.
-
-    Raises ValueError for what is none of them.
-    """
+    """Those `VALIDATORS`, in small letters, that are not among ``validators``. Raises ValueError for what is
+    none of them."""
     names = {validators} if isinstance(validators, str) else set(validators)
     known, given = {name.lower() for name in VALIDATORS}, {str(name).lower() for name in names}
     if given - known:
@@ -271,11 +265,8 @@ def needed(placed: Placed, end: int | None) -> int | None:
 
 
 def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: int | None) -> bytes:
-    """The bytes from ``start`` up to ``end`` out of the body of an answer.
-
-    ``data``: the body, or as much of it as is `needed`.
-    Raises IncompleteRead: the body is shorter than it should be.
-    """
+    """The bytes from ``start`` up to ``end`` out of the body of an answer. ``data``: the body, or as much of
+    it as is `needed`. Raises IncompleteRead: the body is shorter than it should be."""
     if start < 0:
         got = data[start:]
     elif placed.start == start and end is not None and len(data) == end - start:
@@ -290,10 +281,8 @@ def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: in
 
 
 def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end: int | None) -> None:
-    """Make sure that so many bytes are all of a range that the file has.
-
-    Raises IncompleteRead: they are fewer.
-    """
+    """Make sure that so many bytes are all of a range that the file has. Raises IncompleteRead: they are
+    fewer."""
     size = placed.version.size
     if start < 0:
         expected = None if size is None else min(-start, size)
@@ -361,10 +350,8 @@ def known_version(url: str) -> Version:
 
 
 def learn_version(url: str, told: Version) -> None:
-    """Keep what an answer told.
-
-    Raises FileChangedError: another answer, which came meanwhile, was about another version.
-    """
+    """Keep what an answer told. Raises FileChangedError: another answer, which came meanwhile, was about
+    another version."""
     seen = _seen.get()
     if seen is not None:
         known = seen.get(url)

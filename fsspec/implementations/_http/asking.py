@@ -62,10 +62,8 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]
 async def begin(
     fs: HTTPFileSystem, url: str, options: dict[str, Any]
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
-    """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes.
-
-    A server that ignores ranges sends everything: then the response, just begun.
-    """
+    """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
+    ignores ranges sends everything: then the response, just begun."""
     with _not_there(url):
         return await fs._sender.repeat(partial(_begin_once, fs, url, options))
 

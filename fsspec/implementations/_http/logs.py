@@ -27,10 +27,8 @@ def begin(
 
 
 class Request:
-    """One request, from before it is sent until its answer begins: a context manager.
-
-    ``status``: of the answer; to be set within the ``with`` block.
-    """
+    """One request, from before it is sent until its answer begins: a context manager. ``status``: of the
+    answer; to be set within the ``with`` block."""
 
     status: int | None = None
 

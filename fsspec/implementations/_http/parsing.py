@@ -73,10 +73,8 @@ def range_value(start: int, end: int | None) -> str:
 
 
 def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
-    """A copy of the options of a request with further headers, the caller's own going first.
-
-    ``headers``: names with ``_`` for ``-``.
-    """
+    """A copy of the options of a request with further headers, the caller's own going first. ``headers``:
+    names with ``_`` for ``-``."""
     own = dict(options.get("headers") or {})
     present = {name.lower() for name in own}
     for name, value in headers.items():
@@ -87,10 +85,8 @@ def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
 
 
 def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """A copy of the options of a request that asks for a range of the plain bytes.
-
-    ``defaults``: options that hold where there are no others; ``headers`` as a whole.
-    """
+    """A copy of the options of a request that asks for a range of the plain bytes. ``defaults``: options that
+    hold where there are no others; ``headers`` as a whole."""
     merged = {**defaults, **options}
     headers: dict[str, str] = {}
     if own := merged.get("headers"):

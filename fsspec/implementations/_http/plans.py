@@ -50,11 +50,8 @@ def glob(
 
 
 def request_options(request: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Those of the options of a listing that ``request`` takes.
-
-    Callers of listings, walks and patterns pass on what is for others, such as the limits of what
-    is read from the files that are found.
-    """
+    """Those of the options of a listing that ``request`` takes. Callers of listings, walks and patterns pass
+    on what is for others, such as the limits of what is read from the files that are found."""
     return {name: value for name, value in options.items() if name in _taken(request)} if options else {}
 
 

@@ -283,10 +283,8 @@ class Body:
         self._over = b""  # what came with the last part and was too much
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
-        """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came.
-
-        Raises IncompleteResponse: the body ended before the server said it would.
-        """
+        """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came. Raises
+        IncompleteResponse: the body ended before the server said it would."""
         parts: list[bytes] = []
         await self._copy_to(parts.append, least, most)
         return parts
@@ -384,11 +382,8 @@ def _release(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) 
 
 # requests -------------------------------------------------------------------------
 def no_total_timeout(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a response that is read at the pace of a reader.
-
-    The time that a reader takes between two reads must not count; what is left of the
-    limits is how long the server may keep silent.
-    """
+    """Options for a response that is read at the pace of a reader. The time that a reader takes between two
+    reads must not count; what is left of the limits is how long the server may keep silent."""
     given = options.get("timeout", None)
     if given is None:
         given = session.timeout
@@ -438,10 +433,8 @@ async def get_range(
 async def _file_info(
     url: str | yarl.URL, session: aiohttp.ClientSession, size_policy: str = "head", **kwargs: Any
 ) -> dict[str, Any]:
-    """What the headers of one request tell of a file; see `described`.
-
-    ``size_policy``: ``"head"`` or ``"get"``: the method. Of a GET the body is not read.
-    """
+    """What the headers of one request tell of a file; see `described`. ``size_policy``: ``"head"`` or
+    ``"get"``: the method. Of a GET the body is not read."""
     if size_policy not in ("head", "get"):
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')
     options = {"allow_redirects": True, **kwargs}

@@ -74,10 +74,8 @@ class Retries(NamedTuple):
         lasting: tuple[type[BaseException], ...],
         traffic: Traffic | None,
     ) -> Plan:
-        """A plan that calls ``work`` until it is not worth another attempt, and ``sleep`` between.
-
-        The awaiting client answers its steps by `awaited`, since both are coroutine functions there.
-        """
+        """A plan that calls ``work`` until it is not worth another attempt, and ``sleep`` between. The
+        awaiting client answers its steps by `awaited`, since both are coroutine functions there."""
         attempt = 0
         while True:
             try:

@@ -167,11 +167,8 @@ class Sender(NamedTuple):
 
 
 def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = None) -> None:
-    """Make sure that an upload is not lost at a redirect.
-
-    ``target``: where that leads, without what was uploaded; None for the last answer.
-    Raises HTTPStatusError: it is lost.
-    """
+    """Make sure that an upload is not lost at a redirect. ``target``: where that leads, without what was
+    uploaded; None for the last answer. Raises HTTPStatusError: it is lost."""
     status = response.status
     if target is None:
         lost, advice = 300 <= status < 400 and status != 303, "nothing was uploaded"

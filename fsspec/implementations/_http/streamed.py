@@ -6,10 +6,8 @@ from fsspec._paths.redaction import redact_url
 
 
 class ReadOn:
-    """The methods of a file that has no other way than on.
-
-    A client brings `_fill`. ``_left`` is what came and was not handed out yet.
-    """
+    """The methods of a file that has no other way than on. A client brings `_fill`. ``_left`` is what came
+    and was not handed out yet."""
 
     url: str
     loc: int
@@ -25,11 +23,8 @@ class ReadOn:
         return data
 
     def read(self, num: int | None = -1) -> bytes:
-        """Read on.
-
-        Raises OSError: the response ended before its time.
-        Raises ForkError: the file was opened in the process that this one was forked from.
-        """
+        """Read on. Raises OSError: the response ended before its time. Raises ForkError: the file was opened
+        in the process that this one was forked from."""
         wanted = None if num is None or num < 0 else num
         self._fill(wanted)
         return self._give(len(self._left) if wanted is None else wanted)

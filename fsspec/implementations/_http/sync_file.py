@@ -104,11 +104,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self._version = answers.version_in({"url": self.url, **info})
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        """The bytes from ``start`` up to ``end``.
-
-        Raises ValueError: the server ignores ranges, and ``start`` is not 0.
-        Raises FileChangedError: this is not the file any more of which bytes came before.
-        """
+        """The bytes from ``start`` up to ``end``. Raises ValueError: the server ignores ranges, and ``start``
+        is not 0. Raises FileChangedError: this is not the file any more of which bytes came before."""
         return repeat(
             getattr(self.fs, "_retries", Retries()),
             lambda: self._fetch_once(start, end),

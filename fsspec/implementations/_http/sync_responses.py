@@ -50,10 +50,8 @@ def read_placed(
 def body_parts(
     response: requests.Response | ResponseProxy, url: str, need: int | None = None, size: int = 2**16
 ) -> Iterator[bytes]:
-    """The body in pieces, up to ``need`` bytes of it.
-
-    Raises IncompleteRead: it ended before the server said it would; older versions of urllib3 do not look.
-    """
+    """The body in pieces, up to ``need`` bytes of it. Raises IncompleteRead: it ended before the server said
+    it would; older versions of urllib3 do not look."""
     got = 0
     traffic = getattr(getattr(response, "connection", None), "traffic", None)
     for part in response.iter_content(size):

@@ -122,10 +122,8 @@ def hide_secrets(error: BaseException) -> None:
 def watched_session(
     traffic: Traffic | None = None, disregarded: frozenset[str] = frozenset()
 ) -> requests.Session:
-    """A new session, whose requests are counted in ``traffic``.
-
-    ``disregarded``: headers that are taken out of the answers, see `answers.disregarded`.
-    """
+    """A new session, whose requests are counted in ``traffic``. ``disregarded``: headers that are taken out
+    of the answers, see `answers.disregarded`."""
     session = _Session()
     if disregarded:
 

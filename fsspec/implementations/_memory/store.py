@@ -19,10 +19,8 @@ _changing = ForkLock()
 
 
 class FolderTree:
-    """Names of files and folders by the folder that they lie in, in the order in which files came.
-
-    Folders that are only made, with no file below them, have no place in that order.
-    """
+    """Names of files and folders by the folder that they lie in, in the order in which files came. Folders
+    that are only made, with no file below them, have no place in that order."""
 
     def __init__(self) -> None:
         self.children: dict[str, dict[str, None]] = {"": {}}

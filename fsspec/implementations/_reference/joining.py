@@ -27,11 +27,8 @@ Range = tuple[str, int, int, int]
 
 
 class Block(NamedTuple):
-    """What is fetched at once: a range of a target, and the parts in it.
-
-    All of a target, or a slice counted from its end, is a block whose parts have no range
-    (both ends are 0): each is the whole block.
-    """
+    """What is fetched at once: a range of a target, and the parts in it. All of a target, or a slice counted
+    from its end, is a block whose parts have no range (both ends are 0): each is the whole block."""
 
     url: str
     start: int | None

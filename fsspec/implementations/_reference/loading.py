@@ -144,11 +144,8 @@ class Targets:
             ) from error
 
     def fitting(self, fs: AbstractFileSystem) -> AsyncFileSystem:
-        """An instance as one that can be awaited here.
-
-        Raises TypeError if it is no filesystem.
-        Raises ValueError if it is awaited on other loops than the one of references.
-        """
+        """An instance as one that can be awaited here. Raises TypeError if it is no filesystem. Raises
+        ValueError if it is awaited on other loops than the one of references."""
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")
         if not fs.async_impl:

@@ -64,12 +64,8 @@ class Part(NamedTuple):
 
 
 def parsed(key: str, value: object, target: str | None) -> bytes | Part:
-    """What a reference says: contents, or where they are.
-
-    ``key``, ``value``: the reference.
-    ``target``: the URL that stands for one that is None.
-    Raises ValueError if it is none of the forms that there are.
-    """
+    """What a reference says: contents, or where they are. ``key``, ``value``: the reference. ``target``: the
+    URL that stands for one that is None. Raises ValueError if it is none of the forms that there are."""
     if type(value) is list or type(value) is tuple:
         return _part(key, value, target)
     if isinstance(value, (bytes, str)):
@@ -148,10 +144,8 @@ def object_text(key: str, value: object) -> str:
 
 
 def as_text(key: str, value: object) -> Any:
-    """The form of a reference in a JSON document; reading that gives the same contents.
-
-    Raises ValueError if it is no reference; it names the key.
-    """
+    """The form of a reference in a JSON document; reading that gives the same contents. Raises ValueError if
+    it is no reference; it names the key."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         raw = bytes(value)
         try:

@@ -337,10 +337,8 @@ class ReferenceReading(AsyncFileSystem):
 
 
 class failing:
-    """What a target's filesystem raises in this block becomes the error of a reference.
-
-    What is about ``local``, the file that is made of it, or about a folder on the way there, stays as it is.
-    """
+    """What a target's filesystem raises in this block becomes the error of a reference. What is about
+    ``local``, the file that is made of it, or about a folder on the way there, stays as it is."""
 
     __slots__ = ("key", "local", "url")
 
@@ -375,10 +373,8 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
 
 
 def _size_of(source: AbstractFileSystem, url: str) -> int | None:
-    """The bytes that a target has at least, where it blocks; None where nobody can tell.
-
-    A filesystem that raises where an answer was cut off need not be asked.
-    """
+    """The bytes that a target has at least, where it blocks; None where nobody can tell. A filesystem that
+    raises where an answer was cut off need not be asked."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:

@@ -32,11 +32,8 @@ MOST_GENERATED = 10**7
 
 
 def decoded(blob: bytes, name: str) -> dict[str, Any]:
-    """The object that a JSON text holds.
-
-    ``name``: of the file, for messages.
-    Raises ValueError if it is no JSON, or no object.
-    """
+    """The object that a JSON text holds. ``name``: of the file, for messages. Raises ValueError if it is no
+    JSON, or no object."""
     try:
         document = json.loads(blob)
     except RecursionError as error:
@@ -157,10 +154,8 @@ def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Values of the dimensions by name, for each combination of them.
-
-    Raises ValueError if they make no sense, or more than `MOST_GENERATED` combinations.
-    """
+    """Values of the dimensions by name, for each combination of them. Raises ValueError if they make no
+    sense, or more than `MOST_GENERATED` combinations."""
     if not isinstance(dimensions, dict):
         raise ValueError(f"{what}: 'dimensions' has to be an object, not a {type(dimensions).__name__}")
     axes: list[Any] = []

@@ -67,10 +67,8 @@ class Table:
 
     @classmethod
     def read(cls, blob: bytes, engine: str) -> Table:
-        """The table that parquet bytes hold.
-
-        Raises ValueError if they hold no such table; the engine has its own errors for what is no parquet.
-        """
+        """The table that parquet bytes hold. Raises ValueError if they hold no such table; the engine has its
+        own errors for what is no parquet."""
         columns = _ENGINES[_installed(engine)][0](blob)
         lacking = [name for name in _COLUMNS if name not in columns]
         if lacking:
@@ -78,10 +76,8 @@ class Table:
         return cls(*(columns[name] for name in _COLUMNS))
 
     def written(self, engine: str, threshold: float) -> bytes:
-        """The table as parquet.
-
-        ``threshold``: if there are so many times more rows than different paths, these are written once each.
-        """
+        """The table as parquet. ``threshold``: if there are so many times more rows than different paths,
+        these are written once each."""
         path = [p if isinstance(p, str) else None for p in self.path]
         raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
         different = len({p for p in path if p is not None})

@@ -62,11 +62,8 @@ class Renderer:
         return render
 
     def render(self, text: object, names: Mapping[str, Any], what: str) -> str:
-        """``text`` with names replaced.
-
-        Raises ValueError if one is not known, an expression makes no sense, or it exceeds the bounds; with
-            ``what`` it is for.
-        """
+        """``text`` with names replaced. Raises ValueError if one is not known, an expression makes no sense,
+        or it exceeds the bounds; with ``what`` it is for."""
         if not isinstance(text, str):
             raise ValueError(f"{what}: a text is needed, not {text!r}")
         self._used = self._used + 1 if self._depth else 0

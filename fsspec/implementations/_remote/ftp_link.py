@@ -125,11 +125,8 @@ def log_in(
     tls: bool | str,
     verify: bool | str,
 ) -> ftplib.FTP:
-    """A client that is connected and logged in; parameters as of `FTPFileSystem`.
-
-    Raises PermissionError: the server does not take the name or password.
-    Raises OSError: it cannot be reached, or does not want to.
-    """
+    """A client that is connected and logged in; parameters as of `FTPFileSystem`. Raises PermissionError: the
+    server does not take the name or password. Raises OSError: it cannot be reached, or does not want to."""
     options: dict[str, Any] = {"timeout": timeout, "encoding": encoding}
     client: ftplib.FTP
     if not tls:
@@ -158,10 +155,8 @@ def log_in(
 
 
 def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
-    """Have data connections protected as well.
-
-    A server with implicit TLS may know neither PBSZ nor PROT; its data connections are in the clear.
-    """
+    """Have data connections protected as well. A server with implicit TLS may know neither PBSZ nor PROT; its
+    data connections are in the clear."""
     try:
         client.prot_p()
     except ftplib.error_perm as error:
@@ -210,11 +205,8 @@ class FTPLink(OwnedLink):
                 ftp.close()
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
-        """What ``operation`` makes of a client.
-
-        Raises ftplib.error_perm, ftplib.error_temp: the server's refusal.
-        Raises OSError: the connection was lost; ``ConnectionError`` where the server ended it.
-        """
+        """What ``operation`` makes of a client. Raises ftplib.error_perm, ftplib.error_temp: the server's
+        refusal. Raises OSError: the connection was lost; ``ConnectionError`` where the server ended it."""
         with self.lock:
             fresh = self.refresh()
             try:

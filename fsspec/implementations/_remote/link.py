@@ -16,10 +16,8 @@ from fsspec._fork.owned import is_mine, own, refuse
 
 
 class OwnedLink:
-    """A way to a server that is used by one thread at a time, in the process that made it.
-
-    ``name``: of the server, for messages.
-    """
+    """A way to a server that is used by one thread at a time, in the process that made it. ``name``: of the
+    server, for messages."""
 
     protocol: ClassVar[str]
 
@@ -36,11 +34,8 @@ class OwnedLink:
 
 
 class FilesLink(OwnedLink):
-    """One on which files of the server are open: ``remotes``.
-
-    A file is closed by a request, and the collector may ask for that in the middle of another one: then
-    it waits for the next.
-    """
+    """One on which files of the server are open: ``remotes``. A file is closed by a request, and the
+    collector may ask for that in the middle of another one: then it waits for the next."""
 
     lost: ClassVar[tuple[type[Exception], ...]]
     """What requests raise where the connection is lost."""

@@ -100,10 +100,8 @@ class SFTPLink(FilesLink):
         remotes.clear()  # not before: they would take leave one by one
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
-        """What ``operation`` makes of the SFTP session.
-
-        Raises OSError: the server's refusal, or ``ConnectionError`` where the connection was lost.
-        """
+        """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
+        ``ConnectionError`` where the connection was lost."""
         self.check_owner()
         with self.lock:
             fresh = self.refresh()

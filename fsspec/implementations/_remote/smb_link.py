@@ -54,10 +54,8 @@ class SMBLink(FilesLink):
         return not sys.is_finalizing()
 
     def run(self, operation: Callable[[], T], connect: Callable[[], None], repeat: bool = False) -> T:
-        """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does.
-
-        Raises what smbclient does, but ``ConnectionError`` where the connection was lost.
-        """
+        """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does. Raises
+        what smbclient does, but ``ConnectionError`` where the connection was lost."""
         hooks.check()
         with self.turn():
             while True:
