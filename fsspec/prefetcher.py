@@ -181,9 +181,14 @@ class PrefetchProducer:
         user_max_prefetch_size: int | None = None,
         min_prefetch_size: int = 0,
     ) -> None:
-        self.fetcher, self.size, self.concurrency = fetcher, size, concurrency
-        self.queue, self.wakeup_event = queue, wakeup_event
-        self.orchestrator, self.consumer, self.tracker = orchestrator, consumer, tracker
+        self.fetcher = fetcher
+        self.size = size
+        self.concurrency = concurrency
+        self.queue = queue
+        self.wakeup_event = wakeup_event
+        self.orchestrator = orchestrator
+        self.consumer = consumer
+        self.tracker = tracker
         self.current_offset: int = 0
         self.is_stopped: bool = False
         self.behind: bool = min_prefetch_size > 0  # it is slow: a read had to wait, or the user says so

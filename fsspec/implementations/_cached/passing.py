@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fsspec.spec import AbstractFileSystem
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsspec.implementations._cached.base import Cache
+
+C = TypeVar("C", bound=type)
 
 
 class Passed(NamedTuple):
@@ -114,7 +116,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     return method
 
 
-def pass_on(cls: type) -> type:
+def pass_on(cls: C) -> C:
     """Class decorator: the operations of `PASSED` become the target's, but for those the class has."""
     for name, passed in PASSED.items():
         if name not in cls.__dict__:
