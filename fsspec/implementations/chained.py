@@ -1,4 +1,4 @@
-"""Filesystems that stand in front of another one."""
+"""Bases of filesystems that stand in front of another one: a chain of URLs names that as their target."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Files inside archives."""
+"""Archives that are a file: its `bytes` for many readers at once, and the `files` in it.
+
+The formats are in `tar`, `zip` and `libarchive`; what has no file below it is `fsspec.archive`.
+"""

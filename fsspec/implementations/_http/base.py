@@ -1,4 +1,4 @@
-"""What the filesystems of both clients have: the options that are not their client's, names, sums."""
+"""The base of both HTTP filesystems: options, names of paths, links as entries, counters. No requests."""
 
 from __future__ import annotations
 

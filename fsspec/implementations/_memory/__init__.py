@@ -1,1 +1,1 @@
-"""What the filesystem in memory is made of."""
+"""The `store` of the filesystem in memory, which is `memory`."""
