@@ -361,7 +361,6 @@ class PrefetchConsumer:
     async def consume(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer only at the end of the file."""
         producer = self.orchestrator.producer
-        assert producer is not None
         begin, end = self.offset, min(self.offset + size, producer.size)
         data = self.at_hand(begin, end)
         if data is None:
@@ -394,7 +393,6 @@ class PrefetchConsumer:
             if block is None or not block.start <= position < block.end:
                 continue
             if block.data is None and block.task is not None:
-                assert self.orchestrator.producer is not None
                 self.orchestrator.producer.behind = True
                 await asyncio.wait([block.task])
                 if block.task.cancelled():
@@ -440,7 +438,7 @@ class BackgroundPrefetcher:
         if ``concurrency`` or ``max_prefetch_size`` is not positive.
     """
 
-    producer: PrefetchProducer | None = None
+    producer: PrefetchProducer = None  # type: ignore[assignment]  # until it is constructed
     loop: asyncio.AbstractEventLoop
     wakeup_event: asyncio.Event
     read_tracker: RunningAverageTracker
@@ -493,13 +491,11 @@ class BackgroundPrefetcher:
     def _begin_in_child(self) -> None:
         """Go on with the blocks that have come; fetches under way stay with the parent."""
         producer, consumer = self.producer, self.consumer
-        assert producer is not None
         tasks = [*producer._active_tasks, producer._producer_task]
         if any(tasks):
             hooks.immortalize(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
         self._begin(producer.fetcher, consumer.offset)
-        assert self.producer is not None
         self.consumer._current_block = consumer._current_block
         for block in producer.queue:
             if block.data is None:
@@ -539,7 +535,6 @@ class BackgroundPrefetcher:
             if self.is_stopped:
                 raise self.closed_error()
             producer, consumer = self.producer, self.consumer
-            assert producer is not None
             error, self._error = self._error, None
             if error is not None:
                 raise error
@@ -579,7 +574,7 @@ class BackgroundPrefetcher:
         if self._error is None:
             data = self.consumer.at_hand(start, end)
             if data is not None:
-                if self.producer is not None and self.producer.wanting():
+                if self.producer.wanting():
                     self.loop.call_soon_threadsafe(self.producer.start)
                 return data
         from fsspec._loop.bridge import sync  # not above: a cache that is never read needs no loop
@@ -603,7 +598,7 @@ class BackgroundPrefetcher:
         """
         start, end = self._range(start, end)
         producer, consumer = self.producer, self.consumer
-        if start >= end or self._error is not None or producer is None or self._busy() or producer.queue:
+        if start >= end or self._error is not None or self._busy() or producer.queue:
             return None
         block = consumer._current_block
         if block is not None and block.start <= start < block.end:
@@ -628,7 +623,6 @@ class BackgroundPrefetcher:
 
     def go_on(self, position: int, size: int) -> None:
         """Begin at a position as if reads of ``size`` bytes in order had led there; nothing was read yet."""
-        assert self.producer is not None
         self.consumer.offset = self.producer.current_offset = position
         for _ in range(self.producer.streak_needed - 1):
             self.consumer._count(size)
@@ -650,10 +644,7 @@ class BackgroundPrefetcher:
 
         ``timeout``: seconds to wait at most.
         """
-        if self.is_stopped:
-            return
-        self.is_stopped = True
-        if not is_mine(self) or self.producer is None:
+        if not self._stops_here():
             return
         if not self._busy() or self.loop.is_closed() or sys.is_finalizing():
             self.queue.clear()
@@ -662,29 +653,27 @@ class BackgroundPrefetcher:
 
         sync_teardown(self.loop, self.producer.stop, timeout=timeout, description="closing a prefetcher")
 
+    def _stops_here(self) -> bool:
+        """Stop; whether it was not stopped yet, and what may be under way is this process's."""
+        stopped, self.is_stopped = self.is_stopped, True
+        return not stopped and is_mine(self)
+
     def _busy(self) -> bool:
-        producer = self.producer
-        return producer is not None and bool(producer._active_tasks or producer._producer_task)
+        return bool(self.producer._active_tasks or self.producer._producer_task)
 
     def abandon(self) -> None:
         """Cancel what is under way without waiting for it, for finalizers."""
-        if self.is_stopped:
-            return
-        self.is_stopped = True
+        stops_here = self._stops_here()
         self.consumer.clear_buffer()  # consumer and producer refer to this, so that a collection frees them
-        producer = self.producer
-        if not is_mine(self) or producer is None or self.loop.is_closed():
+        if not stops_here or self.loop.is_closed():
             return
-        for task in [*producer._active_tasks, producer._producer_task]:
+        for task in [*self.producer._active_tasks, self.producer._producer_task]:
             if task is not None:
                 self.loop.call_soon_threadsafe(task.cancel)
 
     async def aclose(self) -> None:
         """As `close`, awaited."""
-        if self.is_stopped:
-            return
-        self.is_stopped = True
-        if not is_mine(self) or self.producer is None:
+        if not self._stops_here():
             return
         if asyncio.get_running_loop() is self.loop:
             await self.producer.stop()
