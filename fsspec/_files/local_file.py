@@ -296,12 +296,18 @@ class LocalFileOpener(io.IOBase):
         else:
             if "x" in self.mode and osp.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+            if osp.isdir(self.path):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
             fd, self.temp = tempfile.mkstemp()
             os.close(fd)
-            if "a" in self.mode and osp.exists(self.path):
-                shutil.copyfile(self.path, self.temp)
-                self._appends_from = osp.getsize(self.temp)
-            self.f = _file(self.temp, self.mode.replace("x", "w"))
+            try:
+                if "a" in self.mode and osp.exists(self.path):
+                    shutil.copyfile(self.path, self.temp)
+                    self._appends_from = osp.getsize(self.temp)
+                self.f = _file(self.temp, self.mode.replace("x", "w"))
+            except BaseException:
+                os.unlink(self.temp)
+                raise
         if "w" not in self.mode and hasattr(self.f, "fileno"):
             with suppress(OSError):
                 self.size = os.fstat(self.f.fileno()).st_size
@@ -451,8 +457,7 @@ class LocalFileOpener(io.IOBase):
             os.replace(self.temp, self.path)
         except OSError as error:
             if error.errno != errno.EXDEV:
-                error.filename, error.filename2 = self.path, None
-                raise
+                raise OSError(error.errno, error.strerror, self.path) from error
             with replacing(self.path) as f, open(self.temp, "rb") as source:
                 shutil.copyfileobj(source, f)
             with suppress(PermissionError):  # network mounts refuse it; the file is there

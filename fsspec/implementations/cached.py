@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 from fsspec._plans.globbing import has_magic
@@ -120,7 +121,8 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
 
     def _drop_copy(self, path: str) -> None:
         if not has_magic(path):
-            remove(os.path.join(self._folders.written, self.hash_name(path)))
+            with suppress(ValueError):  # of what can have no name, as the root, there is no copy
+                remove(os.path.join(self._folders.written, self.hash_name(path)))
 
     def pop_from_cache(self, path: str) -> None:
         path = self._strip_protocol(path)

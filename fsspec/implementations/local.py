@@ -355,7 +355,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path2)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._strip_protocol(path2))
         self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
 
     def _with_progress(

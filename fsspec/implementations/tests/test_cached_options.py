@@ -114,6 +114,18 @@ def test_paths_that_climb_are_refused_under_their_own_names(kind, target, tmp_pa
     assert os.listdir(tmp_path / "c") == []
 
 
+@pytest.mark.parametrize("kind", WHOLE)
+def test_the_root_can_be_changed_though_nothing_is_called_like_it(kind, m, tmp_path):
+    """It has no copy, and what has none need not be removed."""
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up/new").write_bytes(b"1")
+    c = fsspec.filesystem(kind, target_protocol="memory", cache_storage=f"{tmp_path}/c", same_names=True)
+    c.put(f"{tmp_path}/up/", "/", recursive=True)
+    assert c.find("/") == ["/new"]
+    c.rm("/", recursive=True)
+    assert c.find("/") == []
+
+
 def test_a_file_called_like_the_table(target, tmp_path):
     target.files["r/cache"] = b"data"
     with pytest.raises(ValueError, match="table"):

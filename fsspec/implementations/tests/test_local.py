@@ -578,6 +578,31 @@ def test_a_file_that_is_open_at_the_end_of_a_transaction_is_whole(fs, top, mode)
         f.write(b"more")
 
 
+@pytest.mark.parametrize("mode", ["wb", "ab", "xb", "w+b"])
+def test_a_folder_is_no_file_to_write_later(fs, top, mode, monkeypatch):
+    """It is refused at once, as without a transaction, and leaves no temporary file."""
+    (top / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", f"{top}/tmp")
+    for late in (False, True):
+        with pytest.raises(OSError, match="sub'$") as told:
+            with fs.transaction:
+                f = fs.open(f"{top}/{'new' if late else 'sub'}", mode)
+                if late:  # there is a folder by the time that it is committed
+                    f.path = f"{top}/sub"
+        assert isinstance(told.value, FileExistsError if mode == "xb" else IsADirectoryError)
+    assert os.listdir(top / "tmp") == [] and (top / "sub/one").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_cannot_be_appended_to_later_leaves_no_temporary_file(fs, top, monkeypatch):
+    (top / "tmp").mkdir()
+    os.mkfifo(top / "pipe")
+    monkeypatch.setattr("tempfile.tempdir", f"{top}/tmp")
+    with pytest.raises(shutil.SpecialFileError):
+        fs.open(f"{top}/pipe", "ab", autocommit=False)
+    assert os.listdir(top / "tmp") == []
+
+
 def test_exclusive_creation_in_a_transaction_overwrites_nothing(fs, top):
     """Neither what was there nor what came in between."""
     with pytest.raises(FileExistsError, match="new"):
@@ -595,6 +620,13 @@ def test_put_file_in_mode_create_overwrites_nothing(fs, top):
     assert (top / "ten").read_bytes() == b"0123456789"
     fs.put_file(f"{top}/new", f"{top}/other", mode="create")
     assert (top / "other").read_bytes() == b"new"
+
+
+def test_a_refusal_to_overwrite_names_the_whole_path(fs, top, monkeypatch):
+    monkeypatch.chdir(top)
+    with pytest.raises(FileExistsError) as told:
+        fs.put_file("sub/one", "./ten", mode="create")
+    assert told.value.filename == f"{top}/ten"
 
 
 def test_folders_are_made_for_whatever_makes_a_file(top):
