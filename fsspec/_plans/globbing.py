@@ -162,7 +162,7 @@ def glob(
     if not has_magic(text):
         found = yield from _literal(fs, text, only_folders, detail, kwargs)
     else:
-        pattern = _compiled(text, only_folders)
+        pattern = _compiled(text.rstrip("/"), only_folders)  # there are those that keep it
         if overridden(fs, "find") or overridden(fs, "walk"):
             found = yield from _by_find(fs, pattern, maxdepth, withdirs, kwargs)
         else:

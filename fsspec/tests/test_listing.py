@@ -185,6 +185,7 @@ def test_a_root_with_a_name_is_found_like_other_folders():
     assert Rooted(FILES).info("/")["name"] == ""
     assert Rooted(FILES).find("/", withdirs=True, maxdepth=1) == ["/", "r"]
     assert Rooted(FILES).glob("**/")[0] == "/"
+    assert Rooted(FILES).glob("[!x]*") == ["r"]  # not itself
 
 
 OPEN_ERRORS = [OSError(5, "broken"), ConnectionResetError("reset"), TimeoutError("stalled")]

@@ -111,6 +111,15 @@ def test_listing(place):
     assert fs.isdir(f"{top}/sub") and fs.exists(f"{top}/a") and not fs.exists(f"{top}/none")
 
 
+def test_a_pattern_with_a_slash_at_its_end_matches_folders(place):
+    """Although the slash stays in the paths of this filesystem."""
+    fs, top = place
+    fs.makedirs(f"{top}/a/b")
+    fs.pipe_file(f"{top}/f", b"1")
+    assert fs.glob(f"{top}/*/") == [f"{top}/a"]
+    assert [p.rstrip("/") for p in fs.glob(f"{top}/**/")] == [top, f"{top}/a", f"{top}/a/b"]
+
+
 def test_copying_and_moving(place, tmp_path):
     fs, top = place
     fs.pipe(f"{top}/sub/../a".replace("sub/../", ""), BIG)

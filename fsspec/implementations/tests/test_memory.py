@@ -274,7 +274,10 @@ def test_transaction(fs):
     assert fs.find("") == ["/folder/ten"]
     with fs.transaction:
         fs.pipe_file("/piped", b"1")
-    assert fs.cat("/piped") == b"1"
+        with fs.open("/now", "wb", autocommit=True) as f:
+            f.write(b"2")
+        assert fs.cat("/now") == b"2"  # who says so does not wait
+    assert fs.cat("/piped") == b"1" and fs.cat("/now") == b"2"
 
 
 # stores ------------------------------------------------------------------------------
