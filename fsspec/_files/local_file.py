@@ -434,7 +434,9 @@ class LocalFileOpener(io.IOBase):
     def commit(self) -> None:
         """Close the file, and give what was written its name."""
         if self.temp is None:
-            raise RuntimeError(f"{self!r} was opened with autocommit, or to be changed, and has its name already")
+            raise RuntimeError(
+                f"{self!r} was opened with autocommit, or to be changed, and has its name already"
+            )
         self._mine("commit")
         self.close()  # what is not written yet would be missing
         if self._appends_from is not None and osp.exists(self.path):

@@ -522,7 +522,10 @@ def test_commit_and_discard(fs, top):
     f.discard()
     assert not os.path.exists(f.temp) and not fs.exists(f"{top}/gone")
     for mode in ("rb", "r+b"):  # in its place already
-        with fs.open(f"{top}/ten", mode, autocommit=False) as f, pytest.raises(RuntimeError, match="autocommit"):
+        with (
+            fs.open(f"{top}/ten", mode, autocommit=False) as f,
+            pytest.raises(RuntimeError, match="autocommit"),
+        ):
             f.commit()
 
 
