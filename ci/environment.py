@@ -16,13 +16,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import textwrap
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 TOP = Path(__file__).resolve().parent.parent
 REQUIREMENTS = TOP / "ci" / "requirements"
 PIP_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONNOUSERSITE": "1"}
+QUIET = 20.0
+"""Seconds after which it is told what pip does."""
 
 
 class InstallError(RuntimeError):
@@ -55,23 +61,35 @@ def lines_of(file: Path) -> list[str]:
 
 
 def pip(python: Path, *arguments: str, check: bool = True) -> bool:
-    """Run pip quietly; its output is shown where it fails and ``check`` is set."""
+    """Run pip; every `QUIET` seconds what it does, and its output where it fails and ``check`` is set."""
     # PYTHONPATH would show pip packages that the environment does not have.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | PIP_ENVIRONMENT
-    done = subprocess.run(
-        [str(python), "-m", "pip", *arguments],
-        cwd=TOP,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    if check and done.returncode:
-        say(done.stdout)
-        raise InstallError(f"pip {arguments[0]} ended with {done.returncode}")
-    return done.returncode == 0
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder, "told")
+        with (
+            told.open("wb") as output,
+            subprocess.Popen(
+                [str(python), "-m", "pip", *arguments],
+                cwd=TOP,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(QUIET)
+                    break
+                lines = [f"pip {arguments[0]}", *told.read_text(errors="replace").splitlines()]
+                now = [line.strip() for line in lines if not line.startswith("WARNING")][-1]
+                where = python.parent.parent.name
+                say(f"  {where}, after {time.monotonic() - begin:.0f} s: {textwrap.shorten(now, 60)}")
+        if check and process.returncode:
+            say(told.read_text(errors="replace"))
+            raise InstallError(f"pip {arguments[0]} ended with {process.returncode}")
+    return process.returncode == 0
 
 
 def install_optional(python: Path, wanted: Sequence[str]) -> list[str]:
@@ -139,13 +157,15 @@ def ensure(
             reinstall_tree(interpreter)
         return interpreter
 
-    say(f"making {folder.name} ({len(required) + len(optional)} packages and what they need: minutes) ...")
+    say(
+        f"making {folder.name} ({len(required) + len(optional)} packages and what they need: one to five minutes) ..."
+    )
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([base, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
     if tree:
         shutil.rmtree(TOP / "build", ignore_errors=True)
         required = [*tree_arguments(tree == "editable"), *required]
-    pip(interpreter, "install", "-q", *required)
+    pip(interpreter, "install", "--progress-bar", "off", *required)
     missing = install_optional(interpreter, optional)
     if missing:
         say(f"without {', '.join(missing)}: no wheel for this Python")

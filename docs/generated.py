@@ -22,7 +22,7 @@ from fsspec.tests.fork import ownership
 def write(docs: Path) -> None:
     """Make all tables; ``docs`` is this folder."""
     tables = {
-        "protocols": _table(("protocol", "class", "needs"), _protocols()),
+        "protocols": _table(("protocol", "class", "needs"), _protocols(), wide=True),
         "ownership": _table(("what", *_columns().values()), _ownership(), wide=True),
         "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
         "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
