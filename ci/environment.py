@@ -158,7 +158,7 @@ def ensure(
         return interpreter
 
     say(
-        f"making {folder.name} ({len(required) + len(optional)} packages and what they need: one to five minutes) ..."
+        f"making {folder.name} ({len(required) + len(optional)} packages and theirs, one to five minutes) ..."
     )
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([base, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
