@@ -49,8 +49,6 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
     names = [name for name in envdict if name.startswith(_PREFIX) and name not in _OWN_NAMES]
     if not names:
         return
-    import json  # only where something is configured
-
     single: list[tuple[str, str, Any]] = []
     for name in names:
         start, _, rest = name.partition("_")
@@ -62,10 +60,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
         elif has_argument:
             single.append((protocol, argument, _parsed(envdict[name])))
         else:
-            try:
-                options = json.loads(envdict[name])
-            except ValueError:
-                options = envdict[name]
+            options = _parsed(envdict[name])
             if isinstance(options, dict):
                 conf_dict.setdefault(protocol, {}).update(options)
             else:
@@ -75,7 +70,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
 
 
 def _parsed(text: str) -> object:
-    import json
+    import json  # only where something is configured
 
     try:
         return json.loads(text)

@@ -20,8 +20,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -55,26 +54,21 @@ _ERRNO: list[tuple[type[BaseException], int]] = [
 ]
 
 
-@contextmanager
-def _as_errno(what: str) -> Iterator[None]:
-    """Failures as the kernel knows them: by number."""
-    try:
-        yield
-    except FuseOSError:
-        raise
-    except Exception as error:  # the kernel waits for an answer, whatever went wrong
-        logger.debug("%s: %r", what, error)
-        number = getattr(error, "errno", None)
-        if not isinstance(number, int) or number <= 0:
-            number = next((n for kind, n in _ERRNO if isinstance(error, kind)), errno.EIO)
-        raise FuseOSError(number) from error
-
-
 def _answered(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have failures raised as the kernel knows them: by number."""
+
     @wraps(method)
     def answered(self: Any, path: str, *args: Any) -> Any:
-        with _as_errno(f"{method.__name__} {path}"):
+        try:
             return method(self, path, *args)
+        except FuseOSError:
+            raise
+        except Exception as error:  # the kernel waits for an answer, whatever went wrong
+            logger.debug("%s %s: %r", method.__name__, path, error)
+            number = getattr(error, "errno", None)
+            if not isinstance(number, int) or number <= 0:
+                number = next((n for kind, n in _ERRNO if isinstance(error, kind)), errno.EIO)
+            raise FuseOSError(number) from error
 
     return answered
 

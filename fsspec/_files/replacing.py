@@ -123,6 +123,15 @@ class replacing:
             self.__exit__(GeneratorExit, None, None)
 
 
+def file_state(path: str) -> tuple[int, ...] | None:
+    """What tells a local file from one that was written since; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def write_all(f: IO[bytes], data: bytes) -> None:
     """Write all of ``data`` to a file without a buffer."""
     written = f.write(data)

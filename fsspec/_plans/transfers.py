@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.replacing import file_state
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, batch, call, local
 from fsspec._plans.bulk import counting, listing_options, raise_first, removing
@@ -363,7 +364,7 @@ class _Downloads(_Transfers):
         touched, and what is no plain file, stays."""
         for path in self.failed:
             real = os.path.realpath(path)
-            if os.path.isfile(real) and _file_state(real) != self.before[path]:
+            if os.path.isfile(real) and file_state(real) != self.before[path]:
                 with suppress(OSError):  # the failure itself is what the caller has to know of
                     os.unlink(real)
         for folder in reversed(self.made):
@@ -391,16 +392,7 @@ def _make_way(
             os.makedirs(parent, exist_ok=True)
             made += reversed(missing)
     # a slash at the end would have the system say that a file is no folder
-    return {target: _file_state(target.rstrip("/") or "/") for target in targets}, made
-
-
-def _file_state(path: str) -> tuple[int, ...] | None:
-    """What tells a local file from one that was written since; None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return {target: file_state(target.rstrip("/") or "/") for target in targets}, made
 
 
 def get(

@@ -29,6 +29,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from fsspec._files.replacing import file_state
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import PART, is_inside, remove
 
@@ -110,24 +111,21 @@ class CacheMetadata:
         return any([self._load(number) for number in range(len(self._storage))])
 
     def _load(self, number: int) -> bool:
-        with self.lock:
-            return self._load_locked(number)
-
-    def _load_locked(self, number: int) -> bool:
         path = os.path.join(self._storage[number], TABLE)
-        sign = _sign(path)
-        if sign == self._signs[number]:
-            return False
-        table = {} if sign is None else _read(path)
-        if number == len(self._storage) - 1:
-            for name, detail in list(self._changed.items()):
-                if detail is None:
-                    table.pop(name, None)
-                else:
-                    table[name] = _merged(table.get(name), detail)
-        self.cached_files[number] = table
-        self._signs[number] = sign
-        return True
+        with self.lock:
+            sign = file_state(path)
+            if sign == self._signs[number]:
+                return False
+            table = {} if sign is None else _read(path)
+            if number == len(self._storage) - 1:
+                for name, detail in list(self._changed.items()):
+                    if detail is None:
+                        table.pop(name, None)
+                    else:
+                        table[name] = _merged(table.get(name), detail)
+            self.cached_files[number] = table
+            self._signs[number] = sign
+            return True
 
     def save(self) -> None:
         """Write what has changed; nothing is written where nothing has."""
@@ -150,7 +148,7 @@ class CacheMetadata:
             self._changed = {**changed, **self._changed}
             remove(part)
             raise
-        self._signs[-1] = _sign(path)
+        self._signs[-1] = file_state(path)
 
     def _private(self, path: str, flags: int) -> int:
         return os.open(path, flags, 0o600)
@@ -379,15 +377,6 @@ def is_whole(detail: Detail, fn: str) -> bool:
         return bool(os.stat(fn).st_size >= detail.get("size", 0))
     except OSError:
         return False
-
-
-def _sign(path: str) -> tuple[int, ...] | None:
-    """What tells one version of a file from others; None where there is no file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read(path: str) -> Table:
