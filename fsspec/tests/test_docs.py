@@ -98,3 +98,9 @@ def test_no_row_of_a_table_is_torn(page):
             first, *others = (cell.astext() for cell in row.children)
             assert first and any(others), f"an empty cell: {first!r}, {others}"
             assert not re.search(r"(,|\b(a|an|the|to|and|or|with))$", first), f"torn: {first!r}"
+
+
+def test_links_of_the_readme_lead_somewhere_on_an_index_too():
+    """There it stands without the files beside it."""
+    links = re.findall(r"\]\(([^)]*)\)", (DOCS.parent / "README.md").read_text(encoding="utf8"))
+    assert links and all(link.startswith(("https://", "#")) for link in links)
