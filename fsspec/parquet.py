@@ -139,8 +139,8 @@ def open_parquet_files(
         parts = _ends(fs, paths, sizes, footer_sample_size)
         reader = _engine(engine)
         wanted = [
-            [(a, b) for _, a, b in reader.chunks(reader.parse(held), columns, row_groups, filters)]
-            for held in map(_last, parts)
+            [(a, b) for _, a, b in reader.chunks(reader.parse(*held.values()), columns, row_groups, filters)]
+            for held in parts
         ]
         wanted = [
             list(_lacking(p, size, held, ranges))
@@ -238,10 +238,6 @@ def _ends(
         for (i, start), data in zip(longer.items(), more):
             starts[i], ends[i] = start, data + ends[i]
     return [{(start, size): end} for start, size, end in zip(starts, sizes, ends)]
-
-
-def _last(held: dict[tuple[int, int], bytes]) -> bytes:
-    return next(iter(held.values()))
 
 
 def _lacking(

@@ -25,16 +25,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
+from fsspec._files.open_file import get_compression
 from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
-from fsspec._paths.redaction import redact_url
 from fsspec._paths.types import Entry
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import publish
@@ -47,7 +46,7 @@ from fsspec.compression import compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.transaction import Transaction
-from fsspec.utils import infer_compression, stringify_path, tokenize
+from fsspec.utils import stringify_path, tokenize
 
 if TYPE_CHECKING:
     import logging
@@ -570,7 +569,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         codec = None
         if compression is not None:
             try:
-                codec = _codec(path, compression)
+                codec = compr[get_compression(path, compression)]
             except ValueError:
                 if "r" in mode:  # that there is no such file comes first
                     self._open(path, mode=mode, **kwargs).close()
@@ -646,17 +645,3 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def _get_pyarrow_filesystem(self) -> AbstractFileSystem:
         """The instance itself: pyarrow takes these filesystems as they are."""
         return self
-
-
-def _codec(path: str, compression: str) -> Callable[..., Any] | None:
-    name: str | None = compression
-    if name == "infer":
-        name = infer_compression(path)
-    if name is None:
-        return None
-    if name not in compr:
-        known = ", ".join(sorted(key for key in compr if key))
-        raise ValueError(
-            f"the compression {name!r} is not known (for {redact_url(path)!r}); there are: {known}"
-        )
-    return compr[name]

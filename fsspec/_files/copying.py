@@ -45,15 +45,9 @@ async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = No
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        done.add_done_callback(_retrieved)
+        done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # of no interest now
         await asyncio.wait([done], timeout=_GRACE)
         raise
-
-
-def _retrieved(done: asyncio.Future[Any]) -> None:
-    """What a thread ended with that nobody waits for any more is of no interest."""
-    if not done.cancelled():
-        done.exception()
 
 
 def is_here(fs: AbstractFileSystem) -> bool:

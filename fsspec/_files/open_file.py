@@ -28,7 +28,9 @@ def get_compression(urlpath: str, compression: str | None) -> str | None:
     name = infer_compression(urlpath) if compression == "infer" else compression
     if name is not None and name not in compr:
         known = ", ".join(sorted(key for key in compr if key))
-        raise ValueError(f"the compression {name!r} is not known; there are: {known}")
+        raise ValueError(
+            f"the compression {name!r} is not known (for {redact_url(urlpath)!r}); there are: {known}"
+        )
     return name
 
 

@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
@@ -163,9 +163,6 @@ class WebHDFS(ServerFileSystem):
         told: dict[str, Any] = {}
         with suppress(ValueError), closing(response):
             told = response.json().get("RemoteException") or {}
-        self._raise(response, told, path)
-
-    def _raise(self, response: requests.Response, told: dict[str, Any], path: str) -> NoReturn:
         text = f"{told.get('message') or response.reason} (status {response.status_code})".splitlines()[0]
         kind, number = _ERRORS.get(told.get("exception", ""), (OSError, None))
         if not told:

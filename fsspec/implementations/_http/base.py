@@ -22,6 +22,7 @@ class HTTPBase:
     sep = "/"
     _lists_files = True
     _traffic: Traffic
+    _as_requested = staticmethod(parsing.as_requested)
 
     def _set_up(
         self,
@@ -59,10 +60,6 @@ class HTTPBase:
     @classmethod
     def _parent(cls, path: str) -> str:
         return parsing.parent(path)
-
-    @staticmethod
-    def _as_requested(path: str) -> str:
-        return parsing.as_requested(path)
 
     def _entries(self, text: str, url: str) -> list[dict[str, Any]]:
         """The links of a page that lead below it, as entries."""

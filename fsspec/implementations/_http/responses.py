@@ -218,13 +218,6 @@ async def read_placed(
         raise IncompleteResponse(str(error)) from None
 
 
-async def read_part(
-    response: aiohttp.ClientResponse, url: str | yarl.URL, start: int, end: int | None
-) -> bytes:
-    """The bytes from ``start`` up to ``end`` from the answer to a request for them."""
-    return await read_placed(response, placed(response, url, start, end), url, start, end)
-
-
 async def read_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> bytes:
     """The body of the answer to a request for the whole file."""
     check_is_whole(response, url)
@@ -253,16 +246,6 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
     finally:
         if before is not None:
             transport.max_size = before
-
-
-def _with_room(size: int) -> io.BytesIO:
-    """Where so many bytes can be written without growing; a server may say any number: at most 64 MiB."""
-    into = io.BytesIO()
-    if size:
-        into.seek(min(size, 2**26) - 1)
-        into.write(b"\0")
-        into.seek(0)
-    return into
 
 
 class Body:
@@ -300,7 +283,11 @@ class Body:
 
     async def rest(self, head: bytes = b"", size: int = 0) -> bytes:
         """``head`` and all that is still to come, about ``size`` bytes."""
-        into = _with_room(size)
+        into = io.BytesIO()
+        if size:  # it need not grow then; a server may say any number
+            into.seek(min(size, 2**26) - 1)
+            into.write(b"\0")
+            into.seek(0)
         into.write(head)
         await self._copy_to(into.write, ALL, None)
         into.truncate()
@@ -421,7 +408,7 @@ async def get_range(
         None where they were written to ``file``.
     """
     async with session.get(url, **ranged(kwargs, range_value(start, end))) as response:
-        data = await read_part(response, url, start, end)
+        data = await read_placed(response, placed(response, url, start, end), url, start, end)
     if file is None:
         return data
     with open(file, "r+b") as local:

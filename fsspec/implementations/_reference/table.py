@@ -31,10 +31,6 @@ class Table:
     size: MutableSequence[Any]
     raw: MutableSequence[Any]
 
-    @classmethod
-    def empty(cls, rows: int = 0) -> Table:
-        return cls([None] * rows, [0] * rows, [0] * rows, [None] * rows)
-
     def __len__(self) -> int:
         return len(self.path)
 
