@@ -441,12 +441,11 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def _upload(self, method: str, url: str, data: Upload, options: dict[str, Any]) -> None:
         send = getattr(self.session, method)
-        target = str(self.encode_url(url))
 
         def upload() -> None:
             data.rewind()
             body = b"".join(data) if self.js else data
-            with closing(send(target, data=body, **{**self.kwargs, **options})) as response:
+            with closing(send(url, data=body, **{**self.kwargs, **options})) as response:
                 self._raise_not_found_for_status(response, url)
                 if 300 <= response.status_code < 400 and response.status_code != 303 and not self.js:
                     message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"

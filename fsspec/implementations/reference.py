@@ -43,7 +43,7 @@ from fsspec.implementations._reference.reading import ReferenceReading, blocking
 from fsspec.implementations._reference.spec import textual
 from fsspec.implementations._reference.tree import KeyTree, lenient_size
 from fsspec.spec import AbstractBufferedFile
-from fsspec.utils import stringify_path
+from fsspec.utils import check_contained, other_paths, stringify_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -344,7 +344,12 @@ class ReferenceFileSystem(ReferenceReading):
         return sum(size or 0 for size in sizes.values()) if total else sizes
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
-        """Download files; see `AbstractFileSystem.get`."""
+        """Download files; see `AbstractFileSystem.get`. Of several folders each stays one."""
+        if recursive and not isinstance(rpath, (str, os.PathLike)) and isinstance(lpath, (str, os.PathLike)):
+            top = os.path.abspath(lpath)
+            rpath = self.expand_path(rpath, recursive=True, maxdepth=kwargs.pop("maxdepth", None))
+            lpath = other_paths(rpath, top)
+            check_contained(top, lpath)
         sync(self.loop, self._get, rpath, lpath, recursive, **kwargs)
 
     # changing ---------------------------------------------------------------------

@@ -386,6 +386,8 @@ class SFTPFile(AbstractBufferedFile):
             self.closed = True
             self.fs._refuse(error, path, making=True)
         self._session = link.sftp
+        if mode == "ab":
+            self.loc = self._remote.tell()
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""

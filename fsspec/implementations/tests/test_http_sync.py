@@ -104,9 +104,10 @@ def test_transfers(http_server, fs, url, tmp_path):
     fs.get_file(url + "/big.bin", str(target))
     assert target.read_bytes() == BIG
     fs.put_file(str(target), url + "/up", method="put")
-    fs.put_file(io.BytesIO(b"abc"), url + "/up2")
+    fs.put_file(io.BytesIO(b"abc"), url + "/up%3B2")
+    assert http_server.requests[-1].target.endswith("/up%3B2")  # as it was given
     assert http_server.files["/up"] == BIG
-    assert http_server.files["/up2"] == b"abc"
+    assert http_server.files["/up;2"] == b"abc"
 
 
 def test_ls_and_glob(http_server, fs, url):

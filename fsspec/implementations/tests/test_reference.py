@@ -177,6 +177,16 @@ def test_each_of_several_is_downloaded_to_its_own_target(fs, tmp_path):
     assert (tmp_path / "folder/part").read_bytes() == DATA[10:30]
 
 
+def test_of_several_folders_each_stays_one(tmp_path):
+    fs = ReferenceFileSystem({"a/x": "1", "b/x": "2", "b/c/y": "3", "z": "4"})
+    fs.get(["a", "b/", "z"], str(tmp_path / "got"), recursive=True)
+    got = {str(p.relative_to(tmp_path / "got")): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    assert got == {"a/x": "1", "b/x": "2", "b/c/y": "3", "z": "4"}
+    bad = ReferenceFileSystem({"../a/x": "1", "b": "2"})
+    with pytest.raises(ValueError, match="leads out of"):
+        bad.get(["../a", "b"], str(tmp_path / "deep/er"), recursive=True)
+
+
 def test_download(fs, tmp_path):
     fs.get("d", str(tmp_path / "got"), recursive=True)
     assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]

@@ -47,6 +47,25 @@ class TestSFTP(RemoteTests):
             with pytest.raises(kind, match=path):
                 fs.open(path)
 
+    def test_the_position_of_what_is_appended_to_is_its_end(self, fs):
+        with fs.open("/d/a.txt", "ab") as f, fs.open("/d/new", "ab") as new:
+            assert (f.tell(), new.tell()) == (11, 0)
+            f.write(b"!!")
+            assert f.tell() == 13
+        assert fs.cat_file("/d/a.txt") == b"hello world!!"
+
+    def test_open_files_are_those_of_other_filesystems(self, fs):
+        with fs.open("/d/a.txt") as f:
+            assert (f.size, f.mode, f.path, f.seek(-2, 2)) == (11, "rb", "/d/a.txt", 9)
+        with fs.open("/d/new", "wb") as f:
+            assert f.write(b"x") == 1 and not f.seekable()
+        with pytest.raises(NotImplementedError, match="opened as"):
+            fs.open("/d/a.txt", "r+b")
+        with fs.ftp.open("/d/a.txt", "r+b") as f:
+            f.seek(6)
+            f.write(b"W")
+        assert fs.cat_file("/d/a.txt", -5) == b"World"
+
 
 # paths and connecting ---------------------------------------------------------------
 @pytest.mark.parametrize(

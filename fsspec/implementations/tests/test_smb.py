@@ -41,6 +41,14 @@ def got(server, path):
         return f.read()
 
 
+def test_the_position_of_what_is_appended_to_is_its_end(server, fs):
+    with fs.open("/share/d/a b.txt", "ab") as f, fs.open("/share/d/new", "ab") as new:
+        assert (f.tell(), new.tell()) == (11, 0)
+        f.write(b"!!")
+        assert f.tell() == 13
+    assert got(server, "d/a b.txt") == b"hello world!!"
+
+
 def test_urls():
     url = "smb://me:pw@h:1/share/a/"
     assert SMBFileSystem._strip_protocol(url) == "/share/a"
