@@ -326,7 +326,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         if info.get("size") is None:
             # what only HEAD has told stays
             info.update((k, v) for k, v in self._ask(url, "get", kwargs).items() if v is not None)
-        return {"size": None, **info, "name": url, "type": "file"}
+        return {"name": url, "size": None, **info, "type": "file"}
 
     def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""

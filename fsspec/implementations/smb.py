@@ -344,8 +344,6 @@ class SMBFileOpener(AbstractBufferedFile):
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
         try:
             self._open()
-            if mode == "ab":
-                self.loc = self._raw.tell()
         except BaseException:
             self.closed = True
             raise

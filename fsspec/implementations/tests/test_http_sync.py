@@ -128,8 +128,9 @@ def test_reading(fs, url):
         assert f.read() == BIG
 
 
-def test_streamed_file(http_server, fs, url):
-    http_server.fault("/small.txt", chunked=True, ignore_range=True)
+@pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
+def test_streamed_file(http_server, fs, url, fault):
+    http_server.fault("/small.txt", **fault)
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPStreamFile)
         assert [f.read(3), f.tell(), f.readline()] == [b"alp", 3, b"ha\n"]
