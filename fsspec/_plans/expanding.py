@@ -1,7 +1,7 @@
 """Paths and patterns as the paths they stand for.
 
-All patterns and folders given are asked for in one batch, and what is below the
-matches of patterns in a second one.
+All patterns given are asked for in one batch, and what is below their matches and the
+folders given in a second one.
 """
 
 from __future__ import annotations
@@ -34,35 +34,27 @@ def expand_path(
     names: Iterable[Any] = [given] if isinstance(given, str) else given
     paths = [fs._strip_protocol(p) for p in names]
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
-    literal = [p for p in paths if p not in patterns] if patterns else paths
-    out: set[str] = set()
-    calls = []
+    matches: list[Any] = []
     if patterns:
         # with entries at hand, files among the matches need no further request
         details = {} if overridden(fs, "glob") else {"detail": True}
-        calls += [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
-    if recursive:
-        calls += [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in literal]
-    answers = (yield batch(calls, return_exceptions=bool(patterns))) if calls else []
-    matches = answers[: len(patterns)]
-    if patterns:
+        calls = [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
+        answers = yield batch(calls, return_exceptions=True)
         names = yield from _names(fs, patterns)
-        matches = [found for p, found in zip(patterns, matches) if p not in names]
-        answers = [*matches, *answers[len(patterns) :]]
-        raise_first(answers)
+        matches = [found for p, found in zip(patterns, answers) if p not in names]
+        raise_first(matches)
         patterns = [p for p in patterns if p not in names]
-        literal = [p for p in paths if p not in patterns]
-        if names and recursive:
-            calls = [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in names]
-            answers += yield batch(calls)
-    out.update(*answers)
-    if recursive and (maxdepth is None or maxdepth > 1):
-        for pattern, found in zip(patterns, matches):
-            if not found:  # of a tree that is not there nothing can be added
-                raise FileNotFoundError(pattern)
-        folders = _folders(matches, covered=maxdepth is None)
-        below = None if maxdepth is None else maxdepth - 1
-        calls = [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]
+    literal = [p for p in paths if p not in patterns]
+    out: set[str] = set().union(*matches)
+    if recursive:
+        calls = [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in literal]
+        if maxdepth is None or maxdepth > 1:
+            for pattern, found in zip(patterns, matches):
+                if not found:  # of a tree that is not there nothing can be added
+                    raise FileNotFoundError(pattern)
+            folders = _folders(matches, covered=maxdepth is None)
+            below = None if maxdepth is None else maxdepth - 1
+            calls += [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]
         if calls:
             out.update(*(yield batch(calls)))
     left = [p for p in dict.fromkeys(literal) if p not in out]
