@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 try:
     import requests
 
-    from fsspec.implementations._http.sync_session import watched_session
+    from fsspec.implementations._http.sync_session import never_connected, watched_session
 except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise
@@ -352,7 +352,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 raise
             if isinstance(error, requests.exceptions.InvalidURL):
                 raise InvalidURLError(redact_url(url)) from error
-            if type(error) is requests.ConnectionError and _is_refused(error):
+            if type(error) is requests.ConnectionError and never_connected(error):
                 unreachable: Any = UnreachableError
                 raise unreachable(*error.args, request=error.request) from error
             raise
@@ -491,14 +491,6 @@ def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     told = parsing.described(response.headers, response.status_code)
     names = ("size", "partial", *parsing.checksums(response.headers))
     return {name: told[name] for name in names if name in told}
-
-
-def _is_refused(error: BaseException) -> bool:
-    """Whether a connection was never made."""
-    from urllib3.exceptions import NewConnectionError
-
-    cause = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(cause, NewConnectionError)
 
 
 def _idle_descriptors(session: requests.Session | RequestsSessionShim) -> Iterator[int]:

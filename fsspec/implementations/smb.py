@@ -335,6 +335,9 @@ class SMBFileOpener(AbstractBufferedFile):
         size = None if block_size is None or block_size < 0 else block_size
         super().__init__(fs, path, mode=mode, block_size=size, autocommit=temp is None, **kwargs)
         if mode == "rb":
+            if (self._details or {}).get("type") == "directory":
+                self.closed = True
+                raise IsADirectoryError(errno.EISDIR, "a folder is not read", path)
             return
         if temp is not None and mode == "xb" and fs._is_taken(path):
             self.closed = True
@@ -375,6 +378,8 @@ class SMBFileOpener(AbstractBufferedFile):
                 repeat=self.mode == "rb",
             )
             link.remotes.add(self._raw)
+            if self.mode == "ab":
+                self.loc = self._raw.tell()
         self._link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
-from fsspec.implementations._http.sync_session import watched_session
+from fsspec.implementations._http.sync_session import never_connected, watched_session
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
@@ -361,6 +361,7 @@ class WebHDFile(AbstractBufferedFile):
             folder = (self._extra["tempdir"] or fs.tempdir).rstrip("/")
             self.path = f"{folder}/{os.urandom(12).hex()}"
         elif not self.autocommit:
+            self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
 
     def _fetch_range(self, start: int, end: int) -> bytes:
@@ -403,7 +404,8 @@ class WebHDFile(AbstractBufferedFile):
                 self.fs._check(response, self.path)
         except BaseException as error:
             self.closed = True  # more would go behind a gap
-            if self.mode == "wb" and not isinstance(error, FileExistsError):
+            kept = isinstance(error, (FileExistsError, PermissionError)) or never_connected(error)
+            if self.mode == "wb" and not (created and kept) and self.fs.isfile(self.path):
                 with suppress(OSError):
                     self.fs.rm_file(self.path)
             raise

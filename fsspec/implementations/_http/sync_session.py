@@ -135,3 +135,11 @@ def watched_session(
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(traffic))
     return session
+
+
+def never_connected(error: BaseException) -> bool:
+    """Whether a connection was never made, so that nothing was sent."""
+    from urllib3.exceptions import NewConnectionError
+
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(cause, NewConnectionError)

@@ -49,6 +49,12 @@ def test_the_position_of_what_is_appended_to_is_its_end(server, fs):
     assert got(server, "d/a b.txt") == b"hello world!!"
 
 
+def test_a_folder_is_no_empty_file(fs, tmp_path):
+    for read in (fs.open, fs.cat_file, fs.cat, fs.read_text, fs.head):
+        with pytest.raises(IsADirectoryError, match="/share/d"):
+            read("/share/d")
+
+
 def test_urls():
     url = "smb://me:pw@h:1/share/a/"
     assert SMBFileSystem._strip_protocol(url) == "/share/a"

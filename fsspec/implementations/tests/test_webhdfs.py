@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import socket
 
 import pytest
 
@@ -131,6 +132,23 @@ def test_writing(server, fs):
             f.write(b"0123456789")
             f.write(b"0123456789")
     assert not fs.exists("/half")
+
+
+def test_what_was_there_stays_where_nothing_was_written(server, fs):
+    with socket.socket() as closed:  # nobody listens there
+        closed.bind(("127.0.0.1", 0))
+        place = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        options = {**server.options, "data_proxy": lambda _: place}
+        with pytest.raises(OSError):
+            WebHDFS(**options, skip_instance_cache=True).pipe_file("/d/a b%.txt", b"new")
+    assert got(server, "d/a b%.txt") == b"hello world"
+    fs.mkdir("/none")
+    with pytest.raises(OSError):
+        fs.touch("/none")
+    assert fs.isdir("/none")
+    with pytest.raises(NotImplementedError, match="transaction"), fs.transaction:
+        fs.open("/later", "ab")
+    assert not fs.exists("/later")
 
 
 def test_transactions(server, fs):
