@@ -12,17 +12,16 @@ touched, not even collected, because that would write the archive's end.
 
 from __future__ import annotations
 
-import atexit
 import io
 import os
 import sys
 import tempfile
-import weakref
 import zlib
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec import core
+from fsspec._files.exiting import close_at_exit
 from fsspec._fork import hooks
 from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
@@ -48,24 +47,6 @@ DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, See
 
 class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
     """A folder was to be read; programs catch any of the classes."""
-
-
-_written: list[weakref.ref[Any]] = []
-
-
-def _close_at_exit(archive: FileArchive) -> None:
-    """Complete an archive that is being written while everything that takes is still there."""
-    if not _written:
-        atexit.register(_close_written)
-    _written[:] = [ref for ref in _written if ref() is not None]
-    _written.append(weakref.ref(archive))
-
-
-def _close_written() -> None:
-    for ref in _written:
-        archive = ref()
-        if archive is not None:
-            archive.__del__()
 
 
 class FileArchive(AbstractArchiveFileSystem):
@@ -116,7 +97,7 @@ class FileArchive(AbstractArchiveFileSystem):
             decodes = self.of is not None and self.of.compression is not None
             self._source = ArchiveBytes(file, self._reopening(), self._archive_name, decodes)
         else:
-            _close_at_exit(self)
+            close_at_exit(self)
         hooks.register(self)
 
     def _reopening(self) -> Callable[[], Any] | None:

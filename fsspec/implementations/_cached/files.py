@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._files.buffered import through_cache
+from fsspec._files.exiting import close_at_exit
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own, owner_only
 from fsspec._fork.swapping import assign
@@ -101,6 +102,7 @@ class LocalTempFile:
         if seek:
             self.fh.seek(seek)
         hooks.register(self)
+        close_at_exit(self)
 
     def __repr__(self) -> str:
         return (
@@ -233,8 +235,8 @@ class LocalTempFile:
         if "fh" in self.__dict__:
             try:
                 self.discard() if self.failed is not None else self.close()
-            except Exception:  # nobody could handle it
-                logger.exception("%r was not uploaded", self)
+            except Exception as error:  # nobody could handle it
+                logger.warning("%r was not uploaded: %r", self, error)
 
     def _after_fork_in_child(self) -> None:
         assign(self, inherited(type(self)))

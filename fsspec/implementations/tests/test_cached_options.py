@@ -390,6 +390,25 @@ def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
     assert "r/other" not in target.files and not [n for n in listed(c) if n.endswith(".part")]
 
 
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_is_open_at_the_end_of_the_program_is_uploaded(kind, tmp_path):
+    """And what cannot be is told in a line."""
+    os.mkdir(tmp_path / "folder")
+    told = run(
+        f"""
+        import fsspec, logging, sys
+        logging.basicConfig(stream=sys.stdout)
+        c = fsspec.filesystem({kind!r}, target_protocol="file", cache_storage={f"{tmp_path}/c"!r})
+        kept = [c.open({f"{tmp_path}/"!r} + name, "wb") for name in ("new", "folder", "other")]
+        for f in kept:
+            f.write(b"1")
+        """
+    )
+    assert (tmp_path / "new").read_bytes() == (tmp_path / "other").read_bytes() == b"1"
+    assert told.count("\n") == 1 and "was not uploaded: IsADirectoryError" in told
+    assert not [name for name in os.listdir(tmp_path / "c") if name.endswith(".part")]
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_transactions(kind, target, tmp_path):
     if kind == "blockcache" and isinstance(target, WritableDictFileSystem):
