@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from fsspec._checks.report import run_command
+from fsspec._checks.report import argument, run_command
 from fsspec.implementations._cached.folders import Folders
 from fsspec.implementations._cached.limits import (
     Copy,
@@ -26,20 +26,6 @@ from fsspec.implementations._cached.limits import (
 from fsspec.implementations.cache_metadata import CacheMetadata
 
 __all__ = ["main"]
-
-
-def _age(text: str) -> float | None:
-    try:
-        return parse_age(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _size(text: str) -> int | None:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] | None]], list[Copy]]:
@@ -134,9 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
     clear = commands.add_parser("clear", help="remove copies that are not open")
     clear.add_argument("folder")
     clear.add_argument(
-        "--unused", type=_age, metavar="AGE", help="only what is unused for that long: 12h, 7d"
+        "--unused", type=argument(parse_age), metavar="AGE", help="only what is unused for that long: 12h, 7d"
     )
-    clear.add_argument("--to", type=_size, metavar="SIZE", help="only as many as are beyond: 10GB")
+    clear.add_argument(
+        "--to", type=argument(parse_size), metavar="SIZE", help="only as many as are beyond: 10GB"
+    )
     given = parser.parse_args(arguments)
     if not os.path.isdir(given.folder):
         print(f"there is no folder {given.folder!r}", file=sys.stderr)

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-def _part(data: bytes, start: int, end: int) -> Any:
+def _view_of(data: bytes, start: int, end: int) -> Any:
     """A view of some bytes, or themselves where that is all of them."""
     return data if start == 0 and end == len(data) else memoryview(data)[start:end]
 
@@ -80,7 +80,7 @@ class ReadAheadCache(BaseCache):
         except BaseException:
             self.cache, self.start = out.part(), start
             raise
-        return out.ended(_part(self.cache, 0, end - begin))
+        return out.ended(_view_of(self.cache, 0, end - begin))
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._bounds(start, end)
@@ -100,7 +100,7 @@ class ReadAheadCache(BaseCache):
         else:
             self.cache, self.start, self.end = b"", start, start
         self._go_on(begin, end)
-        pieces.append(_part(self.cache, 0, end - begin))
+        pieces.append(_view_of(self.cache, 0, end - begin))
         return pieces
 
     def _go_on(self, begin: int, end: int) -> None:
@@ -233,11 +233,11 @@ class BytesCache(BaseCache):
         """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""
         start, end = start - self._middle, end - self._middle
         if start >= 0:
-            return [_part(self._after, start, end)]
+            return [_view_of(self._after, start, end)]
         start += len(self._before)
         if end <= 0:
-            return [_part(self._before, start, end + len(self._before))]
-        return [_part(self._before, start, len(self._before)), _part(self._after, 0, end)]
+            return [_view_of(self._before, start, end + len(self._before))]
+        return [_view_of(self._before, start, len(self._before)), _view_of(self._after, 0, end)]
 
     def _held(self, position: int) -> Held | None:
         at = position - self._middle
@@ -311,7 +311,7 @@ class KnownPartsOfAFile(BaseCache):
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, data: _Parts = None, strict: bool = False, **_: Any
     ) -> None:
-        self.data: dict[tuple[int, int], bytes] = _joined(data or {})
+        self.data: dict[tuple[int, int], bytes] = _joined_parts(data or {})
         super().__init__(blocksize, fetcher, size)
         self._file_size, self._assigned = size, False
         self.strict = strict
@@ -385,7 +385,7 @@ class KnownPartsOfAFile(BaseCache):
         return None
 
 
-def _joined(data: dict[tuple[int, int], bytes]) -> dict[tuple[int, int], bytes]:
+def _joined_parts(data: dict[tuple[int, int], bytes]) -> dict[tuple[int, int], bytes]:
     """Parts in order, those that touch as one; a part ends where its bytes do."""
     out: dict[tuple[int, int], bytes] = {}
     run: list[bytes] = []

@@ -106,7 +106,7 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _missing(name: str, packages: str, error: ImportError) -> ImportError:
+def _missing_package(name: str, packages: str, error: ImportError) -> ImportError:
     return ImportError(
         f"the compression {name!r} needs the package {packages}: pip install {packages.split()[0]} ({error})"
     )
@@ -175,7 +175,7 @@ def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
     try:
         import lz4.frame
     except ImportError as e:
-        raise _missing("lz4", "lz4", e) from e
+        raise _missing_package("lz4", "lz4", e) from e
     return lz4.frame.open(f, mode=mode, **kwargs)
 
 
@@ -185,7 +185,7 @@ def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> SnappyFile:
     try:
         return SnappyFile(f, mode, **kwargs)
     except ImportError as e:
-        raise _missing("snappy", "python-snappy", e) from e
+        raise _missing_package("snappy", "python-snappy", e) from e
 
 
 class _Forward(BufferedReader):
@@ -226,7 +226,7 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     try:
         import zstandard
     except ImportError as e:
-        raise _missing("zstd", "zstandard or backports.zstd", e) from e
+        raise _missing_package("zstd", "zstandard or backports.zstd", e) from e
     if "r" in mode:
         # a file may be several frames one after the other, as parallel compressors write it
         frames = zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)

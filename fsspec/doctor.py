@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import fsspec
 from fsspec import config
 from fsspec._checks.locks import is_locked, wrong_in_project
-from fsspec._checks.report import json_options, run_command, with_notes
+from fsspec._checks.report import argument, json_options, run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
@@ -287,14 +287,14 @@ def _project(found: Diagnosis) -> None:
 
 def _admits(specifiers: str) -> bool:
     """Whether requirements such as ``==2026.9.0`` or ``>=2023.1,<2027`` are met by this version."""
-    own = _release(fsspec.__version__)
+    own = _release_numbers(fsspec.__version__)
     for specifier in filter(None, map(str.strip, specifiers.split(","))):
         parts = re.match(r"(===|==|!=|~=|>=|<=|>|<)\s*([0-9][\w.*+!-]*)$", specifier)
         if parts is None:
             continue  # not understood: nothing is said of it
         operator, text = parts.groups()
         prefix = text.endswith(".*")
-        other = _release(text.removesuffix(".*"))
+        other = _release_numbers(text.removesuffix(".*"))
         equal = own[: len(other)] == other if prefix else own == other
         if not {
             "===": text == fsspec.__version__,
@@ -310,7 +310,7 @@ def _admits(specifiers: str) -> bool:
     return True
 
 
-def _release(version: str) -> tuple[int, ...]:
+def _release_numbers(version: str) -> tuple[int, ...]:
     """The numbers of a version, without trailing zeros, a local part or anything after them."""
     numbers = re.match(r"[0-9.]+", version.partition("+")[0])
     parts = [int(n) for n in numbers[0].split(".") if n] if numbers else []
@@ -496,13 +496,6 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
                 yield name, protocol, meant
 
 
-def _options(text: str) -> dict[str, Any]:
-    try:
-        return json_options(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command; 0 where nothing is a problem, 1 otherwise."""
     parser = argparse.ArgumentParser(
@@ -513,7 +506,9 @@ def main(arguments: list[str] | None = None) -> int:
         "is a problem. 2: wrong arguments.",
     )
     parser.add_argument("url", nargs="?", metavar="URL", help="a file or folder of your own to try")
-    parser.add_argument("--storage-options", type=_options, default={}, metavar="JSON", help="for the URL")
+    parser.add_argument(
+        "--storage-options", type=argument(json_options), default={}, metavar="JSON", help="for the URL"
+    )
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     given = parser.parse_args(arguments)
     found = diagnose(given.url, given.storage_options)

@@ -113,7 +113,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
         fs, plain = self._side(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
-        return _named(fs, found, shape)
+        return _with_urls(fs, found, shape)
 
     method.__name__ = f"_{name}"
     method.__qualname__ = f"GenericFileSystem._{name}"
@@ -133,7 +133,7 @@ def _blocking_operation(name: str) -> Callable[..., Any]:
     return method
 
 
-def _named(fs: AbstractFileSystem, found: Any, shape: str) -> Any:
+def _with_urls(fs: AbstractFileSystem, found: Any, shape: str) -> Any:
     """A result with its paths as URLs."""
     if shape == "plain":
         return found
@@ -142,8 +142,8 @@ def _named(fs: AbstractFileSystem, found: Any, shape: str) -> Any:
     if isinstance(found, dict):
         if shape == "entry":
             return {**found, "name": fs.unstrip_protocol(found["name"])}
-        return {fs.unstrip_protocol(p): _named(fs, entry, "entry") for p, entry in found.items()}
-    return [_named(fs, e, "entry") if isinstance(e, dict) else fs.unstrip_protocol(e) for e in found]
+        return {fs.unstrip_protocol(p): _with_urls(fs, entry, "entry") for p, entry in found.items()}
+    return [_with_urls(fs, e, "entry") if isinstance(e, dict) else fs.unstrip_protocol(e) for e in found]
 
 
 class GenericFileSystem(AsyncFileSystem):
@@ -182,7 +182,7 @@ class GenericFileSystem(AsyncFileSystem):
     # paths ------------------------------------------------------------------------
     def _side(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
-        url = _plain(url)
+        url = _without_generic(url)
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 
@@ -207,11 +207,13 @@ class GenericFileSystem(AsyncFileSystem):
     # one path ---------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._side(url)
-        return cast("_Entry", _named(fs, await _ask(fs, "info", path, **kwargs), "entry"))
+        return cast("_Entry", _with_urls(fs, await _ask(fs, "info", path, **kwargs), "entry"))
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._side(url)
-        return cast("list[Any]", _named(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing"))
+        return cast(
+            "list[Any]", _with_urls(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
+        )
 
     async def _find(
         self,
@@ -223,7 +225,7 @@ class GenericFileSystem(AsyncFileSystem):
     ) -> Any:
         fs, plain = self._side(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
-        named = _named(fs, found, "listing")
+        named = _with_urls(fs, found, "listing")
         return named if detail else list(named)
 
     async def _cat_file(
@@ -384,7 +386,7 @@ class GenericFileSystem(AsyncFileSystem):
             if source is target:
                 source.mv(
                     path,
-                    target._strip_protocol(_plain(path2)),
+                    target._strip_protocol(_without_generic(path2)),
                     recursive=recursive,
                     maxdepth=maxdepth,
                     **kwargs,
@@ -397,7 +399,7 @@ class GenericFileSystem(AsyncFileSystem):
         return rsync(source, destination, fs=self, **kwargs)
 
 
-def _plain(url: StrPath) -> str:
+def _without_generic(url: StrPath) -> str:
     """A URL as text, without ``generic://`` in front."""
     return str(stringify_path(url).removeprefix("generic://"))
 

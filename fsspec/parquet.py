@@ -293,7 +293,7 @@ def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
     raise ImportError("Parquet files need an engine to be understood: pip install fastparquet (or pyarrow)")
 
 
-def _whole(names: set[str] | None, top: Iterable[str]) -> set[str] | None:
+def _whole_columns(names: set[str] | None, top: Iterable[str]) -> set[str] | None:
     """The columns of the first level that names are of, or are in: readers read these as a whole.
 
     ``names``: what is selected, None for everything.
@@ -366,7 +366,7 @@ class PyarrowEngine:
                 names |= _filtered(filters)
             kept = self._matching(metadata, expression)
             numbers = [i for i in numbers if i in kept]
-        names = _whole(names, metadata.schema.to_arrow_schema().names)
+        names = _whole_columns(names, metadata.schema.to_arrow_schema().names)
         for i in numbers:
             if i >= metadata.num_row_groups:
                 continue
@@ -436,7 +436,7 @@ class FastparquetEngine:
             kept = filter_row_groups(metadata, filters, as_idx=True)
             numbers = [i for i in numbers if i in kept]
         first = metadata.row_groups[0].columns if metadata.row_groups else []
-        names = _whole(names, (_text(column.meta_data.path_in_schema[0]) for column in first))
+        names = _whole_columns(names, (_text(column.meta_data.path_in_schema[0]) for column in first))
         for i in numbers:
             if isinstance(i, int) and i >= len(metadata.row_groups):
                 continue

@@ -275,7 +275,7 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
         if advice is None:
             raise
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
-        raise kind(f"{_missing(advice, error)} ({error})", name=error.name) from error
+        raise kind(f"{_advice_for(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
     return _with_protocol(cls, name)
 
@@ -296,7 +296,7 @@ def _similar(name: str) -> str:
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
-def _missing(advice: str, error: ImportError) -> str:
+def _advice_for(advice: str, error: ImportError) -> str:
     """Advice that names all a class needs, cut to the package that is missing."""
     needs, separator, how = advice.partition(": ")
     cls, needed, packages = needs.partition(" needs ")

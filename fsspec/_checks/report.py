@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -9,10 +10,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec import _version
 from fsspec._fork import hooks
+
+T = TypeVar("T")
 
 WIDTH = 80
 """Columns of what is printed."""
@@ -133,6 +136,18 @@ def json_options(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("a JSON object is needed, such as '{\"anon\": true}'")
     return found
+
+
+def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """``parse`` for `argparse`, which tells of a ValueError only if it is of a kind of its own."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def with_notes(error: BaseException, text: str) -> str:

@@ -79,9 +79,9 @@ class replacing:
         path, mode = self.path, self.mode
         _check_is_file(path)
         direct = path in _private
-        target, before = (path, None) if direct else _target(path)
+        target, before = (path, None) if direct else _behind_links(path)
         direct = direct or (before is not None and not stat.S_ISREG(before.st_mode))
-        self._target, self._before, self._partial = target, before, None if direct else _partial(target)
+        self._target, self._before, self._partial = target, before, None if direct else _partial_name(target)
         try:
             if self._partial is None:
                 f = open(target, mode, self.buffering)
@@ -161,7 +161,7 @@ def write_whole(
     if path in _private and not exclusive:
         write(path)
         return
-    target, before = _target(path)
+    target, before = _behind_links(path)
     if exclusive and before is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     if atomic is False or not _may_replace(target, before, certainly=bool(atomic)):
@@ -169,7 +169,7 @@ def write_whole(
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         write(target)
         return
-    partial = _partial(target)
+    partial = _partial_name(target)
     done = False
     try:
         try:
@@ -199,7 +199,7 @@ def write_whole(
                 os.unlink(partial)
 
 
-def _target(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
+def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
     """The path behind links, and what is there."""
     name = os.fspath(path)
     try:
@@ -212,7 +212,7 @@ def _target(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
     return name, found
 
 
-def _partial(target: str) -> str:
+def _partial_name(target: str) -> str:
     folder, name = os.path.split(target)
     return os.path.join(folder, f".{name[:40]}.{os.urandom(6).hex()}.part")
 

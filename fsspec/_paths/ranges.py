@@ -90,7 +90,7 @@ def merge_offset_ranges(
     out_ends: list[int | None] = []
     limit = _NO_END if max_block is None else max_block
     for path, ranges in _by_path(paths, firsts, lasts, sort):
-        for start, end in _joined(ranges, max_gap, limit):
+        for start, end in _joined_ranges(ranges, max_gap, limit):
             out_paths.append(path)
             out_starts.append(start)
             out_ends.append(None if end == _NO_END else end)
@@ -139,7 +139,7 @@ def _by_path(
     return sorted(groups.items(), key=itemgetter(0))
 
 
-def _joined(ranges: list[Any], max_gap: int, limit: float) -> Iterator[Any]:
+def _joined_ranges(ranges: list[Any], max_gap: int, limit: float) -> Iterator[Any]:
     first, last = ranges[0]
     for start, end in islice(ranges, 1, None):
         if first <= start <= last + max_gap:

@@ -213,11 +213,11 @@ def mv(
         path1 == path2
         or isinstance(path1, str)
         and isinstance(path2, str)
-        and _plain(fs, path1) == _plain(fs, path2)
+        and _without_slash(fs, path1) == _without_slash(fs, path2)
     ):
         return None
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
-    moved = [(a, b) for a, b in pairs if _plain(fs, a) != _plain(fs, b)]
+    moved = [(a, b) for a, b in pairs if _without_slash(fs, a) != _without_slash(fs, b)]
     if pairs and not moved:
         sources = [a for a, _ in pairs]
         there = yield from ask(fs, "exists", sources)
@@ -241,17 +241,17 @@ def mv(
     return None
 
 
-def _plain(fs: Filesystem, path: str) -> str:
+def _without_slash(fs: Filesystem, path: str) -> str:
     return str(fs._strip_protocol(path).rstrip("/"))
 
 
 def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:
     """Refuse a move whose target lies in what is removed, or takes the place of another's."""
-    sources = {_plain(fs, a) for a, _ in pairs}
+    sources = {_without_slash(fs, a) for a, _ in pairs}
     taken: dict[str, str] = {}
     for source, path in pairs:
-        target = _plain(fs, path)
-        if taken.setdefault(target, _plain(fs, source)) != _plain(fs, source):
+        target = _without_slash(fs, path)
+        if taken.setdefault(target, _without_slash(fs, source)) != _without_slash(fs, source):
             raise ValueError(f"mv would put several files at {target!r}; move them one by one, or use copy")
         while target not in sources and "/" in target:
             target = target.rpartition("/")[0]
@@ -265,13 +265,13 @@ def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -
     given = _texts(source)
     several = [given] if isinstance(given, str) else given
     roots = [literal_root(p) for p in map(fs._strip_protocol, several) if has_magic(p)]
-    return any(_plain(fs, b).startswith(root) for root in roots for _, b in pairs)
+    return any(_without_slash(fs, b).startswith(root) for root in roots for _, b in pairs)
 
 
 def _tops(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     """The sources that are not below others, as patterns that match nothing but them."""
     tops: list[str] = []
-    for path in sorted(_plain(fs, a) for a, _ in pairs):
+    for path in sorted(_without_slash(fs, a) for a, _ in pairs):
         if not tops or path != tops[-1] and not path.startswith(tops[-1] + "/"):
             tops.append(path)
     return [escape(path) for path in tops]
@@ -411,19 +411,19 @@ def get(
     rpath, lpath = _texts(rpath), _texts(lpath)
     ignore = on_error == "ignore"
     if isinstance(rpath, list) and isinstance(lpath, list):
-        sources, targets = rpath, [_local(p) + ("/" if trailing_sep(p) else "") for p in lpath]
+        sources, targets = rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath]
     else:
         sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
             return None
         if isinstance(lpath, str):
-            top = _local(lpath)
+            top = _local_path(lpath)
             folder = trailing_sep(lpath) or (yield local(os.path.isdir, top))
             targets = _targets(rpath, sources, top, folder)
             # a backslash in a name is a separator where the target is on Windows
             check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
         else:
-            targets = _targets(rpath, sources, [_local(p) for p in lpath], False)
+            targets = _targets(rpath, sources, [_local_path(p) for p in lpath], False)
     transfers = _Downloads("get_file", _paired(sources, targets), callback, kwargs)
     if not fs.async_impl:  # then the first file tells what is in its way, not the first folder
         transfers.passed = FileExistsError, NotADirectoryError
@@ -432,7 +432,7 @@ def get(
     return answers
 
 
-def _local(path: str) -> str:
+def _local_path(path: str) -> str:
     """A path on this machine, absolute and with slashes."""
     if path.startswith(("file://", "local://")):
         path = path.partition("://")[2]
@@ -466,7 +466,7 @@ def put(
     else:
         given: str | list[str] = lpath
         if isinstance(lpath, str):
-            given = _local(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
+            given = _local_path(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
         here = get_filesystem_class("file")()
         sources, folders = yield local(_sources_here, here, given, recursive, maxdepth)
         if not sources:

@@ -176,7 +176,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        partial = _partial(path2)
+        partial = _partial_name(path2)
         with self._open(path1, "rb", seekable=False) as source:
             try:
                 target = self.fs.open_output_stream(partial)
@@ -266,7 +266,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         elif mode == "rb":
             stream = self.fs.open_input_stream(path, compression=None)
         elif mode in ("wb", "xb"):
-            target = path if autocommit else _partial(path)
+            target = path if autocommit else _partial_name(path)
             stream = self.fs.open_output_stream(target, compression=None)
         elif mode == "ab" and autocommit:
             stream = self.fs.open_append_stream(path, compression=None)
@@ -275,7 +275,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return ArrowFile(self, stream, path, mode, block_size, written_to=target, **kwargs)
 
 
-def _partial(path: str) -> str:
+def _partial_name(path: str) -> str:
     """Where a file is written until it may have its name."""
     return f"{path}.{os.urandom(6).hex()}.part"
 

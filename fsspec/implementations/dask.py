@@ -47,10 +47,10 @@ def _operate(
     """An operation, on the worker that this runs on."""
     if fs is None:
         fs = filesystem(protocol or "file", **options)
-    return _part(fs, *args) if name == "fetch_range" else getattr(fs, name)(*args, **kwargs)
+    return _read_part(fs, *args) if name == "fetch_range" else getattr(fs, name)(*args, **kwargs)
 
 
-def _part(fs: AbstractFileSystem, path: str, mode: str, start: int, end: int) -> bytes:
+def _read_part(fs: AbstractFileSystem, path: str, mode: str, start: int, end: int) -> bytes:
     with fs.open(path, mode) as f:
         f.seek(start)
         return cast("bytes", f.read(end - start))

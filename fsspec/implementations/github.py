@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._plans.globbing import has_magic
-from fsspec.implementations._remote.rest import RestFileSystem, decoded
+from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.utils import infer_storage_options
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class GithubFileSystem(RestFileSystem):
         if not isinstance(told, dict):
             raise IsADirectoryError(path)
         if told.get("encoding") == "base64":
-            data = decoded(told["content"], path)
+            data = from_base64(told["content"], path)
         else:
             data = self._content(path, sha, **_RAW).content
         if data.startswith(_LFS) and told.get("download_url"):

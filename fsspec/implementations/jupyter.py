@@ -10,7 +10,7 @@ import io
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
-from fsspec.implementations._remote.rest import RestFileSystem, decoded
+from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.spec import AbstractBufferedFile
 
 __all__ = ["JupyterFileSystem", "SimpleFileWriter"]
@@ -77,7 +77,7 @@ class JupyterFileSystem(RestFileSystem):
         if told["type"] == "directory":
             raise IsADirectoryError(path)
         if told.get("format") == "base64":
-            data = decoded(told["content"], path)
+            data = from_base64(told["content"], path)
         else:
             data = told["content"].encode("utf-8")
         return data[start:end]

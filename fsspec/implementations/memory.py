@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._public import publish
-from fsspec.implementations._memory.store import Folders, FolderTree, Store
+from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
@@ -47,7 +47,7 @@ class MemoryFileSystem(AbstractFileSystem):
     """
 
     store: dict[str, Any] = Store()
-    pseudo_dirs: list[str] = Folders(store)  # type: ignore[arg-type]
+    pseudo_dirs: list[str] = ExplicitFolders(store)  # type: ignore[arg-type]
     protocol: ClassVar[str | tuple[str, ...]] = "memory"
     root_marker = "/"
     _only_transactions_wait: ClassVar[bool] = True
@@ -57,7 +57,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if not global_store and "store" not in self.__dict__:
             store = Store()
             self.store = store
-            self.pseudo_dirs = Folders(store)
+            self.pseudo_dirs = ExplicitFolders(store)
         super().__init__(*args, **kwargs)
 
     @property

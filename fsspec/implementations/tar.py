@@ -137,11 +137,11 @@ class TarFileSystem(FileArchive):
         following = bytes_of.read_at(self.tar.offset, tarfile.BLOCKSIZE)
         if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
             raise tarfile.ReadError(f"no header at byte {self.tar.offset}, behind {len(members)} members")
-        return {_plain(member.name): member for member in members}
+        return {_plain_name(member.name): member for member in members}
 
     # entries ----------------------------------------------------------------------
     def _name(self, path: str) -> str:
-        return _plain(self._strip_protocol(path))
+        return _plain_name(self._strip_protocol(path))
 
     def _get_dirs(self) -> None:
         if self.dir_cache is not None:
@@ -157,7 +157,7 @@ class TarFileSystem(FileArchive):
             table[name] = entry
             if leads_outside(member.name):
                 self._refused[name] = f"the name of member {member.name!r} leads out of it"
-            elif _is_link(member) and leads_outside(_target(member)):
+            elif _is_link(member) and leads_outside(_link_target(member)):
                 self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
         self.dir_cache: dict[str, dict[str, Any]] | None = table
 
@@ -178,7 +178,7 @@ class TarFileSystem(FileArchive):
         for _ in range(40):  # a link to a link ...; as many as Linux follows
             if found is None or not _is_link(found):
                 return found
-            target = _target(found)
+            target = _link_target(found)
             found = None if leads_outside(target) else self._by_plain_name().get(target)
         return None
 
@@ -191,7 +191,7 @@ class TarFileSystem(FileArchive):
 
     # members ----------------------------------------------------------------------
     def _member(self, path: str) -> tarfile.TarInfo:
-        member = self._by_name.get(_plain(path))
+        member = self._by_name.get(_plain_name(path))
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
             raise MemberIsFolderError(path)
@@ -233,7 +233,7 @@ class TarFileSystem(FileArchive):
             self._decompressed.after_fork()
 
 
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     """A name in the archive as a path: slashes that follow each other count as one."""
     while "//" in name:
         name = name.replace("//", "/")
@@ -244,7 +244,7 @@ def _is_link(member: tarfile.TarInfo) -> bool:
     return member.issym() or member.islnk()
 
 
-def _target(member: tarfile.TarInfo) -> str:
+def _link_target(member: tarfile.TarInfo) -> str:
     """The plain name that a link leads to, seen from the root of the archive."""
     folder = posixpath.dirname(member.name) if member.issym() else ""
     return posixpath.normpath(posixpath.join(folder, member.linkname))

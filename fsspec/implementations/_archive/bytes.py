@@ -210,7 +210,7 @@ class DirectoryView(View):
         self._held_to_end = len(self._held) < wanted or wanted < 0
 
 
-def _plain(file: IO[bytes]) -> io.RawIOBase | None:
+def _raw_layer(file: IO[bytes]) -> io.RawIOBase | None:
     """The unbuffered layer of a file of this machine whose descriptor holds just its bytes, or None."""
     raw = getattr(file, "raw", file)
     if type(raw) is io.FileIO:
@@ -220,7 +220,7 @@ def _plain(file: IO[bytes]) -> io.RawIOBase | None:
     return raw if of_local and isinstance(raw, io.RawIOBase) else None
 
 
-def _number(file: IO[bytes] | io.RawIOBase) -> int | None:
+def _descriptor_of(file: IO[bytes] | io.RawIOBase) -> int | None:
     """The descriptor under a file, if it is one of a regular file."""
     try:
         number = file.fileno()
@@ -230,15 +230,15 @@ def _number(file: IO[bytes] | io.RawIOBase) -> int | None:
 
 
 def _descriptor(file: IO[bytes]) -> int | None:
-    raw = _plain(file) if hasattr(os, "pread") else None
-    return _number(raw) if raw is not None and raw.readable() else None
+    raw = _raw_layer(file) if hasattr(os, "pread") else None
+    return _descriptor_of(raw) if raw is not None and raw.readable() else None
 
 
 def _shares_offset(file: IO[bytes]) -> bool:
     """Whether parent and child move each other's position in a file that is no plain one."""
     if getattr(getattr(file, "fs", None), "local_file", False) is True:
         return False  # below its codec it has a position of its own
-    return _number(file) is not None
+    return _descriptor_of(file) is not None
 
 
 def _pread(descriptor: int, size: int, position: int) -> bytes:

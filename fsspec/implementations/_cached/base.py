@@ -23,7 +23,7 @@ from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
-from fsspec.implementations._cached.passing import awaited, pass_on
+from fsspec.implementations._cached.passing import awaited_method, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
 from fsspec.implementations.chained import ChainedFileSystem
@@ -129,7 +129,7 @@ class Cache(ChainedFileSystem):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "fs" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return awaited(self, name, getattr(self.fs, name))
+        return awaited_method(self, name, getattr(self.fs, name))
 
     def _after_fork_in_child(self) -> None:
         pass  # copies are local files; the target knows what to do, and so does the folder
@@ -207,7 +207,7 @@ class Cache(ChainedFileSystem):
 
     def _rm(self, path: StrPaths, *args: Any, **kwargs: Any) -> Any:
         try:
-            return awaited(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
+            return awaited_method(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
         finally:
             self._drop([path])
 

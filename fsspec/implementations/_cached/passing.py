@@ -124,7 +124,7 @@ def pass_on(cls: C) -> C:
     return cls
 
 
-def awaited(owner: Cache, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """An attribute of the target, so that copies are dropped after awaitable operations that change."""
     twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
     passed = PASSED.get(twin)

@@ -36,12 +36,12 @@ async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: in
     """The bytes of a file, or a part of them, from a `CachingFileSystem` over an awaitable one."""
     codec = get_compression(path, cfs.compression)
     if codec is not None:
-        raw = await _part(cfs, path, None, None)
+        raw = await _shared_part(cfs, path, None, None)
         return cast("bytes", compr[codec](io.BytesIO(raw), mode="rb").read()[start:end])
-    return await _part(cfs, path, start, end)
+    return await _shared_part(cfs, path, start, end)
 
 
-async def _part(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
+async def _shared_part(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
     shared = cfs._shared.get(path)
     if shared is None or not shared.is_mine():
         shared = cfs._shared[path] = SharedBlocks(cfs, path)

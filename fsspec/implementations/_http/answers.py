@@ -189,10 +189,10 @@ def place(
             return _unsatisfied(told, url, start)
         first, stop, total = said
         if first == start and stop == end and stop is not None and first < stop and status == 206:
-            # what nearly each answer is: exactly what was asked for, with none of what `_partial` looks at
+            # what nearly each answer is: exactly what was asked for, nothing for `_place_partial` to look at
             if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
                 return Placed(first, stop, told)
-        return _partial(status, headers, url, start, end, said, told)
+        return _place_partial(status, headers, url, start, end, said, told)
 
     def about(size: int | None) -> Version:
         return known.updated(url, version(headers, url if final_url is None else final_url, size))
@@ -226,7 +226,7 @@ def _unsatisfied(said: Version, url: str | yarl.URL, start: int) -> Placed:
     return Placed(max(start, 0), max(start, 0), said)
 
 
-def _partial(
+def _place_partial(
     status: int,
     headers: Mapping[str, str],
     url: str | yarl.URL,

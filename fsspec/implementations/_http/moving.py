@@ -146,7 +146,7 @@ def _read_on(file: IO[bytes], size: int) -> Iterator[bytes]:
 
 
 @lru_cache
-def _both(kinds: tuple[type[OSError], type[OSError]]) -> type[OSError]:
+def _of_both_kinds(kinds: tuple[type[OSError], type[OSError]]) -> type[OSError]:
     def reduce(error: OSError) -> tuple[Any, ...]:
         return kinds[1], (error.errno, error.strerror, error.filename)
 
@@ -155,7 +155,7 @@ def _both(kinds: tuple[type[OSError], type[OSError]]) -> type[OSError]:
 
 def local_error(error: OSError, also: type[OSError]) -> OSError:
     """What to raise for a local file that cannot be read: an error of the client as well."""
-    return _both((also, type(error)))(error.errno, error.strerror, error.filename)
+    return _of_both_kinds((also, type(error)))(error.errno, error.strerror, error.filename)
 
 
 def check_method(method: str) -> str:

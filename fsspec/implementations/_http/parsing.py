@@ -170,7 +170,7 @@ def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) ->
         if is_name(link):
             out[base + link] = None
             continue
-        full = _joined(base, link)
+        full = _link_url(base, link)
         if full.startswith(base) or not same_scheme and full.partition("://")[2].startswith(below):
             if full.partition("?")[0] not in (base, base[:-1]):  # the page itself, in another order perhaps
                 out[full] = None
@@ -184,7 +184,7 @@ _NAME = re.compile(r"[-\w~%+=@!,$*()][-\w~%+=@!,$*().]*/?", re.ASCII)
 """A link that is a name, which is joined to its page by being put behind it."""
 
 
-def _joined(base: str, link: str) -> str:
+def _link_url(base: str, link: str) -> str:
     """The URL that a link of a page leads to; empty where it is none."""
     import html  # not needed where nothing is listed
 

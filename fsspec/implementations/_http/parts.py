@@ -78,7 +78,7 @@ async def read_in_parts(
         if response.status >= 400 and response.status != 416:
             fs._raise_not_found_for_status(response, url)
         if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
-            await _whole(response, url, sink, told)
+            await _save_whole(response, url, sink, told)
             return True
         at = placed(response, url, start, first, known)
         size = at.version.size
@@ -133,13 +133,13 @@ class _NotInParts(Exception):
     """A file that cannot be read in parts."""
 
 
-async def _whole(
+async def _save_whole(
     response: aiohttp.ClientResponse, url: str, sink: Sink, told: Callable[[int | None], Any] | None
 ) -> None:
     check_is_whole(response, url)
     if told is not None:
         told(placed(response, url, 0, None).version.size)
-    await _save(response, url, 0, None, sink)
+    await _save_body(response, url, 0, None, sink)
 
 
 async def _parts(
@@ -156,22 +156,24 @@ async def _parts(
 
     async def read(begin: int) -> None:
         if begin == start:
-            await _part(response, at, url, start, first, sink)
+            await _save_part(response, at, url, start, first, sink)
             return
         stop = min(begin + PART, last)
         async with await fs._request(url, ranged(options, range_value(begin, stop), fs.kwargs)) as answer:
             if answer.status >= 400 and answer.status != 416:
                 fs._raise_not_found_for_status(answer, url)
-            await _part(answer, placed(answer, url, begin, stop, at.version), url, begin, stop, sink)
+            await _save_part(answer, placed(answer, url, begin, stop, at.version), url, begin, stop, sink)
 
     await run_concurrently([start, *range(first, last, PART)], read, fs.max_concurrency)
 
 
-async def _part(
+async def _save_part(
     response: aiohttp.ClientResponse, at: Placed, url: str, start: int, stop: int, sink: Sink
 ) -> None:
     count = (
-        await _save(response, url, start, stop, sink, skipped=start - at.start) if at.start != at.stop else 0
+        await _save_body(response, url, start, stop, sink, skipped=start - at.start)
+        if at.start != at.stop
+        else 0
     )
     try:
         check_length(at, count, url, start, stop)
@@ -179,7 +181,7 @@ async def _part(
         raise IncompleteResponse(str(error)) from None
 
 
-async def _save(
+async def _save_body(
     response: aiohttp.ClientResponse, url: str, start: int, stop: int | None, sink: Sink, skipped: int = 0
 ) -> int:
     """Give a body to ``sink`` as it comes, but for its first bytes and those after ``stop``; how many."""

@@ -75,7 +75,7 @@ class Retries(NamedTuple):
         traffic: Traffic | None,
     ) -> Plan:
         """A plan that calls ``work`` until it is not worth another attempt, and ``sleep`` between. The
-        awaiting client answers its steps by `awaited`, since both are coroutine functions there."""
+        awaiting client answers its steps by `awaited_answer`, since both are coroutine functions there."""
         attempt = 0
         while True:
             try:
@@ -91,7 +91,7 @@ class Retries(NamedTuple):
             yield local(sleep, pause)
 
 
-def awaited(target: object, step: local) -> Awaitable[Any]:
+def awaited_answer(target: object, step: local) -> Awaitable[Any]:
     """What is to be awaited for the answer to a step of `Retries.repeating`."""
     answer: Awaitable[Any] = step.function(*step.args)
     return answer

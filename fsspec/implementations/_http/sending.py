@@ -24,7 +24,7 @@ from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import begin
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
-from fsspec.implementations._http.retrying import Retries, awaited
+from fsspec.implementations._http.retrying import Retries, awaited_answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -85,7 +85,7 @@ class Sender(NamedTuple):
         if not self.retries.times:
             return work()
         plan = self.retries.repeating(work, asyncio.sleep, PASSING, _LASTING, self.traffic)
-        return drive_awaiting(None, plan, awaited)
+        return drive_awaiting(None, plan, awaited_answer)
 
     async def send(
         self,
@@ -125,7 +125,7 @@ class Sender(NamedTuple):
             if body is not None and method == "post":
                 for before, after in zip(response.history, [*response.history[1:], response]):
                     check_upload(before, after.url)
-            target = _target(response) if here and response.status in REDIRECTS else None
+            target = _redirect_url(response) if here and response.status in REDIRECTS else None
             if target is None:
                 return response
             response.release()
@@ -203,7 +203,7 @@ def _raise_without_secrets(error: aiohttp.ClientError) -> None:
         ) from None
 
 
-def _target(response: aiohttp.ClientResponse) -> yarl.URL | None:
+def _redirect_url(response: aiohttp.ClientResponse) -> yarl.URL | None:
     """Where a response redirects to; None where it does not say."""
     location = response.headers.get("Location") or response.headers.get("URI")
     if location is None:

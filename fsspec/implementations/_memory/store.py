@@ -125,7 +125,7 @@ class Store(dict[str, Any]):
         self.tree = tree
 
 
-class Folders(list[str]):
+class ExplicitFolders(list[str]):
     """Explicit folders; whatever changes it keeps the tree right."""
 
     def __init__(self, store: Store, items: Iterable[str] = ("",)) -> None:

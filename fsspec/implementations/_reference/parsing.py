@@ -67,7 +67,7 @@ def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     """What a reference says: contents, or where they are. ``key``, ``value``: the reference. ``target``: the
     URL that stands for one that is None. Raises ValueError if it is none of the forms that there are."""
     if type(value) is list or type(value) is tuple:
-        return _part(key, value, target)
+        return _parsed_part(key, value, target)
     if isinstance(value, (bytes, str)):
         return _from_text(key, value)
     if isinstance(value, dict):
@@ -75,14 +75,14 @@ def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     if isinstance(value, (bytearray, memoryview)):
         return _from_text(key, bytes(value))
     if isinstance(value, (list, tuple)):
-        return _part(key, value, target)
+        return _parsed_part(key, value, target)
     raise ValueError(
         f"reference {key!r} is {_brief(value)}; a text, bytes, an object, [url] or [url, offset, length] "
         "are what it can be"
     )
 
 
-def _part(key: str, value: Sequence[Any], target: str | None) -> Part:
+def _parsed_part(key: str, value: Sequence[Any], target: str | None) -> Part:
     if len(value) not in (1, 3):
         raise ValueError(f"reference {key!r} is {_brief(value)}, neither [url] nor [url, offset, length]")
     url = value[0]
@@ -124,7 +124,7 @@ def size_of(key: str, value: object) -> int | None:
     if (type(value) is list or type(value) is tuple) and len(value) == 3:
         length = value[2]
         if type(length) is not int or length < 0:
-            _part(key, value, "")
+            _parsed_part(key, value, "")
         return int(length)
     said = parsed(key, value, "")
     return len(said) if isinstance(said, bytes) else None

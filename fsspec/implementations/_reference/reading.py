@@ -317,7 +317,7 @@ class ReferenceReading(AsyncFileSystem):
             with failing(rpath, said.url, lpath):
                 (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
             return
-        _save(self.cat_file(rpath, **kwargs), lpath, callback)
+        _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
     async def _get_file(
         self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
@@ -333,7 +333,7 @@ class ReferenceReading(AsyncFileSystem):
                     said.url, cast("str", lpath), callback=callback, **kwargs
                 )
             return
-        _save(await self._cat_file(rpath, **kwargs), lpath, callback)
+        _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 
 
 class failing:
@@ -410,7 +410,7 @@ def _fetch_blocking(
         plan.settle(url, _size_of(source, url))
 
 
-def _save(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
+def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.set_size(len(data))
     if isfilelike(lpath):
         lpath.write(data)

@@ -74,7 +74,7 @@ class Document:
         self.templates: dict[str, Any] = {}
         version = content.get("version")
         if version is None or isinstance(version, (list, dict, bytes)):  # a key like another
-            self.references = _texts(content)
+            self.references = _as_texts(content)
             return
         if version != 1:
             raise ValueError(f"references of version {version!r} are not known, only 1 and those without")
@@ -83,7 +83,7 @@ class Document:
         texts = {name: text for name, text in given.items() if isinstance(text, str) and "{{" not in text}
         self._renderer = Renderer(texts, simple)
         self.templates = {name: self._renderer.template(name, text) for name, text in given.items()}
-        self.references = self._rendered(refs) if given else _texts(refs)
+        self.references = self._rendered(refs) if given else _as_texts(refs)
         generated = content.get("gen") or []
         if not isinstance(generated, (list, tuple)):
             raise ValueError(f"'gen' of a document of references is a {type(generated).__name__}, not a list")
@@ -145,7 +145,7 @@ def _check_keys(refs: Mapping[str, Any]) -> None:
             raise ValueError(f"the key of a reference is a text, not {bad!r}")
 
 
-def _texts(refs: Mapping[str, Any]) -> dict[str, Any]:
+def _as_texts(refs: Mapping[str, Any]) -> dict[str, Any]:
     """A copy, in which objects are their JSON text."""
     _check_keys(refs)
     if dict not in set(map(type, refs.values())):

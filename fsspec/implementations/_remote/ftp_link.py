@@ -331,7 +331,7 @@ class FTPLink(OwnedLink):
             conn = self._data(ftp, command, start)
             whole = False
             try:
-                for part in _local(parts):
+                for part in _source_parts(parts):
                     conn.sendall(part)
                 _end_tls(conn)
                 whole = is_mine(self)
@@ -354,7 +354,7 @@ class _Local(OSError):
     """Around an error on this side of a transfer, which says nothing of the connection."""
 
 
-def _local(parts: Iterable[Any]) -> Iterable[Any]:
+def _source_parts(parts: Iterable[Any]) -> Iterable[Any]:
     try:
         yield from parts
     except Exception as error:  # the source's

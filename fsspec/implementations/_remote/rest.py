@@ -29,7 +29,7 @@ _KINDS: dict[int, type[OSError]] = {
 }
 
 
-def decoded(content: str, path: str) -> bytes:
+def from_base64(content: str, path: str) -> bytes:
     """Bytes that came as base64 in JSON."""
     try:
         return base64.b64decode(content)
