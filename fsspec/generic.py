@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
+from fsspec._paths.paths import renamed
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
@@ -113,7 +114,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
         fs, plain = self._side(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
-        return _with_urls(fs, found, shape)
+        return renamed(found, shape, fs.unstrip_protocol)
 
     method.__name__ = f"_{name}"
     method.__qualname__ = f"GenericFileSystem._{name}"
@@ -131,19 +132,6 @@ def _blocking_operation(name: str) -> Callable[..., Any]:
     method.__qualname__ = f"GenericFileSystem.{name}"
     method.__doc__ = getattr(AsyncFileSystem, name).__doc__
     return method
-
-
-def _with_urls(fs: AbstractFileSystem, found: Any, shape: str) -> Any:
-    """A result with its paths as URLs."""
-    if shape == "plain":
-        return found
-    if shape == "sizes":
-        return {fs.unstrip_protocol(p): n for p, n in found.items()} if isinstance(found, dict) else found
-    if isinstance(found, dict):
-        if shape == "entry":
-            return {**found, "name": fs.unstrip_protocol(found["name"])}
-        return {fs.unstrip_protocol(p): _with_urls(fs, entry, "entry") for p, entry in found.items()}
-    return [_with_urls(fs, e, "entry") if isinstance(e, dict) else fs.unstrip_protocol(e) for e in found]
 
 
 class GenericFileSystem(AsyncFileSystem):
@@ -207,13 +195,12 @@ class GenericFileSystem(AsyncFileSystem):
     # one path ---------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._side(url)
-        return cast("_Entry", _with_urls(fs, await _ask(fs, "info", path, **kwargs), "entry"))
+        return cast("_Entry", renamed(await _ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._side(url)
-        return cast(
-            "list[Any]", _with_urls(fs, await _ask(fs, "ls", path, detail=detail, **kwargs), "listing")
-        )
+        found = await _ask(fs, "ls", path, detail=detail, **kwargs)
+        return cast("list[Any]", renamed(found, "listing", fs.unstrip_protocol))
 
     async def _find(
         self,
@@ -225,7 +212,7 @@ class GenericFileSystem(AsyncFileSystem):
     ) -> Any:
         fs, plain = self._side(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
-        named = _with_urls(fs, found, "listing")
+        named = renamed(found, "found", fs.unstrip_protocol)
         return named if detail else list(named)
 
     async def _cat_file(
@@ -264,7 +251,7 @@ class GenericFileSystem(AsyncFileSystem):
             return False
         return bool(await _ask(fs, name, plain, **kwargs))
 
-    _du = _awaited_operation("du", "sizes")
+    _du = _awaited_operation("du", "by path")
     _get_file = _awaited_operation("get_file")
     _glob_there = _awaited_operation("glob", "listing")
     _isdir = _awaited_operation("isdir")

@@ -167,7 +167,7 @@ def _file(path: str, mode: str) -> io.BufferedIOBase:
     try:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(21, os.strerror(21), path)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     except BaseException:
         os.close(fd)
         raise

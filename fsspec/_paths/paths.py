@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
@@ -146,3 +146,20 @@ def build_name_function(max_int: float) -> Callable[[int], str]:
 def trailing_sep(path: str) -> bool:
     """Whether a path ends in a slash: what it names is meant to be a folder."""
     return path.endswith("/")
+
+
+def renamed(found: Any, shape: str, rename: Callable[[str], str]) -> Any:
+    """What an operation gave, with other paths.
+
+    ``shape``: "plain", nothing in it is a path; "entry"; "by path", values by path, or one value; any other
+        is paths or entries, in a list or by path.
+    """
+    if shape == "plain" or (shape == "by path" and not isinstance(found, dict)):
+        return found
+    if shape == "entry":
+        return {**found, "name": rename(found["name"])}
+    if shape == "by path":
+        return {rename(path): value for path, value in found.items()}
+    if isinstance(found, dict):
+        return {rename(path): renamed(entry, "entry", rename) for path, entry in found.items()}
+    return [renamed(each, "entry", rename) if isinstance(each, dict) else rename(each) for each in found]

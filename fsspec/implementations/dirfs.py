@@ -12,7 +12,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._paths.paths import as_requested
+from fsspec._paths.paths import as_requested, renamed
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -182,22 +182,6 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     def _entry(self, entry: dict[str, Any]) -> dict[str, Any]:
         return {**entry, "name": self._relpath(entry["name"])}
 
-    def _out(self, result: Any, shape: str) -> Any:
-        """A result with its paths made relative."""
-        if shape == "plain":
-            return result
-        if shape == "entry":
-            return self._entry(result)
-        if shape == "listing":
-            return [self._entry(e) if isinstance(e, dict) else self._relpath(e) for e in result]
-        if isinstance(result, dict):
-            if shape == "found":
-                return {self._relpath(p): self._entry(e) for p, e in result.items()}
-            return {self._relpath(p): value for p, value in result.items()}
-        if shape == "by path":
-            return result
-        return [self._relpath(p) for p in result]
-
     def _step(self, step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
         """What a walk gives for one folder."""
         folder, *held = step
@@ -213,14 +197,14 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         found = self.fs.ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
-        return cast("list[Any]", self._out(found, "listing"))
+        return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._join(path)
         found = await self.fs._ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
-        return cast("list[Any]", self._out(found, "listing"))
+        return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:
@@ -293,12 +277,12 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     elif awaited:
 
         async def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
-            return self._out(await inside(self, args, kwargs), shape.result)
+            return renamed(await inside(self, args, kwargs), shape.result, self._relpath)
 
     else:
 
         def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
-            return self._out(inside(self, args, kwargs), shape.result)
+            return renamed(inside(self, args, kwargs), shape.result, self._relpath)
 
     made: Any = method
     made.__name__ = target
