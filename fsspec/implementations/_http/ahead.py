@@ -128,9 +128,10 @@ class Ahead:
             began = time.monotonic()
             try:
                 await stream.skip(start - stream.position)
-                # the longer it is read, the more at a time
-                wanted = max(least, min(MAX_READ_AHEAD, stream.delivered)) if most is None else least
-                parts = await stream.parts(wanted, most)
+                if most is None:  # the longer it is read, the more at a time
+                    parts = await stream.parts(max(least, min(MAX_READ_AHEAD, stream.delivered)))
+                else:
+                    parts = [await stream.take(least, most)]
             except _BROKEN as error:
                 logger.debug("reading ahead in %s broke off: %s", redact_url(self._file.url), error)
             else:

@@ -21,7 +21,13 @@ from fsspec._loop.batching import run_concurrently
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, check_length, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.responses import Body, IncompleteResponse, check_is_whole, placed
+from fsspec.implementations._http.responses import (
+    Body,
+    IncompleteResponse,
+    check_is_whole,
+    placed,
+    with_room,
+)
 
 if TYPE_CHECKING:
     import aiohttp
@@ -104,10 +110,10 @@ async def gather(
         into.write(data)
 
     def told(size: int | None) -> None:
+        nonlocal into
         stop = end if size is None else size if end is None else min(end, size)
-        if stop is not None and stop > start:
-            # so that what comes is put where it stays; a server may say any number
-            put(min(stop, start + 2**26) - 1, b"\0")
+        if stop is not None:
+            into = with_room(stop - start)  # so that what comes is put where it stays
 
     return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, told) else None
 

@@ -248,6 +248,11 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
             transport.max_size = before
 
 
+def with_room(size: int) -> io.BytesIO:
+    """Where so many bytes can be written without growing; a server may say any number: at most 64 MiB."""
+    return io.BytesIO(bytes(max(0, min(size, 2**26))))  # not copied, as nobody else has it
+
+
 class Body:
     """The body of a response, read in order.
 
@@ -276,20 +281,17 @@ class Body:
         """As `parts`, in one piece."""
         if least <= _LARGE:
             return joined(await self.parts(least, most))
-        # what has been copied is freed at once, so that the memory is used again
-        into = io.BytesIO()
-        await self._copy_to(into.write, least, most)
-        return into.getvalue()
+        return await self._joined(with_room(least if most == least else 0), least, most)
 
     async def rest(self, head: bytes = b"", size: int = 0) -> bytes:
         """``head`` and all that is still to come, about ``size`` bytes."""
-        into = io.BytesIO()
-        if size:  # it need not grow then; a server may say any number
-            into.seek(min(size, 2**26) - 1)
-            into.write(b"\0")
-            into.seek(0)
+        into = with_room(size)
         into.write(head)
-        await self._copy_to(into.write, ALL, None)
+        return await self._joined(into, ALL, None)
+
+    async def _joined(self, into: io.BytesIO, least: int, most: int | None) -> bytes:
+        # what has been copied is freed at once, so that the memory is used again
+        await self._copy_to(into.write, least, most)
         into.truncate()
         return into.getvalue()
 

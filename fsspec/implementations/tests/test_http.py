@@ -346,6 +346,26 @@ def test_open_and_read_small_file_is_one_request(http_server, fs, url):
     assert len(http_server.requests) == 1
 
 
+@pytest.mark.parametrize("cache_type", ["none", "blockcache"])
+def test_blocks_of_a_stream_are_joined_as_they_come(http_server, cache_type: str) -> None:
+    import tracemalloc
+
+    block = 2**22
+    http_server.files["/large"] = bytes(5 * block)
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    with fs.open(http_server.url + "/large", block_size=block, cache_type=cache_type) as f:
+        f.read(block)
+        f.read(block)  # from here on by one response
+        tracemalloc.start()
+        try:
+            held = f.read(block)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert len(held) == block and len(http_server.requests) == 3
+    assert peak < 1.5 * block
+
+
 @pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "all", "first"])
 @pytest.mark.parametrize("block_size", [None, 1000, 2**20])
 def test_reading_all_ways(fs, url, cache_type, block_size):
