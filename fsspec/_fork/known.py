@@ -208,7 +208,7 @@ def _starting(method: Callable[..., Any], library: str) -> Callable[..., Any]:
     return start
 
 
-_WITHOUT = "ask for the same bucket before the fork, start workers by spawn, or see the fork guide"
+_WITHOUT = "ask for the same bucket before the fork, or start workers by spawn"
 
 
 # modules --------------------------------------------------------------------------
