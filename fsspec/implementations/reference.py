@@ -360,7 +360,7 @@ class ReferenceFileSystem(ReferenceReading):
         ``mode``: ``"overwrite"``, or ``"create"`` where there must be none.
         """
         path = self._strip_protocol(path)
-        if mode == "create" and path in self.references:
+        if mode == "create" and self.exists(path):
             raise FileExistsError(path)
         if isinstance(value, (bytes, bytearray, memoryview)):
             value = literal(bytes(value))

@@ -98,11 +98,12 @@ class CachingFileSystem(Cache):
         path = self._strip_protocol(path)
         check_number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
-            self._drop([path])
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
-            return self.fs._open(
+            opened = self.fs._open(
                 path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
             )
+            self._drop([path])  # it was not refused
+            return opened
         for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself
             kwargs.pop(name, None)
         f = self._open_blocks(path, block_size, kwargs)

@@ -211,6 +211,16 @@ def test_compressed_files_in_blocks(tmp_path):
         assert f.read(4) == b"text"
 
 
+def test_an_open_that_is_refused_leaves_the_blocks(http_server, tmp_path):
+    http_server.files["/d/a"] = b"0123456789"
+    fs = fsspec.filesystem("blockcache", target_protocol="http", cache_storage=str(tmp_path))
+    assert fs.head(http_server.url + "/d/a") == b"0123456789"
+    for path in ("/d/a", "/d", ""):
+        with pytest.raises(NotImplementedError):
+            fs.open(http_server.url + path, "wb")
+    assert fs._check_file(http_server.url + "/d/a")
+
+
 def test_an_empty_file_in_blocks(target, tmp_path):
     target.files["r/empty"] = b""
     c = make("blockcache", target, tmp_path)

@@ -360,6 +360,10 @@ def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
 
 def test_no_depth_of_a_pattern_is_refused(http_server, fs, url):
     http_server.files["/d/"] = b"<a href='/d/x'>x</a>"
+    http_server.files["/r/"] = b"<a href='/r/d/'>d</a>"
+    http_server.fault("/r/d", headers={"Content-Type": "text/html"})
+    http_server.files["/r/d"] = b"<a href='/r/d/x'>x</a>"
+    assert fs.glob(url + "/r/*/*", maxdepth=1) == [url + "/r/d/x"]  # it is for ** only
     assert fs.glob(url + "/d/*", maxdepth=0) == fs.glob(url + "/d/**", maxdepth=0) == [url + "/d/x"]
 
 

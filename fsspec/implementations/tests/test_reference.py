@@ -254,6 +254,8 @@ def test_tree_follows(fs, tmp_path):
         fs.rm("nope")
     with pytest.raises(FileExistsError, match="bytes"):
         fs.pipe_file("bytes", b"1", mode="create")
+    with pytest.raises(FileExistsError, match="outside"):
+        fs.pipe_file("outside", b"1", mode="create")
 
 
 def test_deep_and_odd_keys():
