@@ -291,7 +291,7 @@ def _similar(name: str) -> str:
     """What may have been meant by a protocol that is not known."""
     from difflib import get_close_matches  # only for an error
 
-    typed = name.partition("://")[0].lower()
+    typed = str(name).partition("://")[0].lower()
     found = get_close_matches(typed, known_implementations, n=1, cutoff=0.7 if len(typed) > 2 else 0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
 

@@ -107,8 +107,7 @@ def infer_storage_options(
     """
     text = url_text(urlpath)
     options = dict(_parts(text))
-    # paths, and the protocols whose path is the URL, have no options
-    if inherit_storage_options and text.find("://") > 1 and options["protocol"] not in _WHOLE:
+    if inherit_storage_options and options["path"] != text:  # paths, and URLs that are the path, have no options
         update_storage_options(options, inherit_storage_options)
     return options
 

@@ -86,6 +86,11 @@ def test_misspelled_protocol(typed, meant):
     assert meant is None or f"'{meant}'" in str(caught.value)
 
 
+def test_what_is_no_name_is_no_protocol():
+    with pytest.raises(ValueError, match="Protocol not known: 3"):
+        get_filesystem_class(3)
+
+
 @pytest.mark.parametrize(("protocol", "hidden"), [("http", "aiohttp"), ("dask", "distributed")])
 def test_only_what_is_missing_is_named(protocol, hidden):
     """Of several packages that a class needs."""

@@ -291,7 +291,7 @@ def test_inherited_options_may_not_contradict_the_url():
     with pytest.raises(KeyError, match="host") as caught:
         utils.infer_storage_options(url, {"host": "other", "password": "hidden"})
     assert "secret" not in str(caught.value) and "hidden" not in str(caught.value)
-    for path in ("/x", "c:/x", "x://"):
+    for path in ("/x", "c:/x", "x://", "simplecache::memory://a"):
         assert utils.infer_storage_options(path, {"more": 1}) == {"protocol": "file", "path": path}
 
 
