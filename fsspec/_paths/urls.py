@@ -107,7 +107,7 @@ def infer_storage_options(
     """
     text = url_text(urlpath)
     options = dict(_parts(text))
-    if inherit_storage_options and options["path"] != text:  # paths, and URLs that are the path, have no options
+    if inherit_storage_options and options["path"] != text:  # paths have no options, nor URLs that are paths
         update_storage_options(options, inherit_storage_options)
     return options
 
