@@ -393,13 +393,14 @@ class LocalFileSystem(AbstractFileSystem):
         for given in path if isinstance(path, (list, tuple, set)) else [path]:
             stripped = self._strip_protocol(cast("str", given))
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
+            recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
             paths += self._matches(stripped, recursive) if is_pattern else [stripped]
         folders = {p for p in paths if osp.isdir(p) and not osp.islink(p)}
         for p in folders:  # before anything is removed
             if not recursive:
                 raise ValueError(
-                    f"{p!r} is a folder. Cannot delete directory, set recursive=True to remove it with all"
-                    " that is in it"
+                    f"{p!r} is a folder. Cannot delete directory, set recursive=True, and for patterns no"
+                    " maxdepth, to remove it with all that is in it"
                 )
             if osp.abspath(p) == os.getcwd():
                 raise ValueError(f"Cannot delete current working directory {p!r}: it is that of this process")

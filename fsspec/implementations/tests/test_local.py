@@ -335,6 +335,8 @@ def test_patterns_remove_trees_or_nothing(fs, top, pattern):
         fs.rm(f"{top}/{pattern}")
     with pytest.raises(ValueError, match="set recursive=True"):
         fs.rm([f"{top}/ten", f"{top}/sub"])
+    with pytest.raises(ValueError, match="no maxdepth"):
+        fs.rm(f"{top}/{pattern}", recursive=True, maxdepth=1)
     assert names(top) == before
     fs.rm(f"{top}/{pattern}", recursive=True)
     assert not top.exists() or names(top) == []
