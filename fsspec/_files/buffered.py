@@ -571,7 +571,7 @@ class AbstractBufferedFile(io.IOBase):
 
     def commit(self) -> None:
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
-        if self._is_piped():
+        if self.mode != "rb" and self._is_piped():
             self._pipe()
 
     def discard(self) -> None:
