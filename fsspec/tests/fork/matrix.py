@@ -185,10 +185,15 @@ class Runner:
             "limit": LIMIT * crowding(),
             "root": self.root,
         }
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the process that starts the columns has ended")
+        try:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+            if not answer:
+                raise RuntimeError("the process that starts the columns has ended")
+        except BaseException:  # it was given up: what it still answers is not for the next column
+            self.__exit__()
+            self.__enter__()
+            raise
         found: dict[str, dict[str, str]] = json.loads(answer)
         return found

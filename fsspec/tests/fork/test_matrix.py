@@ -4,6 +4,8 @@ import pytest
 
 from fsspec.tests.fork.matrix import CROSSINGS, OK, Column, columns
 
+pytestmark = pytest.mark.timeout(900)  # a column's own limit comes first, and tells where it hangs
+
 
 @pytest.mark.parametrize("column", columns(), ids=str)
 def test_child_and_parent_are_as_they_should_be(column, places, runner):
