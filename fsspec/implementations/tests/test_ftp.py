@@ -320,6 +320,13 @@ def test_a_listing_that_is_cut_off_is_none(server, fs):
     assert {"/a", "/b"} <= set(fs.find("/"))
 
 
+def test_the_cache_type_is_heeded(server, fs):
+    with fs.open("/d/a.txt", cache_type="all") as f:
+        assert f.cache.name == "all" and f.read() == b"hello world"
+    with pytest.raises(ValueError, match="block"):
+        fs.open("/d/a.txt", cache_type="block")
+
+
 def test_the_size_of_a_listed_file_is_not_asked_again(server, fs, tmp_path):
     put(server, "d/e/b.txt", b"0123456789")
     fs.find("/d")
