@@ -51,18 +51,12 @@ def _kept(detail: dict[str, Any] | None, copy: Copy) -> str:
     return f"{100 * len(detail['blocks']) // most if most else 100}%"
 
 
-def _url(detail: dict[str, Any]) -> str:
-    """The file that a copy is of; tables of upstream's, and old ones, do not say of which protocol."""
-    name: str = detail["original"]
-    return name if "://" in name or "protocol" not in detail else f"{detail['protocol']}://{name}"
-
-
 def _list(folder: str) -> None:
     _, found, others = _known(folder)
     print(f"{'bytes':>14}  {'last used':19}  {'kept':>5}  file")
     for copy, detail in found:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
-        name = copy.name if detail is None else _url(detail)
+        name = copy.name if detail is None else detail["original"]
         print(f"{copy.size:14}  {used}  {_kept(detail, copy):>5}  {name}")
     print(f"{sum(copy.size for copy, _ in found):14}  in {_count(len(found))}")
     _tell(others)

@@ -13,6 +13,7 @@ nobody can tell, unlike a download, which always is.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +87,7 @@ class replacing:
             if self._partial is None:
                 f = open(target, mode, self.buffering)
             else:
-                f = open(self._partial, mode.replace("w", "x"), self.buffering)
+                f = open(self._partial, mode.replace("w", "x"), self.buffering, opener=_as_closed_as(before))
         except PermissionError:
             if before is None or self._partial is None:
                 raise
@@ -173,6 +174,8 @@ def write_whole(
     done = False
     try:
         try:
+            if before is not None and before.st_mode & 0o044 != 0o044:
+                open(partial, "xb", opener=_as_closed_as(before)).close()
             write(partial)
         except OSError as error:
             if error.filename == partial:
@@ -215,6 +218,13 @@ def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | N
 def _partial_name(target: str) -> str:
     folder, name = os.path.split(target)
     return os.path.join(folder, f".{name[:40]}.{os.urandom(6).hex()}.part")
+
+
+def _as_closed_as(before: os.stat_result | None) -> Callable[[str, int], int] | None:
+    """How a part is opened, so that nobody reads there who may not read the file that it replaces."""
+    if before is None:
+        return None
+    return functools.partial(os.open, mode=stat.S_IMODE(before.st_mode) & 0o777 | stat.S_IWUSR)
 
 
 def _may_replace(target: str, before: os.stat_result | None, certainly: bool) -> bool:

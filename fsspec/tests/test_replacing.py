@@ -105,6 +105,20 @@ def test_permissions_stay(folder, way):
     assert sorted(os.listdir(folder)) == ["new", "plain", "source", "target"]
 
 
+def test_nobody_reads_a_part_who_may_not_read_the_file(folder):
+    def modes(target):
+        return [os.stat(part).st_mode & 0o777 for part in folder.glob(f".{target}.*")]
+
+    os.chmod(folder / "target", 0o600)
+    with replacing(str(folder / "target")):
+        assert modes("target") == [0o600]
+    seen = []
+    write_whole(
+        str(folder / "target"), lambda name: (seen.extend(modes("target")), open(name, "wb").close()), 0, True
+    )
+    assert seen == [0o600] and os.stat(folder / "target").st_mode & 0o777 == 0o600
+
+
 @ways
 def test_links_are_followed_and_stay(folder, way):
     (folder / "link").symlink_to("target")

@@ -175,7 +175,6 @@ class CachingFileSystem(Cache):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         detail = {
             "original": path,
-            "protocol": self.target_protocol,
             "fn": self.hash_name(path),
             "blocks": [],
             "time": time.time(),

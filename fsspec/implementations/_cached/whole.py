@@ -73,7 +73,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _enter(self, path: str, fn: str, uid: str | None) -> None:
         """A copy is in its place."""
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
-        self._metadata.update_file(path, {**detail, "protocol": self.target_protocol})
+        self._metadata.update_file(path, {"original": path, **detail})
 
     def _keep_written(self, path: str, part: str) -> str:
         """What was written to a path becomes its copy, of a version that is not known."""

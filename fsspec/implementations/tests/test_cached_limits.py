@@ -198,7 +198,7 @@ def test_list(kind, target, tmp_path, capsys):
         assert c.hash_name("r/1") in out
     else:
         assert [line.split()[-2:] for line in out.splitlines() if "r/1" in line] == [
-            ["30%" if kind == "blockcache" else "whole", f"{c.target_protocol}://r/1"]
+            ["30%" if kind == "blockcache" else "whole", "r/1"]
         ]
 
 
