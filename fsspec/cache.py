@@ -117,7 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--unused", type=argument(parse_age), metavar="AGE", help="only what is unused for that long: 12h, 7d"
     )
     clear.add_argument(
-        "--to", type=argument(parse_size), metavar="SIZE", help="only as many as are beyond: 10GB"
+        "--to",
+        type=argument(parse_size),
+        metavar="SIZE",
+        help="the longest unused, until the folder holds no more: 10GB",
     )
     given = parser.parse_args(arguments)
     if not os.path.isdir(given.folder):

@@ -216,8 +216,8 @@ def open_files(
     auto_mkdir
         make the folders of files to be written.
     expand
-        whether names with ``*``, ``?`` or ``[]`` are patterns, but for what exists under a name
-        with brackets.
+        whether names with ``*``, ``?`` or ``[]`` are patterns; a name with brackets that exists is taken
+        as it is.
     **kwargs
         options of the filesystem.
     """

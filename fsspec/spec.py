@@ -104,7 +104,9 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     sep: str = "/"
     protocol: ClassVar[str | tuple[str, ...]] = "abstract"
     _latest: ClassVar[str | None] = None
-    _only_transactions_wait: ClassVar[bool] = False  # elsewhere a file is there at once, committed or not
+    _only_transactions_wait: ClassVar[bool] = (
+        False  # whether ``autocommit=False`` counts in transactions only
+    )
     async_impl: bool = False
     """Whether the operations of the backend are awaitable."""
     mirror_sync_methods: bool = False

@@ -115,7 +115,7 @@ class OpenFile(Generic[AnyStr]):
             if self.compression is not None:
                 self.fobjects.append(over(compr[self.compression], f, mode[0]))
             if "b" not in self.mode:
-                # a text layer does not know of forks, but what is below it does
+                # one that is written hears of forks; what one has decoded ahead is memory, which a child has
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)
                 self.fobjects.append(text)
         except BaseException:

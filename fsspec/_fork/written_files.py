@@ -51,7 +51,7 @@ def is_letting_go() -> bool:
 
 
 class Text(io.TextIOWrapper):
-    """Text over a file being written; closing it in a forked child flushes nothing."""
+    """Text over a file; where it is written, closing it in a forked child flushes nothing."""
 
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)

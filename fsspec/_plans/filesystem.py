@@ -1,4 +1,4 @@
-"""What plans use of a filesystem directly; anything else they ask for by a step."""
+"""What plans use of a filesystem directly; its operations they ask for by steps."""
 
 from __future__ import annotations
 

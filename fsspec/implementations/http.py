@@ -514,7 +514,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
         ``lpath``: a path or an open binary file.
         ``method``: ``"post"`` or ``"put"``.
-        ``mode``: only ``"overwrite"``; whether something would be, is not asked.
+        ``mode``: only ``"overwrite"``; it is not looked whether there is a file already.
         """
         only_overwriting(mode)
         method = check_method(method)

@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import libarchive
@@ -151,6 +152,7 @@ class LibArchiveFileSystem(FileArchive):
             raise ValueError(f"archives are only read, there is no mode {mode!r}")
         self.block_size = block_size
         self._refused = {}
+        self._numbers: dict[str, int] = {}  # of members by name: of several of one name the last counts
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
         except BaseException:
@@ -174,10 +176,11 @@ class LibArchiveFileSystem(FileArchive):
         table: dict[str, dict[str, Any]] = {}
         try:
             with self._entries() as archive:
-                for entry in archive:
+                for number, entry in enumerate(archive):
                     if entry.isfile or entry.isdir:
                         name = entry.pathname.strip("/")
                         table[name] = _described(entry, name)
+                        self._numbers[name] = number
                         if leads_outside(entry.pathname):
                             self._refused[name] = f"the name of member {entry.pathname!r} leads out of it"
         except ArchiveError as error:
@@ -199,16 +202,14 @@ class LibArchiveFileSystem(FileArchive):
         if mode not in ("r", "rb"):
             what = f"{path!r} cannot be opened as {mode!r}"
             raise NotImplementedError(f"{self._archive_name} is only read: {what}")
+        if self.info(path)["type"] == "directory":
+            raise MemberIsFolderError(path)
         try:
             with self._entries() as archive:
-                for entry in archive:
-                    if entry.isfile and entry.pathname.strip("/") == path:
-                        blocks = entry.get_blocks(block_size or self.block_size)
-                        return _Content(self, path, b"".join(blocks))
+                entry = next(islice(archive, self._numbers[path], None))
+                return _Content(self, path, b"".join(entry.get_blocks(block_size or self.block_size)))
         except ArchiveError as error:
             raise self._corrupt(error, path) from error
-        self.info(path)  # raises where there is no such folder either
-        raise MemberIsFolderError(path)
 
 
 def _described(entry: libarchive.entry.ArchiveEntry, name: str) -> dict[str, Any]:

@@ -183,16 +183,16 @@ def place(
     Raises FileChangedError: the answer is about another version of the file than ``known``.
     """
     if status == 206 or status == 416 or "Content-Range" in headers:
-        said = content_range(headers)
-        told = known.updated(url, version(headers, url if final_url is None else final_url, said[2]))
+        content = content_range(headers)
+        told = known.updated(url, version(headers, url if final_url is None else final_url, content[2]))
         if status == 416:
             return _unsatisfied(told, url, start)
-        first, stop, total = said
+        first, stop, total = content
         if first == start and stop == end and stop is not None and first < stop and status == 206:
             # what nearly each answer is: exactly what was asked for, nothing for `_place_partial` to look at
             if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
                 return Placed(first, stop, told)
-        return _place_partial(status, headers, url, start, end, said, told)
+        return _place_partial(status, headers, url, start, end, content, told)
 
     def about(size: int | None) -> Version:
         return known.updated(url, version(headers, url if final_url is None else final_url, size))
@@ -218,12 +218,12 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdigit() and is_plain(headers) else None
 
 
-def _unsatisfied(said: Version, url: str | yarl.URL, start: int) -> Placed:
-    if said.size and -said.size <= start < said.size:
+def _unsatisfied(told: Version, url: str | yarl.URL, start: int) -> Placed:
+    if told.size and -told.size <= start < told.size:
         raise IncompleteRead(
-            f"the server has no byte {start} of {redact_url(url)}, whose size is {said.size} bytes"
+            f"the server has no byte {start} of {redact_url(url)}, whose size is {told.size} bytes"
         )
-    return Placed(max(start, 0), max(start, 0), said)
+    return Placed(max(start, 0), max(start, 0), told)
 
 
 def _place_partial(
@@ -233,28 +233,28 @@ def _place_partial(
     start: int,
     end: int | None,
     content: tuple[int | None, int | None, int | None],
-    said: Version,
+    told: Version,
 ) -> Placed:
     first, stop, total = content
     length = _length(headers)
     if first is None or stop is None or first >= stop or total is not None and stop > total:
         if "Content-Range" in headers or headers.get("Content-Type", "").lower().startswith("multipart/"):
             raise IncompleteRead(f"the server sent a range of {redact_url(url)} that cannot be understood")
-        first = start if start >= 0 else max(0, (said.size or 0) + start)
+        first = start if start >= 0 else max(0, (told.size or 0) + start)
         stop = None if length is None else first + length
         if end is not None and stop is not None and stop > end:
             raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {end - start}")
     elif length is not None and length != stop - first and status == 206:
         raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {stop - first}")
     if start < 0:
-        start = first if said.size is None else max(0, said.size + start)
+        start = first if told.size is None else max(0, told.size + start)
     if first != start:
         raise IncompleteRead(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
-    if said.size is not None and stop is not None:
-        wanted = said.size if end is None else min(end, said.size)
+    if told.size is not None and stop is not None:
+        wanted = told.size if end is None else min(end, told.size)
         if stop < wanted:
             raise IncompleteRead(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
-    return Placed(first, stop, said)
+    return Placed(first, stop, told)
 
 
 def needed(placed: Placed, end: int | None) -> int | None:

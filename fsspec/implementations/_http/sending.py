@@ -45,7 +45,7 @@ class Sender(NamedTuple):
     """How the requests of one filesystem are made.
 
     ``headers``: the credentials that the session would have, for each request to the host it names.
-    ``retries``: how often reading is tried again.
+    ``retries``: when and how often GET, HEAD and PUT are made again.
     ``traffic``: what counts the requests, if anything does.
     ``disregarded``: headers of answers that do not count, see `answers.disregarded`.
     """

@@ -34,7 +34,7 @@ class OwnedLink:
 
 
 class FilesLink(OwnedLink):
-    """One on which files of the server are open: ``remotes``. A file is closed by a request, and the
+    """One that knows the files that are open on it: ``remotes``. A file is closed by a request, and the
     collector may ask for that in the middle of another one: then it waits for the next."""
 
     lost: ClassVar[tuple[type[Exception], ...]]

@@ -44,6 +44,17 @@ def test_listings_and_reading(path):
         f.write(b"x")
 
 
+@pytest.mark.parametrize("kind", ["gnutar", "zip", "cpio"])
+def test_of_members_of_one_name_the_last_counts(tmp_path, kind):
+    """As it is when an archive is unpacked."""
+    path = str(tmp_path / "archive")
+    with libarchive.file_writer(path, kind) as writer:
+        for data in (b"first", b"the second"):
+            writer.add_file_from_memory("a/b", len(data), data)
+    fs = LibArchiveFileSystem(path)
+    assert fs.size("a/b") == 10 and fs.cat_file("a/b") == b"the second"
+
+
 def test_chains(http_server, path):
     with open(path, "rb") as f:
         http_server.files["/x"] = f.read()
