@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 import fsspec
 from fsspec import config
-from fsspec._checks.locks import is_locked, wrong_in_project
+from fsspec._checks.lockfiles import is_kept_by_uv, wrong_in_project
 from fsspec._checks.report import argument, json_options, run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
@@ -263,7 +263,7 @@ def _dependants(found: Diagnosis) -> None:
                 bad.append(
                     f"{distribution.metadata['Name']} {distribution.version} needs fsspec{named[1].strip()}"
                 )
-    if bad and is_locked(Path.cwd()):
+    if bad and is_kept_by_uv(Path.cwd()):
         found.add(
             OK, "dependants", f"{'; '.join(sorted(set(bad)))}, but uv.lock keeps this one: so does uv sync"
         )

@@ -30,6 +30,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
+from fsspec._checks.forked import by_fork, open_sockets, shared_connections
 from fsspec._checks.report import (
     MODES,
     WIDTH,
@@ -42,7 +43,6 @@ from fsspec._checks.report import (
     with_notes,
 )
 from fsspec._fork import hooks
-from fsspec._fork.child import by_fork, open_sockets, shared_connections
 from fsspec._paths.redaction import redact_values
 from fsspec._public import publish
 from fsspec.mapping import FSMap

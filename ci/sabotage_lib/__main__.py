@@ -20,7 +20,7 @@ from .guards import GUARDS, Edit, Guard
 
 TOP = Path(__file__).resolve().parent.parent.parent
 LIMIT = 600  # seconds for the tests of one guard; a process that never ends is what some guards prevent
-IMPATIENCE = Edit("fsspec/_fork/child.py", "LIMIT = 12.0 ", "LIMIT = 4.0 ")
+IMPATIENCE = Edit("fsspec/_checks/forked.py", "LIMIT = 12.0 ", "LIMIT = 4.0 ")
 """Children that hang are expected here.  The tests pass with it where nothing is taken out."""
 
 

@@ -1,1 +1,2 @@
-"""What `fsspec.doctor`, `fsspec.forkcheck` and `fsspec.cache` share: findings, their printing, lock files."""
+"""What `fsspec.doctor`, `fsspec.forkcheck` and `fsspec.cache` share: findings, their printing, lock files,
+and running something in a forked child (`forked`), which the tests use, too."""

@@ -1,4 +1,4 @@
-"""Byte ranges: merging them, and reading blocks that begin and end at delimiters."""
+"""Byte ranges: checking and merging them, and reading blocks that begin and end at delimiters."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_harm_of_both_at_once_is_found(tmp_path, echo, monkeypatch):
     """Also where descriptors cannot be looked at."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
-        "from fsspec._fork import child\nchild.open_sockets = dict\n"
+        "from fsspec._checks import forked\nforked.open_sockets = dict\n"
         "from fsspec.tests.abstract import _forking\ndel _forking.ACTIONS['used']\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))

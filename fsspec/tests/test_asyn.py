@@ -352,7 +352,7 @@ async def test_a_file_that_is_dropped_sends_nothing():
 
 CROSSING = """
     import asyncio
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
     from fsspec.exceptions import ForkError
     from fsspec.tests.wdictfs import WritableDictFileSystem
     from fsspec.tests.test_asyn import Streamed

@@ -408,7 +408,7 @@ def test_importing_is_light() -> None:
 FORK = """
     import os, threading, time
     from fsspec import caching
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
 
     DATA = bytes(i % 251 for i in range(1000))
     asked: list[tuple[int, int]] = []

@@ -330,7 +330,7 @@ def test_a_file_to_be_opened_opens_in_a_child(tmp_path):
     run(
         f"""
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         of = fsspec.open({str(tmp_path / "x.txt")!r}, "rt")
         def body():
             with of as f:

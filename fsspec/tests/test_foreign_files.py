@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 BACKEND = '''
 import asyncio, io, os, socket, sys, weakref
 from fsspec import asyn, spec
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 
 host, port = os.environ["ADDRESS"].rsplit(":", 1)

@@ -23,7 +23,7 @@ def test_an_owned_resource_is_made_by_each_process():
     """What was inherited is not collected, not even at the end; a lock held at the fork is no matter."""
     run("""
 import os, pickle, threading
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.fork import Owned, generation
 
 made = []
@@ -83,7 +83,7 @@ def test_modes(reset):
         """
 import os
 from fsspec import fork
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 opted = os.environ["FSSPEC_FORK_RESET"] == "1"
 assert fork.mode() == ("opted in" if opted else "neither")
 def child():
@@ -103,7 +103,7 @@ def test_register_and_finalizers_and_sockets():
     run("""
 import os, socket
 from fsspec import fork
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 
 class Thing:
     def __init__(self):

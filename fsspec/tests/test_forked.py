@@ -1,4 +1,4 @@
-"""What `fsspec._fork.child` says of a child."""
+"""What `fsspec._checks.forked` says of a child."""
 
 import os
 
@@ -14,7 +14,7 @@ def test_a_child_that_is_as_it_should_be(there):
     """Also on systems without waitid."""
     run(f"""
         import os
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         if not {there}:
             del os.waitid
         report = by_fork(lambda: None)
@@ -25,7 +25,7 @@ def test_a_child_that_is_as_it_should_be(there):
 def test_what_goes_wrong_is_told():
     run("""
         import sys
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         assert by_fork(lambda: "a word of its own").problem() == "a word of its own"
         assert "noise: heard" in by_fork(lambda: print("heard", file=sys.stderr)).problem()
         assert "ZeroDivisionError" in by_fork(lambda: 1 // 0 and None).problem()
@@ -37,7 +37,7 @@ def test_what_goes_wrong_is_told():
 def test_a_child_that_waits_at_its_end_is_told_from_one_that_works():
     run("""
         import atexit, time
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
 
         def busy():
             end = time.process_time() + 1.2

@@ -170,7 +170,7 @@ def test_thread_of_a_program(place):
     """A program mounts what it made, and its forked child does no harm to that."""
     text = f"""
         import os, pathlib, subprocess, time, fsspec, fsspec.fuse
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         point = pathlib.Path({str(place / "mount")!r})
         fs = fsspec.filesystem("memory")
         fs.pipe("/r/a", b"in memory")

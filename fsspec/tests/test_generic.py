@@ -540,7 +540,7 @@ def test_rsync_between_a_store_and_a_folder(s3, tree, out, tmp_path):
 # forks -----------------------------------------------------------------------------
 PROGRAM = """
     import fsspec, threading
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
     from fsspec.exceptions import ForkError
     web, big = {web!r}, {big}
     fs = fsspec.filesystem("generic")
@@ -600,7 +600,7 @@ def test_filesystems_that_were_set_are_inherited(http_server, by_hand):
     text = f"""
         import fsspec
         from fsspec import generic
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.asyn import reset_after_fork
         from fsspec.exceptions import ForkError
         generic.set_generic_fs("http")
@@ -626,7 +626,7 @@ def test_filesystems_that_were_set_are_inherited(http_server, by_hand):
 
 IN_FLIGHT = """
     import fsspec, threading
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
     fs = fsspec.filesystem("generic")
     web, target = {web!r}, {target!r}
     began, go = threading.Event(), threading.Event()

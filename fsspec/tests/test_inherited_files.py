@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 PROGRAM = """
 import fsspec, json, os
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 
 kind, mode, codec, top = json.loads(os.environ["CASE"])
@@ -72,7 +72,7 @@ def test_layers_over_a_file_being_written(kind, mode, codec, reset, tmp_path):
 
 START = """
 import fsspec, io, os
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 
 path = os.environ["TOP"] + "/object"
@@ -189,7 +189,7 @@ def test_a_refusal_names_the_file_that_is_read(http_server):
     run(
         f"""
         import fsspec, os
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         url = "{http_server.url}/folder/data.bin?sig=not-to-be-seen"
         f = fsspec.filesystem("http").open(url, block_size=1000, size=200_000)

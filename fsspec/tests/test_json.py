@@ -258,7 +258,7 @@ def test_inherited_instance_is_described_in_a_child():
     run(
         """
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.spec import AbstractFileSystem
         fs = fsspec.filesystem("dir", path="/a", fs=fsspec.filesystem("memory"))
         text = fs.to_json()

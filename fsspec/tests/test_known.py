@@ -76,7 +76,7 @@ def test_a_package_tells_of_itself_by_an_entry_point(package):
     run(
         """
 import warnings
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -108,7 +108,7 @@ def test_a_library_in_c_that_ran_in_the_parent_does_not_start_in_a_child():
         """
 import os
 from fsspec import asyn
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec._fork.known import Facts, learn
 from fsspec.exceptions import ForkError
 

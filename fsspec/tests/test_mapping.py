@@ -233,7 +233,7 @@ def test_each_process_has_its_own_view_in_memory_and_the_same_on_disk(tmp_path):
     found = run(
         f"""
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         shared = fsspec.get_mapper({str(tmp_path)!r})
         own = fsspec.get_mapper("memory://top")
         shared["a"] = own["a"] = b"parent"

@@ -177,7 +177,7 @@ def test_what_is_written_is_the_openers(tmp_path):
         f"""
         import gc, gzip, os
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         folder = {str(tmp_path)!r}
         plain = fsspec.open(folder + "/plain", "wt")
         packed = fsspec.open(folder + "/packed.gz", "wt", compression="infer")
@@ -208,7 +208,7 @@ def test_several_that_were_being_written_are_not_committed_by_a_child():
     found = run(
         """
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.tests.test_openfile import Many, OpenFile, OpenFiles
         fs = Many()
         files = OpenFiles([OpenFile(fs, "/a", "wb"), OpenFile(fs, "/b", "wb")], mode="wb", fs=fs)
@@ -240,7 +240,7 @@ def test_layers_over_a_file_being_written_end_silently_in_a_child(tmp_path, comp
         """
         import gc, os, sys
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.core import OpenFile
         from fsspec.exceptions import ForkError
 

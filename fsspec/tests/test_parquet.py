@@ -352,7 +352,7 @@ def test_inherited(http_server, data, reset):
     """It is in memory, so that it can be read in the child whatever was chosen."""
     http_server.files["/a.parquet"] = data
     text = f"""
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.parquet import open_parquet_file
         f = open_parquet_file({http_server.url + "/a.parquet"!r})
         begin = f.read(10)

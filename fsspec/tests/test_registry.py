@@ -321,7 +321,7 @@ def test_registered_in_the_parent_is_registered_in_the_child():
     found = run(
         """
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         fsspec.register_implementation("kept", "fsspec.implementations.memory.MemoryFileSystem")
         def body():
             fsspec.filesystem("kept")

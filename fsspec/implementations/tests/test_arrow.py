@@ -254,7 +254,7 @@ def test_inherited(tmp_path, reset):
     text = f"""
         import os
         from pyarrow.fs import LocalFileSystem
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.implementations.arrow import ArrowFSWrapper
         fs, big, top = ArrowFSWrapper(LocalFileSystem()), bytes(range(256)) * 40_000, {str(tmp_path)!r}
@@ -294,7 +294,7 @@ def test_those_with_connections_refuse(tmp_path):
     """Whatever was chosen, for the libraries below cannot be reset."""
     text = """
         import os, fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.implementations.arrow import ArrowFSWrapper
         from pyarrow.fs import S3FileSystem

@@ -144,7 +144,7 @@ def test_inherited_by_a_child(files, opted):
     run(
         f"""
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         fs = fsspec.filesystem("asyncwrapper", fs=fsspec.filesystem("file"), asynchronous=False)
         path = {files + "/one"!r}

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 HEAD = """
 import gc, json, multiprocessing, os, signal, sys, time
 import fsspec
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
@@ -615,7 +615,7 @@ def test_an_open_copy_in_children_and_in_their_children(tmp_path, kind):
         f"""
         import io, pickle
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
 
         fsspec.filesystem("memory").pipe("/lines", b"hello\\nworld\\n" * 1000)
         c = fsspec.filesystem({kind!r}, target_protocol="memory", cache_storage={str(tmp_path)!r})

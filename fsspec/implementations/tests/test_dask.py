@@ -19,7 +19,7 @@ PROGRAM = """
         import logging, os, fsspec
         logging.disable(logging.CRITICAL)
         from distributed import Client
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         top = {top!r}
         client = Client({address!r})

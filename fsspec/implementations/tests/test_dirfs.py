@@ -249,7 +249,7 @@ def test_inherited_by_a_child(tmp_path, opted):
         f"""
         import fsspec
         from fsspec import asyn
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.tests.wdictfs import WritableDictFileSystem
         local = fsspec.filesystem("dir", path={str(tmp_path)!r})

@@ -110,7 +110,7 @@ def test_inherited(repo, reset):
     """It holds no connection, and can be used whatever was chosen."""
     text = f"""
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         fs = fsspec.filesystem("git", path={repo.workdir!r})
         f = fs.open("sub/b.bin")
         assert f.read(10) == bytes(range(10))

@@ -578,7 +578,7 @@ def test_https(https_server):
 HEAD = """
 import gc, os, sys, warnings
 import fsspec
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.implementations.http import HTTPFileSystem
 

@@ -315,7 +315,7 @@ def test_a_child_does_not_mix_versions_either(http_server, url, module):
     run(
         f"""
         import os
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import FileChangedError
         from fsspec.implementations.{module} import HTTPFileSystem
 

@@ -238,7 +238,7 @@ def test_in_a_forked_child(large: str, http_server: HTTPServer, tmp_path: Path) 
     script = f"""
         import hashlib, sys
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
 
         url, folder = sys.argv[1:]
         fs = fsspec.filesystem("http", max_concurrency=3)

@@ -143,7 +143,7 @@ def test_streamed_file(http_server, fs, url, fault):
 def test_fork(http_server, url):
     script = """
     import os, sys
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
     from fsspec.exceptions import ForkError
     from fsspec.implementations.http_sync import HTTPFileSystem
 
@@ -187,7 +187,7 @@ def test_fork(http_server, url):
 
 FORKING = """
 import gc, os, signal, sys, threading
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.callbacks import Callback
 from fsspec.implementations.http_sync import HTTPFileSystem
 

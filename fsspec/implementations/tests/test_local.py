@@ -684,7 +684,7 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
     found = run(
         f"""
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         fs = fsspec.filesystem("file")
         reader = fs.open({str(top / "ten")!r}, "rb")

@@ -308,7 +308,7 @@ def test_child_has_a_copy():
     found = run(
         """
         import fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         shared = fsspec.filesystem("memory")
         own = fsspec.filesystem("memory", global_store=False)
         for fs in (shared, own):
@@ -409,7 +409,7 @@ def test_a_fork_does_not_wait_for_a_writer_that_is_gone(fs):
     run(
         """
         import threading, fsspec
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         fs = fsspec.filesystem("memory")
         stop = threading.Event()
         def write(number):

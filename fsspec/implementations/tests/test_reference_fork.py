@@ -18,7 +18,7 @@ DATA = bytes(range(256)) * 8
 HEAD = """
 import asyncio, gc, json, os, sys
 import fsspec
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.implementations.reference import LazyReferenceMapper, ReferenceFileSystem
 

@@ -22,7 +22,7 @@ BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
 PRELUDE = """
 import gc, json, os, signal, socket, stat, sys, threading, time
 import fsspec, fsspec.asyn
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.callbacks import Callback
 from fsspec.exceptions import ForkError
 

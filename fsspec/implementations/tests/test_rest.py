@@ -186,7 +186,7 @@ def test_server_that_is_gone(fs, kind, top):
 
 FORKS = """
     import fsspec
-    from fsspec._fork.child import by_fork
+    from fsspec._checks.forked import by_fork
     from fsspec.exceptions import ForkError
     {setup}
     assert fs.cat_file({top!r} + "a.txt") == b"alpha"
@@ -302,7 +302,7 @@ class TestWriting:
         where = "from fsspec.implementations.tests import test_rest\n"
         text = f"""
             {where}
-            from fsspec._fork.child import by_fork
+            from fsspec._checks.forked import by_fork
             from fsspec.exceptions import ForkError
             fs = test_rest.make({kind!r}, type('S', (), {{'url': {server.url!r}}}))
             f = fs.open({top!r} + "w", "wb")

@@ -27,7 +27,7 @@ import gc, json, os, signal, socket, stat, sys, threading, time, warnings
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # smbprotocol's
 import fsspec, fsspec.asyn
 import smbclient._pool
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.callbacks import Callback
 from fsspec.exceptions import ForkError
 

@@ -15,7 +15,7 @@ pytestmark = [
 GCS = """
 import os, sys, time
 import gcsfs
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 
 options = dict(token="anon", endpoint_url=os.environ["ADDRESS"], project="p")
 
@@ -176,7 +176,7 @@ def test_azure_child_that_only_ends(reset):
         """
 import warnings; warnings.resetwarnings(); warnings.simplefilter("ignore")
 import adlfs
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.tests.servers.azure import KEY
 fs = adlfs.AzureBlobFileSystem(account_name="devstoreaccount1", account_key=KEY)
 problem = by_fork(lambda: None).problem()

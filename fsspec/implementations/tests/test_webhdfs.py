@@ -189,7 +189,7 @@ def test_fork(server):
     run(
         """
         import gc, json, os
-        from fsspec._fork.child import by_fork
+        from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         from fsspec.implementations.webhdfs import WebHDFS
 

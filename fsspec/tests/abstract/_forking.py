@@ -22,8 +22,8 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec import asyn
-from fsspec._fork import child
-from fsspec._fork.child import by_fork
+from fsspec._checks import forked
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
 
@@ -154,7 +154,7 @@ class Job:
     """What is tried, and how."""
 
     def __init__(self, told: dict[str, Any]) -> None:
-        self.others = child.open_sockets()  # before there is a filesystem
+        self.others = forked.open_sockets()  # before there is a filesystem
         self.fs: Any
         self.fs, place = pickle.loads(base64.b64decode(told["subject"]))
         self.pickled = pickle.dumps(self.fs)
@@ -261,16 +261,16 @@ def in_time(func: Callable[[], Any], what: str) -> str:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE * child.crowding())
+    thread.join(PATIENCE * forked.crowding())
     if not outcome:
         faulthandler.dump_traceback(all_threads=True)
     return outcome[0] if outcome else f"{what}: hangs"
 
 
-def undeclared(job: Job, parents: child.Sockets) -> str:
+def undeclared(job: Job, parents: forked.Sockets) -> str:
     """In the child: why what the instance holds is not its own; empty where it is, or is said not to be."""
     cls = type(job.fs)
-    peers = [] if cls._fork_sensitive else child.shared_connections(parents)
+    peers = [] if cls._fork_sensitive else forked.shared_connections(parents)
     if not peers:
         return ""
     return (
@@ -301,7 +301,7 @@ class Meanwhile:
         """In the parent, the child having ended; why it is not as it should be, empty where it is."""
         self.over = True
         os.write(self.writer, b"x")  # if the child never came to it
-        self.thread.join(PATIENCE * child.crowding())
+        self.thread.join(PATIENCE * forked.crowding())
         os.close(self.reader)
         os.close(self.writer)
         return self.problem
@@ -313,7 +313,7 @@ def cell(job: Job, name: str) -> str:
     box = [crossing.make()]
     crossing.use(box[0])
     before = crossing.state(box[0])
-    sockets = {fd: number for fd, number in child.open_sockets().items() if job.others.get(fd) != number}
+    sockets = {fd: number for fd, number in forked.open_sockets().items() if job.others.get(fd) != number}
     meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 
     def body() -> str | None:
@@ -347,7 +347,7 @@ def main() -> None:
     """See the module's text."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     told = json.load(sys.stdin)
-    child.LIMIT = told["limit"]
+    forked.LIMIT = told["limit"]
     job = Job(told)
     found: dict[str, Any] = {}
     if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):

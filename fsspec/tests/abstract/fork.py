@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 from fsspec.tests.abstract._forking import HANDLES, MODES, WRITING
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fsspec._fork.child import LIMIT, Channel, Report, by_fork, speak, wait
+from fsspec._checks.forked import LIMIT, Channel, Report, by_fork, speak, wait
 
 Body = Callable[[], Any]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 from fsspec.tests.fork.children import MODES
 from fsspec.tests.fork.forking import NEEDS, SENDING, WAYS
 from fsspec.tests.fork.reading import READING

@@ -24,7 +24,7 @@ from typing import Any
 
 import fsspec
 from fsspec import asyn
-from fsspec._fork.child import Channel, Report, wait
+from fsspec._checks.forked import Channel, Report, wait
 from fsspec.exceptions import ForkError
 from fsspec.tests.fork.forking import HOLDS_SOCKETS
 from fsspec.tests.fork.matrix import CROSSINGS

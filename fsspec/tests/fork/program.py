@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 
 PATIENCE = 10.0  # seconds for the parent to answer after a child
 GROWTH = 24  # descriptors that a column may have open at its end above what it began with

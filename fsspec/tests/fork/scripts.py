@@ -14,7 +14,7 @@ import textwrap
 from typing import Any
 
 import fsspec
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fsspec.__file__)))
 ALARM = 40  # seconds that a process may live
@@ -36,7 +36,7 @@ os.register_at_fork(before=count_tasks)
 
 import fsspec
 from fsspec import asyn
-from fsspec._fork.child import by_fork
+from fsspec._checks.forked import by_fork
 from fsspec.exceptions import ForkError
 from fsspec.tests.fork.subjects import DATA, expect
 from fsspec.tests.fork.program import harmed

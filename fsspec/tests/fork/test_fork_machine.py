@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 from fsspec.tests.fork.writing import ask, uploads
 
 hypothesis = pytest.importorskip("hypothesis")

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 from fsspec.tests.fork.scripts import ROOT, run
 from fsspec.tests.fork.subjects import SIZE
 

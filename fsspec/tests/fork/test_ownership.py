@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fsspec._fork.child import crowding
+from fsspec._checks.forked import crowding
 from fsspec.tests.fork import ownership
 from fsspec.tests.fork.ownership import ENDS, EVENTS, GROUPS, KINDS, MODES, OBJECTS, OUTCOMES
 from fsspec.tests.fork.owning import ACTS, SUBJECTS

@@ -43,7 +43,7 @@ def test_no_descriptor_is_left_to_cover_the_parents_connections_with(mode, loops
     run(
         START
         + """
-    from fsspec._fork.child import open_sockets, shared_connections
+    from fsspec._checks.forked import open_sockets, shared_connections
     from fsspec.implementations import http, http_sync
 
     fss = [http_sync.HTTPFileSystem(block_size=n) for n in range(2)]

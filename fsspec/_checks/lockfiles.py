@@ -36,7 +36,7 @@ def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
         yield f"pyproject.toml overrides {overrides[0]!r} and names no source: uv takes upstream's", _SOURCE
 
 
-def is_locked(folder: Path) -> bool:
+def is_kept_by_uv(folder: Path) -> bool:
     """Whether uv installs this package in this project, whatever others require."""
     return any(one.get("version") == __version__ for one in _locked(folder / "uv.lock"))
 
