@@ -325,7 +325,12 @@ def _fork_mode(found: Diagnosis) -> None:
         found.add(OK, "forks", "this platform cannot fork")
         return
     import multiprocessing
+    from difflib import get_close_matches
 
+    for name in get_close_matches("FSSPEC_FORK_RESET", os.environ.keys() - {"FSSPEC_FORK_RESET"}, 3, 0.85):
+        found.add(
+            WARNING, "forks", f"the variable {name} does nothing for forks", "is FSSPEC_FORK_RESET meant?"
+        )
     method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
     text = os.environ.get("FSSPEC_FORK_RESET")
     source = f"FSSPEC_FORK_RESET={text}" if text is not None else "fsspec's configuration"

@@ -232,7 +232,8 @@ def _advice(note: str, cls: type) -> str:
     if "shares the parent's" in note:
         return (
             f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
-            f" write _fork_sensitive = True into the class. Until then call, before the first instance is"
+            f" write _fork_sensitive = True into the class, or, where an Owned holds the connection, call"
+            f" fsspec.fork.watch_socket for its socket. Until then call, before the first instance is"
             f' made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}", fsspec.fork.Facts(holds=True)),'
             " or make instances in the child"
         )
@@ -251,8 +252,9 @@ def _advice(note: str, cls: type) -> str:
     if "hung" in note or "not tried" in note:
         return "make the instance in the child (skip_instance_cache=True), and report this to the backend"
     return (
-        "the fault is the backend's, and none of the program's: report it. Its authors find in"
-        " python -m pydoc fsspec.fork what there is for them"
+        "the fault is the backend's, and none of the program's: report it. Its authors keep clients in the"
+        " instance, not in modules or classes, derive files from AbstractBufferedFile or give them"
+        " __setstate__, and find in python -m pydoc fsspec.fork what else there is"
     )
 
 
@@ -343,7 +345,8 @@ def _last_line(problem: str) -> str:
     """What a traceback comes down to."""
     lines = [line for line in problem.splitlines() if line.strip()]
     if len(lines) > 1 and "Traceback" in lines[0]:
-        return f"{lines[0].partition(': ')[0]}, {lines[-1].strip()}"
+        last = max(n for n, line in enumerate(lines) if line.startswith("  ") or not n)  # of the last frame
+        return f"{lines[0].partition(': ')[0]}, {lines[min(last + 1, len(lines) - 1)].strip()}"
     return lines[0]
 
 

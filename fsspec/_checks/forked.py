@@ -106,7 +106,7 @@ def shared_connections(parents: Sockets) -> list[str]:
                 socket.socket(fileno=os.dup(fd)) as sock,
             ):  # not connected; or moved
                 peers.append("{}:{}".format(*sock.getpeername()[:2]))
-    return peers
+    return list(dict.fromkeys(peers))
 
 
 class Channel:

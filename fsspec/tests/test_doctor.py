@@ -193,6 +193,11 @@ def test_the_variable_is_named_where_it_opts_in(stage):
     assert "FSSPEC_FORK_RESET=1" in stage.run().of("forks", "ok")
 
 
+def test_a_misspelt_name_of_the_variable_is_told(stage):
+    stage.env["FSSPEC_FORK_RESTE"] = "1"
+    assert "FSSPEC_FORK_RESTE does nothing" in stage.run().of("forks", "warning")
+
+
 def test_a_variable_that_is_neither_on_nor_off_is_told(stage):
     stage.env.update(FSSPEC_FORK_RESET="banana", PYTHONWARNINGS="ignore")
     text = stage.run().of("forks", "warning")

@@ -18,6 +18,7 @@ import pytest
 
 from fsspec import forkcheck
 from fsspec._checks.report import report
+from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -319,3 +320,9 @@ def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
     assert "* instance that the child makes: the backend" in said and "fsspec.fork.finalize" in said
     assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem)
+
+
+def test_of_an_error_of_several_lines_the_first_is_told():
+    text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
+    said = forkcheck._last_line(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
+    assert said.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
