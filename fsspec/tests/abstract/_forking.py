@@ -275,8 +275,8 @@ def undeclared(job: Job, parents: forked.Sockets) -> str:
         return ""
     return (
         f"shares a connection with its parent (to {', '.join(peers)}) and does not say so: write"
-        f" _fork_sensitive = True into the class {cls.__name__}, or, where an Owned holds the connection, call"
-        " fsspec.fork.watch_socket for its socket"
+        f" _fork_sensitive = True into the class {cls.__name__}, or, where an Owned holds the connection,"
+        " call fsspec.fork.watch_socket for its socket"
     )
 
 
