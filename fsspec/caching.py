@@ -19,6 +19,7 @@ from fsspec._public import publish
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
     from fsspec.prefetcher import BackgroundPrefetcher
 
@@ -265,7 +266,7 @@ class AllBytes(BaseCache):
     def __init__(
         self,
         blocksize: int | None = None,
-        fetcher: Fetcher | None = None,
+        fetcher: Callable[[int, int | None], bytes] | None = None,
         size: int | None = None,
         data: bytes | None = None,
     ) -> None:
