@@ -311,7 +311,7 @@ class _Try:
             if len(self.handles) > 1:
                 return self.apart()
             name = self.handles[0].name
-            told = [f"child: {_last_line(what)}" for what in (problem, said.get(name, "")) if what]
+            told = [f"child: {_in_short(what)}" for what in (problem, said.get(name, "")) if what]
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
@@ -341,7 +341,7 @@ class _Try:
         return Finding(name, self.child, self.mode, False, note, advice)
 
 
-def _last_line(problem: str) -> str:
+def _in_short(problem: str) -> str:
     """What a traceback comes down to."""
     lines = [line for line in problem.splitlines() if line.strip()]
     if len(lines) > 1 and "Traceback" in lines[0]:

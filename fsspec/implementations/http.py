@@ -253,6 +253,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return await self.set_session()
         if self._end_session is not None:  # of a loop that was closed
             self._end_session()
+        elif session is not None:  # likewise: nobody can await its end any more
+            self.close_session(None, session)
         self._session = made
         self._session_loop = asyncio.get_running_loop()
         if not self.asynchronous:

@@ -827,6 +827,25 @@ def test_runs_of_asyncio_leave_no_connection_behind(url, first):
     assert max(counts[1:]) - counts[1] < 3, counts
 
 
+def test_an_asynchronous_instance_ends_the_session_of_a_loop_that_was_closed(url, caplog):
+    fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+
+    async def program(last):
+        session = await fs.set_session()
+        assert await fs._cat_file(f"{url}/small.txt")
+        if last:
+            await session.close()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of asyncio: connections outlive their loop
+        for last in (False, False, True):
+            asyncio.run(program(last))
+            gc.collect()
+        del fs
+        gc.collect()
+    assert "Unclosed" not in caplog.text
+
+
 def test_an_asynchronous_instance_on_another_loop_says_why_it_cannot(url):
     fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
 

@@ -18,6 +18,12 @@ START = (
 """
 )
 
+HOOKED = """
+    import os
+    asked = []
+    os.register_at_fork(before=lambda: [ask() for ask in asked])  # before fsspec: its loops are at rest
+"""
+
 TOY = """
     import asyncio, fsspec
     from fsspec import asyn
@@ -253,11 +259,7 @@ def test_signals_with_one_handler_come_as_themselves():
 
 def test_a_call_of_a_hook_that_ran_out_of_time_stops_no_loop_later():
     run(
-        """
-    import os
-    asked = []
-    os.register_at_fork(before=lambda: [ask() for ask in asked])  # before fsspec: with its loops at rest
-"""
+        HOOKED
         + START
         + TOY
         + """
@@ -363,22 +365,18 @@ def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
 
 def test_a_programs_hook_may_wait_for_a_thread_that_writes_to_memory():
     run(
-        """
-    import os
-    waits = []
-    os.register_at_fork(before=lambda: [wait() for wait in waits])  # before fsspec: when it holds its locks
-"""
+        HOOKED
         + START
         + """
     import fsspec
     fs = fsspec.filesystem("memory")
 
-    def wait():
+    def ask():
         thread = threading.Thread(target=fs.pipe, args=("/b", b"2"))
         thread.start()
         thread.join()
 
-    waits.append(wait)
+    asked.append(ask)
     assert forked(lambda: fs.pipe("/b", b"3")) == 0
     assert fs.cat("/b") == b"2" and fs.find("/") == ["/b"]
     thread = threading.Thread(target=fs.pipe, args=("/c", b"4"))
