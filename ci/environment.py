@@ -198,6 +198,11 @@ def ensure_contract() -> Path:
     return python
 
 
+def ensure_differential() -> Path:
+    """That of both sides of the differential run, and of its servers."""
+    return ensure("differential", lines_of(REQUIREMENTS / "differential.txt"))
+
+
 def ensure_docs() -> Path:
     """That of the documentation, for who has none of the tests."""
     return ensure("docs", ["--config-settings", "editable_mode=compat", "-e", f"{TOP}[doc]"])
@@ -230,6 +235,7 @@ def main(arguments: Sequence[str]) -> int:
         "demo": ensure_demo,
         "demo-dask": ensure_demo_dask,
         "demo-upstream": ensure_demo_upstream,
+        "differential": ensure_differential,
         "docs": ensure_docs,
         "matrix": ensure_matrix,
         "test": ensure_test,
