@@ -25,9 +25,10 @@ from typing import Any, ClassVar, cast
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
-from fsspec.implementations._cached.files import LocalTempFile, logger
+from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.limits import is_digest
+from fsspec.implementations._cached.pending import LocalTempFile
 from fsspec.implementations._cached.whole import WholeFileCacheFileSystem
 from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.implementations.chained import ChainedFileSystem

@@ -1,19 +1,249 @@
-"""What was written through a cache in a transaction that is under way.
+"""What is written through a cache: a local file that is uploaded at the end, of itself or of its transaction.
 
-It is not on the target before the transaction ends, and is read from where it was written.
+It belongs to the process that opened it: in a forked child writing to it raises, and ending it in any way
+only lets go of it there.
+
+What was written in a transaction that is under way is not on the target before that ends, and is read from
+where it was written.
 Operations on single paths and `ls` tell of it, and of the folders that it will be in; those
 that walk or change the target do not.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from typing import Any, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.exiting import close_at_exit
+from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own, owner_only
+from fsspec._fork.swapping import assign
+from fsspec._fork.written_files import inherited
+from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
-from fsspec.implementations._cached.files import LocalTempFile
+from fsspec.implementations._cached.files import logger
+from fsspec.implementations._cached.folders import remove
+from fsspec.registry import filesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from _typeshed import ReadableBuffer
+
+    from fsspec.spec import AbstractFileSystem
+
+
+class LocalTempFile:
+    """A file that is written locally first, and uploaded when it is closed or committed.
+
+    Once writing has failed, as on a full disk, it is not uploaded any more.
+
+    Parameters
+    ----------
+    fs
+        the filesystem that it is uploaded to, by ``put_file``.
+    path
+        its path there.
+    fn
+        the local file.
+    mode
+        binary.
+    autocommit
+        upload as it is closed; otherwise by `commit`.
+    seek
+        where to begin in the local file.
+    **kwargs
+        for the upload.
+    """
+
+    _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
+    _placed = False
+    failed: OSError | None = None
+    """What writing the local file raised."""
+    becomes: str | None = None
+    """The copy that the cache keeps of it, once it was uploaded."""
+
+    def __init__(
+        self,
+        fs: AbstractFileSystem,
+        path: str,
+        fn: str,
+        mode: str = "wb",
+        autocommit: bool = True,
+        seek: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.fs = fs
+        self.path = path
+        self.fn: str = fn
+        self.mode = mode
+        self.autocommit = autocommit
+        self.kwargs = kwargs
+        own(self)
+        self.fh: Any = filesystem("file").open(fn, mode)
+        if seek:
+            self.fh.seek(seek)
+        hooks.register(self)
+        close_at_exit(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {redact_url(self.path)!r}, mode {self.mode!r}, local file {self.fn!r}>"
+        )
+
+    @property
+    def name(self) -> str:
+        """The local file."""
+        return self.fn
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; a child forked from the process that opened it has it closed."""
+        return not is_mine(self) or self.fh.closed
+
+    def __enter__(self) -> LocalTempFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and error is self.failed:
+            self.discard()  # and it is raised already
+        else:
+            self.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.fh)
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Add bytes; how many were taken."""
+        return cast("int", self._written("write", data))
+
+    def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
+        """Add several pieces of bytes."""
+        self._written("writelines", lines)
+
+    def flush(self) -> None:
+        """Hand to the operating system what was written."""
+        self._written("flush")
+
+    def seek(self, *args: Any) -> int:
+        """Move the position; where it is then."""
+        return cast("int", self._written("seek", *args))
+
+    def truncate(self, *args: Any) -> int:
+        """Cut the file, or make it longer; the bytes that it has then."""
+        return cast("int", self._written("truncate", *args))
+
+    def _written(self, what: str, *args: Any) -> Any:
+        """Do what may write to the local file, and note it if that fails."""
+        try:
+            return getattr(self.fh, what)(*args)
+        except OSError as error:
+            if not isinstance(error, ValueError):  # wrong arguments, or modes
+                self.failed = error
+                with suppress(OSError):  # room for others, now; Windows keeps what is open
+                    remove(self.fn)
+            raise
+
+    def close(self) -> None:
+        """Finish the local file and, unless that waits for `commit`, upload it.
+
+        If either fails, nothing is left of the local file.
+
+        Raises
+        ------
+        OSError
+            if writing failed before: the file is not uploaded.
+        """
+        if self.closed:
+            return
+        if self.failed is not None:
+            self.discard()
+            raise self.not_uploaded()
+        try:
+            self.fh.close()
+        except BaseException as error:  # a full disk: what there is of it must not be uploaded
+            if isinstance(error, OSError):
+                self.failed = error
+            self.discard()
+            raise
+        if self.autocommit:
+            self.commit()
+
+    def not_uploaded(self) -> OSError:
+        """What is raised instead of uploading a file that could not be written."""
+        assert self.failed is not None
+        return OSError(
+            self.failed.errno,
+            f"not uploaded, for writing to the local copy {self.fn!r} failed: {self.failed.strerror}",
+            self.path,
+        )
+
+    def commit(self) -> None:
+        """Upload the file.
+
+        Raises
+        ------
+        Exception
+            what the upload raised; the local file is gone then.
+        """
+        if self.failed is not None:
+            self.discard()
+            raise self.not_uploaded()
+        self.fh.close()
+        try:
+            self.fs.put_file(self.fn, self.path, **self.kwargs)
+        except BaseException:
+            self.discard()
+            raise
+        self.uploaded()
+
+    def uploaded(self) -> None:
+        """The local file was uploaded: from now on it is the cache's."""
+        if self._owner is not None and not self._placed:
+            self._placed = True
+            self.fn = self._owner._keep_written(self.path, self.fn)
+
+    def discard(self) -> None:
+        """Give up what was written."""
+        with suppress(OSError):  # what cannot be written is not wanted any more
+            self.fh.close()
+        remove(self.fn)
+
+    @owner_only
+    def __del__(self) -> None:
+        """Close what nobody closed, as other files do: codecs leave to this what is below them."""
+        if "fh" in self.__dict__:
+            try:
+                self.discard() if self.failed is not None else self.close()
+            except Exception as error:  # nobody could handle it
+                logger.warning("%r was not uploaded: %r", self, error)
+
+    def _after_fork_in_child(self) -> None:
+        assign(self, inherited(type(self)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "fh":
+            raise AttributeError(name)
+        return getattr(self.fh, name)
+
+
+def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
+    """Have the content of a file that is appended to or changed in a local one."""
+    try:
+        fs.get_file(path, part)
+    except FileNotFoundError:
+        if "a" not in mode:
+            raise
+    if os.path.isdir(part):
+        os.rmdir(part)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
 
 
 class PendingFileSystem(CachingFileSystem):

@@ -28,9 +28,9 @@ from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.implementations._cached.blocks import FOR_READING
-from fsspec.implementations._cached.files import LocalCopy, LocalTempFile, start_of
+from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
-from fsspec.implementations._cached.pending import PendingFileSystem
+from fsspec.implementations._cached.pending import LocalTempFile, PendingFileSystem, start_of
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
