@@ -1,19 +1,19 @@
 """When a request is worth making again, and how long to wait before that.
 
 Shared by the awaitable and the blocking filesystem. Only requests that may be repeated
-without harm come here: GET, HEAD and PUT. The loop is a plan, `Retries.repeating`, to which each client
-brings its driver.
+without harm come here: GET, HEAD and PUT. The loop is a plan, `Retries.repeating`: whoever drives it has the
+request and the clock as its target.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from fsspec._plans import Plan, local
+from fsspec._plans import Plan, call
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import logger
 
@@ -68,18 +68,16 @@ class Retries(NamedTuple):
 
     def repeating(
         self,
-        work: Callable[[], Any],
-        sleep: Callable[[float], Any],
         passing: tuple[type[BaseException], ...],
         lasting: tuple[type[BaseException], ...],
         traffic: Traffic | None,
     ) -> Plan:
-        """A plan that calls ``work`` until it is not worth another attempt, and ``sleep`` between. The
-        awaiting client answers its steps by `awaited_answer`, since both are coroutine functions there."""
+        """A plan that has its target ``attempt`` the request until it is not worth another one, and ``sleep``
+        between; what the last attempt gives."""
         attempt = 0
         while True:
             try:
-                return (yield local(work))
+                return (yield call("attempt"))
             except Exception as error:  # which of them pass is for `pause` to say; the rest is raised again
                 pause = self.pause(attempt, error, passing, lasting)
                 if pause is None:
@@ -88,13 +86,7 @@ class Retries(NamedTuple):
             attempt += 1
             if traffic is not None:
                 traffic.retries += 1
-            yield local(sleep, pause)
-
-
-def awaited_answer(target: object, step: local) -> Awaitable[Any]:
-    """What is to be awaited for the answer to a step of `Retries.repeating`."""
-    answer: Awaitable[Any] = step.function(*step.args)
-    return answer
+            yield call("sleep", pause)
 
 
 def answer_of(error: BaseException) -> tuple[int | None, Mapping[str, str]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import SimpleCookie
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -24,7 +25,7 @@ from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import begin
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
-from fsspec.implementations._http.retrying import Retries, awaited_answer
+from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,8 +85,8 @@ class Sender(NamedTuple):
         """What ``work`` gives, which is to be repeated as the retries say."""
         if not self.retries.times:
             return work()
-        plan = self.retries.repeating(work, asyncio.sleep, PASSING, _LASTING, self.traffic)
-        return drive_awaiting(None, plan, awaited_answer)
+        target = SimpleNamespace(_attempt=work, _sleep=asyncio.sleep)
+        return drive_awaiting(target, self.retries.repeating(PASSING, _LASTING, self.traffic))
 
     async def send(
         self,

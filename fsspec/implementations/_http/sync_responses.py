@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fsspec._paths.redaction import redact_url
@@ -84,7 +85,8 @@ def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = No
     """What ``work`` gives, which is done again as the retries say."""
     if not retries.times:
         return work()
-    found: T = drive(None, retries.repeating(work, time.sleep, *_passing(), traffic))
+    target = SimpleNamespace(attempt=work, sleep=time.sleep)
+    found: T = drive(target, retries.repeating(*_passing(), traffic))
     return found
 
 
