@@ -15,24 +15,17 @@ from fsspec._spec.traffic import Traffic
 logger: logging.Logger = logging.getLogger("fsspec.http")
 
 
-def begin(
-    traffic: Traffic | None, method: str, url: object, headers: Mapping[str, str] | None
-) -> Request | None:
-    """Count a request that is sent now; what tells of it, where somebody listens."""
-    if traffic is not None:
-        traffic.requests += 1
-    if "otel" in config.conf or logger.isEnabledFor(logging.DEBUG):
-        return Request(method, url, headers)
-    return None
-
-
 class Request:
-    """One request, from before it is sent until its answer begins: a context manager. ``status``: of the
-    answer; to be set within the ``with`` block."""
+    """One request, from before it is sent until its answer begins: a context manager. It is counted as it is
+    made. ``status``: of the answer; to be set within the ``with`` block."""
 
     status: int | None = None
 
-    def __init__(self, method: str, url: object, headers: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, traffic: Traffic | None, method: str, url: object, headers: Mapping[str, str] | None
+    ) -> None:
+        if traffic is not None:
+            traffic.requests += 1
         self.method, self.url, self.headers = method, url, headers
         self.logged = logger.isEnabledFor(logging.DEBUG)
         self.span: Any = None

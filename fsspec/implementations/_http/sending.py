@@ -22,7 +22,7 @@ from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
-from fsspec.implementations._http.logs import begin
+from fsspec.implementations._http.logs import Request
 from fsspec.implementations._http.parsing import is_proper_url
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
@@ -111,14 +111,10 @@ class Sender(NamedTuple):
         while True:
             if body is not None:
                 options["data"] = body()
-            told = begin(self.traffic, method, url, options.get("headers"))
             try:
-                if told is None:
+                with Request(self.traffic, method, url, options.get("headers")) as request:
                     response = await getattr(session, method)(url, **options)
-                else:
-                    with told:
-                        response = await getattr(session, method)(url, **options)
-                        told.status = response.status
+                    request.status = response.status
             except aiohttp.ClientError as error:
                 _raise_without_secrets(error)
                 raise

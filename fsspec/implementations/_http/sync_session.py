@@ -18,7 +18,7 @@ from fsspec._fork.sockets import watch
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
-from fsspec.implementations._http.logs import begin
+from fsspec.implementations._http.logs import Request
 
 if TYPE_CHECKING:
     import socket
@@ -53,11 +53,8 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """A request, counted and told of by `begin`. Redirects come here one by one."""
-        told = begin(self.traffic, request.method or "", request.url, request.headers)
-        if told is None:
-            return super().send(request, *args, **kwargs)
-        with told:
+        """A request, counted and told of by `logs.Request`. Redirects come here one by one."""
+        with Request(self.traffic, request.method or "", request.url, request.headers) as told:
             response = super().send(request, *args, **kwargs)
             told.status = response.status_code
         return response
