@@ -237,13 +237,13 @@ class PrefetchProducer:
             size = wanted
         step = self.in_parts(size)
         for done in range(0, size, step):
-            self.begin(min(step, size - done))
+            self.begin_block(min(step, size - done))
 
     def in_parts(self, size: int) -> int:
         """Bytes of each fetch for a read: where the user says that a connection is slow it uses several."""
         return max(self.MIN_CHUNK_SIZE, -(-size // self.concurrency)) if self._min_prefetch_size else size
 
-    def begin(self, size: int) -> _Block:
+    def begin_block(self, size: int) -> _Block:
         """Begin to fetch the block after those in the queue."""
         block = _Block(self.current_offset, size)
         self.current_offset += size
@@ -284,7 +284,7 @@ class PrefetchProducer:
                 free = self.concurrency - len(self._active_tasks)
                 if free > 0:
                     size = 0 if self._min_prefetch_size else self.tracker.average
-                    self.begin(min(wanted, max(self.MIN_CHUNK_SIZE, size)))
+                    self.begin_block(min(wanted, max(self.MIN_CHUNK_SIZE, size)))
                 else:
                     await self.wakeup_event.wait()
         finally:

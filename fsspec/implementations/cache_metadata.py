@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec._files.replacing import file_state
 from fsspec._fork import hooks
-from fsspec.implementations._cached.folders import PART, is_inside, remove
+from fsspec.implementations._cached.folders import PART_SUFFIX, is_inside, remove
 
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
@@ -137,7 +137,7 @@ class CacheMetadata:
         self._load(len(self._storage) - 1)
         changed, self._changed = self._changed, {}
         path = os.path.join(self._storage[-1], TABLE)
-        part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART}")
+        part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART_SUFFIX}")
         try:
             with open(part, "x", encoding="utf8", opener=self._private) as f:
                 f.write(json.dumps(dict(self.cached_files[-1])))

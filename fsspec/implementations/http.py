@@ -32,7 +32,7 @@ from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, parsing
-from fsspec.implementations._http.asking import ask, begin, without_refresh
+from fsspec.implementations._http.asking import ask, ask_first_bytes, without_refresh
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
@@ -586,7 +586,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         first: Any = None
         if not size and block_size:
             if plain and block_size == CHUNK and type(self)._info is HTTPFileSystem._info:
-                info, first = sync(self.loop, begin, self, path, kwargs)
+                info, first = sync(self.loop, ask_first_bytes, self, path, kwargs)
             else:
                 info = self.info(path, **kwargs)
             size = info["size"]

@@ -72,7 +72,7 @@ class BlockSource:
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not tell their version"""
 
-    def begin(self, version: Version, kept: bool) -> None:
+    def have_version(self, version: Version, kept: bool) -> None:
         """Blocks are of this version; some may be there from before."""
         self.seen[self.path] = version
         self._nothing_kept = not kept
@@ -215,7 +215,7 @@ class BlockFile(AbstractBufferedFile):
             fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
         )
         if detail.get("version"):
-            source.begin(Version(*detail["version"]), kept=bool(blocks))
+            source.have_version(Version(*detail["version"]), kept=bool(blocks))
         several = source.fetch_ranges if source.by_ranges else None
         try:
             self.cache = MMapCache(

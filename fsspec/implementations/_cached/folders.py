@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
 
 
-PART = ".part"
+PART_SUFFIX = ".part"
 """How the names of what is not whole yet end."""
 
 _IS_PART = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch
@@ -106,7 +106,7 @@ class Folders:
         folder = os.path.dirname(copy)
         if folder != self.written:
             os.makedirs(folder, exist_ok=True)
-        return os.path.join(folder, f".{os.urandom(8).hex()}{PART}")
+        return os.path.join(folder, f".{os.urandom(8).hex()}{PART_SUFFIX}")
 
     def empty(self) -> None:
         """Remove everything from the folder that is written, but for what is being made; the folder stays."""

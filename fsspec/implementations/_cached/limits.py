@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from fsspec.implementations._cached.folders import PART
+from fsspec.implementations._cached.folders import PART_SUFFIX
 from fsspec.implementations.cache_metadata import TABLE
 
 try:
@@ -159,7 +159,7 @@ def copies(folder: str) -> list[Copy]:
         for name in names:
             path = os.path.join(below, name)
             relative = os.path.relpath(path, folder)
-            if relative == TABLE or name.endswith(PART):
+            if relative == TABLE or name.endswith(PART_SUFFIX):
                 continue
             with suppress(FileNotFoundError):  # another process removed it
                 entry = os.lstat(path)

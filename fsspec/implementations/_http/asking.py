@@ -59,16 +59,16 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]
         return await fs._sender.repeat(once)
 
 
-async def begin(
+async def ask_first_bytes(
     fs: HTTPFileSystem, url: str, options: dict[str, Any]
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
     """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
     ignores ranges sends everything: then the response, just begun."""
     with _not_there(url):
-        return await fs._sender.repeat(partial(_begin_once, fs, url, options))
+        return await fs._sender.repeat(partial(_first_bytes, fs, url, options))
 
 
-async def _begin_once(
+async def _first_bytes(
     fs: HTTPFileSystem, url: str, options: dict[str, Any]
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
     response = await fs._request(url, ranged(options, range_value(0, FIRST), fs.kwargs))

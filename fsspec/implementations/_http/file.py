@@ -236,7 +236,7 @@ class _Streamed(_Connected):
         session = await self._session_here()
         options = no_total_timeout(session, self.kwargs)
 
-        async def begin() -> BodyStream:
+        async def once() -> BodyStream:
             response = await self._sender.send(session, "get", self._request_url(), dict(options))
             try:
                 check_is_whole(response, self.url)
@@ -246,7 +246,7 @@ class _Streamed(_Connected):
                 raise
             return BodyStream(response, self.url)
 
-        return await self._sender.repeat(begin)
+        return await self._sender.repeat(once)
 
     def _check_open(self) -> None:
         if self.closed:
