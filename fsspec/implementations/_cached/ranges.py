@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from fsspec.implementations._cached.files import BlockSource, LocalCopy
 
 
-SAVE_EVERY = 1.0
-"""Seconds between two savings of the table while files are being read."""
+ENTER_SHARED_EVERY = 1.0
+"""Seconds after which the blocks of all shared files are entered in the table while any is being read."""
 
 
 async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
@@ -54,7 +54,7 @@ async def _shared_part(cfs: CachingFileSystem, path: str, start: int | None, end
             if cfs._shared.get(path) is shared:
                 del cfs._shared[path]
             shared.close()
-        if cfs._arrived and (not cfs._shared or time.time() - cfs.last_cache > SAVE_EVERY):
+        if cfs._arrived and (not cfs._shared or time.time() - cfs.last_cache > ENTER_SHARED_EVERY):
             _enter(cfs)
 
 
