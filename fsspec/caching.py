@@ -12,9 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, MultiFetcher, joined, spliced
+from fsspec._files.caches_base import (
+    BaseCache,
+    Fetcher,
+    Held,
+    Joining,
+    MultiFetcher,
+    joined,
+    path_of,
+    spliced,
+)
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
-from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
 
 if TYPE_CHECKING:
@@ -372,8 +380,8 @@ class KnownPartsOfAFile(BaseCache):
         return bytes(out)
 
     def _unknown(self, start: int, stop: int) -> ValueError:
-        path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
-        of = "" if path is None else f" of {redact_url(path)!r}"
+        path = path_of(self.fetcher)
+        of = f" of {path!r}" if path else ""
         return ValueError(
             f"bytes {start}-{stop}{of} are not among the parts that were fetched: {list(self.data)};"
             " open the file with another cache_type to read them"

@@ -34,6 +34,12 @@ MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
 _logger: Any = None  # found once: looking it up takes longer than a read that nobody listens to
 
 
+def path_of(fetcher: object) -> str:
+    """The file that a fetcher reads, for messages; empty where it does not say."""
+    path = getattr(getattr(fetcher, "__self__", None), "path", None)
+    return redact_url(path) if path else ""
+
+
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
     """The line of a log for what a cache asks for, at DEBUG. fsspec does not load ``logging`` for it: where
     the program has not, nobody listens."""
@@ -44,8 +50,7 @@ def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None
             return
         _logger = logging.getLogger("fsspec.caching")
     if _logger.isEnabledFor(10):  # DEBUG
-        path = getattr(getattr(fetcher, "__self__", None), "path", None)
-        _logger.debug("%s asks for bytes %s-%s of %s", cache, start, stop, redact_url(path or "its file"))
+        _logger.debug("%s asks for bytes %s-%s of %s", cache, start, stop, path_of(fetcher) or "its file")
 
 
 class Held(NamedTuple):
@@ -96,14 +101,7 @@ class BaseCache:
         size = self.size
         if start is None or stop is None or start < 0 or size is None or stop > size:
             start, stop = self._bounds(start, stop)
-        if start >= stop:
-            return b""
-        if _logger is None or _logger.isEnabledFor(10):
-            log_fetch(self.name, self.fetcher, start, stop)
-        data = self.fetcher(start, stop)
-        if len(data) < stop - start:
-            self._check_length(data, start, stop)
-        return data
+        return self._ask(start, stop) if start < stop else b""
 
     def _views(self, start: int | None, stop: int | None) -> list[Any]:
         """As `_fetch`, in pieces that may be views of what is kept: for whoever copies them elsewhere."""
@@ -138,10 +136,10 @@ class BaseCache:
             raise self._short(start, stop, len(data))
 
     def _short(self, start: int, stop: int, got: int) -> ShortFetch:
-        path = getattr(getattr(self.fetcher, "__self__", None), "path", None)
-        where = "" if path is None else f" of {redact_url(path)!r}"
+        path = path_of(self.fetcher)
+        of = f" of {path!r}" if path else ""
         return ShortFetch(
-            f"bytes {start}-{stop}{where} came back as {got} instead of {stop - start}: the file became"
+            f"bytes {start}-{stop}{of} came back as {got} instead of {stop - start}: the file became"
             f" shorter than the {self.size} bytes it had when it was opened, or the transfer broke off;"
             " open it again"
         )

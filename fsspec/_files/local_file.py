@@ -153,8 +153,8 @@ class _RefusingRandom(_Refusing, io.BufferedRandom):
 _REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
-def _file(path: str, mode: str) -> io.BufferedIOBase:
-    """An open binary file; positions are its own where it is a plain one."""
+def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
+    """A file in any mode, with its buffer; positions are its own where it is a plain one."""
     making = os.O_WRONLY | os.O_CREAT
     flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
@@ -220,20 +220,20 @@ class LocalFileOpener(io.IOBase):
             self.compression = get_compression(path, compression)
         own(self)
         if mode == "rb" and compression is None and _POSITIONS:
-            self._open_reader()
+            self._open_unbuffered()
         else:
             self._open()
         hooks.register(self)
 
-    # a plain reader has a buffer when one is needed: for one read of the whole file there is none
-    _f: Any = None
+    _f: Any = None  # see `f`; a plain reader has none before it is needed: one read of the whole does without
     _fd = -1
     _at = 0  # of a reader without a buffer
     temp: str | None = None
     _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
     blocksize = io.DEFAULT_BUFFER_SIZE
 
-    def _open_reader(self) -> None:
+    def _open_unbuffered(self) -> None:
+        """For reading: a plain file as its descriptor alone, to which `_buffer` gives a buffer when one is needed."""
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(fd)
@@ -287,10 +287,11 @@ class LocalFileOpener(io.IOBase):
                 self._fd, self._at = raw._fd, raw._at
 
     def _open(self) -> None:
+        """In any mode, with a buffer, codec and place for a transaction as they are asked for."""
         if not self.closed:
             return
         if self.autocommit or "r" in self.mode:
-            self.f = _file(self.path, self.mode)
+            self.f = _open_buffered(self.path, self.mode)
             if self.compression:
                 self.f = compr[self.compression](self.f, mode=self.mode)
         else:
@@ -304,7 +305,7 @@ class LocalFileOpener(io.IOBase):
                 if "a" in self.mode and osp.exists(self.path):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
-                self.f = _file(self.temp, self.mode.replace("x", "w"))
+                self.f = _open_buffered(self.temp, self.mode.replace("x", "w"))
             except BaseException:
                 os.unlink(self.temp)
                 raise
