@@ -431,22 +431,24 @@ def check(
     progress
         called with what is tried next, "" at the end.
     """
-    try:
-        progress("reading the URL")
-        return _check(_Subject(url, storage_options or {}), write, progress)
-    finally:
-        progress("")
+    return _check(url, storage_options or {}, write, progress)[1]
 
 
-def _check(subject: _Subject, write: bool, progress: Callable[[str], None]) -> list[Finding]:
-    if write:
-        _Written(subject).finish()  # whether that is possible at all
-    tries = list(_tries(subject, write))
-    total = sum(len(one.handles) for one in tries)
+def _check(
+    url: str, options: dict[str, Any], write: bool, progress: Callable[[str], None]
+) -> tuple[type[AbstractFileSystem], list[Finding]]:
+    """The class of the filesystem, and what was found."""
     findings: list[Finding] = []
     inherited = os.environ.get("FSSPEC_FORK_RESET")
     hangs = 0
     try:
+        progress("reading the URL")
+        subject = _Subject(url, options)
+        cls = type(subject.fs)
+        if write:
+            _Written(subject).finish()  # whether that is possible at all
+        tries = list(_tries(subject, write))
+        total = sum(len(one.handles) for one in tries)
         for one in tries:
             os.environ["FSSPEC_FORK_RESET"] = "1" if one.mode == "opted in" else "0"
             if hangs >= HANGS:
@@ -462,11 +464,12 @@ def _check(subject: _Subject, write: bool, progress: Callable[[str], None]) -> l
             if not all(f.safe for f in found):
                 subject.renew()
     finally:
+        progress("")  # an error is not to stand behind what was tried
         if inherited is None:
-            del os.environ["FSSPEC_FORK_RESET"]
+            os.environ.pop("FSSPEC_FORK_RESET", None)
         else:
             os.environ["FSSPEC_FORK_RESET"] = inherited
-    return findings
+    return cls, findings
 
 
 # telling --------------------------------------------------------------------------
@@ -534,15 +537,10 @@ def main(argv: list[str] | None = None) -> int:
         return unchecked(f"--storage-options: {error}")
     progress = (lambda text: None) if args.quiet else _progress
     try:
-        progress("reading the URL")
-        subject = _Subject(args.url, options)
-        cls = type(subject.fs)
-        findings = _check(subject, args.write, progress)
+        cls, findings = _check(args.url, options, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
-        progress("")  # the error is not to stand behind what was tried
         why = redact_values(_why(error), options)
         return unchecked(why if url in why else f"{url}: {why}")
-    progress("")
     for finding in findings:
         if not finding.safe:  # else the words are ours
             finding.note = redact_values(finding.note, options)
