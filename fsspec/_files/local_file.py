@@ -233,7 +233,7 @@ class LocalFileOpener(io.IOBase):
     blocksize = io.DEFAULT_BUFFER_SIZE
 
     def _open_unbuffered(self) -> None:
-        """For reading: a plain file as its descriptor alone, to which `_buffer` gives a buffer when one is needed."""
+        """For reading: a plain file is its descriptor alone, until `_buffer` is needed."""
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(fd)

@@ -179,7 +179,7 @@ def tag_of(entry: dict[str, Any]) -> str | None:
 
 
 ENTER_EVERY = 10.0
-"""Seconds after which the blocks of a file are entered in the table while it is read: a process may be killed.
+"""Seconds after which blocks are entered in the table while a file is read: a process may be killed.
 
 Those of files whose reads are awaited: `ranges.ENTER_SHARED_EVERY`."""
 
