@@ -30,12 +30,13 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
-from fsspec._checks.forked import by_fork, open_sockets, shared_connections
+from fsspec._checks.forked import Sockets, by_fork, open_sockets, shared_by_file, shared_connections
 from fsspec._checks.report import (
     MODES,
     WIDTH,
     Finding,
     backend,
+    file_of_its_own,
     json_options,
     report,
     run_command,
@@ -89,8 +90,10 @@ class _Subject:
         return core.url_to_fs(self.url, skip_instance_cache=True, **self.options)
 
     def renew(self) -> None:
-        """Have an instance that nothing has harmed."""
+        """Have an instance that nothing has harmed, and that has asked for something."""
+        self.others = open_sockets()  # also those of handles before, which a thread that hangs may have
         self.fs = self.open_url()[0]
+        _answers(self.cat, [self.fs], self.wanted)
 
     def cat(self, fs: AbstractFileSystem) -> bytes:
         return fs.cat_file(self.path, start=0, end=SAMPLE)
@@ -104,18 +107,22 @@ class _Subject:
             )
         return [*made, _Handle("instance", lambda: self.fs, self.cat)]
 
-    def sockets(self) -> dict[int, tuple[int, int]]:
+    def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
         return {fd: each for fd, each in open_sockets().items() if self.others.get(fd) != each}
 
-    def undeclared(self, parents: dict[int, tuple[int, int]]) -> str:
+    def undeclared(self, parents: Sockets) -> str:
         """In a child: which of the parent's connections it shares, without saying so."""
         peers = [] if type(self.fs)._fork_sensitive else shared_connections(parents)
-        return f"shares the parent's connection to {', '.join(peers)}" if peers else ""
+        return _shares(peers)
 
     def anew(self, handle: object) -> bytes:
         """Read through a new instance."""
         return self.cat(self.open_url()[0])
+
+
+def _shares(peers: list[str]) -> str:
+    return f"shares the parent's connection to {', '.join(peers)}" if peers else ""
 
 
 class _Written:
@@ -284,6 +291,7 @@ class _Try:
 
     def run(self) -> list[Finding]:
         # nothing else refers to the handles: the child can drop them
+        earlier = self.subject.sockets()
         boxes = {handle.name: [handle.make()] for handle in self.handles}
         over = threading.Event()
         meanwhile: list[str] = []
@@ -296,7 +304,8 @@ class _Try:
         if self.together:
             thread.start()
         sockets = self.subject.sockets()
-        report = by_fork(lambda: _in_time(self.body, boxes, sockets), exits=self.exits)
+        came = {fd: each for fd, each in sockets.items() if earlier.get(fd) != each}
+        report = by_fork(lambda: _in_time(self.body, boxes, sockets, came), exits=self.exits)
         if report.code == 1 and "Timeout (" in report.stderr:
             report.code = None  # it hung, and said where
         over.set()
@@ -315,9 +324,13 @@ class _Try:
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
-    def body(self, boxes: dict[str, list[Any]], sockets: dict[int, tuple[int, int]]) -> dict[str, str]:
+    def body(self, boxes: dict[str, list[Any]], sockets: Sockets, came: Sockets) -> dict[str, str]:
         """In the child: what is to be told, by handle; under "" what is about all."""
-        said = {"": self.subject.undeclared(sockets)} if self.child.startswith("uses") else {}
+        said: dict[str, str] = {}
+        if self.child == "uses it":  # while the parent reads there may be one for a moment
+            said[""] = self.subject.undeclared(sockets)
+            peers = shared_by_file(boxes["open file"][0], came) if "open file" in boxes else []
+            said["open file"] = "" if said[""] else _shares(peers)
         if not any(said.values()):
             for handle in self.handles:
                 word = self.act(handle)(boxes[handle.name])
@@ -331,7 +344,23 @@ class _Try:
         for handle in self.handles:
             self.subject.renew()
             findings += replace(self, handles=[handle]).run()
+        if all(f.safe for f in findings if f.handle == "instance"):
+            self.blame_file(findings)
         return findings
+
+    def blame_file(self, findings: list[Finding]) -> None:
+        """Where the instance goes well and its file does not, the class of the file is to be changed."""
+        with self.subject.fs.open(self.subject.path, "rb") as f:
+            file = type(f)
+        if file.__module__.partition(".")[0] in ("fsspec", "io", "_io"):
+            return
+        for finding in findings:
+            told = "noise" in finding.note or "not tried" in finding.note
+            if finding.handle == "open file" and not finding.safe and not told:
+                finding.advice = (
+                    f"{file_of_its_own(file, type(self.subject.fs))}. Until then close files before the"
+                    " program forks, and open them in the child"
+                )
 
     def found(self, name: str, note: str, refused: bool = False) -> Finding:
         if not note:

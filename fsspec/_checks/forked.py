@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from fsspec._fork import foreign_files
+
 LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fraction of one
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
 ENDING = 0.8  # seconds that one that has said its word may then wait: it asks nothing of others
@@ -107,6 +109,15 @@ def shared_connections(parents: Sockets) -> list[str]:
             ):  # not connected; or moved
                 peers.append("{}:{}".format(*sock.getpeername()[:2]))
     return list(dict.fromkeys(peers))
+
+
+def shared_by_file(file: Any, came: Sockets) -> list[str]:
+    """In a child: the peers of connections that an open file has of its own and goes on with.
+
+    ``came``: what `open_sockets` found in the parent as the file was opened, and not before.
+    """
+    reaches = foreign_files._reaches_connection(getattr(file, "__dict__", {}))
+    return shared_connections(came) if reaches and not foreign_files.is_stale(file) else []
 
 
 class Channel:

@@ -70,6 +70,17 @@ def backend(cls: type) -> str:
     return name if top == "fsspec" or not version else f"{name} ({top} {version})"
 
 
+def file_of_its_own(file: type, opener: type) -> str:
+    """What authors write in the class of files that hold what children must not use."""
+    name = file.__qualname__
+    return (
+        f"{name}, which {opener.__qualname__} opens, holds a connection or a lock of its own, and"
+        " _fork_sensitive in the class of the filesystem does not speak for it. Its authors make the client in"
+        f" {name} by fsspec.fork.Owned, so that each process has another, and call fsspec.fork.watch_socket"
+        " for its socket; a lock they renew in _after_fork_in_child, for which they call fsspec.fork.register"
+    )
+
+
 def versions() -> str:
     """This package's, Python's and the platform."""
     return f"fsspec {_version.__version__}, Python {platform.python_version()}, {platform.system()}"

@@ -12,6 +12,7 @@ import pytest
 
 from fsspec.exceptions import ForkError
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
 from fsspec.tests.abstract._forking import WRITING
 from fsspec.tests.abstract.fork import _run
 
@@ -222,6 +223,42 @@ def test_shared_connections_are_found_by_their_descriptors(tmp_path, echo, mode)
     assert f"{echo[0]}:{echo[1]}" in problems["used"]
     assert "_fork_sensitive = True into the class Shared" in problems["used"]
     problems, noise = tried(Declared(echo, auto_mkdir=True), str(tmp_path), "instance", mode)
+    assert problems == {}, noise
+
+
+class SharedFile(AbstractBufferedFile):
+    """Asks over a connection of http.client of its own."""
+
+    def __init__(self, fs, path, mode="rb", **kwargs):
+        super().__init__(fs, path, mode, cache_type="none", **kwargs)
+        self.connection = http.client.HTTPConnection(*fs.address)
+
+    def _fetch_range(self, start, end):
+        with open(self.path, "rb") as f:
+            f.seek(start)
+            self.connection.request("POST", "/", body=f.read(end - start))
+        return self.connection.getresponse().read()
+
+
+class SharedFiles(LocalFileSystem):
+    """Says of itself that children must not use it, which says nothing of its files."""
+
+    protocol = "sharingfiles"
+    _fork_sensitive = True
+
+    def __init__(self, address, **kwargs):
+        super().__init__(**kwargs)
+        self.address = address
+
+    def _open(self, path, mode="rb", **kwargs):
+        return SharedFile(self, path, mode) if mode == "rb" else super()._open(path, mode, **kwargs)
+
+
+def test_shared_connections_of_files_are_found_and_the_class_of_the_file_is_named(tmp_path, echo):
+    problems, _ = tried(SharedFiles(echo, auto_mkdir=True), str(tmp_path), "open file")
+    assert f"{echo[0]}:{echo[1]}" in problems["used"]
+    assert "SharedFile, which SharedFiles opens, holds a connection" in problems["used"]
+    problems, noise = tried(SharedFiles(echo, auto_mkdir=True), str(tmp_path), "instance")
     assert problems == {}, noise
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fsspec import forkcheck
-from fsspec._checks.report import report
+from fsspec._checks.report import MODES, report
 from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -228,6 +228,55 @@ def test_a_shared_socket(words, tmp_path, sensitive):
     code, findings = found("words://a/b", "--storage-options", options, **environment)
     assert (code, bad(findings)) == (0, {})
     assert "not-to-be-seen" not in done.stdout + done.stderr
+
+
+FILES = """
+class WordsFile(AbstractBufferedFile):
+    def __init__(self, fs, path, mode, **kwargs):
+        super().__init__(fs, path, mode, cache_type="none", size=SIZE)
+        self.client = CLIENT
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.fs.port), timeout=2)
+        watch_socket(connection)
+        return connection, connection.makefile("rwb")
+
+    def _fetch_range(self, start, end):
+        stream = self.client.get()[1] if isinstance(self.client, Owned) else self.client[1]
+        stream.write(b"%d %d\\n" % (start, end))
+        stream.flush()
+        return stream.read(int(stream.readline()))
+
+class WordsFileSystem(WordsFileSystem):
+    def _open(self, path, mode="rb", **kwargs):
+        return WordsFile(self, path, mode)
+
+fsspec.register_implementation("words", WordsFileSystem, clobber=True)
+"""
+
+
+@pytest.mark.parametrize("client", ["self.connect()", "Owned(self.connect)"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_file_with_a_connection_of_its_own(words, tmp_path, client, watched):
+    """Its class is what is named, and what is to be written there is what makes it safe."""
+    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = True")
+    text += FILES.replace("CLIENT", client).replace("SIZE", str(len(CONTENT)))
+    text = text.replace("import fsspec\n", "import fsspec\nfrom fsspec.fork import Owned, watch_socket\n", 1)
+    if not watched:
+        text = text.replace("        watch_socket(connection)\n", "")
+    Path(tmp_path, "sitecustomize.py").write_text(text)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
+    if "Owned" in client:
+        assert (code, bad(findings)) == (0, {})
+        return
+    assert code == 1
+    assert {handle for handle, _, _ in bad(findings)} == {"open file"}
+    assert {mode for _, child, mode in bad(findings) if child == "uses it"} == set(MODES)
+    for finding in findings.values():
+        if not finding["safe"]:
+            assert "WordsFile, which WordsFileSystem opens, holds a connection" in finding["advice"]
+            assert "Owned" in finding["advice"] and "watch_socket" in finding["advice"]
 
 
 # what cannot be checked --------------------------------------------------------------

@@ -24,6 +24,7 @@ from typing import Any
 from fsspec import asyn
 from fsspec._checks import forked
 from fsspec._checks.forked import by_fork
+from fsspec._checks.report import file_of_its_own
 from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
 
@@ -267,9 +268,13 @@ def in_time(func: Callable[[], Any], what: str) -> str:
     return outcome[0] if outcome else f"{what}: hangs"
 
 
-def undeclared(job: Job, parents: forked.Sockets) -> str:
-    """In the child: why what the instance holds is not its own; empty where it is, or is said not to be."""
+def undeclared(job: Job, parents: forked.Sockets, handle: Any, came: forked.Sockets) -> str:
+    """In the child: why what the instance or its file holds is not its own; empty where it is, or is declared."""
     cls = type(job.fs)
+    peers = forked.shared_by_file(handle, came) if type(job.crossing) is OpenFile else []
+    if peers:
+        told = file_of_its_own(type(handle), cls)
+        return f"shares a connection with its parent (to {', '.join(peers)}): {told}"
     peers = [] if cls._fork_sensitive else forked.shared_connections(parents)
     if not peers:
         return ""
@@ -311,16 +316,19 @@ class Meanwhile:
 def cell(job: Job, name: str) -> str:
     """One action; empty where child and parent are as they should be."""
     crossing = job.crossing
+    Instance(job).use(job.fs)  # it has its connections before a file has any
+    earlier = forked.open_sockets()
     box = [crossing.make()]
     crossing.use(box[0])
     before = crossing.state(box[0])
     sockets = {fd: number for fd, number in forked.open_sockets().items() if job.others.get(fd) != number}
+    came = {fd: number for fd, number in sockets.items() if earlier.get(fd) != number}
     meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 
     def body() -> str | None:
         if job.mode == "by hand":
             asyn.reset_after_fork()
-        shared = undeclared(job, sockets)
+        shared = undeclared(job, sockets, box[0], came)
         if shared:
             return shared
         if meanwhile is not None:
