@@ -78,13 +78,18 @@ def _parsed(text: str) -> object:
         return text
 
 
-def _skipped(name: str, why: str) -> None:
+def _tell(where: str, text: str) -> None:
+    """Warn of a setting, at the variable or the folder that it stands in: no line of code is to blame."""
     import warnings
 
-    warnings.warn(
+    warnings.warn_explicit(text, UserWarning, where, 1, module=__name__)
+
+
+def _skipped(name: str, why: str) -> None:
+    _tell(
+        name,
         f"the variable {name} is ignored, for {why}. FSSPEC_<PROTOCOL> holds a JSON object, "
         "FSSPEC_<PROTOCOL>_<ARGUMENT> one value",
-        stacklevel=3,
     )
 
 
@@ -186,13 +191,9 @@ set_conf_env(conf)
 for _section, _key in _SWITCHES:
     _found = conf.get(_section)
     if isinstance(_found, dict) and switch(_found.get(_key)) is None:
-        import warnings
-
-        warnings.warn_explicit(  # the line that imports this happens to do so: no place of it is to blame
-            f"{_PREFIX}_{_section.upper()}_{_key.upper()}, or {_key!r} of {_section!r} in the configuration,"
-            f" is {_found[_key]!r}, which is neither on (1, true, yes, on) nor off (0, false, no, off): it"
-            " counts as off",
-            UserWarning,
-            "configuration of fsspec",
-            0,
+        _variable = f"{_PREFIX}_{_section.upper()}_{_key.upper()}"
+        _tell(
+            _variable if _variable in os.environ else conf_dir,
+            f"{_variable}, or {_key!r} of {_section!r} in the configuration, is {_found[_key]!r}, which is"
+            " neither on (1, true, yes, on) nor off (0, false, no, off): it counts as off",
         )

@@ -87,6 +87,7 @@ def test_a_protocol_without_an_object_is_skipped_and_its_value_not_shown(text):
     with pytest.warns(UserWarning, match="FSSPEC_S3.*not being a dict but (str|list|int)") as caught:
         assert from_env(FSSPEC_S3=text) == {}
     assert len(caught) == 1 and "not json" not in str(caught[0].message)
+    assert caught[0].filename == "FSSPEC_S3"  # where to look, and no line of this package
 
 
 def test_the_folder_of_the_configuration_and_longer_words_configure_nothing():
@@ -203,10 +204,10 @@ def test_a_switch_that_is_neither_on_nor_off_is_told_and_off(tmp_path, variable,
         "    warnings.simplefilter('always')\n"
         "    import fsspec.config, fsspec._fork.hooks as hooks\n"
         "[one] = told\n"
-        f"print(one.message, fsspec.config.switched_on({section!r}, {key!r}), hooks.opted_in())"
+        f"print(one.filename, one.message, fsspec.config.switched_on({section!r}, {key!r}), hooks.opted_in())"
     )
     said = run(code, str(tmp_path), **{variable: "banana"})
-    assert variable in said and "'banana'" in said and said.endswith("False False")
+    assert said.startswith(f"{variable} {variable}, or ") and "'banana'" in said and said.endswith("False False")
     assert (
         run(f"import fsspec.config as c; print(c.switched_on({section!r}, {key!r}))", str(tmp_path))
         == "False"
