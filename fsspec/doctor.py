@@ -459,7 +459,7 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
     shown = redact_options(url)
     try:
         links = _un_chain(url, options)  # imports the classes
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # also what a class has to say of an address
         found.add(PROBLEM, "url", str(error))
         return
     for name, protocol, meant in _misspelt(links):

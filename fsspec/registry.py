@@ -47,7 +47,7 @@ def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
     name = package or fqp.partition(".")[0]
     return {
         "class": fqp,
-        "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {name}{note}",
+        "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {repr(name) if '[' in name else name}{note}",
     }
 
 

@@ -20,6 +20,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
+from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import get_package_version_without_import, infer_storage_options, mirror_from, tokenize
 
@@ -441,8 +442,11 @@ class HadoopFileSystem(ArrowFSWrapper):
         extra_conf: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
-        from pyarrow.fs import HadoopFileSystem as Hadoop
-
+        try:
+            from pyarrow.fs import HadoopFileSystem as Hadoop
+        except ImportError as error:
+            advice = known_implementations["hdfs"]["err"]
+            raise type(error)(f"{advice} ({error})", name=error.name) from error
         self.host = host
         self.port = port
         how = {"user": user, "kerb_ticket": kerb_ticket, "replication": replication, "extra_conf": extra_conf}

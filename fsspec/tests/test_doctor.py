@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -223,6 +225,32 @@ def test_secrets_in_variables_and_urls_are_hidden(stage):
 
 def test_a_missing_package_is_a_problem_that_names_the_command(stage):
     assert "pip install" in stage.run("s3://bucket/key", code=1).of("url", "problem")
+
+
+def test_of_each_protocol_it_is_told_what_is_missing_and_the_command(stage):
+    """Where nothing is installed; those that need nothing have something else to complain of."""
+    program = """
+        import json
+        from fsspec import doctor
+        from fsspec.registry import known_implementations
+        told = {}
+        for protocol, entry in known_implementations.items():
+            doctor._first_requests(found := doctor.Diagnosis(), f"{protocol}:///nowhere/a", {})
+            if "err" in entry:
+                told[protocol] = [f.text for f in found.findings if f.level == "problem"]
+        print(json.dumps(told))
+    """
+    command = [sys.executable, "-S", "-W", "ignore", "-c", textwrap.dedent(program)]
+    done = subprocess.run(
+        command, cwd=stage.folder, env=stage.env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert {"hdfs", "dask", "s3", "asynclocal"} < told.keys()
+    for protocol, texts in told.items():
+        (text,) = texts
+        found = re.search(r" needs (the package )?([^ ,:]+).*: pip install (\S+)", text)
+        assert found and re.fullmatch(r"[\w.=-]+|'[\w.-]+\[[\w.-]+\]'", found[3]), f"{protocol}: {text}"
 
 
 def test_an_unknown_protocol_is_a_problem(stage):
