@@ -45,10 +45,9 @@ def _ours(module_and_class: str, *packages: str, extra: str = "") -> dict[str, s
 
 def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
     name = package or fqp.partition(".")[0]
-    return {
-        "class": fqp,
-        "err": f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {repr(name) if '[' in name else name}{note}",
-    }
+    what = repr(name) if "[" in name else name  # a shell takes brackets for a pattern
+    advice = f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {what}{note}"
+    return {"class": fqp, "err": advice}
 
 
 _BUILT_IN: dict[str, dict[str, str]] = {

@@ -269,7 +269,7 @@ def in_time(func: Callable[[], Any], what: str) -> str:
 
 
 def undeclared(job: Job, parents: forked.Sockets, handle: Any, came: forked.Sockets) -> str:
-    """In the child: why what the instance or its file holds is not its own; empty where it is, or is declared."""
+    """In the child: why what instance or file holds is not its own; empty where it is, or is declared."""
     cls = type(job.fs)
     peers = forked.shared_by_file(handle, came) if type(job.crossing) is OpenFile else []
     if peers:

@@ -74,6 +74,46 @@ def test_such_a_backend_below_another_one():
     )
 
 
+def test_a_backend_that_says_itself_how_it_is_revived():
+    """As the page for authors has it: what the parent left is there, and its transaction is the parent's."""
+    run(
+        START
+        + """
+    from fsspec.spec import AbstractFileSystem
+
+    class Shelf(AbstractFileSystem):
+        protocol, _fork_sensitive, _fork_keeps = "shelf", True, ("catalogue",)
+
+        def __init__(self, host, **kwargs):
+            super().__init__(**kwargs)
+            assert os.getpid() == parent, "constructed in a child"
+            self.host, self.client, self.catalogue, self.other = host, os.getpid(), {"a": 1}, [2]
+
+        def _revive(self, before):
+            assert before == vars(self) and before is not vars(self)
+            self.client = os.getpid()
+            self._intrans, self._transaction = False, None
+
+        def info(self, path, **kwargs):
+            assert self.client == os.getpid()
+            return {"name": path, "size": 0, "type": "file"}
+
+    parent = os.getpid()
+    fs = Shelf("h")
+
+    def child():
+        fs.info("a")
+        assert (fs.host, fs.catalogue, fs.other, fs._intrans) == ("h", {"a": 1}, [2], False)
+        assert forked(lambda: fs.info("a") and None) == 0
+
+    with fs.transaction:
+        assert forked(child) == 0
+        assert fs._intrans and fs.client == parent
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_threads_of_a_child_see_an_instance_as_it_was_until_it_is_revived():
     """While ``__init__`` runs: token, hash, equality, options, pickle; what needs use waits."""
     run(
