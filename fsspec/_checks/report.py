@@ -76,8 +76,9 @@ def file_of_its_own(file: type, opener: type) -> str:
     return (
         f"{name}, which {opener.__qualname__} opens, holds a connection or a lock of its own, and"
         " _fork_sensitive in the class of the filesystem does not speak for it. Its authors make the client"
-        f" in {name} by fsspec.fork.Owned, so that each process has another, and call fsspec.fork.watch_socket"
-        " for its socket; a lock they renew in _after_fork_in_child, for which they call fsspec.fork.register"
+        f" in {name} by fsspec.fork.Owned, so that each process has another, and call"
+        " fsspec.fork.watch_socket for its socket; locks they renew in _after_fork_in_child, and call"
+        " fsspec.fork.register"
     )
 
 
