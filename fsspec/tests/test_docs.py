@@ -2,16 +2,19 @@
 
 import ast
 import doctest
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 import fsspec
+from fsspec._fork import hooks
 from fsspec.implementations.memory import MemoryFileSystem
 
 DOCS = Path(fsspec.__file__).parent.parent / "docs"
@@ -57,6 +60,24 @@ def test_difference_from_upstream_names_a_test_that_exists(row):
     assert "::test_" in row["test"] and exists(row["test"])
     texts = [row[key] for key in ("what", "upstream", "ours", "why", "instead")]
     assert all(texts) and not re.search(r"\bD\d+\b", " ".join(texts)), "say it in words"
+
+
+def test_the_steps_of_a_fork_are_in_the_documentation_in_their_order():
+    for name in "asyn", "_files.replacing", "_fork.foreign_files":  # whoever has a hook is loaded
+        importlib.import_module(f"fsspec.{name}")
+    page = (DOCS / "fork_authors.rst").read_text(encoding="utf8")
+    rows = re.findall(r"\* - (before|parent|child)\n +- ``(\w+(?:\.\w+)+)``", page)
+    told = {when: [step for kind, step in rows if kind == when] for when, _ in rows}
+    made = {"before": hooks._modules[::-1], "parent": hooks._modules, "child": hooks._modules}
+    for when, steps in made.items():
+        found = [f"{hook.__module__}.{hook.__qualname__}" for hook in map(attrgetter(when), steps) if hook]
+        steps = [name.removeprefix("fsspec.") for name in found if re.match(r"fsspec\._", name)]
+        if when == "child":  # but for those of one module in the order of imports
+            assert told[when].pop(0) == f"_fork.hooks.{hooks._advance.__name__}"
+            steps, of_loops = sorted(steps), [name for name in steps if "_loop.forking" in name]
+            assert of_loops == [name for name in told[when] if name in of_loops]
+            told[when].sort()
+        assert steps == told[when]
 
 
 def test_example_backend_passes_the_contract_tests():
