@@ -25,7 +25,7 @@ from typing import Any, ClassVar, cast
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
-from fsspec.implementations._cached.files import logger
+from fsspec.implementations._cached.files import LocalCopy, _reopened, logger
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.limits import is_digest
 from fsspec.implementations._cached.pending import LocalTempFile
@@ -41,6 +41,7 @@ __all__ = [
     "SimpleCacheFileSystem",
     "WholeFileCacheFileSystem",
     "WriteCachedTransaction",
+    "_reopened",
     "logger",
 ]
 
@@ -147,4 +148,4 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         self._folders.remove_older(time.time() - expiry_time)
 
 
-publish(__name__)
+publish(__name__, LocalCopy, _reopened)

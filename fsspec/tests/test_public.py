@@ -82,12 +82,14 @@ def objects(tmp_path, m):
     local = LocalFileSystem()
     handle = local.open(tmp_path / "a", "rb")
     inside = m.open("/f", "rb")
+    copy = fsspec.filesystem("filecache", fs=m, cache_storage=str(tmp_path / "copies")).open("/f", "rb")
     yield {
         "instance": local,
         "nested": DirFileSystem("/", local),
         "cache": fsspec.filesystem(
             "blockcache", target_protocol="file", cache_storage=str(tmp_path / "kept")
         ),
+        "copy": copy,
         "generic": fsspec.filesystem("generic"),
         "open file": handle,
         "file in memory": inside,
@@ -98,6 +100,7 @@ def objects(tmp_path, m):
     }
     handle.close()
     inside.close()
+    copy.close()
 
 
 def test_pickles_name_no_private_module(objects):
