@@ -1,4 +1,4 @@
-"""``python -m fsspec.cache list|clear FOLDER``: look into the folder of a cache, and remove copies.
+"""``python -m fsspec.cache list|clear FOLDER``: the copies in the folder of a cache filesystem, and removing them.
 
 Works for the folders of ``simplecache``, ``filecache`` and ``blockcache``, while programs use
 them: a copy that is open is not removed.  Files that are not copies by the table of the folder

@@ -1,4 +1,4 @@
-"""Caches for reading: what is asked for besides what is wanted, and what is kept.
+"""Read caches of open files, by ``cache_type``: which bytes are asked for besides those wanted, and are kept.
 
 Owns the caches that keep one stretch of a file, or the parts that they were given,
 and the table of all caches by name, `caches`.  Those that keep blocks of equal size are

@@ -1,4 +1,4 @@
-"""Listings that a filesystem remembers.
+"""The listing cache: what an instance remembers of its folders, and for how long.
 
 Maps a path to the entries in it.  Only what is fresh is there: a listing older than the
 expiry time is neither found, counted nor iterated over.  Where the number of listings is

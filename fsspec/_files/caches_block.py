@@ -1,4 +1,4 @@
-"""Caches that keep blocks of equal size, in memory or in a sparse file.
+"""Read caches that keep blocks of equal size, in memory or in a sparse file.
 
 The first and the last byte of a read say which blocks it needs: nothing past the end of the
 file is fetched, and the block after them only where a file is read in order (`MMapCache`,

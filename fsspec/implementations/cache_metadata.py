@@ -1,4 +1,4 @@
-"""What is known of the local copies: a table in each folder of a cache.
+"""Cache filesystems: the table of the copies, one in each folder.
 
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the

@@ -1,4 +1,4 @@
-"""Filesystems that keep copies of another one's files in local folders.
+"""Cache filesystems, which keep copies of another one's files in local folders.
 
 ``blockcache``
     keeps the blocks that were read (`_cached.blocks`).
