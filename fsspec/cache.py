@@ -1,4 +1,4 @@
-"""``python -m fsspec.cache list|clear FOLDER``: the copies in the folder of a cache filesystem, and removing them.
+"""``python -m fsspec.cache list|clear FOLDER``: tell of the copies of a cache filesystem, and remove them.
 
 Works for the folders of ``simplecache``, ``filecache`` and ``blockcache``, while programs use
 them: a copy that is open is not removed.  Files that are not copies by the table of the folder
