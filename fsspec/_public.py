@@ -10,10 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 LENT: dict[str, str] = {
     "fsspec.core": ""

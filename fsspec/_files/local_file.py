@@ -158,7 +158,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     making = os.O_WRONLY | os.O_CREAT
     flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
-    if kind not in flags or not hasattr(os, "preadv"):
+    if kind not in flags or not _POSITIONS:
         return cast("io.BufferedIOBase", open(path, mode))
     how = flags[kind]
     if "+" in mode:

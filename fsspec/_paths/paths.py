@@ -1,4 +1,4 @@
-"""Paths as text: their common beginning, where copies of them go, and their names.
+"""Paths as text: their common beginning, the same paths below another folder, and names.
 
 Pure functions of text with slashes.  What a protocol does to a path is a filesystem's
 business; here ``s3://b/k`` is text like any other.

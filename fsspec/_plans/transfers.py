@@ -1,4 +1,4 @@
-"""Copying and moving trees: within a filesystem, from it to this machine, and back.
+"""Copying and moving trees, and where each file goes: within a filesystem, from it to this machine, and back.
 
 Which source goes to which target is decided by one rule for all three (`_targets`):
 
