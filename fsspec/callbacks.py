@@ -71,7 +71,8 @@ class Callback:
             ``callback`` among it
         """
         self.branch(path_1, path_2, kwargs)
-        return self.as_callback(kwargs.get("callback"))
+        child = kwargs.get("callback")
+        return DEFAULT_CALLBACK if child is None else self.as_callback(child)
 
     def branch_coro(self, fn: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
         """``fn(path_1, path_2, ..., callback=...)`` with the callback that `branched` makes.

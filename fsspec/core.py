@@ -71,7 +71,7 @@ ChainLink = tuple[str, str, dict[str, Any]]
 
 def split_protocol(urlpath: StrPath) -> tuple[str | None, str] | list[str]:
     """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
-    text = url_text(urlpath)
+    text = urlpath if type(urlpath) is str else url_text(urlpath)
     protocol, found, rest = text.partition("://")
     if found and len(protocol) > 1:  # one letter is a Windows drive
         return protocol, rest

@@ -112,10 +112,11 @@ class FSMap(MutableMapping[str, bytes]):
             )
             key = str(tuple(key) if isinstance(key, list) else key)
         path = f"{self._root_key_to_str}{key}".rstrip("/")
-        if ".." in key:
-            check_contained(self._root_key_to_str, [path])
-        if ".." in (read := as_requested(self.fs, key)) and read != key:
-            check_contained(".", [read.lstrip("/")])
+        if "." in key or "%" in key:
+            if ".." in key:
+                check_contained(self._root_key_to_str, [path])
+            if ".." in (read := as_requested(self.fs, key)) and read != key:
+                check_contained(".", [read.lstrip("/")])
         return path
 
     def _str_to_key(self, path: str) -> str:

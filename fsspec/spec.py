@@ -145,16 +145,18 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     def _strip_protocol(cls, path: Any) -> Any:
         """The path as this class uses it: no protocol, no slash at the end. A list gives a list. Subclasses
         may also drop hosts, fragments and so on."""
-        if isinstance(path, list):
-            return [cls._strip_protocol(p) for p in path]
-        path = stringify_path(path)
-        for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
-            if path.startswith(protocol):
-                end = len(protocol)
-                if path.startswith("://", end):
-                    path = path[end + 3 :]
-                elif path.startswith("::", end):
-                    path = path[end + 2 :]
+        if type(path) is not str:
+            if isinstance(path, list):
+                return [cls._strip_protocol(p) for p in path]
+            path = stringify_path(path)
+        if ":" in path:
+            for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
+                if path.startswith(protocol):
+                    end = len(protocol)
+                    if path.startswith("://", end):
+                        path = path[end + 3 :]
+                    elif path.startswith("::", end):
+                        path = path[end + 2 :]
         return path.rstrip("/") or cls.root_marker
 
     def unstrip_protocol(self, name: str) -> str:

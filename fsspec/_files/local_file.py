@@ -225,7 +225,8 @@ class LocalFileOpener(io.IOBase):
             self._open()
         hooks.register(self)
 
-    _f: Any = None  # see `f`; a plain reader has none before it is needed: one read of the whole does without
+    # see `f`; a plain reader has none before it is needed: one read of the whole does without
+    _f: io.BufferedIOBase | None = None
     _fd = -1
     _at = 0  # of a reader without a buffer
     temp: str | None = None
@@ -358,13 +359,15 @@ class LocalFileOpener(io.IOBase):
         return self._fd if self._f is None and self._fd >= 0 else self.f.fileno()
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
-        return self.f.seek(*args, **kwargs)
+        return (self._f or self.f).seek(*args, **kwargs)
 
     def tell(self, *args: Any, **kwargs: Any) -> int:
-        return self.f.tell(*args, **kwargs)
+        return (self._f or self.f).tell(*args, **kwargs)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        if self._f is None and self._fd >= 0 and not kwargs and args in _WHOLE:
+        if self._f is not None:
+            return self._f.read(*args, **kwargs)
+        if self._fd >= 0 and not kwargs and args in _WHOLE:
             room = max(self.size - self._at, 0) + 1
             data = os.pread(self._fd, room, self._at)
             self._at += len(data)
@@ -374,19 +377,20 @@ class LocalFileOpener(io.IOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a writable buffer; the number of bytes put there."""
-        return self.f.readinto(buffer)
+        return (self._f or self.f).readinto(buffer)
 
     def readline(self, *args: Any, **kwargs: Any) -> bytes:
-        return self.f.readline(*args, **kwargs)
+        return (self._f or self.f).readline(*args, **kwargs)
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
-        if self._inherited_writer() and is_letting_go():
-            return len(args[0])
-        self._mine("write to")
-        return self.f.write(*args, **kwargs)
+        if os.getpid() != hooks.pid or not is_mine(self):
+            if self._inherited_writer() and is_letting_go():
+                return len(args[0])
+            self._mine("write to")
+        return (self._f or self.f).write(*args, **kwargs)
 
     def truncate(self, size: int | None = None) -> int:
         self._mine("truncate")
@@ -412,7 +416,8 @@ class LocalFileOpener(io.IOBase):
     @property
     def closed(self) -> bool:
         """Whether the handle can no longer be used."""
-        return self._fd < 0 if self._f is None else self.f.closed
+        f = self._f
+        return self._fd < 0 if f is None else f.closed
 
     def close(self) -> None:
         if self._f is None:
@@ -430,7 +435,7 @@ class LocalFileOpener(io.IOBase):
     @property
     def name(self) -> str:
         """The path."""
-        return self._f.name if hasattr(self._f, "name") else (self.temp or self.path)
+        return getattr(self._f, "name", None) or self.temp or self.path
 
     def commit(self) -> None:
         """Close the file, and give what was written its name."""

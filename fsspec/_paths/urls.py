@@ -61,7 +61,7 @@ def url_text(url: object) -> str:
 
 def get_protocol(url: StrPath) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
-    text = url_text(url)
+    text = url if type(url) is str else url_text(url)
     ends = [text.index(mark) for mark in ("://", "::") if mark in text]
     return text[: min(ends)] if ends else "file"
 
@@ -173,6 +173,9 @@ def update_storage_options(options: dict[str, Any], inherited: dict[str, Any] | 
         if an option is there already with another value; then nothing is added
     """
     if not inherited:
+        return
+    if options.keys().isdisjoint(inherited):
+        options.update(inherited)
         return
     twice = sorted(name for name in options.keys() & inherited.keys() if options[name] != inherited[name])
     if twice:

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from fsspec._plans.filesystem import Filesystem
 
 
+def literal(fs: Filesystem, path: StrPaths, assume_literal: bool) -> list[str] | None:
+    """What paths stand for where none of them is a pattern, so that nothing is asked; else None."""
+    given = stringify_path(path)
+    names: Iterable[Any] = [given] if isinstance(given, str) else given
+    paths = [fs._strip_protocol(p) for p in names]
+    if assume_literal or not any(map(has_magic, paths)):
+        return sorted(set(paths))
+    return None
+
+
 def expand_path(
     fs: Filesystem,
     path: StrPaths,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
+from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ManyPaths:
     if TYPE_CHECKING:
         async_impl: bool
         _strip_protocol: Callable[..., str]
+        cat_file: Callable[..., bytes]
 
     def _drive(self, plan: PlanOf[T]) -> T:
         """What a plan returns, by whatever way the operations of the filesystem are called."""
@@ -196,6 +198,9 @@ class ManyPaths:
         FileNotFoundError
             if nothing at all is left
         """
+        if not recursive and maxdepth is None and isinstance(path, (str, list)):
+            if found := expanding.literal(self, path, assume_literal):
+                return found
         plan = expanding.expand_path(self, path, recursive, maxdepth, assume_literal, **kwargs)
         return drive(self, plan)
 
@@ -251,6 +256,10 @@ class ManyPaths:
         bytes or dict
             the bytes of one path given as such; else bytes by path
         """
+        if isinstance(path, str) and not recursive and not kwargs and not has_magic(path):
+            found = self.expand_path(path)
+            if len(found) == 1 and found[0] == self._strip_protocol(path):
+                return self.cat_file(found[0])
         return drive(self, bulk.cat(self, path, recursive, on_error, kwargs))
 
     def cat_ranges(

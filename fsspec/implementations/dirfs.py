@@ -8,8 +8,7 @@ made of it.  No path leads out of the folder.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested, renamed
@@ -145,16 +144,22 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             if isinstance(path, (list, tuple, set)):
                 return [self._join(p) for p in path]
             path = str(path)
-        path = self._plain(path)
+        if ":" in path:
+            path = self._plain(path)
         if not self.path:
             return path
         rest = path.lstrip("/")
         if not rest:
             return self.path
-        read = as_requested(self.fs, rest)
-        if ".." in read:
-            check_contained(".", [read.strip("/")])
+        if "." in rest or "%" in rest:
+            read = as_requested(self.fs, rest)
+            if ".." in read:
+                check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
+
+    def _source(self, path: Any) -> Any:
+        """What is to be copied: ``"/"`` is what is in the folder."""
+        return self.path.rstrip("/") + "/" if path == "/" else self._join(path)
 
     def _plain(self, path: str) -> str:
         """A path without the protocol; a slash at its end, which means a folder, stays."""
@@ -232,63 +237,34 @@ def _names_have_no_slash(fs: AbstractFileSystem) -> bool:
     return bool(fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b")
 
 
-def _signature(parameters: str) -> inspect.Signature:
-    scope: dict[str, Any] = {}
-    exec(f"def shaped(self, {parameters}): ...", scope)  # the text is ours, from the table
-    return inspect.signature(scope["shaped"])
-
-
 def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
-    signature = _signature(shape.parameters)
-    order = [p for p in signature.parameters][1:]
-    # a pattern ends where its last component does: a slash there is not one for folders only
-    names = ["path"] if shape.paths == "pattern" else shape.paths.split()
-    joined = {(order.index(p), p) for p in names}
-    target = "_" + name if awaited else name
-
-    def into(self: DirFileSystem, path: Any, parameter: str) -> Any:
-        if path == "/" and (name, parameter) in _SOURCES:
-            return self.path.rstrip("/") + "/"
-        return self._join(path.rstrip("/") if shape.paths == "pattern" else path)
-
-    def inside(self: DirFileSystem, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = list(args)
-        for position, parameter in joined:
-            if position < len(given):
-                given[position] = into(self, given[position], parameter)
-            elif parameter in kwargs:
-                kwargs[parameter] = into(self, kwargs[parameter], parameter)
-        signature.bind(self, *args, **kwargs)
-        return getattr(self.fs, target)(*given, **kwargs)
-
-    method: Callable[..., Any]
-    if shape.result == "walk" and awaited:
-
-        async def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async for step in inside(self, args, kwargs):
-                yield self._step(step)
-
-    elif shape.result == "walk":
-
-        def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Iterator[Any]:
-            for step in inside(self, args, kwargs):
-                yield self._step(step)
-
-    elif awaited:
-
-        async def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
-            return renamed(await inside(self, args, kwargs), shape.result, self._relpath)
-
+    parameters = [word.strip() for word in shape.parameters.split(",")]
+    given = []
+    for parameter in parameters:
+        word, default, _ = parameter.partition("=")
+        if (name, word) in _SOURCES:
+            given.append(f"self._source({word})")
+        elif shape.paths == "pattern" and word == "path":
+            # a pattern ends where its last component does: a slash there is not one for folders only
+            given.append("self._join(path.rstrip('/'))")
+        elif word in shape.paths.split():
+            given.append(f"self._join({word})")
+        else:
+            given.append(f"{word}={word}" if default else word)
+    target, prefix, wait = ("_" + name, "async ", "await ") if awaited else (name, "", "")
+    found = f"self.fs.{target}({', '.join(given)})"
+    if shape.result == "walk":
+        body = f"{prefix}for step in {found}: yield self._step(step)"
+    elif shape.result == "plain":
+        body = f"return {wait}{found}"
     else:
-
-        def method(self: DirFileSystem, *args: Any, **kwargs: Any) -> Any:
-            return renamed(inside(self, args, kwargs), shape.result, self._relpath)
-
-    made: Any = method
-    made.__name__ = target
+        body = f"return renamed({wait}{found}, {shape.result!r}, self._relpath)"
+    scope: dict[str, Any] = {"renamed": renamed}
+    exec(f"{prefix}def {target}(self, {shape.parameters}):\n {body}", scope)  # ours, from the table
+    made: Any = scope[target]
+    made.__module__ = __name__
     made.__qualname__ = f"DirFileSystem.{target}"
     made.__doc__ = getattr(AbstractFileSystem, name).__doc__
-    made.__signature__ = signature
     return cast("Callable[..., Any]", made)
 
 

@@ -258,7 +258,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there
-        return osp.lexists(stripped) and (osp.isdir(stripped) or not trailing_sep(stringify_path(path)))
+        return osp.lexists(stripped) and (not trailing_sep(stringify_path(path)) or osp.isdir(stripped))
 
     def isfile(self, path: str) -> bool:
         return osp.isfile(self._strip_protocol(path))

@@ -74,15 +74,16 @@ class MemoryFileSystem(AbstractFileSystem):
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if type(path) is str:
-            if path.startswith("/") and ":" not in path and path[1:2] != "/" and not path.endswith("/"):
-                return path
+            if ":" not in path:
+                path = path.strip("/")
+                return "/" + path if path else ""
+            if path.startswith("memory://"):
+                path = path[9:]
         elif isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         else:
-            path = stringify_path(path)
-        if path.startswith("memory://"):
-            path = path[len("memory://") :]
-        if "::" in path or "://" in path:
+            path = stringify_path(path).removeprefix("memory://")
+        if ":" in path and ("::" in path or "://" in path):
             return path.rstrip("/")
         path = path.strip("/")
         return "/" + path if path else ""
@@ -102,7 +103,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return store.tree
 
     def _is_folder(self, path: str) -> bool:
-        return path == "" or path in self.pseudo_dirs or bool(self._tree().get(path))
+        return path == "" or bool(self._tree().get(path)) or path in self.pseudo_dirs
 
     @staticmethod
     def _folder(path: str) -> dict[str, Any]:
@@ -165,7 +166,9 @@ class MemoryFileSystem(AbstractFileSystem):
         out: dict[str, Any] = {}
         top = store.get(path)
         if top is not None:
-            out[path] = self._file(path, top)
+            out[path] = self._file(path, top) if detail else None
+            if path not in tree:
+                return out if detail else [path]
         elif withdirs and path and self._is_folder(path):
             out[path] = self._folder(path)
         level = [path]
@@ -201,7 +204,12 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._get(path).created
 
     def modified(self, path: str) -> datetime:
-        return self._get(path).modified
+        path = self._strip_protocol(path)
+        f = self.store.get(path)
+        if f is None:
+            raise FileNotFoundError(path)
+        modified: datetime = f.modified
+        return modified
 
     def _get(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)
@@ -273,7 +281,9 @@ class MemoryFileSystem(AbstractFileSystem):
         self.store[path] = MemoryFile(self, path, value)
 
     def _check_target(self, path: str) -> None:
-        if path not in self.store and self._is_folder(path):
+        if path in self.store:
+            return
+        if self._is_folder(path):
             raise IsADirectoryError(path)
         self._check_parents(path, FileExistsError)
 

@@ -24,24 +24,25 @@ class FolderTree:
 
     def __init__(self) -> None:
         self.children: dict[str, dict[str, None]] = {"": {}}
-        self.files: dict[str, int] = {}  # how many files are below a folder; none, no entry
+        # how much in a folder is a file, or a folder with one somewhere below; nothing, no entry
+        self.files: dict[str, int] = {}
 
     def add_file(self, path: str) -> None:
         self.add(path)
-        while path:
+        before = 0
+        while path and not before:
             parent = path.rpartition("/")[0]
             siblings, before = self.children[parent], self.files.get(parent, 0)
-            if self.files.get(path, 1) == 1:  # its first file, which gives it its place
-                siblings[path] = siblings.pop(path)
+            siblings[path] = siblings.pop(path)  # its first file gives a folder its place
             self.files[parent] = before + 1
             path = parent
 
     def remove_file(self, path: str, still_there: Callable[[str], bool]) -> None:
-        folder = path
-        while folder:
+        folder, left = path, 0
+        while folder and not left:
             folder = folder.rpartition("/")[0]
-            left = self.files.get(folder, 0) - 1
-            if left > 0:
+            left = self.files.get(folder, 1) - 1
+            if left:
                 self.files[folder] = left
             else:
                 self.files.pop(folder, None)
@@ -80,30 +81,30 @@ class Store(dict[str, Any]):
         with _changing:
             if path not in self:
                 self.tree.add_file(path)
-            super().__setitem__(path, f)
+            dict.__setitem__(self, path, f)
 
     def __delitem__(self, path: str) -> None:
         with _changing:
-            super().__delitem__(path)
+            dict.__delitem__(self, path)
             self.tree.remove_file(path, self._held)
 
     def pop(self, path: str, *default: Any) -> Any:
         with _changing:
             present = path in self
-            f = super().pop(path, *default)
+            f = dict.pop(self, path, *default)
             if present:
                 self.tree.remove_file(path, self._held)
             return f
 
     def popitem(self) -> tuple[str, MemoryFile]:
         with _changing:
-            path, f = super().popitem()
+            path, f = dict.popitem(self)
             self.tree.remove_file(path, self._held)
             return path, f
 
     def clear(self) -> None:
         with _changing:
-            super().clear()
+            dict.clear(self)
             self.rebuild()
 
     def update(self, *args: Any, **kwargs: Any) -> None:

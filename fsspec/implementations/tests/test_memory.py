@@ -443,3 +443,30 @@ def test_what_is_left_keeps_its_order(m):
     m.pipe("/a/one/2", b"")
     m.rm("/a/one/1")
     assert m.ls("/a", detail=False) == ["/a/one", "/a/two"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_folders_follow_files_whatever_order_they_come_and_go_in(seed):
+    import random
+
+    from fsspec.implementations._memory.store import FolderTree
+
+    fs, chance = MemoryFileSystem(global_store=False, skip_instance_cache=True), random.Random(seed)
+    for _ in range(600):
+        folder = "".join(f"/{chance.choice('abc')}" for _ in range(chance.randrange(4)))
+        act = chance.choice([fs.rm_file, fs.rm_file, fs.touch, fs.touch, fs.makedirs, fs.rmdir])
+        with suppress(OSError):
+            act(folder + (f"/f{chance.randrange(2)}" if act in (fs.rm_file, fs.touch) else ""))
+        fresh = FolderTree()
+        for path in fs.store:
+            fresh.add_file(path)
+        for path in fs.pseudo_dirs:
+            fresh.add(path)
+        tree = fs.store.tree
+        assert tree.files == fresh.files
+        assert {k: set(v) for k, v in tree.children.items() if v} == {
+            k: set(v) for k, v in fresh.children.items() if v
+        }
+        for path in tree.children[""]:
+            has_files = any(f.startswith(path + "/") for f in fs.store)
+            assert bool(tree.files.get(path)) == has_files
