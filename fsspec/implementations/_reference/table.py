@@ -11,13 +11,9 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from fsspec.implementations._reference.parsing import Part, literal, parsed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _COLUMNS = ("path", "offset", "size", "raw")
 
@@ -79,7 +75,7 @@ class Table:
         different = len({p for p in path if p is not None})
         once = different > 0 and len(self) / different >= threshold
         out = _Kept()
-        _ENGINES[_installed(engine)][1](out, path, self.offset, self.size, raw, once)
+        _ENGINES[_installed(engine)][1](out, Table(path, self.offset, self.size, raw), once)
         return out.getvalue()
 
 
@@ -98,22 +94,15 @@ def _read_fastparquet(blob: bytes) -> dict[str, Any]:
     return {name: numpy.asarray(frame[name], dtype=_DTYPES[name]) for name in _COLUMNS if name in frame}
 
 
-def _write_fastparquet(
-    out: IO[bytes],
-    path: Sequence[Any],
-    offset: Sequence[Any],
-    size: Sequence[Any],
-    raw: Sequence[Any],
-    once: bool,
-) -> None:
+def _write_fastparquet(out: IO[bytes], table: Table, once: bool) -> None:
     import fastparquet
     import pandas
 
     columns = {
-        "path": pandas.Series(path, dtype=object).astype("category" if once else object),
-        "offset": pandas.Series(offset, dtype="int64"),
-        "size": pandas.Series(size, dtype="int64"),
-        "raw": pandas.Series(raw, dtype=object),
+        "path": pandas.Series(table.path, dtype=object).astype("category" if once else object),
+        "offset": pandas.Series(table.offset, dtype="int64"),
+        "size": pandas.Series(table.size, dtype="int64"),
+        "raw": pandas.Series(table.raw, dtype=object),
     }
     fastparquet.write(
         "refs.parq",
@@ -136,23 +125,16 @@ def _read_pyarrow(blob: bytes) -> dict[str, Any]:
     return {name: table[name].to_pylist() for name in names}
 
 
-def _write_pyarrow(
-    out: IO[bytes],
-    path: Sequence[Any],
-    offset: Sequence[Any],
-    size: Sequence[Any],
-    raw: Sequence[Any],
-    once: bool,
-) -> None:
+def _write_pyarrow(out: IO[bytes], table: Table, once: bool) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    paths = pyarrow.array(path, pyarrow.string())
+    paths = pyarrow.array(table.path, pyarrow.string())
     columns = {
         "path": paths.dictionary_encode() if once else paths,
-        "offset": pyarrow.array(map(int, offset), pyarrow.int64()),
-        "size": pyarrow.array(map(int, size), pyarrow.int64()),
-        "raw": pyarrow.array(raw, pyarrow.binary()),  # also where it is empty: readers ask its type
+        "offset": pyarrow.array(map(int, table.offset), pyarrow.int64()),
+        "size": pyarrow.array(map(int, table.size), pyarrow.int64()),
+        "raw": pyarrow.array(table.raw, pyarrow.binary()),  # also where it is empty: readers ask its type
     }
     parquet.write_table(pyarrow.table(columns), out, compression="zstd")
 
