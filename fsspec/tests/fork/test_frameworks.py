@@ -9,13 +9,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
 import urllib.request
 
 import pytest
 
 from fsspec._checks.forked import crowding
 from fsspec.tests.fork.scripts import ROOT, run
-from fsspec.tests.fork.subjects import SIZE
+from fsspec.tests.fork.subjects import DATA, SIZE
 
 MODES = ["opted", "by hand"]
 
@@ -279,6 +280,42 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"it does not end: {process.communicate()[0]}") from None
+
+
+@pytest.mark.parametrize(
+    "words", [["web_blocking:app"], ["--worker-class", "aiohttp.GunicornWebWorker", "web_awaiting:make"]]
+)
+def test_web_applications_of_the_fork_guide(words, places, tmp_path):
+    """As they stand there: each of two workers answers with the bytes."""
+    for package in ("gunicorn", "flask", "aiohttp"):
+        pytest.importorskip(package)
+    docs = os.path.join(ROOT, "docs")
+    if not os.path.exists(os.path.join(docs, "web_blocking.py")):
+        pytest.skip("not in a source tree")
+    port = free_port()
+    bind = ["--workers", "2", "--bind", f"127.0.0.1:{port}", "--log-level", "warning"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--preload", *bind, *words],
+        env={**environment(places, "opted", docs), "DATA": places["http"], "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    def ask(query=""):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data0.bin{query}", timeout=20) as answer:
+            return answer.read()
+
+    try:
+        assert until(ask), "it does not answer"
+        for _ in range(6):
+            assert ask() == DATA["data0.bin"] and ask("?end=100") == DATA["data0.bin"][:100]
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing", timeout=20)
+    finally:
+        said = end(process)
+    assert (process.returncode, said) == (0, "")
 
 
 @pytest.mark.parametrize("mode", MODES)
