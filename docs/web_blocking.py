@@ -11,13 +11,7 @@ import fsspec
 
 app = flask.Flask(__name__)
 fs, top = fsspec.url_to_fs(os.environ["DATA"])
-names = sorted(fs.ls(top, detail=False))  # asked for once, before the workers are forked
-
-
-@app.get("/")
-def listing() -> dict[str, int]:
-    """The size of each file."""
-    return {name.rpartition("/")[2]: fs.size(name) for name in names}
+fs.exists(top)  # a first request, before the workers are forked: they inherit what has connected
 
 
 @app.get("/<name>")
