@@ -91,13 +91,10 @@ def closing(file: AbstractBufferedFile) -> Plan:
     """What closing does to a file; however it ends, the file is closed."""
     if getattr(file, "_unclosable", False) or file.closed:
         return
+    if file.mode == "rb":
+        _end_reading(file)
+        return
     try:
-        if file.mode == "rb":
-            release = getattr(getattr(file, "cache", None), "close", None)
-            file.cache = None
-            if release is not None:
-                release()
-            return
         if _found_inherited(file):
             yield call("close")
             return
@@ -106,6 +103,16 @@ def closing(file: AbstractBufferedFile) -> Plan:
         if file.fs is not None:
             file.fs.invalidate_cache(file.path)
             file.fs.invalidate_cache(file.fs._parent(file.path))
+    finally:
+        file.closed = True
+
+
+def _end_reading(file: AbstractBufferedFile) -> None:
+    try:
+        release = getattr(getattr(file, "cache", None), "close", None)
+        file.cache = None
+        if release is not None:
+            release()
     finally:
         file.closed = True
 
@@ -524,7 +531,10 @@ class AbstractBufferedFile(io.IOBase):
 
     def close(self) -> None:
         """Upload what is left and finish; closing again does nothing."""
-        drive(self, closing(self))
+        if getattr(self, "_closed", True) or self.mode != "rb" or getattr(self, "_unclosable", False):
+            drive(self, closing(self))
+        else:
+            _end_reading(self)
 
     def _initiate_upload(self) -> None:
         """Begin to write: called once, before the first part. For subclasses."""
@@ -596,11 +606,15 @@ _THROUGH_CACHE = {AbstractBufferedFile.read}
 def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None, before: bytes = b"") -> bytes:
     """`AbstractBufferedFile.readuntil` by the methods that any file has; ``before`` was read already."""
     begin, step = file.tell() - len(before), blocks or file.blocksize
-    text = bytearray(before)
+    text: bytes | bytearray = before
     while True:
         part = file.read(step)
         searched = max(0, len(text) - len(char) + 1)
-        text += part
+        if text:
+            text = bytearray(text) if type(text) is bytes else text
+            text += part
+        else:
+            text = part  # searched as it is
         found = text.find(char, searched)
         if found >= 0:
             end = found + len(char)

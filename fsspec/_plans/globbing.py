@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, is_absent, overridden, unless_absent
+from fsspec._plans.listing import ask, check_depth, is_absent, listings, overridden, unless_absent
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
@@ -245,9 +245,12 @@ def by_steps(
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
         options = kwargs if depth else at_root
-        calls = [call("ls", folder, detail=True, **options) for folder, _, _ in level]
-        answers = yield batch(calls + extra, return_exceptions=True)
-        if extra:
+        folders = [folder for folder, _, _ in level]
+        if not extra:
+            answers = yield from listings(folders, options)
+        else:
+            calls = [call("ls", folder, detail=True, **options) for folder in folders]
+            answers = yield batch(calls + extra, return_exceptions=True)
             extra = []
             top = unless_absent(answers.pop())
             if top is not None and top["type"] == "directory":

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from fsspec._loop.advice import advise
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
@@ -121,6 +122,21 @@ class _Turn(NamedTuple):
     item: Any = None  # what to emit after what is below, from the bottom up
 
 
+def listings(folders: list[str], kwargs: dict[str, Any]) -> PlanOf[list[Any]]:
+    """The entries in each of some folders, or in their place the error that it raises."""
+    if len(folders) > 1:
+        calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
+        answers: list[Any] = yield batch(calls, return_exceptions=True)
+        return answers
+    if not folders:
+        return []
+    try:
+        return [(yield call("ls", folders[0], detail=True, **kwargs))]
+    except Exception as error:  # reported in its place
+        advise(error)
+        return [error]
+
+
 def walk(
     fs: Filesystem,
     path: str,
@@ -134,10 +150,6 @@ def walk(
     """Emit ``(folder, folders in it, files in it)``; see ``AbstractFileSystem.walk``."""
     check_depth(maxdepth)
     path = fs._strip_protocol(path)
-
-    def listings(folders: list[str]) -> batch:
-        calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
-        return batch(calls, return_exceptions=True)
 
     # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
     # one after the other they would lose the listings under way at the same time.
@@ -161,7 +173,7 @@ def walk(
             yield forward(call("walk", folder, maxdepth=maxdepth and maxdepth - depth + 1, **own))
             continue
         if listing is None:
-            (listing,) = yield listings([folder])
+            (listing,) = yield from listings([folder], kwargs)
         if isinstance(listing, Exception):
             _report(listing, on_error)
             continue
@@ -188,7 +200,7 @@ def walk(
             known = [(t.path, t.depth, t.listing) for t in reversed(turns) if t.listing is not None]
             known[:0] = [(p, depth + 1, ahead[p]) for p in wanted if p in ahead]
             asked += islice(_coming(known, ahead, maxdepth), limit)
-            ahead.update(zip(asked, (yield listings(asked))))
+            ahead.update(zip(asked, (yield from listings(asked, kwargs))))
         turns += [_Turn(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
 
 
@@ -238,9 +250,7 @@ def find(
         level = [path]
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
-            answers = yield batch(
-                [call("ls", folder, detail=True, **kwargs) for folder in level], return_exceptions=True
-            )
+            answers = yield from listings(level, kwargs)
             below: list[str] = []
             for folder, listing in zip(level, answers):
                 entries = unless_absent(listing)

@@ -27,7 +27,7 @@ from fsspec._paths.paths import trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
-from fsspec.callbacks import Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
 
@@ -75,6 +75,14 @@ def make_path_posix(path: PathOrPaths) -> PathOrPaths:
         return osp.expanduser(path)
     path = "" if path == "." else path.removeprefix("./")
     return f"{os.getcwd().rstrip('/')}/{path}"
+
+
+def _found(path: str) -> os.stat_result | None:
+    """What is at a path, behind links; None where nothing is, or it cannot be told."""
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
 
 
 class LocalFileSystem(AbstractFileSystem):
@@ -193,6 +201,10 @@ class LocalFileSystem(AbstractFileSystem):
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         if kwargs or type(self) is not LocalFileSystem:
             return super().glob(path, maxdepth=maxdepth, **kwargs)
+        if maxdepth is None and type(path) is str and path[-1:] != "/":
+            name = self._strip_protocol(path)
+            if not has_magic(name):
+                return [name] if osp.exists(name) else []
         return sorted(self._glob_types(path, maxdepth))
 
     def _glob_types(self, path: str, maxdepth: int | None = None) -> dict[str, dict[str, Any]]:
@@ -258,7 +270,8 @@ class LocalFileSystem(AbstractFileSystem):
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there
-        return osp.lexists(stripped) and (not trailing_sep(stringify_path(path)) or osp.isdir(stripped))
+        slash = stripped != path and trailing_sep(stringify_path(path))
+        return osp.lexists(stripped) and (not slash or osp.isdir(stripped))
 
     def isfile(self, path: str) -> bool:
         return osp.isfile(self._strip_protocol(path))
@@ -316,14 +329,15 @@ class LocalFileSystem(AbstractFileSystem):
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         self._make_parent(path2)
-        if osp.isdir(path1):
+        source, there = _found(path1), _found(path2)
+        if source is not None and stat.S_ISDIR(source.st_mode):
             os.makedirs(path2, exist_ok=True)
-        elif not osp.isfile(path1):
+        elif source is None or not stat.S_ISREG(source.st_mode):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
-        elif osp.exists(path2) and (osp.samefile(path1, path2) or not osp.isfile(path2)):
+        elif there is not None and (osp.samestat(source, there) or not stat.S_ISREG(there.st_mode)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
         else:
-            write_whole(path2, partial(shutil.copyfile, path1), osp.getsize(path1), self.atomic)
+            write_whole(path2, partial(shutil.copyfile, path1), source.st_size, self.atomic)
 
     def _make_parent(self, path: str) -> None:
         if self.auto_mkdir:
@@ -363,6 +377,8 @@ class LocalFileSystem(AbstractFileSystem):
     ) -> None:
         copy(path1, path2, **kwargs)
         callback = for_file(callback, path1)
+        if callback is DEFAULT_CALLBACK:
+            return  # nobody wants to know
         source = self._strip_protocol(path1)
         size = osp.getsize(source) if osp.isfile(source) else 0
         callback.set_size(size)

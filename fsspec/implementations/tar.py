@@ -11,7 +11,6 @@ Archives are only read.  Forks: see `_archive.files`.
 
 from __future__ import annotations
 
-import copy
 import logging
 import posixpath
 import tarfile
@@ -214,7 +213,8 @@ class TarFileSystem(FileArchive):
 
     def _open_member(self, path: str) -> IO[bytes] | None:
         # of its own position: members are read at the same time
-        tar = copy.copy(self.tar)
+        tar = object.__new__(type(self.tar))
+        tar.__dict__.update(self.tar.__dict__)
         tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]
         return tar.extractfile(self._member(path))
 
