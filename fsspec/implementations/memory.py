@@ -130,13 +130,13 @@ class MemoryFileSystem(AbstractFileSystem):
         if not inside and not self._is_folder(path):
             raise FileNotFoundError(path)
         if not detail:
-            return sorted(inside)
+            return sorted(inside + [p for p in inside if p in store and self._is_folder(p)])
         entries, made = [], []
         for p in inside:
             f = store.get(p)
             if f is not None:
                 entries.append(self._file(p, f))
-            elif tree.files.get(p):
+            if tree.files.get(p):
                 entries.append(self._folder(p))
             elif tree.children.get(p) or p in self.pseudo_dirs:
                 made.append(self._folder(p))  # folders without a file come last
@@ -144,11 +144,11 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
+        if self._is_folder(path):
+            return self._folder(path)
         f = self.store.get(path)
         if f is not None:
             return {**self._file(path, f), "created": getattr(f, "created", None)}
-        if self._is_folder(path):
-            return self._folder(path)
         raise FileNotFoundError(path)
 
     def find(
@@ -166,10 +166,8 @@ class MemoryFileSystem(AbstractFileSystem):
         out: dict[str, Any] = {}
         top = store.get(path)
         if top is not None:
-            out[path] = self._file(path, top) if detail else None
-            if path not in tree:
-                return out if detail else [path]
-        elif withdirs and path and self._is_folder(path):
+            return {path: self._file(path, top)} if detail else [path]
+        if withdirs and path and self._is_folder(path):
             out[path] = self._folder(path)
         level = [path]
         depth = 0
@@ -181,6 +179,8 @@ class MemoryFileSystem(AbstractFileSystem):
                     f = store.get(name)
                     if f is not None:
                         out[name] = self._file(name, f) if detail else None
+                        if name in tree:
+                            following.append(name)
                     elif self._is_folder(name):
                         following.append(name)
                         if withdirs:
@@ -197,8 +197,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._strip_protocol(path) in self.store
 
     def isdir(self, path: str) -> bool:
-        path = self._strip_protocol(path)
-        return path not in self.store and self._is_folder(path)
+        return self._is_folder(self._strip_protocol(path))
 
     def created(self, path: str) -> datetime:
         return self._get(path).created
@@ -244,7 +243,7 @@ class MemoryFileSystem(AbstractFileSystem):
         try:
             self.mkdir(path, create_parents=True)
         except FileExistsError:
-            if not exist_ok or path in self.store:
+            if not exist_ok:
                 raise
 
     def rmdir(self, path: str) -> None:
@@ -283,7 +282,7 @@ class MemoryFileSystem(AbstractFileSystem):
     def _check_target(self, path: str) -> None:
         if path in self.store:
             return
-        if self._is_folder(path):
+        if path in self.pseudo_dirs:
             raise IsADirectoryError(path)
         self._check_parents(path, FileExistsError)
 
@@ -291,12 +290,8 @@ class MemoryFileSystem(AbstractFileSystem):
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         f = self.store.get(path1)
         if f is not None:
-            self._check_target(path2)
             self.store[path2] = MemoryFile(self, path2, f.getvalue())
         elif self._is_folder(path1):
-            self._check_parents(path2, NotADirectoryError)
-            if path2 in self.store:
-                raise FileExistsError(path2)
             if path2 not in self.pseudo_dirs:
                 self.pseudo_dirs.append(path2)
         else:
@@ -316,7 +311,7 @@ class MemoryFileSystem(AbstractFileSystem):
         for p in paths if not whole else ():  # before anything is removed
             if p not in self.store and not self._is_folder(p):
                 raise FileNotFoundError(p)
-            if p and not doomed.issuperset(list(tree.get(p, ()))):
+            if p and p not in self.store and not doomed.issuperset(list(tree.get(p, ()))):
                 raise FolderNotEmptyError(
                     errno.ENOTEMPTY, "the folder is not empty; recursive=True removes all that is in it", p
                 )

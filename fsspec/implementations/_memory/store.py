@@ -131,23 +131,30 @@ class ExplicitFolders(list[str]):
 
     def __init__(self, store: Store, items: Iterable[str] = ("",)) -> None:
         super().__init__(items)
+        self.names = set(self)  # so that a look does not go through all
         self.store = store
         store.folders = self
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.names
 
     def append(self, path: str) -> None:
         with _changing:
             super().append(path)
+            self.names.add(path)
             self.store.tree.add(path)
 
     def remove(self, path: str) -> None:
         with _changing:
             super().remove(path)
+            self.names = set(self)
             self.store.tree.remove(path, self.store._held)
 
     def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]
         def change(self: Any, *args: Any, **kwargs: Any) -> Any:
             with _changing:
                 out = getattr(list, name)(self, *args, **kwargs)
+                self.names = set(self)
                 self.store.rebuild()
                 return out
 

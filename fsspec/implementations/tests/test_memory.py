@@ -126,9 +126,8 @@ def test_store_can_be_changed_from_outside(fs):
         (lambda fs: fs.mkdir("/x/y/z", create_parents=False), FileNotFoundError),
         (lambda fs: fs.cat_file("/folder"), IsADirectoryError),
         (lambda fs: fs.open("/folder"), IsADirectoryError),
-        (lambda fs: fs.open("/folder", "wb"), IsADirectoryError),
-        (lambda fs: fs.pipe_file("/folder", b""), IsADirectoryError),
-        (lambda fs: fs.cp_file("/folder/ten", "/empty"), IsADirectoryError),
+        (lambda fs: fs.open("/empty", "wb"), IsADirectoryError),
+        (lambda fs: fs.pipe_file("/empty", b""), IsADirectoryError),
         (lambda fs: fs.rm("/folder"), OSError),
         (lambda fs: fs.rmdir("/folder"), OSError),
         (lambda fs: fs.pipe_file("/folder/ten/x", b""), FileExistsError),
@@ -147,6 +146,22 @@ def test_what_cannot_be_done_changes_nothing(fs, act, error):
     with pytest.raises(error):
         act(fs)
     assert (fs.find("", withdirs=True), fs.cat("/folder/ten")) == before
+
+
+def test_a_name_may_be_a_file_and_a_folder_at_once(fs):
+    """As the keys of an object store; nothing is hidden, and each is removed alone."""
+    fs.pipe_file("/folder", b"file")
+    assert fs.cat_file("/folder") == b"file" and fs.cat_file("/folder/ten") == TEN
+    assert fs.isfile("/folder") and fs.isdir("/folder") and fs.info("/folder")["type"] == "directory"
+    assert [e["type"] for e in fs.ls("/") if e["name"] == "/folder"] == ["file", "directory"]
+    assert fs.ls("/", detail=False).count("/folder") == 2
+    assert {"/folder", "/folder/ten"} <= set(fs.find("/")) and fs.find("/folder") == ["/folder"]
+    fs.rm("/folder")
+    assert not fs.isfile("/folder") and fs.cat_file("/folder/ten") == TEN
+    fs.cp_file("/folder/ten", "/empty")
+    assert fs.cat_file("/empty") == TEN and fs.isdir("/empty")
+    fs.makedirs("/folder/ten", exist_ok=True)
+    assert fs.cat_file("/folder/ten") == TEN
 
 
 # handles -----------------------------------------------------------------------------
