@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_number
 
 __all__ = ["DirCache"]
 
@@ -50,10 +50,10 @@ class DirCache(MutableMapping[str, Any]):
         **kwargs: Any,
     ) -> None:
         self.use_listings_cache = use_listings_cache
-        self.listings_expiry_time: float | None = check_number(
+        self.listings_expiry_time: float | None = as_number(
             "listings_expiry_time", listings_expiry_time, "seconds"
         )
-        self.max_paths: int | None = check_number("max_paths", max_paths, "listings")
+        self.max_paths: int | None = as_number("max_paths", max_paths, "listings")
         self._listings: dict[str, Any] = {}  # the least recently used first, where that matters
         self._until: dict[str, float] = {}  # where listings expire: the monotonic time
 

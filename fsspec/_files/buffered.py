@@ -36,7 +36,7 @@ from fsspec._fork.owned import is_mine, own
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import Plan, call, drive
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_number
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, caches
 from fsspec.exceptions import ForkError
@@ -208,7 +208,7 @@ class AbstractBufferedFile(io.IOBase):
         self.mode = mode
         self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number, as third parties give it
         if block_size not in ("default", None):
-            self.blocksize = check_number("block_size", block_size, "bytes")
+            self.blocksize = as_number("block_size", block_size, "bytes")
         self.loc = 0
         self.autocommit = autocommit
         self.start = None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, log_fetch
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_number
 
 if TYPE_CHECKING:
     import mmap
@@ -109,7 +109,7 @@ class BlockCache(BaseCache):
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size)
         self.nblocks: int = -(-size // blocksize) if size else 0
-        self.maxblocks: int = check_number("maxblocks", maxblocks, "blocks")
+        self.maxblocks: int = as_number("maxblocks", maxblocks, "blocks")
         self._forget()
 
     def _forget(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Offsets
@@ -16,12 +17,39 @@ DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")
 
 
-def check_number(option: str, value: T, unit: str) -> T:
-    """The value of an option: a number, or None. Raises TypeError for anything else, such as text; it names
-    the option."""
-    if value is not None and not hasattr(value, "__float__"):
-        raise TypeError(f"{option} is a number of {unit}, not {value!r}")
-    return value
+def as_number(option: str, value: T, unit: str) -> T:
+    """The value of an option: a number, or None; text that is a number, as environment variables give it,
+    becomes one. Raises TypeError for anything else; it names the option."""
+    if value is None or hasattr(value, "__float__"):
+        return value
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return cast("T", kind(value))
+    raise TypeError(f"{option} is a number of {unit}, not {value!r}")
+
+
+_TEXTS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def as_bool(option: str, value: T) -> T:
+    """The value of an option that is on or off; text, as environment variables give it, by its meaning.
+    Raises TypeError, which names the option, for text that has none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return cast("T", _TEXTS[value.lower()])
+    except KeyError:
+        raise TypeError(f"{option} is True or False, not {value!r}") from None
 
 
 # names that programs look up; slices of bytes need no help from C here

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import finalize, is_mine
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_number
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -108,7 +108,7 @@ class FTPFileSystem(ServerFileSystem):
         self.encoding = encoding
         self.tls = tls
         self.verify = verify
-        self.blocksize: int = 2**16 if block_size is None else check_number("block_size", block_size, "bytes")
+        self.blocksize: int = 2**16 if block_size is None else as_number("block_size", block_size, "bytes")
         connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
         self._link = FTPLink(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None

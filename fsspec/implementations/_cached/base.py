@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fsspec._fork.owned import is_mine, own
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.globbing import has_magic
@@ -67,9 +67,10 @@ class Cache(ChainedFileSystem):
             raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
         if same_names is not None and cache_mapper is not None:
             raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")
-        for name, value in (("check_files", check_files), ("same_names", same_names)):
-            if isinstance(value, str):  # any but "" would count as true
-                raise TypeError(f"{name} is True or False, not {value!r}")
+        if isinstance(cache_storage_mode, str):  # of which nobody knows whether it is octal
+            raise TypeError(
+                f"cache_storage_mode is a number of permission bits, as 0o770, not {cache_storage_mode!r}"
+            )
         self.kwargs = target_options or {}
         self.fs: Any = fs
         if target_protocol is None:
@@ -78,14 +79,16 @@ class Cache(ChainedFileSystem):
         else:
             self.fs = filesystem(target_protocol, **self.kwargs)
         self.target_protocol: str = target_protocol
-        self.cache_check: float = check_number("cache_check", cache_check, "seconds")
-        self.check_files = check_files
-        self.expiry: float = check_number("expiry_time", expiry_time, "seconds")
+        self.cache_check: float = as_number("cache_check", cache_check, "seconds")
+        self.check_files = as_bool("check_files", check_files)
+        self.expiry: float = as_number("expiry_time", expiry_time, "seconds")
         self.compression = compression
-        self.cache_storage_mode = check_number(
-            "cache_storage_mode", cache_storage_mode, "permission bits, as 0o770"
+        self.cache_storage_mode = cache_storage_mode
+        self._mapper = (
+            create_cache_mapper(bool(as_bool("same_names", same_names)))
+            if cache_mapper is None
+            else cache_mapper
         )
-        self._mapper = create_cache_mapper(bool(same_names)) if cache_mapper is None else cache_mapper
         self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
         self._limits: Limits | None = None
         if cache_max_size is not None or cache_max_age or cache_min_free is not None:

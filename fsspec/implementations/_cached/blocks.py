@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
-from fsspec._paths.ranges import check_number, per_path
+from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import counting
 from fsspec._spec.contents import has_checking_files
@@ -96,7 +96,7 @@ class CachingFileSystem(Cache):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
-        check_number("block_size", block_size, "bytes")
+        block_size = as_number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
             opened = self.fs._open(

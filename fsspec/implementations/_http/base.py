@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsspec._paths.ranges import check_number
+from fsspec._paths.ranges import as_number
 from fsspec.implementations._http import parsing
 from fsspec.implementations._http.moving import CHUNK
 
@@ -35,9 +35,7 @@ class HTTPBase:
         encoded: bool,
         storage_options: dict[str, Any],
     ) -> None:
-        self.block_size: int = (
-            CHUNK if block_size is None else check_number("block_size", block_size, "bytes")
-        )
+        self.block_size: int = CHUNK if block_size is None else as_number("block_size", block_size, "bytes")
         self.simple_links = simple_links
         self.same_schema = same_scheme
         self.cache_type = cache_type

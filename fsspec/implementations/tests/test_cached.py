@@ -768,17 +768,33 @@ def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_pat
     "option, value",
     [
         ("expiry_time", "1h"),
-        ("cache_check", "10"),
-        ("check_files", "no"),
-        ("same_names", "false"),
+        ("cache_check", "often"),
+        ("check_files", "perhaps"),
+        ("same_names", "none"),
         ("cache_storage_mode", "0o770"),
-        ("listings_expiry_time", "10"),
-        ("max_paths", "10"),
+        ("listings_expiry_time", "10 s"),
+        ("max_paths", ""),
     ],
 )
 def test_an_option_of_a_wrong_type_is_named_at_once(kind, option, value, m, tmp_path):
     with pytest.raises(TypeError, match=f"^{option} is "):
         fsspec.filesystem(kind, fs=m, cache_storage=str(tmp_path), **{option: value})
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+@pytest.mark.parametrize(
+    "option, attribute, values",
+    [
+        ("expiry_time", "expiry", {"10": 10, "0.5": 0.5}),
+        ("cache_check", "cache_check", {"10": 10}),
+        ("check_files", "check_files", {"true": True, "1": True, "False": False, "no": False, "OFF": False}),
+    ],
+)
+def test_an_option_that_is_text_is_what_the_text_means(kind, option, attribute, values, m, tmp_path):
+    """Configuration that comes from environment variables or .ini files is text."""
+    for text, value in values.items():
+        fs = fsspec.filesystem(kind, fs=m, cache_storage=str(tmp_path), **{option: text})
+        assert getattr(fs, attribute) == value and type(getattr(fs, attribute)) is type(value)
 
 
 def test_a_block_size_that_is_text_is_named(m, tmp_path):
