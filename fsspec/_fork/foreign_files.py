@@ -280,10 +280,13 @@ _ASIDE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
 
 
 def _reaches_connection(state: dict[str, Any]) -> bool:
-    """Whether a socket or an event loop lies below what a file holds, its filesystem apart."""
+    """Whether a socket or an event loop lies below what a file holds, its filesystem apart.
+
+    A pair of streams, as of ``socket.makefile("rwb")``, shows nobody what it is over, and is taken for one.
+    """
     import gc
 
-    kinds = (("socket", "socket"), ("asyncio.events", "AbstractEventLoop"))
+    kinds = (("socket", "socket"), ("asyncio.events", "AbstractEventLoop"), ("io", "BufferedRWPair"))
     wanted = tuple(vars(sys.modules[module])[name] for module, name in kinds if module in sys.modules)
     below, seen = list(state.values()), set[int]()
     while below and len(seen) < _LOOKED_AT:

@@ -265,8 +265,10 @@ def sync(
         raise RuntimeError(f"the interpreter is ending: no event loop runs {_named(func)} any more")
     if asyncio._get_running_loop() is loop:
         raise NotImplementedError(
-            "a blocking call on the event loop's own thread would wait for itself: await the method whose"
-            " name begins with an underscore"
+            "a blocking call on the event loop's own thread would wait for itself: in a coroutine await the"
+            " method whose name begins with an underscore; workers of gevent and eventlet run the loop in the"
+            " thread that calls, where awaitable filesystems do not work: use threads (gunicorn's gthread) or"
+            " fsspec.implementations.http_sync"
         )
     if "otel" in config.conf:
         with span(getattr(func, "__qualname__", type(func).__qualname__)):

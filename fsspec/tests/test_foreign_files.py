@@ -188,6 +188,36 @@ for act in (used, lambda: None, lambda: f.close(), used):
     )
 
 
+@pytest.mark.parametrize("mode", ["rb", "rwb", "rw"])
+def test_a_connection_is_seen_through_the_streams_that_are_over_it(mode, address):
+    """A socket that only a stream of it holds."""
+    program(
+        f"""
+class Streaming(io.RawIOBase):
+    def __init__(self, fs, path):
+        self.fs, self.path, self.mode = fs, path, "rb"
+        with socket.create_connection((host, int(port))) as sock:
+            self.stream = sock.makefile({mode!r})
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        return 0
+FS.cls = lambda self, fs, path, mode: Streaming(fs, path)
+f = FS().open("a")
+def used():
+    try:
+        f.read(1)
+    except ForkError:
+        return
+    raise AssertionError("not refused")
+finds(by_fork(used).problem())
+assert f.read(1) == b""
+""",
+        address,
+        "1",
+    )
+
+
 @pytest.mark.parametrize("reset", ["0", "1"])
 @pytest.mark.parametrize("cls", ["Buffered", "Plain"])
 def test_a_file_being_written_is_refused_and_let_go(cls, reset, address):
