@@ -139,8 +139,7 @@ class Pair:
         same, shaky = self.differences(what)
         for each in shaky:
             self.shaky[each.signature(what["setup"])] = self.shaky.get(each.signature(what["setup"]), 0) + 1
-        # what comes behind a difference may be its consequence
-        for each in same[:3]:
+        for each in same:
             signature, why, shown = each.signature(what["setup"]), self.known.why(what, each), what
             key = f"{signature} {why}"
             if key not in self.groups:
@@ -188,6 +187,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so long")
     parser.add_argument("--shrink", action="store_true", help="show the smallest program of each signature")
     parser.add_argument("--json", metavar="FILE", help="write what was found there")
+    parser.add_argument("--known", action="append", default=[], metavar="FILE", help="more known differences")
     parser.add_argument(
         "--upstream", default=FOLLOWED, metavar="VERSION", help="another release than the one followed"
     )
@@ -203,9 +203,8 @@ def main(arguments: Sequence[str]) -> int:
     setups = [name for name in NAMED if any(fnmatch(name, part) for part in options.setup.split(","))]
     if not setups:
         parser.error(f"no such setup; there are {', '.join(NAMED)}")
-    listed = subprocess.run(
-        [sys.executable, environment.TOP / "ci" / "known_differences"], capture_output=True, check=True
-    )
+    command = [sys.executable, environment.TOP / "ci" / "known_differences", *options.known]
+    listed = subprocess.run(command, capture_output=True, check=True)
     known = json.loads(listed.stdout)["known"]
     reference = options.reference or suites.Places().release(options.upstream)
     with (

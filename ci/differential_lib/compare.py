@@ -132,11 +132,16 @@ def method_of(step: str) -> str:
     return {"f": "open.", "m": "mapping.", "fs": ""}[found[1]] + found[2]
 
 
-def outcomes(a: Any, b: Any) -> Iterator[tuple[str, str]]:
-    """Of one step."""
-    yield from values(a.get("error", a.get("value")), b.get("error", b.get("value")))
+def outcomes(a: Any, b: Any) -> Iterator[tuple[str, str, Any, Any]]:
+    """Of one step; a name that is not there was to be made by a step before."""
+    if "NameError" in (side.get("error", {}).get("type") for side in (a, b)):
+        return
+    x, y = (side.get("error", side.get("value")) for side in (a, b))
+    for kind, shape in values(x, y):
+        yield kind, shape, x, y
     if a["warnings"] != b["warnings"]:
-        yield "warning", f"{','.join(a['warnings']) or '-'}->{','.join(b['warnings']) or '-'}"
+        names = [",".join(side["warnings"]) or "-" for side in (a, b)]
+        yield "warning", "->".join(names), a["warnings"], b["warnings"]
 
 
 def trees(a: dict[str, Any], b: dict[str, Any]) -> str:
@@ -173,8 +178,9 @@ def runs(program: dict[str, Any], a: dict[str, Any], b: dict[str, Any]) -> list[
     if b.get("refused"):
         found.append(Found(None, "end", "escape", "writes outside its folder", [], b["refused"]))
     for number, (x, y) in enumerate(zip(a["steps"], b["steps"])):
-        for kind, shape in outcomes(x, y):
-            found.append(Found(number, method_of(steps[number]), kind, shape, x, y))
+        found += [Found(number, method_of(steps[number]), *what) for what in outcomes(x, y)]
+        if found and found[-1].step == number:  # what comes behind may be its consequence
+            return found
     for word, has in (
         ("hang", lambda s: s["hang"]),
         ("crash", lambda s: not s["hang"] and "memory" not in s),
@@ -188,8 +194,9 @@ def runs(program: dict[str, Any], a: dict[str, Any], b: dict[str, Any]) -> list[
     methods = {method_of(step) for step in steps[program["prelude"] :]}
     end = f"end({methods.pop()})" if len(methods) == 1 else "end"
     last = [Found(None, end, *what) for what in ends(program, a, b)]
-    # who was refused something asked for less
-    return found + [each for each in last if each.kind != "cost" or not found]
+    # who is to say why something failed may ask for more
+    failed = any("error" in step for step in a["steps"])
+    return found + [each for each in last if each.kind != "cost" or not failed]
 
 
 class Known:

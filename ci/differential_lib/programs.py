@@ -9,7 +9,7 @@ from typing import Any
 
 MB = 2**20
 NAMES = (
-    *("a", "b.txt", "dir/c", "dir/d.bin", "dir/sub/e.txt", "dir/sub/deep/f", "dir2/a", "e f", "dir/x[1].txt"),
+    *("a", "b.txt", "dir/c", "dir/d.bin", "dir/sub/e.txt", "dir/sub/deep/f", "dir2/a", "e f", "dir/x-1.txt"),
     *("ünï/g", "dir/h#1", "dir/100%25", "empty", "dir.txt"),
 )
 FOLDERS = ("", "dir", "dir/sub", "dir2", "dir/sub/deep", "bare/")
@@ -265,7 +265,7 @@ def archive(chance: random.Random) -> dict[str, Any]:
 
 def git(chance: random.Random) -> dict[str, Any]:
     maker, other = Maker(chance, ""), Maker(chance, "")
-    ref = chance.choice(("", "", ", ref='main'", ", ref='before'", ", ref='nothing'"))
+    ref = chance.choice(("", "", ", ref='master'", ", ref='before'", ", ref='nothing'"))
     begin = [
         f"make_repository(tmp + '/repo', {[other.tree, maker.tree]!r})",
         f"fs = fsspec.filesystem('git', path=tmp + '/repo'{ref})",

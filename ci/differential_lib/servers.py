@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from .worker import blob, told
 
@@ -121,34 +119,36 @@ class S3:
     """One bucket of moto's server."""
 
     def __init__(self, url: str) -> None:
+        import boto3
+
         from fsspec.tests.servers import s3
 
         self.url, self.address, self.options = "s3:/", url, s3.options(url)
-
-    def ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
-        with urllib.request.urlopen(
-            urllib.request.Request(self.address + path, data, method=method)
-        ) as answer:
-            got: bytes = answer.read()
-        return got
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id=s3.CREDENTIALS["key"],
+            aws_secret_access_key=s3.CREDENTIALS["secret"],
+        )
 
     def reset(self, tree: Tree, faults: Tree) -> None:
-        self.ask("POST", "/moto-api/reset")
-        self.ask("PUT", "/bucket")
+        urllib.request.urlopen(f"{self.address}/moto-api/reset", data=b"", timeout=60).close()
+        self.client.create_bucket(Bucket="bucket")
         for name, spec in tree.items():
             if spec is not None:
-                self.ask("PUT", "/bucket/" + quote(name), blob(spec))
+                self.client.put_object(Bucket="bucket", Key=name, Body=blob(spec))
 
     def requests(self) -> list[str]:
         return []  # the worker knows
 
     def content(self) -> dict[str, str | None]:
-        try:
-            listing = ElementTree.fromstring(self.ask("GET", "/bucket?list-type=2"))
-        except urllib.error.HTTPError as error:
-            return {"bucket": f"{error.code}"}
-        keys = [key.text or "" for key in listing.iter("{http://s3.amazonaws.com/doc/2006-03-01/}Key")]
-        return {key: told(self.ask("GET", "/bucket/" + quote(key))) for key in keys}
+        found: dict[str, str | None] = {}
+        for bucket in self.client.list_buckets()["Buckets"]:
+            for entry in self.client.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):
+                where = {"Bucket": bucket["Name"], "Key": entry["Key"]}
+                found["/".join(where.values())] = told(self.client.get_object(**where)["Body"].read())
+        return found
 
 
 class Servers(ExitStack):

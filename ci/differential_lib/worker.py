@@ -40,10 +40,7 @@ MODULES = (
         f"fsspec.implementations.{name}"
         for name in ("local", "memory", "cached", "dirfs", "zip", "tar", "http")
     ),
-    *(
-        f"fsspec.implementations.{name}"
-        for name in ("sftp", "smb", "webhdfs", "libarchive", "git", "http_sync")
-    ),
+    *(f"fsspec.implementations.{name}" for name in ("sftp", "smb", "webhdfs", "libarchive", "git")),
     *("s3fs", "aiobotocore.session", "aiobotocore.httpsession", "botocore.parsers", "botocore.endpoint"),
     *("encodings.idna", "cloudpickle", "zoneinfo"),
 )
@@ -91,7 +88,7 @@ def make_repository(path: str, trees: list[dict[str, Any]]) -> None:
     """A git repository with a commit for each tree; the last but one is tagged."""
     import pygit2
 
-    repository = pygit2.init_repository(path, initial_head="main")
+    repository = pygit2.init_repository(path, initial_head="master")
     author = pygit2.Signature("a", "a@b.example", 1_600_000_000, 0)
     parents: list[Any] = []
     for number, tree in enumerate(trees):
@@ -102,7 +99,7 @@ def make_repository(path: str, trees: list[dict[str, Any]]) -> None:
                     pygit2.IndexEntry(name, repository.create_blob(blob(spec)), pygit2.enums.FileMode.BLOB)
                 )
         made = repository.create_commit(
-            "refs/heads/main", author, author, f"{number}", index.write_tree(repository), parents
+            "refs/heads/master", author, author, f"{number}", index.write_tree(repository), parents
         )
         if number == len(trees) - 2:
             repository.create_reference("refs/tags/before", made)

@@ -120,7 +120,9 @@ def _end_reading(file: AbstractBufferedFile) -> None:
 def writable_now(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
-        raise ValueError("I/O operation on closed file." if file.closed else "File not in write mode")
+        if file.closed:
+            raise ValueError("I/O operation on closed file.")
+        raise io.UnsupportedOperation("File not in write mode")
     if file.forced:
         raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
 
@@ -373,7 +375,7 @@ class AbstractBufferedFile(io.IOBase):
 
     def _check_readable(self) -> None:
         if self.mode != "rb":
-            raise ValueError("File not in read mode")
+            raise io.UnsupportedOperation("File not in read mode")
         if self.closed:
             raise ValueError("I/O operation on closed file.")
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["GitFileSystem"]
 
 
-class NotInRepositoryError(FileNotFoundError, pygit2.GitError, KeyError):
+_NotFound: Any = getattr(pygit2, "NotFoundError", pygit2.GitError)
+
+
+class NotInRepositoryError(FileNotFoundError, _NotFound, KeyError):
     """There is no repository, or no such commit in it; pygit2's own errors are of the other classes."""
 
 

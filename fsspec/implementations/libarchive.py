@@ -217,7 +217,7 @@ def _described(entry: libarchive.entry.ArchiveEntry, name: str) -> dict[str, Any
     return {
         "name": name,
         "size": 0 if folder else entry.size,
-        "created": entry.ctime or 0,
+        "created": entry.ctime,
         "mode": entry.mode,
         "uid": entry.uid,
         "gid": entry.gid,

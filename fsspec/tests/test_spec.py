@@ -252,6 +252,14 @@ def test_touch(fs):
 # -- opening -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("mode", "use"), [("wb", "read"), ("wb", "readline"), ("rb", "write")])
+def test_a_use_that_the_mode_does_not_allow(fs, mode, use):
+    """As of any file object: programs catch ValueError or OSError."""
+    f = AbstractBufferedFile(fs, "r/digits", mode, size=10)
+    with pytest.raises(io.UnsupportedOperation, match="mode"):
+        getattr(f, use)(*[b"x"] * (use == "write"))
+
+
 def test_text(fs):
     with fs.open("r/new", "w", encoding="utf-16", newline="\r\n") as f:
         f.write("ä\n")

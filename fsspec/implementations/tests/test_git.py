@@ -84,8 +84,11 @@ def test_bad_input(fs, tmp_path, repo):
             getattr(fs, operation)("none")
         with pytest.raises(FileNotFoundError):
             getattr(fs, operation)("a.txt/below")
-    with pytest.raises(FileNotFoundError, match="v9"):
+    with pytest.raises(FileNotFoundError, match="v9") as caught:
         GitFileSystem(repo.workdir, ref="v9").ls("")
+    with pytest.raises(KeyError) as theirs:
+        repo.revparse_single("v9")
+    assert isinstance(caught.value, theirs.type), "programs catch pygit2's"
     with pytest.raises(IsADirectoryError, match="sub"):
         fs.open("sub")
     with pytest.raises(NotImplementedError, match="a.txt"):
