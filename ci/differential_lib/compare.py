@@ -116,6 +116,11 @@ def values(a: Any, b: Any, where: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(a, dict) and "isa" in a:
         if lost := [name for name in a["isa"] if name not in b["isa"]]:
             yield "class", f"{where}{kind_of(a)} is no {lost[0]}"
+    elif isinstance(a, str) or isinstance(a, dict) and isinstance(a.get("value"), str):
+        x, y = (side if isinstance(side, str) else side["value"] for side in (a, b))
+        shape = "shorter" if len(y) < len(x) else "longer" if len(y) > len(x) else "other"
+        shape = {"b''": "empty"}.get(y, "not empty" if x == "b''" else shape)
+        yield "value", f"{where}{kind_of(a)} {shape}"
     elif isinstance(a, bool):
         yield "value", f"{where}{a}->{b}"
     else:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watched_session
+from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
@@ -171,6 +172,8 @@ class WebHDFS(ServerFileSystem):
                 403: (PermissionError, errno.EACCES),
                 404: (FileNotFoundError, errno.ENOENT),
             }.get(response.status_code, (OSError, None))
+        if issubclass(kind, OSError) and kind not in (FileNotFoundError, PermissionError):
+            raise refusal(kind, RuntimeError, number or errno.EIO, text, path)  # programs catch that
         if number is not None:
             raise kind(number, text, path)
         raise kind(f"{text}: {path!r}")

@@ -101,6 +101,11 @@ class RemoteTests:
         assert (tmp_path / "tree" / "sub" / "b c.txt").read_bytes() == b"x" * 100
         fs.put(str(tmp_path / "tree"), "/copy", recursive=True)
         assert got(server, "copy/a.txt") == b"hello world"
+        with pytest.raises(FileNotFoundError, match="/nothing"):
+            fs.get_file("/nothing", str(tmp_path / "none" / "x"))
+        with pytest.raises(FileNotFoundError, match="none"):
+            fs.put_file(str(tmp_path / "none"), "/none/x")
+        assert not (tmp_path / "none").exists() and not fs.exists("/none")
 
     def test_writing_in_blocks(self, server: Any, fs: Any) -> None:
         with fs.open("/out", "wb", block_size=2**18) as f:
@@ -153,6 +158,8 @@ class RemoteTests:
             fs.mkdir("/k/l", create_parents=False)
         with pytest.raises(OSError, match="/m"):
             fs.rmdir("/m")
+        fs.mv("/m/n", "/m/k", recursive=True)
+        assert fs.isdir("/m/k/o") and not fs.exists("/m/n")
         fs.rm("/m", recursive=True)
         fs.rm("/d/a.txt")
         assert fs.find("/") == ["/d/sub/b c.txt"]

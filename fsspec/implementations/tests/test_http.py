@@ -571,6 +571,8 @@ def test_https(https_server):
     fs = HTTPFileSystem(ssl=https_server.ssl_context(), skip_instance_cache=True)
     with fs.open(https_server.url + "/a") as f:
         assert b"".join(iter(lambda: f.read(300_000), b"")) == BIG
+    fs.pipe_file(https_server.url + "/b", b"sent")
+    assert https_server.files["/b"] == b"sent"
 
 
 # -- forks ---------------------------------------------------------------------

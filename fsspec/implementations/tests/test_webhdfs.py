@@ -176,6 +176,9 @@ def test_moving_and_removing(server, fs):
         fs.rm("/nothing")
     with pytest.raises(FileExistsError):
         fs.makedirs("/d")
+    with pytest.raises(FileExistsError, match="/big") as caught:
+        fs.mkdir("/big")
+    assert isinstance(caught.value, RuntimeError), "which programs catch"
     fs.makedirs("/d", exist_ok=True)
     fs.chmod("/big", "600")
     assert os.stat(server.folder + "/big").st_mode & 0o777 == 0o600
