@@ -226,7 +226,7 @@ def _any_announced() -> bool:
 
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
-    return list({**known_implementations, **_registry})
+    return list(dict.fromkeys([*known_implementations, *_registry]))
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:

@@ -88,6 +88,7 @@ def load() -> dict[str, Case]:
     """All cases, in the order of the report."""
     from . import (  # noqa: F401  # importing a module enters its cases
         cases_caches,
+        cases_calls,
         cases_core,
         cases_files,
         cases_fork,

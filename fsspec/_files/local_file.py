@@ -45,6 +45,8 @@ class _Raw(io.RawIOBase):
     raises `ForkError`, but where a handle of ours is only let go of.
     """
 
+    closed = False  # each call of the buffer looks at it: no property
+
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
         self._fd = fd
         self._mode = mode
@@ -120,6 +122,7 @@ class _Raw(io.RawIOBase):
             try:
                 super().close()
             finally:
+                self.closed = True
                 if self._fd >= 0:
                     os.close(self._fd)
 
@@ -153,14 +156,21 @@ class _RefusingRandom(_Refusing, io.BufferedRandom):
 _REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
+_MAKING = os.O_WRONLY | os.O_CREAT
+_FLAGS = {
+    "r": os.O_RDONLY,
+    "w": _MAKING | os.O_TRUNC,
+    "a": _MAKING | os.O_APPEND,
+    "x": _MAKING | os.O_EXCL,
+}
+
+
 def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     """A file in any mode, with its buffer; positions are its own where it is a plain one."""
-    making = os.O_WRONLY | os.O_CREAT
-    flags = {"r": os.O_RDONLY, "w": making | os.O_TRUNC, "a": making | os.O_APPEND, "x": making | os.O_EXCL}
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
-    if kind not in flags or not _POSITIONS:
+    if kind not in _FLAGS or not _POSITIONS:
         return cast("io.BufferedIOBase", open(path, mode))
-    how = flags[kind]
+    how = _FLAGS[kind]
     if "+" in mode:
         how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
     fd = os.open(path, how | os.O_CLOEXEC, 0o666)

@@ -138,6 +138,8 @@ def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any
 
 
 def _listed(offsets: object, count: int) -> list[Any]:
+    if type(offsets) is list:
+        return offsets
     if hasattr(offsets, "tolist"):
         offsets = offsets.tolist()
     return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count

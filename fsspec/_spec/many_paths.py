@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fsspec._paths.ranges import per_path
 from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
-from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 if TYPE_CHECKING:
@@ -256,11 +256,13 @@ class ManyPaths:
         bytes or dict
             the bytes of one path given as such; else bytes by path
         """
-        if isinstance(path, str) and not recursive and not kwargs and not has_magic(path):
-            found = self.expand_path(path)
-            if len(found) == 1 and found[0] == self._strip_protocol(path):
-                return self.cat_file(found[0])
-        return drive(self, bulk.cat(self, path, recursive, on_error, kwargs))
+        if self.async_impl or recursive or kwargs or on_error != "raise" or not isinstance(path, (str, list)):
+            return drive(self, bulk.cat(self, path, recursive, on_error, kwargs))
+        # the same without a plan, which costs more than reading a file in memory
+        paths = self.expand_path(path)
+        if isinstance(path, str) and len(paths) == 1 and paths[0] == self._strip_protocol(path):
+            return self.cat_file(paths[0])
+        return {p: self.cat_file(p) for p in paths}
 
     def cat_ranges(
         self,
@@ -290,7 +292,17 @@ class ManyPaths:
         list of bytes
             in the order of ``paths``
         """
-        return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
+        if self.async_impl or max_gap is not None or "callback" in kwargs:
+            return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
+        out: list[Any] = []
+        for p, first, last in zip(paths, *per_path(paths, starts, ends)):
+            try:
+                out.append(self.cat_file(p, start=first, end=last, **kwargs))
+            except Exception as error:
+                if on_error != "return":
+                    raise
+                out.append(error)
+        return out
 
     def pipe(
         self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any

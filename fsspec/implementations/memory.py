@@ -90,7 +90,8 @@ class MemoryFileSystem(AbstractFileSystem):
 
     # entries ----------------------------------------------------------------------
     def _tree(self) -> dict[str, dict[str, None]]:
-        return self._whole_tree().children
+        store = self.store
+        return (store.tree if type(store) is Store else self._whole_tree()).children
 
     def _whole_tree(self) -> FolderTree:
         store = self.store

@@ -28,12 +28,15 @@ class FolderTree:
         self.files: dict[str, int] = {}
 
     def add_file(self, path: str) -> None:
-        self.add(path)
         before = 0
         while path and not before:
             parent = path.rpartition("/")[0]
-            siblings, before = self.children[parent], self.files.get(parent, 0)
-            siblings[path] = siblings.pop(path)  # its first file gives a folder its place
+            before = self.files.get(parent, 0)
+            if not before:
+                self.add(path)
+            siblings = self.children[parent]
+            siblings.pop(path, None)  # its first file gives a folder its place
+            siblings[path] = None
             self.files[parent] = before + 1
             path = parent
 
