@@ -209,14 +209,15 @@ class TarFileSystem(FileArchive):
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
             raise ValueError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
-        return MemberFile(self, path, self._member(path).size)
+        member = self._member(path)
+        return MemberFile(self, path, member, member.size)
 
-    def _open_member(self, path: str) -> IO[bytes] | None:
+    def _open_member(self, path: str, member: tarfile.TarInfo) -> IO[bytes] | None:
         # of its own position: members are read at the same time
         tar = object.__new__(type(self.tar))
         tar.__dict__.update(self.tar.__dict__)
         tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]
-        return tar.extractfile(self._member(path))
+        return tar.extractfile(member)
 
     # its end ----------------------------------------------------------------------
     def close(self) -> None:

@@ -208,14 +208,13 @@ class ZipFileSystem(FileArchive):
             member = self._member(path)
             if self.mode != "r":
                 raise OSError(f"{self._archive_name} is being written: close it before {path!r} is read")
-            return MemberFile(self, path, member.file_size)
+            return MemberFile(self, path, member, member.file_size)
         self._check_writable(path)
         if not autocommit:
             return WaitingMember(self, path)
         return MemberWriter(self, path, self.zip.open(path, "w", force_zip64=self.force_zip_64))
 
-    def _open_member(self, path: str) -> IO[bytes]:
-        member = self._member(path)
+    def _open_member(self, path: str, member: zipfile.ZipInfo) -> IO[bytes]:
         if member.flag_bits & _ENCRYPTED and self.zip.pwd is None:
             what = f"member {path!r} of {self._archive_name} is encrypted"
             raise RuntimeError(f"{what}: give the password to fs.zip.setpassword")

@@ -67,6 +67,8 @@ class FileArchive(AbstractArchiveFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
+        if type(path) is str and ":" not in path:
+            return path.strip("/")
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         return str(super()._strip_protocol(path).lstrip("/"))
@@ -145,8 +147,8 @@ class FileArchive(AbstractArchiveFileSystem):
             self._source.after_fork()
 
     # members ----------------------------------------------------------------------
-    def _open_member(self, path: str) -> IO[bytes]:
-        """A reader of a member's bytes; for `MemberFile`."""
+    def _open_member(self, path: str, member: Any) -> IO[bytes]:
+        """A reader of a member's bytes; for `MemberFile`, which was given the member."""
         raise NotImplementedError(f"{type(self).__name__} cannot read members")
 
     def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
@@ -158,13 +160,14 @@ class FileArchive(AbstractArchiveFileSystem):
 
 
 class MemberFile(io.BufferedIOBase):
-    """A member of an archive being read. ``fs``, ``path``: the archive and the name in it. ``size``:
-    bytes."""
+    """A member of an archive being read. ``fs``, ``path``: the archive and the name in it. ``member``: what
+    the format knows of it. ``size``: bytes."""
 
     mode = "rb"
 
-    def __init__(self, fs: FileArchive, path: str, size: int) -> None:
+    def __init__(self, fs: FileArchive, path: str, member: Any, size: int) -> None:
         self.fs = fs
+        self._member = member
         self.path = self.name = path
         self.size = size
         self._at = 0
@@ -180,7 +183,7 @@ class MemberFile(io.BufferedIOBase):
             raise ValueError("I/O operation on closed file.")
         fs = self.fs
         try:
-            f = fs._open_member(self.path)
+            f = fs._open_member(self.path, self._member)
             if self._at:
                 f.seek(self._at)
         except fs._damaged as error:
