@@ -232,8 +232,6 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileExistsError(path)
         self._check_parents(path, NotADirectoryError)
         parent = path.rpartition("/")[0]
-        if not create_parents and not self._is_folder(parent):
-            raise FileNotFoundError(parent)
         if create_parents and parent:
             with suppress(FileExistsError):  # from now on it stays, even without the files in it
                 self.mkdir(parent, create_parents=True)

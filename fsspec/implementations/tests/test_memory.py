@@ -123,7 +123,6 @@ def test_store_can_be_changed_from_outside(fs):
         (lambda fs: fs.rmdir("/no"), FileNotFoundError),
         (lambda fs: fs.cp_file("/no", "/x"), FileNotFoundError),
         (lambda fs: fs.modified("/no"), FileNotFoundError),
-        (lambda fs: fs.mkdir("/x/y/z", create_parents=False), FileNotFoundError),
         (lambda fs: fs.cat_file("/folder"), IsADirectoryError),
         (lambda fs: fs.open("/folder"), IsADirectoryError),
         (lambda fs: fs.open("/empty", "wb"), IsADirectoryError),
@@ -146,6 +145,14 @@ def test_what_cannot_be_done_changes_nothing(fs, act, error):
     with pytest.raises(error):
         act(fs)
     assert (fs.find("", withdirs=True), fs.cat("/folder/ten")) == before
+
+
+def test_a_folder_may_be_made_without_those_above_it(fs):
+    """As keys of an object store need none; those above are there as long as it is."""
+    fs.mkdir("/x/y/z", create_parents=False)
+    assert fs.isdir("/x/y") and list(fs.pseudo_dirs)[-1] == "/x/y/z"
+    fs.rmdir("/x/y/z")
+    assert not fs.exists("/x")
 
 
 def test_a_name_may_be_a_file_and_a_folder_at_once(fs):
