@@ -41,7 +41,7 @@ fs.cat_ranges([{p}, {p}], [{o}, {o}], [{o}, {o}], on_error='return')|fs.head({p}
 fs.read_block({p}, {n}, {n})|fs.read_block({p}, {n}, {n}, delimiter=b'\\n')|fs.read_bytes({p})
 fs.read_bytes({p}, start={o}, end={o})|fs.read_text({p}, encoding='latin-1')|fs.expand_path({g})
 fs.expand_path({p}, recursive=True)|fs.expand_path([{p}, {g}], recursive={b}, maxdepth={k})|fs.created({p})
-fs.modified({p})|fs.checksum({d})|fs.ukey({d})|fs.stat({p})|fs.listdir({d})|fs.listdir({d}, detail=False)
+fs.modified({p})|type(fs.checksum({d}))|len(fs.ukey({d}))|fs.stat({p})|fs.listdir({d})|fs.listdir({d}, detail=False)
 fs.sign({p})|fs.unstrip_protocol({p})|fs._strip_protocol({p})|fs._parent({p})|fs.invalidate_cache({d})
 fs.invalidate_cache()|fs.get({p}, tmp + '/out')|fs.get({d}, tmp + '/out', recursive=True)
 fs.get({d}, tmp + '/out/', recursive=True)|fs.get({g}, tmp + '/out/')
@@ -318,14 +318,14 @@ def large(store: str) -> Callable[[random.Random], dict[str, Any]]:
 
 
 FAULTS: tuple[dict[str, Any], ...] = (
-    *({"status": n, "times": times} for n in (500, 503, 429, 404, 403, 416) for times in (1, 2, None)),
-    *({"truncate": n, "times": times} for n in (0, 3, 500) for times in (1, None)),
-    *({"drop_after": n, "times": times} for n in (0, 5, 700) for times in (1, None)),
+    *({"status": n, "times": times, "methods": ("GET",)} for n in (500, 503, 429, 404, 403, 416) for times in (1, 2, None)),
+    *({"truncate": n, "times": times, "methods": ("GET",)} for n in (0, 3, 500) for times in (1, None)),
+    *({"drop_after": n, "times": times, "methods": ("GET",)} for n in (0, 5, 700) for times in (1, None)),
     {"ignore_range": True}, {"no_head": True}, {"chunked": True}, {"gzip": True}, {"no_accept_ranges": True},
     {"cut": 10}, {"no_content_range": True}, {"total": "*"}, {"content_length": 5000, "times": 1},
     {"wrong_range": 1}, {"status": 500, "times": 1, "methods": ("HEAD",)},
-    {"status": 501, "methods": ("HEAD",)}, {"range_status": 200}, {"delay": 1.5, "times": 1},
-    {"delay_body": 1.5, "times": 1}, {"multipart": True}, {"redirect": "/b.txt"},
+    {"status": 501, "methods": ("HEAD",)}, {"range_status": 200}, {"delay": 1.5, "methods": ("GET",)},
+    {"delay_body": 1.5}, {"multipart": True}, {"redirect": "/b.txt"},
 )  # fmt: skip
 
 

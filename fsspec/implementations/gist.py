@@ -5,10 +5,10 @@ The list of files is fetched as the instance is made; a file is fetched whole wh
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
+from fsspec._files.whole import WholeFile
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -139,7 +139,7 @@ class GistFileSystem(RestFileSystem):
         super().invalidate_cache(path)
         self.dircache.clear()
 
-    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> io.BytesIO:
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> WholeFile:
         """A file, which is fetched whole by one request."""
         if mode != "rb":
             raise NotImplementedError("gists are only read here")
@@ -152,4 +152,4 @@ class GistFileSystem(RestFileSystem):
         data = self._request("GET", url, path, **(self.kw if same else {})).content
         if len(data) != entry["size"]:
             raise OSError(f"{path!r}: {len(data)} of {entry['size']} bytes came; try again")
-        return io.BytesIO(data)
+        return WholeFile(data)

@@ -7,12 +7,12 @@ found by their digests, and no position in a file is shared.
 
 from __future__ import annotations
 
-import io
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pygit2
 
+from fsspec._files.whole import WholeFile
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -141,10 +141,10 @@ class GitFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         ref: str | None = None,
         **kwargs: Any,
-    ) -> io.BytesIO:
+    ) -> WholeFile:
         if mode != "rb":
             raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")
         found, _ = self._object(path, ref)
         if not isinstance(found, pygit2.Blob):
             raise IsADirectoryError(path)
-        return io.BytesIO(found.data)
+        return WholeFile(found.data)

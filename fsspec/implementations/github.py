@@ -7,10 +7,10 @@ operation takes another.
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
+from fsspec._files.whole import WholeFile
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.utils import infer_storage_options
@@ -228,7 +228,7 @@ class GithubFileSystem(RestFileSystem):
         cache_options: dict[str, Any] | None = None,
         sha: str | None = None,
         **kwargs: Any,
-    ) -> io.BytesIO:
+    ) -> WholeFile:
         """A file, which is fetched whole; one request, two for those above a megabyte and of LFS."""
         if mode != "rb":
             raise NotImplementedError("files on GitHub are not written here: commit and push them")
@@ -241,10 +241,10 @@ class GithubFileSystem(RestFileSystem):
         else:
             data = self._content(path, sha, **_RAW).content
         if data.startswith(_LFS) and told.get("download_url"):
-            return io.BytesIO(self._request("GET", told["download_url"], path).content)
+            return WholeFile(self._request("GET", told["download_url"], path).content)
         if len(data) != told.get("size", len(data)):
             raise OSError(f"{path!r}: {len(data)} of {told['size']} bytes came; try again")
-        return io.BytesIO(data)
+        return WholeFile(data)
 
     def rm(
         self,

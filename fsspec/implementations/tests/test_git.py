@@ -50,6 +50,7 @@ def test_listing(fs):
 def test_reading(fs):
     assert fs.cat("a.txt") == b"two!" and fs.cat("odd@name:x") == b"odd"
     assert fs.cat_file("sub/b.bin", 10, 20) == bytes(range(10, 20))
+    assert fs.open("sub/b.bin").size == 256
     with fs.open("sub/deep/c", "rt") as f:
         assert f.read() == "c"
     assert fs.cat("sub", recursive=True).keys() == {"sub/b.bin", "sub/deep/c"}

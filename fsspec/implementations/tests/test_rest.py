@@ -111,6 +111,7 @@ def test_reading(fs, kind, top):
     assert fs.cat_file(top + "big", 1_000_000, 1_100_000) == BIG[1_000_000:1_100_000]
     with fs.open(top + "big") as f:
         assert f.read() == BIG
+        assert kind == "jupyter" or f.size == len(BIG)
     assert fs.cat([top + "a.txt", top + "big"]) == {top + "a.txt": b"alpha", top + "big": BIG}
     info = fs.info(top + "a.txt")
     assert (info["name"], info["type"], info["size"]) == (top + "a.txt", "file", 5)
