@@ -41,11 +41,11 @@ fs.cat_ranges([{p}, {p}], [{o}, {o}], [{o}, {o}], on_error='return')|fs.head({p}
 fs.read_block({p}, {n}, {n})|fs.read_block({p}, {n}, {n}, delimiter=b'\\n')|fs.read_bytes({p})
 fs.read_bytes({p}, start={o}, end={o})|fs.read_text({p}, encoding='latin-1')|fs.expand_path({g})
 fs.expand_path({p}, recursive=True)|fs.expand_path([{p}, {g}], recursive={b}, maxdepth={k})|fs.created({p})
-fs.modified({p})|type(fs.checksum({d}))|len(fs.ukey({d}))|fs.stat({p})|fs.listdir({d})|fs.listdir({d}, detail=False)
-fs.sign({p})|fs.unstrip_protocol({p})|fs._strip_protocol({p})|fs._parent({p})|fs.invalidate_cache({d})
-fs.invalidate_cache()|fs.get({p}, tmp + '/out')|fs.get({d}, tmp + '/out', recursive=True)
-fs.get({d}, tmp + '/out/', recursive=True)|fs.get({g}, tmp + '/out/')
-fs.get([{p}, {p}], [tmp + '/o1', tmp + '/o2'])|fs.get_file({p}, tmp + '/out.bin')
+fs.modified({p})|type(fs.checksum({d}))|len(fs.ukey({d}))|fs.stat({p})|fs.listdir({d})
+fs.listdir({d}, detail=False)|fs.sign({p})|fs.unstrip_protocol({p})|fs._strip_protocol({p})|fs._parent({p})
+fs.invalidate_cache({d})|fs.invalidate_cache()|fs.get({p}, tmp + '/out')
+fs.get({d}, tmp + '/out', recursive=True)|fs.get({d}, tmp + '/out/', recursive=True)
+fs.get({g}, tmp + '/out/')|fs.get([{p}, {p}], [tmp + '/o1', tmp + '/o2'])|fs.get_file({p}, tmp + '/out.bin')
 fs.get({d}, tmp + '/out', recursive=True, maxdepth={k})|fs.download({p}, tmp + '/l')
 fs.get([{p}, {p}], tmp + '/out')|fs.tree({d})|pickle.loads(pickle.dumps(fs)) == fs
 pickle.loads(pickle.dumps(fs)).cat_file({p})|fs.protocol|type(fs).from_json(fs.to_json()) is fs
@@ -318,7 +318,11 @@ def large(store: str) -> Callable[[random.Random], dict[str, Any]]:
 
 
 FAULTS: tuple[dict[str, Any], ...] = (
-    *({"status": n, "times": times, "methods": ("GET",)} for n in (500, 503, 429, 404, 403, 416) for times in (1, 2, None)),
+    *(
+        {"status": n, "times": times, "methods": ("GET",)}
+        for n in (500, 503, 429, 404, 403, 416)
+        for times in (1, 2, None)
+    ),
     *({"truncate": n, "times": times, "methods": ("GET",)} for n in (0, 3, 500) for times in (1, None)),
     *({"drop_after": n, "times": times, "methods": ("GET",)} for n in (0, 5, 700) for times in (1, None)),
     {"ignore_range": True}, {"no_head": True}, {"chunked": True}, {"gzip": True}, {"no_accept_ranges": True},
