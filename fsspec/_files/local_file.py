@@ -326,7 +326,7 @@ class LocalFileOpener(io.IOBase):
 
     def _mine(self, what: str) -> None:
         hooks.check()
-        if not is_mine(self):
+        if self._inherited_writer():
             refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))
 
     def __repr__(self) -> str:

@@ -290,6 +290,11 @@ def _error_of(error: Exception, path: str) -> OSError:
     return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 
 
+def _refusal_of(status: int, path: str) -> OSError:
+    """What the server would say, where it is not asked."""
+    return _error_of(smbprotocol.exceptions.SMBOSError(status, path), path)
+
+
 def _entry(status: smbclient.SMBStatResult, name: str) -> dict[str, Any]:
     mode = status.st_mode
     kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
@@ -337,11 +342,11 @@ class SMBFileOpener(AbstractBufferedFile):
         if mode == "rb":
             if (self._details or {}).get("type") == "directory":
                 self.closed = True
-                raise IsADirectoryError(errno.EISDIR, "a folder is not read", path)
+                raise _refusal_of(0xC00000BA, fs._unc(path))
             return
         if temp is not None and mode == "xb" and fs._is_taken(path):
             self.closed = True
-            raise FileExistsError(errno.EEXIST, "the file exists", path)
+            raise _refusal_of(0xC0000035, fs._unc(path))
         if temp is not None and mode == "ab":
             self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")

@@ -47,13 +47,15 @@ def test_listing(fs):
     assert (info["type"], info["size"], info["mode"], len(info["hex"])) == ("file", 256, "100644", 40)
 
 
-def test_reading(fs):
+def test_reading(fs, tmp_path):
     assert fs.cat("a.txt") == b"two!" and fs.cat("odd@name:x") == b"odd"
     assert fs.cat_file("sub/b.bin", 10, 20) == bytes(range(10, 20))
     assert fs.open("sub/b.bin").size == 256
     with fs.open("sub/deep/c", "rt") as f:
         assert f.read() == "c"
     assert fs.cat("sub", recursive=True).keys() == {"sub/b.bin", "sub/deep/c"}
+    fs.get("a*", f"{tmp_path}/out/")
+    assert (tmp_path / "out" / "a.txt").read_bytes() == b"two!"
 
 
 def test_other_commits(fs, repo):

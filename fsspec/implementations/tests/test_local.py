@@ -683,7 +683,7 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
     """Positions are not shared, and what the parent has buffered is written once."""
     found = run(
         f"""
-        import fsspec
+        import fsspec, io
         from fsspec._checks.forked import by_fork
         from fsspec.exceptions import ForkError
         fs = fsspec.filesystem("file")
@@ -696,6 +696,13 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
             assert reader.read(3) == b"345" and reader.seek(0) == 0
             assert fresh.read(2) == b"01" and fresh.read(2) == b"23" and whole.tell() == 10
             assert whole.seek(5) == 5 and whole.read() == b"56789"
+            for wrong in (lambda: reader.write(b"x"), lambda: reader.truncate(0)):
+                try:
+                    wrong()
+                except io.UnsupportedOperation:
+                    pass
+                else:
+                    raise AssertionError("written to")
             fresh.close(); whole.close()
             for refused in (lambda: writer.write(b"x"), lambda: writer.truncate(0), pending.commit):
                 try:
