@@ -37,6 +37,9 @@ _BLOCK = 2**20
 _POSITIONS = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
 
 
+_CLOSED = "I/O operation on closed file."
+
+
 class _Raw(io.RawIOBase):
     """A plain file by its descriptor, with a position of its own.
 
@@ -54,12 +57,9 @@ class _Raw(io.RawIOBase):
         self._at = os.fstat(fd).st_size if "a" in mode else at
 
     def fileno(self) -> int:
-        self._check_open()  # the number may be another file's by now
+        if self.closed:  # the number may be another file's by now
+            raise ValueError(_CLOSED)
         return self._fd
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
 
     def readable(self) -> bool:
         return "r" in self._mode or "+" in self._mode
@@ -68,7 +68,8 @@ class _Raw(io.RawIOBase):
         return self._mode != "rb"
 
     def seekable(self) -> bool:
-        self._check_open()
+        if self.closed:
+            raise ValueError(_CLOSED)
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
@@ -83,7 +84,7 @@ class _Raw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: ReadableBuffer) -> int:
-        if not self._mine("write to"):
+        if (os.getpid() != hooks.pid or not is_mine(self)) and not self._mine("write to"):
             return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
@@ -100,7 +101,8 @@ class _Raw(io.RawIOBase):
         return self._at
 
     def tell(self) -> int:
-        self._check_open()
+        if self.closed:
+            raise ValueError(_CLOSED)
         return self._at
 
     def truncate(self, size: int | None = None) -> int:
@@ -264,7 +266,8 @@ class LocalFileOpener(io.IOBase):
         """The open file below."""
         if self._f is None:
             self._buffer()
-        return cast("io.BufferedIOBase", self._f)
+            assert self._f is not None
+        return self._f
 
     @f.setter
     def f(self, value: io.BufferedIOBase) -> None:
@@ -273,7 +276,7 @@ class LocalFileOpener(io.IOBase):
 
     def _buffer(self) -> None:
         if self._fd < 0:
-            raise ValueError("I/O operation on closed file.")
+            raise ValueError(_CLOSED)
         made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
         if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
             made.detach()._fd = -1  # type: ignore[attr-defined]
@@ -408,7 +411,7 @@ class LocalFileOpener(io.IOBase):
 
     def flush(self) -> None:
         if self.closed:
-            raise ValueError("I/O operation on closed file.")
+            raise ValueError(_CLOSED)
         if not self.writable():
             return
         if self._inherited_writer():

@@ -466,8 +466,8 @@ class LocalFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
+            logger.debug("open %s as %s", path, mode)
             return cast("IO[Any]", LocalFileOpener(self._strip_protocol(path), "rb", fs=self))
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
@@ -475,6 +475,7 @@ class LocalFileSystem(AbstractFileSystem):
         self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
     ) -> LocalFileOpener:
         path = self._strip_protocol(path)
+        logger.debug("open %s as %s", path, mode)
         if "r" not in mode:
             self._make_parent(path)
         return LocalFileOpener(path, mode, fs=self, **kwargs)

@@ -330,10 +330,10 @@ class MemoryFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        logger.debug("open %s as %s", path, mode)
         if mode == "rb" and compression is None and not kwargs and type(self) is MemoryFileSystem:
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
+                logger.debug("open %s as %s", path, mode)
                 return _Reader(self, present.path, present)
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
@@ -347,6 +347,7 @@ class MemoryFileSystem(AbstractFileSystem):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
+        logger.debug("open %s as %s", path, mode)
         kind = mode.replace("b", "").replace("t", "")
         if kind not in ("r", "w", "a", "x", "r+", "w+", "a+", "x+"):
             raise ValueError(f"unsupported file mode for {type(self).__name__}: {mode!r}")

@@ -117,6 +117,12 @@ def test_references_local_files_and_files_in_memory_are_told_under_their_loggers
     assert sum("references: bytes" in line for line in lines["fsspec.reference"]) >= 1
     assert lines["fsspec.local"] == [f"open {tmp_path}/a as rb"]
     assert lines["fsspec.memoryfs"] == ["open /refs/a as rb"]
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "fsspec"):
+        for fs, path in ((fsspec.filesystem("file"), f"{tmp_path}/a"), (m, "/refs/a")):
+            fs.open(path, "w").close()
+            assert caplog.messages == [f"open {path} as wb"]
+            caplog.clear()
 
 
 def test_logging_is_not_loaded_for_what_nobody_listens_to():
