@@ -182,12 +182,14 @@ def ends(
 def runs(program: dict[str, Any], a: dict[str, Any], b: dict[str, Any]) -> list[Found]:
     """All differences of two runs; none where the guard has stopped the reference."""
     steps, found = program["steps"], []
+    listed_anyhow = program["server"] in ("sftp", "smb", "ftp", "webhdfs")
     if a.get("refused"):
         return []
     if b.get("refused"):
         found.append(Found(None, "end", "escape", "writes outside its folder", [], b["refused"]))
     for number, (x, y) in enumerate(zip(a["steps"], b["steps"])):
         found += [Found(number, method_of(steps[number]), *what) for what in outcomes(steps[number], x, y)]
+        found = [each for each in found if each.kind != "order" or not listed_anyhow]
         if found and found[-1].step == number:  # what comes behind may be its consequence
             return found
     for word, has in (

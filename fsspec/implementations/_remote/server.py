@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,11 +41,8 @@ class ServerFileSystem(AbstractFileSystem):
         return server_options(urlpath)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        path = self._strip_protocol(path)
-        if not self.isdir(path):
+        if not exist_ok or not self.isdir(path):
             self.mkdir(path)
-        elif not exist_ok:
-            raise FileExistsError(errno.EEXIST, "the folder exists", path)
 
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.

@@ -56,6 +56,12 @@ def test_a_folder_is_no_empty_file(fs, tmp_path):
         assert isinstance(caught.value, SMBOSError), "which programs catch"
 
 
+def test_a_folder_that_exists_is_not_made(fs):
+    with pytest.raises(FileExistsError, match="share.*d") as caught:
+        fs.makedirs("/share/d")
+    assert isinstance(caught.value, SMBOSError), "which programs catch"
+
+
 def test_urls():
     url = "smb://me:pw@h:1/share/a/"
     assert SMBFileSystem._strip_protocol(url) == "/share/a"
