@@ -188,13 +188,18 @@ def ensure_matrix() -> Path:
     return ensure_test("test-{}.{}".format(*sys.version_info))
 
 
-def ensure_contract() -> Path:
-    """That of other packages' backends; Azurite comes from npm, where that is there."""
-    python = ensure("contract", lines_of(REQUIREMENTS / "contract.txt"), tree="editable")
-    folder, npm = TOP / ".venv-contract", shutil.which("npm")
+def ensure_azurite(folder: Path) -> None:
+    """Put Azurite into the folder of an environment, where there is npm to fetch it."""
+    npm = shutil.which("npm")
     if npm and not (folder / "node_modules" / ".bin" / "azurite-blob").exists():
         say("installing azurite ...")
         subprocess.run([npm, "install", "--silent", "--prefix", str(folder), "azurite"], stdout=sys.stderr)
+
+
+def ensure_contract() -> Path:
+    """That of other packages' backends; Azurite comes from npm, where that is there."""
+    python = ensure("contract", lines_of(REQUIREMENTS / "contract.txt"), tree="editable")
+    ensure_azurite(python.parent.parent)
     return python
 
 

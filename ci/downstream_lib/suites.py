@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import environment
 from .projects import BUILD, FOLLOWED, GROUPS, Project
 
 HERE = Path(__file__).resolve().parent
+PLUGINS = HERE / "plugins"
 LIMIT = 1800  # seconds that a suite may take
 AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -37,7 +39,10 @@ class Outcome:
 def interpreter(group: str) -> Path:
     """The interpreter of a group's environment, made if need be."""
     wanted = [word for line in GROUPS[group] for word in line.split()]
-    return environment.ensure(f"downstream-{group}", [f"fsspec=={FOLLOWED}", *wanted])
+    python = environment.ensure(f"downstream-{group}", [f"fsspec=={FOLLOWED}", *wanted])
+    if group == "clouds":
+        environment.ensure_azurite(python.parent.parent)
+    return python
 
 
 class Places:
@@ -103,7 +108,7 @@ def run(
         **AWS,
         **project.environ,
         "PATH": os.pathsep.join((str(python.parent), os.environ.get("PATH", os.defpath))),
-        "PYTHONPATH": str(side),
+        "PYTHONPATH": os.pathsep.join((str(side), str(PLUGINS))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(scratch),
     }
@@ -122,7 +127,7 @@ def run(
     report = scratch / "report.xml"
     report.unlink(missing_ok=True)
     command = [
-        *(str(python), "-m", "pytest", "-q", "--timeout=120", f"--junitxml={report}"),
+        *(str(python), "-m", "pytest", "-q", "--timeout=120", "--tb=native", f"--junitxml={report}"),
         *("-o", f"cache_dir={scratch / 'cache'}", "-o", "junit_family=xunit1", "-o", "xfail_strict=false"),
         *(f"--basetemp={scratch / 'tmp'}", "-p", "no:randomly", *project.tests),
     ]
@@ -136,7 +141,7 @@ def run(
         return Outcome(trouble=f"no end within {LIMIT} s; see {scratch / 'log'}")
     if not report.exists():
         return Outcome(trouble=f"pytest wrote no report; see {scratch / 'log'}")
-    return read(report)
+    return read(report, project.names)
 
 
 def _finished(command: list[str], folder: Path, environ: dict[str, str], log: Path) -> int | None:
@@ -174,11 +179,15 @@ def _program(project: Project, python: Path, environ: dict[str, str], scratch: P
     return Outcome(passed={name}) if code == 0 else Outcome(failed={name: last[0]})
 
 
-def read(report: Path) -> Outcome:
-    """The outcome that a report of pytest tells."""
+def read(report: Path, names: str = "") -> Outcome:
+    """The outcome that a report of pytest tells; of what ``names`` matches in an id the first group stays."""
     found = Outcome()
     for case in xml.parse(report).iter("testcase"):
+        if case.get("name") in ("", "internal"):  # of pytest itself
+            found.trouble = "pytest ended early"
+            continue
         name = f"{case.get('classname', '')}::{case.get('name', '')}"
+        name = re.sub(names, r"\1", name) if names else name
         bad = [part for part in case if part.tag in ("failure", "error")]
         if bad:
             found.failed[name] = (bad[0].get("message") or "").strip().partition("\n")[0][:160]
