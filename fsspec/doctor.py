@@ -25,7 +25,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
-from fsspec import config
+
+try:
+    from fsspec import config
+except (
+    Exception
+) as error:  # a file of the configuration: nothing of fsspec can be imported before it is mended
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {error}\n")
 from fsspec._checks.lockfiles import is_kept_by_uv, wrong_in_project
 from fsspec._checks.report import argument, json_options, run_command, with_notes
 from fsspec._fork import hooks

@@ -299,7 +299,8 @@ def _run(job: _Job, timeout: float | None) -> Any:
     error = error or job.result  # one that is returned, in place of a single result, is raised as well
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
-            raise FSTimeoutError(*error.args) from error
+            said = error.args or (f"{_named(job.func)}: a time limit of its client has passed",)
+            raise FSTimeoutError(*said) from error
         advise(error)
         raise error
     finally:

@@ -446,6 +446,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 self._raise_not_found_for_status(response, path)
                 return True
 
+        await self.set_session()  # what is wrong with its options says nothing of the URL
         try:
             return await self._sender.repeat(answered)
         except FileNotFoundError:

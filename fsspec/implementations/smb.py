@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import smbclient
 import smbprotocol.exceptions
+from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine
@@ -342,11 +343,11 @@ class SMBFileOpener(AbstractBufferedFile):
         if mode == "rb":
             if (self._details or {}).get("type") == "directory":
                 self.closed = True
-                raise _refusal_of(0xC00000BA, fs._unc(path))
+                raise _refusal_of(NtStatus.STATUS_FILE_IS_A_DIRECTORY, fs._unc(path))
             return
         if temp is not None and mode == "xb" and fs._is_taken(path):
             self.closed = True
-            raise _refusal_of(0xC0000035, fs._unc(path))
+            raise _refusal_of(NtStatus.STATUS_OBJECT_NAME_COLLISION, fs._unc(path))
         if temp is not None and mode == "ab":
             self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")

@@ -216,6 +216,26 @@ def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
     assert "conf.json" in said and '"anon": false' in said and "hush" not in said
 
 
+@pytest.mark.parametrize(
+    "name, text", [("s3.json", '{"s3": {"key": "a",}}'), ("s3.ini", "key=a"), ("a.json", "[]")]
+)
+def test_a_configuration_that_cannot_be_read_is_a_problem(stage, name, text):
+    """No filesystem can be made then, nor can the rest be judged."""
+    stage.configure(name, text)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "fsspec.doctor"],
+        env=stage.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration"
+    )
+    assert name in done.stderr and "Traceback" not in done.stderr
+
+
 def test_secrets_in_variables_and_urls_are_hidden(stage):
     stage.env["FSSPEC_FTP_PASSWORD"] = "hush"
     stage.env["FSSPEC_HTTP_BASE"] = "https://me:hush@host/a?signature=hush"

@@ -147,6 +147,14 @@ def test_other_errors_are_not_ignored(wdictfs):
         wdictfs.copy("r", "t", recursive=True)
 
 
+def test_folders_that_are_only_names_are_no_errors_of_a_copy(wdictfs):
+    """They cannot be copied, and need not be; a file that is missing is told."""
+    wdictfs.copy("r", "t", recursive=True, on_error="raise")
+    assert below(wdictfs, "t/") == below(wdictfs, "r/")
+    with pytest.raises(FileNotFoundError, match="r/none"):
+        wdictfs.copy(["r/one", "r/none"], ["u/one", "u/none"], recursive=True, on_error="raise")
+
+
 def test_a_name_with_brackets_is_copied_as_any_other(fs, tmp_path):
     """To a new name or into a folder; there and back."""
     fs.files.clear()

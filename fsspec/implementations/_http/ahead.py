@@ -63,6 +63,10 @@ PROBE = 2**20
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
+class RangesIgnoredError(ValueError):
+    """The server sends all of a file where a part of it is asked for."""
+
+
 class Ahead:
     """How one file fetches its bytes.
 
@@ -100,10 +104,20 @@ class Ahead:
         self._next = end
         # taken out while it is used: fetches of other threads make requests of their own
         stream, self.stream = self.stream, None
+        lost = stream is not None and 0 <= start - stream.position <= GAP
         if stream is not None and not stream.inherited:
             parts = await self._continued(stream, start, end - start, most)
             if parts is not None:
                 return parts
+        try:
+            return await self._asked(start, end, run, most)
+        except RangesIgnoredError:
+            if not lost:
+                raise
+        return await self._again(start, end, most)
+
+    async def _asked(self, start: int, end: int, run: int, most: int | None) -> list[bytes]:
+        """As `fetch`, by a request."""
         if run >= self._patience:
             size = self._file.size
             if (size is None or size - start > max(end - start, MAX_READ_AHEAD)) and await self._room():
@@ -186,12 +200,12 @@ class Ahead:
         return response, at
 
     async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
-        """As `_request`, from a server that honours ranges. Raises ValueError: it does not, and the range
-        does not begin where the file does."""
+        """As `_request`, from a server that honours ranges. Raises RangesIgnoredError: it does not, and the
+        range does not begin where the file does."""
         response, at = await self._request(start, end)
         if at.start < start:
             response.close()
-            raise ValueError(
+            raise RangesIgnoredError(
                 f"the server of {redact_url(self._file.url)} ignores requests for a part of the file;"
                 " open it with block_size=0 to read it from its beginning to its end"
             )
@@ -207,6 +221,14 @@ class Ahead:
             response.close()
             return []
         stream = BodyStream(response, self._file.url, start)
+        parts = await self._continued(stream, start, end - start, most)
+        return parts if parts is not None else [await self.exactly(start, end)]
+
+    async def _again(self, start: int, end: int, most: int | None) -> list[bytes]:
+        """Go on where a stream was lost, by the file from its beginning: it broke off, or is the parent's."""
+        response, at = await self._request(start, self._file.size)
+        stream = BodyStream(response, self._file.url, at.start)
+        await stream.skip(start - at.start)
         parts = await self._continued(stream, start, end - start, most)
         return parts if parts is not None else [await self.exactly(start, end)]
 

@@ -55,6 +55,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]
             fs._raise_not_found_for_status(response, url)
             return {**described(headers_of(response), response.status), "url": str(response.url)}
 
+    await fs.set_session()  # what is wrong with its options says nothing of the URL
     with _not_there(url):
         return await fs._sender.repeat(once)
 
@@ -64,6 +65,7 @@ async def ask_first_bytes(
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
     """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
     ignores ranges sends everything: then the response, just begun."""
+    await fs.set_session()  # see `ask`
     with _not_there(url):
         return await fs._sender.repeat(partial(_first_bytes, fs, url, options))
 

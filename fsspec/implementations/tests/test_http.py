@@ -492,8 +492,16 @@ def test_slow_body(http_server, fs, url):
 def test_silent_server_is_a_timeout(http_server, url):
     fs = HTTPFileSystem(timeout=aiohttp.ClientTimeout(total=0.2), skip_instance_cache=True)
     http_server.fault("/big.bin", delay=5)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match="_cat_file .*time limit of its client"):
         fs.cat_file(url + "/big.bin")
+
+
+def test_a_wrong_option_of_the_session_does_not_make_a_file_absent(url):
+    fs = HTTPFileSystem(client_kwargs={"timeout": 3}, skip_instance_cache=True)
+    for ask in (fs.info, fs.open, fs.exists, fs.cat_file):
+        with pytest.raises(ValueError, match="ClientTimeout") as caught:
+            ask(url + "/small.txt")
+        assert not isinstance(caught.value, OSError)
 
 
 def test_awaited(url):
@@ -618,6 +626,31 @@ def run(script, *args, opted_in=True, **env):
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+
+
+@needs_fork
+@pytest.mark.parametrize("read", [100, 200_000])
+def test_fork_with_a_file_of_a_server_that_ignores_ranges(http_server, url, read):
+    """It comes from its beginning in any case: again in the child, which reads on or all of it."""
+    http_server.fault("/big.bin", ignore_range=True)
+    run(
+        f"""
+        f = fs.open(url + "/big.bin")
+        assert f.read({read}) == BIG[:{read}]
+
+        def reads_on():
+            assert f.read(10) == BIG[{read} : {read} + 10] and f.read() == BIG[{read} + 10 :]
+
+        def reads_all():
+            f.seek(0)
+            assert f.read() == BIG
+
+        for act in (reads_on, reads_all):
+            well(by_fork(act))
+        reads_on()
+        """,
+        url,
+    )
 
 
 @needs_fork
