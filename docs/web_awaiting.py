@@ -32,9 +32,27 @@ async def content(request: web.Request) -> web.Response:
     return web.Response(body=data)
 
 
+async def stream(request: web.Request) -> web.StreamResponse:
+    """A file of any size, in pieces: /stream/name."""
+    file = await request.app[FS].open_async(f"{os.environ['DATA']}/{request.match_info['name']}")
+    try:
+        piece = await file.read(2**16)  # opening asks for nothing: here it is told whether the file is there
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while piece:
+            await response.write(piece)
+            piece = await file.read(2**16)
+    except FileNotFoundError:
+        raise web.HTTPNotFound from None
+    finally:
+        await file.close()
+    return response
+
+
 async def make() -> web.Application:
     """The application; gunicorn awaits this in each worker."""
     app = web.Application()
     app.cleanup_ctx.append(storage)
     app.router.add_get("/{name}", content)
+    app.router.add_get("/stream/{name}", stream)
     return app

@@ -303,16 +303,20 @@ def test_web_applications_of_the_fork_guide(words, places, tmp_path):
         cwd=tmp_path,
     )
 
-    def ask(query=""):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data0.bin{query}", timeout=20) as answer:
+    def ask(query="", name="data0.bin"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}{query}", timeout=20) as answer:
             return answer.read()
 
     try:
         assert until(ask), "it does not answer"
         for _ in range(6):
             assert ask() == DATA["data0.bin"] and ask("?end=100") == DATA["data0.bin"][:100]
+        if "web_awaiting:make" in words:
+            assert ask(name="stream/data0.bin") == DATA["data0.bin"]
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                ask(name="stream/nothing")
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing", timeout=20)
+            ask(name="nothing")
     finally:
         said = end(process)
     assert (process.returncode, said) == (0, "")
