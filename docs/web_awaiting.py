@@ -36,7 +36,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """A file of any size, in pieces: /stream/name."""
     file = await request.app[FS].open_async(f"{os.environ['DATA']}/{request.match_info['name']}")
     try:
-        piece = await file.read(2**16)  # opening asks for nothing: here it is told whether the file is there
+        piece = await file.read(2**16)  # here it is told whether the file is there, not as it is opened
         response = web.StreamResponse()
         await response.prepare(request)
         while piece:
