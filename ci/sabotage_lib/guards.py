@@ -141,7 +141,7 @@ GUARDS = (
             ),
             Edit(
                 "fsspec/_files/local_file.py",
-                "        if not is_mine(self):\n"
+                "        if self._inherited_writer():\n"
                 '            refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))\n',
                 "",
             ),
