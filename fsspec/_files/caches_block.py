@@ -339,6 +339,7 @@ class MMapCache(BaseCache):
     """
 
     name: ClassVar[str] = "mmap"
+    _makes_file = True  # where none is at the location
 
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, location: str | None = None,
@@ -370,7 +371,8 @@ class MMapCache(BaseCache):
             self.blocks.clear()
             file: Any = tempfile.TemporaryFile(buffering=0)
         else:
-            file = open(self.location, "r+b" if os.path.exists(self.location) else "wb+", buffering=0)
+            flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (os.O_CREAT if self._makes_file else 0)
+            file = open(self.location, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))
         with file:
             self._fd = os.dup(file.fileno())
         there = os.fstat(self._fd).st_size

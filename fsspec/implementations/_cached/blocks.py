@@ -137,7 +137,12 @@ class CachingFileSystem(Cache):
             self._metadata.load()
             found = self._usable(path, uid)
             self._count(found is not None, path)
-            return None if found is None else self._open_found(path, found[0], found[1], kwargs, block_size)
+            try:
+                return None if found is None else self._open_found(path, *found, kwargs, block_size)
+            except FileNotFoundError as error:
+                if found is None or error.filename != found[1]:
+                    raise
+                return None  # another process has just removed the copy
 
     def _open_found(
         self, path: str, detail: dict[str, Any], fn: str, kwargs: dict[str, Any], block_size: int | None
@@ -189,10 +194,16 @@ class CachingFileSystem(Cache):
         self._folders.make()
         os.makedirs(os.path.dirname(fn), exist_ok=True)
         with self._metadata.alone():
-            detail = self._metadata.reserve(path, detail, self)
-            if detail["blocks"] is True:  # another process was faster
-                return LocalCopy(path, fn)
-            return BlockFile(self, path, detail, fn, opened, **kwargs)
+            while True:
+                detail = self._metadata.reserve(path, detail, self)
+                try:
+                    if detail["blocks"] is True:  # another process was faster
+                        return LocalCopy(path, fn)
+                    return BlockFile(self, path, detail, fn, opened, **kwargs)
+                except FileNotFoundError as error:
+                    if error.filename != fn:
+                        raise
+                    # a third process has just removed it
 
     def _let_go_of_version(self, path: str, detail: dict[str, Any]) -> None:
         """Remove the blocks of a version that the target has no more, unless others are in their place."""

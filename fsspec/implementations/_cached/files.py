@@ -220,9 +220,13 @@ class BlockFile(AbstractBufferedFile):
             source.have_version(Version(*detail["version"]), kept=bool(blocks))
         several = source.fetch_ranges if source.by_ranges else None
         try:
-            self.cache = MMapCache(
+            self.cache = cache = MMapCache.__new__(MMapCache)
+            # one that another process has just removed is not made without the blocks that the table tells of
+            cache._makes_file = False
+            cache.__init__(  # type: ignore[misc]
                 self.blocksize, source.fetch, self.size, location, blocks, multi_fetcher=several
             )
+            del cache._makes_file
         except BaseException:
             self.closed = True  # there is nothing to close
             raise

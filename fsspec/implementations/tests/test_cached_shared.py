@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import fsspec
 from fsspec.implementations.tests.caches import EVERY
 
 PROCESSES = 8
@@ -53,6 +54,32 @@ while time.time() < float(until):
 """
 
 
+@pytest.mark.parametrize("read", [3000, 100_000])
+def test_blocks_that_another_process_removes_as_they_are_opened_are_fetched_again(read, tmp_path):
+    """The whole of a file, or some of its blocks."""
+    data = random.Random(1).randbytes(20_000)
+    (tmp_path / "a").write_bytes(data)
+    options = {"target_protocol": "file", "cache_storage": str(tmp_path / "c"), "skip_instance_cache": True}
+    c, other = (fsspec.filesystem("blockcache", **options) for _ in range(2))
+    path = str(tmp_path / "a")
+    with c.open(path, block_size=1000) as f:
+        assert f.read(read) == data[:read]
+    note, removed = c._note_use, []
+
+    def removing(fn):
+        if not removed:
+            removed.append(fn)
+            os.unlink(fn)
+        note(fn)
+
+    c._note_use = removing
+    with c.open(path, block_size=1000) as f:
+        with other.open(path, block_size=1000) as g:
+            assert g.read(2000) == data[:2000]  # no hole of a file that was made anew
+        assert f.read() == data
+    assert removed and c.cat(path) == data
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills")
 @pytest.mark.parametrize("kind", EVERY)
 def test_killed_at_random(kind, tmp_path):
@@ -83,7 +110,9 @@ def test_killed_at_random(kind, tmp_path):
             assert victim.returncode == -signal.SIGKILL, problem
             workers.append(started())
         time.sleep(1)
-        assert [worker.poll() for worker in workers] == [None] * PROCESSES
+        assert [worker.poll() for worker in workers] == [None] * PROCESSES, [
+            w.communicate()[1] for w in workers if w.poll() is not None
+        ]
     finally:
         for worker in workers:
             worker.kill()
