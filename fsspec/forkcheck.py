@@ -30,7 +30,14 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
-from fsspec._checks.forked import Sockets, by_fork, open_sockets, shared_by_file, shared_connections
+from fsspec._checks.forked import (
+    Sockets,
+    by_fork,
+    has_connection,
+    open_sockets,
+    shared_by_file,
+    shared_connections,
+)
 from fsspec._checks.report import (
     MODES,
     WIDTH,
@@ -291,8 +298,8 @@ class _Try:
 
     def run(self) -> list[Finding]:
         # nothing else refers to the handles: the child can drop them
-        earlier = self.subject.sockets()
         boxes = {handle.name: [handle.make()] for handle in self.handles}
+        looked_at, came = self.file_in_use() if "open file" in boxes else (None, {})
         over = threading.Event()
         meanwhile: list[str] = []
 
@@ -304,8 +311,7 @@ class _Try:
         if self.together:
             thread.start()
         sockets = self.subject.sockets()
-        came = {fd: each for fd, each in sockets.items() if earlier.get(fd) != each}
-        report = by_fork(lambda: _in_time(self.body, boxes, sockets, came), exits=self.exits)
+        report = by_fork(lambda: _in_time(self.body, boxes, sockets, looked_at, came), exits=self.exits)
         if report.code == 1 and "Timeout (" in report.stderr:
             report.code = None  # it hung, and said where
         over.set()
@@ -324,12 +330,27 @@ class _Try:
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
-    def body(self, boxes: dict[str, list[Any]], sockets: Sockets, came: Sockets) -> dict[str, str]:
+    def file_in_use(self) -> tuple[Any, Sockets]:
+        """A file that was read, and the sockets that are its own: it may connect only then.
+
+        Not the one that crosses, whose cache would answer the child.
+        """
+        if self.child != "uses it":
+            return None, {}
+        earlier = self.subject.sockets()
+        file = self.subject.fs.open(self.subject.path, "rb")
+        _answers(_from_start, [file], self.wanted)
+        came = {fd: each for fd, each in self.subject.sockets().items() if earlier.get(fd) != each}
+        return file, came if has_connection(file) else {}
+
+    def body(
+        self, boxes: dict[str, list[Any]], sockets: Sockets, looked_at: Any, came: Sockets
+    ) -> dict[str, str]:
         """In the child: what is to be told, by handle; under "" what is about all."""
         said: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
             said[""] = self.subject.undeclared(sockets)
-            peers = shared_by_file(boxes["open file"][0], came) if "open file" in boxes else []
+            peers = shared_by_file(looked_at, came)
             said["open file"] = "" if said[""] else _shares(peers)
         if not any(said.values()):
             for handle in self.handles:

@@ -111,13 +111,18 @@ def shared_connections(parents: Sockets) -> list[str]:
     return list(dict.fromkeys(peers))
 
 
-def shared_by_file(file: Any, came: Sockets) -> list[str]:
-    """In a child: the peers of connections that an open file has of its own and goes on with.
+def has_connection(file: Any) -> bool:
+    """In the parent: whether an open file has one of its own; in a child an `Owned` shows it no more."""
+    return foreign_files._reaches_connection(getattr(file, "__dict__", {}))
 
-    ``came``: what `open_sockets` found in the parent as the file was opened, and not before.
+
+def shared_by_file(file: Any, came: Sockets) -> list[str]:
+    """In a child: the peers of connections of an open file that is not opened again by its first use.
+
+    ``came``: what `open_sockets` found in the parent as the file was opened and used, and not before;
+    nothing where it does not `has_connection`.
     """
-    reaches = foreign_files._reaches_connection(getattr(file, "__dict__", {}))
-    return shared_connections(came) if reaches and not foreign_files.is_stale(file) else []
+    return [] if foreign_files.is_stale(file) else shared_connections(came)
 
 
 class Channel:

@@ -11,9 +11,10 @@ import threading
 import pytest
 
 from fsspec.exceptions import ForkError
+from fsspec.fork import Owned, watch_socket
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile
-from fsspec.tests.abstract._forking import WRITING
+from fsspec.tests.abstract._forking import MODES, WRITING
 from fsspec.tests.abstract.fork import _run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -259,6 +260,52 @@ def test_shared_connections_of_files_are_found_and_the_class_of_the_file_is_name
     assert f"{echo[0]}:{echo[1]}" in problems["used"]
     assert "SharedFile, which SharedFiles opens, holds a connection" in problems["used"]
     problems, noise = tried(SharedFiles(echo, auto_mkdir=True), str(tmp_path), "instance")
+    assert problems == {}, noise
+
+
+class OwnedFile(SharedFile):
+    """Its connection is its process's own; the parent's is watched only where that is asked for."""
+
+    def __init__(self, fs, path, mode="rb", **kwargs):
+        super().__init__(fs, path, mode, **kwargs)
+        self.owned = Owned(lambda: self._connected(fs))
+
+    def _connected(self, fs):
+        connection = http.client.HTTPConnection(*fs.address)
+        connection.connect()
+        if fs.watched:
+            watch_socket(connection.sock)
+        return connection
+
+    def _fetch_range(self, start, end):
+        connection = self.owned.get()
+        with open(self.path, "rb") as f:
+            f.seek(start)
+            connection.request("POST", "/", body=f.read(end - start))
+        return connection.getresponse().read()
+
+
+class OwnedFiles(SharedFiles):
+    """Files that keep their connection in an Owned."""
+
+    protocol = "owningfiles"
+
+    def __init__(self, address, watched, **kwargs):
+        super().__init__(address, **kwargs)
+        self.watched = watched
+
+    def _open(self, path, mode="rb", **kwargs):
+        return OwnedFile(self, path, mode) if mode == "rb" else super()._open(path, mode, **kwargs)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_connections_of_files_that_a_child_holds_open_are_found(tmp_path, echo, mode):
+    """Though the child never uses them; watched ones it does not hold."""
+    problems, _ = tried(OwnedFiles(echo, False, auto_mkdir=True), str(tmp_path), "open file", mode)
+    assert f"{echo[0]}:{echo[1]}" in problems["used"]
+    assert "OwnedFile, which OwnedFiles opens, holds a connection" in problems["used"]
+    assert "watch_socket" in problems["used"]
+    problems, noise = tried(OwnedFiles(echo, True, auto_mkdir=True), str(tmp_path), "open file", mode)
     assert problems == {}, noise
 
 

@@ -322,7 +322,8 @@ def cell(job: Job, name: str) -> str:
     crossing.use(box[0])
     before = crossing.state(box[0])
     sockets = {fd: number for fd, number in forked.open_sockets().items() if job.others.get(fd) != number}
-    came = {fd: number for fd, number in sockets.items() if earlier.get(fd) != number}
+    own = type(crossing) is OpenFile and forked.has_connection(box[0])
+    came = {fd: number for fd, number in sockets.items() if own and earlier.get(fd) != number}
     meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 
     def body() -> str | None:
