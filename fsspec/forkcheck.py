@@ -250,8 +250,8 @@ def _written_to(box: list[Any]) -> None:
 def _advice(note: str, cls: type, kept_outside: bool) -> str:
     if kept_outside and any(word in note for word in ("parent", "hung", "not tried")):
         return (
-            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a new"
-            " instance in the child uses the parent's as well. Its authors keep it in a"
+            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a"
+            " new instance in the child uses the parent's as well. Its authors keep it in a"
             " fsspec.fork.Owned and call fsspec.fork.watch_socket for its socket. Until then use it only in"
             " workers that are started by spawn, or first of all in the child"
         )
