@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._files.copying import copy_between, is_here, run_in_thread
+from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._paths.paths import renamed
@@ -50,6 +50,7 @@ _BATCH = 20  # files copied at a time where nobody says how many: each takes a t
 _BLOCK = 2**20
 _QUICK = frozenset("cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split())
 """What filesystems of this machine are asked without a thread."""
+_QUICK_IN_MEMORY = _QUICK | {"du", "find", "glob", "rm"}
 _generic_fs: dict[str, Any] = {}
 _Entry = dict[str, Any]
 
@@ -97,7 +98,7 @@ async def maybe_await(cor: Any) -> Any:
 async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """One operation of a filesystem, blocking or awaitable, from whichever loop."""
     if not fs.async_impl:
-        if name in _QUICK and is_here(fs):
+        if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or is_in_memory(fs)):
             return getattr(fs, name)(*args, **kwargs)
         return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
     method = getattr(fs, f"_{name}")
@@ -355,10 +356,12 @@ class GenericFileSystem(AsyncFileSystem):
         """
         source, path = self._side(url)
         target, path2 = self._side(url2)
-        if source is target:
-            await _ask(source, "cp_file", path, path2, **kwargs)
-        else:
+        if source is not target:
             await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
+        elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
+            source.cp_file(path, path2, **kwargs)
+        else:
+            await _ask(source, "cp_file", path, path2, **kwargs)
 
     def mv(
         self,

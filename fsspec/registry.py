@@ -226,7 +226,8 @@ def _any_announced() -> bool:
 
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
-    return list(dict.fromkeys([*known_implementations, *_registry]))
+    known = known_implementations.keys()
+    return [*known, *(name for name in _registry if name not in known)]
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._paths.glob import glob_translate
@@ -98,7 +97,6 @@ T = TypeVar("T")
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 """Types whose representation is the same in every process."""
-_LISTS = _PLAIN | {list}
 
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
@@ -114,16 +112,24 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
     str
         32 hexadecimal digits
     """
-    if not _PLAIN.issuperset(map(type, args)):
-        args = tuple(map(_for_token, args))
     if kwargs:
-        if len(kwargs) > 1:
-            kwargs = {name: kwargs[name] for name in sorted(kwargs)}
-        if not _PLAIN.issuperset(map(type, kwargs.values())):
-            kwargs = _for_token(kwargs)
-        args += (kwargs,)
+        args += ({name: kwargs[name] for name in sorted(kwargs)} if len(kwargs) > 1 else kwargs,)
+    if not _is_plain(args):
+        args = tuple(map(_for_token, args))
     text: str = md5(str(args).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
     return text
+
+
+def _is_plain(members: Iterable[Any]) -> bool:
+    """Whether the representation of each is the same in every process."""
+    for each in members:
+        kind = type(each)
+        if kind is dict:
+            if not (_PLAIN.issuperset(map(type, each)) and _is_plain(each.values())):
+                return False
+        elif kind not in _PLAIN and not (kind in (list, tuple) and _is_plain(each)):
+            return False
+    return True
 
 
 class _Shown:
@@ -143,15 +149,9 @@ def _for_token(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is list:
-        return value if _PLAIN.issuperset(map(type, value)) else [_for_token(each) for each in value]
-    if kind is tuple:
-        return tuple([_for_token(each) for each in value])
+    if kind is list or kind is tuple:
+        return kind(map(_for_token, value))
     if kind is dict:
-        if _PLAIN.issuperset(map(type, value)) and _LISTS.issuperset(map(type, value.values())):
-            members = chain.from_iterable(each for each in value.values() if type(each) is list)
-            if _PLAIN.issuperset(map(type, members)):
-                return value  # as references are, hundreds of thousands of lists
         return {_for_token(name): _for_token(each) for name, each in value.items()}
     if kind is set or kind is frozenset:
         return _Shown(f"{kind.__name__}({sorted(repr(_for_token(each)) for each in value)})")

@@ -33,7 +33,8 @@ logger: logging.Logger = logging.getLogger("fsspec.generic")
 T = TypeVar("T")
 
 _GRACE = 0.2
-_HERE = frozenset(f"fsspec.implementations.{name}" for name in ("data", "local", "memory"))
+_MEMORY = "fsspec.implementations.memory"
+_HERE = frozenset((_MEMORY, "fsspec.implementations.data", "fsspec.implementations.local"))
 
 
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
@@ -53,6 +54,11 @@ async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = No
 def is_here(fs: AbstractFileSystem) -> bool:
     """Whether a filesystem is on this machine, and neither waits for another nor for the loop."""
     return type(fs).__module__ in _HERE
+
+
+def is_in_memory(fs: AbstractFileSystem) -> bool:
+    """Whether a filesystem waits for nothing at all."""
+    return type(fs).__module__ == _MEMORY
 
 
 def _is_awaited(fs: AbstractFileSystem) -> bool:

@@ -133,7 +133,7 @@ def file_state(path: str) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def write_all(f: IO[bytes], data: bytes) -> None:
+def write_all(f: IO[bytes], data: bytes | memoryview) -> None:
     """Write all of ``data`` to a file without a buffer."""
     written = f.write(data)
     if written != len(data):
@@ -190,8 +190,10 @@ def write_whole(
             return
         if exclusive:
             link_new(partial, target)
-        elif before is None or atomic or _same_owner(partial, before):
-            _rename(partial, target, before)
+            return
+        made = before and os.stat(partial)
+        if atomic or _owner(made) == _owner(before):
+            _rename(partial, target, before, made)
             done = True
         else:
             os.unlink(partial)  # what it takes up may be needed
@@ -216,8 +218,8 @@ def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | N
 
 
 def _partial_name(target: str) -> str:
-    folder, name = os.path.split(target)
-    return os.path.join(folder, f".{name[:40]}.{os.urandom(6).hex()}.part")
+    name = os.path.basename(target)
+    return f"{target[: len(target) - len(name)]}.{name[:40]}.{os.urandom(6).hex()}.part"
 
 
 def _as_closed_as(before: os.stat_result | None) -> Callable[[str, int], int] | None:
@@ -269,17 +271,18 @@ def _is_unused(fd: int) -> bool:
     return True
 
 
-def _same_owner(partial: str, before: os.stat_result) -> bool:
-    made = os.stat(partial)
-    return (made.st_uid, made.st_gid) == (before.st_uid, before.st_gid)
+def _owner(found: os.stat_result | None) -> tuple[int, int] | None:
+    return found and (found.st_uid, found.st_gid)
 
 
-def _rename(partial: str, target: str, before: os.stat_result | None) -> None:
-    """Give a file its name, with the permissions of the one that had it."""
+def _rename(
+    partial: str, target: str, before: os.stat_result | None, made: os.stat_result | None = None
+) -> None:
+    """Give a file its name, with the permissions of the one that had it; ``made`` is what it has."""
     try:
         if before is not None:
             mode = stat.S_IMODE(before.st_mode)
-            if stat.S_IMODE(os.stat(partial).st_mode) != mode:
+            if stat.S_IMODE((made or os.stat(partial)).st_mode) != mode:
                 os.chmod(partial, mode)
         os.replace(partial, target)
     except OSError:

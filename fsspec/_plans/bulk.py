@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import per_path
-from fsspec._plans import Plan, PlanOf, batch, call
-from fsspec._plans.listing import ask
+from fsspec._plans import Plan, PlanOf, call
+from fsspec._plans.listing import ask, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import stringify_path
 
@@ -34,18 +34,17 @@ def counting(kwargs: dict[str, Any]) -> tuple[Callback, dict[str, Any]]:
     return Callback.as_callback(kwargs["callback"]), {k: v for k, v in kwargs.items() if k != "callback"}
 
 
-def _batch(
+def _told(
     calls: list[call], callback: Callback, batch_size: int | None, return_exceptions: bool = False
-) -> batch:
-    """All calls, each of which is told to the callback as it ends."""
-    if callback is DEFAULT_CALLBACK:
-        return batch(calls, return_exceptions=return_exceptions, batch_size=batch_size)
+) -> PlanOf[list[Any]]:
+    """The answers to all calls, each of which is told to the callback as it ends."""
     callback.set_size(len(calls))
-    return batch(
+    return together(
         calls,
+        len(calls),
         return_exceptions=return_exceptions,
         batch_size=batch_size,
-        done=lambda position, result: callback.relative_update(1),
+        done=None if callback is DEFAULT_CALLBACK else lambda position, result: callback.relative_update(1),
     )
 
 
@@ -71,7 +70,8 @@ def cat(
             return error
     files = (yield from without_folders(fs, paths, batch_size)) if recursive else paths
     calls = [call("cat_file", p, **kwargs) for p in files]
-    contents = yield _batch(calls, callback, batch_size, return_exceptions=recursive or on_error != "raise")
+    quiet = recursive or on_error != "raise"
+    contents = yield from _told(calls, callback, batch_size, return_exceptions=quiet)
     if recursive:
         files, contents = yield from without_refusals(fs, files, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
@@ -119,8 +119,7 @@ def cat_ranges(
     firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = counting(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
-    parts: list[Any] = yield _batch(calls, callback, batch_size, return_exceptions=on_error == "return")
-    return parts
+    return (yield from _told(calls, callback, batch_size, return_exceptions=on_error == "return"))
 
 
 def raise_first(answers: Iterable[Any]) -> None:
@@ -145,7 +144,7 @@ def pipe(
         contents = {fs._strip_protocol(p): data for p, data in contents.items()}
     callback, kwargs = counting(kwargs)
     calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
-    return (yield _batch(calls, callback, batch_size))
+    return (yield from _told(calls, callback, batch_size))
 
 
 def rm(
@@ -185,7 +184,7 @@ def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_siz
         level = levels[depth]
         may_be_gone = not above.isdisjoint(p.rstrip("/") for p in level)
         calls = (call("rm_file", p, **kwargs) for p in level)
-        found = yield batch(calls, return_exceptions=may_be_gone, batch_size=batch_size)
+        found = yield from together(calls, len(level), return_exceptions=may_be_gone, batch_size=batch_size)
         for p, answer in zip(level, found):
             gone = isinstance(answer, FileNotFoundError) and p.rstrip("/") in above
             if isinstance(answer, BaseException) and not gone:
@@ -207,5 +206,4 @@ def _folders_above(paths: list[str]) -> set[str]:
 
 def sizes(fs: Filesystem, paths: list[str], batch_size: int | None = None) -> PlanOf[list[int | None]]:
     """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
-    found: list[int | None] = yield batch((call("size", p) for p in paths), batch_size=batch_size)
-    return found
+    return (yield from together((call("size", p) for p in paths), len(paths), batch_size=batch_size))

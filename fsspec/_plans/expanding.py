@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fsspec._plans import Plan, PlanOf, batch, call
+from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import ask, check_depth, overridden
+from fsspec._plans.listing import ask, check_depth, overridden, together
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def expand_path(
         # with entries at hand, files among the matches need no further request
         details = {} if overridden(fs, "glob") else {"detail": True}
         calls = [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
-        answers = yield batch(calls, return_exceptions=True)
+        answers = yield from together(calls, len(calls), return_exceptions=True)
         names = yield from _names(fs, patterns)
         matches = [found for p, found in zip(patterns, answers) if p not in names]
         raise_first(matches)
@@ -65,8 +65,7 @@ def expand_path(
             folders = _folders(matches, covered=maxdepth is None)
             below = None if maxdepth is None else maxdepth - 1
             calls += [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]
-        if calls:
-            out.update(*(yield batch(calls)))
+        out.update(*(yield from together(calls, len(calls))))
     left = [p for p in dict.fromkeys(literal) if p not in out]
     if left and recursive:
         there = yield from ask(fs, "exists", left)

@@ -13,7 +13,7 @@ be named with a slash at their end.  Entries keep the names they were given.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -91,6 +91,39 @@ def unless_absent(answer: T | Exception) -> T | None:
     return None
 
 
+def together(
+    calls: Iterable[call],
+    count: int,
+    *,
+    return_exceptions: bool = False,
+    batch_size: int | None = None,
+    nofiles: bool = True,
+    done: Callable[[int, Any], None] | None = None,
+) -> PlanOf[list[Any]]:
+    """The answers to ``count`` calls, as of a `batch`; one by itself, which is no work for a crew."""
+    if count > 1 or (batch_size is not None and batch_size < 1):
+        answers: list[Any] = yield batch(
+            iter(calls),
+            return_exceptions=return_exceptions,
+            batch_size=batch_size,
+            nofiles=nofiles,
+            done=done,
+        )
+        return answers
+    answers = []
+    for position, only in enumerate(calls):
+        try:
+            answers.append((yield only))
+        except Exception as error:  # reported in its place, as was asked for
+            advise(error)
+            if not return_exceptions:
+                raise
+            answers.append(error)
+        if done is not None:
+            done(position, answers[-1])
+    return answers
+
+
 _TESTS: dict[str, Callable[[Entry], bool]] = {
     "exists": lambda entry: True,
     "isdir": lambda entry: entry["type"] == "directory",
@@ -99,15 +132,15 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 
 
 def ask(
-    fs: Filesystem, test: str, paths: Iterable[str], batch_size: int | None = None, **kwargs: Any
+    fs: Filesystem, test: str, paths: Sequence[str], batch_size: int | None = None, **kwargs: Any
 ) -> PlanOf[list[bool]]:
     """What ``exists``, ``isdir`` or ``isfile`` says of each path. Those of the base class say False whatever
     goes wrong; here what leaves the answer open is raised."""
     if overridden(fs, test):
-        said: list[bool] = yield batch([call(test, path, **kwargs) for path in paths], batch_size=batch_size)
-        return said
-    calls = [call("info", path, **kwargs) for path in paths]
-    entries = yield batch(calls, return_exceptions=True, batch_size=batch_size)
+        tests = (call(test, path, **kwargs) for path in paths)
+        return (yield from together(tests, len(paths), batch_size=batch_size))
+    calls = (call("info", path, **kwargs) for path in paths)
+    entries = yield from together(calls, len(paths), return_exceptions=True, batch_size=batch_size)
     holds = _TESTS[test]
     return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]
 
@@ -124,17 +157,8 @@ class _Turn(NamedTuple):
 
 def listings(folders: list[str], kwargs: dict[str, Any]) -> PlanOf[list[Any]]:
     """The entries in each of some folders, or in their place the error that it raises."""
-    if len(folders) > 1:
-        calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
-        answers: list[Any] = yield batch(calls, return_exceptions=True)
-        return answers
-    if not folders:
-        return []
-    try:
-        return [(yield call("ls", folders[0], detail=True, **kwargs))]
-    except Exception as error:  # reported in its place
-        advise(error)
-        return [error]
+    calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
+    return (yield from together(calls, len(folders), return_exceptions=True))
 
 
 def walk(
@@ -267,7 +291,7 @@ def find(
             level = below
             depth += 1
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request
-        (top,) = yield batch([call("info", path)], return_exceptions=True)
+        (top,) = yield from together([call("info", path)], 1, return_exceptions=True)
         entry = unless_absent(top)
         # what has something below it is a folder, whatever its entry says (a web page is a file as well)
         if entry is not None:
@@ -313,6 +337,6 @@ def du(
     unknown = [name for name, entry in found.items() if entry.get("size") is None]
     if unknown:
         calls = (call("info", name) for name in unknown)
-        found.update(zip(unknown, (yield batch(calls))))
+        found.update(zip(unknown, (yield from together(calls, len(unknown)))))
     sizes = {name: entry["size"] for name, entry in found.items()}
     return sum(size or 0 for size in sizes.values()) if total else sizes

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import file_state
 from fsspec._paths.paths import trailing_sep
-from fsspec._plans import Plan, batch, call, local
+from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import counting, listing_options, raise_first, removing
 from fsspec._plans.globbing import escape, has_magic, literal_root
-from fsspec._plans.listing import ask, overridden
+from fsspec._plans.listing import ask, overridden, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
@@ -176,15 +176,16 @@ def _copying(
             callback.relative_update(1)
         return
     rounds, answers = _rounds(fs, pairs), []
-    for together in rounds:
-        answers += yield batch(
-            (call("cp_file", a, b, **kwargs) for a, b in together),
+    for pairs in rounds:
+        answers += yield from together(
+            (call("cp_file", a, b, **kwargs) for a, b in pairs),
+            len(pairs),
             return_exceptions=True,  # one failure leaves out no other
             batch_size=batch_size,
             done=lambda position, result: callback.relative_update(1),
         )
     if recursive and not ignore:
-        in_order = [pair for together in rounds for pair in together]
+        in_order = [pair for pairs in rounds for pair in pairs]
         answers = yield from _of_files(fs, in_order, answers, batch_size)
     _raise_failures(answers, ignore)
 
@@ -294,14 +295,15 @@ class _Transfers:
         self.callback.set_size(len(self.pairs))
         answers: list[Any] = []
         for self.pairs in _rounds(fs, self.pairs):
-            answers += yield from self.together(batch_size, return_exceptions)
+            answers += yield from self.in_round(batch_size, return_exceptions)
         return answers
 
-    def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
+    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         try:
             return (
-                yield batch(
+                yield from together(
                     self.calls(),
+                    len(self.pairs),
                     return_exceptions=return_exceptions,
                     batch_size=batch_size,
                     nofiles=False,
@@ -336,14 +338,14 @@ class _Downloads(_Transfers):
 
     passed: tuple[type[OSError], ...] = ()
 
-    def together(self, batch_size: int | None, return_exceptions: bool) -> Plan:
+    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         targets = [b for _, b in self.pairs]
         # the marker of a folder on an object store: the folder is what it stands for
         markers = {b for a, b in self.pairs if a.endswith("/") and b.endswith("/")}
         self.before, self.made = yield local(_make_way, targets, markers, self.passed)
         self.failed: list[str] = []
         try:
-            answers = yield from super().together(batch_size, return_exceptions)
+            answers = yield from super().in_round(batch_size, return_exceptions)
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
             self.remove_parts()
             raise
@@ -481,7 +483,7 @@ def put(
     pairs = _paired(sources, targets)
     if fs.async_impl:
         calls = [call("makedirs", b, exist_ok=True) for a, b in pairs if a in folders]
-        yield batch(calls, batch_size=batch_size)
+        yield from together(calls, len(calls), batch_size=batch_size)
         pairs = [pair for pair in pairs if pair[0] not in folders]
     return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
 

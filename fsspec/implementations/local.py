@@ -22,7 +22,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
-from fsspec._files.replacing import write_whole
+from fsspec._files.replacing import write_all, write_whole
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
@@ -52,6 +52,7 @@ logger: logging.Logger = logging.getLogger("fsspec.local")
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
 """Errors that leave a folder out of a walk; any other one would make a tree smaller than it is."""
+_SMALL = 2**18
 _WINDOWS = os.name == "nt"
 
 
@@ -83,6 +84,12 @@ def _found(path: str) -> os.stat_result | None:
         return os.stat(path)
     except (OSError, ValueError):
         return None
+
+
+def _copy_small(source: str, target: str) -> None:
+    """Copy a plain file by one read and one write, which is less than `shutil.copyfile` looks at."""
+    with open(source, "rb", buffering=0) as f, open(target, "wb", buffering=0) as copy:
+        write_all(copy, f.read())
 
 
 class LocalFileSystem(AbstractFileSystem):
@@ -337,7 +344,8 @@ class LocalFileSystem(AbstractFileSystem):
         elif there is not None and (osp.samestat(source, there) or not stat.S_ISREG(there.st_mode)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
         else:
-            write_whole(path2, partial(shutil.copyfile, path1), source.st_size, self.atomic)
+            copy = _copy_small if source.st_size < _SMALL else shutil.copyfile
+            write_whole(path2, partial(copy, path1), source.st_size, self.atomic)
 
     def _make_parent(self, path: str) -> None:
         if self.auto_mkdir:
@@ -351,10 +359,8 @@ class LocalFileSystem(AbstractFileSystem):
         data = memoryview(value)  # what cannot be written does not begin a file
 
         def write(name: str) -> None:
-            with open(name, "wb", buffering=0) as f:
-                left = data.cast("B") if data.c_contiguous else memoryview(bytes(data))
-                while left:  # of more than 2 GiB the system takes a part at a time
-                    left = left[f.write(left) :]
+            with open(name, "wb", buffering=0) as f:  # which takes a part at a time of more than 2 GiB
+                write_all(f, data.cast("B") if data.c_contiguous else bytes(data))
 
         self._make_parent(path)
         write_whole(path, write, data.nbytes, self.atomic, exclusive=mode == "create")

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import Plan, batch, call
+from fsspec._plans import Plan, call
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.listing import together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
@@ -404,7 +405,8 @@ class Cache(ChainedFileSystem):
         ``entries``: of the paths, where they are known already."""
         if self._plain_ukey():
             if entries is None or None in entries:
-                entries = yield batch((call("info", p) for p in paths), return_exceptions=True)
+                calls = (call("info", p) for p in paths)
+                entries = yield from together(calls, len(paths), return_exceptions=True)
             return [e if isinstance(e, BaseException) else digest(e) for e in entries]
         found: list[Any] = []
         for path in paths:

@@ -22,9 +22,10 @@ from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import Plan, PlanOf, batch, call, drive
+from fsspec._plans import Plan, PlanOf, call, drive
 from fsspec._plans.bulk import counting, raise_first, without_folders, without_refusals
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.implementations._cached.blocks import FOR_READING
@@ -111,7 +112,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 self._count(False, path)
             calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
             with private(part for _, part in fns.values()):
-                answers = (yield batch(calls, return_exceptions=True, nofiles=False)) if calls else []
+                answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 if not isinstance(answer, BaseException):
                     answer = self._put_in_place(path, part, fn, known.get(path))
@@ -453,7 +454,7 @@ class _Together(list[Any]):
 
 def _uploading(files: list[LocalTempFile]) -> Plan:
     calls = [call("put_file", f.fn, f.path, **f.kwargs) for f in files]
-    answers = yield batch(calls, return_exceptions=True, nofiles=False)
+    answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
     for f, answer in zip(files, answers):
         if isinstance(answer, BaseException):
             f.discard()
