@@ -17,6 +17,7 @@ from typing import Any
 
 from environment import InstallError, ensure, finish
 
+from . import calls
 from .case import Case, load
 from .listings import make_local
 from .report import SIDES, Figures, errors, markdown, plot, table
@@ -115,6 +116,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each case runs (3; 1 with --quick)")
     parser.add_argument("--quick", action="store_true", help="without the limits")
     parser.add_argument("--full", action="store_true", help="50,000 files and 256 MB, not 20,000 and 64")
+    parser.add_argument(
+        "--calls",
+        action="store_true",
+        help="the single calls of calls.txt: which take longer than upstream's; CASE is the beginning of one,"
+        " such as 'local: fs.cat', and the times of those named are all told",
+    )
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
     parser.add_argument("--markdown", metavar="FILE", help="write the table there in Markdown")
@@ -161,8 +168,18 @@ def measure(
     return figures
 
 
+def compare_calls(options: argparse.Namespace) -> int:
+    pythons = interpreters(options.interpreters)
+    with server(pythons["ours"], "server") as address:
+        path = str(CI.parent) if options.interpreters else None
+        calls.main(pythons, path, address, [*options.case, *options.only], options.rounds or 9)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    if options.calls:
+        return compare_calls(options)
     wanted = chosen([*options.case, *options.only])
     if not wanted:
         print(f"no such case; known are {', '.join(load())}", file=sys.stderr)
