@@ -124,6 +124,7 @@ def serve(folder: str, site: str) -> None:
         except Exception as error:
             answer = f"{type(error).__name__}: {error}"
         print(json.dumps(answer), flush=True)
+    os._exit(0)  # what the calls have left open is of no interest
 
 
 # the driver --------------------------------------------------------------------------
