@@ -244,7 +244,8 @@ class AbstractBufferedFile(io.IOBase):
             self.offset = None
             self.forced = False
             self.location = None
-            hooks.register(self)
+            if is_ours(type(self)):
+                hooks.register(self)
 
     # what it is
 

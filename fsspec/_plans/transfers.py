@@ -278,6 +278,10 @@ def _tops(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     return [escape(path) for path in tops]
 
 
+_Way = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
+"""The state of what is at each target, and the folders that were made, each behind what it is in."""
+
+
 class _Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
@@ -337,12 +341,11 @@ class _Downloads(_Transfers):
     """Transfers to this machine: what a failed one wrote is removed, lest anybody take it for the whole."""
 
     passed: tuple[type[OSError], ...] = ()
+    way: _Way | None = None  # of the only round, where it was made already
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        targets = [b for _, b in self.pairs]
-        # the marker of a folder on an object store: the folder is what it stands for
-        markers = {b for a, b in self.pairs if a.endswith("/") and b.endswith("/")}
-        self.before, self.made = yield local(_make_way, targets, markers, self.passed)
+        way: _Way = self.way or (yield local(_make_way, self.pairs, self.passed))
+        self.before, self.made = way
         self.failed: list[str] = []
         try:
             answers = yield from super().in_round(batch_size, return_exceptions)
@@ -374,14 +377,12 @@ class _Downloads(_Transfers):
                 os.rmdir(folder)
 
 
-def _make_way(
-    targets: list[str], markers: set[str], passed: tuple[type[OSError], ...]
-) -> tuple[dict[str, tuple[int, ...] | None], list[str]]:
-    """Make the folders that files are to go into.
-
-    Returns the state of what is at each target, and the folders that were made, each behind what it is in.
-    What is ``passed`` is left to the downloads to run into, and to report.
-    """
+def _make_way(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Way:
+    """Make the folders that files are to go into. What is ``passed`` is left to the downloads to run into,
+    and to report."""
+    targets = [b for _, b in pairs]
+    # the marker of a folder on an object store: the folder is what it stands for
+    markers = {b for a, b in pairs if a.endswith("/") and b.endswith("/")}
     made: list[str] = []
     for parent in dict.fromkeys(
         os.path.dirname(target if target in markers else target.rstrip("/")) for target in targets
@@ -395,6 +396,18 @@ def _make_way(
             made += reversed(missing)
     # a slash at the end would have the system say that a file is no folder
     return {target: file_state(target.rstrip("/") or "/") for target in targets}, made
+
+
+def _placed(
+    rpath: str | list[str], sources: list[str], lpath: str, passed: tuple[type[OSError], ...]
+) -> tuple[list[tuple[str, str]], _Way | None]:
+    """What goes where below one place of this machine, and the way there, unless two have one target."""
+    top = _local_path(lpath)
+    targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
+    # a backslash in a name is a separator where the target is on Windows
+    check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
+    pairs = _paired(sources, targets)
+    return pairs, _make_way(pairs, passed) if len(set(targets)) == len(targets) else None
 
 
 def get(
@@ -411,24 +424,21 @@ def get(
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
     rpath, lpath = _texts(rpath), _texts(lpath)
-    ignore = on_error == "ignore"
+    ignore, way = on_error == "ignore", None
+    # of a blocking filesystem the first file tells what is in its way, not the first folder
+    passed = () if fs.async_impl else (FileExistsError, NotADirectoryError)
     if isinstance(rpath, list) and isinstance(lpath, list):
-        sources, targets = rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath]
+        pairs = _paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
         sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
             return None
         if isinstance(lpath, str):
-            top = _local_path(lpath)
-            folder = trailing_sep(lpath) or (yield local(os.path.isdir, top))
-            targets = _targets(rpath, sources, top, folder)
-            # a backslash in a name is a separator where the target is on Windows
-            check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
+            pairs, way = yield local(_placed, rpath, sources, lpath, passed)
         else:
-            targets = _targets(rpath, sources, [_local_path(p) for p in lpath], False)
-    transfers = _Downloads("get_file", _paired(sources, targets), callback, kwargs)
-    if not fs.async_impl:  # then the first file tells what is in its way, not the first folder
-        transfers.passed = FileExistsError, NotADirectoryError
+            pairs = _paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
+    transfers = _Downloads("get_file", pairs, callback, kwargs)
+    transfers.passed, transfers.way = passed, way
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers
