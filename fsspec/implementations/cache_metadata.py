@@ -76,6 +76,7 @@ class CacheMetadata:
         self.cached_files: list[Table] = [{} for _ in storage]
         self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
+        self._texts: dict[str, str] = {}  # entries of the table that is written, as they were written last
         self.lock: threading.RLock = threading.RLock()
         self._depth = 0
         hooks.register(self)
@@ -123,6 +124,7 @@ class CacheMetadata:
                         table.pop(name, None)
                     else:
                         table[name] = _merged(table.get(name), detail)
+            self._texts = {}
             self.cached_files[number] = table
             self._signs[number] = sign
             return True
@@ -140,7 +142,7 @@ class CacheMetadata:
         part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART_SUFFIX}")
         try:
             with open(part, "x", encoding="utf8", opener=self._private) as f:
-                f.write(json.dumps(dict(self.cached_files[-1])))
+                f.write(self._text())
                 if self._mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
             os.replace(part, path)
@@ -149,6 +151,15 @@ class CacheMetadata:
             remove(part)
             raise
         self._signs[-1] = file_state(path)
+
+    def _text(self) -> str:
+        """The table that is written, as JSON; made of what changed and what is known of the rest."""
+        table, texts = self.cached_files[-1], self._texts
+        for name in texts.keys() - table.keys():
+            del texts[name]
+        for name in [name for name in table if name not in texts]:
+            texts[name] = f"{json.dumps(name)}: {json.dumps(table[name])}"
+        return "{" + ", ".join(texts.values()) + "}"
 
     def _private(self, path: str, flags: int) -> int:
         return os.open(path, flags, 0o600)
@@ -218,6 +229,7 @@ class CacheMetadata:
             if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
                 for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
                     self.drop(other)
+            self._texts.pop(path, None)  # first: a process forked in between writes the entry that it has
             table[path] = self._changed[path] = detail
 
     def drop(self, path: str) -> None:

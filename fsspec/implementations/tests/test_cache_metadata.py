@@ -52,6 +52,35 @@ def test_saved_and_loaded(folder):
     assert again.check_file("a", CFS) is False
 
 
+def test_each_save_writes_the_whole_table_and_encodes_what_changed(folder, monkeypatch):
+    encoded = []
+    dumps = json.dumps
+    monkeypatch.setattr(json, "dumps", lambda value: encoded.append(value) or dumps(value))
+    table, other = CacheMetadata([folder]), CacheMetadata([folder])
+    for number in range(20):
+        add(table, folder, f"{number}")
+    table.save()
+    assert saved(folder) == table.cached_files[-1] and len(saved(folder)) == 20
+    del encoded[:]
+    add(table, folder, "3", uid="2")
+    add(table, folder, "new")
+    table.drop("4")
+    table.save()
+    assert saved(folder) == table.cached_files[-1]
+    assert saved(folder)["3"]["uid"] == "2" and "new" in saved(folder) and "4" not in saved(folder)
+    assert [value for value in encoded if isinstance(value, str)] == ["3", "new"]
+    add(other, folder, "3", uid="5")
+    other.save()
+    add(table, folder, "4")
+    table.save()
+    assert saved(folder) == table.cached_files[-1]
+    assert saved(folder)["3"]["uid"] == "5" and "4" in saved(folder)
+    table.forget()
+    add(table, folder, "3", uid="7")
+    table.save()
+    assert saved(folder) == table.cached_files[-1] and saved(folder)["3"]["uid"] == "7"
+
+
 def test_nothing_changed_nothing_written(folder):
     table = CacheMetadata([folder])
     table.save()
