@@ -149,8 +149,12 @@ class ExplicitFolders(list[str]):
 
     def remove(self, path: str) -> None:
         with _changing:
+            once = len(self.names) == len(self)  # nothing is in it twice
             super().remove(path)
-            self.names = set(self)
+            if once:
+                self.names.discard(path)
+            else:
+                self.names = set(self)
             self.store.tree.remove(path, self.store._held)
 
     def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]

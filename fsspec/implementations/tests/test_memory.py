@@ -104,7 +104,12 @@ def test_store_can_be_changed_from_outside(fs):
     assert fs.ls("/x", detail=False) == ["/x/y"]
     del fs.store["/x/y"]
     fs.pseudo_dirs.append("/made")
+    fs.pseudo_dirs.append("/made")
     assert fs.ls("", detail=False) == ["/empty", "/folder", "/made"]
+    fs.pseudo_dirs.remove("/made")
+    assert fs.isdir("/made")  # it was in it twice
+    fs.pseudo_dirs.remove("/made")
+    assert not fs.isdir("/made")
     fs.store.clear()
     fs.pseudo_dirs[:] = [""]
     assert fs.ls("") == []
