@@ -229,7 +229,8 @@ def open_files(
         for parent in dict.fromkeys(fs._parent(path) for path in paths):
             with suppress(PermissionError):  # who may write files need not be allowed to make buckets
                 fs.makedirs(parent, exist_ok=True)
-    files = [OpenFile[Any](fs, path, mode, compression, encoding, errors, newline) for path in paths]
+    how = compression, encoding, errors, newline
+    files: list[OpenFile[Any]] = [OpenFile(fs, path, mode, *how) for path in paths]
     return OpenFiles(files, mode=mode, fs=fs)
 
 

@@ -62,7 +62,7 @@ class LocalTempFile:
     """
 
     _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
-    _placed = False
+    placed = False
     failed: OSError | None = None
     """What writing the local file raised."""
     becomes: str | None = None
@@ -202,12 +202,14 @@ class LocalTempFile:
         except BaseException:
             self.discard()
             raise
-        self.uploaded()
+        self.place()
+        if self._owner is not None:
+            self._owner._kept([self.fn])
 
-    def uploaded(self) -> None:
-        """The local file was uploaded: from now on it is the cache's."""
-        if self._owner is not None and not self._placed:
-            self._placed = True
+    def place(self) -> None:
+        """The local file was uploaded: from now on it is the cache's, which is told so by ``_kept``."""
+        if self._owner is not None and not self.placed:
+            self.placed = True
             self.fn = self._owner._keep_written(self.path, self.fn)
 
     def discard(self) -> None:

@@ -77,7 +77,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self._metadata.update_file(path, {"original": path, **detail})
 
     def _keep_written(self, path: str, part: str) -> str:
-        """What was written to a path becomes its copy, of a version that is not known."""
+        """What was written to a path becomes its copy, of a version that is not known; see `_kept`."""
         self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
@@ -86,9 +86,12 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         fn = os.path.join(self.storage[-1], self.hash_name(path))
         os.replace(part, fn)
         self._enter(path, fn, None)
-        self.save_cache()
-        self._keep_limits([fn])
         return fn
+
+    def _kept(self, fns: list[str]) -> None:
+        """All that was written together is in its place."""
+        self.save_cache()
+        self._keep_limits(fns)
 
     def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
         """Copy files, all at once; the local path of each, or what went wrong with it."""
@@ -437,7 +440,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """Upload what was written, all at once; the first failure is raised when all were tried."""
         broken = [error for error in map(_finished, files) if error is not None]
         whole = [f for f in files if not f.failed]
-        raise_first([*broken, *(self._on_target(_uploading(whole)) if whole else ())])
+        try:
+            broken += self._on_target(_uploading(whole)) if whole else ()
+        finally:
+            self._kept([f.fn for f in whole if f.placed])
+        raise_first(broken)
 
 
 def _on_loop(target: AsyncFileSystem, step: Step) -> Any:
@@ -459,7 +466,7 @@ def _uploading(files: list[LocalTempFile]) -> Plan:
         if isinstance(answer, BaseException):
             f.discard()
         else:
-            f.uploaded()
+            f.place()
     return answers
 
 

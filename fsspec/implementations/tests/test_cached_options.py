@@ -689,3 +689,21 @@ def test_what_is_written_through_a_cache_of_blocks_waits_where_the_other_waits(m
             f.write(b"newer")
         assert m.cat("/new") == b"new"
     assert m.cat("/new") == b"newer"
+
+
+def test_what_is_written_together_is_entered_together(target, tmp_path, monkeypatch):
+    c = make("filecache", target, tmp_path)
+    tables, replace = [], os.replace
+
+    def noting(source, to):
+        if os.path.basename(to) == "cache":
+            tables.append(to)
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", noting)
+    contents = {f"r/new{n}": b"%d" % n for n in range(5)}
+    c.pipe(contents)
+    assert len(tables) == 1 and len(listed(c)) == 5
+    again = make("filecache", target, tmp_path)
+    for path, data in contents.items():
+        assert again._check_file(path) and again.cat_file(path) == data
