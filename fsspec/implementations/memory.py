@@ -133,13 +133,14 @@ class MemoryFileSystem(AbstractFileSystem):
         if not detail:
             return sorted(inside + [p for p in inside if p in store and self._is_folder(p)])
         entries, made = [], []
+        explicit = getattr(self.pseudo_dirs, "names", self.pseudo_dirs)
         for p in inside:
             f = store.get(p)
             if f is not None:
                 entries.append(self._file(p, f))
             if tree.files.get(p):
                 entries.append(self._folder(p))
-            elif tree.children.get(p) or p in self.pseudo_dirs:
+            elif tree.children.get(p) or p in explicit:
                 made.append(self._folder(p))  # folders without a file come last
         return entries + made
 
