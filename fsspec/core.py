@@ -170,8 +170,9 @@ def url_to_fs(url: StrPath, **kwargs: Any) -> tuple[AbstractFileSystem, str]:
     ImportError
         what it needs is not installed.
     """
-    for name in _OPENING:
-        kwargs.pop(name, None)
+    if kwargs:
+        for name in _OPENING:
+            kwargs.pop(name, None)
     text = url_text(url)
     if not kwargs and ":" not in text:
         fs = filesystem("file")

@@ -260,8 +260,16 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
     """
     name = protocol or default
     cls = _registry.get(name)
-    if cls is not None:
-        return _with_protocol(cls, name)
+    if cls is None:
+        cls = _loaded(name)
+    # a class that does not say what it serves: that is the first protocol it is looked up by
+    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
+        cls.protocol = name
+    return cls
+
+
+def _loaded(name: str) -> type[AbstractFileSystem]:
+    """The class of a protocol, imported and registered."""
     entry = known_implementations.get(name)
     if entry is None:
         raise ValueError(
@@ -277,13 +285,6 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
         kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
         raise kind(f"{_advice_for(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
-    return _with_protocol(cls, name)
-
-
-def _with_protocol(cls: type[AbstractFileSystem], name: str) -> type[AbstractFileSystem]:
-    """A class that says what it serves: where it does not, that is the first protocol it is looked up by."""
-    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
-        cls.protocol = name
     return cls
 
 

@@ -53,6 +53,8 @@ class NoPathError(TypeError, AttributeError):
 
 def url_text(url: object) -> str:
     """A URL or path as text; `NoPathError` where it is neither."""
+    if type(url) is str:
+        return url
     text = stringify_path(url)
     if not isinstance(text, str):
         raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
