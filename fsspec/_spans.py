@@ -4,8 +4,9 @@ With ``{"otel": {"spans": true}}`` in the configuration (also ``FSSPEC_OTEL_SPAN
 awaitable filesystem is a span, and each request of the HTTP filesystems one below it. Without, a call costs a
 look into the configuration, and ``opentelemetry`` is not imported.
 
-A span is begun and ended on one thread; the context of a thread that makes a blocking call goes along to
-the event loop.
+The spans of blocking calls are made in `fsspec._loop.bridge.sync`, those of requests in
+`fsspec.implementations._http.logs`. A span is begun and ended on one thread; the context of the thread that
+makes a blocking call is passed on to the event loop.
 """
 
 from __future__ import annotations

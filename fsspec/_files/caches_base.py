@@ -54,7 +54,7 @@ def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None
 
 
 class Held(NamedTuple):
-    """Bytes that a cache keeps, where it keeps them."""
+    """A view of what a cache keeps from one position of the file on."""
 
     block: Any
     """bytes, or something else with ``find`` and slices that are bytes."""
@@ -168,8 +168,8 @@ class BaseCache:
 
 
 class Joining:
-    """Bytes of which a part is there before the rest is fetched. The part is copied into what becomes the
-    result, so that nothing else has to be kept while the rest is fetched, and no byte is copied twice."""
+    """A buffer for a read of which the first part is cached and the rest is still to be fetched. The part is
+    copied into the result at once, so that the cache may drop it, and no byte is copied twice."""
 
     def __init__(self, part: bytes | memoryview) -> None:
         self._file = io.BytesIO()

@@ -39,7 +39,7 @@ _HERE = frozenset((_MEMORY, "fsspec.implementations.data", "fsspec.implementatio
 
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
     """What ``func`` returns, which runs in a thread of its own. Being cancelled sets ``stop``, and waits
-    `_GRACE` seconds for it to be heeded."""
+    up to `_GRACE` seconds for the thread to end."""
     done = started(func, "fsspec-generic")
     try:
         return await asyncio.shield(done)

@@ -1,4 +1,4 @@
-"""What is being written as the interpreter ends is completed while everything that takes is still there."""
+"""Files that a program leaves open for writing are closed by an atexit hook, while the loop still runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _being_written: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 def close_at_exit(writer: Any) -> None:
-    """Let go of ``writer`` at exit, by its ``__del__``; later no file can be opened any more."""
+    """Call ``writer.__del__()`` at exit, if it still lives: later no file can be opened any more."""
     _being_written[id(writer)] = writer
     atexit.unregister(_close)
-    atexit.register(_close)  # before what others have registered by now: it may need their connections
+    atexit.register(_close)  # again: the last registered runs first, and it may need what others close
 
 
 def _close() -> None:

@@ -133,7 +133,7 @@ _ADVICE = "Only the process that opened it may {} it; in this one, open the file
 
 
 class _Refusing:
-    """In a child, a buffer over an inherited file: what it took would be lost without a word."""
+    """In a child, a buffer of an inherited file: writing raises, as what it holds would be lost silently."""
 
     raw: Any
 

@@ -25,21 +25,22 @@ from fsspec._paths.paths import trailing_sep
 from fsspec.exceptions import ForkError
 
 _under_way: set[Any] = set()
-_private: set[str] = set()
+_in_place: set[str] = set()
 
 
 @contextmanager
-def private(names: Iterable[str]) -> Iterator[None]:
-    """Have files written under these names at once, not beside them: nobody else knows the names.
+def in_place(names: Iterable[str]) -> Iterator[None]:
+    """Within the block, files of these names are written directly, not under another name and then renamed.
 
-    Whoever made the names up moves the files to where they are looked for, and removes what is left.
+    For temporary names that no other process looks for: the caller renames the files itself, and removes what
+    is left.
     """
     added = set(names)
-    _private.update(added)
+    _in_place.update(added)
     try:
         yield
     finally:
-        _private.difference_update(added)
+        _in_place.difference_update(added)
 
 
 def _check_is_file(path: str) -> None:
@@ -62,7 +63,7 @@ class replacing:
 
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
-    may be made, and one whose name is `private`.
+    may be made, and one whose name is given to `in_place`.
 
     Raises IsADirectoryError if the path ends in a separator.
     """
@@ -79,7 +80,7 @@ class replacing:
     def __enter__(self) -> IO[bytes]:
         path, mode = self.path, self.mode
         _check_is_file(path)
-        direct = path in _private
+        direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
         direct = direct or (before is not None and not stat.S_ISREG(before.st_mode))
         self._target, self._before, self._partial = target, before, None if direct else _partial_name(target)
@@ -87,7 +88,7 @@ class replacing:
             if self._partial is None:
                 f = open(target, mode, self.buffering)
             else:
-                f = open(self._partial, mode.replace("w", "x"), self.buffering, opener=_as_closed_as(before))
+                f = open(self._partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(before))
         except PermissionError:
             if before is None or self._partial is None:
                 raise
@@ -159,7 +160,7 @@ def write_whole(
     Raises FileExistsError if there is, with ``exclusive``. In that case and after any other error of a new
         file ``path`` is as it was before.
     """
-    if path in _private and not exclusive:
+    if path in _in_place and not exclusive:
         write(path)
         return
     target, before = _behind_links(path)
@@ -175,7 +176,7 @@ def write_whole(
     try:
         try:
             if before is not None and before.st_mode & 0o044 != 0o044:
-                open(partial, "xb", opener=_as_closed_as(before)).close()
+                open(partial, "xb", opener=_opener_like(before)).close()
             write(partial)
         except OSError as error:
             if error.filename == partial:
@@ -222,8 +223,8 @@ def _partial_name(target: str) -> str:
     return f"{target[: len(target) - len(name)]}.{name[:40]}.{os.urandom(6).hex()}.part"
 
 
-def _as_closed_as(before: os.stat_result | None) -> Callable[[str, int], int] | None:
-    """How a part is opened, so that nobody reads there who may not read the file that it replaces."""
+def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | None:
+    """An ``opener`` that gives a new file no more permissions than the file has that it is to replace."""
     if before is None:
         return None
     return functools.partial(os.open, mode=stat.S_IMODE(before.st_mode) & 0o777 | stat.S_IWUSR)

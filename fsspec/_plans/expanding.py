@@ -1,4 +1,4 @@
-"""Paths and patterns as the paths they stand for.
+"""Expanding lists of paths and patterns: what they match, what is below, which brackets are no pattern.
 
 All patterns given are asked for in one batch, and what is below their matches and the
 folders given in a second one.
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from fsspec._plans.filesystem import Filesystem
 
 
-def literal(fs: Filesystem, path: StrPaths, assume_literal: bool) -> list[str] | None:
-    """What paths stand for where none of them is a pattern, so that nothing is asked; else None."""
+def _stripped(fs: Filesystem, path: StrPaths) -> list[str]:
     given = stringify_path(path)
     names: Iterable[Any] = [given] if isinstance(given, str) else given
-    paths = [fs._strip_protocol(p) for p in names]
+    return [fs._strip_protocol(p) for p in names]
+
+
+def without_patterns(fs: Filesystem, path: StrPaths, assume_literal: bool) -> list[str] | None:
+    """The expanded paths if none of them is a pattern, so that nothing has to be asked; else None."""
+    paths = _stripped(fs, path)
     if assume_literal or not any(map(has_magic, paths)):
         return sorted(set(paths))
     return None
@@ -40,9 +44,7 @@ def expand_path(
 ) -> PlanOf[list[str]]:
     """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
     check_depth(maxdepth)
-    given = stringify_path(path)
-    names: Iterable[Any] = [given] if isinstance(given, str) else given
-    paths = [fs._strip_protocol(p) for p in names]
+    paths = _stripped(fs, path)
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
     matches: list[Any] = []
     if patterns:
@@ -50,7 +52,7 @@ def expand_path(
         details = {} if overridden(fs, "glob") else {"detail": True}
         calls = [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
         answers = yield from together(calls, len(calls), return_exceptions=True)
-        names = yield from _names(fs, patterns)
+        names = yield from _existing_names(fs, patterns)
         matches = [found for p, found in zip(patterns, answers) if p not in names]
         raise_first(matches)
         patterns = [p for p in patterns if p not in names]
@@ -76,9 +78,9 @@ def expand_path(
     return sorted(out)
 
 
-def _names(fs: Filesystem, patterns: list[str]) -> Plan:
-    """Those that are no patterns: brackets are a part of names, and something of that name is there. It is
-    asked after the patterns were, so that backends which remember listings answer from those."""
+def _existing_names(fs: Filesystem, patterns: list[str]) -> Plan:
+    """Those that are no patterns: they have brackets, and something of that name exists. It is asked after
+    the patterns were, so that backends which remember listings answer from those."""
     perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
     there = (yield from ask(fs, "exists", perhaps)) if perhaps else []
     return {p for p, exists in zip(perhaps, there) if exists}

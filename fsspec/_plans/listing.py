@@ -100,7 +100,7 @@ def together(
     nofiles: bool = True,
     done: Callable[[int, Any], None] | None = None,
 ) -> PlanOf[list[Any]]:
-    """The answers to ``count`` calls, as of a `batch`; one by itself, which is no work for a crew."""
+    """The answers to ``count`` calls, as of a `batch`; a single one is yielded alone, which costs less."""
     if count > 1 or (batch_size is not None and batch_size < 1):
         answers: list[Any] = yield batch(
             iter(calls),

@@ -278,8 +278,8 @@ def _tops(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     return [escape(path) for path in tops]
 
 
-_Way = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
-"""The state of what is at each target, and the folders that were made, each behind what it is in."""
+_Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
+"""The `file_state` of each target, and the folders that were made, a parent before what is in it."""
 
 
 class _Transfers:
@@ -338,14 +338,14 @@ class _Transfers:
 
 
 class _Downloads(_Transfers):
-    """Transfers to this machine: what a failed one wrote is removed, lest anybody take it for the whole."""
+    """Transfers to this machine: what a failed one wrote is removed."""
 
     passed: tuple[type[OSError], ...] = ()
-    way: _Way | None = None  # of the only round, where it was made already
+    folders: _Made | None = None  # of the only round, where it was made already
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        way: _Way = self.way or (yield local(_make_way, self.pairs, self.passed))
-        self.before, self.made = way
+        folders: _Made = self.folders or (yield local(_make_folders, self.pairs, self.passed))
+        self.before, self.made = folders
         self.failed: list[str] = []
         try:
             answers = yield from super().in_round(batch_size, return_exceptions)
@@ -377,9 +377,9 @@ class _Downloads(_Transfers):
                 os.rmdir(folder)
 
 
-def _make_way(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Way:
-    """Make the folders that files are to go into. What is ``passed`` is left to the downloads to run into,
-    and to report."""
+def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Made:
+    """Make the folders of the targets. Errors in ``passed`` are ignored: the downloads that they prevent will
+    raise them again."""
     targets = [b for _, b in pairs]
     # the marker of a folder on an object store: the folder is what it stands for
     markers = {b for a, b in pairs if a.endswith("/") and b.endswith("/")}
@@ -398,16 +398,17 @@ def _make_way(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -
     return {target: file_state(target.rstrip("/") or "/") for target in targets}, made
 
 
-def _placed(
+def _download_pairs(
     rpath: str | list[str], sources: list[str], lpath: str, passed: tuple[type[OSError], ...]
-) -> tuple[list[tuple[str, str]], _Way | None]:
-    """What goes where below one place of this machine, and the way there, unless two have one target."""
+) -> tuple[list[tuple[str, str]], _Made | None]:
+    """Pairs of source and target below one local folder; and, unless two have one target, what
+    `_make_folders` gives for them."""
     top = _local_path(lpath)
     targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
     # a backslash in a name is a separator where the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     pairs = _paired(sources, targets)
-    return pairs, _make_way(pairs, passed) if len(set(targets)) == len(targets) else None
+    return pairs, _make_folders(pairs, passed) if len(set(targets)) == len(targets) else None
 
 
 def get(
@@ -424,7 +425,7 @@ def get(
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
     rpath, lpath = _texts(rpath), _texts(lpath)
-    ignore, way = on_error == "ignore", None
+    ignore, folders = on_error == "ignore", None
     # of a blocking filesystem the first file tells what is in its way, not the first folder
     passed = () if fs.async_impl else (FileExistsError, NotADirectoryError)
     if isinstance(rpath, list) and isinstance(lpath, list):
@@ -434,11 +435,11 @@ def get(
         if not sources:
             return None
         if isinstance(lpath, str):
-            pairs, way = yield local(_placed, rpath, sources, lpath, passed)
+            pairs, folders = yield local(_download_pairs, rpath, sources, lpath, passed)
         else:
             pairs = _paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = _Downloads("get_file", pairs, callback, kwargs)
-    transfers.passed, transfers.way = passed, way
+    transfers.passed, transfers.folders = passed, folders
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers
@@ -480,7 +481,7 @@ def put(
         if isinstance(lpath, str):
             given = _local_path(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
         here = get_filesystem_class("file")()
-        sources, folders = yield local(_sources_here, here, given, recursive, maxdepth)
+        sources, folders = yield local(_local_sources, here, given, recursive, maxdepth)
         if not sources:
             return None
         remote: str | list[str]
@@ -498,7 +499,7 @@ def put(
     return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
 
 
-def _sources_here(
+def _local_sources(
     here: AbstractFileSystem, given: str | list[str], recursive: bool, maxdepth: int | None
 ) -> tuple[list[str], set[str]]:
     """What of this machine is to be sent, and which of it are folders."""

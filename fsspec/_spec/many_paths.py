@@ -199,7 +199,7 @@ class ManyPaths:
             if nothing at all is left
         """
         if not recursive and maxdepth is None and isinstance(path, (str, list)):
-            if found := expanding.literal(self, path, assume_literal):
+            if found := expanding.without_patterns(self, path, assume_literal):
                 return found
         plan = expanding.expand_path(self, path, recursive, maxdepth, assume_literal, **kwargs)
         return drive(self, plan)

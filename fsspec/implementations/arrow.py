@@ -277,7 +277,7 @@ class ArrowFSWrapper(AbstractFileSystem):
 
 
 def _partial_name(path: str) -> str:
-    """Where a file is written until it may have its name."""
+    """A temporary name, where a file is written until it is committed."""
     return f"{path}.{os.urandom(6).hex()}.part"
 
 

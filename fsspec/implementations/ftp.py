@@ -434,7 +434,7 @@ class FTPFileSystem(ServerFileSystem):
             return
         try:
             self._link.run(lambda ftp: _rename(ftp, path1, path2))
-        except _Target as error:
+        except _TargetRefused as error:
             self._refuse(error, path2, making=True)
         except REPLIES as error:
             self._refuse(error, path1)
@@ -448,8 +448,8 @@ def _remove_part(link: FTPLink, command: str, path: str) -> None:
             link.command(f"DELE {path}")
 
 
-class _Target(ftplib.error_perm):
-    """A refusal that is about where something was to go."""
+class _TargetRefused(ftplib.error_perm):
+    """RNTO was refused: the error is about the target of a rename, not about its source."""
 
 
 def _rename(ftp: ftplib.FTP, source: str, target: str) -> None:
@@ -457,7 +457,7 @@ def _rename(ftp: ftplib.FTP, source: str, target: str) -> None:
     try:
         ftp.voidcmd(f"RNTO {target}")
     except ftplib.error_perm as error:
-        raise _Target(*error.args) from None
+        raise _TargetRefused(*error.args) from None
 
 
 def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[bytes]:

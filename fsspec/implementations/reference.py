@@ -368,7 +368,7 @@ class ReferenceFileSystem(ReferenceReading):
         new = self._lazy or path not in self.references
         self.references[path] = value
         if self._tree is not None:
-            self._tree.add(path) if new else self._tree.forget(path)
+            self._tree.add(path) if new else self._tree.replaced(path)
 
     async def _pipe_file(self, path: str, data: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         await self._off_loop(self.pipe_file, path, data, mode)

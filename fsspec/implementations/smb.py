@@ -99,7 +99,7 @@ class SMBFileSystem(ServerFileSystem):
         return 445 if self.port is None else self.port
 
     def _options(self) -> dict[str, Any]:
-        """What each call of smbclient is given, lest it use connections of others."""
+        """Arguments for each call of smbclient: by default it would use connections of other instances."""
         return {
             "username": self.username,
             "password": self.password,

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from fsspec._files.replacing import private, replacing, write_whole
+from fsspec._files.replacing import in_place, replacing, write_whole
 from fsspec.implementations.local import LocalFileSystem
 
 OLD, NEW = b"old", b"n" * 5000
@@ -233,10 +233,10 @@ def test_what_is_no_bytes_leaves_the_old_file(folder, value):
     assert sorted(os.listdir(folder)) == ["source", "target"]
 
 
-def test_a_private_name_is_written_without_another_beside_it(tmp_path):
+def test_a_name_that_is_written_in_place_has_no_other_beside_it(tmp_path):
     name = str(tmp_path / "private")
     seen = []
-    with private([name]):
+    with in_place([name]):
         with replacing(name) as f:
             f.write(b"one")
             seen.append(os.listdir(tmp_path))

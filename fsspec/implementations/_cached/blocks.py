@@ -21,7 +21,7 @@ from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
 from fsspec.implementations._cached.base import Cache, digest
-from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, open_uncached, tag_of
+from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
 
@@ -187,7 +187,7 @@ class CachingFileSystem(Cache):
             "size": entry["size"],
             "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
-        tag, modified = tag_of(entry), entry.get("Last-Modified")
+        tag, modified = etag_of(entry), entry.get("Last-Modified")
         if tag or isinstance(modified, str):  # no blocks of another version are to be added
             detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
         fn = os.path.join(self.storage[-1], detail["fn"])

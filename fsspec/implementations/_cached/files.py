@@ -73,24 +73,24 @@ class BlockSource:
         """blocks were kept before, and answers of the target do not tell their version"""
 
     def have_version(self, version: Version, kept: bool) -> None:
-        """Blocks are of this version; some may be there from before."""
+        """Set the version that all blocks have to be of. ``kept``: there are blocks of it in the cache."""
         self.seen[self.path] = version
         self._nothing_kept = not kept
         self.unconfirmed = kept and self.tells_nothing() and not has_checking_files(self.fs)
 
     def tells_nothing(self) -> bool:
-        """Whether the version can be told by an entry of the target, and not by its answers to ranges."""
+        """Whether answers to range requests tell no version, so that ``info`` has to be asked."""
         known = self.seen.get(self.path)
         return (
             known is not None and bool(known.etag) and not getattr(self.fs, "_answers_tell_versions", False)
         )
 
     def confirm(self, entry: dict[str, Any]) -> None:
-        """Blocks are of the version that the target has, by its entry. Raises FileChangedError: they are
-        not."""
+        """Compare the version of the blocks with a new entry of the target. Raises FileChangedError if it is
+        another one."""
         known = self.seen[self.path]
         try:
-            known.updated(self.path, Version(tag_of(entry), known.modified, entry.get("size")))
+            known.updated(self.path, Version(etag_of(entry), known.modified, entry.get("size")))
         except FileChangedError:
             self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
             if self._nothing_kept:
@@ -99,7 +99,7 @@ class BlockSource:
         self.unconfirmed = False
 
     def anew(self) -> dict[str, Any]:
-        """Options with which ``info`` asks the target, which may remember the entry of another version."""
+        """Options for ``info`` of the target to bypass its listing cache, which may have an older version."""
         info = getattr(self.fs, "_info", self.fs.info)  # the blocking form of it may take anything
         if "refresh" in inspect.signature(info).parameters:
             return {"refresh": True}
@@ -159,7 +159,7 @@ class BlockSource:
 
     def _fits(self, opened: Any) -> bool:
         known, entry = self.seen[self.path], opened.details
-        return (tag_of(entry), entry.get("size")) == (known.etag, known.size)
+        return (etag_of(entry), entry.get("size")) == (known.etag, known.size)
 
     def close(self) -> None:
         opened = self._opened.release()
@@ -172,8 +172,8 @@ def open_uncached(fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> 
     return fs.open(path, "rb", cache_type="none", **kwargs)
 
 
-def tag_of(entry: dict[str, Any]) -> str | None:
-    """What tells the version of a file, by its entry: s3fs, gcsfs and adlfs do not write it alike."""
+def etag_of(entry: dict[str, Any]) -> str | None:
+    """The ETag in an entry, under either of the names that s3fs, gcsfs and adlfs give it."""
     tag = entry.get("ETag") or entry.get("etag")
     return tag if isinstance(tag, str) else None
 

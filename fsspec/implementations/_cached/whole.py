@@ -16,7 +16,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._files.open_file import get_compression
-from fsspec._files.replacing import private
+from fsspec._files.replacing import in_place
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
@@ -114,7 +114,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for path in fns:
                 self._count(False, path)
             calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
-            with private(part for _, part in fns.values()):
+            with in_place(part for _, part in fns.values()):
                 answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 if not isinstance(answer, BaseException):

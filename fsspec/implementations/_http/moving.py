@@ -26,7 +26,7 @@ CHUNK = 5 * 2**20
 
 
 def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
-    """Whether what is fetched is a folder of a tree, which is made now."""
+    """Make a local folder if both paths end in a slash: a folder is downloaded; whether that was so."""
     if not rpath.endswith("/") or isfilelike(lpath) or not trailing_sep(os.fspath(lpath)):
         return False
     os.makedirs(lpath, exist_ok=True)

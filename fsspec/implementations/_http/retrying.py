@@ -1,8 +1,8 @@
 """When a request is worth making again, and how long to wait before that.
 
-Shared by the awaitable and the blocking filesystem. Only requests that may be repeated
-without harm come here: GET, HEAD and PUT. The loop is a plan, `Retries.repeating`: whoever drives it has the
-request and the clock as its target.
+Shared by the awaitable and the blocking filesystem. GET, HEAD and PUT are repeated, POST
+never: the filesystems decide that by the method (`_put_file`, `put_file`). The loop is a plan,
+`Retries.repeating`, whose target is the request and the clock.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class Sender(NamedTuple):
             url = target
 
     def _mark(self, response: aiohttp.ClientResponse) -> None:
-        """Have a response know what counts its body, and which of its headers are disregarded."""
+        """Attach to a response the counters for its body, and the names of headers to disregard."""
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
             response._traffic = self.traffic
@@ -178,7 +178,7 @@ def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = Non
 
 
 def _leaves_redirects(session: aiohttp.ClientSession) -> bool:
-    """Whether nothing of a session would go astray if its redirects are followed one by one."""
+    """Whether a session has no credentials of its own, which it would send to any host of a redirect."""
     return (
         type(session) is aiohttp.ClientSession
         and getattr(session, "auth", None) is None

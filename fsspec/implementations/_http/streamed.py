@@ -6,8 +6,8 @@ from fsspec._paths.redaction import redact_url
 
 
 class ReadOn:
-    """The methods of a file that has no other way than on. A client brings `_fill`. ``_left`` is what came
-    and was not handed out yet."""
+    """The methods of a file that can only be read forward. A client brings `_fill`. ``_left``: bytes that
+    came and were not returned yet."""
 
     url: str
     loc: int

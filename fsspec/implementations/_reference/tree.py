@@ -61,8 +61,8 @@ class KeyTree:
         self._listings.pop(folder, None)
         self.length = len(self.references)
 
-    def forget(self, key: str) -> None:
-        """A key has another reference."""
+    def replaced(self, key: str) -> None:
+        """The reference of a key was replaced, so that entries with its size are out of date."""
         self._listings.pop(key.rpartition("/")[0], None)
 
     def remove(self, key: str) -> None:

@@ -198,7 +198,7 @@ class FTPLink(OwnedLink):
             self._type = ""
 
     def close(self) -> None:
-        """Give up the connection, without a word."""
+        """Close the connection without sending QUIT."""
         ftp, self.ftp = self.ftp, None
         if ftp is not None:
             with suppress(OSError):

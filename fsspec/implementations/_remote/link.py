@@ -16,8 +16,8 @@ from fsspec._fork.owned import is_mine, own, refuse
 
 
 class OwnedLink:
-    """A way to a server that is used by one thread at a time, in the process that made it. ``name``: of the
-    server, for messages."""
+    """A connection that one thread at a time may use, in the process that made it. ``name``: of the server,
+    for messages."""
 
     protocol: ClassVar[str]
 
@@ -34,8 +34,8 @@ class OwnedLink:
 
 
 class FilesLink(OwnedLink):
-    """One that knows the files that are open on it: ``remotes``. A file is closed by a request, and the
-    collector may ask for that in the middle of another one: then it waits for the next."""
+    """A link with open files, ``remotes``. Closing a file is a request; where a finalizer closes one in the
+    middle of another request, that is done before the next."""
 
     lost: ClassVar[tuple[type[Exception], ...]]
     """What requests raise where the connection is lost."""
@@ -48,7 +48,7 @@ class FilesLink(OwnedLink):
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """For the length of a request, which begins by closing what waits for it."""
+        """Hold the lock for a request, before which the files are closed that finalizers have left."""
         with self.lock:
             outer, self._busy = self._busy, True
             try:

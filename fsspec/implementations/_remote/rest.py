@@ -53,7 +53,7 @@ class RestFileSystem(AbstractFileSystem):
     def _log_in(
         self, username: str | None, token: str | None, timeout: float | tuple[float, float] | None
     ) -> None:
-        """Take over who asks, as GitHub's services are given it."""
+        """Keep the credentials of GitHub's services: a user name with a token, or a token alone."""
         if username is not None and token is None:
             raise ValueError("a user name is of no use without a token; a token is without a user name")
         self.username, self.token = username, token
@@ -61,7 +61,7 @@ class RestFileSystem(AbstractFileSystem):
             self.timeout = timeout
 
     def _credentials(self) -> dict[str, Any]:
-        """Options of a request that say so; a token alone is a header, else there is none."""
+        """Options of a request: basic authentication, or a header where there is a token alone."""
         if self.token is None or self.username is not None:
             return {} if self.token is None else {"auth": (self.username, self.token)}
         return {"headers": {"Authorization": f"Bearer {self.token}"}}

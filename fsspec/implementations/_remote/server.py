@@ -73,6 +73,6 @@ class ServerFileSystem(AbstractFileSystem):
 
 
 def hidden_name(folder: str, path: str) -> str:
-    """Where a file is written until it may have its name."""
+    """A hidden temporary name, where a file is written until it is committed."""
     name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
     return f"{folder.rstrip('/')}/{name}" if folder else name
