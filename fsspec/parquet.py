@@ -89,7 +89,8 @@ def open_parquet_files(
     footer_sample_size
         bytes of the end of a file to fetch in search of its footer, 64 kiB at least
     filters
-        as for the engine's reader; row groups that its statistics rule out are not fetched
+        as for the engine's reader; row groups that its statistics rule out are not fetched. An empty
+        list is none; where ``row_groups`` is an empty list, filters choose
     **kwargs
         of the files, see `AbstractBufferedFile`
 
@@ -116,7 +117,9 @@ def open_parquet_files(
         first = path if not isinstance(path, (list, tuple, set)) else next(iter(path), "")
         fs = url_to_fs(stringify_path(first), **(storage_options or {}))[0]
     paths = _paths(fs, path)
-    columns = columns or None
+    columns, filters = columns or None, filters or None
+    if filters and not row_groups:
+        row_groups = None  # the filters choose
     kwargs.pop("cache_type", None)
     options = kwargs.pop("cache_options", None) or {}
     parts: list[dict[tuple[int, int], bytes]]

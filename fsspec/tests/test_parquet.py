@@ -107,6 +107,10 @@ def test_filters(http_server, data, engine):
     assert filtered < ranges(http_server) / 2 + SAMPLE
     found = reading(f, engine, columns=["half"], filters=filters)
     assert found["half"].max() == (ROWS - 1) / 2
+    empty = open_parquet_file(url, filters=filters, row_groups=[], **how)
+    assert empty.cache.data.keys() == f.cache.data.keys()  # they choose as if nothing else did
+    everything = open_parquet_file(url, **how)
+    assert open_parquet_file(url, filters=[], **how).cache.data.keys() == everything.cache.data.keys()
 
 
 def test_what_was_not_selected_cannot_be_read(http_server, data, engine):
