@@ -16,7 +16,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial, wraps
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import aiohttp
 import yarl
@@ -41,7 +41,8 @@ from fsspec.implementations._http.moving import (
     CHUNK,
     Target,
     check_method,
-    made_folder,
+    is_folder,
+    make_folder,
     only_overwriting,
     uploading,
 )
@@ -389,8 +390,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``lpath``: where to: a path, at which the file appears when it is whole, or a file object.
         ``chunk_size``: bytes written at a time, at most.
         """
-        if made_folder(rpath, lpath):
-            return
+        if is_folder(rpath, lpath):
+            found = await self._exists(rpath, strict=True, **kwargs)
+            return make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
         target = Target(lpath, self._sender.retries.times > 0)
 

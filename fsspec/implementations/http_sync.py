@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
 from fsspec._paths.redaction import redact_url
@@ -27,7 +27,15 @@ from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
-from fsspec.implementations._http.moving import CHUNK, Target, Upload, check_method, made_folder, uploading
+from fsspec.implementations._http.moving import (
+    CHUNK,
+    Target,
+    Upload,
+    check_method,
+    is_folder,
+    make_folder,
+    uploading,
+)
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
@@ -289,8 +297,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
-        if made_folder(rpath, lpath):
-            return
+        if is_folder(rpath, lpath):
+            found = self.exists(rpath, strict=True, **kwargs)
+            return make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
         target = Target(lpath, self._retries.times > 0)
 

@@ -6,6 +6,7 @@ makes a request.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -25,12 +26,16 @@ CHUNK = 5 * 2**20
 """Bytes moved at a time in downloads and uploads."""
 
 
-def made_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
-    """Make a local folder if both paths end in a slash: a folder is downloaded; whether that was so."""
-    if not rpath.endswith("/") or isfilelike(lpath) or not trailing_sep(os.fspath(lpath)):
-        return False
+def is_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
+    """Whether what is fetched is a folder of a tree, not a file."""
+    return rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath))
+
+
+def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:
+    """Make the local folder for one that the server has; ``found``: what it said."""
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), rpath)
     os.makedirs(lpath, exist_ok=True)
-    return True
 
 
 class Target:

@@ -217,6 +217,18 @@ def test_get_file(http_server, fs, url, tmp_path):
     assert out.getvalue() == b"alpha\nbeta\ngamma\n"
 
 
+def test_get_file_of_a_folder_that_is_not_there(http_server, fs, url, tmp_path):
+    """Though a name with a slash at its end stands for a folder, which would need no download."""
+    for target in ("new/", "there/"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        with pytest.raises(FileNotFoundError, match="none/"):
+            fs.get_file(url + "/none/", f"{tmp_path}/{target}")
+    assert os.listdir(tmp_path) == ["there"]
+    http_server.files["/top/"] = b"<a href='/top/x'>x</a>"
+    fs.get_file(url + "/top/", f"{tmp_path}/new/")
+    assert (tmp_path / "new").is_dir()
+
+
 def test_a_query_makes_no_pattern_of_a_url(http_server, fs, url, tmp_path):
     """What is got is a file, not a folder with the file in it."""
     fs.get(url + "/small.txt?a=1", str(tmp_path / "x"))
