@@ -445,7 +445,8 @@ def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | N
         if path.count("*") > 1:
             raise ValueError(f"a path to write several files to has one *, not {path.count('*')}: {path!r}")
         name = name_function or build_name_function(num - 1)
-        mask = path if "*" in path else f"{path.rstrip('/')}/*.part"
+        folder = path if not path or path.endswith("/") else f"{path}/"
+        mask = path if "*" in path else f"{folder}*.part"
         names = [name(i) for i in range(num)]
         if names != sorted(names):
             logger.warning(

@@ -179,6 +179,8 @@ def test_mask_gives_names_in_order(m):
     assert names[0] == "/w/x00.bin" and names[-1] == "/w/x10.bin"
     assert names == sorted(names)
     assert [f.path for f in open_files("memory://w", "wb", num=2)] == ["/w/0.part", "/w/1.part"]
+    for root, first in (("memory://", "0.part"), ("file:///", "/0.part"), ("http://", "http://0.part")):
+        assert get_fs_token_paths(root, mode="wb")[2] == [first]
 
 
 def test_name_function(m, caplog):
