@@ -41,6 +41,14 @@ def identity(fd: int) -> Identity:
     return found.st_dev, found.st_ino
 
 
+def leads_to(fd: int, recorded: Identity) -> bool:
+    """Whether a descriptor is open, and leads to what it led to once."""
+    try:
+        return identity(fd) == recorded
+    except OSError:
+        return False
+
+
 def watch(sock: S) -> S:
     """Cover ``sock`` in every child of this process; for as long as it is open."""
     fd = sock.fileno()  # type: ignore[attr-defined]
@@ -73,12 +81,7 @@ def unchanged(fd: int) -> bool:
     """
     if fd < 0:
         return False
-    if not _noted:
-        return True
-    try:
-        return _noted.get(fd) == identity(fd)
-    except OSError:
-        return False
+    return not _noted or (fd in _noted and leads_to(fd, _noted[fd]))
 
 
 def connect(address: tuple[str, int], timeout: float | None, family: int = 0) -> socket.socket:
@@ -157,12 +160,7 @@ def cover(descriptors: Iterable[int]) -> None:
 
 
 def _in_child() -> None:
-    mine = []
-    for fd, recorded in _watched.items():
-        with suppress(OSError):  # it was closed
-            if identity(fd) == recorded:
-                mine.append(fd)
-    cover(mine)
+    cover([fd for fd, recorded in _watched.items() if leads_to(fd, recorded)])
     _watched.clear()  # not before: a signal may have this called again
 
 

@@ -36,7 +36,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._fork import connecting, hooks
-from fsspec._fork.sockets import Dead, unchanged
+from fsspec._fork.sockets import Dead, leads_to, unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
 
 if TYPE_CHECKING:
@@ -121,6 +121,11 @@ def _release(sock: socket.socket | None) -> None:
             os.close(fd)
 
 
+def _is_closing(transport: Any) -> bool:
+    """Whether the number of a transport's socket is closed, or about to be: it may be somebody else's."""
+    return getattr(transport, "_sock", None) is None or transport._sock.fileno() < 0
+
+
 def _release_closing(transport: Any) -> None:
     """Close what a thread of the parent was about to close as the process forked.
 
@@ -166,6 +171,15 @@ def _watched(other: Any) -> Mapping[int, selectors.SelectorKey]:
     return known or {}
 
 
+def _registered(other: Any) -> list[int]:
+    """The descriptors that a loop of ours waits for.
+
+    Not those that were closed without its knowing, whose numbers may be the program's by now: connections
+    made from another thread, by an instance that is awaited on a loop which is not its own.
+    """
+    return [fd for fd, registered in list(other.selector.identities.items()) if leads_to(fd, registered)]
+
+
 def _close_selector(epoll: Any) -> None:
     try:
         fd = epoll.fileno()
@@ -205,7 +219,7 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
     for transport in _transports(other):
         if everything or _http_client(transport):
             released.add(transport._sock_fd)
-            if getattr(transport, "_sock", None) is None or transport._sock.fileno() < 0:
+            if _is_closing(transport):
                 _release_closing(transport)
             else:
                 _release(transport._sock)
@@ -214,7 +228,7 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
             if sock.fileno() >= 0:  # no transport had it
                 released.add(sock.fileno())
                 _release(sock)
-        for fd in list(_watched(other)):
+        for fd in _registered(other):
             if fd not in released and unchanged(fd):
                 dead.cover(fd)  # without an object of which we know: the number stays taken
     else:
@@ -244,7 +258,13 @@ def unshare(other: Any, dead: Dead) -> None:
         return
     clients = [t for t in _transports(other) if _http_client(t)]
     hooks.immortalize(clients)
-    for fd in [t._sock_fd for t in clients] + [sock.fileno() for sock in connecting.waiting_sockets(other)]:
+    waiting = [sock.fileno() for sock in connecting.waiting_sockets(other)]
+    for transport in clients:
+        if _is_closing(transport):
+            _release_closing(transport)
+        else:
+            waiting.append(transport._sock.fileno())
+    for fd in waiting:
         if unchanged(fd):
             dead.cover(fd)
     with mine, theirs:

@@ -22,6 +22,7 @@ from typing import Any
 
 from fsspec._fork import hooks, instances
 from fsspec._fork.owned import own
+from fsspec._fork.sockets import Identity, identity
 
 REST_BOUND = 1.0
 """Seconds that a fork may be held up to bring the loops to rest.
@@ -59,6 +60,20 @@ class _Selector(selectors.DefaultSelector):
 
     idle = False
     gate: Any = None  # a lock that is held meanwhile
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.identities: dict[int, Identity] = {}  # what each number led to as it was registered
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        self.identities[key.fd] = identity(key.fd)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self.identities.pop(key.fd, None)
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.idle = True

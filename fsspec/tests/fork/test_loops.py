@@ -331,3 +331,53 @@ def test_a_stream_of_another_package_that_is_begun(mode, places):
         places,
         mode,
     )
+
+
+TAKEN_OVER = """
+    import asyncio, socket, stat
+
+    def taken_over(closed):
+        pipes = []
+        while not set(closed) <= {fd for pipe in pipes for fd in pipe}:
+            pipes.append(os.pipe())
+            assert len(pipes) < 50, (closed, pipes)
+
+        def body():
+            for fd in closed:
+                assert stat.S_ISFIFO(os.fstat(fd).st_mode), fd
+            for _, end in pipes:
+                os.write(end, b"from the child")
+
+        forked(body)
+        for end, _ in pipes:
+            assert os.read(end, 20) == b"from the child"
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_numbers_of_sockets_that_were_closed_behind_the_loop(mode, places):
+    """As where an instance is awaited on a loop that is not its own: they are the program's by the fork."""
+    run(
+        TAKEN_OVER
+        + """
+    fs = fsspec.filesystem("http")
+    read(fs)
+    loop = asyn.get_loop()
+    pairs = [socket.socketpair() for _ in range(4)]
+
+    async def listen():
+        for one, _ in pairs:
+            loop.add_reader(one.fileno(), print)
+
+    asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    numbers = [one.fileno() for one, _ in pairs]
+    for pair in pairs:
+        for one in pair:
+            one.close()
+    taken_over(numbers)
+    forked(lambda: read(fs) if OPTED else refuses(lambda: read(fs)))
+    answers(lambda: read(fs))
+    """,
+        places,
+        mode,
+    )
