@@ -199,6 +199,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
         hooks.register(obj)
         if _state(obj).get("asynchronous"):
             awaited.add(obj)
+            obj._made_with = dict(_state(obj))  # see `_is_unused`
         if hooks.generation and cls._fork_keeps:
             known.carry_over(obj)
     return obj
@@ -356,7 +357,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
             _untouched.pop(id(fs), None)
-        elif by_hand or _allowed():
+        elif by_hand or _allowed() or _is_unused(mine.before):
             _construct_again(fs, real, mine.before)
         else:
             owner = mine.before.get("_pid") or hooks.owner_pid(hooks.made_in(fs))
@@ -373,6 +374,17 @@ def touch(fs: Any, by_hand: bool = False) -> None:
             if is_stale(below):
                 with suppress(ForkError):  # it may not be asked for anything
                     touch(below, by_hand)
+
+
+def _is_unused(before: dict[str, Any]) -> bool:
+    """Whether an instance with ``asynchronous=True`` is as it was made: it has not connected yet.
+
+    Upstream does not look at the process of these, so that programs make them as they are loaded.
+    """
+    made: dict[str, Any] | None = before.get("_made_with")
+    if made is None:
+        return False
+    return all(made.get(name, made) is value for name, value in before.items() if name != "_made_with")
 
 
 def _wait_for(revival: _Revival) -> None:

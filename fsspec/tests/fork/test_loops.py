@@ -333,6 +333,28 @@ def test_a_stream_of_another_package_that_is_begun(mode, places):
     )
 
 
+def test_an_instance_that_had_not_connected_needs_no_opting_in(places):
+    """As with upstream, which looks at the process of blocking instances only."""
+    run(
+        AWAITED
+        + """
+    fs, blocking = made(), fsspec.filesystem("http", skip_instance_cache=True)
+
+    async def used(fs):
+        await awaited(fs)
+        await closed(fs)
+
+    for _ in range(2):
+        forked(lambda: asyncio.run(used(fs)))
+        forked(lambda: refuses(lambda: read(blocking)))
+    asyncio.run(used(fs))
+    forked(lambda: asyncio.run(refused(fs)))
+    """,
+        places,
+        "neither",
+    )
+
+
 TAKEN_OVER = """
     import asyncio, socket, stat
 
