@@ -78,7 +78,8 @@ def cat(
         raise_first(contents)
     if single and files:
         return contents[0]
-    if on_error == "omit":
+    # of other words upstream's awaitable filesystems make "return", and its blocking ones "omit"
+    if on_error == "omit" or on_error != "return" and not fs.async_impl:
         return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
     return dict(zip(files, contents))
 

@@ -82,11 +82,11 @@ def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str
     return rounds
 
 
-def _ignoring_missing(on_error: str | None, recursive: bool) -> bool:
+def _ignoring_missing(fs: Filesystem, on_error: str | None, recursive: bool) -> bool:
+    """Whether sources that are not there are passed over. Of other words for ``on_error`` than "ignore" and
+    "raise", upstream's blocking filesystems make "ignore", and its awaitable ones "raise"."""
     chosen = on_error or ("ignore" if recursive else "raise")
-    if chosen not in ("ignore", "raise"):
-        raise ValueError(f'on_error is "ignore" or "raise", not {on_error!r}')
-    return chosen == "ignore"
+    return chosen == "ignore" if fs.async_impl else chosen != "raise"
 
 
 def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
@@ -149,7 +149,7 @@ def copy(
     batch_size: int | None = None,
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
-    ignore = _ignoring_missing(on_error, recursive)
+    ignore = _ignoring_missing(fs, on_error, recursive)
     callback, kwargs = counting(kwargs)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
     yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback)

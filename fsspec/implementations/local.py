@@ -273,7 +273,10 @@ class LocalFileSystem(AbstractFileSystem):
         return {name: out[name] for name in names} if detail else names
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        return osp.exists(self._strip_protocol(path))
+        try:
+            return osp.exists(self._strip_protocol(path))
+        except (AttributeError, TypeError):  # no path at all, None for instance
+            return False
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there

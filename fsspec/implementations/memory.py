@@ -192,8 +192,11 @@ class MemoryFileSystem(AbstractFileSystem):
         return {name: out[name] for name in names} if detail else names
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        path = self._strip_protocol(path)
-        return path in self.store or self._is_folder(path)
+        try:
+            path = self._strip_protocol(path)
+            return path in self.store or self._is_folder(path)
+        except (AttributeError, TypeError):  # no path at all, None for instance
+            return False
 
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.store

@@ -278,8 +278,11 @@ class ReferenceFileSystem(ReferenceReading):
         return entry
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        path = self._strip_protocol(path)
-        return path in self.references or self._is_folder(path)
+        try:
+            path = self._strip_protocol(path)
+            return path in self.references or self._is_folder(path)
+        except (AttributeError, TypeError):  # no path at all, None for instance
+            return False
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return bool(await self._off_loop(self.exists, path))

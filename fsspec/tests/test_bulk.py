@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
@@ -94,6 +97,31 @@ async def test_an_error_that_is_to_be_returned_is_a_value_where_it_is_awaited():
         assert isinstance(await fs._cat("r/none", on_error=on_error), FileNotFoundError)
     with pytest.raises(FileNotFoundError):
         await fs._cat("r/none")
+
+
+def test_other_words_for_on_error_of_cat():
+    """What upstream makes of them: it omits what blocking filesystems cannot read, and returns errors of others."""
+    blocking = MemoryFileSystem()
+    blocking.pipe_file("/words/one", b"1")
+    wanted = {"/words/one": b"1"}
+    assert blocking.cat(["/words/one", "/words/none"], on_error="typo") == wanted
+    blocking.rm("/words", recursive=True)
+    found = WritableDictFileSystem(FILES).cat(["r/one", "r/none"], on_error="typo")
+    assert found.pop("r/one") == b"1"
+    assert isinstance(found.pop("r/none"), FileNotFoundError) and not found
+
+
+@pytest.mark.parametrize("given", [None, ["a"], ("a",)])
+def test_what_is_no_path_is_not_there(given, tmp_path):
+    caches = [
+        fsspec.filesystem(
+            kind, target_protocol="memory", cache_storage=str(tmp_path), skip_instance_cache=True
+        )
+        for kind in ("simplecache", "filecache", "blockcache")
+    ]
+    references = fsspec.filesystem("reference", fo={"a": "b"}, skip_instance_cache=True)
+    for fs in (MemoryFileSystem(), LocalFileSystem(), references, *caches):
+        assert fs.exists(given) is False, fs
 
 
 def test_cat_of_a_tree_raises_what_a_file_raises():

@@ -134,8 +134,15 @@ def test_copy_of_what_is_not_there(fs):
             fs.copy("r/none", "t", on_error=on_error)
     fs.copy(["r/none", "r/one"], "t", on_error="ignore")
     assert below(fs, "t") == {"/one": b"1"}
-    with pytest.raises(ValueError, match="on_error"):
-        fs.copy("r/one", "t", on_error="omit")
+    for word in ("omit", "return", "typo"):  # what upstream makes of other words
+        fs.copy("r/one", "u/" + word, on_error=word)
+        if fs.async_impl:
+            with pytest.raises(FileNotFoundError, match="r/none"):
+                fs.copy(["r/none", "r/one"], "v/", on_error=word)
+        else:
+            fs.copy(["r/none", "r/one"], "v/", on_error=word)
+        assert below(fs, "v/") == {"one": b"1"}
+    assert below(fs, "u/").keys() == {"omit", "return", "typo"}
 
 
 def test_other_errors_are_not_ignored(wdictfs):

@@ -191,11 +191,10 @@ class Cache(ChainedFileSystem):
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
-        path = self._strip_protocol(path)
         if not self.fs._lists_files:
-            return bool(self.fs.exists(path, **kwargs))
+            return bool(self.fs.exists(self._strip_protocol(path), **kwargs))
         try:
-            self.fs.info(path, **kwargs)
+            self.fs.info(self._strip_protocol(path), **kwargs)
         except ForkError:
             raise
         except Exception:  # as of the base class

@@ -283,8 +283,11 @@ class PendingFileSystem(CachingFileSystem):
     @default
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path, or will be when the transaction ends."""
-        path = self._strip_protocol(path)
-        return self._pending_entry(path) is not None or super().exists(path, **kwargs)
+        try:
+            pending = self._pending_entry(self._strip_protocol(path))
+        except (AttributeError, TypeError):  # no path at all, None for instance
+            return False
+        return pending is not None or super().exists(path, **kwargs)
 
     @default
     def isfile(self, path: str) -> bool:
