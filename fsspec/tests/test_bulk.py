@@ -100,7 +100,7 @@ async def test_an_error_that_is_to_be_returned_is_a_value_where_it_is_awaited():
 
 
 def test_other_words_for_on_error_of_cat():
-    """What upstream makes of them: it omits what blocking filesystems cannot read, and returns errors of others."""
+    """What upstream makes of them: blocking ones omit what cannot be read, others return the error."""
     blocking = MemoryFileSystem()
     blocking.pipe_file("/words/one", b"1")
     wanted = {"/words/one": b"1"}

@@ -191,10 +191,14 @@ class Cache(ChainedFileSystem):
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
-        if not self.fs._lists_files:
-            return bool(self.fs.exists(self._strip_protocol(path), **kwargs))
         try:
-            self.fs.info(self._strip_protocol(path), **kwargs)
+            path = self._strip_protocol(path)
+        except (AttributeError, TypeError):  # no path at all, None for instance
+            return False
+        if not self.fs._lists_files:
+            return bool(self.fs.exists(path, **kwargs))
+        try:
+            self.fs.info(path, **kwargs)
         except ForkError:
             raise
         except Exception:  # as of the base class
