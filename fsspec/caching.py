@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 
-def _view_of(data: bytes, start: int, end: int) -> Any:
+def _view_of(data: bytes, start: int, end: int) -> bytes | memoryview:
     """A view of some bytes, or themselves where that is all of them."""
     return data if start == 0 and end == len(data) else memoryview(data)[start:end]
 

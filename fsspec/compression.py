@@ -19,6 +19,7 @@ from fsspec.utils import compressions
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    import bz2
     import gzip
     import lzma
 
@@ -159,10 +160,10 @@ def _gzip(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=f, mode=mode, **kwargs)
 
 
-def _bz2(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
+def _bz2(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> bz2.BZ2File:
     import bz2
 
-    return bz2.BZ2File(f, mode=mode, **kwargs)  # type: ignore[call-overload]
+    return bz2.BZ2File(f, mode=mode, **kwargs)  # type: ignore[call-overload,no-any-return]
 
 
 def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lzma.LZMAFile:

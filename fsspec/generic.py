@@ -51,7 +51,7 @@ _BLOCK = 2**20
 _QUICK = frozenset("cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split())
 """What filesystems of this machine are asked without a thread."""
 _QUICK_IN_MEMORY = _QUICK | {"du", "find", "glob", "rm"}
-_generic_fs: dict[str, Any] = {}
+_generic_fs: dict[str, AbstractFileSystem] = {}
 _Entry = dict[str, Any]
 
 
@@ -71,7 +71,7 @@ def set_generic_fs(protocol: str, **storage_options: Any) -> None:
 
 def _resolve_fs(
     path: str, method: str, protocol: str | None = None, storage_options: dict[str, Any] | None = None
-) -> Any:
+) -> AbstractFileSystem:
     """The filesystem that a path belongs to; see `GenericFileSystem` for the methods."""
     if protocol is None:
         protocol = split_protocol(path)[0] or "file"
@@ -552,7 +552,7 @@ def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
     return below
 
 
-def _field(entry: _Entry, field: str | Callable[[_Entry], Any]) -> Any:
+def _field(entry: _Entry, field: str | Callable[[_Entry], object]) -> object:
     if callable(field):
         return field(entry)
     if field not in entry:

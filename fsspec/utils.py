@@ -144,7 +144,7 @@ class _Shown:
         return self.text
 
 
-def _for_token(value: Any) -> Any:
+def _for_token(value: Any) -> object:
     """A stand-in whose representation is the same wherever the value is."""
     kind = type(value)
     if kind in _PLAIN:

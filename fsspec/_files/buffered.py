@@ -14,9 +14,9 @@ same course (`fsspec.asyn.AbstractAsyncStreamedFile`).
 
 One thread at a time may use a file.  In a forked child a file being read goes on at its
 position.  One being written belongs to the process that opened it: as the fork returns in
-the child it is given a class in which nothing can reach the store, because subclasses
-bring ``commit``, ``discard`` and ``close`` of their own.  It counts as closed there, so
-that compressors and text layers above it, too, are silent as they are collected.
+the child it is given a class (`fsspec._fork.written_files`) in which nothing can reach the
+store, because subclasses bring ``commit``, ``discard`` and ``close`` of their own.  It counts as
+closed there, so that compressors and text layers above it, too, are silent as they are collected.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class _Stale(Variant):
 
 
 def _passes(file: Any) -> bool:
-    """Whether the caller takes part in opening it again: that thread, or a loop it waits for."""
+    """Whether the caller is the thread that opens the file again, or a loop which that thread waits for."""
     owner = _busy.get(id(file))
     if owner is None:
         return False
@@ -204,13 +204,13 @@ def _position(state: dict[str, Any], path: str) -> int:
 
 
 def _base(name: str) -> Any:
-    """The method of that name which every buffered file has."""
+    """The method of `AbstractBufferedFile` of that name."""
     buffered = sys.modules.get("fsspec._files.buffered")
     return getattr(getattr(buffered, "AbstractBufferedFile", object), name, None)
 
 
 def _own(cls: type, name: str) -> bool:
-    """Whether a class has a method of its own, not that of every file."""
+    """Whether a class overrides a method of `object`, `io.IOBase` and `AbstractBufferedFile`."""
     found = getattr(cls, name, None)
     return found not in (None, getattr(object, name, None), getattr(io.IOBase, name, None), _base(name))
 

@@ -34,7 +34,7 @@ _letting_go: dict[int, int] = {}  # threads that close something inherited, and 
 
 @contextmanager
 def letting_go() -> Iterator[None]:
-    """While a handle of ours that is the parent's is closed: what layers above still write is dropped."""
+    """A context for closing an inherited file in a child: what layers above it still write is dropped."""
     me = get_ident()
     _letting_go[me] = _letting_go.get(me, 0) + 1
     try:
@@ -68,7 +68,7 @@ class Text(io.TextIOWrapper):
 
 
 class _InheritedText(Variant):
-    """In a child: text that only waits in the layer would be lost without a word."""
+    """In a child: writing raises, as text that is only buffered here would be lost silently."""
 
     __slots__ = ()
     buffer: Any

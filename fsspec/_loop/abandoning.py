@@ -69,10 +69,10 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 
 
 class _Abandoned(Variant):
-    """What a loop becomes in a child where it can never run: closed, silent, deaf.
+    """What a loop becomes in a child where it can never run: closed, and what is scheduled on it is dropped.
 
-    Finalizers of backends ask ``is_running`` and ``is_closed`` and take the way of a
-    loop that is gone; what they schedule all the same is dropped.
+    Finalizers of backends ask ``is_running`` and ``is_closed`` and do what they do
+    for a closed loop; they may schedule something all the same.
     """
 
     __slots__ = ()

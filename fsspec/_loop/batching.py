@@ -107,7 +107,7 @@ class _Workers:
                 self.results[position] = result
                 if self.done is not None:
                     self.done(position, result)
-        except BaseException as error:  # handed to who waits for the crew
+        except BaseException as error:  # raised by `run_concurrently`
             if not self.over.done():
                 self.over.set_exception(error)
         else:

@@ -143,7 +143,7 @@ def object_text(key: str, value: object) -> str:
         raise ValueError(f"the object of reference {key!r} has no JSON text: {error}") from error
 
 
-def as_text(key: str, value: object) -> Any:
+def as_text(key: str, value: object) -> object:
     """The form of a reference in a JSON document; reading that gives the same contents. Raises ValueError if
     it is no reference; it names the key."""
     if isinstance(value, (bytes, bytearray, memoryview)):

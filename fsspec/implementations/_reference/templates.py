@@ -160,7 +160,7 @@ def _check(tree: Any) -> None:
 
 
 def _is_format(node: object) -> bool:
-    """Whether a node is a text that is written out, of which formatting makes no more than it says."""
+    """Whether a node is a literal text; raises _Refused if formatting it could give a huge result."""
     text = getattr(node, "value", None)
     if isinstance(text, str):
         _check_format(text)
