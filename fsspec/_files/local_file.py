@@ -396,6 +396,8 @@ class LocalFileOpener(io.IOBase):
         return (self._f or self.f).readline(*args, **kwargs)
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
+        if args in _WHOLE and not kwargs and self.readable():
+            return io.BytesIO(self.read()).readlines()  # the buffer would look at the file for each
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:

@@ -3,6 +3,7 @@
 import errno
 import gc
 import gzip
+import io
 import os
 import pickle
 import shutil
@@ -418,6 +419,26 @@ def test_modes(fs, top):
     assert f.closed
     with pytest.raises(ValueError, match="closed"):
         f.read()
+
+
+@pytest.mark.parametrize("mode", ["rb", "r+b"])
+def test_lines_all_at_once_and_some(fs, top, mode):
+    """They are those of the built-in file, from wherever the position is, and so is that after them."""
+    path = f"{top}/lines"
+    with open(path, "wb") as made:
+        made.write(b"one\ntwo\r\n\nfour\rstill\nlast")
+    for before in (0, 1, 4, 100):
+        for arguments in ((), (-1,), (None,), (0,), (5,)):
+            with fs.open(path, mode) as f, open(path, mode) as builtin:
+                assert f.read(before) == builtin.read(before)
+                assert f.readlines(*arguments) == builtin.readlines(*arguments)
+                assert f.tell() == builtin.tell() and f.readlines() == builtin.readlines()
+    f = fs.open(path, mode)
+    f.close()
+    with pytest.raises(ValueError, match="closed"):
+        f.readlines()
+    with fs.open(path, "wb") as f, pytest.raises(io.UnsupportedOperation):
+        f.readlines()
 
 
 def test_reading_at_once_and_in_parts(fs, top):
