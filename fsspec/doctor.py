@@ -454,9 +454,16 @@ def _packages(found: Diagnosis) -> None:
     for protocol, entry in known_implementations.items():
         package = entry["class"].partition(".")[0]
         if package != "fsspec":
-            (there if find_spec(package) else absent).add(protocol)
+            lacking = [] if find_spec(package) else [package]
         elif protocol in needs:
-            (there if all(map(_is_installed, needs[protocol])) else absent).add(protocol)
+            lacking = [package for package in needs[protocol] if not _is_installed(package)]
+        else:
+            continue
+        if lacking:
+            named = ", ".join(lacking)
+            absent.add(protocol if named == protocol else f"{protocol} ({named})")
+        else:
+            there.add(protocol)
     found.add(OK, "packages", f"installed for: {', '.join(sorted(there)) or 'none'}")
     found.add(OK, "packages", f"not installed, and needed only for: {', '.join(sorted(absent)) or 'none'}")
 
@@ -476,6 +483,10 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
             " may refuse it"
         )
         found.add(WARNING, "options", text, f"is {meant!r} meant?")
+    for names, protocol, other in _of_another_link(links):
+        named = ", ".join(map(repr, names))
+        text = f"no option of {protocol} is called {named}; of {other}, in the same chain, they are"
+        found.add(WARNING, "options", text, f"give them under its name: {other}={{{names[0]!r}: ...}}")
 
     def timed(what: str, func: Callable[[], T]) -> T:
         begin = time.perf_counter()
@@ -495,15 +506,32 @@ def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None
         found.add(PROBLEM, "url", with_notes(error, text))
 
 
+def _options_of(protocol: str) -> set[str]:
+    import inspect
+
+    cls: Any = fsspec.get_filesystem_class(protocol)
+    return {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
+
+
+def _of_another_link(links: list[Any]) -> Iterator[tuple[list[str], str, str]]:
+    """Options given to a link of a chain that are unknown there and known to one behind it."""
+    for position, (_, protocol, given) in enumerate(links):
+        unknown = given.keys() - _options_of(protocol) - {protocol for _, protocol, _ in links}
+        for _, other, _ in links[position + 1 :]:
+            names = sorted(unknown & _options_of(other))
+            if names:
+                yield names, protocol, other
+                unknown -= set(names)
+
+
 def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
     """Options that are nearly called like one that there is; filesystems take any others as well."""
-    import inspect
     from difflib import get_close_matches
 
     protocols = {protocol for _, protocol, _ in links}
     for _, protocol, given in links:
-        cls: Any = fsspec.get_filesystem_class(protocol)
-        known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
+        cls = fsspec.get_filesystem_class(protocol)
+        known = _options_of(protocol)
         for name in config.apply_config(cls, given).keys() - known - protocols:
             for meant in get_close_matches(name, known | protocols, 1, 0.75):
                 yield name, protocol, meant

@@ -540,10 +540,18 @@ class AbstractBufferedFile(io.IOBase):
             _end_reading(self)
 
     def _initiate_upload(self) -> None:
-        """Begin to write: called once, before the first part. For subclasses."""
+        """Begin to write: called once, before the first part. For subclasses.
+
+        With mode "ab" this is where an upload begins with what is there already; ``buffer`` holds nothing
+        of that.
+        """
 
     def _upload_chunk(self, final: bool = False) -> bool | None:
         """Upload what ``buffer`` holds. For subclasses.
+
+        ``self.buffer`` is an `io.BytesIO` with what was written since the last part:
+        ``self.buffer.getvalue()``. It holds at least ``blocksize`` bytes, but for the last part, which
+        may be empty, and for what ``flush(force=True)`` asks for.
 
         Without one of theirs all is kept until the end, and given to ``pipe_file`` where the filesystem
         has its own: nothing that was written is lost.

@@ -9,7 +9,8 @@ _ADVICE = {
     "NoCredentialsError": (
         "fsspec: give key= and secret=, or anon=True for a public bucket (in storage_options= of pandas, zarr"
         " and dask, in inst_kwargs= of rsync as its help shows), or set AWS_ACCESS_KEY_ID and"
-        " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; in a chain of URLs under the name of the link, as"
+        ' s3={"key": ..., "secret": ...}'
     ),
     "PartialCredentialsError": (
         "fsspec: give both key= and secret=, or set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -28,14 +29,26 @@ _ADVICE = {
     ),
 }
 """By the name of a class of ``botocore.exceptions``."""
+_ABSENT = (
+    "fsspec: nothing answers at that endpoint: check endpoint_url= (or AWS_ENDPOINT_URL), its host and its"
+    " port, and that the store runs"
+)
+"""For an endpoint that is not Amazon's."""
+_NO_TLS = (
+    "fsspec: what answers there does not speak TLS: is the URL, or endpoint_url=, http:// and not https://?"
+)
 _ENDPOINT = 'fsspec: endpoint_url= begins with a scheme, as "http://localhost:9000" does'
 """For what botocore raises as a plain `ValueError`."""
 
 
 def advise(error: BaseException) -> None:
-    """Add a note to an error of botocore for which there is advice."""
+    """Add a note to an error of botocore, or of TLS, for which there is advice."""
     kind = type(error)
     note = _ADVICE.get(kind.__name__) if kind.__module__ == "botocore.exceptions" else None
+    if kind.__name__ == "EndpointConnectionError" and ".amazonaws.com" not in str(error):
+        note = _ABSENT
+    if "SSL" in kind.__name__ + type(error.__cause__).__name__ and "WRONG_VERSION_NUMBER" in str(error):
+        note = _NO_TLS
     if kind is ValueError and str(error).startswith("Invalid endpoint: "):
         note = _ENDPOINT
     if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):

@@ -354,7 +354,7 @@ class MemoryFileSystem(AbstractFileSystem):
         logger.debug("open %s as %s", path, mode)
         kind = mode.replace("b", "").replace("t", "")
         if kind not in ("r", "w", "a", "x", "r+", "w+", "a+", "x+"):
-            raise ValueError(f"unsupported file mode for {type(self).__name__}: {mode!r}")
+            raise ValueError(f"unsupported file mode for {type(self).__name__}: {kind!r}")
         present = self.store.get(path)
         if kind[0] == "x" and self.exists(path):
             raise FileExistsError(path)

@@ -358,6 +358,7 @@ CROSSING = """
     from fsspec.tests.test_asyn import Streamed
 
     fs = WritableDictFileSystem({"x": b"0123456789"}, asynchronous=True)
+    fs.session = object()  # as the first request makes one: it is not as it was made
     read = Streamed(fs, "x", size=10)
     written = Streamed(fs, "y", mode="wb", block_size=2)
     assert asyncio.run(read.read(3)) == b"012"
@@ -644,6 +645,8 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
     for error, words in [
         (errors.NoCredentialsError(), "anon=True"),
         (errors.EndpointConnectionError(endpoint_url="https://b.s3.nowhere.amazonaws.com"), "region_name"),
+        (errors.EndpointConnectionError(endpoint_url="http://127.0.0.1:5999/b"), "nothing answers at that"),
+        (errors.SSLError(endpoint_url="https://h/", error="[SSL: WRONG_VERSION_NUMBER]"), "http://"),
         (errors.InvalidRegionError(region_name="eu west 1"), "region_name"),
         (errors.ProfileNotFound(profile="nope"), "AWS_CONFIG_FILE"),
         (ValueError("Invalid endpoint: localhost:9000"), "begins with a scheme"),

@@ -294,6 +294,14 @@ def test_an_option_that_is_nearly_another_is_told(stage):
     assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
 
 
+def test_an_option_of_another_link_of_the_chain_is_told(stage):
+    flat = {"target_options": {}, "fo": "x"}
+    said = stage.run("simplecache::zip://a::memory://b", "--storage-options", json.dumps(flat), code=1).of(
+        "options", "warning"
+    )
+    assert "no option of simplecache is called 'fo'" in said and "zip={'fo': ...}" in said
+
+
 UV = '[tool.uv]\noverride-dependencies = ["fsspec==2026.9.0"]\n'
 UV_SOURCE = '[tool.uv.sources]\nfsspec = { path = "wheels/fsspec.whl" }\n'
 LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry = "https://index/simple" }\n'

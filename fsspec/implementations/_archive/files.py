@@ -12,6 +12,7 @@ touched, not even collected, because that would write the archive's end.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -85,6 +86,10 @@ class FileArchive(AbstractArchiveFileSystem):
         own(self)
         if mode != "rb":
             check_may_write(type(self), fo, mode)
+        if fo == "":
+            scheme = type(self).protocol
+            how = f"no archive is named: write {scheme}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
+            raise IsADirectoryError(errno.EISDIR, how, os.getcwd())
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):

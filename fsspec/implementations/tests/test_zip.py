@@ -242,6 +242,13 @@ def test_an_archive_that_exists_is_not_made_anew(path):
     assert ZipFileSystem(path).cat("top") == TREE["top"]
 
 
+def test_an_archive_that_is_not_named():
+    """It was the current folder that could not be opened, and still is for programs that look at that."""
+    with pytest.raises(IsADirectoryError, match="write zip://MEMBER::URL-OF-THE-ARCHIVE") as caught:
+        fsspec.open("zip://member").open()
+    assert caught.value.filename == os.getcwd()
+
+
 def test_what_zipfile_refuses_leaves_the_archive_alone(path):
     with pytest.raises(NotImplementedError):
         ZipFileSystem(path, "w", compression=77)
