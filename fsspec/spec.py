@@ -181,17 +181,6 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             return cls.root_marker
         return cls.root_marker + (head.lstrip(cls.root_marker) if cls.root_marker else head)
 
-    @property
-    def fsid(self) -> str:
-        """What identifies the store behind the instance, beyond this process.
-
-        Raises
-        ------
-        NotImplementedError
-            where the backend has no such identity.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
-
     # listings ---------------------------------------------------------------------
     @overload
     def ls(self, path: str, detail: Literal[True] = ..., **kwargs: Any) -> list[dict[str, Any]]: ...
@@ -372,17 +361,6 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         from hashlib import sha256
 
         return sha256(str(self.info(path)).encode()).hexdigest()
-
-    def stats(self) -> dict[str, Any]:
-        """What this process has counted of the traffic of this instance.
-
-        Returns
-        -------
-        dict
-            ``pid`` alone where nothing is counted, as by the base class; of HTTP and of caches on disk
-            also requests, bytes, retries, hits and misses
-        """
-        return {"pid": os.getpid()}
 
     def created(self, path: str) -> datetime:
         """When a file was made, a `datetime.datetime`, where the backend knows."""

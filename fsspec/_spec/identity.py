@@ -8,6 +8,7 @@ In a forked child an instance whose class asks for it becomes stale; see `_fork.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
@@ -40,6 +41,28 @@ class Identity:
     def _fs_token(self) -> str:
         """A digest of the class and its arguments, the same in a forked child."""
         return self._fs_token_
+
+    @property
+    def fsid(self) -> str:
+        """What identifies the store behind the instance, beyond this process.
+
+        Raises
+        ------
+        NotImplementedError
+            where the backend has no such identity.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
+
+    def stats(self) -> dict[str, Any]:
+        """What this process has counted of the traffic of this instance.
+
+        Returns
+        -------
+        dict
+            ``pid`` alone where nothing is counted, as by the base class; of HTTP and of caches on disk
+            also requests, bytes, retries, hits and misses
+        """
+        return {"pid": os.getpid()}
 
     def _after_fork_in_child(self) -> None:
         """Called in a forked child before anything else there can use the instance."""
