@@ -24,7 +24,6 @@ a second name of another method, `_spec.aliases`; anything else about one path, 
 from __future__ import annotations
 
 import io
-import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen

@@ -17,6 +17,7 @@ class Aliases:
     """The part of `AbstractFileSystem` that renames other parts."""
 
     if TYPE_CHECKING:
+        cat_file: Callable[..., bytes]
         copy: Callable[..., None]
         du: Callable[..., Any]
         get: Callable[..., Any]
@@ -25,6 +26,7 @@ class Aliases:
         makedirs: Callable[..., None]
         mkdir: Callable[..., None]
         mv: Callable[..., None]
+        pipe_file: Callable[..., None]
         put: Callable[..., Any]
         rm: Callable[..., None]
 
@@ -71,3 +73,11 @@ class Aliases:
     def download(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> Any:
         """Another name of `get`."""
         return self.get(rpath, lpath, recursive=recursive, **kwargs)
+
+    def read_bytes(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """Another name of `cat_file`."""
+        return self.cat_file(path, start=start, end=end, **kwargs)
+
+    def write_bytes(self, path: str, value: bytes, **kwargs: Any) -> None:
+        """Another name of `pipe_file`."""
+        self.pipe_file(path, value, **kwargs)

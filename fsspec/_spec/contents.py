@@ -75,10 +75,6 @@ class Contents:
                 f.seek(begin)
             return f.read() if end is None else f.read(end - begin)
 
-    def read_bytes(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """Another name of `cat_file`."""
-        return self.cat_file(path, start=start, end=end, **kwargs)
-
     def read_text(
         self,
         path: str,
@@ -180,10 +176,6 @@ class Contents:
     def _is_taken(self, path: str) -> bool:
         """Like `exists`, but a failure is raised: it must not lead to an overwritten file."""
         return drive(self, listing.ask(self, "exists", [path]))[0]
-
-    def write_bytes(self, path: str, value: bytes, **kwargs: Any) -> None:
-        """Another name of `pipe_file`."""
-        self.pipe_file(path, value, **kwargs)
 
     def write_text(
         self,

@@ -1,8 +1,9 @@
 """Which filesystem instances are the same, how they travel, and that they are inherited.
 
 An instance is its class and arguments: two with the same token are equal, and a
-pickle, a dict or a JSON text holds the class and the arguments, never connections or
-listings.  Where the receiving process has made such an instance already, it gets that.
+pickle, a dict or a JSON text holds the class and the arguments, never connections; listings
+only a pickle, where the configuration says so.  Where the receiving process has made such an
+instance already, it gets that.
 In a forked child an instance whose class asks for it becomes stale; see `_fork.instances`.
 """
 
