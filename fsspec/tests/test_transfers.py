@@ -145,6 +145,22 @@ def test_copy_of_what_is_not_there(fs):
     assert below(fs, "u/").keys() == {"omit", "return", "typo"}
 
 
+def test_path_objects_are_their_text(fs, tmp_path):
+    """Not a list of one, whose tree would lie flat in the target."""
+    r = pathlib.PurePosixPath("r")
+    fs.copy(r, "t", recursive=True)
+    assert below(fs, "t/") == below(fs, "r/")
+    fs.copy(r / "one", "copied")
+    assert below(fs, "copied") == {"": b"1"}
+    fs.get(r, f"{tmp_path}/got", recursive=True)
+    assert (tmp_path / "got" / "sub" / "three").read_bytes() == b"333"
+    fs.mv(r / "one", "moved")
+    assert below(fs, "moved") == {"": b"1"} and not fs.exists("r/one")
+    fs.rm(pathlib.PurePosixPath("moved"))
+    assert not fs.exists("moved")
+    assert fs.glob(r / "t*") == ["r/two.txt"]
+
+
 def test_other_errors_are_not_ignored(wdictfs):
     async def cp_file(path1, path2, **kwargs):
         raise PermissionError(path1)
