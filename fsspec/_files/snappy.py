@@ -29,9 +29,6 @@ class SnappyFile(AbstractBufferedFile):
         if python-snappy is not installed
     """
 
-    loc: int
-    size: Any
-
     def __init__(self, infile: IO[bytes], mode: str, **kwargs: Any) -> None:
         import snappy
 

@@ -78,8 +78,6 @@ class _EndsEarly(Exception):
 class ReferenceFile(AbstractBufferedFile):
     """A reference to a part of a target, to be read; see `AbstractBufferedFile`."""
 
-    size: Any
-    cache: Any
     src_fs: Any
     src_path: str | None
     _f: Any = None

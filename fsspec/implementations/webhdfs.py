@@ -348,8 +348,6 @@ class WebHDFS(ServerFileSystem):
 class WebHDFile(AbstractBufferedFile):
     """A file of a cluster, read by parts, or created by its first block and appended to by others."""
 
-    path: str
-    location: Any
     permissions: Any
     replication: int | None
 

@@ -115,9 +115,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     """
 
     fs: Any
-    size: Any
-    kwargs: dict[str, Any]
-    cache: Any
 
     def __init__(
         self,
@@ -267,8 +264,6 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
         an answer that has already arrived, if there is one.
     """
 
-    loc: int
-
     def __init__(
         self,
         fs: AbstractFileSystem,
@@ -313,8 +308,6 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
     The request is made by the first `read`. Not to be used in a forked child: reading
     there raises `ForkError`.
     """
-
-    loc: int
 
     def __init__(
         self,

@@ -56,9 +56,6 @@ class _Connected:
 class HTTPFile(_Connected, AbstractBufferedFile):
     """A remote file that can be read anywhere, by requests for ranges."""
 
-    size: Any
-    cache: Any
-
     def __init__(
         self,
         fs: HTTPFileSystem,
@@ -131,8 +128,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
 class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
     """A remote file read from its beginning to its end; not in a forked child."""
-
-    loc: int
 
     def __init__(
         self,
