@@ -344,6 +344,9 @@ def main(job: dict[str, Any]) -> None:
             subject.numbers = itertools.repeat(0)  # a client of S3 is dear to make: they share one
     for event in job["events"]:
         boxes = {name: [subject.make()] for name, subject in subjects.items()}
+        for name, subject in subjects.items():
+            if isinstance(subject, _OwnLoop):  # one that has not connected needs no opting in
+                subject.use(boxes[name][0])
         found[event] = fork(subjects, boxes, event, job["mode"])
         boxes.clear()
     print(json.dumps(found), flush=True)
