@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -51,3 +54,37 @@ def test_helpers_make_a_tree_and_return_its_folder(name, holds, tmp_path):
     assert os.path.dirname(made) == str(tmp_path)
     assert holds in below(fs, made)
     assert helper(fs, os.path.join, str(tmp_path)) == made  # what an earlier run left is replaced
+
+
+def test_a_failure_tells_what_was_found(tmp_path):
+    """In the tests of a backend, though the assertion is in a module of ours."""
+    (tmp_path / "test_lossy.py").write_text(
+        textwrap.dedent(
+            """
+            import pytest
+            import fsspec.tests.abstract as abstract
+            from fsspec.implementations.memory import MemoryFileSystem
+
+            class Lossy(MemoryFileSystem):
+                store, pseudo_dirs = {}, [""]
+
+                def cp_file(self, path1, path2, **kwargs):
+                    if not path1.endswith("file2"):
+                        super().cp_file(path1, path2, **kwargs)
+
+            class TestMove(abstract.AbstractMoveTests, abstract.AbstractFixtures):
+                @pytest.fixture
+                def fs(self):
+                    return Lossy()
+
+                @pytest.fixture
+                def fs_path(self):
+                    return "/top"
+            """
+        )
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Right contains 1 more item:" in done.stdout
+    assert "{'newdir/subfile2': 'subdir/subfile2'}" in done.stdout
