@@ -98,7 +98,6 @@ class _Subject:
 
     def renew(self) -> None:
         """Have an instance that nothing has harmed, and that has asked for something."""
-        self.others = open_sockets()  # also those of handles before, which a thread that hangs may have
         self.fs = self.open_url()[0]
         _answers(self.cat, [self.fs], self.wanted)
 
@@ -117,6 +116,12 @@ class _Subject:
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
         return {fd: each for fd, each in open_sockets().items() if self.others.get(fd) != each}
+
+    def kept_outside(self) -> bool:
+        """Whether a connection is still open without an instance: a module or a class has it."""
+        self.fs = None
+        gc.collect()
+        return bool(self.sockets())
 
     def undeclared(self, parents: Sockets) -> str:
         """In a child: which of the parent's connections it shares, without saying so."""
@@ -242,7 +247,14 @@ def _written_to(box: list[Any]) -> None:
     box[0].close()  # not refused: then what matters is what the parent finds
 
 
-def _advice(note: str, cls: type) -> str:
+def _advice(note: str, cls: type, kept_outside: bool) -> str:
+    if kept_outside and any(word in note for word in ("parent", "hung", "not tried")):
+        return (
+            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a new"
+            " instance in the child uses the parent's as well. Its authors keep it in a"
+            " fsspec.fork.Owned and call fsspec.fork.watch_socket for its socket. Until then use it only in"
+            " workers that are started by spawn, or first of all in the child"
+        )
     if "shares the parent's" in note:
         return (
             f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
@@ -387,8 +399,7 @@ class _Try:
         if not note:
             note = "refused with a clear error, as it should be" if refused else "fine"
             return Finding(name, self.child, self.mode, True, note)
-        advice = _advice(f"{name}: {note}", type(self.subject.fs))
-        return Finding(name, self.child, self.mode, False, note, advice)
+        return Finding(name, self.child, self.mode, False, note)
 
 
 def _in_short(problem: str) -> str:
@@ -513,6 +524,11 @@ def _check(
             hangs += any("hung" in f.note or "hangs" in f.note for f in found)
             if not all(f.safe for f in found):
                 subject.renew()
+        faults = [f for f in findings if not f.safe]
+        # a thread of the parent that hangs keeps its instance
+        outside = bool(faults) and not any("hangs" in f.note for f in faults) and subject.kept_outside()
+        for fault in faults:
+            fault.advice = fault.advice or _advice(f"{fault.handle}: {fault.note}", cls, outside)
     finally:
         progress("")  # an error is not to stand behind what was tried
         if inherited is None:

@@ -279,6 +279,35 @@ def test_a_file_with_a_connection_of_its_own(words, tmp_path, client, watched):
             assert "Owned" in finding["advice"] and "watch_socket" in finding["advice"]
 
 
+GLOBAL = """
+stream = None
+
+class WordsFileSystem(WordsFileSystem):
+    def connect(self):
+        global stream
+        if stream is None:
+            super().connect()
+            stream = self.stream
+        self.stream = stream
+
+fsspec.register_implementation("words", WordsFileSystem, clobber=True)
+"""
+
+
+def test_a_connection_that_a_module_has(words, tmp_path):
+    """No row says to make an instance in the child, which would not help."""
+    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = False") + GLOBAL
+    Path(tmp_path, "sitecustomize.py").write_text(text)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
+    assert code == 1
+    assert {mode for _, child, mode in bad(findings) if child == "uses it"} == set(MODES)
+    for finding in findings.values():
+        if not finding["safe"]:
+            assert "a module or a class has it" in finding["advice"], finding
+            assert "Owned" in finding["advice"] and "spawn" in finding["advice"]
+
+
 # what cannot be checked --------------------------------------------------------------
 @pytest.mark.parametrize(
     "words, said",
@@ -364,11 +393,11 @@ def test_an_error_does_not_stand_behind_progress():
 def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     """Not the word for what crosses, which is "nothing": that would read as advice."""
     note = "child: noise: Unclosed client session"
-    advice = forkcheck._advice(note, MemoryFileSystem)
+    advice = forkcheck._advice(note, MemoryFileSystem, False)
     found = forkcheck.Finding("nothing", "makes an instance", "opted in", False, note, advice)
     said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
     assert "* instance that the child makes: the backend" in said and "fsspec.fork.finalize" in said
-    assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem)
+    assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem, False)
 
 
 def test_of_an_error_of_several_lines_the_first_is_told():
