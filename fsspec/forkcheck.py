@@ -30,12 +30,15 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
+from fsspec._checks.advice import FILE_SHARES, NOT_TRIED, SHARES, advise, located
 from fsspec._checks.forked import (
+    HANGS,
     Sockets,
     by_fork,
-    has_connection,
+    by_holder,
+    came_since,
+    kept_outside,
     open_sockets,
-    shared_by_file,
     shared_connections,
 )
 from fsspec._checks.report import (
@@ -43,7 +46,6 @@ from fsspec._checks.report import (
     WIDTH,
     Finding,
     backend,
-    file_of_its_own,
     json_options,
     report,
     run_command,
@@ -67,7 +69,6 @@ PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
 SAMPLE = 65536  # bytes read of a file
 TOGETHER = 10  # reads of a child while the parent reads too
-HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
 
 
 class _Handle(NamedTuple):
@@ -91,6 +92,8 @@ class _Subject:
             self.path = names[0]
         self.wanted = self.fs.cat_file(self.path, start=0, end=SAMPLE)
         self.folder, _, self.name = self.path.rpartition("/")
+        self.sharing = ""  # what to do where the instance shares its connection, once that was found
+        self.outside = kept_outside(self.others, lambda: self.asked(self.open_url()[0]))
 
     def open_url(self) -> tuple[Any, str]:
         """A new instance, and the path of the URL in it."""
@@ -98,8 +101,14 @@ class _Subject:
 
     def renew(self) -> None:
         """Have an instance that nothing has harmed, and that has asked for something."""
-        self.fs = self.open_url()[0]
-        _answers(self.cat, [self.fs], self.wanted)
+        if not self.outside:
+            self.others = open_sockets()  # also those of handles before, which a thread that hangs may have
+        self.fs = self.asked(self.open_url()[0])
+
+    def asked(self, fs: AbstractFileSystem) -> AbstractFileSystem:
+        """The instance, that has its connection by then."""
+        _answers(self.cat, [fs], self.wanted)
+        return fs
 
     def cat(self, fs: AbstractFileSystem) -> bytes:
         return fs.cat_file(self.path, start=0, end=SAMPLE)
@@ -115,26 +124,20 @@ class _Subject:
 
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
-        return {fd: each for fd, each in open_sockets().items() if self.others.get(fd) != each}
-
-    def kept_outside(self) -> bool:
-        """Whether a connection is still open without an instance: a module or a class has it."""
-        self.fs = None
-        gc.collect()
-        return bool(self.sockets())
+        return came_since(self.others)
 
     def undeclared(self, parents: Sockets) -> str:
         """In a child: which of the parent's connections it shares, without saying so."""
-        peers = [] if type(self.fs)._fork_sensitive else shared_connections(parents)
-        return _shares(peers)
+        return "" if type(self.fs)._fork_sensitive else _said_of(SHARES, parents)
 
     def anew(self, handle: object) -> bytes:
         """Read through a new instance."""
         return self.cat(self.open_url()[0])
 
 
-def _shares(peers: list[str]) -> str:
-    return f"shares the parent's connection to {', '.join(peers)}" if peers else ""
+def _said_of(text: str, parents: Sockets) -> str:
+    peers = shared_connections(parents)
+    return f"{text} to {', '.join(peers)}" if peers else ""
 
 
 class _Written:
@@ -155,7 +158,7 @@ class _Written:
         except FileNotFoundError:
             return b""
 
-    def finish(self, handle: object = None) -> bytes:
+    def finish(self) -> bytes:
         """The file's contents after the parent has closed it; those that came from a child are marked."""
         try:
             seen = self.seen()
@@ -247,43 +250,6 @@ def _written_to(box: list[Any]) -> None:
     box[0].close()  # not refused: then what matters is what the parent finds
 
 
-def _advice(note: str, cls: type, kept_outside: bool) -> str:
-    if kept_outside and any(word in note for word in ("parent", "hung", "not tried")):
-        return (
-            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a new"
-            " instance in the child uses the parent's as well. Its authors keep it in a"
-            " fsspec.fork.Owned and call fsspec.fork.watch_socket for its socket. Until then use it only in"
-            " workers that are started by spawn, or first of all in the child"
-        )
-    if "shares the parent's" in note:
-        return (
-            f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
-            f" write _fork_sensitive = True into the class, or, where an Owned holds the connection, call"
-            f" fsspec.fork.watch_socket for its socket. Until then call, before the first instance is"
-            f' made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}", fsspec.fork.Facts(holds=True)),'
-            " or make instances in the child"
-        )
-    if "file being written" in note:
-        return "close files that are being written before the program forks, and open them in the child"
-    if "parent" in note:
-        return (
-            "child and parent share a connection: make the instance in the child, or start workers by"
-            " spawn; authors of the backend set _fork_sensitive = True in its class"
-        )
-    if "Unclosed" in note:
-        return (
-            "the backend leaves the session of an instance open that is collected or alive at the end: its"
-            " authors close it by fsspec.fork.finalize"
-        )
-    if "hung" in note or "not tried" in note:
-        return "make the instance in the child (skip_instance_cache=True), and report this to the backend"
-    return (
-        "the fault is the backend's, and none of the program's: report it. Its authors keep clients in the"
-        " instance, not in modules or classes, derive files from AbstractBufferedFile or give them"
-        " __setstate__, and find in python -m pydoc fsspec.fork what else there is"
-    )
-
-
 def _in_time(act: Callable[..., T], *args: Any) -> T:
     """In the child: one that hangs shows its stacks and ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
@@ -309,9 +275,12 @@ class _Try:
     """the child leaves as programs do, through the interpreter's end, which may take longer than all else"""
 
     def run(self) -> list[Finding]:
+        gc.collect()  # files of tries before, whose connections would be the instance's
+        before = self.subject.sockets()
         # nothing else refers to the handles: the child can drop them
         boxes = {handle.name: [handle.make()] for handle in self.handles}
-        looked_at, came = self.file_in_use() if "open file" in boxes else (None, {})
+        in_use = self.file_in_use() if "open file" in boxes and self.child == "uses it" else None
+        sockets, of_file = by_holder(in_use, before, self.subject.sockets())
         over = threading.Event()
         meanwhile: list[str] = []
 
@@ -322,8 +291,7 @@ class _Try:
         thread = threading.Thread(target=read_on, daemon=True)
         if self.together:
             thread.start()
-        sockets = self.subject.sockets()
-        report = by_fork(lambda: _in_time(self.body, boxes, sockets, looked_at, came), exits=self.exits)
+        report = by_fork(lambda: _in_time(self.body, boxes, sockets, of_file), exits=self.exits)
         if report.code == 1 and "Timeout (" in report.stderr:
             report.code = None  # it hung, and said where
         over.set()
@@ -332,7 +300,9 @@ class _Try:
         said = report.said if isinstance(report.said, dict) else {}
         if said:
             report.said = "done"
-        problem = report.problem(killed=self.killed).strip() or said.pop("", "")
+        problem = located(report.problem(killed=self.killed).strip(), type(self.subject.fs)) or said.pop(
+            "", ""
+        )
         notes = {h.name: _answers(h.read, boxes[h.name], self.wanted) for h in self.handles}
         if any([problem, *meanwhile, *notes.values(), *(w for w in said.values() if w != "refused")]):
             if len(self.handles) > 1:
@@ -342,28 +312,21 @@ class _Try:
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
-    def file_in_use(self) -> tuple[Any, Sockets]:
-        """A file that was read, and the sockets that are its own: it may connect only then.
+    def file_in_use(self) -> Any:
+        """A file that was read, and may connect only then.
 
         Not the one that crosses, whose cache would answer the child.
         """
-        if self.child != "uses it":
-            return None, {}
-        earlier = self.subject.sockets()
         file = self.subject.fs.open(self.subject.path, "rb")
         _answers(_from_start, [file], self.wanted)
-        came = {fd: each for fd, each in self.subject.sockets().items() if earlier.get(fd) != each}
-        return file, came if has_connection(file) else {}
+        return file
 
-    def body(
-        self, boxes: dict[str, list[Any]], sockets: Sockets, looked_at: Any, came: Sockets
-    ) -> dict[str, str]:
+    def body(self, boxes: dict[str, list[Any]], sockets: Sockets, of_file: Sockets) -> dict[str, str]:
         """In the child: what is to be told, by handle; under "" what is about all."""
         said: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
             said[""] = self.subject.undeclared(sockets)
-            peers = shared_by_file(looked_at, came)
-            said["open file"] = "" if said[""] else _shares(peers)
+            said["open file"] = "" if said[""] else _said_of(FILE_SHARES, of_file)
         if not any(said.values()):
             for handle in self.handles:
                 word = self.act(handle)(boxes[handle.name])
@@ -388,18 +351,18 @@ class _Try:
         if file.__module__.partition(".")[0] in ("fsspec", "io", "_io"):
             return
         for finding in findings:
-            told = "noise" in finding.note or "not tried" in finding.note
-            if finding.handle == "open file" and not finding.safe and not told:
-                finding.advice = (
-                    f"{file_of_its_own(file, type(self.subject.fs))}. Until then close files before the"
-                    " program forks, and open them in the child"
-                )
+            if finding.handle == "open file" and not finding.safe:
+                finding.advice = advise(finding.note, type(self.subject.fs), file=file)
 
     def found(self, name: str, note: str, refused: bool = False) -> Finding:
         if not note:
             note = "refused with a clear error, as it should be" if refused else "fine"
             return Finding(name, self.child, self.mode, True, note)
-        return Finding(name, self.child, self.mode, False, note)
+        subject = self.subject
+        advice = subject.sharing or advise(f"{name}: {note}", type(subject.fs), subject.outside)
+        if SHARES in note and FILE_SHARES not in note:
+            subject.sharing = advice  # what a child does with that connection is no other fault
+        return Finding(name, self.child, self.mode, False, note, advice)
 
 
 def _in_short(problem: str) -> str:
@@ -468,7 +431,7 @@ def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
         del written[:]  # the box has the only reference
         return act(box)
 
-    handle = _Handle("file being written", make, lambda f: written[0].finish(f))
+    handle = _Handle("file being written", make, lambda f: written.pop().finish())
     return _Try(subject, [handle], child, mode, lambda handle: act_on_it, b"first second", exits=True)
 
 
@@ -513,7 +476,7 @@ def _check(
         for one in tries:
             os.environ["FSSPEC_FORK_RESET"] = "1" if one.mode == "opted in" else "0"
             if hangs >= HANGS:
-                findings += [one.found(h.name, f"not tried: {HANGS} hung before") for h in one.handles]
+                findings += [one.found(h.name, f"{NOT_TRIED}: {HANGS} hung before") for h in one.handles]
                 continue
             names = ", ".join(h.name for h in one.handles)
             progress(
@@ -524,11 +487,6 @@ def _check(
             hangs += any("hung" in f.note or "hangs" in f.note for f in found)
             if not all(f.safe for f in found):
                 subject.renew()
-        faults = [f for f in findings if not f.safe]
-        # a thread of the parent that hangs keeps its instance
-        outside = bool(faults) and not any("hangs" in f.note for f in faults) and subject.kept_outside()
-        for fault in faults:
-            fault.advice = fault.advice or _advice(f"{fault.handle}: {fault.note}", cls, outside)
     finally:
         progress("")  # an error is not to stand behind what was tried
         if inherited is None:

@@ -25,6 +25,7 @@ from fsspec._fork import foreign_files
 
 LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fraction of one
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
+HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
 ENDING = 0.8  # seconds that one that has said its word may then wait: it asks nothing of others
 
 
@@ -95,34 +96,57 @@ def open_sockets() -> Sockets:
     return found
 
 
+def came_since(earlier: Sockets) -> Sockets:
+    """The sockets of this process that were opened since `open_sockets` gave ``earlier``."""
+    return {fd: number for fd, number in open_sockets().items() if earlier.get(fd) != number}
+
+
+def _peers(sockets: Sockets) -> list[str]:
+    found = []
+    for fd in sockets:
+        with (
+            suppress(OSError, IndexError),
+            socket.socket(fileno=os.dup(fd)) as sock,
+        ):  # not connected; or moved
+            found.append("{}:{}".format(*sock.getpeername()[:2]))
+    return list(dict.fromkeys(found))
+
+
 def shared_connections(parents: Sockets) -> list[str]:
     """In a child: the peers of those connections of the parent that this process holds as well.
 
     ``parents``: `open_sockets` of the parent, less those that are not to be looked at.
     """
-    mine, peers = set(open_sockets().values()), []
-    for fd, number in parents.items():
-        if number in mine:
-            with (
-                suppress(OSError, IndexError),
-                socket.socket(fileno=os.dup(fd)) as sock,
-            ):  # not connected; or moved
-                peers.append("{}:{}".format(*sock.getpeername()[:2]))
-    return list(dict.fromkeys(peers))
+    mine = set(open_sockets().values())
+    return _peers({fd: number for fd, number in parents.items() if number in mine})
 
 
-def has_connection(file: Any) -> bool:
-    """In the parent: whether an open file has one of its own; in a child an `Owned` shows it no more."""
-    return foreign_files._reaches_connection(getattr(file, "__dict__", {}))
+def by_holder(file: Any, before: Sockets, now: Sockets) -> tuple[Sockets, Sockets]:
+    """In the parent: which sockets are the instance's and which are those of its open file.
 
-
-def shared_by_file(file: Any, came: Sockets) -> list[str]:
-    """In a child: the peers of connections of an open file that is not opened again by its first use.
-
-    ``came``: what `open_sockets` found in the parent as the file was opened and used, and not before;
-    nothing where it does not `has_connection`.
+    ``before`` there was the file, and ``now`` that it was used. Whether it has a connection of its own has to
+    be asked before the fork: in a child an `Owned` shows it no more.
     """
-    return [] if foreign_files.is_stale(file) else shared_connections(came)
+    if not foreign_files._reaches_connection(getattr(file, "__dict__", {})):
+        return now, {}
+    return before, {fd: number for fd, number in now.items() if before.get(fd) != number}
+
+
+def kept_outside(others: Sockets, read: Callable[[], Any]) -> bool:
+    """Whether a module or a class has the connection of the instances: a new one then opens none.
+
+    Parameters
+    ----------
+    others
+        the sockets that were there before the first instance, which has one by now.
+    read
+        reads by a new instance, and returns what keeps it.
+    """
+    there, before = _peers(came_since(others)), open_sockets()
+    kept = read()
+    came = _peers(came_since(before))
+    del kept
+    return bool(there) and not came
 
 
 class Channel:

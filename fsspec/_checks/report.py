@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fsspec import _version
+from fsspec._checks.advice import NOT_TRIED
 from fsspec._fork import hooks
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Finding:
     note
         what happened, in a few words.
     advice
-        what to do where it is not safe.
+        what to do where it is not safe; empty where it was not tried.
     """
 
     handle: str
@@ -60,6 +61,11 @@ class Finding:
     safe: bool
     note: str
     advice: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried, and something was not as it should be."""
+        return not self.safe and not self.note.startswith(NOT_TRIED)
 
 
 def backend(cls: type) -> str:
@@ -70,18 +76,6 @@ def backend(cls: type) -> str:
     return name if top == "fsspec" or not version else f"{name} ({top} {version})"
 
 
-def file_of_its_own(file: type, opener: type) -> str:
-    """What authors write in the class of files that hold what children must not use."""
-    name = file.__qualname__
-    return (
-        f"{name}, which {opener.__qualname__} opens, holds a connection or a lock of its own, and"
-        " _fork_sensitive in the class of the filesystem does not speak for it. Its authors make the client"
-        f" in {name} by fsspec.fork.Owned, so that each process has another, and call"
-        " fsspec.fork.watch_socket for its socket; locks they renew in _after_fork_in_child, and call"
-        " fsspec.fork.register"
-    )
-
-
 def versions() -> str:
     """This package's, Python's and the platform."""
     return f"fsspec {_version.__version__}, Python {platform.python_version()}, {platform.system()}"
@@ -90,15 +84,22 @@ def versions() -> str:
 def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
     """Of a table: what is not safe one by one, and what is in a row for each handle and mode."""
     for f in findings:
-        if not f.safe:
+        if f.failed:
             yield f.handle, f.mode, f.child, f"NOT SAFE: {f.note}"
     for handle, mode in dict.fromkeys((f.handle, f.mode) for f in findings):
-        fine = [f for f in findings if f.safe and (f.handle, f.mode) == (handle, mode)]
+        of_both = [f for f in findings if (f.handle, f.mode) == (handle, mode)]
+        fine = [f for f in of_both if f.safe]
         if fine:
             refused = sum("refused" in f.note for f in fine)
             notes = f"safe, refused in {refused} of them" if refused else "safe"
-            acts = fine[0].child if len(fine) == 1 else f"{len(fine)} acts"
-            yield handle, mode, acts, "safe, refused" if refused == len(fine) == 1 else notes
+            yield handle, mode, _acts(fine), "safe, refused" if refused == len(fine) == 1 else notes
+        left_out = [f for f in of_both if not f.safe and not f.failed]
+        if left_out:
+            yield handle, mode, _acts(left_out), left_out[0].note
+
+
+def _acts(findings: list[Finding]) -> str:
+    return findings[0].child if len(findings) == 1 else f"{len(findings)} acts"
 
 
 def paragraph(text: str, first: str = "", rest: str = "") -> str:
@@ -110,10 +111,14 @@ def paragraph(text: str, first: str = "", rest: str = "") -> str:
 
 def report(url: str, cls: type, findings: list[Finding]) -> str:
     """The verdict, what was looked at, the table, and what to do; lines of `WIDTH` at most."""
-    bad = [f for f in findings if not f.safe]
+    bad = [f for f in findings if f.failed]
     verdict = (
         f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
     )
+    left_out = sum(not f.safe for f in findings) - len(bad)
+    if left_out:
+        hung = sum("hung" in f.note or "hangs" in f.note for f in bad)
+        verdict += f" ({hung} hung, {left_out} not tried)"
     lines = [
         paragraph(f"{verdict}: {url}", rest="    "),
         paragraph(backend(cls), "backend   ", "          "),

@@ -56,35 +56,76 @@ def test_helpers_make_a_tree_and_return_its_folder(name, holds, tmp_path):
     assert helper(fs, os.path.join, str(tmp_path)) == made  # what an earlier run left is replaced
 
 
-def test_a_failure_tells_what_was_found(tmp_path):
-    """In the tests of a backend, though the assertion is in a module of ours."""
-    (tmp_path / "test_lossy.py").write_text(
-        textwrap.dedent(
-            """
-            import pytest
-            import fsspec.tests.abstract as abstract
-            from fsspec.implementations.memory import MemoryFileSystem
-
-            class Lossy(MemoryFileSystem):
-                store, pseudo_dirs = {}, [""]
-
-                def cp_file(self, path1, path2, **kwargs):
-                    if not path1.endswith("file2"):
-                        super().cp_file(path1, path2, **kwargs)
-
-            class TestMove(abstract.AbstractMoveTests, abstract.AbstractFixtures):
-                @pytest.fixture
-                def fs(self):
-                    return Lossy()
-
-                @pytest.fixture
-                def fs_path(self):
-                    return "/top"
-            """
-        )
-    )
+def failing(tmp_path, text):
+    """What pytest prints of tests of a backend that is not as it should be."""
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(text))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    assert "Right contains 1 more item:" in done.stdout
-    assert "{'newdir/subfile2': 'subdir/subfile2'}" in done.stdout
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_failure_tells_what_was_found(tmp_path):
+    """In the tests of a backend, though the assertion is in a module of ours."""
+    said = failing(
+        tmp_path,
+        """
+        import pytest
+        import fsspec.tests.abstract as abstract
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        class Lossy(MemoryFileSystem):
+            store, pseudo_dirs = {}, [""]
+
+            def cp_file(self, path1, path2, **kwargs):
+                if not path1.endswith("file2"):
+                    super().cp_file(path1, path2, **kwargs)
+
+        class TestMove(abstract.AbstractMoveTests, abstract.AbstractFixtures):
+            @pytest.fixture
+            def fs(self):
+                return Lossy()
+
+            @pytest.fixture
+            def fs_path(self):
+                return "/top"
+        """,
+    )
+    assert "Right contains 1 more item:" in said
+    assert "{'newdir/subfile2': 'subdir/subfile2'}" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_two_that_hang_the_rest_is_not_tried(tmp_path):
+    """Each would take as long as one that hangs."""
+    said = failing(
+        tmp_path,
+        """
+        import os
+        import threading
+        import pytest
+        import fsspec.tests.abstract as abstract
+        from fsspec.implementations.local import LocalFileSystem
+
+        class Waiting(LocalFileSystem):
+            protocol = "waits"
+
+            def __init__(self):
+                super().__init__()
+                self.made = os.getpid()
+
+            def info(self, path, **kwargs):
+                if self.made != os.getpid():
+                    threading.Event().wait()
+                return super().info(path, **kwargs)
+
+        class TestForks(abstract.AbstractForkTests):
+            fork_limit = 2
+
+            @pytest.fixture
+            def fork_place(self, tmp_path):
+                return Waiting(), str(tmp_path)
+        """,
+    )
+    assert "12 failed" in said
+    assert said.count("\nnot tried: 2 hung before, each") == 10, said

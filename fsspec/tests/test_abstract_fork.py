@@ -129,7 +129,8 @@ def test_what_a_child_commits_is_found(tmp_path):
 def test_children_that_hang_are_found_and_show_where(tmp_path):
     """By the stack in the message; nothing waits for ever."""
     problems, _ = tried(Waiting(), str(tmp_path), "instance")
-    assert "hung" in problems["used"] and "in cat_file" in problems["used"]
+    assert "hung in test_abstract_fork.py, line " in problems["used"] and "in cat_file" in problems["used"]
+    assert "threads do not cross a fork" in problems["used"] and "_after_fork_in_child" in problems["used"]
 
 
 def test_noise_is_found(tmp_path):
@@ -227,6 +228,24 @@ def test_shared_connections_are_found_by_their_descriptors(tmp_path, echo, mode)
     assert problems == {}, noise
 
 
+class Kept(Shared):
+    """The connection is one of the class."""
+
+    protocol = "keeping"
+    kept = None
+
+    def __init__(self, address, **kwargs):
+        super().__init__(address, **kwargs)
+        Kept.kept = self.connection = Kept.kept or self.connection
+
+
+def test_a_connection_of_a_class_is_told_apart(tmp_path, echo):
+    """As forkcheck does: neither a new instance nor what one could write into the class would help."""
+    problems, _ = tried(Kept(echo, auto_mkdir=True), str(tmp_path), "instance")
+    assert f"{echo[0]}:{echo[1]}" in problems["used"]
+    assert "a module or a class has it" in problems["used"]
+
+
 class SharedFile(AbstractBufferedFile):
     """Asks over a connection of http.client of its own."""
 
@@ -285,17 +304,79 @@ class OwnedFile(SharedFile):
         return connection.getresponse().read()
 
 
+class ClosingFile(OwnedFile):
+    """Gives its connection up as it is closed."""
+
+    def close(self):
+        super().close()
+        connection = self.owned.release()
+        if connection:
+            connection.close()
+
+
 class OwnedFiles(SharedFiles):
     """Files that keep their connection in an Owned."""
 
     protocol = "owningfiles"
+    _file = OwnedFile
 
     def __init__(self, address, watched, **kwargs):
         super().__init__(address, **kwargs)
         self.watched = watched
 
     def _open(self, path, mode="rb", **kwargs):
-        return OwnedFile(self, path, mode) if mode == "rb" else super()._open(path, mode, **kwargs)
+        return self._file(self, path, mode) if mode == "rb" else super()._open(path, mode, **kwargs)
+
+
+class ClosingFiles(OwnedFiles):
+    """The filesystem has no connection, and has nothing to say."""
+
+    protocol = "closingfiles"
+    _fork_sensitive = False
+    _file = ClosingFile
+
+
+class WritingFile(AbstractBufferedFile):
+    """Keeps the server's answer to each part, and writes at the end."""
+
+    def _initiate_upload(self):
+        self.connection = http.client.HTTPConnection(*self.fs.address)
+        self.connection.request("POST", "/", body=b"begun")
+        self.connection.getresponse().read()
+        self.parts = []
+
+    def _upload_chunk(self, final=False):
+        self.parts.append(self.buffer.getvalue())
+        if final:
+            LocalFileSystem().pipe_file(self.path, b"".join(self.parts))
+        return True
+
+
+class WritingFiles(LocalFileSystem):
+    """Files that connect as they are written."""
+
+    protocol = "writingfiles"
+    _fork_sensitive = False
+
+    def __init__(self, address, **kwargs):
+        super().__init__(**kwargs)
+        self.address = address
+
+    def _open(self, path, mode="rb", **kwargs):
+        if mode == "rb":
+            return super()._open(path, mode, **kwargs)
+        return WritingFile(self, path, mode, block_size=4096)
+
+
+def test_the_file_is_named_and_not_the_filesystem(tmp_path, echo):
+    """Where only the file has a connection, be it read or written, and whatever it does as it is closed."""
+    files = ClosingFiles(echo, False, auto_mkdir=True)
+    problems, _ = tried(files, str(tmp_path), "open file")
+    assert "ClosingFile, which ClosingFiles opens, holds a connection" in problems["used"]
+    problems, noise = tried(files, str(tmp_path), "instance")
+    assert problems == {}, noise
+    problems, _ = tried(WritingFiles(echo, auto_mkdir=True), str(tmp_path), WRITING)
+    assert "WritingFile, which WritingFiles opens, holds a connection" in problems["used"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from fsspec import forkcheck
+from fsspec._checks.advice import advise, located
 from fsspec._checks.report import MODES, report
+from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -247,6 +249,11 @@ class WordsFile(AbstractBufferedFile):
         stream.flush()
         return stream.read(int(stream.readline()))
 
+    def CLOSES(self):
+        super().close()
+        for one in self.client.release() or ():
+            one.close()
+
 class WordsFileSystem(WordsFileSystem):
     def _open(self, path, mode="rb", **kwargs):
         return WordsFile(self, path, mode)
@@ -255,12 +262,42 @@ fsspec.register_implementation("words", WordsFileSystem, clobber=True)
 """
 
 
-@pytest.mark.parametrize("client", ["self.connect()", "Owned(self.connect)"])
-@pytest.mark.parametrize("watched", [False, True])
-def test_a_file_with_a_connection_of_its_own(words, tmp_path, client, watched):
-    """Its class is what is named, and what is to be written there is what makes it safe."""
-    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = True")
-    text += FILES.replace("CLIENT", client).replace("SIZE", str(len(CONTENT)))
+OWNED = """
+class WordsFileSystem(WordsFileSystem):
+    def connect(self):
+        self.client = Owned(self.connected)
+
+    def connected(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=2)
+        return watch_socket(connection).makefile("rwb")
+
+    stream = property(lambda self: self.client.get())
+"""
+
+
+@pytest.mark.parametrize(
+    "client, watched, sensitive, closes",
+    [
+        ("self.connect()", False, True, False),
+        ("self.connect()", True, True, False),
+        ("Owned(self.connect)", False, True, False),
+        ("Owned(self.connect)", False, True, True),
+        ("Owned(self.connect)", False, False, True),
+        ("Owned(self.connect)", True, True, True),
+    ],
+)
+def test_a_file_with_a_connection_of_its_own(words, tmp_path, client, watched, sensitive, closes):
+    """Its class is what is named, and what is to be written there is what makes it safe.
+
+    What else crosses is safe, also where the filesystem keeps a connection that is as it should be.
+    """
+    text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
+    text += "" if sensitive else OWNED
+    text += (
+        FILES.replace("CLIENT", client)
+        .replace("SIZE", str(len(CONTENT)))
+        .replace("CLOSES", "close" if closes else "finish")
+    )
     text = text.replace("import fsspec\n", "import fsspec\nfrom fsspec.fork import Owned, watch_socket\n", 1)
     if not watched:
         text = text.replace("        watch_socket(connection)\n", "")
@@ -306,6 +343,39 @@ def test_a_connection_that_a_module_has(words, tmp_path):
         if not finding["safe"]:
             assert "a module or a class has it" in finding["advice"], finding
             assert "Owned" in finding["advice"] and "spawn" in finding["advice"]
+
+
+WRITTEN = """
+class WordsFileSystem(WordsFileSystem):
+    files = fsspec.filesystem("file")
+
+    def _open(self, path, mode="rb", **kwargs):
+        return self.files.open("FOLDER/written", mode) if mode == "wb" else super()._open(path, mode, **kwargs)
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        here = ".fsspec-forkcheck" in path
+        return self.files.cat_file("FOLDER/written") if here else super().cat_file(path, start, end, **kwargs)
+
+    def rm_file(self, path):
+        self.files.rm_file("FOLDER/written")
+
+fsspec.register_implementation("words", WordsFileSystem, clobber=True)
+"""
+
+
+def test_advice_is_the_same_where_files_are_written(words, tmp_path):
+    """What was written keeps the instance, whose connection is no module's for that."""
+    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = False")
+    Path(tmp_path, "sitecustomize.py").write_text(text + WRITTEN.replace("FOLDER", str(tmp_path)))
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    asked = ["words://a/b", "--storage-options", json.dumps({"port": words})]
+    told = []
+    for more in ([], ["--write"]):
+        code, findings = found(*asked, *more, **environment)
+        assert code == 1
+        told.append({key: f["advice"] for key, f in findings.items() if key[1] == "uses it"})
+    assert told[0] == told[1]
+    assert all("WordsFileSystem shares its connection" in advice for advice in told[0].values())
 
 
 # what cannot be checked --------------------------------------------------------------
@@ -393,14 +463,39 @@ def test_an_error_does_not_stand_behind_progress():
 def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     """Not the word for what crosses, which is "nothing": that would read as advice."""
     note = "child: noise: Unclosed client session"
-    advice = forkcheck._advice(note, MemoryFileSystem, False)
+    advice = advise(note, MemoryFileSystem)
     found = forkcheck.Finding("nothing", "makes an instance", "opted in", False, note, advice)
     said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
     assert "* instance that the child makes: the backend" in said and "fsspec.fork.finalize" in said
-    assert "report it" in forkcheck._advice("child: ValueError", MemoryFileSystem, False)
+    assert "report it" in advise("child: ValueError", MemoryFileSystem)
 
 
 def test_of_an_error_of_several_lines_the_first_is_told():
     text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
     said = forkcheck._in_short(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
     assert said.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
+
+
+def test_what_was_not_tried_leads_to_no_conclusion():
+    """It is neither a failure nor in need of advice, and takes a line for each handle."""
+    stack = f'Thread 0x1:\n  File "x/threading.py", line 7 in wait\n  File "{__file__}", line 11 in cat\n'
+    where = located(f"hung\n{stack}", Words).partition("\n")[0]
+    assert where == "hung in test_forkcheck.py, line 11, in cat"
+    note = f"child: {where}"
+    told = [forkcheck.Finding("instance", "uses it", "opted in", False, note, advise(note, MemoryFileSystem))]
+    note = "not tried: 2 hung before"
+    assert advise(note, MemoryFileSystem, True) == ""
+    told += [forkcheck.Finding("instance", act, "neither", False, note) for act in ("ends", "drops it")]
+    said = report("shelf://a", MemoryFileSystem, told)
+    assert said.startswith("NOT SAFE, 1 of 3 tries failed (1 hung, 2 not tried): shelf://a\n")
+    assert said.count("not tried: 2 hung before") == 1 and "2 acts" in said
+    to_do = said.partition("What to do")[2]
+    assert "threads do not cross a fork" in to_do and to_do.count("* ") == 1
+
+
+def test_clients_of_a_module_are_named_whatever_a_child_said_of_them():
+    """Those of awaitable backends raise there, since their loop is the parent's."""
+    note = "child: exit code 3, RuntimeError: Timeout context manager should be used inside a task"
+    advice = advise(note, AsyncFileSystem, outside=True)
+    assert "a module or a class has it" in advice and "on the loop that runs then" in advice
+    assert "fsspec.fork.Owned" in advise(note, MemoryFileSystem, outside=True)

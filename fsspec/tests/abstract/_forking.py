@@ -23,8 +23,8 @@ from typing import Any
 
 from fsspec import asyn
 from fsspec._checks import forked
+from fsspec._checks.advice import FILE_SHARES, SHARES, advise, located
 from fsspec._checks.forked import by_fork
-from fsspec._checks.report import file_of_its_own
 from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
 
@@ -173,6 +173,16 @@ class Job:
             for path, data in self.files.items():
                 self.fs.pipe_file(path, data)
         self.crossing = HANDLES[told["handle"]](self)
+        Instance(self).use(self.fs)
+        self.outside = forked.kept_outside(self.others, self.anew)
+
+    def anew(self) -> Any:
+        """Another instance, that has read."""
+        made = type(self.fs)(
+            *self.fs.storage_args, **{**self.fs.storage_options, "skip_instance_cache": True}
+        )
+        made.cat_file(next(iter(self.files)))
+        return made
 
     def end(self) -> None:
         """Nothing stays, nor came there that nobody wrote."""
@@ -268,21 +278,14 @@ def in_time(func: Callable[[], Any], what: str) -> str:
     return outcome[0] if outcome else f"{what}: hangs"
 
 
-def undeclared(job: Job, parents: forked.Sockets, handle: Any, came: forked.Sockets) -> str:
-    """In the child: why what instance or file holds is not its own; empty where it is, or is declared."""
-    cls = type(job.fs)
-    peers = forked.shared_by_file(handle, came) if type(job.crossing) is OpenFile else []
-    if peers:
-        told = file_of_its_own(type(handle), cls)
-        return f"shares a connection with its parent (to {', '.join(peers)}): {told}"
-    peers = [] if cls._fork_sensitive else forked.shared_connections(parents)
-    if not peers:
-        return ""
-    return (
-        f"shares a connection with its parent (to {', '.join(peers)}) and does not say so: write"
-        f" _fork_sensitive = True into the class {cls.__name__}, or, where an Owned holds the connection,"
-        " call fsspec.fork.watch_socket for its socket"
-    )
+def undeclared(job: Job, parents: forked.Sockets, of_file: forked.Sockets) -> str:
+    """In the child: what instance or file hold that is not its own; empty where it is, or is declared."""
+    of_fs = {} if type(job.fs)._fork_sensitive else parents
+    for text, sockets in ((FILE_SHARES, of_file), (SHARES, of_fs)):
+        peers = forked.shared_connections(sockets)
+        if peers:
+            return f"{text} to {', '.join(peers)}"
+    return ""
 
 
 class Meanwhile:
@@ -317,19 +320,20 @@ def cell(job: Job, name: str) -> str:
     """One action; empty where child and parent are as they should be."""
     crossing = job.crossing
     Instance(job).use(job.fs)  # it has its connections before a file has any
-    earlier = forked.open_sockets()
+    gc.collect()
+    earlier = forked.came_since(job.others)
     box = [crossing.make()]
     crossing.use(box[0])
     before = crossing.state(box[0])
-    sockets = {fd: number for fd, number in forked.open_sockets().items() if job.others.get(fd) != number}
-    own = type(crossing) is OpenFile and forked.has_connection(box[0])
-    came = {fd: number for fd, number in sockets.items() if own and earlier.get(fd) != number}
+    is_file = type(crossing) in (OpenFile, Writing)
+    sockets, of_file = forked.by_holder(box[0] if is_file else None, earlier, forked.came_since(job.others))
+    cls, file = type(job.fs), type(box[0])
     meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 
     def body() -> str | None:
         if job.mode == "by hand":
             asyn.reset_after_fork()
-        shared = undeclared(job, sockets, box[0], came)
+        shared = undeclared(job, sockets, of_file)
         if shared:
             return shared
         if meanwhile is not None:
@@ -337,7 +341,7 @@ def cell(job: Job, name: str) -> str:
         ACTIONS[name](job, box)
         return None
 
-    problem = by_fork(body).problem(killed=name == "killed")
+    problem = located(by_fork(body).problem(killed=name == "killed"), cls)
     problems = [f"child: {problem}" if problem else ""]
     if meanwhile is not None:
         problems.append(meanwhile.end())
@@ -346,7 +350,11 @@ def cell(job: Job, name: str) -> str:
     problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
     problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
     problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
-    return "; ".join(filter(None, problems))
+    said = "; ".join(filter(None, problems))
+    if not said or "position, or size" in said:  # which tells what is to be mended
+        return said
+    blamed = file if FILE_SHARES in said else None
+    return f"{said}\n{advise(said, cls, job.outside, blamed)}"
 
 
 def _same(before: Any, after: Any) -> None:

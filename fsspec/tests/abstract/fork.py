@@ -22,8 +22,11 @@ from typing import Any
 
 import pytest
 
-from fsspec._checks.forked import crowding
+from fsspec._checks.advice import NOT_TRIED
+from fsspec._checks.forked import HANGS, crowding
 from fsspec.tests.abstract._forking import HANDLES, MODES, WRITING
+
+_hung: dict[type, int] = {}  # by the class of tests: how many
 
 
 class AbstractForkTests:
@@ -59,7 +62,7 @@ class AbstractForkTests:
         of its own and may write to it.
     fork_limit
         seconds that a child may take, more where the machine is crowded; one that takes longer
-        hangs.
+        hangs. Where two tests of a class hung the rest fail at once.
     fork_rounds
         how often each test does all that it does, by default as the environment variable
         FORK_ROUNDS says, or once. A round of all tests is 72 forks.
@@ -89,6 +92,8 @@ class AbstractForkTests:
         fs, place = fork_place
         if handle == WRITING and not isinstance(place, str):
             pytest.skip("the files of this filesystem are only read")
+        if _hung.get(type(self), 0) >= HANGS:
+            pytest.fail(f"{NOT_TRIED}: {HANGS} hung before, each of which takes long", pytrace=False)
         job = {
             "subject": base64.b64encode(pickle.dumps((fs, place))).decode(),
             "handle": handle,
@@ -103,6 +108,8 @@ class AbstractForkTests:
         if found.pop("skipped", None):
             pytest.skip(f"no {handle} for this place")
         problems = {action: problem for action, problem in found.items() if problem}
+        if any(word in problem for problem in problems.values() for word in ("hung", "hangs")):
+            _hung[type(self)] = _hung.get(type(self), 0) + 1
         assert not problems, "\n".join(f"{handle}, {a}: {p}" for a, p in problems.items()) + f"\n{noise}"
 
 
@@ -133,5 +140,6 @@ def _run(job: dict[str, Any], limit: float) -> tuple[dict[str, str], str]:
         stderr = noise.read()
     lines = said.splitlines()
     if process.returncode != 0 or not lines:
-        return {"the process": f"ended with {process.returncode}"}, stderr
+        what = "hung" if process.returncode == -signal.SIGKILL else f"ended with {process.returncode}"
+        return {"the process": what}, stderr
     return json.loads(lines[-1]), stderr

@@ -1,0 +1,106 @@
+"""What authors of a backend, and its users, are told to do: one text for each kind of fault.
+
+`fsspec.forkcheck` and the tests of `AbstractForkTests` tell the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+NOT_TRIED = "not tried"
+"""So begins what is said of a try that was left out: it leads to no conclusion."""
+SHARES = "shares the parent's connection"
+FILE_SHARES = f"the file {SHARES}"
+
+
+def located(problem: str, cls: type) -> str:
+    """What is said of a child; where it hung, with the innermost frame of the backend's in the stacks."""
+    first, stacks, rest = problem.partition("hung\n")
+    home = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if first or not stacks or not home:
+        return problem
+    folder = os.path.dirname(home) + os.sep if "." in cls.__module__ else home
+    for path, line, name in re.findall(r'^  File "(.*)", line (\d+) in (.*)$', rest, re.MULTILINE):
+        if path.startswith(folder):
+            return f"hung in {os.path.basename(path)}, line {line}, in {name}\n{rest}"
+    return problem
+
+
+def advise(note: str, cls: type, outside: bool = False, file: type | None = None) -> str:
+    """What to do about a fault; empty where there is nothing to say.
+
+    Parameters
+    ----------
+    cls
+        the class of the filesystem.
+    outside
+        whether a module or a class has the connection: see `fsspec._checks.forked.kept_outside`.
+    file
+        the class of the file, where what it holds is the fault.
+    """
+    noise = "noise" in note
+    if NOT_TRIED in note:
+        return ""
+    if file is not None and not noise:
+        return (
+            f"{_file_of_its_own(file, cls)}. Until then close files before the program forks, and open them"
+            " in the child"
+        )
+    if outside and not noise:
+        remedy = (
+            "Its authors make it in the instance, when it is first needed, on the loop that runs then"
+            if getattr(cls, "async_impl", False)
+            else "Its authors keep it in a fsspec.fork.Owned and call fsspec.fork.watch_socket for its socket"
+        )
+        return (
+            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a new"
+            f" instance in the child uses the parent's as well. {remedy}. Until then use it only in workers"
+            " that are started by spawn, or first of all in the child"
+        )
+    if SHARES in note:
+        return (
+            f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
+            f" write _fork_sensitive = True into the class {cls.__name__}, or, where an Owned holds the"
+            " connection, call fsspec.fork.watch_socket for its socket. Until then call, before the first"
+            f' instance is made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}",'
+            " fsspec.fork.Facts(holds=True)), or make instances in the child"
+        )
+    if "child: hung" in note:
+        declared = "" if cls._fork_sensitive else "write _fork_sensitive = True into the class, or "  # type: ignore[attr-defined]
+        return (
+            "the child waits for a lock or thread that the instance inherited: threads do not cross a fork."
+            f" Its authors {declared}keep the lock or pool in a fsspec.fork.Owned, or renew it in"
+            " _after_fork_in_child, and call fsspec.fork.register. Until then make the instance in the child"
+            " (skip_instance_cache=True)"
+        )
+    if "file being written" in note:
+        return "close files that are being written before the program forks, and open them in the child"
+    if "parent" in note:
+        return (
+            "child and parent share a connection: make the instance in the child, or start workers by"
+            " spawn; authors of the backend set _fork_sensitive = True in its class"
+        )
+    if "Unclosed" in note:
+        return (
+            "the backend leaves the session of an instance open that is collected or alive at the end: its"
+            " authors close it by fsspec.fork.finalize"
+        )
+    return (
+        "the fault is the backend's, and none of the program's: report it. Its authors keep clients in the"
+        " instance, not in modules or classes, derive files from AbstractBufferedFile or give them"
+        " __setstate__, and find in python -m pydoc fsspec.fork what else there is"
+    )
+
+
+def _file_of_its_own(file: type, opener: type) -> str:
+    """What authors write in the class of files that hold what children must not use."""
+    name = file.__qualname__
+    return (
+        f"{name}, which {opener.__qualname__} opens, holds a connection or a lock of its own, and"
+        " _fork_sensitive in the class of the filesystem does not speak for it. Its authors make the client"
+        f" in {name} by fsspec.fork.Owned, so that each process has another, and call"
+        " fsspec.fork.watch_socket for its socket; locks they renew in _after_fork_in_child, and call"
+        " fsspec.fork.register"
+    )
