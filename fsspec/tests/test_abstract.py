@@ -10,8 +10,9 @@ import textwrap
 import pytest
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.tests import abstract
-from fsspec.tests.abstract.common import GLOB_EDGE_CASES_TESTS, below
+from fsspec.tests.abstract.common import GLOB_EDGE_CASES_TESTS, below, make_files, remove
 
 # path, and for each of its cases: recursive, maxdepth
 PUBLIC = {
@@ -129,3 +130,40 @@ def test_after_two_that_hang_the_rest_is_not_tried(tmp_path):
     )
     assert "12 failed" in said
     assert said.count("\nnot tried: 2 hung before, each") == 10, said
+
+
+class Faulty(MemoryFileSystem):
+    """Names of entries, and what rm takes away, as told."""
+
+    protocol = "faulty"
+    store, pseudo_dirs = {}, [""]
+
+    def __init__(self, name="{}", take=True, **kwargs):
+        super().__init__(**kwargs)
+        self.name, self.take = name, take
+
+    def ls(self, path, detail=True, **kwargs):
+        entries = super().ls(path, detail=True, **kwargs)
+        named = [{**e, "name": self.name.format(e["name"])} for e in entries]
+        return named if detail else [e["name"] for e in named]
+
+    def rm(self, path, recursive=False, maxdepth=None):
+        if self.take is None:
+            raise OSError("not empty")
+
+
+@pytest.mark.parametrize("name", ["faulty:/{}", "x{}"])
+def test_a_name_that_is_no_whole_path_is_told(name):
+    """Where the trees are made, since all else would fail by it."""
+    with pytest.raises(AssertionError, match=r"ls\('/t/names'\) gave the name .*: '/t/names/file1'"):
+        make_files(Faulty(name), "{}/{}".format, "/t/names", ["file1"])
+
+
+@pytest.mark.parametrize("take", [True, None])
+def test_what_rm_leaves_is_told(take):
+    """Be it that rm refuses, or does nothing."""
+    fs = Faulty(take=take)
+    make_files(fs, "{}/{}".format, "/t/left", ["file1"])
+    with pytest.raises(AssertionError, match=r"left \['/t/left/file1'\].*a backend brings _rm") as raised:
+        remove(fs, "/t/left")
+    assert ("OSError: not empty" in str(raised.value)) == (take is None)

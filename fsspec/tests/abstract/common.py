@@ -180,9 +180,37 @@ def removed(fs: Any, path: str) -> Iterator[str]:
 def remove(fs: Any, path: str) -> None:
     """Take away a tree, if it is there."""
     fs.invalidate_cache()
+    if not fs.exists(path):
+        return
+    check_names(fs, path)
+    refused = ""
+    try:
+        fs.rm(path, recursive=True)
+    except FileNotFoundError:  # there was no more of it than its name
+        pass
+    except OSError as error:
+        refused = f" ({type(error).__name__}: {error})"
+    fs.invalidate_cache()
+    left = []
     with suppress(FileNotFoundError):
-        if fs.exists(path):
-            fs.rm(path, recursive=True)
+        left = fs.find(path)
+    assert not left and not refused, (
+        f"rm({path!r}, recursive=True) left {left}{refused}: rm has to remove what is in folders as well; a"
+        " backend brings _rm (or rm_file), and not rm"
+    )
+
+
+def check_names(fs: Any, folder: str) -> None:
+    """What a listing gives are whole paths."""
+    path = fs._strip_protocol(folder).rstrip("/")
+    with suppress(FileNotFoundError):
+        for name in fs.ls(folder, detail=False):
+            wanted = f"{path}/{name.rstrip('/').rpartition('/')[2]}"
+            assert name.rstrip("/") in (path, wanted), (  # that of a file is itself
+                f"ls({path!r}) gave the name {name!r}; an entry's name is the whole path without protocol:"
+                f" {wanted!r}"
+            )
+    fs.invalidate_cache()
 
 
 def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
@@ -193,6 +221,7 @@ def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
             fs.mkdir(join(folder, *parent.split("/")) if parent else folder)
     for name in names:
         fs.pipe_file(join(folder, *name.split("/")), name.encode())
+    check_names(fs, folder)
 
 
 def make_folder(fs: Any, join: Join, path: str, empty: bool = True) -> None:
