@@ -55,9 +55,9 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
             else "Its authors keep it in a fsspec.fork.Owned and call fsspec.fork.watch_socket for its socket"
         )
         return (
-            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a new"
-            f" instance in the child uses the parent's as well. {remedy}. Until then use it only in workers"
-            " that are started by spawn, or first of all in the child"
+            f"a connection outlives the instances of {cls.__name__}: a module or a class has it, so that a"
+            f" new instance in the child uses the parent's as well. {remedy}. Until then use it only in"
+            " workers that are started by spawn, or first of all in the child"
         )
     if SHARES in note:
         return (
@@ -68,10 +68,11 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
             " fsspec.fork.Facts(holds=True)), or make instances in the child"
         )
     if "child: hung" in note:
-        declared = "" if cls._fork_sensitive else "write _fork_sensitive = True into the class, or "  # type: ignore[attr-defined]
+        declares = getattr(cls, "_fork_sensitive", False)
+        undeclared = "" if declares else "write _fork_sensitive = True into the class, or "
         return (
             "the child waits for a lock or thread that the instance inherited: threads do not cross a fork."
-            f" Its authors {declared}keep the lock or pool in a fsspec.fork.Owned, or renew it in"
+            f" Its authors {undeclared}keep the lock or pool in a fsspec.fork.Owned, or renew it in"
             " _after_fork_in_child, and call fsspec.fork.register. Until then make the instance in the child"
             " (skip_instance_cache=True)"
         )

@@ -350,7 +350,8 @@ class WordsFileSystem(WordsFileSystem):
     files = fsspec.filesystem("file")
 
     def _open(self, path, mode="rb", **kwargs):
-        return self.files.open("FOLDER/written", mode) if mode == "wb" else super()._open(path, mode, **kwargs)
+        here = mode == "wb"
+        return self.files.open("FOLDER/written", mode) if here else super()._open(path, mode, **kwargs)
 
     def cat_file(self, path, start=None, end=None, **kwargs):
         here = ".fsspec-forkcheck" in path
