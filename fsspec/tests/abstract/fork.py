@@ -140,6 +140,6 @@ def _run(job: dict[str, Any], limit: float) -> tuple[dict[str, str], str]:
         stderr = noise.read()
     lines = said.splitlines()
     if process.returncode != 0 or not lines:
-        what = "hung" if process.returncode == -signal.SIGKILL else f"ended with {process.returncode}"
-        return {"the process": what}, stderr
+        hung = ", for it hung" if process.returncode == -signal.SIGKILL else ""
+        return {"the process": f"ended with {process.returncode}{hung}"}, stderr
     return json.loads(lines[-1]), stderr
