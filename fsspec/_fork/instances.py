@@ -379,11 +379,16 @@ def touch(fs: Any, by_hand: bool = False) -> None:
 def _is_unused(before: dict[str, Any]) -> bool:
     """Whether an instance with ``asynchronous=True`` is as it was made: it has not connected yet.
 
-    Upstream does not look at the process of these, so that programs make them as they are loaded.
+    Upstream does not look at the process of these, so that programs make them as they are loaded. What
+    stands on other filesystems does not show whether those have connected.
     """
     made: dict[str, Any] | None = before.get("_made_with")
     if made is None:
         return False
+    for value in made.values():
+        for one in value.values() if type(value) is dict else (value,):
+            if isinstance(type(one), _Cached):
+                return False
     return all(made.get(name, made) is value for name, value in before.items() if name != "_made_with")
 
 
