@@ -45,7 +45,7 @@ def advise(error: BaseException) -> None:
     """Add a note to an error of botocore, or of TLS, for which there is advice."""
     kind = type(error)
     note = _ADVICE.get(kind.__name__) if kind.__module__ == "botocore.exceptions" else None
-    if kind.__name__ == "EndpointConnectionError" and ".amazonaws.com" not in str(error):
+    if note is _ADVICE["EndpointConnectionError"] and ".amazonaws.com" not in str(error):
         note = _ABSENT
     if "SSL" in kind.__name__ + type(error.__cause__).__name__ and "WRONG_VERSION_NUMBER" in str(error):
         note = _NO_TLS
