@@ -422,7 +422,7 @@ def get_fs_token_paths(
             paths = expand_paths_if_needed(paths, mode, num, fs, name_function)
     elif writing and expand:
         paths = _expand_paths(paths[0], name_function, num)
-    elif "*" in paths[0] or (expand and _is_pattern(fs, paths[0])):
+    elif "*" in paths[0] or (expand and _is_pattern_to_read(fs, paths[0])):
         types = getattr(fs, "_glob_types", None)  # where an entry costs more than its type
         found = types(paths[0]) if types else fs.glob(paths[0], detail=True)
         files = sorted(p for p, entry in found.items() if entry["type"] != "directory")
@@ -430,7 +430,7 @@ def get_fs_token_paths(
     return fs, fs._fs_token, paths
 
 
-def _is_pattern(fs: AbstractFileSystem, path: str) -> bool:
+def _is_pattern_to_read(fs: AbstractFileSystem, path: str) -> bool:
     """Whether a path to read from is a pattern: not if it is the name of something, or a URL with a query."""
     if "*" in path:
         return True
@@ -476,7 +476,7 @@ def expand_paths_if_needed(
     for path in paths:
         if writing and "*" in path:
             out.extend(_expand_paths(path, name_function, max(num - len(paths) + 1, 1)))
-        elif not writing and _is_pattern(fs, path):
+        elif not writing and _is_pattern_to_read(fs, path):
             out.extend(fs.glob(path))
         else:
             out.append(path)

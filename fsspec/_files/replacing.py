@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from fsspec._fork import hooks
-from fsspec._paths.paths import trailing_sep
+from fsspec._paths.paths import hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
 _under_way: set[Any] = set()
@@ -219,8 +219,7 @@ def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | N
 
 
 def _partial_name(target: str) -> str:
-    name = os.path.basename(target)
-    return f"{target[: len(target) - len(name)]}.{name[:40]}.{os.urandom(6).hex()}.part"
+    return hidden_name(os.path.basename(target), os.path.dirname(target))
 
 
 def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | None:

@@ -6,14 +6,17 @@ business; here ``s3://b/k`` is text like any other.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., bool])
 
 
 @overload
@@ -141,6 +144,30 @@ def build_name_function(max_int: float) -> Callable[[int], str]:
     """
     width = len(str(int(max_int)))
     return lambda number: str(number).zfill(width)
+
+
+def hidden_name(path: str, folder: str | None = None) -> str:
+    """A hidden name that nobody has, in the folder of ``path`` or another one, for a file in the making."""
+    above, slash, name = path.rpartition("/")
+    hidden = f".{name[:40]}.{os.urandom(6).hex()}.part"
+    if folder is None:
+        return f"{above}{slash}{hidden}"
+    return f"{folder.rstrip('/')}/{hidden}" if folder else hidden
+
+
+def false_without_path(exists: F) -> F:
+    """Have a method answer False about what is no path, None for instance, instead of raising."""
+
+    @wraps(exists)
+    def answer(self: object, path: object, **kwargs: object) -> bool:
+        try:
+            return exists(self, path, **kwargs)
+        except (AttributeError, TypeError):
+            if isinstance(path, (str, os.PathLike)):
+                raise
+            return False
+
+    return answer  # type: ignore[return-value]
 
 
 def trailing_sep(path: str) -> bool:

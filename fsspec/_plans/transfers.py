@@ -38,15 +38,15 @@ def _targets(
 ) -> list[str]:
     into = False
     if isinstance(source, str):
-        if _is_pattern(source, sources):
+        if _matched_others(source, sources):
             into = len(sources) == 1  # as it would with several, it goes into a folder
         else:
             into = target_is_folder and not trailing_sep(source)
     return other_paths(sources, target, exists=into, flatten=not isinstance(source, str))
 
 
-def _is_pattern(source: str, sources: list[str]) -> bool:
-    """Whether a source stands for others, and is not itself a name with a bracket, or a URL with a query."""
+def _matched_others(source: str, sources: list[str]) -> bool:
+    """Whether a source was a pattern for ``sources``, not a name with a bracket, or a URL with a query."""
     if not has_magic(source) or not sources:
         return has_magic(source)
     name = sources[0].rstrip("/")

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
+from fsspec._paths.paths import hidden_name
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
 from fsspec.registry import known_implementations
@@ -177,7 +178,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        partial = _partial_name(path2)
+        partial = hidden_name(path2)
         with self._open(path1, "rb", seekable=False) as source:
             try:
                 target = self.fs.open_output_stream(partial)
@@ -267,18 +268,13 @@ class ArrowFSWrapper(AbstractFileSystem):
         elif mode == "rb":
             stream = self.fs.open_input_stream(path, compression=None)
         elif mode in ("wb", "xb"):
-            target = path if autocommit else _partial_name(path)
+            target = path if autocommit else hidden_name(path)
             stream = self.fs.open_output_stream(target, compression=None)
         elif mode == "ab" and autocommit:
             stream = self.fs.open_append_stream(path, compression=None)
         else:
             raise ValueError(f"{path!r}: modes are rb, wb, xb, and outside of transactions ab; not {mode}")
         return ArrowFile(self, stream, path, mode, block_size, written_to=target, **kwargs)
-
-
-def _partial_name(path: str) -> str:
-    """A temporary name, where a file is written until it is committed."""
-    return f"{path}.{os.urandom(6).hex()}.part"
 
 
 class _Reader:

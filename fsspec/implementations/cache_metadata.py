@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec._files.replacing import file_state
 from fsspec._fork import hooks
-from fsspec.implementations._cached.folders import PART_SUFFIX, is_inside, remove
+from fsspec.implementations._cached.folders import is_inside, part_in, remove
 
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
@@ -139,7 +139,7 @@ class CacheMetadata:
         self._load(len(self._storage) - 1)
         changed, self._changed = self._changed, {}
         path = os.path.join(self._storage[-1], TABLE)
-        part = os.path.join(self._storage[-1], f".{os.urandom(8).hex()}{PART_SUFFIX}")
+        part = part_in(self._storage[-1])
         try:
             with open(part, "x", encoding="utf8", opener=self._private) as f:
                 f.write(self._text())

@@ -7,9 +7,9 @@ in a transaction has another name until it is committed.
 from __future__ import annotations
 
 import base64
-import os
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
+from fsspec._paths.paths import hidden_name
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
@@ -268,7 +268,7 @@ class DatabricksFile(AbstractBufferedFile):
         if block_size not in (None, "default", _BLOCK):
             self.closed = True
             raise ValueError(f"the block size of the service is {_BLOCK}, not {block_size}")
-        self._target = path if autocommit else f"{path}.{os.urandom(6).hex()}.part"
+        self._target = path if autocommit else hidden_name(path)
         super().__init__(fs, path, mode, _BLOCK, autocommit, cache_type, cache_options, **kwargs)
         if mode == "ab":
             self.closed = True

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import finalize, is_mine
+from fsspec._paths.paths import hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
@@ -32,7 +33,7 @@ from fsspec.implementations._remote.ftp_link import (
     TransferDone,
     log_in,
 )
-from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
+from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import infer_storage_options
 
@@ -515,7 +516,7 @@ class FTPFile(AbstractBufferedFile):
             if mode == "ab":
                 self._held = []  # there is no other name to append to: it goes out by commit
             else:
-                self.location = hidden_name(self.kwargs.get("tempdir") or fs._parent(path), path)
+                self.location = hidden_name(path, self.kwargs.get("tempdir") or fs._parent(path))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""

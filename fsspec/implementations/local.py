@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_all, write_whole
-from fsspec._paths.paths import trailing_sep
+from fsspec._paths.paths import false_without_path, trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
@@ -272,11 +272,9 @@ class LocalFileSystem(AbstractFileSystem):
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
+    @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
-        try:
-            return osp.exists(self._strip_protocol(path))
-        except (AttributeError, TypeError):  # no path at all, None for instance
-            return False
+        return osp.exists(self._strip_protocol(path))
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there

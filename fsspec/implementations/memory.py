@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._paths.paths import false_without_path
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
@@ -191,12 +192,10 @@ class MemoryFileSystem(AbstractFileSystem):
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
+    @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
-        try:
-            path = self._strip_protocol(path)
-            return path in self.store or self._is_folder(path)
-        except (AttributeError, TypeError):  # no path at all, None for instance
-            return False
+        path = self._strip_protocol(path)
+        return path in self.store or self._is_folder(path)
 
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.store

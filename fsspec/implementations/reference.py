@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._paths.paths import false_without_path
 from fsspec._plans import drive, listing
 from fsspec._public import publish
 from fsspec._spec.contents import has_checking_files
@@ -275,12 +276,10 @@ class ReferenceFileSystem(ReferenceReading):
                 entry["size"] = (await source._info(url))["size"]
         return entry
 
+    @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
-        try:
-            path = self._strip_protocol(path)
-            return path in self.references or self._is_folder(path)
-        except (AttributeError, TypeError):  # no path at all, None for instance
-            return False
+        path = self._strip_protocol(path)
+        return path in self.references or self._is_folder(path)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return bool(await self._off_loop(self.exists, path))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 import paramiko
 
 from fsspec._fork.owned import finalize, is_mine
+from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
-from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
+from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile
 
@@ -366,8 +367,7 @@ class SFTPFile(AbstractBufferedFile):
         if not autocommit and mode == "ab":
             self._held = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
-            folder = fs.temppath if fs.temppath is not None else fs._parent(path)
-            self.temppath = hidden_name(folder, path)
+            self.temppath = hidden_name(path, fs._parent(path) if fs.temppath is None else fs.temppath)
         if mode == "xb" and not autocommit and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)

@@ -21,9 +21,10 @@ from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize, is_mine
+from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
-from fsspec.implementations._remote.server import ServerFileSystem, hidden_name
+from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.spec import AbstractBufferedFile
 
@@ -237,7 +238,7 @@ class SMBFileSystem(ServerFileSystem):
             if self.auto_mkdir and self._parent(path).strip("/").count("/"):
                 self.makedirs(self._parent(path), exist_ok=True)
             if not autocommit:
-                temp = hidden_name(self.temppath or self._parent(path), path)
+                temp = hidden_name(path, self.temppath or self._parent(path))
         kwargs.setdefault("share_access", self.share_access or ("r" if mode == "rb" else None))
         return SMBFileOpener(
             path, temp, mode, self._port, block_size or -1, fs=self, cache_options=cache_options, **kwargs

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
+from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watched_session
 from fsspec.implementations._remote.refusals import refusal
@@ -314,7 +315,7 @@ class WebHDFS(ServerFileSystem):
         if self.isdir(lpath):
             self.mkdir(rpath)
             return
-        temporary = f"{self._parent(rpath).rstrip('/')}/.{os.urandom(6).hex()}.part"
+        temporary = hidden_name(rpath, self._parent(rpath))
         with self.open(lpath) as source:
             try:
                 with self.open(temporary, "wb") as target:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fsspec._fork.owned import is_mine, own
+from fsspec._paths.paths import false_without_path
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, call
@@ -189,12 +190,10 @@ class Cache(ChainedFileSystem):
         listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
         return next(listed, entry)
 
+    @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
-        try:
-            path = self._strip_protocol(path)
-        except (AttributeError, TypeError):  # no path at all, None for instance
-            return False
+        path = self._strip_protocol(path)
         if not self.fs._lists_files:
             return bool(self.fs.exists(path, **kwargs))
         try:

@@ -35,6 +35,12 @@ PART_SUFFIX = ".part"
 
 _IS_PART = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch
 
+
+def part_in(folder: str) -> str:
+    """A new name in a folder for what is not whole yet."""
+    return os.path.join(folder, f".{os.urandom(8).hex()}{PART_SUFFIX}")
+
+
 ABANDONED = 3600.0
 """Seconds without a change after which what is not whole is taken for a dead process's.
 
@@ -106,7 +112,7 @@ class Folders:
         folder = os.path.dirname(copy)
         if folder != self.written:
             os.makedirs(folder, exist_ok=True)
-        return os.path.join(folder, f".{os.urandom(8).hex()}{PART_SUFFIX}")
+        return part_in(folder)
 
     def empty(self) -> None:
         """Remove everything from the folder that is written, but for what is being made; the folder stays."""

@@ -22,6 +22,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
+from fsspec._paths.paths import false_without_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
@@ -281,12 +282,10 @@ class PendingFileSystem(CachingFileSystem):
         return self._pending_entry(path) or super().info(path, **kwargs)
 
     @default
+    @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path, or will be when the transaction ends."""
-        try:
-            pending = self._pending_entry(self._strip_protocol(path))
-        except (AttributeError, TypeError):  # no path at all, None for instance
-            return False
+        pending = self._pending_entry(self._strip_protocol(path))
         return pending is not None or super().exists(path, **kwargs)
 
     @default

@@ -34,7 +34,7 @@ NOT_PAGES = (
 
 
 def has_magic(s: str) -> bool:
-    """Whether a URL has wildcards."""
+    """Whether a URL is a pattern: as `globbing.has_magic`, but a question mark begins the query."""
     return magic_check.search(s) is not None
 
 

@@ -70,9 +70,3 @@ class ServerFileSystem(AbstractFileSystem):
         """What sends a remote file, which is there."""
         with self.open(path, "rb") as source:
             yield partial(self._copy_out, source)
-
-
-def hidden_name(folder: str, path: str) -> str:
-    """A hidden temporary name, where a file is written until it is committed."""
-    name = f".{path.rpartition('/')[2][:100]}.{os.urandom(6).hex()}.part"
-    return f"{folder.rstrip('/')}/{name}" if folder else name
