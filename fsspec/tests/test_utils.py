@@ -12,7 +12,9 @@ import types
 
 import pytest
 
+import fsspec
 from fsspec import core, utils
+from fsspec._paths.paths import hidden_name
 
 # paths
 
@@ -602,3 +604,27 @@ def test_threads_may_ask_at_once():
 
 def test_brackets_are_no_address():
     assert utils.infer_storage_options("memory://b[1]")["host"] == "b[1]"
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file", "reference", "simplecache"])
+def test_what_is_no_path_does_not_exist(protocol):
+    options = {"reference": {"fo": {}}, "simplecache": {"target_protocol": "memory"}}
+    fs = fsspec.filesystem(protocol, **options.get(protocol, {}), skip_instance_cache=True)
+    for nothing in (None, 1.5, ["a"]):
+        assert fs.exists(nothing) is False
+    with pytest.raises(TypeError):
+        fs.exists()
+
+
+def test_a_hidden_name_is_in_the_folder_of_the_file_or_in_the_one_given():
+    for path, folder, begins in (
+        ("/a/b", None, "/a/.b."),
+        ("b", None, ".b."),
+        ("/b", None, "/.b."),
+        ("/a/b", "/t/", "/t/.b."),
+        ("/a/b", "", ".b."),
+        ("/a/" + "é" * 200, None, "/a/." + "é" * 40 + "."),
+    ):
+        name = hidden_name(path, folder)
+        assert name.startswith(begins) and name.endswith(".part") and "/" not in name[len(begins) :]
+        assert name != hidden_name(path, folder)
