@@ -26,7 +26,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPaths
+    from fsspec._paths.types import Depth, StrPaths
 
 
 __all__ = ["AbstractArchiveFileSystem"]
@@ -115,12 +115,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return [found[name] for name in sorted(found)] if detail else sorted(found)
 
     def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         """The members below a folder; see `AbstractFileSystem.find`.
 
@@ -152,7 +147,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:
         """Unpack members; see `AbstractFileSystem.get`.

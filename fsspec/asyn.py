@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from typing_extensions import Self
 
-    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._paths.types import Depth, Offsets, StrPaths
 
 try:
     from resource import error as ResourceError
@@ -256,7 +256,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _walk(
         self,
         path: str,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         topdown: bool = True,
         on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
@@ -265,24 +265,18 @@ class AsyncFileSystem(AbstractFileSystem):
             yield item
 
     @listing.default
-    async def _find(
-        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
-    ) -> Any:
+    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Any:
         return await drive(self, listing.find(self, path, maxdepth, withdirs, **kwargs))
 
-    async def _du(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    async def _du(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
         return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
 
     @listing.default
-    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 
     async def _expand_path(
-        self,
-        path: StrPaths,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        assume_literal: bool = False,
+        self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, assume_literal: bool = False
     ) -> list[str]:
         return await drive(self, expanding.expand_path(self, path, recursive, maxdepth, assume_literal))
 
@@ -328,7 +322,7 @@ class AsyncFileSystem(AbstractFileSystem):
         path: StrPaths,
         recursive: bool = False,
         batch_size: int | None = None,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> list[Any] | None:
         return await drive(self, bulk.rm(self, path, recursive, maxdepth, kwargs, batch_size))
@@ -340,7 +334,7 @@ class AsyncFileSystem(AbstractFileSystem):
         path2: StrPaths,
         recursive: bool = False,
         on_error: str | None = None,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -353,7 +347,7 @@ class AsyncFileSystem(AbstractFileSystem):
         lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         batch_size: int | None = None,
         on_error: str | None = None,
         **kwargs: Any,
@@ -368,7 +362,7 @@ class AsyncFileSystem(AbstractFileSystem):
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
         batch_size: int | None = None,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> list[Any] | None:
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)

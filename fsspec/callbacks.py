@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from fsspec._paths.types import Options
+
 
 __all__ = ["Callback", "DEFAULT_CALLBACK", "DotPrinterCallback", "NoOpCallback", "TqdmCallback"]
 
@@ -87,7 +89,7 @@ class Callback:
 
         return with_branch
 
-    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> Callback | None:
+    def branch(self, path_1: str, path_2: str, kwargs: Options) -> Callback | None:
         """Put a ``callback`` for one of many transfers into ``kwargs``; the base class puts none."""
         return None
 
@@ -185,7 +187,7 @@ class DotPrinterCallback(Callback):
         self.chr = chr_to_print
         super().__init__(**kwargs)
 
-    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
+    def branch(self, path_1: str, path_2: str, kwargs: Options) -> None:
         """Give the transfer a callback that prints dots."""
         kwargs["callback"] = DotPrinterCallback(".")
 
@@ -257,7 +259,7 @@ class TqdmCallback(Callback):
         self.tqdm: Any = None
         super().__init__(*args, **kwargs)
 
-    def branch(self, path_1: str, path_2: str, kwargs: dict[str, Any]) -> None:
+    def branch(self, path_1: str, path_2: str, kwargs: Options) -> None:
         """Give the transfer a bar of its own, where that was asked for."""
         if self._nested:
             kwargs["callback"] = TqdmCallback({**_of_bytes(path_1), "leave": False}, tqdm_cls=self._tqdm_cls)

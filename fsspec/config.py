@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 __all__ = ["apply_config", "conf", "conf_dir", "default_conf_dir", "set_conf_env", "set_conf_files"]
 
@@ -149,9 +152,7 @@ def _read_ini(path: str) -> dict[str, Any]:
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
-def apply_config(
-    cls: Any, kwargs: dict[str, Any], conf_dict: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The keyword arguments that an instance of ``cls`` is made with.
 
     Parameters

@@ -30,7 +30,7 @@ from fsspec.registry import filesystem, get_filesystem_class, known_implementati
 from fsspec.utils import build_name_function, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import Options, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = [
@@ -86,7 +86,7 @@ def strip_protocol(urlpath: StrPath) -> str:
     return str(get_filesystem_class(protocol)._strip_protocol(urlpath))
 
 
-def _un_chain(path: str, kwargs: dict[str, Any]) -> list[ChainLink]:
+def _un_chain(path: str, kwargs: Options) -> list[ChainLink]:
     """The links of a chain, outermost first.
 
     Parameters
@@ -146,7 +146,7 @@ def _check_agreement(protocol: str, of_url: dict[str, Any], given: dict[str, Any
 
 def _nested(links: list[ChainLink]) -> dict[str, Any]:
     """Options for the outermost link, those of the others nested in them."""
-    options: dict[str, Any] = {}
+    options: Options = {}
     for path, protocol, own in reversed(links[1:]):
         options = {"target_options": {**own, **options}, "target_protocol": protocol, "fo": path}
     return {**links[0][2], **options}

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
 
@@ -40,6 +40,9 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
 from fsspec.registry import known_implementations
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 T = TypeVar("T")
 
@@ -144,17 +147,9 @@ def diagnose(url: str | None = None, storage_options: dict[str, Any] | None = No
         something has to be done.
     """
     found = Diagnosis()
-    steps: list[Callable[[Diagnosis], None]] = [
-        check_installation,
-        _dependants,
-        _project,
-        _fork_mode,
-        _hazards,
-        _configuration,
-        _state,
-        _packages,
-    ]
-    for step in steps:
+    for step in (
+        check_installation, _dependants, _project, _fork_mode, _hazards, _configuration, _state, _packages,
+    ):  # fmt: skip
         step(found)
     if url is not None:
         _first_requests(found, url, storage_options or {})
@@ -468,7 +463,7 @@ def _packages(found: Diagnosis) -> None:
     found.add(OK, "packages", f"not installed, and needed only for: {', '.join(sorted(absent)) or 'none'}")
 
 
-def _first_requests(found: Diagnosis, url: str, options: dict[str, Any]) -> None:
+def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
     from fsspec.core import _un_chain, url_to_fs
 
     shown = redact_options(url)

@@ -58,6 +58,7 @@ from fsspec._public import publish
 from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import Options
     from fsspec.spec import AbstractFileSystem
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class _Handle(NamedTuple):
 class _Subject:
     """A URL and the handles made of it."""
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, url: str, options: Options) -> None:
         self.url, self.options = url, options
         self.others = open_sockets()  # before there is a filesystem
         self.fs, self.path = self.open_url()
@@ -459,7 +460,7 @@ def check(
 
 
 def _check(
-    url: str, options: dict[str, Any], write: bool, progress: Callable[[str], None]
+    url: str, options: Options, write: bool, progress: Callable[[str], None]
 ) -> tuple[type[AbstractFileSystem], list[Finding]]:
     """The class of the filesystem, and what was found."""
     findings: list[Finding] = []

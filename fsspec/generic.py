@@ -37,7 +37,7 @@ from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -204,12 +204,7 @@ class GenericFileSystem(AsyncFileSystem):
         return cast("list[Any]", renamed(found, "listing", fs.unstrip_protocol))
 
     async def _find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         fs, plain = self._side(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
@@ -240,7 +235,7 @@ class GenericFileSystem(AsyncFileSystem):
     async def _isfile(self, path: str) -> bool:
         return await self._ask_side("isfile", path)
 
-    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         check_depth(maxdepth)
         return await self._glob_there(path, maxdepth=maxdepth, **kwargs)
 
@@ -316,7 +311,7 @@ class GenericFileSystem(AsyncFileSystem):
         path2: StrPaths,
         recursive: bool = False,
         on_error: str | None = "ignore",
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         batch_size: int | None = None,
         tempdir: str | None = None,
         **kwargs: Any,
@@ -364,12 +359,7 @@ class GenericFileSystem(AsyncFileSystem):
             await _ask(source, "cp_file", path, path2, **kwargs)
 
     def mv(
-        self,
-        path1: StrPaths,
-        path2: StrPaths,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        **kwargs: Any,
+        self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
             (source, path), (target, _) = self._side(path1), self._side(path2)

@@ -19,6 +19,8 @@ from fsspec.utils import check_contained
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from fsspec._paths.types import Errors
+
 
 logger: logging.Logger = logging.getLogger("fsspec.mapping")
 
@@ -69,16 +71,14 @@ class FSMap(MutableMapping[str, bytes]):
         fs: AbstractFileSystem,
         check: bool = False,
         create: bool = False,
-        missing_exceptions: tuple[type[BaseException], ...] | None = None,
+        missing_exceptions: Errors | None = None,
     ) -> None:
         self.fs = fs
         self.root: str = fs._strip_protocol(root)
         self._root_key_to_str = fs._strip_protocol(posixpath.join(root, "x"))[:-1]
         # the cat of the base class would look for patterns, and do the same
         self._reads_files = not fs.async_impl and type(fs).cat is AbstractFileSystem.cat
-        self.missing_exceptions: tuple[type[BaseException], ...] = (
-            _MISSING if missing_exceptions is None else missing_exceptions
-        )
+        self.missing_exceptions: Errors = _MISSING if missing_exceptions is None else missing_exceptions
         self.check = check
         self.create = create
         if create and not fs.exists(root):
@@ -187,7 +187,7 @@ class FSMap(MutableMapping[str, bytes]):
 
     def __delitem__(self, key: str) -> None:
         path = self._key_to_str(key)
-        missing: tuple[type[BaseException], ...] = (FileNotFoundError, *self.missing_exceptions)
+        missing: Errors = (FileNotFoundError, *self.missing_exceptions)
         try:
             self._remove([path])
         except missing as error:
@@ -267,7 +267,7 @@ def get_mapper(
     url: str = "",
     check: bool = False,
     create: bool = False,
-    missing_exceptions: tuple[type[BaseException], ...] | None = None,
+    missing_exceptions: Errors | None = None,
     alternate_root: str | None = None,
     **kwargs: Any,
 ) -> FSMap:

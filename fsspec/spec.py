@@ -33,7 +33,7 @@ from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
-from fsspec._paths.types import Entry
+from fsspec._paths.types import Entry, Errors
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import publish
 from fsspec._spec.aliases import Aliases
@@ -600,7 +600,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
         root: str = "",
         check: bool = False,
         create: bool = False,
-        missing_exceptions: tuple[type[BaseException], ...] | None = None,
+        missing_exceptions: Errors | None = None,
     ) -> FSMap:
         """The files below a path as a mutable mapping from relative path to bytes.
 

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
+    from fsspec._paths.types import Options
+
 __all__ = [
     "DEFAULT_BLOCK_SIZE",
     "HAS_CPYTHON_API",
@@ -161,7 +163,7 @@ def _for_token(value: Any) -> object:
     return value
 
 
-def make_instance(cls: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> T:
+def make_instance(cls: Callable[..., T], args: Iterable[Any], kwargs: Options) -> T:
     """``cls(*args, **kwargs)``, in a form that pickles can name."""
     return cls(*args, **kwargs)
 

@@ -44,6 +44,7 @@ from fsspec.exceptions import ForkError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+    from fsspec._paths.types import Options
     from fsspec.spec import AbstractFileSystem
 
 _Self = TypeVar("_Self", bound="AbstractBufferedFile")
@@ -651,7 +652,7 @@ def reopen(
     size: int | None,
     autocommit: bool,
     cache_type: str,
-    kwargs: dict[str, Any],
+    kwargs: Options,
 ) -> IO[bytes]:
     """The file that a pickle was made of: opened again and at its position."""
     how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}

@@ -25,7 +25,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import BinaryReader, BinaryWriter
+    from fsspec._paths.types import BinaryReader, BinaryWriter, Options
     from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
@@ -154,7 +154,7 @@ class _Copying:
             # not open(), which counts what does not commit itself to a transaction
             waits = self.target._intrans
             begin = self.target.open if waits else self.target._open
-            options: dict[str, Any] = {} if waits else {"autocommit": False}
+            options: Options = {} if waits else {"autocommit": False}
             file: Any = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
             try:
                 self.check(self.blocks(read, file), size)

@@ -159,12 +159,7 @@ _REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRan
 
 
 _MAKING = os.O_WRONLY | os.O_CREAT
-_FLAGS = {
-    "r": os.O_RDONLY,
-    "w": _MAKING | os.O_TRUNC,
-    "a": _MAKING | os.O_APPEND,
-    "x": _MAKING | os.O_EXCL,
-}
+_FLAGS = {"r": os.O_RDONLY, "w": _MAKING | os.O_TRUNC, "a": _MAKING | os.O_APPEND, "x": _MAKING | os.O_EXCL}
 
 
 def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence, Set
-from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +23,15 @@ StrPaths = StrPath | Sequence[StrPath] | Set[StrPath]
 
 PathOrPaths = TypeVar("PathOrPaths", str, list[str])
 """A path gives one path, a list of them gives a list."""
+
+Depth = int | None
+"""How many levels below a folder; None for all."""
+
+Options = dict[str, Any]
+"""Keyword arguments on their way to another function, or to the constructor of a filesystem."""
+
+Errors = tuple[type[BaseException], ...]
+"""Kinds of errors, as ``except`` takes them."""
 
 Offsets = int | None | Iterable[int | None]
 """One offset in bytes for all files, or one for each; None is the beginning or the end of a file."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._paths.paths import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import Options, StrPath
     from fsspec.spec import AbstractFileSystem
 
 compressions: dict[str, str] = {
@@ -166,7 +166,7 @@ def _host_and_port(address: str) -> tuple[str, int | None]:
     return host, int(port)
 
 
-def update_storage_options(options: dict[str, Any], inherited: dict[str, Any] | None = None) -> None:
+def update_storage_options(options: Options, inherited: dict[str, Any] | None = None) -> None:
     """Add ``inherited`` options to ``options``, in place.
 
     Raises

@@ -14,11 +14,11 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._paths.types import Depth, Offsets, Options, StrPaths
     from fsspec._plans.filesystem import Filesystem
 
 
-def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
+def listing_options(fs: Filesystem, kwargs: Options) -> dict[str, Any]:
     """Those options of a bulk operation that are for finding the files as well.
 
     Blocking filesystems are given all of them, so that an argument of a backend's own
@@ -27,7 +27,7 @@ def listing_options(fs: Filesystem, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {} if fs.async_impl else kwargs
 
 
-def counting(kwargs: dict[str, Any]) -> tuple[Callback, dict[str, Any]]:
+def counting(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
     """The callback among the options of a bulk operation, which counts files, and the other options."""
     if "callback" not in kwargs:
         return DEFAULT_CALLBACK, kwargs
@@ -49,12 +49,7 @@ def _told(
 
 
 def cat(
-    fs: Filesystem,
-    path: StrPaths,
-    recursive: bool,
-    on_error: str,
-    kwargs: dict[str, Any],
-    batch_size: int | None = None,
+    fs: Filesystem, path: StrPaths, recursive: bool, on_error: str, kwargs: Options, batch_size: int | None
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
     callback, kwargs = counting(kwargs)
@@ -110,7 +105,7 @@ def cat_ranges(
     ends: Offsets,
     max_gap: int | None,
     on_error: str,
-    kwargs: dict[str, Any],
+    kwargs: Options,
     batch_size: int | None = None,
 ) -> PlanOf[list[Any]]:
     """The bytes of ranges; see ``AbstractFileSystem.cat_ranges``."""
@@ -134,7 +129,7 @@ def pipe(
     fs: Filesystem,
     path: str | Mapping[str, ReadableBuffer],
     value: ReadableBuffer | None,
-    kwargs: dict[str, Any],
+    kwargs: Options,
     batch_size: int | None = None,
 ) -> Plan:
     """Write whole files; see ``AbstractFileSystem.pipe``."""
@@ -149,12 +144,7 @@ def pipe(
 
 
 def rm(
-    fs: Filesystem,
-    path: StrPaths,
-    recursive: bool,
-    maxdepth: int | None,
-    kwargs: dict[str, Any],
-    batch_size: int | None = None,
+    fs: Filesystem, path: StrPaths, recursive: bool, maxdepth: Depth, kwargs: Options, batch_size: int | None
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
     callback, kwargs = counting(kwargs)
@@ -165,7 +155,7 @@ def rm(
     return answers
 
 
-def removing(fs: Filesystem, paths: list[str], kwargs: dict[str, Any], batch_size: int | None = None) -> Plan:
+def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int | None = None) -> Plan:
     """Remove what is at each of sorted paths: what is in a folder before the folder. A folder that is gone
     with what was in it, as in stores without folders, is no failure."""
     above = _folders_above(paths)

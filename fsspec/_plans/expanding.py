@@ -16,7 +16,7 @@ from fsspec._plans.listing import ask, check_depth, overridden, together
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPaths
+    from fsspec._paths.types import Depth, StrPaths
     from fsspec._plans.filesystem import Filesystem
 
 
@@ -38,7 +38,7 @@ def expand_path(
     fs: Filesystem,
     path: StrPaths,
     recursive: bool = False,
-    maxdepth: int | None = None,
+    maxdepth: Depth = None,
     assume_literal: bool = False,
     **kwargs: Any,
 ) -> PlanOf[list[str]]:

@@ -24,7 +24,7 @@ from fsspec._plans.listing import ask, check_depth, is_absent, listings, overrid
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Entry, StrPath
+    from fsspec._paths.types import Depth, Entry, Options, StrPath
     from fsspec._plans.filesystem import Filesystem
 
 
@@ -115,7 +115,7 @@ class Pattern:
         self._states: dict[frozenset[int], State] = {}
         self.start = self._state({0})
 
-    def depth(self, maxdepth: int | None) -> int | None:
+    def depth(self, maxdepth: Depth) -> int | None:
         """How many levels below the root a match may lie; None for any."""
         if None not in self.tests:
             return self.end
@@ -146,13 +146,7 @@ def _compiled(text: str, only_folders: bool) -> Pattern:
 
 
 def glob(
-    fs: Filesystem,
-    path: StrPath,
-    maxdepth: int | None = None,
-    *,
-    detail: bool = False,
-    withdirs: bool = True,
-    **kwargs: Any,
+    fs: Filesystem, path: StrPath, maxdepth: Depth, detail: bool = False, withdirs: bool = True, **kwargs: Any
 ) -> Plan:
     """The paths that match; see ``AbstractFileSystem.glob``."""
     check_depth(maxdepth)
@@ -172,7 +166,7 @@ def glob(
     return {name: found[name] for name in names} if detail else names
 
 
-def _literal(fs: Filesystem, path: str, only_folders: bool, detail: bool, kwargs: dict[str, Any]) -> Plan:
+def _literal(fs: Filesystem, path: str, only_folders: bool, detail: bool, kwargs: Options) -> Plan:
     """A pattern without wildcards matches the path itself, if it is there."""
     if not only_folders:
         (exists,) = yield from ask(fs, "exists", [path], **kwargs)
@@ -188,14 +182,12 @@ def _literal(fs: Filesystem, path: str, only_folders: bool, detail: bool, kwargs
     return {path: entry} if entry["type"] == "directory" else {}
 
 
-def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: Options) -> dict[str, Any]:
     """The options of the listing of the root: object stores list only names that begin with ``prefix``."""
     return {"prefix": pattern.prefix, **kwargs} if fs.async_impl and pattern.prefix else kwargs
 
 
-def _by_find(
-    fs: Filesystem, pattern: Pattern, maxdepth: int | None, withdirs: bool, kwargs: dict[str, Any]
-) -> Plan:
+def _by_find(fs: Filesystem, pattern: Pattern, maxdepth: Depth, withdirs: bool, kwargs: Options) -> Plan:
     options = _narrowed(fs, pattern, kwargs)
     depth = pattern.depth(maxdepth)
     found = yield call("find", pattern.root, maxdepth=depth, withdirs=withdirs, detail=True, **options)
@@ -228,12 +220,7 @@ def _by_find(
 
 
 def by_steps(
-    fs: Filesystem,
-    pattern: Pattern,
-    maxdepth: int | None,
-    withdirs: bool,
-    kwargs: dict[str, Any],
-    at_root: dict[str, Any],
+    fs: Filesystem, pattern: Pattern, maxdepth: Depth, withdirs: bool, kwargs: Options, at_root: Options
 ) -> Plan:
     root = fs._strip_protocol(pattern.root)
     matching: dict[str, Entry] = {}

@@ -22,7 +22,7 @@ from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Entry
+    from fsspec._paths.types import Depth, Entry, Options
     from fsspec._plans.filesystem import Filesystem
 
 
@@ -58,7 +58,7 @@ def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[s
     return folders, others
 
 
-def check_depth(maxdepth: int | None) -> None:
+def check_depth(maxdepth: Depth) -> None:
     """Refuse a depth that would descend nowhere."""
     if maxdepth is not None and maxdepth < 1:
         raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
@@ -102,14 +102,14 @@ def together(
 ) -> PlanOf[list[Any]]:
     """The answers to ``count`` calls, as of a `batch`; a single one is yielded alone, which costs less."""
     if count > 1 or (batch_size is not None and batch_size < 1):
-        answers: list[Any] = yield batch(
+        found: list[Any] = yield batch(
             iter(calls),
             return_exceptions=return_exceptions,
             batch_size=batch_size,
             nofiles=nofiles,
             done=done,
         )
-        return answers
+        return found
     answers = []
     for position, only in enumerate(calls):
         try:
@@ -155,7 +155,7 @@ class _Turn(NamedTuple):
     item: Any = None  # what to emit after what is below, from the bottom up
 
 
-def listings(folders: list[str], kwargs: dict[str, Any]) -> PlanOf[list[Any]]:
+def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
     """The entries in each of some folders, or in their place the error that it raises."""
     calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
     return (yield from together(calls, len(folders), return_exceptions=True))
@@ -164,7 +164,7 @@ def listings(folders: list[str], kwargs: dict[str, Any]) -> PlanOf[list[Any]]:
 def walk(
     fs: Filesystem,
     path: str,
-    maxdepth: int | None = None,
+    maxdepth: Depth = None,
     topdown: bool = True,
     on_error: str | Callable[[OSError], Any] = "omit",
     *,
@@ -228,9 +228,7 @@ def walk(
         turns += [_Turn(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
 
 
-def _coming(
-    known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: int | None
-) -> Iterator[str]:
+def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: Depth) -> Iterator[str]:
     """The folders below known ones that are not asked for yet, in the order of a walk."""
     for path, depth, listing in known:
         if not isinstance(listing, list) or depth == maxdepth:
@@ -252,12 +250,7 @@ def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
 
 # find -----------------------------------------------------------------------------
 def find(
-    fs: Filesystem,
-    path: str,
-    maxdepth: int | None = None,
-    withdirs: bool = False,
-    detail: bool = False,
-    **kwargs: Any,
+    fs: Filesystem, path: str, maxdepth: Depth, withdirs: bool, detail: bool = False, **kwargs: Any
 ) -> Plan:
     """Everything below a path; see ``AbstractFileSystem.find``."""
     check_depth(maxdepth)
@@ -320,12 +313,7 @@ def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
 
 # du -------------------------------------------------------------------------------
 def du(
-    fs: Filesystem,
-    path: str,
-    total: bool = True,
-    maxdepth: int | None = None,
-    withdirs: bool = False,
-    **kwargs: Any,
+    fs: Filesystem, path: str, total: bool, maxdepth: Depth, withdirs: bool = False, **kwargs: Any
 ) -> Plan:
     """The bytes of what `find` finds; see ``AbstractFileSystem.du``."""
     found = yield call("find", path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)

@@ -28,7 +28,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import Depth, Options, StrPath, StrPaths
     from fsspec._plans.filesystem import Filesystem
     from fsspec.spec import AbstractFileSystem
 
@@ -97,8 +97,8 @@ def _sources(
     fs: Filesystem,
     source: str | list[str],
     recursive: bool,
-    maxdepth: int | None,
-    kwargs: dict[str, Any],
+    maxdepth: Depth,
+    kwargs: Options,
     batch_size: int | None,
 ) -> Plan:
     """What is meant by ``source``; the folders among it only where their contents come with them."""
@@ -123,8 +123,8 @@ def _pairs(
     path1: StrPaths,
     path2: StrPaths,
     recursive: bool,
-    maxdepth: int | None,
-    kwargs: dict[str, Any],
+    maxdepth: Depth,
+    kwargs: Options,
     batch_size: int | None,
 ) -> Plan:
     """Each file to copy with its target."""
@@ -143,9 +143,9 @@ def copy(
     path1: StrPaths,
     path2: StrPaths,
     recursive: bool,
-    maxdepth: int | None,
+    maxdepth: Depth,
     on_error: str | None,
-    kwargs: dict[str, Any],
+    kwargs: Options,
     batch_size: int | None = None,
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
@@ -161,7 +161,7 @@ def _copying(
     pairs: list[tuple[str, str]],
     recursive: bool,
     ignore: bool,
-    kwargs: dict[str, Any],
+    kwargs: Options,
     batch_size: int | None,
     callback: Callback,
 ) -> Plan:
@@ -205,7 +205,7 @@ def mv(
     path1: StrPaths,
     path2: StrPaths,
     recursive: bool = False,
-    maxdepth: int | None = None,
+    maxdepth: Depth = None,
     callback: Callback | str | None = None,
 ) -> Plan:
     """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, nor
@@ -285,9 +285,7 @@ _Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
 class _Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
-    def __init__(
-        self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: dict[str, Any]
-    ) -> None:
+    def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
         self.name = name
         self.pairs = pairs
         self.callback = callback
@@ -304,16 +302,12 @@ class _Transfers:
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         try:
-            return (
-                yield from together(
-                    self.calls(),
-                    len(self.pairs),
-                    return_exceptions=return_exceptions,
-                    batch_size=batch_size,
-                    nofiles=False,
-                    done=self.done,
-                )
-            )
+            how: Options = {
+                "return_exceptions": return_exceptions,
+                "batch_size": batch_size,
+                "nofiles": False,
+            }
+            return (yield from together(self.calls(), len(self.pairs), done=self.done, **how))
         finally:  # a failure, or the plan was left
             for position in list(self.under_way):
                 self.end(position, whole=False)
@@ -417,8 +411,8 @@ def get(
     lpath: StrPaths,
     recursive: bool,
     callback: Callback | None,
-    maxdepth: int | None,
-    kwargs: dict[str, Any],
+    maxdepth: Depth,
+    kwargs: Options,
     batch_size: int | None = None,
     on_error: str | None = None,
 ) -> Plan:
@@ -459,8 +453,8 @@ def put(
     rpath: StrPaths,
     recursive: bool,
     callback: Callback | None,
-    maxdepth: int | None,
-    kwargs: dict[str, Any],
+    maxdepth: Depth,
+    kwargs: Options,
     batch_size: int | None = None,
 ) -> Plan:
     """Upload; see ``AbstractFileSystem.put``."""
@@ -500,7 +494,7 @@ def put(
 
 
 def _local_sources(
-    here: AbstractFileSystem, given: str | list[str], recursive: bool, maxdepth: int | None
+    here: AbstractFileSystem, given: str | list[str], recursive: bool, maxdepth: Depth
 ) -> tuple[list[str], set[str]]:
     """What of this machine is to be sent, and which of it are folders."""
     sources = here.expand_path(given, recursive=recursive, maxdepth=maxdepth)

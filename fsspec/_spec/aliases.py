@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import StrPaths
+    from fsspec._paths.types import Depth, StrPaths
 
 
 class Aliases:
@@ -38,7 +38,7 @@ class Aliases:
         """Another name of `info`."""
         return self.info(path, **kwargs)
 
-    def disk_usage(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    def disk_usage(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """Another name of `du`."""
         return self.du(path, total=total, maxdepth=maxdepth, **kwargs)
 
@@ -62,7 +62,7 @@ class Aliases:
         """Another name of `mv`."""
         return self.mv(path1, path2, **kwargs)
 
-    def delete(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def delete(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Another name of `rm`."""
         return self.rm(path, recursive=recursive, maxdepth=maxdepth)
 

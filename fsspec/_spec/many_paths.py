@@ -16,7 +16,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._paths.types import Depth, Offsets, StrPaths
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class ManyPaths:
     def walk(
         self,
         path: str,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         topdown: bool = True,
         on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
@@ -74,12 +74,7 @@ class ManyPaths:
 
     @listing.default
     def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         """Everything below a path.
 
@@ -104,12 +99,7 @@ class ManyPaths:
         return drive(self, listing.find(self, path, maxdepth, withdirs, detail, **kwargs))
 
     def du(
-        self,
-        path: str,
-        total: bool = True,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        **kwargs: Any,
+        self, path: str, total: bool = True, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any
     ) -> Any:
         """The bytes that files below a path take up.
 
@@ -134,7 +124,7 @@ class ManyPaths:
         return drive(self, listing.du(self, path, total, maxdepth, withdirs, **kwargs))
 
     @listing.default
-    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The paths that match a pattern.
 
         ``*`` stands for any characters of one name, ``?`` for one, ``[abc]``, ``[a-c]``,
@@ -168,7 +158,7 @@ class ManyPaths:
         self,
         path: StrPaths,
         recursive: bool = False,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         assume_literal: bool = False,
         **kwargs: Any,
     ) -> list[str]:
@@ -257,7 +247,7 @@ class ManyPaths:
             the bytes of one path given as such; else bytes by path
         """
         if self.async_impl or recursive or kwargs or on_error != "raise" or not isinstance(path, (str, list)):
-            return drive(self, bulk.cat(self, path, recursive, on_error, kwargs))
+            return drive(self, bulk.cat(self, path, recursive, on_error, kwargs, None))
         # the same without a plan, which costs more than reading a file in memory
         paths = self.expand_path(path)
         if isinstance(path, str) and len(paths) == 1 and paths[0] == self._strip_protocol(path):
@@ -327,7 +317,7 @@ class ManyPaths:
         path1: StrPaths,
         path2: StrPaths,
         recursive: bool = False,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         on_error: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -353,12 +343,7 @@ class ManyPaths:
         drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, kwargs))
 
     def mv(
-        self,
-        path1: StrPaths,
-        path2: StrPaths,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        **kwargs: Any,
+        self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         """Move files within the filesystem: copied, then removed.
 
@@ -384,7 +369,7 @@ class ManyPaths:
         lpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:
         """Download files.
@@ -416,7 +401,7 @@ class ManyPaths:
         rpath: StrPaths,
         recursive: bool = False,
         callback: Callback = DEFAULT_CALLBACK,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:
         """Upload files.
@@ -438,7 +423,7 @@ class ManyPaths:
         drive(self, plan)
 
     @listing.default
-    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files.
 
         One after the other: where one is refused, others may be gone. Local files and those in
@@ -458,4 +443,4 @@ class ManyPaths:
         FileNotFoundError
             where nothing matches
         """
-        drive(self, bulk.rm(self, path, recursive, maxdepth, {}))
+        drive(self, bulk.rm(self, path, recursive, maxdepth, {}, None))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from _typeshed import WriteableBuffer
 
-    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
 
 
 __all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
@@ -229,7 +229,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         self.rm(path)
 
     @wrap_exceptions
-    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         if maxdepth is None and isinstance(path, str) and not has_magic(path):
             paths = [self._bare(path)]
         else:

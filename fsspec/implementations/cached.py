@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
@@ -33,6 +33,9 @@ from fsspec.implementations._cached.whole import WholeFileCacheFileSystem
 from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.transaction import Transaction
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 __all__ = [
     "CachingFileSystem",
@@ -91,7 +94,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def save_cache(self) -> None:
         """There is no table."""
 
-    def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         return cast("dict[str, Any]", self.fs.info(path, **kwargs))
 
     def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import distributed
 
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import infer_storage_options
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 __all__ = ["DaskFile", "DaskWorkerFileSystem"]
 
@@ -38,11 +41,11 @@ def _on_worker() -> bool:
 
 def _operate(
     protocol: str | None,
-    options: dict[str, Any],
+    options: Options,
     fs: AbstractFileSystem | None,
     name: str,
     args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    kwargs: Options,
 ) -> Any:
     """An operation, on the worker that this runs on."""
     if fs is None:
@@ -131,7 +134,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         finally:
             future.release()
 
-    def _ask(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _ask(self, name: str, args: tuple[Any, ...], kwargs: Options) -> Any:
         told = self.target_protocol, self.target_options or {}, self.fs, name, args, kwargs
         return _operate(*told) if self.worker else self._submit(_operate, *told)
 

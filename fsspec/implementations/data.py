@@ -12,7 +12,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import PathOrPaths
+    from fsspec._paths.types import Depth, PathOrPaths
 
 
 class DataFileSystem(AbstractFileSystem):
@@ -52,7 +52,7 @@ class DataFileSystem(AbstractFileSystem):
         mime = head.partition(";")[0]
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 
-    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The URL itself, where it is one; there is nothing that a pattern could match."""
         if not self.exists(path):
             return {} if kwargs.get("detail") else []

@@ -17,7 +17,7 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import PathOrPaths
+    from fsspec._paths.types import Depth, PathOrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
@@ -207,7 +207,7 @@ class DatabricksFileSystem(RestFileSystem):
         source_path: str,
         destination_path: str,
         recursive: bool = False,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:
         """Move a file, or a folder as a whole, by one request."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
-    from fsspec._paths.types import BinaryWriter, PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import BinaryWriter, Depth, PathOrPaths, StrPath, StrPaths
     from fsspec.implementations._remote.server import Send
 
 
@@ -418,7 +418,7 @@ class FTPFileSystem(ServerFileSystem):
     def _rm(self, path: str) -> None:
         self._do("DELE", self._strip_protocol(path))
 
-    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files and, with ``recursive``, folders with everything in them."""
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         kinds = {p: self.info(p)["type"] for p in found}  # before listings are forgotten

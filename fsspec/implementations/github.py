@@ -18,7 +18,7 @@ from fsspec.utils import infer_storage_options
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import PathOrPaths
+    from fsspec._paths.types import Depth, PathOrPaths
     from fsspec.dircache import DirCache
 
 
@@ -250,7 +250,7 @@ class GithubFileSystem(RestFileSystem):
         self,
         path: str | list[str],
         recursive: bool = False,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         message: str | None = None,
     ) -> None:
         """Remove files, by a commit for each. ``message``: of the commits."""

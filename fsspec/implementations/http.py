@@ -77,7 +77,7 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath
 
 
 __all__ = [
@@ -299,9 +299,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         raise_for_status(response, url)
 
     # reading ----------------------------------------------------------------------
-    async def _request(
-        self, url: str, options: dict[str, Any], method: str = "get"
-    ) -> aiohttp.ClientResponse:
+    async def _request(self, url: str, options: Options, method: str = "get") -> aiohttp.ClientResponse:
         """The response to a request, with the options of the filesystem; its body is still to be read."""
         session = await self.set_session()
         return await self._sender.send(session, method, self.encode_url(url), {**self.kwargs, **options})
@@ -331,7 +329,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return await self._sender.repeat(partial(self._part, url, begin, end, known, kwargs))
 
     async def _gathered(
-        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
+        self, url: str, start: int, end: int | None, known: answers.Version, options: Options
     ) -> bytes:
         """The bytes of a file, or of a part of it, over several connections if there are many."""
         data = await self._sender.repeat(partial(gather, self, url, start, end, known, options))
@@ -341,7 +339,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return await self._sender.repeat(partial(self._whole, url, options))
         return await self._sender.repeat(partial(self._part, url, start, end, known, options))
 
-    async def _whole(self, url: str, options: dict[str, Any]) -> bytes:
+    async def _whole(self, url: str, options: Options) -> bytes:
         response = await self._request(url, options)
         try:
             self._raise_not_found_for_status(response, url)
@@ -351,7 +349,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 await give_up(response)
 
     async def _part(
-        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
+        self, url: str, start: int, end: int | None, known: answers.Version, options: Options
     ) -> bytes:
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
         response = await self._request(url, parsing.ranged(options, value, self.kwargs))
@@ -489,7 +487,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         listed = await self._sender.repeat(partial(self._links, url, options))
         return listed if detail else sorted(entry["name"] for entry in listed)
 
-    async def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _links(self, url: str, options: Options) -> list[dict[str, Any]]:
         async with await self._request(url, options) as response:
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
@@ -499,7 +497,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             text = await response.text(errors="replace")
         return self._entries(text, url)
 
-    async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
         check_depth(maxdepth)
         return await drive(self, glob(self, path, maxdepth, **kwargs))
@@ -540,7 +538,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         method: str,
         url: str,
         body: Callable[[], bytes | AsyncIterator[bytes]],
-        options: dict[str, Any],
+        options: Options,
         size: int | None = None,
     ) -> None:
         options = {**self.kwargs, **options}

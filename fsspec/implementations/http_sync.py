@@ -56,7 +56,7 @@ from fsspec.utils import tokenize
 if TYPE_CHECKING:
     import yarl
 
-    from fsspec._paths.types import PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath
 
 
 try:
@@ -235,7 +235,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return f"bytes={begin}" if begin < 0 else parsing.range_value(begin, end)
 
     def _limits(
-        self, url: str, start: int | None, end: int | None, options: dict[str, Any]
+        self, url: str, start: int | None, end: int | None, options: Options
     ) -> tuple[int, int | None, answers.Version] | None:
         """Limits of which at most a lone start counts from the end, and what is known of the file. None where
         they need the size, which the server does not tell."""
@@ -262,14 +262,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             return b""
         return repeat(self._retries, partial(self._part, url, begin, end, known, kwargs), self._traffic)
 
-    def _whole(self, url: str, options: dict[str, Any]) -> bytes:
+    def _whole(self, url: str, options: Options) -> bytes:
         with closing(self._request(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
             return read_whole(response, url)
 
-    def _part(
-        self, url: str, start: int, end: int | None, known: answers.Version, options: dict[str, Any]
-    ) -> bytes:
+    def _part(self, url: str, start: int, end: int | None, known: answers.Version, options: Options) -> bytes:
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
         with closing(self._request(url, **parsing.ranged(options, value, self.kwargs))) as response:
             if response.status_code != 416:
@@ -322,7 +320,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             told.pop(name, None)
         return told
 
-    def _info(self, url: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _info(self, url: str, kwargs: Options) -> dict[str, Any]:
         try:
             info = self._ask(url, "head", kwargs)
         except FileNotFoundError as error:
@@ -337,7 +335,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info.update((k, v) for k, v in self._ask(url, "get", kwargs).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
-    def _ask(self, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, url: str, method: str, options: Options) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
         given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
@@ -349,7 +347,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
         return repeat(self._retries, ask, self._traffic)
 
-    def _send(self, url: str, method: str, options: dict[str, Any]) -> requests.Response | ResponseProxy:
+    def _send(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         send = getattr(self.session, method)
         try:
@@ -418,7 +416,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         listed = repeat(self._retries, partial(self._links, url, options), self._traffic)
         return listed if detail else sorted(entry["name"] for entry in listed)
 
-    def _links(self, url: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    def _links(self, url: str, options: Options) -> list[dict[str, Any]]:
         with closing(self._request(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
@@ -427,7 +425,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             text = response.text
         return self._entries(text, url)
 
-    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
         return drive(self, glob(self, path, maxdepth or None, **kwargs))  # 0 is no limit, as upstream
 
@@ -448,7 +446,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         ) as body:
             self._upload(method, rpath, body, kwargs)
 
-    def _upload(self, method: str, url: str, data: Upload, options: dict[str, Any]) -> None:
+    def _upload(self, method: str, url: str, data: Upload, options: Options) -> None:
         send = getattr(self.session, method)
 
         def upload() -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.spec import AbstractBufferedFile
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Depth
 
 __all__ = ["JupyterFileSystem", "SimpleFileWriter"]
 
@@ -118,7 +121,7 @@ class JupyterFileSystem(RestFileSystem):
     rmdir = _rm
 
     def mv(
-        self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+        self, path1: str, path2: str, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         """Move a file, or a folder as a whole, by one request."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)

@@ -34,7 +34,7 @@ from fsspec.utils import isfilelike, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
 
 
 __all__ = [
@@ -205,7 +205,7 @@ class LocalFileSystem(AbstractFileSystem):
         return entry
 
     @listing.default
-    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         if kwargs or type(self) is not LocalFileSystem:
             return super().glob(path, maxdepth=maxdepth, **kwargs)
         if maxdepth is None and type(path) is str and path[-1:] != "/":
@@ -214,7 +214,7 @@ class LocalFileSystem(AbstractFileSystem):
                 return [name] if osp.exists(name) else []
         return sorted(self._glob_types(path, maxdepth))
 
-    def _glob_types(self, path: str, maxdepth: int | None = None) -> dict[str, dict[str, Any]]:
+    def _glob_types(self, path: str, maxdepth: Depth = None) -> dict[str, dict[str, Any]]:
         """What a pattern matches, with entries that hold nothing but a name and a type."""
         if type(self) is not LocalFileSystem:
             return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
@@ -224,7 +224,7 @@ class LocalFileSystem(AbstractFileSystem):
     def walk(
         self,
         path: str,
-        maxdepth: int | None = None,
+        maxdepth: Depth = None,
         topdown: bool = True,
         on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
@@ -235,12 +235,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     @listing.default  # to search by it would be to look at all that lies below
     def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         if maxdepth is not None or kwargs or type(self) is not LocalFileSystem:
             return super().find(path, maxdepth=maxdepth, withdirs=withdirs, detail=detail, **kwargs)
@@ -411,7 +406,7 @@ class LocalFileSystem(AbstractFileSystem):
     def rm_file(self, path: str) -> None:
         os.remove(self._strip_protocol(path))
 
-    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths: list[str] = []
         for given in path if isinstance(path, (list, tuple, set)) else [path]:
             stripped = self._strip_protocol(cast("str", given))

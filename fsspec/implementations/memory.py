@@ -23,7 +23,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import PathOrPaths, StrPaths
+    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPaths
 
 publish(__name__)
 
@@ -155,12 +155,7 @@ class MemoryFileSystem(AbstractFileSystem):
         raise FileNotFoundError(path)
 
     def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         if maxdepth is not None and maxdepth < 1:
             raise ValueError("maxdepth must be at least 1")
@@ -306,7 +301,7 @@ class MemoryFileSystem(AbstractFileSystem):
         except KeyError:
             raise FileNotFoundError(path) from None
 
-    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         tree, doomed = self._tree(), set(paths)
         whole = recursive and maxdepth is None
@@ -379,7 +374,7 @@ class MemoryFileSystem(AbstractFileSystem):
 def _with_files(
     cls: type[MemoryFileSystem],
     args: tuple[Any, ...],
-    options: dict[str, Any],
+    options: Options,
     files: dict[str, bytes],
     folders: list[str],
 ) -> MemoryFileSystem:

@@ -49,7 +49,7 @@ from fsspec.utils import check_contained, other_paths, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsspec._paths.types import StrPath, StrPaths
+    from fsspec._paths.types import Depth, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 
@@ -311,12 +311,7 @@ class ReferenceFileSystem(ReferenceReading):
         return cast("list[Any]", await self._off_loop(self.ls, path, detail))
 
     def find(
-        self,
-        path: str,
-        maxdepth: int | None = None,
-        withdirs: bool = False,
-        detail: bool = False,
-        **kwargs: Any,
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
         if isinstance(self.references, LazyReferenceMapper):
             return drive(self, listing.find(self, path, maxdepth, withdirs, detail))
@@ -331,12 +326,10 @@ class ReferenceFileSystem(ReferenceReading):
         names.sort()
         return {name: self._entry(name) for name in names} if detail else names
 
-    async def _find(
-        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **kwargs: Any
-    ) -> Any:
+    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Any:
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
-    async def _du(self, path: str, total: bool = True, maxdepth: int | None = None, **kwargs: Any) -> Any:
+    async def _du(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
         sizes = await super()._du(path, False, maxdepth, **kwargs)
         unknown = [name for name, size in sizes.items() if size is None]
         limit = self.batch_size or get_batch_size(nofiles=True)

@@ -31,7 +31,7 @@ from fsspec.spec import AbstractBufferedFile
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPaths
+    from fsspec._paths.types import Depth, StrPaths
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
@@ -194,12 +194,7 @@ class SMBFileSystem(ServerFileSystem):
             self._do(smbclient.remove, self._unc(path))
 
     def mv(
-        self,
-        path1: str,
-        path2: str,
-        recursive: bool | None = None,
-        maxdepth: int | None = None,
-        **kwargs: Any,
+        self, path1: str, path2: str, recursive: bool | None = None, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         """Rename a file or folder on its share; nothing is copied."""
         self._do(smbclient.rename, self._unc(path1), self._unc(path2))

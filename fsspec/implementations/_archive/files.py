@@ -34,7 +34,7 @@ from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import PathOrPaths, StrPath
+    from fsspec._paths.types import Errors, Options, PathOrPaths, StrPath
     from fsspec.spec import AbstractFileSystem
 
 try:
@@ -42,7 +42,7 @@ try:
 except ImportError:  # Python can be built without it, and then raises none
     LZMAError = zlib.error  # type: ignore[misc, assignment]
 
-DAMAGED: tuple[type[BaseException], ...] = (EOFError, zlib.error, LZMAError, SeekError)
+DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
 """What reading raises where bytes are damaged or cut off, whatever the format."""
 
 
@@ -61,7 +61,7 @@ class FileArchive(AbstractArchiveFileSystem):
     fo: Any = None
     """The open file that the archive is."""
     _source: ArchiveBytes | None = None
-    _damaged: tuple[type[BaseException], ...] = ()
+    _damaged: Errors = ()
     """What reading the format raises where the archive is corrupt."""
     _error: type[Exception]
     """What is raised then."""
@@ -80,7 +80,7 @@ class FileArchive(AbstractArchiveFileSystem):
         fo: StrPath | IO[bytes] | core.OpenFile[bytes],
         mode: str,
         protocol: str | None,
-        options: dict[str, Any] | None,
+        options: Options | None,
     ) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         own(self)

@@ -36,7 +36,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     import asyncio
 
-    from fsspec._paths.types import PathOrPaths, StrPaths
+    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPaths
 
 
 @pass_on
@@ -179,7 +179,7 @@ class Cache(ChainedFileSystem):
         """The entry of a path; of a page that the page above lists as a folder, the entry there."""
         return self._entry(self._strip_protocol(path), kwargs)
 
-    def _entry(self, path: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         entry: dict[str, Any] = self.fs.info(path, **kwargs)
         if entry.get("mimetype") != "text/html":
             return entry
@@ -218,7 +218,7 @@ class Cache(ChainedFileSystem):
             self._drop([path])
 
     def expand_path(
-        self, path: StrPaths, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+        self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> list[str]:
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):

@@ -26,7 +26,7 @@ from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Offsets
+    from fsspec._paths.types import Offsets, Options
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` that mean nothing where a file is local, or written as a whole."""
@@ -111,7 +111,7 @@ class CachingFileSystem(Cache):
         return f if codec is None else compr[codec](f, mode="rb")
 
     def _open_blocks(
-        self, path: str, block_size: int | None, kwargs: dict[str, Any]
+        self, path: str, block_size: int | None, kwargs: Options
     ) -> LocalCopy | BlockFile | IO[bytes]:
         uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
@@ -128,7 +128,7 @@ class CachingFileSystem(Cache):
         return f
 
     def _open_kept(
-        self, path: str, uid: str | None, kwargs: dict[str, Any], block_size: int | None = None
+        self, path: str, uid: str | None, kwargs: Options, block_size: int | None = None
     ) -> LocalCopy | BlockFile | None:
         """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: what
         the target says of its version, if that is to be looked at."""
@@ -145,7 +145,7 @@ class CachingFileSystem(Cache):
                 return None  # another process has just removed the copy
 
     def _open_found(
-        self, path: str, detail: dict[str, Any], fn: str, kwargs: dict[str, Any], block_size: int | None
+        self, path: str, detail: dict[str, Any], fn: str, kwargs: Options, block_size: int | None
     ) -> LocalCopy | BlockFile:
         self._note_use(fn)
         if detail["blocks"] is True:
@@ -171,7 +171,7 @@ class CachingFileSystem(Cache):
         entry: dict[str, Any],
         uid: str,
         block_size: int | None,
-        kwargs: dict[str, Any],
+        kwargs: Options,
         opened: Any = None,
     ) -> LocalCopy | BlockFile:
         """Open a file of which nothing is kept yet. ``entry``, ``uid``: what the target says of it, and of

@@ -30,6 +30,7 @@ from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import Options
     from fsspec.implementations._cached.blocks import CachingFileSystem
     from fsspec.implementations.cache_metadata import CacheMetadata
     from fsspec.spec import AbstractFileSystem
@@ -53,7 +54,7 @@ class BlockSource:
         self,
         fs: AbstractFileSystem,
         path: str,
-        kwargs: dict[str, Any],
+        kwargs: Options,
         opened: Any = None,
         let_go: Callable[[], None] = lambda: None,
     ) -> None:
@@ -167,7 +168,7 @@ class BlockSource:
             opened.close()
 
 
-def open_uncached(fs: AbstractFileSystem, path: str, kwargs: dict[str, Any]) -> Any:
+def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> Any:
     """A file on the filesystem behind a cache."""
     return fs.open(path, "rb", cache_type="none", **kwargs)
 

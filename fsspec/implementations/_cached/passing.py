@@ -18,6 +18,7 @@ from fsspec.spec import AbstractFileSystem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fsspec._paths.types import Options
     from fsspec.implementations._cached.base import Cache
 
 C = TypeVar("C", bound=type)
@@ -80,7 +81,7 @@ def _places(name: str, parameters: str) -> list[tuple[int, str]]:
     return [(code.co_varnames.index(parameter) - 1, parameter) for parameter in parameters.split()]
 
 
-def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: Options) -> list[Any]:
     """The arguments at these places."""
     found = []
     for position, parameter in places:

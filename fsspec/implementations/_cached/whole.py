@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from fsspec._loop.driving import Step
-    from fsspec._paths.types import Offsets, StrPaths
+    from fsspec._paths.types import Offsets, Options, StrPaths
     from fsspec.asyn import AsyncFileSystem
     from fsspec.core import OpenFiles
 
@@ -235,7 +235,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         return out
 
     def _ranges(
-        self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: dict[str, Any]
+        self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: Options
     ) -> Plan:
         callback, _ = counting(kwargs)
         firsts, lasts = per_path(paths, starts, ends)
@@ -352,7 +352,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             self._upload(files)
         callback.relative_update(len(contents))
 
-    def _written(self, path: str, data: ReadableBuffer, kwargs: dict[str, Any]) -> LocalTempFile:
+    def _written(self, path: str, data: ReadableBuffer, kwargs: Options) -> LocalTempFile:
         f: LocalTempFile = self._open(path, "wb", autocommit=False)
         try:
             f.kwargs = dict(kwargs)

@@ -25,6 +25,7 @@ from fsspec.implementations._http.responses import (
 )
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import Options
     from fsspec.implementations.http import HTTPFileSystem
 
 
@@ -46,7 +47,7 @@ def _not_there(url: str) -> Iterator[None]:
         raise InvalidURLError(redact_url(url)) from error
 
 
-async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]) -> dict[str, Any]:
+async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
     """What the headers of one answer tell; the body of a GET is not read."""
     options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
 
@@ -61,7 +62,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: dict[str, Any]
 
 
 async def ask_first_bytes(
-    fs: HTTPFileSystem, url: str, options: dict[str, Any]
+    fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
     """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
     ignores ranges sends everything: then the response, just begun."""
@@ -71,7 +72,7 @@ async def ask_first_bytes(
 
 
 async def _first_bytes(
-    fs: HTTPFileSystem, url: str, options: dict[str, Any]
+    fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | BodyStream | None]:
     response = await fs._request(url, ranged(options, range_value(0, FIRST), fs.kwargs))
     first: bytes | BodyStream | None = None

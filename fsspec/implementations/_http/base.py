@@ -9,6 +9,7 @@ from fsspec.implementations._http import parsing
 from fsspec.implementations._http.moving import CHUNK
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import Options
     from fsspec._spec.traffic import Traffic
 
 _NOT_FOR_REQUESTS = frozenset(
@@ -43,7 +44,7 @@ class HTTPBase:
         self.client_kwargs: dict[str, Any] = client_kwargs or {}
         self.encoded = encoded
         self.use_listings_cache: bool = storage_options.get("use_listings_cache", False)
-        self.kwargs: dict[str, Any] = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
+        self.kwargs: Options = {k: v for k, v in storage_options.items() if k not in _NOT_FOR_REQUESTS}
 
     def stats(self) -> dict[str, int]:
         """What this process has asked of servers by this instance.

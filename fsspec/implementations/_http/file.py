@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     import yarl
 
+    from fsspec._paths.types import Options
     from fsspec.spec import AbstractFileSystem
 
 
@@ -141,14 +142,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         streams = getattr(fs, "_streams", None)
         self._ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
         super().__init__(
-            fs=fs,
-            path=url,
-            mode=mode,
-            block_size=block_size if block_size is not None else "default",
-            cache_type=cache_type,
-            cache_options=cache_options,
-            size=size,
-            **kwargs,
+            fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
         )
         self.size = size
         if type(self.cache) is BytesCache and size is not None:
@@ -218,7 +212,7 @@ class _Streamed(_Connected):
     """What the files have in common that are one response, from its beginning to its end."""
 
     closed: bool
-    kwargs: dict[str, Any]
+    kwargs: Options
     loc: int
     size: int | None
     _stream: BodyStream | None = None

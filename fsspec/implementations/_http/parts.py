@@ -21,18 +21,12 @@ from fsspec._loop.batching import run_concurrently
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, check_length, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.responses import (
-    Body,
-    IncompleteResponse,
-    check_is_whole,
-    placed,
-    with_room,
-)
+from fsspec.implementations._http.responses import Body, IncompleteResponse, check_is_whole, placed, with_room
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import Options, StrPath
     from fsspec.callbacks import Callback
     from fsspec.implementations.http import HTTPFileSystem
 
@@ -45,9 +39,7 @@ Sink = Callable[[int, bytes], Any]
 """Takes bytes and their offset in the file; parts come in any order."""
 
 
-def may_split(
-    fs: HTTPFileSystem, options: dict[str, Any], start: int | None = None, end: int | None = None
-) -> bool:
+def may_split(fs: HTTPFileSystem, options: Options, start: int | None = None, end: int | None = None) -> bool:
     """Whether a file, or this much of it, is read in parts if it is long enough."""
     if fs.max_concurrency == 1 or (start or 0) < 0 or (end is not None and end - (start or 0) <= PART):
         return False
@@ -67,7 +59,7 @@ async def read_in_parts(
     start: int,
     end: int | None,
     known: Version,
-    options: dict[str, Any],
+    options: Options,
     sink: Sink,
     told: Callable[[int | None], Any] | None = None,
 ) -> bool:
@@ -100,7 +92,7 @@ async def read_in_parts(
 
 
 async def gather(
-    fs: HTTPFileSystem, url: str, start: int, end: int | None, known: Version, options: dict[str, Any]
+    fs: HTTPFileSystem, url: str, start: int, end: int | None, known: Version, options: Options
 ) -> bytes | None:
     """The bytes from ``start`` up to ``end``; None where they cannot be read in parts."""
     into = io.BytesIO()
@@ -119,7 +111,7 @@ async def gather(
 
 
 async def download_in_parts(
-    fs: HTTPFileSystem, url: str, lpath: StrPath, callback: Callback, options: dict[str, Any]
+    fs: HTTPFileSystem, url: str, lpath: StrPath, callback: Callback, options: Options
 ) -> bool:
     """Whether the file at ``url`` could be read in parts, and so came to ``lpath``."""
     with suppress(_NotInParts), replacing(lpath, buffering=0) as local:
@@ -154,7 +146,7 @@ async def _parts(
     response: aiohttp.ClientResponse,
     at: Placed,
     bounds: tuple[int, int, int],
-    options: dict[str, Any],
+    options: Options,
     sink: Sink,
 ) -> None:
     """Read the first part from the response to it, and the others by requests of their own."""

@@ -12,6 +12,7 @@ from fsspec._plans.listing import overridden
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import Depth, Options
     from fsspec.spec import AbstractFileSystem
 
 
@@ -29,7 +30,7 @@ class URLPattern(globbing.Pattern):
 def glob(
     fs: AbstractFileSystem,
     path: str,
-    maxdepth: int | None = None,
+    maxdepth: Depth = None,
     *,
     detail: bool = False,
     withdirs: bool = True,
@@ -49,7 +50,7 @@ def glob(
     return {name: found[name] for name in names} if detail else names
 
 
-def request_options(request: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+def request_options(request: Callable[..., Any], options: Options) -> dict[str, Any]:
     """Those of the options of a listing that ``request`` takes. Callers of listings, walks and patterns pass
     on what is for others, such as the limits of what is read from the files that are found."""
     return {name: value for name, value in options.items() if name in _taken(request)} if options else {}

@@ -110,19 +110,10 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
         return
     if status < 400 and not answers.leads_nowhere(status, response.headers, response.request_info.headers):
         return
-    kind: Any = {
-        401: HTTPPermissionError,
-        403: HTTPPermissionError,
-        404: HTTPNotFoundError,
-        410: HTTPNotFoundError,
-    }.get(status, HTTPStatusError)
-    error = kind(
-        response.request_info,
-        response.history,
-        status=status,
-        message=response.reason or "",
-        headers=response.headers,
-    )
+    denied, missing = HTTPPermissionError, HTTPNotFoundError
+    kind: Any = {401: denied, 403: denied, 404: missing, 410: missing}.get(status, HTTPStatusError)
+    asked, reason = response.request_info, response.reason or ""
+    error = kind(asked, response.history, status=status, message=reason, headers=response.headers)
     if isinstance(error, HTTPNotFoundError):
         error.path = redact_url(url)  # as the caller wrote it
         error.args = (error.path,)

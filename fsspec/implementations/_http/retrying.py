@@ -11,11 +11,14 @@ import random
 import time
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._plans import Plan, call
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import logger
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Errors
 
 STATUSES = (408, 429, 500, 502, 503, 504)
 """Answers that say nothing of the file, and may be different the next time."""
@@ -43,13 +46,7 @@ class Retries(NamedTuple):
             raise ValueError(f"retries and retry_wait cannot be below 0, but are {times} and {wait}")
         return cls(times, wait, frozenset(STATUSES if statuses is None else statuses))
 
-    def pause(
-        self,
-        attempt: int,
-        error: BaseException,
-        passing: tuple[type[BaseException], ...],
-        lasting: tuple[type[BaseException], ...],
-    ) -> float | None:
+    def pause(self, attempt: int, error: BaseException, passing: Errors, lasting: Errors) -> float | None:
         """Seconds to wait before another attempt; None if there is to be none.
 
         ``attempt``: how many there were before the one that failed.
@@ -66,12 +63,7 @@ class Retries(NamedTuple):
         asked = retry_after(headers)
         return None if asked > MAX_WAIT else max(asked, min(backoff, MAX_WAIT))
 
-    def repeating(
-        self,
-        passing: tuple[type[BaseException], ...],
-        lasting: tuple[type[BaseException], ...],
-        traffic: Traffic | None,
-    ) -> Plan:
+    def repeating(self, passing: Errors, lasting: Errors, traffic: Traffic | None) -> Plan:
         """A plan that has its target ``attempt`` the request until it is not worth another one, and ``sleep``
         between; what the last attempt gives."""
         attempt = 0

@@ -30,6 +30,8 @@ from fsspec.implementations._http.retrying import Retries
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from fsspec._paths.types import Options
+
 
 T = TypeVar("T")
 
@@ -93,7 +95,7 @@ class Sender(NamedTuple):
         session: aiohttp.ClientSession,
         method: str,
         url: yarl.URL,
-        options: dict[str, Any],
+        options: Options,
         body: Callable[[], Any] | None = None,
     ) -> aiohttp.ClientResponse:
         """The response to a request, at the end of its redirects.
@@ -150,7 +152,7 @@ class Sender(NamedTuple):
         if self.disregarded:
             response._disregarded = self.disregarded
 
-    def _add_credentials(self, url: yarl.URL, options: dict[str, Any]) -> None:
+    def _add_credentials(self, url: yarl.URL, options: Options) -> None:
         given = dict(options.get("headers") or {})
         names = {name.lower() for name in given}
         if url.raw_user is not None:
@@ -224,7 +226,7 @@ def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
     return bool(plain and target.scheme == "https" and target.is_default_port() and url.host == target.host)
 
 
-def _drop_headers(options: dict[str, Any], names: Collection[str]) -> None:
+def _drop_headers(options: Options, names: Collection[str]) -> None:
     headers = options.get("headers")
     if headers:
         options["headers"] = {k: v for k, v in dict(headers).items() if k.lower() not in names}

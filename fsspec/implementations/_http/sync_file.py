@@ -75,14 +75,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self._version = answers.Version()
         self._details = {"name": url, "size": size, "type": "file"}
         super().__init__(
-            fs=fs,
-            path=url,
-            mode=mode,
-            block_size=block_size if block_size is not None else "default",
-            cache_type=cache_type,
-            cache_options=cache_options,
-            size=size,
-            **kwargs,
+            fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
         )
         self.size = size
 

@@ -23,6 +23,7 @@ from fsspec.implementations._http.retrying import Retries
 if TYPE_CHECKING:
     import requests
 
+    from fsspec._paths.types import Errors
     from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = No
     return found
 
 
-def _passing() -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
+def _passing() -> tuple[Errors, Errors]:
     try:
         from requests import exceptions as given
     except ImportError:  # in a browser

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from fsspec._paths.types import Offsets, StrPath, StrPaths
+    from fsspec._paths.types import Offsets, Options, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 
@@ -131,7 +131,7 @@ class ReferenceReading(AsyncFileSystem):
         return await self._fetch_part(path, said, start, end, kwargs)
 
     async def _fetch_part(
-        self, path: str, said: Part, start: int | None, end: int | None, kwargs: dict[str, Any]
+        self, path: str, said: Part, start: int | None, end: int | None, kwargs: Options
     ) -> bytes:
         part = joining.asked(path, said, start, end)
         if said.end is not None and part.start == part.end:
@@ -175,7 +175,7 @@ class ReferenceReading(AsyncFileSystem):
         items: list[tuple[Any, Block]],
         on_error: str,
         batch_size: int | None,
-        kwargs: dict[str, Any],
+        kwargs: Options,
     ) -> None:
         async def fetch(item: tuple[Any, Block]) -> None:
             source, block = item
@@ -198,12 +198,7 @@ class ReferenceReading(AsyncFileSystem):
         sync(self.loop, self._fetch_blocks, *args)
 
     def _many(
-        self,
-        wanted: Wanted,
-        max_gap: int | None,
-        on_error: str,
-        batch_size: int | None,
-        kwargs: dict[str, Any],
+        self, wanted: Wanted, max_gap: int | None, on_error: str, batch_size: int | None, kwargs: Options
     ) -> PlanOf[list[Any]]:
         """What many references say, or slices of it, in order; told to the callback all at once."""
         callback, kwargs = counting(kwargs)
@@ -228,7 +223,7 @@ class ReferenceReading(AsyncFileSystem):
         recursive: bool,
         on_error: str,
         batch_size: int | None,
-        kwargs: dict[str, Any],
+        kwargs: Options,
         in_order: bool = False,
     ) -> Plan:
         given = stringify_path(path)
@@ -398,9 +393,7 @@ def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
     return getattr(source, "sync_fs", None)
 
 
-def _fetch_blocking(
-    plan: Reads, source: AbstractFileSystem, blocks: list[Block], kwargs: dict[str, Any]
-) -> None:
+def _fetch_blocking(plan: Reads, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]
     answers = source.cat_ranges(urls, starts, ends, on_error="return", **kwargs)
@@ -422,7 +415,7 @@ def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> 
     callback.absolute_update(len(data))
 
 
-def _slice_of_all(paths: list[str], kwargs: dict[str, Any]) -> list[tuple[int | None, int | None]] | None:
+def _slice_of_all(paths: list[str], kwargs: Options) -> list[tuple[int | None, int | None]] | None:
     """The slice that ``start`` and ``end`` among the keywords mean, for each path; None for whole files."""
     part = kwargs.pop("start", None), kwargs.pop("end", None)
     return None if part == (None, None) else [part] * len(paths)

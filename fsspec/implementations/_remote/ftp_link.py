@@ -18,12 +18,15 @@ import ssl
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.ftp_parsing import refused
 from fsspec.implementations._remote.link import OwnedLink
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 T = TypeVar("T")
 
@@ -127,7 +130,7 @@ def log_in(
 ) -> ftplib.FTP:
     """A client that is connected and logged in; parameters as of `FTPFileSystem`. Raises PermissionError: the
     server does not take the name or password. Raises OSError: it cannot be reached, or does not want to."""
-    options: dict[str, Any] = {"timeout": timeout, "encoding": encoding}
+    options: Options = {"timeout": timeout, "encoding": encoding}
     client: ftplib.FTP
     if not tls:
         client = _Watched(**options)

@@ -27,6 +27,8 @@ from fsspec.implementations._remote.link import FilesLink
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from fsspec._paths.types import Options
+
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ UNDER_WAY = 64  # requests for pieces of a file
 LOST = (OSError, EOFError, paramiko.SSHException)
 
 
-def log_in(host: str, options: dict[str, Any], policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
+def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
     """A client that is connected and logged in."""
     client = paramiko.SSHClient()
     client.load_system_host_keys()
