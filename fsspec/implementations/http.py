@@ -31,21 +31,13 @@ from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._http import answers, parsing
+from fsspec.implementations._http import answers, moving, parsing
 from fsspec.implementations._http.asking import ask, ask_first_bytes, without_refresh
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.moving import (
-    CHUNK,
-    Target,
-    check_method,
-    is_folder,
-    make_folder,
-    only_overwriting,
-    uploading,
-)
+from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
@@ -388,11 +380,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``lpath``: where to: a path, at which the file appears when it is whole, or a file object.
         ``chunk_size``: bytes written at a time, at most.
         """
-        if is_folder(rpath, lpath):
+        if moving.is_folder(rpath, lpath):
             found = await self._exists(rpath, strict=True, **kwargs)
-            return make_folder(rpath, cast("StrPath", lpath), found)
+            return moving.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = Target(lpath, self._sender.retries.times > 0)
+        target = moving.Target(lpath, self._sender.retries.times > 0)
 
         async def download() -> None:
             response = await self._request(rpath, kwargs)
@@ -519,9 +511,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``method``: ``"post"`` or ``"put"``.
         ``mode``: only ``"overwrite"``; it is not looked whether there is a file already.
         """
-        only_overwriting(mode)
-        method = check_method(method)
-        with uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
+        moving.only_overwriting(mode)
+        method = moving.check_method(method)
+        with moving.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
             await self._upload(method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
@@ -530,7 +522,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
-            only_overwriting(mode)
+            moving.only_overwriting(mode)
         await self._upload("put", path, lambda: value, kwargs)
 
     async def _upload(

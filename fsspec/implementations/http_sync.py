@@ -24,31 +24,15 @@ from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
-from fsspec.implementations._http import answers, parsing
+from fsspec.implementations._http import answers, moving, parsing, sync_responses
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
-from fsspec.implementations._http.moving import (
-    CHUNK,
-    Target,
-    Upload,
-    check_method,
-    is_folder,
-    make_folder,
-    uploading,
-)
+from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import HTTPFile, HTTPStreamFile
-from fsspec.implementations._http.sync_responses import (
-    body_parts,
-    check_is_whole,
-    get_range,
-    placed,
-    read_placed,
-    read_whole,
-    repeat,
-)
+from fsspec.implementations._http.sync_responses import get_range
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import tokenize
@@ -251,7 +235,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         if start is None and end is None:
-            return repeat(self._retries, partial(self._whole, url, kwargs), self._traffic)
+            return sync_responses.repeat(self._retries, partial(self._whole, url, kwargs), self._traffic)
         if start == end:
             return b""
         limits = self._limits(url, start, end, kwargs)
@@ -260,25 +244,27 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         begin, end, known = limits
         if end is not None and begin >= end:
             return b""
-        return repeat(self._retries, partial(self._part, url, begin, end, known, kwargs), self._traffic)
+        return sync_responses.repeat(
+            self._retries, partial(self._part, url, begin, end, known, kwargs), self._traffic
+        )
 
     def _whole(self, url: str, options: Options) -> bytes:
         with closing(self._request(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
-            return read_whole(response, url)
+            return sync_responses.read_whole(response, url)
 
     def _part(self, url: str, start: int, end: int | None, known: answers.Version, options: Options) -> bytes:
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
         with closing(self._request(url, **parsing.ranged(options, value, self.kwargs))) as response:
             if response.status_code != 416:
                 self._raise_not_found_for_status(response, url)
-            at = placed(response, url, start, end, known)
+            at = sync_responses.placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError):
                     told = answers.version_in(self._info(url, options))
-                    at = placed(response, url, start, end, known.updated(url, told))
+                    at = sync_responses.placed(response, url, start, end, known.updated(url, told))
             answers.learn_version(url, at.version)
-            return read_placed(response, at, url, start, end)
+            return sync_responses.read_placed(response, at, url, start, end)
 
     def cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
@@ -295,23 +281,23 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
-        if is_folder(rpath, lpath):
+        if moving.is_folder(rpath, lpath):
             found = self.exists(rpath, strict=True, **kwargs)
-            return make_folder(rpath, cast("StrPath", lpath), found)
+            return moving.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = Target(lpath, self._retries.times > 0)
+        target = moving.Target(lpath, self._retries.times > 0)
 
         def download() -> None:
             with closing(self._request(rpath, **kwargs)) as response:
                 self._raise_not_found_for_status(response, rpath)
-                check_is_whole(response, rpath)
+                sync_responses.check_is_whole(response, rpath)
                 callback.set_size(parsing.described(response.headers)["size"])
                 with target.opened() as local:
                     write = target.writer(local, callback, chunk_size)
-                    for data in body_parts(response, rpath, size=chunk_size):
+                    for data in sync_responses.body_parts(response, rpath, size=chunk_size):
                         write(data)
 
-        repeat(self._retries if target.repeatable else Retries(), download, self._traffic)
+        sync_responses.repeat(self._retries if target.repeatable else Retries(), download, self._traffic)
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
@@ -345,7 +331,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 self._raise_not_found_for_status(response, url)
             return _entry_of(response)
 
-        return repeat(self._retries, ask, self._traffic)
+        return sync_responses.repeat(self._retries, ask, self._traffic)
 
     def _send(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
@@ -378,7 +364,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 return True
 
         try:
-            return repeat(self._retries, ask, self._traffic)
+            return sync_responses.repeat(self._retries, ask, self._traffic)
         except FileNotFoundError:
             return False
         except (OSError, ValueError):
@@ -413,7 +399,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
         options = request_options(type(self.session).request, kwargs)
-        listed = repeat(self._retries, partial(self._links, url, options), self._traffic)
+        listed = sync_responses.repeat(self._retries, partial(self._links, url, options), self._traffic)
         return listed if detail else sorted(entry["name"] for entry in listed)
 
     def _links(self, url: str, options: Options) -> list[dict[str, Any]]:
@@ -421,7 +407,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
                 return []
-            check_is_whole(response, url)
+            sync_responses.check_is_whole(response, url)
             text = response.text
         return self._entries(text, url)
 
@@ -440,13 +426,13 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload a file, by one request; ``method`` is ``"post"`` or ``"put"``."""
-        method = check_method(method)
-        with uploading(
+        method = moving.check_method(method)
+        with moving.uploading(
             lpath, chunk_size, for_file(callback, rpath), None if self.js else requests.ConnectionError
         ) as body:
             self._upload(method, rpath, body, kwargs)
 
-    def _upload(self, method: str, url: str, data: Upload, options: Options) -> None:
+    def _upload(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
         send = getattr(self.session, method)
 
         def upload() -> None:
@@ -458,7 +444,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                     message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"
                     raise requests.HTTPError(message, response=response)
 
-        repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
+        sync_responses.repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
 
     # files ------------------------------------------------------------------------
     def _open(

@@ -28,17 +28,11 @@ from fsspec._files.caches_base import joined, log_fetch
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
+from fsspec.implementations._http import responses
 from fsspec.implementations._http.answers import Placed, Version, check_length, correct_size
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.responses import (
-    Body,
-    BodyStream,
-    IncompleteResponse,
-    no_total_timeout,
-    placed,
-    read_placed,
-)
+from fsspec.implementations._http.responses import BodyStream
 
 if TYPE_CHECKING:
     from fsspec.implementations._http.file import HTTPFile
@@ -187,10 +181,10 @@ class Ahead:
             dict(file.kwargs) if (start, end) == (0, None) else ranged(file.kwargs, range_value(start, end))
         )
         if streamed:
-            options = no_total_timeout(session, options)
+            options = responses.no_total_timeout(session, options)
         response = await file._sender.send(session, "get", file._request_url(), options)
         try:
-            at = placed(response, file.url, start, end, self.version)
+            at = responses.placed(response, file.url, start, end, self.version)
             # another thread's answer may have come meanwhile
             self.version = self.version.updated(file.url, at.version)
             correct_size(file, self.version.size)
@@ -244,7 +238,7 @@ class Ahead:
                 self._keep(stream)
                 return data
             async with response:
-                return await read_placed(response, at, self._file.url, start, end)
+                return await responses.read_placed(response, at, self._file.url, start, end)
 
         return cast("bytes", await self._file._sender.repeat(fetch))
 
@@ -252,7 +246,7 @@ class Ahead:
         try:
             check_length(at, got, self._file.url, start, end)
         except IncompleteRead as error:
-            raise IncompleteResponse(str(error)) from None
+            raise responses.IncompleteResponse(str(error)) from None
 
     async def rest(self, head: bytes) -> bytes:
         """The whole file, of which ``head`` is there already."""
@@ -266,7 +260,7 @@ class Ahead:
                 if at.start == at.stop:
                     return head
                 kept = head if at.start else b""
-                body = Body(response, self._file.url, at.start)
+                body = responses.Body(response, self._file.url, at.start)
                 if size is not None and (at.stop is None or at.stop > size):
                     data = kept + await body.take(size - at.start, size - at.start)
                 else:

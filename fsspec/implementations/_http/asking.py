@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from fsspec._paths.redaction import redact_url
+from fsspec.implementations._http import responses
 from fsspec.implementations._http.ahead import FIRST
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
-from fsspec.implementations._http.responses import (
-    BodyStream,
-    InvalidURLError,
-    UnreachableError,
-    headers_of,
-    placed,
-    read_placed,
-)
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options
@@ -39,12 +32,12 @@ def _not_there(url: str) -> Iterator[None]:
     """Make of an unreachable host and of a malformed URL what is also a FileNotFoundError."""
     try:
         yield
-    except (UnreachableError, InvalidURLError):
+    except (responses.UnreachableError, responses.InvalidURLError):
         raise
     except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(error._conn_key, error.os_error) from error
+        raise responses.UnreachableError(error._conn_key, error.os_error) from error
     except ValueError as error:
-        raise InvalidURLError(redact_url(url)) from error
+        raise responses.InvalidURLError(redact_url(url)) from error
 
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
@@ -54,7 +47,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
     async def once() -> dict[str, Any]:
         async with await fs._request(url, options, method) as response:
             fs._raise_not_found_for_status(response, url)
-            return {**described(headers_of(response), response.status), "url": str(response.url)}
+            return {**described(responses.headers_of(response), response.status), "url": str(response.url)}
 
     await fs.set_session()  # what is wrong with its options says nothing of the URL
     with _not_there(url):
@@ -63,7 +56,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
 
 async def ask_first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
-) -> tuple[dict[str, Any], bytes | BodyStream | None]:
+) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
     """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
     ignores ranges sends everything: then the response, just begun."""
     await fs.set_session()  # see `ask`
@@ -73,25 +66,25 @@ async def ask_first_bytes(
 
 async def _first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
-) -> tuple[dict[str, Any], bytes | BodyStream | None]:
+) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
     response = await fs._request(url, ranged(options, range_value(0, FIRST), fs.kwargs))
-    first: bytes | BodyStream | None = None
+    first: bytes | responses.BodyStream | None = None
     try:
-        info = {"name": url, **described(headers_of(response), response.status), "type": "file"}
+        info = {"name": url, **described(responses.headers_of(response), response.status), "type": "file"}
         info["url"] = str(response.url)
         if response.status in (401, 403, 404, 410):
             fs._raise_not_found_for_status(response, url)
         elif response.status == 416 and info["size"] == 0:
             return info, None
         elif response.status in (200, 206):
-            at = placed(response, url, 0, FIRST)
+            at = responses.placed(response, url, 0, FIRST)
             if response.status == 200 and "Content-Range" not in response.headers:
-                first = BodyStream(response, url)
+                first = responses.BodyStream(response, url)
             elif at.version.size is not None:
                 info["size"] = at.version.size
-                first = await read_placed(response, at, url, 0, FIRST)
+                first = await responses.read_placed(response, at, url, 0, FIRST)
     finally:
-        if not isinstance(first, BodyStream):
+        if not isinstance(first, responses.BodyStream):
             response.close()
     if first is None:  # a server that wants no ranges, or does not tell the size
         return await fs._info(url, **options), None

@@ -16,17 +16,10 @@ from fsspec._fork import hooks, sockets
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import AllBytes
-from fsspec.implementations._http import answers
+from fsspec.implementations._http import answers, sync_responses
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.streamed import ReadOn
-from fsspec.implementations._http.sync_responses import (
-    body_parts,
-    check_is_whole,
-    placed,
-    read_placed,
-    repeat,
-)
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -96,7 +89,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``. Raises ValueError: the server ignores ranges, and ``start``
         is not 0. Raises FileChangedError: this is not the file any more of which bytes came before."""
-        return repeat(
+        return sync_responses.repeat(
             getattr(self.fs, "_retries", Retries()),
             lambda: self._fetch_once(start, end),
             getattr(self.fs, "_traffic", None),
@@ -108,7 +101,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         with closing(self.session.get(target, stream=True, **options)) as response:
             if response.status_code != 416:
                 self.fs._raise_not_found_for_status(response, self.url)
-            at = placed(response, self.url, start, end, self._version)
+            at = sync_responses.placed(response, self.url, start, end, self._version)
             if at.start < start:
                 raise ValueError(
                     f"the server of {redact_url(self.url)} ignores requests for a part of the file;"
@@ -116,7 +109,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
                 )
             self._version = self._version.updated(self.url, at.version)
             answers.correct_size(self, self._version.size)
-            return read_placed(response, at, self.url, start, end)
+            return sync_responses.read_placed(response, at, self.url, start, end)
 
 
 class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
@@ -138,8 +131,8 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
         self.r: Any = self.session.get(str(fs.encode_url(url)), stream=True, **kwargs)
         fs._raise_not_found_for_status(self.r, url)
-        check_is_whole(self.r, url)
-        self._parts = body_parts(self.r, url)
+        sync_responses.check_is_whole(self.r, url)
+        self._parts = sync_responses.body_parts(self.r, url)
         self._left = b""
         hooks.register(self)
 
