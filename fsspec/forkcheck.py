@@ -30,28 +30,10 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsspec import asyn, core
+from fsspec._checks import forked, report
 from fsspec._checks.advice import FILE_SHARES, NOT_TRIED, SHARES, advise, located
-from fsspec._checks.forked import (
-    HANGS,
-    Sockets,
-    by_fork,
-    by_holder,
-    came_since,
-    kept_outside,
-    open_sockets,
-    shared_connections,
-)
-from fsspec._checks.report import (
-    MODES,
-    WIDTH,
-    Finding,
-    backend,
-    json_options,
-    report,
-    run_command,
-    versions,
-    with_notes,
-)
+from fsspec._checks.forked import Sockets
+from fsspec._checks.report import Finding
 from fsspec._fork import hooks
 from fsspec._paths.redaction import redact_values
 from fsspec._public import publish
@@ -83,7 +65,7 @@ class _Subject:
 
     def __init__(self, url: str, options: Options) -> None:
         self.url, self.options = url, options
-        self.others = open_sockets()  # before there is a filesystem
+        self.others = forked.open_sockets()  # before there is a filesystem
         self.fs, self.path = self.open_url()
         entry = self.fs.info(self.path)
         if entry["type"] == "directory":
@@ -94,21 +76,23 @@ class _Subject:
         self.wanted = self.fs.cat_file(self.path, start=0, end=SAMPLE)
         self.folder, _, self.name = self.path.rpartition("/")
         self.sharing = ""  # what to do where the instance shares its connection, once that was found
-        self.outside = kept_outside(self.others, lambda: self.asked(self.open_url()[0]))
+        self.outside = forked.shared_by_instances(self.others, lambda: self.connected(self.open_url()[0]))
 
     def open_url(self) -> tuple[Any, str]:
         """A new instance, and the path of the URL in it."""
         return core.url_to_fs(self.url, skip_instance_cache=True, **self.options)
 
     def renew(self) -> None:
-        """Have an instance that nothing has harmed, and that has asked for something."""
+        """Take another instance, which no child has harmed, and let it connect."""
         if not self.outside:
-            self.others = open_sockets()  # also those of handles before, which a thread that hangs may have
-        self.fs = self.asked(self.open_url()[0])
+            self.others = (
+                forked.open_sockets()
+            )  # also those of handles before, which a thread that hangs may have
+        self.fs = self.connected(self.open_url()[0])
 
-    def asked(self, fs: AbstractFileSystem) -> AbstractFileSystem:
-        """The instance, that has its connection by then."""
-        _answers(self.cat, [fs], self.wanted)
+    def connected(self, fs: AbstractFileSystem) -> AbstractFileSystem:
+        """The instance, after a read, by which it has connected."""
+        _parent_problem(self.cat, [fs], self.wanted)
         return fs
 
     def cat(self, fs: AbstractFileSystem) -> bytes:
@@ -125,19 +109,20 @@ class _Subject:
 
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
-        return came_since(self.others)
+        return forked.opened_since(self.others)
 
     def undeclared(self, parents: Sockets) -> str:
         """In a child: which of the parent's connections it shares, without saying so."""
-        return "" if type(self.fs)._fork_sensitive else _said_of(SHARES, parents)
+        return "" if type(self.fs)._fork_sensitive else _name_peers(SHARES, parents)
 
     def anew(self, handle: object) -> bytes:
         """Read through a new instance."""
         return self.cat(self.open_url()[0])
 
 
-def _said_of(text: str, parents: Sockets) -> str:
-    peers = shared_connections(parents)
+def _name_peers(text: str, parents: Sockets) -> str:
+    """In a child: ``text`` with the peers of the parent's sockets that it holds; empty without any."""
+    peers = forked.shared_connections(parents)
     return f"{text} to {', '.join(peers)}" if peers else ""
 
 
@@ -176,8 +161,8 @@ def _from_start(f: IO[bytes]) -> bytes:
     return f.read(SAMPLE)
 
 
-def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
-    """Why the parent's handle, alone in the box, is harmed; empty where it is not."""
+def _parent_problem(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
+    """In the parent: what is wrong with the next read from the handle in the box; empty where nothing is."""
     outcome: list[str] = []
 
     def run() -> None:
@@ -194,10 +179,11 @@ def _answers(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str
 
 # what a child does ----------------------------------------------------------------
 Act = Callable[[list[Any]], "str | None"]
+"""What a child does with the handle in a box, which has the only reference to it; returns what is wrong."""
 
 
-def _refusable(act: Act, mode: str) -> Act:
-    """In a child that nothing allowed to use it, a clear refusal is as good as the deed."""
+def _or_refused(act: Act, mode: str) -> Act:
+    """``act`` as ``mode`` has it: after ``reset_after_fork``, or with a clear refusal as an outcome."""
 
     def tried(box: list[Any]) -> str | None:
         if mode == "by hand":
@@ -212,7 +198,7 @@ def _refusable(act: Act, mode: str) -> Act:
     return tried
 
 
-def _reading(read: Callable[[Any], bytes], wanted: bytes, times: int = 1) -> Act:
+def _read_act(read: Callable[[Any], bytes], wanted: bytes, times: int = 1) -> Act:
     def act(box: list[Any]) -> str | None:
         for _ in range(times):
             if read(box[0]) != wanted:
@@ -222,11 +208,11 @@ def _reading(read: Callable[[Any], bytes], wanted: bytes, times: int = 1) -> Act
     return act
 
 
-def _nothing(box: list[Any]) -> None:
+def _do_nothing(box: list[Any]) -> None:
     pass
 
 
-def _dropping(subject: _Subject) -> Act:
+def _drop_act(subject: _Subject) -> Act:
     def act(box: list[Any]) -> None:
         box.clear()
         subject.fs = None
@@ -235,13 +221,13 @@ def _dropping(subject: _Subject) -> Act:
     return act
 
 
-def _closed(box: list[Any]) -> None:
+def _close(box: list[Any]) -> None:
     close = getattr(box[0], "close", None)
     if close is not None:
         close()
 
 
-def _written_to(box: list[Any]) -> None:
+def _write(box: list[Any]) -> None:
     try:
         box[0].write(b"by the child")
         box[0].flush()
@@ -251,8 +237,8 @@ def _written_to(box: list[Any]) -> None:
     box[0].close()  # not refused: then what matters is what the parent finds
 
 
-def _in_time(act: Callable[..., T], *args: Any) -> T:
-    """In the child: one that hangs shows its stacks and ends."""
+def _with_time_limit(act: Callable[..., T], *args: Any) -> T:
+    """In the child: what ``act`` returns; where it hangs, the stacks are shown and the child ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
     said = act(*args)
     faulthandler.cancel_dump_traceback_later()
@@ -262,7 +248,7 @@ def _in_time(act: Callable[..., T], *args: Any) -> T:
 # trying ---------------------------------------------------------------------------
 @dataclass
 class _Try:
-    """What one child does, with one handle or several."""
+    """One child, and what it does with one handle or several."""
 
     subject: _Subject
     handles: list[_Handle]
@@ -281,53 +267,49 @@ class _Try:
         # nothing else refers to the handles: the child can drop them
         boxes = {handle.name: [handle.make()] for handle in self.handles}
         in_use = self.file_in_use() if "open file" in boxes and self.child == "uses it" else None
-        sockets, of_file = by_holder(in_use, before, self.subject.sockets())
+        sockets, of_file = forked.by_holder(in_use, before, self.subject.sockets())
         over = threading.Event()
         meanwhile: list[str] = []
 
         def read_on() -> None:
             while not over.is_set() and not any(meanwhile):
-                meanwhile.extend(_answers(h.read, boxes[h.name], self.wanted) for h in self.handles)
+                meanwhile.extend(_parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles)
 
         thread = threading.Thread(target=read_on, daemon=True)
         if self.together:
             thread.start()
-        report = by_fork(lambda: _in_time(self.body, boxes, sockets, of_file), exits=self.exits)
-        if report.code == 1 and "Timeout (" in report.stderr:
-            report.code = None  # it hung, and said where
+        ended = forked.by_fork(lambda: _with_time_limit(self.body, boxes, sockets, of_file), exits=self.exits)
+        if ended.code == 1 and "Timeout (" in ended.stderr:
+            ended.code = None  # it hung, and said where
         over.set()
         if self.together:
             thread.join(PATIENCE + 1)
-        said = report.said if isinstance(report.said, dict) else {}
+        said = ended.result if isinstance(ended.result, dict) else {}
         if said:
-            report.said = "done"
-        problem = located(report.problem(killed=self.killed).strip(), type(self.subject.fs)) or said.pop(
-            "", ""
-        )
-        notes = {h.name: _answers(h.read, boxes[h.name], self.wanted) for h in self.handles}
+            ended.result = "done"
+        problem = ended.problem(killed=self.killed).strip()
+        problem = located(problem, type(self.subject.fs)) or said.pop("", "")
+        notes = {h.name: _parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles}
         if any([problem, *meanwhile, *notes.values(), *(w for w in said.values() if w != "refused")]):
             if len(self.handles) > 1:
-                return self.apart()
+                return self.one_by_one()
             name = self.handles[0].name
-            told = [f"child: {_in_short(what)}" for what in (problem, said.get(name, "")) if what]
+            told = [f"child: {_summary(what)}" for what in (problem, said.get(name, "")) if what]
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
     def file_in_use(self) -> Any:
-        """A file that was read, and may connect only then.
-
-        Not the one that crosses, whose cache would answer the child.
-        """
-        file = self.subject.fs.open(self.subject.path, "rb")
-        _answers(_from_start, [file], self.wanted)
+        """A file that was read, since some connect only then; it is not the one that crosses."""
+        file = self.subject.fs.open(self.subject.path, "rb")  # the cache of the other would answer the child
+        _parent_problem(_from_start, [file], self.wanted)
         return file
 
     def body(self, boxes: dict[str, list[Any]], sockets: Sockets, of_file: Sockets) -> dict[str, str]:
-        """In the child: what is to be told, by handle; under "" what is about all."""
+        """In the child: what is wrong, or "refused", by handle; under "" what is about all of them."""
         said: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
             said[""] = self.subject.undeclared(sockets)
-            said["open file"] = "" if said[""] else _said_of(FILE_SHARES, of_file)
+            said["open file"] = "" if said[""] else _name_peers(FILE_SHARES, of_file)
         if not any(said.values()):
             for handle in self.handles:
                 word = self.act(handle)(boxes[handle.name])
@@ -335,8 +317,8 @@ class _Try:
                     said[handle.name] = word
         return {name: word for name, word in said.items() if word} or {"": ""}
 
-    def apart(self) -> list[Finding]:
-        """Each handle with a child of its own: which of them it is that goes wrong."""
+    def one_by_one(self) -> list[Finding]:
+        """Try each handle with a child of its own, to find those that go wrong."""
         findings: list[Finding] = []
         for handle in self.handles:
             self.subject.renew()
@@ -346,7 +328,7 @@ class _Try:
         return findings
 
     def blame_file(self, findings: list[Finding]) -> None:
-        """Where the instance goes well and its file does not, the class of the file is to be changed."""
+        """Advise to change the class of the file, where only the file goes wrong."""
         with self.subject.fs.open(self.subject.path, "rb") as f:
             file = type(f)
         if file.__module__.partition(".")[0] in ("fsspec", "io", "_io"):
@@ -366,7 +348,7 @@ class _Try:
         return Finding(name, self.child, self.mode, False, note, advice)
 
 
-def _in_short(problem: str) -> str:
+def _summary(problem: str) -> str:
     """What a traceback comes down to."""
     lines = [line for line in problem.splitlines() if line.strip()]
     if len(lines) > 1 and "Traceback" in lines[0]:
@@ -377,30 +359,30 @@ def _in_short(problem: str) -> str:
 
 def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
     wanted, handles = subject.wanted, subject.handles()
-    for mode in MODES:
+    for mode in report.MODES:
 
         def using(handle: _Handle, mode: str = mode) -> Act:
-            return _refusable(_reading(handle.read, wanted), mode)
+            return _or_refused(_read_act(handle.read, wanted), mode)
 
         def anew(handle: _Handle, mode: str = mode) -> Act:
-            return _refusable(_reading(subject.anew, wanted), mode)
+            return _or_refused(_read_act(subject.anew, wanted), mode)
 
         def closing(handle: _Handle, mode: str = mode) -> Act:
-            return _refusable(_closed, mode)
+            return _or_refused(_close, mode)
 
         made = partial(_Try, subject, mode=mode, wanted=wanted)
         # by hand the instance first, which is then what is revived
         order = handles[::-1] if mode == "by hand" else handles
         yield made(order, "uses it", act=using, exits=mode == "opted in")
         if mode != "by hand":
-            yield made(handles, "ends", act=lambda handle: _nothing, exits=True)
-            yield made(handles, "drops it", act=lambda handle: _dropping(subject), exits=True)
+            yield made(handles, "ends", act=lambda handle: _do_nothing, exits=True)
+            yield made(handles, "drops it", act=lambda handle: _drop_act(subject), exits=True)
             yield made(handles, "closes it", act=closing)
         if mode == "opted in":
             yield made(
                 handles,
                 "uses it as the parent does",
-                act=lambda handle: _reading(handle.read, wanted, TOGETHER),
+                act=lambda handle: _read_act(handle.read, wanted, TOGETHER),
                 together=True,
             )
             yield made(
@@ -413,10 +395,10 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
         yield made(nothing, "makes an instance", act=anew)
         if write and subject.folder:
             for child, act in {
-                "writes to it": _written_to,
-                "drops it": _dropping(subject),
-                "closes it": _closed,
-                "ends": _nothing,
+                "writes to it": _write,
+                "drops it": _drop_act(subject),
+                "closes it": _close,
+                "ends": _do_nothing,
             }.items():
                 yield _writing_try(subject, child, mode, act)
 
@@ -476,8 +458,10 @@ def _check(
         total = sum(len(one.handles) for one in tries)
         for one in tries:
             os.environ["FSSPEC_FORK_RESET"] = "1" if one.mode == "opted in" else "0"
-            if hangs >= HANGS:
-                findings += [one.found(h.name, f"{NOT_TRIED}: {HANGS} hung before") for h in one.handles]
+            if hangs >= forked.HANGS:
+                findings += [
+                    one.found(h.name, f"{NOT_TRIED}: {forked.HANGS} hung before") for h in one.handles
+                ]
                 continue
             names = ", ".join(h.name for h in one.handles)
             progress(
@@ -525,22 +509,22 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _progress(text: str) -> None:
     """One line that is written over on a terminal, a line each elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text[: WIDTH - 1]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{text[: report.WIDTH - 1]}", end="", file=sys.stderr, flush=True)
     elif text:
         print(text, file=sys.stderr, flush=True)
 
 
-def _why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if any("Connect" in kind.__name__ for kind in type(error).__mro__):  # of whatever client library
-        return with_notes(error, f"it cannot be reached: {error}")
+        return report.with_notes(error, f"it cannot be reached: {error}")
     for kind, what in (
         (PermissionError, "no permission"),
         (FileNotFoundError, "not found"),
         (ImportError, "a package is missing"),
     ):
         if isinstance(error, kind):
-            return with_notes(error, f"{what}: {error}")
-    return with_notes(error, f"{type(error).__name__}: {error}")
+            return report.with_notes(error, f"{what}: {error}")
+    return report.with_notes(error, f"{type(error).__name__}: {error}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -551,34 +535,36 @@ def main(argv: list[str] | None = None) -> int:
     def unchecked(why: str) -> int:
         print(why, file=sys.stderr)
         if args.json:
-            print(json.dumps({"url": url, "safe": None, "error": why, "versions": versions()}, indent=1))
+            print(
+                json.dumps({"url": url, "safe": None, "error": why, "versions": report.versions()}, indent=1)
+            )
         return 2
 
     if not hasattr(os, "fork"):
         return unchecked("this platform has no fork: there is nothing to check, and nothing to be afraid of")
     try:
-        options = json_options(args.storage_options)
+        options = report.json_options(args.storage_options)
     except ValueError as error:
         return unchecked(f"--storage-options: {error}")
     progress = (lambda text: None) if args.quiet else _progress
     try:
         cls, findings = _check(args.url, options, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
-        why = redact_values(_why(error), options)
+        why = redact_values(_explain(error), options)
         return unchecked(why if url in why else f"{url}: {why}")
     for finding in findings:
         if not finding.safe:  # else the words are ours
             finding.note = redact_values(finding.note, options)
     safe = all(f.safe for f in findings)
     if args.json:
-        about = {"url": url, "safe": safe, "backend": backend(cls), "versions": versions()}
+        about = {"url": url, "safe": safe, "backend": report.backend(cls), "versions": report.versions()}
         print(json.dumps({**about, "findings": [asdict(f) for f in findings]}, indent=1))
     else:
-        print(report(url, cls, findings))
+        print(report.report(url, cls, findings))
     return 0 if safe else 1
 
 
 if __name__ == "__main__":
-    code: int = run_command(main)
+    code: int = report.run_command(main)
     if hooks.pid == hooks.owner_pids[0]:
         os._exit(code)  # a backend that was harmed may not let the interpreter end

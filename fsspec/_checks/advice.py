@@ -36,7 +36,7 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
     cls
         the class of the filesystem.
     outside
-        whether a module or a class has the connection: see `fsspec._checks.forked.kept_outside`.
+        whether a module or a class has the connection: see `fsspec._checks.forked.shared_by_instances`.
     file
         the class of the file, where what it holds is the fault.
     """

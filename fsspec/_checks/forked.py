@@ -1,4 +1,4 @@
-"""Running something in a forked child and learning all about it.
+"""Running something in a forked child: its exit code, its result, its stderr and the sockets that it shares.
 
 The child's stderr is caught in a file; where the child does not end in time its stacks
 are dumped there and it is killed.  `fsspec.forkcheck` and the tests are made of this.
@@ -29,47 +29,47 @@ HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
 ENDING = 0.8  # seconds that one that has said its word may then wait: it asks nothing of others
 
 
-def crowding() -> float:
-    """By how much longer everything takes because other programs want the processors too."""
+def load_factor() -> float:
+    """By how much limits of time are extended because other programs want the processors too."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass
 class Report:
-    """What came of a child.
+    """How a child ended; ``code`` is None where it hung.
 
+    ``result``: what it was to compute, "done" where that is None; a traceback if it raised.
     ``seconds``: from the fork to the child's end.
-    ``waited``: how much of it, after it had reported, the child was neither running nor ready to run: it
-        waited.
+    ``waited``: how much of it, after it had sent its result, the child was neither running nor ready to run.
     """
 
     code: int | None = None
     stderr: str = ""
-    said: Any = None
+    result: Any = None
     seconds: float = 0.0
     waited: float = 0.0
 
     def problem(self, killed: bool = False) -> str:
-        """Why the child is not as it should be; empty where it is."""
+        """What is wrong with how the child ended; empty where nothing is."""
         if self.code is None:
             return f"hung\n{self.stderr}"
         if killed:
             return "" if self.code == -signal.SIGKILL else f"ended with {self.code}, not by the kill"
         if self.code != 0:
-            return f"exit code {self.code}: {self.said}\n{self.stderr}"
+            return f"exit code {self.code}: {self.result}\n{self.stderr}"
         if self.stderr.strip():
             return f"noise: {self.stderr}"
-        if self.seconds > SLOW * crowding():
+        if self.seconds > SLOW * load_factor():
             return f"took {self.seconds:.1f} s"
         if self.waited > ENDING:
             return f"waited {self.waited:.1f} s before it ended"
-        if self.said != "done":
-            return str(self.said)
+        if self.result != "done":
+            return str(self.result)
         return ""
 
 
 def _busy(pid: int | str) -> float | None:
-    """Seconds that a process has run on a processor or waited for one; None where nobody counts."""
+    """Seconds that a process has run or was ready to run; None where the kernel does not count them."""
     try:
         with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
             return sum(map(int, f.read().split()[:2])) / 1e9
@@ -81,7 +81,7 @@ Sockets = dict[int, tuple[int, int]]
 
 
 def open_sockets() -> Sockets:
-    """The sockets of this process: what the kernel knows each by, under its number."""
+    """The sockets of this process: device and inode by descriptor."""
     found: Sockets = {}
     for folder in ("/proc/self/fd", "/dev/fd"):
         if os.path.isdir(folder):
@@ -96,8 +96,8 @@ def open_sockets() -> Sockets:
     return found
 
 
-def came_since(earlier: Sockets) -> Sockets:
-    """The sockets of this process that were opened since `open_sockets` gave ``earlier``."""
+def opened_since(earlier: Sockets) -> Sockets:
+    """The sockets that this process has opened since `open_sockets` gave ``earlier``."""
     return {fd: number for fd, number in open_sockets().items() if earlier.get(fd) != number}
 
 
@@ -121,7 +121,7 @@ def shared_connections(parents: Sockets) -> list[str]:
     return _peers({fd: number for fd, number in parents.items() if number in mine})
 
 
-def by_holder(file: Any, before: Sockets, now: Sockets) -> tuple[Sockets, Sockets]:
+def by_holder(file: object, before: Sockets, now: Sockets) -> tuple[Sockets, Sockets]:
     """In the parent: which sockets are the instance's and which are those of its open file.
 
     ``before`` there was the file, and ``now`` that it was used. Whether it has a connection of its own has to
@@ -132,54 +132,51 @@ def by_holder(file: Any, before: Sockets, now: Sockets) -> tuple[Sockets, Socket
     return before, {fd: number for fd, number in now.items() if before.get(fd) != number}
 
 
-def kept_outside(others: Sockets, read: Callable[[], Any]) -> bool:
+def shared_by_instances(others: Sockets, read: Callable[[], object]) -> bool:
     """Whether a module or a class has the connection of the instances: a new one then opens none.
 
-    Parameters
-    ----------
-    others
-        the sockets that were there before the first instance, which has one by now.
-    read
-        reads by a new instance, and returns what keeps it.
+    ``others``: the sockets that were open before the first instance, which has a connection by now.
+    ``read``: reads by a new instance, and returns what keeps it alive.
     """
-    there, before = _peers(came_since(others)), open_sockets()
+    connected, before = bool(_peers(opened_since(others))), open_sockets()
     kept = read()
-    came = _peers(came_since(before))
+    has_its_own = bool(_peers(opened_since(before)))
     del kept
-    return bool(there) and not came
+    return connected and not has_its_own
 
 
 class Channel:
-    """Where a child leaves its word and its noise, whichever process it is."""
+    """Two files by which a child, however it was started, passes on its result and its stderr."""
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="fsspec-fork-")
-        self.word = os.path.join(self.folder, "word")
-        self.noise = os.path.join(self.folder, "noise")
+        self.result = os.path.join(self.folder, "result")
+        self.stderr = os.path.join(self.folder, "stderr")
 
-    def enter(self) -> None:
-        """In the child: stderr goes to the file from now on."""
-        fd = os.open(self.noise, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def redirect_stderr(self) -> None:
+        """In the child: stderr goes to the file from now on, and stacks on SIGUSR1."""
+        fd = os.open(self.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(fd, 2)
         os.close(fd)
         faulthandler.enable(file=2, all_threads=True)
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
 
-    def say(self, word: Any) -> None:
-        with open(self.word, "w", encoding="utf8") as f:
-            json.dump([word, time.monotonic(), _busy("self")], f)
+    def send(self, result: object) -> None:
+        """In the child: leave the result for the parent, with the time."""
+        with open(self.result, "w", encoding="utf8") as f:
+            json.dump([result, time.monotonic(), _busy("self")], f)
 
     def read(self, report: Report, ended: float | None = None) -> Report:
-        """Put into the report what was left; ``ended`` is what `_busy` said at the child's end."""
+        """In the parent: add both to the report, remove the files. ``ended``: `_busy` at the child's end."""
         with suppress(FileNotFoundError):
-            with open(self.noise, encoding="utf8", errors="replace") as f:
+            with open(self.stderr, encoding="utf8", errors="replace") as f:
                 report.stderr = f.read()
         with suppress(FileNotFoundError, ValueError):
-            with open(self.word, encoding="utf8") as f:
-                report.said, since, busy = json.load(f)
+            with open(self.result, encoding="utf8") as f:
+                report.result, since, busy = json.load(f)
             if ended is not None:
                 report.waited = time.monotonic() - since - (ended - busy)
-        for path in (self.word, self.noise):
+        for path in (self.result, self.stderr):
             with suppress(FileNotFoundError):
                 os.unlink(path)
         os.rmdir(self.folder)
@@ -198,7 +195,8 @@ def _ended(pid: int) -> tuple[int, float | None] | None:
 
 
 def wait(pid: int, channel: Channel, begun: float) -> Report:
-    report, limit = Report(), LIMIT * crowding()
+    """Wait for a child to end; one that hangs shows its stacks and is killed."""
+    report, limit = Report(), LIMIT * load_factor()
     while True:
         ended = _ended(pid)
         report.seconds = time.monotonic() - begun
@@ -215,28 +213,26 @@ def wait(pid: int, channel: Channel, begun: float) -> Report:
         time.sleep(0.002)
 
 
-def speak(channel: Channel, body: Callable[[], Any]) -> None:
-    """Run ``body`` in the child; SystemExit passes, as it would in a program."""
-    channel.enter()
+def run_in_child(channel: Channel, body: Callable[[], object]) -> None:
+    """Run ``body`` and send its result; SystemExit passes, as it would in a program."""
+    channel.redirect_stderr()
     try:
-        said = body()
+        result = body()
     except Exception:  # the parent prints it
-        channel.say(traceback.format_exc())
+        channel.send(traceback.format_exc())
         os._exit(3)
-    channel.say("done" if said is None else said)
+    channel.send("done" if result is None else result)
 
 
-def by_fork(body: Callable[[], Any], exits: bool = True) -> Report:
-    """os.fork, the child ending by sys.exit: atexit handlers, then the interpreter's end.
-
-    ``exits``: False for a child that ends by os._exit.
-    """
+def by_fork(body: Callable[[], object], exits: bool = True) -> Report:
+    """Run ``body`` in a child made by os.fork, and wait for its end: by sys.exit, or by os._exit without
+    ``exits``."""
     channel, begun = Channel(), time.monotonic()
     sys.stdout.flush()
     pid = os.fork()
     if pid:
         return wait(pid, channel, begun)
-    speak(channel, body)
+    run_in_child(channel, body)
     if not exits:
         os._exit(0)
     sys.exit(0)

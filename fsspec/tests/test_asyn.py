@@ -384,7 +384,7 @@ CROSSING = """
     assert fs.files["y"] == b"abcd", fs.files
     assert asyncio.run(read.read()) == b"3456789"
     assert (report.code, report.stderr) == (0, ""), report
-    print(report.said)
+    print(report.result)
 """
 
 

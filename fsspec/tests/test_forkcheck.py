@@ -473,7 +473,7 @@ def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
 
 def test_of_an_error_of_several_lines_the_first_is_told():
     text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
-    said = forkcheck._in_short(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
+    said = forkcheck._summary(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
     assert said.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
 
 

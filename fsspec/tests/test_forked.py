@@ -18,7 +18,7 @@ def test_a_child_that_is_as_it_should_be(there):
         if not {there}:
             del os.waitid
         report = by_fork(lambda: None)
-        assert (report.code, report.said, report.problem()) == (0, "done", "")
+        assert (report.code, report.result, report.problem()) == (0, "done", "")
     """)
 
 

@@ -174,7 +174,7 @@ class Job:
                 self.fs.pipe_file(path, data)
         self.crossing = HANDLES[told["handle"]](self)
         Instance(self).use(self.fs)
-        self.outside = forked.kept_outside(self.others, self.anew)
+        self.outside = forked.shared_by_instances(self.others, self.anew)
 
     def anew(self) -> Any:
         """Another instance, that has read."""
@@ -272,7 +272,7 @@ def in_time(func: Callable[[], Any], what: str) -> str:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE * forked.crowding())
+    thread.join(PATIENCE * forked.load_factor())
     if not outcome:
         faulthandler.dump_traceback(all_threads=True)
     return outcome[0] if outcome else f"{what}: hangs"
@@ -310,7 +310,7 @@ class Meanwhile:
         """In the parent, the child having ended; why it is not as it should be, empty where it is."""
         self.over = True
         os.write(self.writer, b"x")  # if the child never came to it
-        self.thread.join(PATIENCE * forked.crowding())
+        self.thread.join(PATIENCE * forked.load_factor())
         os.close(self.reader)
         os.close(self.writer)
         return self.problem
@@ -321,12 +321,12 @@ def cell(job: Job, name: str) -> str:
     crossing = job.crossing
     Instance(job).use(job.fs)  # it has its connections before a file has any
     gc.collect()
-    earlier = forked.came_since(job.others)
+    earlier = forked.opened_since(job.others)
     box = [crossing.make()]
     crossing.use(box[0])
     before = crossing.state(box[0])
     is_file = type(crossing) in (OpenFile, Writing)
-    sockets, of_file = forked.by_holder(box[0] if is_file else None, earlier, forked.came_since(job.others))
+    sockets, of_file = forked.by_holder(box[0] if is_file else None, earlier, forked.opened_since(job.others))
     cls, file = type(job.fs), type(box[0])
     meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
 

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from fsspec._checks.advice import NOT_TRIED
-from fsspec._checks.forked import HANGS, crowding
+from fsspec._checks.forked import HANGS, load_factor
 from fsspec.tests.abstract._forking import HANDLES, MODES, WRITING
 
 _hung: dict[type, int] = {}  # by the class of tests: how many
@@ -103,7 +103,7 @@ class AbstractForkTests:
             "limit": self.fork_limit,
             "rounds": self.fork_rounds,
         }
-        found, noise = _run(job, (5 * self.fork_limit + 40) * crowding() * self.fork_rounds)
+        found, noise = _run(job, (5 * self.fork_limit + 40) * load_factor() * self.fork_rounds)
         request.node.user_properties += [("forks", found.pop("forks", "0")), ("mode", mode)]
         if found.pop("skipped", None):
             pytest.skip(f"no {handle} for this place")

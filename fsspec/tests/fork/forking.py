@@ -16,14 +16,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fsspec._checks.forked import LIMIT, Channel, Report, by_fork, speak, wait
+from fsspec._checks.forked import LIMIT, Channel, Report, by_fork, run_in_child, wait
 
 Body = Callable[[], Any]
 
 
 def verdict(report: Report) -> Any:
     """What a generation says of the one below it."""
-    return "refused" if report.code == 0 and report.said == "refused" else report.problem() or None
+    return "refused" if report.code == 0 and report.result == "refused" else report.problem() or None
 
 
 def by_thread(body: Body) -> Report:
@@ -36,7 +36,7 @@ def by_thread(body: Body) -> Report:
         if pid:
             reports.append(wait(pid, channel, begun))
         else:
-            speak(channel, body)
+            run_in_child(channel, body)
             os._exit(0)  # by its end the interpreter would wait for threads, this not being its main one
 
     thread = threading.Thread(target=run)
@@ -59,7 +59,7 @@ def by_callback(body: Body) -> Report:
             pids.append(pid)
             ready.set()
         else:
-            speak(channel, body)
+            run_in_child(channel, body)
             os._exit(0)
 
     get_loop().call_soon_threadsafe(callback)
@@ -104,7 +104,7 @@ def by_process(body: Body) -> Report:
     import multiprocessing
 
     channel, begun = Channel(), time.monotonic()
-    process = multiprocessing.get_context("fork").Process(target=speak, args=(channel, body))
+    process = multiprocessing.get_context("fork").Process(target=run_in_child, args=(channel, body))
     process.start()
     return _end(process, channel, begun)
 
@@ -124,7 +124,7 @@ def by_c(body: Body) -> Report:
     pid = libc.fork()
     if pid:
         return wait(pid, channel, begun)
-    speak(channel, body)
+    run_in_child(channel, body)
     os._exit(0)
 
 
@@ -148,7 +148,7 @@ def by_exec(body: Body) -> Report:
     pid = os.fork()
     if pid:
         return wait(pid, channel, begun)
-    speak(channel, body)
+    run_in_child(channel, body)
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", HOLDS_SOCKETS])
 
 
@@ -159,7 +159,7 @@ def by_crowd(body: Body) -> Report:
         channel, begun = Channel(), time.monotonic()
         pid = os.fork()
         if not pid:
-            speak(channel, body)
+            run_in_child(channel, body)
             if number % 2:
                 os._exit(0)
             sys.exit(0)
@@ -182,13 +182,13 @@ def by_series(body: Body) -> Report:
         channel, begun = Channel(), time.monotonic()
         pid = os.fork()
         if not pid:
-            speak(channel, body if number % 10 else lambda: verdict(by_fork(body)))
+            run_in_child(channel, body if number % 10 else lambda: verdict(by_fork(body)))
             if number % 4:
                 os._exit(0)
             sys.exit(0)
         report = wait(pid, channel, begun)
         if verdict(report) not in (None, "refused"):
-            report.said = f"child {number}: {report.said}"
+            report.result = f"child {number}: {report.result}"
             break
     return report
 
@@ -198,13 +198,13 @@ _inherited: list[tuple[Channel, Body]] = []
 
 
 def _run_in_child(channel: Channel, body: Body) -> None:
-    """As `speak`, in a worker that lives on whatever happens."""
-    channel.enter()
+    """As `run_in_child`, in a worker that lives on whatever happens."""
+    channel.redirect_stderr()
     try:
         said = body()
     except Exception:  # the parent prints it
         said = traceback.format_exc()
-    channel.say("done" if said is None else said)
+    channel.send("done" if said is None else said)
 
 
 def _tell_inherited(_: int = 0) -> int:
@@ -281,7 +281,7 @@ def _started(method: str, body: Body) -> Report:
 
     channel, begun = Channel(), time.monotonic()
     context: Any = multiprocessing.get_context(method)
-    process = context.Process(target=speak, args=(channel, body))
+    process = context.Process(target=run_in_child, args=(channel, body))
     process.start()
     report = _end(process, channel, begun)
     if report.code == 0:

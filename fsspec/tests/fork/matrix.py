@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 from fsspec.tests.fork.children import MODES
 from fsspec.tests.fork.forking import NEEDS, SENDING, WAYS
 from fsspec.tests.fork.reading import READING
@@ -182,7 +182,7 @@ class Runner:
             "mode": column.mode,
             "actions": column.actions,
             "places": self.places,
-            "limit": LIMIT * crowding(),
+            "limit": LIMIT * load_factor(),
             "root": self.root,
         }
         try:

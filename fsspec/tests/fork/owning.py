@@ -304,8 +304,8 @@ def child_problem(report: Report, event: str) -> str:
         first, *_, last = report.stderr.strip().splitlines() or [""]
         if first.startswith("Traceback") and last.endswith("Unhandled: of the child's own"):
             report.code, report.stderr = 0, ""
-    if isinstance(report.said, dict):
-        report.said = "done"
+    if isinstance(report.result, dict):
+        report.result = "done"
     return report.problem(killed=event == "killed")
 
 
@@ -314,12 +314,12 @@ def fork(subjects: dict[str, Subject], boxes: dict[str, list[Any]], event: str, 
     channel, begun = Channel(), time.monotonic()
     pid = os.fork()
     if not pid:
-        channel.enter()
+        channel.redirect_stderr()
         found = act(subjects, boxes, event, mode)
-        channel.say(found)
+        channel.send(found)
         end(event)
     report = wait(pid, channel, begun)
-    said = report.said if isinstance(report.said, dict) else {}
+    said = report.result if isinstance(report.result, dict) else {}
     problem = child_problem(report, event)
     outcomes = {}
     for name, subject in subjects.items():

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 
 PATIENCE = 10.0  # seconds for the parent to answer after a child
 GROWTH = 24  # descriptors that a column may have open at its end above what it began with
@@ -52,7 +52,7 @@ def harmed(func: Callable[[], None], what: str) -> str:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE * crowding())
+    thread.join(PATIENCE * load_factor())
     return outcome[0] if outcome else f"{what} hangs:\n{stacks()}"
 
 
@@ -85,7 +85,7 @@ class Reader:
         self.enough.set()
         if self.request is None:
             return ""
-        self.thread.join(PATIENCE * crowding())
+        self.thread.join(PATIENCE * load_factor())
         if self.thread.is_alive():
             return f"the parent's request meanwhile hangs:\n{stacks()}"
         return self.problem
@@ -116,7 +116,7 @@ def cell(subject: Any, way: str, action: str, mode: str) -> dict[str, str]:
     ]
     harm = [each for each in harm if each]
     if action in ("leave", "kill") and report.code in (0, -9):
-        report.said = report.said or "done"  # ended before it could say so
+        report.result = report.result or "done"  # ended before it could say so
     said = verdict(report) if action != "kill" else report.problem(killed=True)
     if harm:
         outcome = "HARM"

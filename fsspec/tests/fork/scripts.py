@@ -14,7 +14,7 @@ import textwrap
 from typing import Any
 
 import fsspec
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fsspec.__file__)))
 ALARM = 40  # seconds that a process may live
@@ -87,7 +87,7 @@ def run(
     if mode != "configured":
         env["FSSPEC_FORK_RESET"] = "1" if mode == "opted" else "0"
     env["TMPDIR"] = places["tmp"]
-    alarm = round(ALARM * crowding())
+    alarm = round(ALARM * load_factor())
     env["ALARM"] = str(alarm)
     if "ca" in places:
         env["SSL_CERT_FILE"] = places["ca"]

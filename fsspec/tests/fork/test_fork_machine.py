@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 from fsspec.tests.fork.writing import ask, uploads
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -105,7 +105,7 @@ class Stage:
         return self.process
 
     def accept(self, name: str, parent: str | None) -> Process:
-        self.listening.settimeout(2 * LIMIT * crowding())
+        self.listening.settimeout(2 * LIMIT * load_factor())
         connection, _ = self.listening.accept()
         process = Process(name, 0, connection, parent)
         process.pid = self.hear(process)["pid"]
@@ -113,7 +113,7 @@ class Stage:
 
     def hear(self, process: Process) -> Any:
         """What a process says; AssertionError with its stacks where it says nothing in time."""
-        process.connection.settimeout(LIMIT * crowding())
+        process.connection.settimeout(LIMIT * load_factor())
         said = b""
         try:
             while not said.endswith(b"\n"):
@@ -251,7 +251,7 @@ class Forks(RuleBasedStateMachine):
         """Have a process end; by its parent, if there is one, what it ended with."""
         del self.processes[process.name]
         self.send(process, "end", how=how)
-        process.connection.settimeout(LIMIT * crowding())
+        process.connection.settimeout(LIMIT * load_factor())
         try:
             while process.connection.recv(2**16):
                 pass

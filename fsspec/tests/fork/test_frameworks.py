@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 from fsspec.tests.fork.scripts import ROOT, run
 from fsspec.tests.fork.subjects import DATA, SIZE
 
@@ -169,7 +169,7 @@ def test_fork_server_with_a_preloaded_module(mode, places, tmp_path):
         env=environment(places, mode, tmp_path),
         capture_output=True,
         text=True,
-        timeout=100 * crowding(),
+        timeout=100 * load_factor(),
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "well", ""), done.stderr
 
@@ -195,7 +195,7 @@ def test_ranks_of_torchrun_with_data_loaders(places, kind):
         env=env,
         capture_output=True,
         text=True,
-        timeout=100 * crowding(),
+        timeout=100 * load_factor(),
     )
     # two ranks read four files in each epoch: the first once more, for both to have as many
     assert done.returncode == 0, done.stderr
@@ -260,7 +260,7 @@ def free_port():
 
 
 def until(what, seconds=40):
-    deadline = time.monotonic() + seconds * crowding()
+    deadline = time.monotonic() + seconds * load_factor()
     while time.monotonic() < deadline:
         try:
             found = what()
@@ -276,7 +276,7 @@ def end(process):
     """SIGTERM; then what it printed."""
     process.send_signal(signal.SIGTERM)
     try:
-        return process.communicate(timeout=30 * crowding())[0]
+        return process.communicate(timeout=30 * load_factor())[0]
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"it does not end: {process.communicate()[0]}") from None

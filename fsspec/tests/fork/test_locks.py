@@ -198,8 +198,8 @@ def test_a_childs_end_takes_no_time(mode, places):
         places,
         mode,
     )
-    took, crowding = json.loads(out)
-    assert max(took) < 1.0 * crowding, took
+    took, load_factor = json.loads(out)
+    assert max(took) < 1.0 * load_factor, took
 
 
 def test_a_process_that_opted_in_forks_with_one_thread(places):

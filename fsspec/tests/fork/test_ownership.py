@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fsspec._checks.forked import crowding
+from fsspec._checks.forked import load_factor
 from fsspec.tests.fork import ownership
 from fsspec.tests.fork.ownership import ENDS, EVENTS, GROUPS, KINDS, MODES, OBJECTS, OUTCOMES
 from fsspec.tests.fork.owning import ACTS, SUBJECTS
@@ -58,7 +58,7 @@ def execute(group, mode, places):
         start_new_session=True,
     ) as process:
         try:
-            said, noise = process.communicate(timeout=LIMIT * crowding())
+            said, noise = process.communicate(timeout=LIMIT * load_factor())
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGUSR1)  # its stacks
             with pytest.raises(subprocess.TimeoutExpired):
