@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._loop.batching import get_batch_size as _get_batch_size
@@ -61,14 +61,13 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from typing_extensions import Self
 
-    from fsspec._paths.types import Depth, Offsets, StrPaths
+    from fsspec._paths.types import Contents, Depth, Found, Offsets, StrPaths, T
 
 try:
     from resource import error as ResourceError
 except ImportError:  # Windows
     ResourceError = OSError  # type: ignore[misc]
 
-T = TypeVar("T")
 
 __all__ = [
     "AbstractAsyncStreamedFile",
@@ -265,14 +264,16 @@ class AsyncFileSystem(AbstractFileSystem):
             yield item
 
     @listing.default
-    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Any:
+    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         return await drive(self, listing.find(self, path, maxdepth, withdirs, **kwargs))
 
-    async def _du(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    async def _du(
+        self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any
+    ) -> int | dict[str, int]:
         return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
 
     @listing.default
-    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 
     async def _expand_path(
@@ -291,7 +292,7 @@ class AsyncFileSystem(AbstractFileSystem):
         on_error: str = "raise",
         batch_size: int | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Contents:
         return await drive(self, bulk.cat(self, path, recursive, on_error, kwargs, batch_size))
 
     async def _cat_ranges(

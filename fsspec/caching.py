@@ -10,7 +10,7 @@ needs it is made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from fsspec._files.caches_base import (
     BaseCache,
@@ -495,7 +495,7 @@ class UnknownCacheError(ValueError, KeyError):
 
 
 class _Caches(dict[str | None, type[BaseCache]]):
-    def __missing__(self, name: Any) -> Any:
+    def __missing__(self, name: object) -> NoReturn:
         known = ", ".join(sorted(key for key in self if key))
         raise UnknownCacheError(f"the cache_type {name!r} is not known; there are: {known}")
 

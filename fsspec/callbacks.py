@@ -15,17 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
 
 __all__ = ["Callback", "DEFAULT_CALLBACK", "DotPrinterCallback", "NoOpCallback", "TqdmCallback"]
 
-T = TypeVar("T")
 Hook = Callable[..., Any]
 
 

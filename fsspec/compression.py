@@ -11,19 +11,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from io import BufferedReader, UnsupportedOperation
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._public import publish
 from fsspec.utils import compressions
-
-T = TypeVar("T")
 
 if TYPE_CHECKING:
     import bz2
     import gzip
     import lzma
 
+    import lz4.frame
+
     from fsspec._files.snappy import SnappyFile
+    from fsspec._paths.types import T
 
 __all__ = [
     "SnappyFile",
@@ -172,7 +173,7 @@ def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lzma.LZMAFile:
     return lzma.LZMAFile(f, mode=mode, **kwargs)
 
 
-def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> Any:
+def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lz4.frame.LZ4FrameFile:
     try:
         import lz4.frame
     except ImportError as e:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 
@@ -42,9 +42,8 @@ from fsspec._paths.redaction import redact_options
 from fsspec.registry import known_implementations
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
-T = TypeVar("T")
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 

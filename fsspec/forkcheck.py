@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from fsspec import asyn, core
 from fsspec._checks import forked, report
@@ -40,10 +40,9 @@ from fsspec._public import publish
 from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
     from fsspec.spec import AbstractFileSystem
 
-T = TypeVar("T")
 
 __all__ = ["Finding", "check", "main"]
 publish(__name__, Finding)
@@ -298,7 +297,7 @@ class _Try:
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
-    def file_in_use(self) -> Any:
+    def file_in_use(self) -> object:
         """A file that was read, since some connect only then; it is not the one that crosses."""
         file = self.subject.fs.open(self.subject.path, "rb")  # the cache of the other would answer the child
         _parent_problem(_from_start, [file], self.wanted)
@@ -406,7 +405,7 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
 def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
     written: list[_Written] = []
 
-    def make() -> Any:
+    def make() -> object:
         written.append(_Written(subject))
         return written[0].file
 

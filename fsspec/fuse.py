@@ -29,6 +29,7 @@ from fsspec.asyn import reset_after_fork
 from fsspec.core import _un_chain, url_to_fs
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import T
     from fsspec.spec import AbstractFileSystem
 
 try:
@@ -54,11 +55,11 @@ _ERRNO: list[tuple[type[BaseException], int]] = [
 ]
 
 
-def _answered(method: Callable[..., Any]) -> Callable[..., Any]:
+def _answered(method: Callable[..., T]) -> Callable[..., T]:
     """Have failures raised as the kernel knows them: by number."""
 
     @wraps(method)
-    def answered(self: Any, path: str, *args: Any) -> Any:
+    def answered(self: FUSEr, path: str, *args: Any) -> T:
         try:
             return method(self, path, *args)
         except FuseOSError:

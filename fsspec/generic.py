@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -30,14 +30,14 @@ from fsspec._paths.paths import renamed
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
-from fsspec.asyn import AsyncFileSystem
+from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, Found, PathOrPaths, StrPath, StrPaths, T
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -90,7 +90,7 @@ def _resolve_fs(
 
 
 # asking it ------------------------------------------------------------------------
-async def maybe_await(cor: Any) -> Any:
+async def maybe_await(cor: Awaitable[T] | T) -> T:
     """What an awaitable gives; anything else as it is."""
     return await cor if inspect.isawaitable(cor) else cor
 
@@ -111,7 +111,7 @@ async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
 def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
-    async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
+    async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
         fs, plain = self._side(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
@@ -125,7 +125,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
 def _blocking_operation(name: str) -> Callable[..., Any]:
     """As `_awaited_operation`, for what has no awaitable form."""
 
-    def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> Any:
+    def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
         fs, plain = self._side(path)
         return getattr(fs, name)(plain, *args, **kwargs)
 
@@ -205,7 +205,7 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
-    ) -> Any:
+    ) -> Found:
         fs, plain = self._side(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         named = renamed(found, "found", fs.unstrip_protocol)
@@ -270,11 +270,11 @@ class GenericFileSystem(AsyncFileSystem):
         fs, plain = self._side(path)
         return fs._open(plain, mode=mode, **{k: v for k, v in kwargs.items() if v is not None})
 
-    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+    async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         fs, plain = self._side(path)
         if not fs.async_impl:
             return await super().open_async(path, mode, **kwargs)
-        return await fs.open_async(plain, mode, **kwargs)
+        return cast("AbstractAsyncStreamedFile", await fs.open_async(plain, mode, **kwargs))
 
     # many -------------------------------------------------------------------------
     def make_many_dirs(self, urls: Iterable[str], exist_ok: bool = True) -> None:

@@ -60,8 +60,8 @@ class SigSlot:
         self._ignoring_events = False
         self._sigs: dict[str, list[Callable[[Any], Any]]] = {}
 
-    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
-        return self.panel._repr_mimebundle_(*args, **kwargs)
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        return cast("dict[str, Any] | None", self.panel._repr_mimebundle_(*args, **kwargs))
 
     def _signal(
         self,

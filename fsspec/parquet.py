@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
@@ -23,13 +23,15 @@ from fsspec.utils import merge_offset_ranges, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow.dataset
+    import pyarrow.parquet as pq
+    from fastparquet import ParquetFile
     from typing_extensions import ParamSpec
 
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import StrPath, T
     from fsspec.spec import AbstractFileSystem
 
     P = ParamSpec("P")
-T = TypeVar("T")
 
 __all__ = [
     "AlreadyBufferedFile",
@@ -342,23 +344,23 @@ class PyarrowEngine:
             raise ImportError("the engine pyarrow is not installed: pip install pyarrow") from error
         self.pq: Any = pyarrow.parquet
 
-    def parse(self, end: bytes) -> Any:
+    def parse(self, end: bytes) -> pq.FileMetaData:
         """The metadata in the end of a file."""
         return self.pq.read_metadata(io.BytesIO(end))
 
-    def check(self, metadata: Any) -> None:
+    def check(self, metadata: object) -> None:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.pq.FileMetaData):
             raise ValueError(
                 f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not a {type(metadata).__name__}"
             )
 
-    def files(self, metadata: Any) -> list[str]:
+    def files(self, metadata: pq.FileMetaData) -> list[str]:
         """The files of a dataset that metadata are of; none where they do not say."""
         return []
 
     def chunks(
-        self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+        self, metadata: pq.FileMetaData, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
     ) -> Iterator[Chunk]:
         """The ranges of what is selected."""
         names = None if columns is None else {*columns, *_index((metadata.metadata or {}).get(b"pandas"))}
@@ -386,7 +388,7 @@ class PyarrowEngine:
                         ),
                     )
 
-    def _matching(self, metadata: Any, expression: Any) -> set[int]:
+    def _matching(self, metadata: pq.FileMetaData, expression: pyarrow.dataset.Expression) -> set[int]:
         """The row groups that the statistics do not rule out."""
         from pyarrow import dataset
 
@@ -406,25 +408,25 @@ class FastparquetEngine:
             raise ImportError("the engine fastparquet is not installed: pip install fastparquet") from error
         self.fp = fastparquet
 
-    def parse(self, end: bytes) -> Any:
+    def parse(self, end: bytes) -> ParquetFile:
         """The metadata in the end of a file."""
         return self.fp.ParquetFile(io.BytesIO(end))
 
-    def check(self, metadata: Any) -> None:
+    def check(self, metadata: object) -> None:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.fp.ParquetFile):
             raise NoMetadata(
                 f"the metadata of fastparquet are a fastparquet.ParquetFile, not a {type(metadata).__name__}"
             )
 
-    def files(self, metadata: Any) -> list[str]:
+    def files(self, metadata: ParquetFile) -> list[str]:
         """The files of a dataset that metadata are of; none where they do not say."""
         if metadata.file_scheme == "simple":
             return []
         return list(dict.fromkeys(metadata.row_group_filename(group) for group in metadata.row_groups))
 
     def chunks(
-        self, metadata: Any, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+        self, metadata: ParquetFile, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
     ) -> Iterator[Chunk]:
         """The ranges of what is selected."""
         names = None

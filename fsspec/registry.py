@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._version import __version__
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import T
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["registry", "get_filesystem_class", "default"]
@@ -121,9 +122,9 @@ class _Known(dict[str, dict[str, str]]):
     """A dict that reads the entry points before anything else is done with it."""
 
 
-def _after_entries(method: Callable[..., Any]) -> Callable[..., Any]:
+def _after_entries(method: Callable[..., T]) -> Callable[..., T]:
     @wraps(method)
-    def looked(self: _Known, *args: Any, **kwargs: Any) -> Any:
+    def looked(self: _Known, *args: Any, **kwargs: Any) -> T:
         if not _entries_read:
             _read_entries()
         return method(self, *args, **kwargs)

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
 __all__ = [
     "DEFAULT_BLOCK_SIZE",
@@ -95,7 +95,6 @@ publish(__name__, NoPathError, glob_translate)
 
 
 C = TypeVar("C")
-T = TypeVar("T")
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 """Types whose representation is the same in every process."""

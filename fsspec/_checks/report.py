@@ -10,13 +10,15 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fsspec import _version
 from fsspec._checks.advice import NOT_TRIED
 from fsspec._fork import hooks
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from fsspec._paths.types import T
+
 
 WIDTH = 80
 """Columns of what is printed."""

@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._loop.batching import started
@@ -25,12 +25,11 @@ from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import BinaryReader, BinaryWriter, Options
+    from fsspec._paths.types import BinaryReader, BinaryWriter, Options, T
     from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 
-T = TypeVar("T")
 
 _GRACE = 0.2
 _MEMORY = "fsspec.implementations.memory"

@@ -13,9 +13,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import StrPath, T
 
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., bool])
 
 

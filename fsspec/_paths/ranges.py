@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Offsets
+    from fsspec._paths.types import Offsets, T
 
-T = TypeVar("T")
 
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
 _NO_END = float("inf")

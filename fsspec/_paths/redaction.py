@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 _SECRETS = frozenset(
@@ -25,7 +24,7 @@ def is_secret(name: object) -> bool:
     return plain in _NAMES or plain.rpartition("_")[2] in _SECRETS
 
 
-def redact_options(value: Any, name: str = "") -> Any:
+def redact_options(value: object, name: str = "") -> object:
     """Options for a report, where too much hidden does no harm: names that only sound like secrets count."""
     if isinstance(value, dict):
         return {key: redact_options(inner, str(key)) for key, inner in value.items()}

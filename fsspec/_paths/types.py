@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+T = TypeVar("T")
+
 StrPath = str | os.PathLike[str]
 """One path, or a URL."""
 
@@ -29,6 +31,12 @@ Depth = int | None
 
 Options = dict[str, Any]
 """Keyword arguments on their way to another function, or to the constructor of a filesystem."""
+
+Found = list[str] | dict[str, dict[str, Any]]
+"""Paths, or entries by path."""
+
+Contents = bytes | dict[str, bytes | Exception]
+"""The bytes of one file; or those of several by path, in which an error may stand in place of bytes."""
 
 Errors = tuple[type[BaseException], ...]
 """Kinds of errors, as ``except`` takes them."""

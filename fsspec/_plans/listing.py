@@ -22,11 +22,10 @@ from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Entry, Options
+    from fsspec._paths.types import Depth, Entry, Options, T
     from fsspec._plans.filesystem import Filesystem
 
 
-T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 

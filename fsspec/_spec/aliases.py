@@ -19,15 +19,15 @@ class Aliases:
     if TYPE_CHECKING:
         cat_file: Callable[..., bytes]
         copy: Callable[..., None]
-        du: Callable[..., Any]
-        get: Callable[..., Any]
+        du: Callable[..., int | dict[str, int]]
+        get: Callable[..., None]
         info: Callable[..., dict[str, Any]]
         ls: Callable[..., list[Any]]
         makedirs: Callable[..., None]
         mkdir: Callable[..., None]
         mv: Callable[..., None]
         pipe_file: Callable[..., None]
-        put: Callable[..., Any]
+        put: Callable[..., None]
         rm: Callable[..., None]
 
     def listdir(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -38,7 +38,9 @@ class Aliases:
         """Another name of `info`."""
         return self.info(path, **kwargs)
 
-    def disk_usage(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    def disk_usage(
+        self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any
+    ) -> int | dict[str, int]:
         """Another name of `du`."""
         return self.du(path, total=total, maxdepth=maxdepth, **kwargs)
 
@@ -66,11 +68,11 @@ class Aliases:
         """Another name of `rm`."""
         return self.rm(path, recursive=recursive, maxdepth=maxdepth)
 
-    def upload(self, lpath: StrPaths, rpath: StrPaths, recursive: bool = False, **kwargs: Any) -> Any:
+    def upload(self, lpath: StrPaths, rpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Another name of `put`."""
         return self.put(lpath, rpath, recursive=recursive, **kwargs)
 
-    def download(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> Any:
+    def download(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Another name of `get`."""
         return self.get(rpath, lpath, recursive=recursive, **kwargs)
 

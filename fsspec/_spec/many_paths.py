@@ -7,7 +7,7 @@ may override any of them, and the others then use that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import per_path
 from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
@@ -16,9 +16,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Offsets, StrPaths
-
-T = TypeVar("T")
+    from fsspec._paths.types import Depth, Offsets, StrPaths, T
 
 
 class ManyPaths:

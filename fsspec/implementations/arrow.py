@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from _typeshed import WriteableBuffer
 
-    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths, T
 
 
 __all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
@@ -43,11 +43,11 @@ _HERE = ("local", "mock")
 _ADVICE = "Libraries below pyarrow do not survive a fork; make it in the child, or start processes by spawn"
 
 
-def wrap_exceptions(func: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_exceptions(func: Callable[..., T]) -> Callable[..., T]:
     """Have an OSError that says that something does not exist raised as FileNotFoundError."""
 
     @wraps(func)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> T:
         try:
             return func(*args, **kwargs)
         except OSError as error:
@@ -62,7 +62,7 @@ def wrap_exceptions(func: Callable[..., Any]) -> Callable[..., Any]:
 class _OfInstance(property):
     """A property that is text on the class too, where nothing is known of an instance."""
 
-    def __get__(self, obj: Any, owner: type | None = None) -> Any:
+    def __get__(self, obj: object, owner: type | None = None) -> Any:
         return "arrow" if obj is None else super().__get__(obj, owner)
 
 

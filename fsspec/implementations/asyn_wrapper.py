@@ -12,12 +12,15 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.asyn import AsyncFileSystem, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Contents, T
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
@@ -44,7 +47,7 @@ def async_wrapper(
     """
 
     @wraps(func)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> T:
         if semaphore is None:
             return await asyncio.to_thread(func, *args, **kwargs)
         async with semaphore:
@@ -150,7 +153,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     async def _pipe(self, *args: Any, **kwargs: Any) -> None:
         await super()._pipe(*args, **kwargs)
 
-    async def _cat(self, *args: Any, **kwargs: Any) -> Any:
+    async def _cat(self, *args: Any, **kwargs: Any) -> Contents:
         found = await super()._cat(*args, **kwargs)
         if isinstance(found, Exception):  # of one path, which a blocking cat always raises
             raise found
@@ -176,7 +179,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
 def _direct(name: str) -> Callable[..., Any]:
     @wraps(getattr(AbstractFileSystem, name))
-    def method(self: AsyncFileSystemWrapper, *args: Any, **kwargs: Any) -> Any:
+    def method(self: AsyncFileSystemWrapper, *args: Any, **kwargs: Any) -> object:
         return getattr(self.sync_fs, name)(*args, **kwargs)
 
     return method

@@ -184,7 +184,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
 def _sent(name: str) -> Callable[..., Any]:
     @wraps(getattr(AbstractFileSystem, name))
-    def method(self: DaskWorkerFileSystem, *args: Any, **kwargs: Any) -> Any:
+    def method(self: DaskWorkerFileSystem, *args: Any, **kwargs: Any) -> object:
         return self._ask(name, args, kwargs)
 
     return method

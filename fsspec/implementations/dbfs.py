@@ -88,7 +88,7 @@ class DatabricksFileSystem(RestFileSystem):
         return "/" + text.strip("/")
 
     # requests ---------------------------------------------------------------------
-    def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> Any:
+    def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> dict[str, Any]:
         """The answer of one endpoint; an error is raised with the path that it is about."""
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
         url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"

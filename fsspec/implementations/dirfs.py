@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested, renamed
-from fsspec.asyn import AsyncFileSystem
+from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
@@ -217,12 +217,13 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         start = folder.strip("/")
         return all(name.lstrip("/").startswith(start) for name in names)
 
-    async def set_session(self, *args: Any, **kwargs: Any) -> Any:
+    async def set_session(self, *args: Any, **kwargs: Any) -> object:
         """Make the connections of the other filesystem, before they are needed; see its `set_session`."""
         return await self.fs.set_session(*args, **kwargs)
 
-    async def open_async(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        return await self.fs.open_async(self._join(path), *args, **kwargs)
+    async def open_async(self, path: str, *args: Any, **kwargs: Any) -> AbstractAsyncStreamedFile:
+        opened: AbstractAsyncStreamedFile = await self.fs.open_async(self._join(path), *args, **kwargs)
+        return opened
 
     @property
     def _behind(self) -> Any:

@@ -69,7 +69,7 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
 
 
 __all__ = [
@@ -489,7 +489,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             text = await response.text(errors="replace")
         return self._entries(text, url)
 
-    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
         check_depth(maxdepth)
         return await drive(self, glob(self, path, maxdepth, **kwargs))

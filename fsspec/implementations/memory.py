@@ -23,7 +23,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPaths
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPaths
 
 publish(__name__)
 
@@ -156,7 +156,7 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
-    ) -> Any:
+    ) -> Found:
         if maxdepth is not None and maxdepth < 1:
             raise ValueError("maxdepth must be at least 1")
         path = self._strip_protocol(path)

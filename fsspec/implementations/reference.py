@@ -49,7 +49,7 @@ from fsspec.utils import check_contained, other_paths, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsspec._paths.types import Depth, StrPath, StrPaths
+    from fsspec._paths.types import Depth, Found, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 
@@ -326,11 +326,11 @@ class ReferenceFileSystem(ReferenceReading):
         names.sort()
         return {name: self._entry(name) for name in names} if detail else names
 
-    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Any:
+    async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
     async def _du(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
-        sizes = await super()._du(path, False, maxdepth, **kwargs)
+        sizes: Any = await super()._du(path, False, maxdepth, **kwargs)
         unknown = [name for name, size in sizes.items() if size is None]
         limit = self.batch_size or get_batch_size(nofiles=True)
         sizes.update(zip(unknown, await run_concurrently(unknown, self._size, limit)))

@@ -13,7 +13,7 @@ import logging
 import stat
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
@@ -24,12 +24,10 @@ from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
 from fsspec.spec import AbstractBufferedFile
 
-T = TypeVar("T")
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fsspec._paths.types import BinaryWriter, StrPath
+    from fsspec._paths.types import BinaryWriter, StrPath, T
     from fsspec.implementations._remote.server import Send
 
 

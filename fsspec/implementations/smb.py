@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import smbclient
 import smbprotocol.exceptions
@@ -28,10 +28,8 @@ from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.spec import AbstractBufferedFile
 
-T = TypeVar("T")
-
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, StrPaths
+    from fsspec._paths.types import Depth, StrPaths, T
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]

@@ -158,7 +158,7 @@ class BlockSource:
                 self.confirm(opened.details)
         return opened
 
-    def _fits(self, opened: Any) -> bool:
+    def _fits(self, opened: AbstractBufferedFile) -> bool:
         known, entry = self.seen[self.path], opened.details
         return (etag_of(entry), entry.get("size")) == (known.etag, known.size)
 

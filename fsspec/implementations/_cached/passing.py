@@ -97,7 +97,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     base = getattr(AbstractFileSystem, name)
     paths, changed = _places(name, passed.paths), _places(name, passed.changes)
 
-    def method(self: Cache, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Cache, *args: Any, **kwargs: Any) -> object:
         given = list(args)
         for position, parameter in paths:
             if position < len(given):
@@ -133,7 +133,7 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
         return method
     changed = _places(twin, passed.changes)
 
-    async def dropping(*args: Any, **kwargs: Any) -> Any:
+    async def dropping(*args: Any, **kwargs: Any) -> object:
         try:
             return await method(*args, **kwargs)
         finally:

@@ -123,7 +123,7 @@ class LocalTempFile:
 
     def write(self, data: ReadableBuffer) -> int:
         """Add bytes; how many were taken."""
-        return cast("int", self._written("write", data))
+        return self._written("write", data)
 
     def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
         """Add several pieces of bytes."""
@@ -135,16 +135,17 @@ class LocalTempFile:
 
     def seek(self, *args: Any) -> int:
         """Move the position; where it is then."""
-        return cast("int", self._written("seek", *args))
+        return self._written("seek", *args)
 
     def truncate(self, *args: Any) -> int:
         """Cut the file, or make it longer; the bytes that it has then."""
-        return cast("int", self._written("truncate", *args))
+        return self._written("truncate", *args)
 
-    def _written(self, what: str, *args: Any) -> Any:
+    def _written(self, what: str, *args: Any) -> int:
         """Do what may write to the local file, and note it if that fails."""
         try:
-            return getattr(self.fh, what)(*args)
+            done: int = getattr(self.fh, what)(*args)
+            return done
         except OSError as error:
             if not isinstance(error, ValueError):  # wrong arguments, or modes
                 self.failed = error

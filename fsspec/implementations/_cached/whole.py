@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import in_place
@@ -40,12 +40,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from fsspec._loop.driving import Step
-    from fsspec._paths.types import Offsets, Options, StrPaths
+    from fsspec._paths.types import Contents, Offsets, Options, StrPaths, T
     from fsspec.asyn import AsyncFileSystem
     from fsspec.core import OpenFiles
 
-
-T = TypeVar("T")
 
 _ATTEMPTS = 5
 """How often a file is fetched whose copy others remove before it is read."""
@@ -296,7 +294,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     async def _cat(
         self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any
-    ) -> Any:
+    ) -> Contents:
         told = kwargs.get("callback")
         return await self._awaited_on_target(self._whole(path, recursive, on_error, told))
 

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 import yarl
@@ -30,10 +30,8 @@ from fsspec.implementations._http.retrying import Retries
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
-
-T = TypeVar("T")
 
 REDIRECTS = (301, 302, 303, 307, 308)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
@@ -23,10 +23,8 @@ from fsspec.implementations._http.retrying import Retries
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import Errors
+    from fsspec._paths.types import Errors, T
     from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
-
-T = TypeVar("T")
 
 
 def placed(

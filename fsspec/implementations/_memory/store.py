@@ -158,7 +158,7 @@ class ExplicitFolders(list[str]):
             self.store.tree.remove(path, self.store._held)
 
     def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]
-        def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def change(self: ExplicitFolders, *args: Any, **kwargs: Any) -> object:
             with _changing:
                 out = getattr(list, name)(self, *args, **kwargs)
                 self.names = set(self)

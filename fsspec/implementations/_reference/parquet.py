@@ -143,11 +143,11 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return numpy
 
     @property
-    def pd(self) -> Any:
+    def pd(self) -> ModuleType:
         """The module pandas."""
         import pandas
 
-        return pandas
+        return cast("ModuleType", pandas)
 
     @cached_property
     def zmetadata(self) -> dict[str, Any]:

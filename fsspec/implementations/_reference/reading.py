@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -30,13 +30,11 @@ from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import Part, parsed
 from fsspec.utils import isfilelike, stringify_path
 
-T = TypeVar("T")
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from fsspec._paths.types import Offsets, Options, StrPath, StrPaths
+    from fsspec._paths.types import Contents, Offsets, Options, StrPath, StrPaths, T
     from fsspec.spec import AbstractFileSystem
 
 
@@ -254,7 +252,7 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "raise",
         batch_size: int | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Contents:
         # its keys are in order, as those of other awaitable filesystems are
         plan = self._catting(path, recursive, on_error, batch_size, kwargs, in_order=True)
         return await drive_awaiting(self, plan)

@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import nodes
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LONGEST = 2**20
 """Characters of a text that a template makes."""
@@ -139,7 +144,7 @@ class _Refused(Exception):
     """Something that a template may not do."""
 
 
-def _check(tree: Any) -> None:
+def _check(tree: nodes.Template) -> None:
     """Refuse what templates have no need of, and what has no bounds."""
     from jinja2 import nodes
 
@@ -172,7 +177,7 @@ def _check_format(text: str) -> None:
         raise _Refused(f"the format {text!r} is too wide")
 
 
-def _environment() -> Any:
+def _environment() -> ImmutableSandboxedEnvironment:
     """A sandbox of jinja2 in which no operation makes a huge result of small operands."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -180,7 +185,7 @@ def _environment() -> Any:
     class Bounded(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(["*", "**", "%"])
 
-        def call_binop(self, context: Any, operator: str, left: object, right: object) -> Any:
+        def call_binop(self, context: Context, operator: str, left: object, right: object) -> Any:
             if operator == "%" and isinstance(left, str):
                 _check_format(left)
             elif operator != "%":

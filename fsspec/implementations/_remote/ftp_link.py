@@ -18,7 +18,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
@@ -26,9 +26,8 @@ from fsspec.implementations._remote.ftp_parsing import refused
 from fsspec.implementations._remote.link import OwnedLink
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
-T = TypeVar("T")
 
 CHUNK = 2**18  # bytes taken off a socket at a time
 LOST = (OSError, EOFError, ftplib.error_proto, ftplib.error_reply)
@@ -93,11 +92,11 @@ class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
     """TLS from the first byte on, as servers on port 990 speak it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._sock: Any = None
+        self._sock: ssl.SSLSocket | None = None
         super().__init__(*args, **kwargs)
 
     @property
-    def sock(self) -> Any:
+    def sock(self) -> ssl.SSLSocket | None:
         """The control connection; what is put here is given TLS."""
         return self._sock
 

@@ -98,11 +98,12 @@ class RestFileSystem(AbstractFileSystem):
         message = str(found.get("message") or "") if isinstance(found, dict) else ""
         return message.partition("\n")[0][:200]
 
-    def _json(self, method: str, url: str, path: str, **options: Any) -> Any:
+    def _json(self, method: str, url: str, path: str, **options: Any) -> dict[str, Any]:
         """As `_request`, the answer taken as JSON."""
         response = self._request(method, url, path, **options)
         try:
-            return response.json()
+            found: dict[str, Any] = response.json()
+            return found
         except ValueError:
             host = urlsplit(url).hostname
             raise OSError(f"{path!r}: {host} did not answer with JSON; is it the service meant?") from None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
@@ -27,10 +27,8 @@ from fsspec.implementations._remote.link import FilesLink
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Options
+    from fsspec._paths.types import Options, T
 
-
-T = TypeVar("T")
 
 PACKET = 2**15  # what servers give and take at a time
 UNDER_WAY = 64  # requests for pieces of a file

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import smbprotocol.exceptions
 
@@ -24,7 +24,8 @@ from fsspec.implementations._remote.link import FilesLink
 if TYPE_CHECKING:
     import smbclient
 
-T = TypeVar("T")
+    from fsspec._paths.types import T
+
 LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
 
