@@ -80,7 +80,12 @@ class ReadAheadCache(BaseCache):
             return self.cache[start - self.start : end - self.start]
         start, end = self._bounds(start, end)
         if not (self.start <= start < self.end < end):
-            return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
+            if self.start <= start < self.end or start >= end:
+                return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
+            self.miss_count += 1
+            self.cache, self.start, self.end = b"", start, start  # its memory is free before more comes
+            self._go_on(start, end)
+            return self.cache[: end - start]
         self.miss_count += 1
         begin, out = self.end, Joining(memoryview(self.cache)[start - self.start :])
         self.cache, self.start = b"", begin  # its memory is free before more comes

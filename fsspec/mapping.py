@@ -218,14 +218,14 @@ class FSMap(MutableMapping[str, bytes]):
                 self.fs.rm_file(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._keys())
+        return map(self._str_to_key, self._files())
 
     def __len__(self) -> int:
-        return len(self._keys())
+        return len(self._files())
 
-    def _keys(self) -> list[str]:
+    def _files(self) -> list[str]:
         # object stores have markers of folders, empty objects with a slash at the end of their names
-        return [self._str_to_key(path) for path in self.fs.find(self.root) if path[-1:] != "/"]
+        return [path for path in self.fs.find(self.root) if path[-1:] != "/"]
 
     def __contains__(self, key: object) -> bool:
         return bool(self.fs.isfile(self._key_to_str(key)))

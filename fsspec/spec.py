@@ -556,7 +556,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
                     self._open(path, mode=mode, **kwargs).close()
                 raise
         file: IO[Any] = self._open(path, mode=mode, **kwargs)
-        if not isinstance(file, AbstractBufferedFile) and not is_ours(type(file)):
+        if not is_ours(type(file)) and not isinstance(file, AbstractBufferedFile):
             adopt(file, mode)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)

@@ -100,7 +100,8 @@ def closing(file: AbstractBufferedFile) -> Plan:
             yield call("close")
             return
         if not file.forced:
-            yield call("flush", force=True)
+            own = getattr(file.flush, "__func__", None) is not AbstractBufferedFile.flush
+            yield from (call("flush", force=True),) if own else flushing(file, True)
         if file.fs is not None:
             file.fs.invalidate_cache(file.path)
             file.fs.invalidate_cache(file.fs._parent(file.path))

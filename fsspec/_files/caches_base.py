@@ -101,7 +101,16 @@ class BaseCache:
         size = self.size
         if start is None or stop is None or start < 0 or size is None or stop > size:
             start, stop = self._bounds(start, stop)
-        return self._ask(start, stop) if start < stop else b""
+        if start >= stop:
+            return b""
+        if _logger is None or _logger.isEnabledFor(10):
+            log_fetch(self.name, self.fetcher, start, stop)
+        data = self.fetcher(start, stop)
+        if len(data) < stop - start:
+            self._check_length(data, start, stop)
+        return data
+
+    _ask = _fetch  # for classes whose own `_fetch` is another
 
     def _views(self, start: int | None, stop: int | None) -> list[Any]:
         """As `_fetch`, in pieces that may be views of what is kept: for whoever copies them elsewhere."""
@@ -121,14 +130,6 @@ class BaseCache:
         if stop is None or (size is not None and stop > size):
             stop = size
         return start, stop
-
-    def _ask(self, start: int, stop: int) -> bytes:
-        if _logger is None or _logger.isEnabledFor(10):
-            log_fetch(self.name, self.fetcher, start, stop)
-        data = self.fetcher(start, stop)
-        if len(data) < stop - start:
-            self._check_length(data, start, stop)
-        return data
 
     def _check_length(self, data: bytes, start: int, stop: int) -> None:
         """Raise ShortFetch, unless the fetcher has learned that the size that a program gave is too large."""

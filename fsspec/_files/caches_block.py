@@ -39,6 +39,13 @@ def _keep(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
             return
 
 
+def _used(kept: OrderedDict[K, V], key: K) -> None:
+    try:
+        kept.move_to_end(key)
+    except KeyError:  # another thread has just dropped it
+        pass
+
+
 class UpdatableLRU:
     """Keeps the last results of a function, and takes results from elsewhere as well.
 
@@ -127,17 +134,17 @@ class BlockCache(BaseCache):
             first = start // blocksize
             at, to = start - first * blocksize, end - first * blocksize
             if at <= to <= blocksize:
-                try:
-                    block = kept[first]
-                    if self._drops:
-                        kept.move_to_end(first)
-                except KeyError:
-                    pass  # it is fetched below
-                else:
+                block = kept.get(first)
+                if block is not None:
                     self._hits += 1
+                    if self._drops:
+                        _used(kept, first)
                     if start < self.size:
                         self.hit_count += 1
                     return block[at:to]
+                if 0 <= start < end <= self.size:
+                    self.hit_count += 1
+                    return self._block(first)[at:to]
         return joined(self._blocks(start, end))
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:
@@ -169,10 +176,7 @@ class BlockCache(BaseCache):
             _keep(kept, number, block, self.maxblocks)
             return block
         self._hits += 1
-        try:
-            kept.move_to_end(number)
-        except KeyError:  # another thread has just dropped it
-            pass
+        _used(kept, number)
         return block
 
     def _fetch_block(self, block_number: int) -> bytes:
@@ -185,13 +189,7 @@ class BlockCache(BaseCache):
             end = self.size
         self.miss_count += 1
         self.total_requested_bytes += end - start
-        log_fetch(self.name, self.fetcher, start, end)
-        data = self.fetcher(start, end)
-        if len(data) == end - start:
-            return data
-        if len(data) < min(end, self.size) - start:  # which the fetcher may have corrected
-            raise self._short(start, end, len(data))
-        return data[: end - start]
+        return self._ask(start, end)[: end - start]
 
     def _held(self, position: int) -> Held | None:
         number, at = divmod(position, self.blocksize)

@@ -54,7 +54,7 @@ class _Raw(io.RawIOBase):
         self._fd = fd
         self._mode = mode
         own(self)
-        self._at = os.fstat(fd).st_size if "a" in mode else at
+        self._at = at
 
     def fileno(self) -> int:
         if self.closed:  # the number may be another file's by now
@@ -181,7 +181,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     # from here on the descriptor is the file's to close, also where an interrupt comes before it is returned
     if not stat.S_ISREG(found.st_mode):
         return cast("io.BufferedIOBase", os.fdopen(fd, mode))
-    raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b")
+    raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b", found.st_size if kind == "a" else 0)
     size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
     if "+" in mode:
         return io.BufferedRandom(raw, size)

@@ -24,6 +24,7 @@ from fsspec._fork import hooks
 from fsspec._paths.paths import hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
+_MAKING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _under_way: set[Any] = set()
 _in_place: set[str] = set()
 
@@ -141,6 +142,17 @@ def write_all(f: IO[bytes], data: bytes | memoryview) -> None:
         left = memoryview(data)
         while left := left[written:]:
             written = f.write(left)
+
+
+def write_file(path: str, data: bytes | memoryview) -> None:
+    """Make a file of ``data``; what is there is overwritten."""
+    fd = os.open(path, _MAKING, 0o666)
+    try:
+        left = memoryview(data)
+        while left := left[os.write(fd, left) :]:  # more than 2 GiB are taken a part at a time
+            pass
+    finally:
+        os.close(fd)
 
 
 def write_whole(

@@ -22,7 +22,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
-from fsspec._files.replacing import write_all, write_whole
+from fsspec._files.replacing import write_file, write_whole
 from fsspec._paths.paths import false_without_path, trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
@@ -88,8 +88,8 @@ def _found(path: str) -> os.stat_result | None:
 
 def _copy_small(source: str, target: str) -> None:
     """Copy a plain file by one read and one write, which is less than `shutil.copyfile` looks at."""
-    with open(source, "rb", buffering=0) as f, open(target, "wb", buffering=0) as copy:
-        write_all(copy, f.read())
+    with open(source, "rb", buffering=0) as f:
+        write_file(target, f.read())
 
 
 class LocalFileSystem(AbstractFileSystem):
@@ -272,9 +272,10 @@ class LocalFileSystem(AbstractFileSystem):
         return osp.exists(self._strip_protocol(path))
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
-        stripped = self._strip_protocol(path)  # without a slash at the end, by which only a folder is there
-        slash = stripped != path and trailing_sep(stringify_path(path))
-        return osp.lexists(stripped) and (not slash or osp.isdir(stripped))
+        stripped = self._strip_protocol(path)
+        if stripped != path and trailing_sep(stringify_path(path)):  # by which only a folder is there
+            return osp.isdir(stripped)
+        return osp.lexists(stripped)
 
     def isfile(self, path: str) -> bool:
         return osp.isfile(self._strip_protocol(path))
@@ -353,13 +354,11 @@ class LocalFileSystem(AbstractFileSystem):
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
         data = memoryview(value)  # what cannot be written does not begin a file
-
-        def write(name: str) -> None:
-            with open(name, "wb", buffering=0) as f:  # which takes a part at a time of more than 2 GiB
-                write_all(f, data.cast("B") if data.c_contiguous else bytes(data))
-
+        plain = data.cast("B") if data.c_contiguous else bytes(data)
         self._make_parent(path)
-        write_whole(path, write, data.nbytes, self.atomic, exclusive=mode == "create")
+        write_whole(
+            path, partial(write_file, data=plain), data.nbytes, self.atomic, exclusive=mode == "create"
+        )
 
     def get_file(
         self, path1: str, path2: StrPath | IO[bytes], callback: Callback | None = None, **kwargs: Any

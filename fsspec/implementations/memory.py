@@ -74,18 +74,14 @@ class MemoryFileSystem(AbstractFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        if type(path) is str:
-            if ":" not in path:
-                path = path.strip("/")
-                return "/" + path if path else ""
-            if path.startswith("memory://"):
-                path = path[9:]
-        elif isinstance(path, list):
-            return [cls._strip_protocol(p) for p in path]
-        else:
+        if type(path) is not str:
+            if isinstance(path, list):
+                return [cls._strip_protocol(p) for p in path]
             path = stringify_path(path).removeprefix("memory://")
-        if ":" in path and ("::" in path or "://" in path):
-            return path.rstrip("/")
+        if ":" in path:
+            path = path.removeprefix("memory://")
+            if "::" in path or "://" in path:
+                return path.rstrip("/")
         path = path.strip("/")
         return "/" + path if path else ""
 

@@ -285,7 +285,7 @@ class ReferenceFileSystem(ReferenceReading):
         return bool(await self._off_loop(self.exists, path))
 
     def isfile(self, path: str) -> bool:
-        return self._strip_protocol(path) in self.references
+        return path in self.references or self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
         return bool(await self._off_loop(self.isfile, path))
@@ -313,12 +313,12 @@ class ReferenceFileSystem(ReferenceReading):
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
+        if path == "" and maxdepth is None and not withdirs and not detail and not self._lazy:
+            return sorted(self.references)
         if isinstance(self.references, LazyReferenceMapper):
             return drive(self, listing.find(self, path, maxdepth, withdirs, detail))
         listing.check_depth(maxdepth)
         path = self._strip_protocol(path)
-        if not path and maxdepth is None and not withdirs and not detail:
-            return sorted(self.references)
         folders = self._folders()
         names = list(folders.below(path, maxdepth, withdirs))
         if path and (path in self.references or withdirs and path in folders.folders):

@@ -41,6 +41,13 @@ class FolderTree:
             path = parent
 
     def remove_file(self, path: str, still_there: Callable[[str], bool]) -> None:
+        parent = path.rpartition("/")[0]
+        left = self.files.get(parent, 1) - 1
+        if left and path not in self.children:  # as it is in most calls
+            self.files[parent] = left
+            if not still_there(path):
+                del self.children[parent][path]
+            return
         folder, left = path, 0
         while folder and not left:
             folder = folder.rpartition("/")[0]
