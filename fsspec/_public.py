@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=type)
 
 LENT: dict[str, str] = {
     "fsspec.core": ""
@@ -44,6 +46,22 @@ LENT: dict[str, str] = {
 """Names that programs take from a module and others define, by what they are below ``fsspec``."""
 
 
+def claim(cls: C) -> C:
+    """Give the methods of a class's private bases its module and name, as messages of `TypeError` show them.
+
+    The first class that claims a base keeps it, as the first one that inherits it.
+    """
+    for base in cls.__mro__:
+        for member in vars(base).values() if "._" in base.__module__ or base is cls else ():
+            method = getattr(member, "__func__", member)
+            if isinstance(method, FunctionType) and "._" in method.__module__:
+                method.__module__, method.__qualname__ = (
+                    cls.__module__,
+                    f"{cls.__qualname__}.{method.__name__}",
+                )
+    return cls
+
+
 def publish(module: str, *members: Any, logger: str = "") -> None:
     """Give what private modules define, and a public one offers, the public one as its ``__module__``.
 
@@ -58,6 +76,8 @@ def publish(module: str, *members: Any, logger: str = "") -> None:
     private = (x for x in offered if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
     for member in (*members, *private):
         member.__module__ = module
+        if isinstance(member, type):
+            claim(member)
     homes = {name: home for home, _, name in (x.rpartition(".") for x in LENT.get(module, "").split())}
 
     def __getattr__(name: str) -> Any:

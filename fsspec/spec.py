@@ -35,7 +35,7 @@ from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
 from fsspec._paths.types import Entry, Errors
 from fsspec._plans import bulk, drive, listing
-from fsspec._public import publish
+from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
@@ -73,6 +73,7 @@ publish(__name__, logger="fsspec")
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
+@claim
 class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cached):
     """The interface of every filesystem, and its behaviour where a backend has no better one.
 

@@ -186,7 +186,8 @@ def file_size(filelike: IO[bytes]) -> int:
     """How many bytes an open file has; its position stays."""
     at = filelike.tell()
     try:
-        return filelike.seek(0, 2)
+        filelike.seek(0, 2)  # gives None for files of some packages (paramiko's)
+        return filelike.tell()
     finally:
         filelike.seek(at)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
+from fsspec._paths.ranges import file_size
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.utils import isfilelike, read_block
@@ -354,6 +355,6 @@ def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
 
 
 def _size(f: IO[bytes]) -> int:
-    """The bytes of an open file; the position may move."""
+    """The bytes of an open file."""
     size = getattr(f, "size", None)
-    return cast("int", f.seek(0, 2) if size is None or callable(size) else size)
+    return file_size(f) if size is None or callable(size) else cast("int", size)

@@ -23,7 +23,7 @@ from fsspec._fork import instances
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.paths import false_without_path
 from fsspec._plans import drive, listing
-from fsspec._public import publish
+from fsspec._public import claim, publish
 from fsspec._spec.contents import has_checking_files
 from fsspec.asyn import get_loop, sync
 from fsspec.caching import caches
@@ -134,6 +134,7 @@ class ReferenceFile(AbstractBufferedFile):
         return data
 
 
+@claim
 class ReferenceFileSystem(ReferenceReading):
     """Files whose contents are given, or are parts of other files.
 

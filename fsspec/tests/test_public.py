@@ -16,6 +16,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 from fsspec.implementations.memory import MemoryFile
 from fsspec.registry import _registry
+from fsspec.spec import AbstractFileSystem
 
 
 def private(name):
@@ -56,6 +57,15 @@ def test_members_of_public_modules_say_so(name):
         found = getattr(module, member)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert not private(found.__module__), member
+
+
+def test_messages_about_arguments_name_the_class_that_programs_know(m):
+    """Methods that `AbstractFileSystem` has of private bases are known by its name, and pickle by it."""
+    with pytest.raises(TypeError, match=r"AbstractFileSystem\.tail\(\)"):
+        m.tail("/x", n=3)
+    methods = [x for _, x in inspect.getmembers(AbstractFileSystem, inspect.isfunction)]
+    assert not [x for x in methods if private(x.__module__)]
+    assert all(pickle.loads(pickle.dumps(x)) is x for x in (AbstractFileSystem.tail, AbstractFileSystem.walk))
 
 
 @pytest.mark.parametrize("name", LENT)

@@ -227,6 +227,23 @@ def test_blocks(fs, offset, length, delimiter, block):
     assert fs.read_block("r/lines", offset, length, delimiter) == block
 
 
+class SeekGivesNothing(io.BytesIO):
+    """A file object whose `seek` gives None, as paramiko's do."""
+
+    def seek(self, *args):
+        super().seek(*args)
+
+
+def test_the_end_of_a_file_whose_seek_gives_nothing():
+    class Odd(DictFileSystem):
+        def open(self, path, mode="rb", **kwargs):
+            return SeekGivesNothing(super().open(path, mode, **kwargs).read())
+
+    fs = Odd(FILES)
+    assert fs.tail("r/digits", 3) == b"789"
+    assert fs.read_block("r/digits", 7, None) == b"789"
+
+
 def test_writing(fs):
     fs.pipe_file("r/new", b"abc")
     fs.write_bytes("r/new2", b"d")

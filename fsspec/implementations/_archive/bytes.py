@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
+from fsspec._paths.ranges import file_size
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -86,7 +87,7 @@ class ArchiveBytes:
         if self._descriptor is not None:
             return os.fstat(self._open_descriptor()).st_size - self.start
         with self._lock:
-            return self._current().seek(0, 2) - self.start
+            return file_size(self._current()) - self.start
 
     def close(self) -> None:
         """Close the file."""
