@@ -154,7 +154,7 @@ def glob(
     only_folders = text.endswith("/")
     text = fs._strip_protocol(text)
     if not has_magic(text):
-        found = yield from _literal(fs, text, only_folders, detail, kwargs)
+        found = yield from _literal(fs, text, detail, kwargs)
     else:
         pattern = _compiled(text.rstrip("/"), only_folders)  # there are those that keep it
         if overridden(fs, "find") or overridden(fs, "walk"):
@@ -166,20 +166,12 @@ def glob(
     return {name: found[name] for name in names} if detail else names
 
 
-def _literal(fs: Filesystem, path: str, only_folders: bool, detail: bool, kwargs: Options) -> Plan:
+def _literal(fs: Filesystem, path: str, detail: bool, kwargs: Options) -> Plan:
     """A pattern without wildcards matches the path itself, if it is there."""
-    if not only_folders:
-        (exists,) = yield from ask(fs, "exists", [path], **kwargs)
-        if not exists:
-            return {}
-        return {path: (yield call("info", path, **kwargs)) if detail else None}
-    try:
-        entry = yield call("info", path, **kwargs)
-    except OSError as error:
-        if not is_absent(error):
-            raise
+    (exists,) = yield from ask(fs, "exists", [path], **kwargs)
+    if not exists:
         return {}
-    return {path: entry} if entry["type"] == "directory" else {}
+    return {path: (yield call("info", path, **kwargs)) if detail else None}
 
 
 def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: Options) -> dict[str, Any]:

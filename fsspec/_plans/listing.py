@@ -199,7 +199,9 @@ def walk(
             (listing,) = yield from listings([folder], kwargs)
         if isinstance(listing, Exception):
             _report(listing, on_error)
-            continue
+            if not fs.async_impl:
+                continue
+            listing = []  # awaitable: upstream gives a folder that cannot be listed as an empty one
         folders, others = split(folder, listing)
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))

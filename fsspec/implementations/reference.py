@@ -388,10 +388,8 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         try:
             del self.references[path]
-        except KeyError as error:
-            if self._is_folder(path):  # folders go with the last key in them
-                return
-            raise missing(path, error) from error
+        except KeyError:  # a folder, which goes with the last key in it; or what is not there, as upstream has it
+            return
         if self._tree is not None:
             self._tree.remove(path)
 
