@@ -388,8 +388,8 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         try:
             del self.references[path]
-        except KeyError:  # a folder, which goes with the last key in it; or what is not there, as upstream has it
-            return
+        except KeyError:
+            return  # a folder goes with the last key in it; what is not there is no error, as upstream has it
         if self._tree is not None:
             self._tree.remove(path)
 
