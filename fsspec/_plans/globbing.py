@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, is_absent, listings, overridden, unless_absent
+from fsspec._plans.listing import ask, check_depth, listings, overridden, unless_absent
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
