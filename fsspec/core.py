@@ -72,11 +72,12 @@ ChainLink = tuple[str, str, dict[str, Any]]
 def split_protocol(urlpath: StrPath) -> tuple[str | None, str] | list[str]:
     """The protocol of a URL, if it has one, and the rest: a tuple, of a ``data:`` URL a list."""
     text = urlpath if type(urlpath) is str else url_text(urlpath)
-    protocol, found, rest = text.partition("://")
-    if found and len(protocol) > 1:  # one letter is a Windows drive
-        return protocol, rest
-    if text.startswith("data:"):
-        return ["data", text[len("data:") :]]  # not a tuple, as of other URLs: programs may tell
+    if ":" in text:
+        protocol, found, rest = text.partition("://")
+        if found and len(protocol) > 1:  # one letter is a Windows drive
+            return protocol, rest
+        if text.startswith("data:"):
+            return ["data", text[len("data:") :]]  # not a tuple, as of other URLs: programs may tell
     return None, text
 
 

@@ -125,10 +125,12 @@ def _is_plain(members: Iterable[Any]) -> bool:
     """Whether the representation of each is the same in every process."""
     for each in members:
         kind = type(each)
+        if kind in _PLAIN:
+            continue
         if kind is dict:
-            if not (_PLAIN.issuperset(map(type, each)) and _is_plain(each.values())):
+            if not (_is_plain(each) and _is_plain(each.values())):
                 return False
-        elif kind not in _PLAIN and not (kind in (list, tuple) and _is_plain(each)):
+        elif (kind is not list and kind is not tuple) or not _is_plain(each):
             return False
     return True
 
@@ -171,7 +173,8 @@ def isfilelike(f: object) -> TypeIs[IO[bytes]]:
     """Whether ``f`` can be read, closed and told its position, as an open file can."""
     if isinstance(f, str):
         return False
-    return all(callable(getattr(f, name, None)) for name in ("read", "close", "tell"))
+    read, close, tell = getattr(f, "read", None), getattr(f, "close", None), getattr(f, "tell", None)
+    return callable(read) and callable(close) and callable(tell)
 
 
 def is_exception(obj: object) -> TypeIs[BaseException]:

@@ -64,8 +64,8 @@ def url_text(url: object) -> str:
 def get_protocol(url: StrPath) -> str:
     """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
     text = url if type(url) is str else url_text(url)
-    ends = [text.index(mark) for mark in ("://", "::") if mark in text]
-    return text[: min(ends)] if ends else "file"
+    protocol = text.partition("://")[0].partition("::")[0]
+    return protocol if len(protocol) < len(text) else "file"
 
 
 def can_be_local(path: StrPath) -> bool:

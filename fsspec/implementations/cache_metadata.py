@@ -29,7 +29,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from fsspec._files.replacing import file_state
+from fsspec._files.replacing import file_state, write_all
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import is_inside, part_in, remove
 
@@ -141,8 +141,8 @@ class CacheMetadata:
         path = os.path.join(self._storage[-1], TABLE)
         part = part_in(self._storage[-1])
         try:
-            with open(part, "x", encoding="utf8", opener=self._private) as f:
-                f.write(self._text())
+            with open(part, "xb", buffering=0, opener=self._private) as f:
+                write_all(f, self._text().encode())
                 if self._mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
             os.replace(part, path)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.exiting import close_at_exit
+from fsspec._files.local_file import LocalFileOpener
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.swapping import assign
@@ -28,7 +29,6 @@ from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import remove
-from fsspec.registry import filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,7 +86,7 @@ class LocalTempFile:
         self.autocommit = autocommit
         self.kwargs = kwargs
         own(self)
-        self.fh: Any = filesystem("file").open(fn, mode)
+        self.fh: Any = LocalFileOpener(fn, mode)
         if seek:
             self.fh.seek(seek)
         hooks.register(self)

@@ -399,7 +399,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         opened = _Together()
         reading = "r" in open_files.mode
         try:
-            if reading:
+            if reading and len(open_files) > 1:
                 paths = [self._strip_protocol(of.path) for of in open_files]
                 raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
             for of in open_files:
