@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
@@ -26,7 +26,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, StrPaths
+    from fsspec._paths.types import Depth, Found, StrPaths
 
 
 __all__ = ["AbstractArchiveFileSystem"]
@@ -116,13 +116,13 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
-    ) -> Any:
+    ) -> Found:
         """The members below a folder; see `AbstractFileSystem.find`.
 
         Members below one that is a file are found as well: no member is left out.
         """
         if type(self).ls is not AbstractArchiveFileSystem.ls:  # a format with listings of its own
-            return super().find(path, maxdepth, withdirs, detail, **kwargs)
+            return cast("Found", super().find(path, maxdepth, withdirs, detail, **kwargs))
         check_depth(maxdepth)
         top = self._name(path)
         index = self._folders()

@@ -107,7 +107,7 @@ class Callback:
         self.value += inc
         self.call()
 
-    def call(self, hook_name: str | None = None, **kwargs: Any) -> Any:
+    def call(self, hook_name: str | None = None, **kwargs: Any) -> object:
         """Call the hooks.
 
         Parameters

@@ -235,9 +235,9 @@ class GenericFileSystem(AsyncFileSystem):
     async def _isfile(self, path: str) -> bool:
         return await self._ask_side("isfile", path)
 
-    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
-        return await self._glob_there(path, maxdepth=maxdepth, **kwargs)
+        return cast("Found", await self._glob_there(path, maxdepth=maxdepth, **kwargs))
 
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""

@@ -109,7 +109,7 @@ class SigSlot:
         finally:
             self._ignoring_events = before
 
-    def show(self, threads: bool = False) -> Any:
+    def show(self, threads: bool = False) -> panel.io.server.Server | panel.io.server.StoppableThread:
         """Open it in a browser; the server that serves it is returned.
 
         Parameters

@@ -37,7 +37,7 @@ class FilesystemJSONEncoder(json.JSONEncoder):
 
     include_password: ClassVar[bool] = True
 
-    def default(self, o: Any) -> Any:
+    def default(self, o: Any) -> object:
         """The form of a filesystem or path; TypeError for anything else."""
         kind = type(o)
         if issubclass(kind, PurePath):
@@ -186,7 +186,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         finally:
             text_may_write.reset(before)
 
-    def custom_object_hook(self, dct: dict[str, Any]) -> Any:
+    def custom_object_hook(self, dct: dict[str, Any]) -> object:
         """A decoded object, turned into what it stands for."""
         if "cls" in dct:
             if self.try_resolve_fs_cls(dct) is not None or self._is_withheld(dct):

@@ -450,7 +450,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
             autocommit: bool = True,
             cache_options: dict[str, Any] | None = None,
             **kwargs: Any,
-        ) -> Any:
+        ) -> AbstractBufferedFile:
             """A binary file object; what a backend brings for `open`.
 
             Parameters

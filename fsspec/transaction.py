@@ -79,7 +79,7 @@ class Transaction:
         own(self)
         self.fs._intrans = True
 
-    def _no_files(self) -> Any:
+    def _no_files(self) -> object:
         return deque()
 
     def complete(self, commit: bool = True) -> None:
@@ -163,7 +163,7 @@ class FileActor:
 class DaskTransaction(Transaction):
     """A transaction whose files are held by an actor of the current dask client."""
 
-    def _no_files(self) -> Any:
+    def _no_files(self) -> object:
         import distributed
 
         return distributed.default_client().submit(FileActor, actor=True, pure=False).result()

@@ -46,7 +46,7 @@ def _operate(
     name: str,
     args: tuple[Any, ...],
     kwargs: Options,
-) -> Any:
+) -> object:
     """An operation, on the worker that this runs on."""
     if fs is None:
         fs = filesystem(protocol or "file", **options)

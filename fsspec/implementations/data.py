@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import unquote_to_bytes
 
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, PathOrPaths
+    from fsspec._paths.types import Depth, Found, PathOrPaths
 
 
 class DataFileSystem(AbstractFileSystem):
@@ -52,11 +52,11 @@ class DataFileSystem(AbstractFileSystem):
         mime = head.partition(";")[0]
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 
-    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URL itself, where it is one; there is nothing that a pattern could match."""
         if not self.exists(path):
             return {} if kwargs.get("detail") else []
-        return super().glob(path, maxdepth, **kwargs)
+        return cast("Found", super().glob(path, maxdepth, **kwargs))
 
     def _open(
         self,

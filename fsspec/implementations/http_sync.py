@@ -40,7 +40,7 @@ from fsspec.utils import tokenize
 if TYPE_CHECKING:
     import yarl
 
-    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
 
 
 try:
@@ -411,9 +411,10 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             text = response.text
         return self._entries(text, url)
 
-    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
+    def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
-        return drive(self, glob(self, path, maxdepth or None, **kwargs))  # 0 is no limit, as upstream
+        plan = glob(self, path, maxdepth or None, **kwargs)  # 0 is no limit, as upstream
+        return cast("Found", drive(self, plan))
 
     # writing ----------------------------------------------------------------------
     def put_file(

@@ -339,13 +339,13 @@ class MemoryFileSystem(AbstractFileSystem):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> MemoryFile | _Reader:
         path = self._strip_protocol(path)
         logger.debug("open %s as %s", path, mode)
         kind = mode.replace("b", "").replace("t", "")
         if kind not in ("r", "w", "a", "x", "r+", "w+", "a+", "x+"):
             raise ValueError(f"unsupported file mode for {type(self).__name__}: {kind!r}")
-        present = self.store.get(path)
+        present: MemoryFile | None = self.store.get(path)
         if kind[0] == "x" and self.exists(path):
             raise FileExistsError(path)
         if kind[0] == "r":

@@ -313,11 +313,11 @@ class ReferenceFileSystem(ReferenceReading):
 
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
-    ) -> Any:
+    ) -> Found:
         if path == "" and maxdepth is None and not withdirs and not detail and not self._lazy:
             return sorted(self.references)
         if isinstance(self.references, LazyReferenceMapper):
-            return drive(self, listing.find(self, path, maxdepth, withdirs, detail))
+            return cast("Found", drive(self, listing.find(self, path, maxdepth, withdirs, detail)))
         listing.check_depth(maxdepth)
         path = self._strip_protocol(path)
         folders = self._folders()

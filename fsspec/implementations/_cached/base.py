@@ -36,7 +36,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     import asyncio
 
-    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPaths
+    from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath, StrPaths
 
 
 @pass_on
@@ -439,10 +439,10 @@ def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]
     """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end."""
     target = fs._strip_protocol
 
-    def strip(path: Any) -> Any:
+    def strip(path: StrPath | list[str]) -> str | list[str]:
         if isinstance(path, list):
-            return [strip(p) for p in path]
-        found = target(_without(stringify_path(path), cls))
+            return [str(strip(p)) for p in path]
+        found: str = target(_without(stringify_path(path), cls))
         return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
 
     return strip

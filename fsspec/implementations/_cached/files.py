@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
@@ -147,9 +147,9 @@ class BlockSource:
             raise
         return data
 
-    def _file(self) -> Any:
+    def _file(self) -> AbstractBufferedFile:
         """The file opened there: one that checks its version checks for that of the blocks."""
-        opened = self._opened.get()
+        opened: AbstractBufferedFile = self._opened.get()
         if has_checking_files(self.fs) and self.tells_nothing() and not self._fits(opened):
             self.close()
             self.fs.invalidate_cache(self.path)
@@ -168,9 +168,10 @@ class BlockSource:
             opened.close()
 
 
-def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> Any:
+def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> AbstractBufferedFile:
     """A file on the filesystem behind a cache."""
-    return fs.open(path, "rb", cache_type="none", **kwargs)
+    opened: Any = fs.open(path, "rb", cache_type="none", **kwargs)
+    return cast("AbstractBufferedFile", opened)
 
 
 def etag_of(entry: dict[str, Any]) -> str | None:

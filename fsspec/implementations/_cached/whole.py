@@ -445,7 +445,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         raise_first(broken)
 
 
-def _on_loop(target: AsyncFileSystem, step: Step) -> Any:
+def _on_loop(target: AsyncFileSystem, step: Step) -> object:
     return sync(target.loop, perform_awaiting, target, step)
 
 

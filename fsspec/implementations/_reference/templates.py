@@ -185,7 +185,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     class Bounded(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(["*", "**", "%"])
 
-        def call_binop(self, context: Context, operator: str, left: object, right: object) -> Any:
+        def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
             if operator == "%" and isinstance(left, str):
                 _check_format(left)
             elif operator != "%":
