@@ -177,12 +177,8 @@ def walk(
     # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
     # one after the other they would lose the listings under way at the same time.
     recursive = overridden(fs, "walk") and not fs.async_impl
-    own = {
-        "topdown": topdown,
-        "detail": detail,
-        **({} if on_error == "omit" else {"on_error": on_error}),
-        **kwargs,
-    }
+    told = {} if on_error == "omit" else {"on_error": on_error}
+    own = {"topdown": topdown, "detail": detail, **told, **kwargs}
     turns = [_Turn(path, 1)]  # the next one last
     ahead: dict[str, Any] = {}  # listings that were asked for before their turn
     emitted = 0
@@ -312,7 +308,6 @@ def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
     return {path: entry} if entry["type"] == "file" else {}
 
 
-# du -------------------------------------------------------------------------------
 def du(
     fs: Filesystem, path: str, total: bool, maxdepth: Depth, withdirs: bool = False, **kwargs: Any
 ) -> Plan:

@@ -126,7 +126,6 @@ class FTPFileSystem(ServerFileSystem):
     def ftp(self, client: ftplib.FTP) -> None:
         self._link.replace(client)
 
-    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
@@ -146,7 +145,6 @@ class FTPFileSystem(ServerFileSystem):
             self.invalidate_cache(path)
             self.invalidate_cache(self._parent(path))
 
-    # refusals ---------------------------------------------------------------------
     def _refuse(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
         """Raise what a refusal means; where it does not say, look at what there is."""
         found = ftp_parsing.error_of_reply(str(error), path)

@@ -131,7 +131,6 @@ class GitFileSystem(AbstractFileSystem):
         """The digest that git itself knows the content by."""
         return str(self.info(path, ref=ref)["hex"])
 
-    # reading ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

@@ -18,7 +18,7 @@ from fsspec.utils import infer_storage_options
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import Depth, PathOrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPaths
     from fsspec.dircache import DirCache
 
 
@@ -132,7 +132,6 @@ class GithubFileSystem(RestFileSystem):
         """The names of all ``tags`` and ``branches``."""
         return {"tags": self.tags, "branches": self.branches}
 
-    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
@@ -247,11 +246,7 @@ class GithubFileSystem(RestFileSystem):
         return WholeFile(data)
 
     def rm(
-        self,
-        path: str | list[str],
-        recursive: bool = False,
-        maxdepth: Depth = None,
-        message: str | None = None,
+        self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, message: str | None = None
     ) -> None:
         """Remove files, by a commit for each. ``message``: of the commits."""
         literal = isinstance(path, str) and not recursive and not has_magic(path)

@@ -31,7 +31,7 @@ from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._http import answers, moving, parsing
+from fsspec.implementations._http import answers, moving, parsing, responses
 from fsspec.implementations._http.asking import ask, ask_first_bytes, without_refresh
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.client import close_session, get_client
@@ -42,7 +42,6 @@ from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.responses import (
-    Body,
     BodyStream,
     HTTPNotFoundError,
     HTTPPermissionError,
@@ -52,15 +51,8 @@ from fsspec.implementations._http.responses import (
     TooManyRedirects,
     UnreachableError,
     _file_size,
-    check_is_whole,
     get_range,
-    give_up,
     headers_of,
-    placed,
-    raise_for_status,
-    read_body,
-    read_placed,
-    read_whole,
 )
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries
@@ -272,7 +264,6 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     close_session = staticmethod(close_session)
 
-    # paths ------------------------------------------------------------------------
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         """URLs stay as they are."""
@@ -288,7 +279,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     def _raise_not_found_for_status(self, response: aiohttp.ClientResponse, url: str) -> None:
         """Raise FileNotFoundError, PermissionError or OSError for a status of 400 or more."""
-        raise_for_status(response, url)
+        responses.raise_for_status(response, url)
 
     # reading ----------------------------------------------------------------------
     async def _request(self, url: str, options: Options, method: str = "get") -> aiohttp.ClientResponse:
@@ -335,10 +326,10 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         response = await self._request(url, options)
         try:
             self._raise_not_found_for_status(response, url)
-            return await read_whole(response, url)
+            return await responses.read_whole(response, url)
         finally:
             if not response.closed:
-                await give_up(response)
+                await responses.give_up(response)
 
     async def _part(
         self, url: str, start: int, end: int | None, known: answers.Version, options: Options
@@ -348,19 +339,21 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         try:
             if response.status >= 400 and response.status != 416:
                 self._raise_not_found_for_status(response, url)
-            at = placed(response, url, start, end, known)
+            at = responses.placed(response, url, start, end, known)
             data = None
             if not at.certain:  # the body is the range, or all of the file: only the size tells
-                data = await read_body(response, url)  # and frees the connection, which may be the last
+                data = await responses.read_body(
+                    response, url
+                )  # and frees the connection, which may be the last
                 with suppress(OSError, aiohttp.ClientError):
                     told = answers.version_in(await self._info(url, **options))
-                    at = placed(response, url, start, end, known.updated(url, told))
+                    at = responses.placed(response, url, start, end, known.updated(url, told))
             if at.version is not known:
                 answers.learn_version(url, at.version)
-            return await read_placed(response, at, url, start, end, data)
+            return await responses.read_placed(response, at, url, start, end, data)
         finally:
             if not response.closed:
-                await give_up(response)
+                await responses.give_up(response)
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
@@ -390,14 +383,14 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             response = await self._request(rpath, kwargs)
             try:
                 self._raise_not_found_for_status(response, rpath)
-                check_is_whole(response, rpath)
+                responses.check_is_whole(response, rpath)
                 if callback is not DEFAULT_CALLBACK:
                     callback.set_size(parsing.size_told(response.headers))
                 with target.opened() as local:
-                    await Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
+                    await responses.Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
             finally:
                 if not response.closed:
-                    await give_up(response)
+                    await responses.give_up(response)
 
         if target.file is None and may_split(self, kwargs):
             parts = partial(download_in_parts, self, rpath, target.path, callback, kwargs)
@@ -484,8 +477,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
                 return []
-            check_is_whole(response, url)
-            response._body = await read_body(response, url)  # for the encoding
+            responses.check_is_whole(response, url)
+            response._body = await responses.read_body(response, url)  # for the encoding
             text = await response.text(errors="replace")
         return self._entries(text, url)
 

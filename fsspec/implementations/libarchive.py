@@ -169,7 +169,6 @@ class LibArchiveFileSystem(FileArchive):
         assert self._source is not None
         return custom_reader(View(self._source), block_size=self.block_size)
 
-    # entries ----------------------------------------------------------------------
     def _get_dirs(self) -> None:
         if self.dir_cache is not None:
             return

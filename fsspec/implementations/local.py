@@ -296,7 +296,6 @@ class LocalFileSystem(AbstractFileSystem):
     def _isfilestore(self) -> bool:
         return True
 
-    # folders ----------------------------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         if osp.exists(path):

@@ -418,7 +418,6 @@ class ReferenceFileSystem(ReferenceReading):
         refs = {key: as_text(key, value) for key, value in self.references.items()}
         put_whole(fs, path, json.dumps({"version": 1, "refs": refs}).encode())
 
-    # opening ----------------------------------------------------------------------
     def _open(
         self,
         path: str,

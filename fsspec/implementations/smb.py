@@ -137,7 +137,6 @@ class SMBFileSystem(ServerFileSystem):
 
         return self._link.run(operation, self._connect, repeat)
 
-    # paths ------------------------------------------------------------------------
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
         return server_options(path)  # of another name, by which some programs call it

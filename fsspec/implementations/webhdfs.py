@@ -129,7 +129,6 @@ class WebHDFS(ServerFileSystem):
         """The cluster, by a digest of its address."""
         return self._fsid
 
-    # paths ------------------------------------------------------------------------
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
         options = server_options(urlpath)
@@ -250,7 +249,6 @@ class WebHDFS(ServerFileSystem):
         """The folder of the user."""
         return str(self._call("GETHOMEDIRECTORY").json()["Path"])
 
-    # tokens -----------------------------------------------------------------------
     def get_delegation_token(self, renewer: str | None = None) -> str:
         """A token that stands for the user."""
         reply = self._call("GETDELEGATIONTOKEN", renewer=renewer).json()

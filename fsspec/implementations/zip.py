@@ -160,7 +160,6 @@ class ZipFileSystem(FileArchive):
             )
         return super().__reduce__()
 
-    # entries ----------------------------------------------------------------------
     def _get_dirs(self) -> None:
         members = self.zip.infolist()
         if self.dir_cache is not None and self._listed == len(members):

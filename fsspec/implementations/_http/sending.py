@@ -191,12 +191,9 @@ def _raise_without_secrets(error: aiohttp.ClientError) -> None:
     if isinstance(error, aiohttp.InvalidURL):
         raise type(error)(redact_url(error.url), getattr(error, "description", None)) from None
     if type(error) is aiohttp.ClientResponseError:  # of a session that was told to raise by itself
+        given = error.request_info, error.history
         raise HTTPStatusError(
-            error.request_info,
-            error.history,
-            status=error.status,
-            message=error.message,
-            headers=error.headers,
+            *given, status=error.status, message=error.message, headers=error.headers
         ) from None
 
 

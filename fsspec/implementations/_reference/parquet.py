@@ -34,6 +34,7 @@ from fsspec.utils import stringify_path
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from fsspec._paths.types import Options
     from fsspec.spec import AbstractFileSystem
 
 _METADATA = ".zmetadata"
@@ -457,11 +458,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self._pending.setdefault(record, {})[row] = None
 
     def write(
-        self,
-        field: str,
-        record: int,
-        base_url: str | None = None,
-        storage_options: dict[str, Any] | None = None,
+        self, field: str, record: int, base_url: str | None = None, storage_options: Options | None = None
     ) -> None:
         """Write what was set in one table.
 
