@@ -30,14 +30,13 @@ class URLPattern(globbing.Pattern):
 def glob(
     fs: AbstractFileSystem,
     path: str,
-    maxdepth: Depth = None,
-    *,
+    maxdepth: Depth,
     detail: bool = False,
     withdirs: bool = True,
-    batch_size: int | None = None,
     **kwargs: Any,
 ) -> Plan:
     """The URLs that match; a request for each page that can lead to a match."""
+    kwargs.pop("batch_size", None)
     only_folders = path.endswith("/")
     if not has_magic(path):
         strict = {} if overridden(fs, "exists") else {"strict": True}
