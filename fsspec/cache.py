@@ -29,7 +29,7 @@ __all__ = ["main"]
 
 
 def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] | None]], list[Copy]]:
-    """The table of a folder; its copies with their entries; and the files that are none."""
+    """The table of a folder, its copies with their entries, and the files that are no copies."""
     table = CacheMetadata([folder])
     table.load()
     entries = {detail["fn"]: detail for detail in table.cached_files[-1].values()}
@@ -43,8 +43,8 @@ def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] 
     return table, found, others
 
 
-def _kept(detail: dict[str, Any] | None, copy: Copy) -> str:
-    """How much of a file there is."""
+def _share_kept(detail: dict[str, Any] | None, copy: Copy) -> str:
+    """How much of the file a copy has, as text."""
     if detail is None or detail["blocks"] is True:
         return "whole"
     most = -(-detail["size"] // detail["blocksize"])
@@ -57,9 +57,9 @@ def _list(folder: str) -> None:
     for copy, detail in found:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
         name = copy.name if detail is None else detail["original"]
-        print(f"{copy.size:14}  {used}  {_kept(detail, copy):>5}  {name}")
+        print(f"{copy.size:14}  {used}  {_share_kept(detail, copy):>5}  {name}")
     print(f"{sum(copy.size for copy, _ in found):14}  in {_count(len(found))}")
-    _tell(others)
+    _name_others(others)
 
 
 def _clear(folder: str, unused: float | None, size: int | None) -> None:
@@ -86,14 +86,14 @@ def _clear(folder: str, unused: float | None, size: int | None) -> None:
     print(f"removed {_count(len(names))}, {removed} bytes; {total} bytes are left")
     if open_now:
         print(f"{open_now} were not removed: they are open, or not yours to remove")
-    _tell(others)
+    _name_others(others)
 
 
 def _count(copies: int) -> str:
     return f"{copies} {'copy' if copies == 1 else 'copies'}"
 
 
-def _tell(others: list[Copy]) -> None:
+def _name_others(others: list[Copy]) -> None:
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         print(f"{others[0].name}{more}: no copies, as far as can be told, and left alone")

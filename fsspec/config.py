@@ -59,7 +59,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
         if start != _PREFIX:
             continue  # a longer word
         if not protocol:
-            _skipped(name, "it has an unexpected name: it names no protocol")
+            _warn_skipped(name, "it has an unexpected name: it names no protocol")
         elif has_argument:
             single.append((protocol, argument, _parsed(envdict[name])))
         else:
@@ -67,7 +67,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
             if isinstance(options, dict):
                 conf_dict.setdefault(protocol, {}).update(options)
             else:
-                _skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
+                _warn_skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
     for protocol, argument, value in single:
         conf_dict.setdefault(protocol, {})[argument] = value
 
@@ -81,15 +81,15 @@ def _parsed(text: str) -> object:
         return text
 
 
-def _tell(where: str, text: str) -> None:
+def _warn(where: str, text: str) -> None:
     """Warn of a setting, at the variable or the folder that it stands in: no line of code is to blame."""
     import warnings
 
     warnings.warn_explicit(text, UserWarning, where, 1, module=__name__)
 
 
-def _skipped(name: str, why: str) -> None:
-    _tell(
+def _warn_skipped(name: str, why: str) -> None:
+    _warn(
         name,
         f"the variable {name} is ignored, for {why}. FSSPEC_<PROTOCOL> holds a JSON object, "
         "FSSPEC_<PROTOCOL>_<ARGUMENT> one value",
@@ -193,7 +193,7 @@ for _section, _key in _SWITCHES:
     _found = conf.get(_section)
     if isinstance(_found, dict) and switch(_found.get(_key)) is None:
         _variable = f"{_PREFIX}_{_section.upper()}_{_key.upper()}"
-        _tell(
+        _warn(
             _variable if _variable in os.environ else conf_dir,
             f"{_variable}, or {_key!r} of {_section!r} in the configuration, is {_found[_key]!r}, which is"
             " neither on (1, true, yes, on) nor off (0, false, no, off): it counts as off",

@@ -55,8 +55,8 @@ _ERRNO: list[tuple[type[BaseException], int]] = [
 ]
 
 
-def _answered(method: Callable[..., T]) -> Callable[..., T]:
-    """Have failures raised as the kernel knows them: by number."""
+def _with_errno(method: Callable[..., T]) -> Callable[..., T]:
+    """Decorator: failures are raised with the number by which the kernel knows them."""
 
     @wraps(method)
     def answered(self: FUSEr, path: str, *args: Any) -> T:
@@ -124,7 +124,7 @@ class FUSEr(Operations):
             return next((o for o in self.cache.values() if o.writing and o.path == path), None)
 
     # looking ----------------------------------------------------------------------
-    @_answered
+    @_with_errno
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         """Kind, size, times and owner of a path."""
         writer = self._writer(path)
@@ -156,36 +156,36 @@ class FUSEr(Operations):
             "st_ctime": _nanoseconds(entry.get("created"), changed),
         }
 
-    @_answered
+    @_with_errno
     def readdir(self, path: str, fh: int) -> list[str]:
         """The names in a folder."""
         names = [p.rstrip("/").rpartition("/")[2] for p in self.fs.ls(self._path(path), detail=False)]
         return [".", "..", *(name for name in names if name)]
 
     # files ------------------------------------------------------------------------
-    def _keep(self, opened: _Open) -> int:
+    def _number(self, opened: _Open) -> int:
         with self._lock:
             number, self.counter = self.counter, self.counter + 1
             self.cache[number] = opened
         return number
 
-    @_answered
+    @_with_errno
     def open(self, path: str, flags: int) -> int:
         """A number for a file that is opened."""
         if self._is_ready_file(path):
-            return self._keep(_Open(io.BytesIO(_READY_CONTENT), path))
+            return self._number(_Open(io.BytesIO(_READY_CONTENT), path))
         if flags & os.O_ACCMODE == os.O_RDONLY:
-            return self._keep(_Open(self.fs.open(self._path(path), "rb"), path))
+            return self._number(_Open(self.fs.open(self._path(path), "rb"), path))
         size = self.fs.size(self._path(path)) or 0
         file = None if size else self.fs.open(self._path(path), "wb")
-        return self._keep(_Open(file, path, True, size))
+        return self._number(_Open(file, path, True, size))
 
-    @_answered
+    @_with_errno
     def create(self, path: str, flags: int, fi: object = None) -> int:
         """A number for a new file, to be written."""
-        return self._keep(_Open(self.fs.open(self._path(path), "wb"), path, True))
+        return self._number(_Open(self.fs.open(self._path(path), "wb"), path, True))
 
-    @_answered
+    @_with_errno
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         """A part of an open file."""
         opened = self.cache[fh]
@@ -195,21 +195,21 @@ class FUSEr(Operations):
             opened.file.seek(offset)
             return cast("bytes", opened.file.read(size))
 
-    @_answered
+    @_with_errno
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
         """Write on; elsewhere only where the filesystem's files can go there."""
         opened = self.cache[fh]
         with opened.lock:
             if opened.file is None and offset == opened.size:
                 opened.file = self.fs.open(self._path(path), "ab")
-            elif opened.file is None or (offset != opened.size and not _moved(opened.file, offset)):
+            elif opened.file is None or (offset != opened.size and not _seek_to(opened.file, offset)):
                 logger.debug("%s can be written from its beginning to its end, and added to", path)
                 raise FuseOSError(errno.EOPNOTSUPP)
             opened.file.write(data)
             opened.size = max(opened.size, offset + len(data))
         return len(data)
 
-    @_answered
+    @_with_errno
     def release(self, path: str, fh: int) -> int:
         """Close an open file. The kernel tells nobody of a failure here, so it is logged."""
         with self._lock:
@@ -224,7 +224,7 @@ class FUSEr(Operations):
                 raise
         return 0
 
-    @_answered
+    @_with_errno
     def truncate(self, path: str, length: int, fh: int | None = None) -> None:
         """Empty a file; no other length than 0 and the present one can be given to it."""
         writer = self.cache.get(fh) if fh is not None else self._writer(path)
@@ -240,30 +240,30 @@ class FUSEr(Operations):
                 writer.file, writer.size = self.fs.open(self._path(path), "wb"), 0
 
     # folders and names ------------------------------------------------------------
-    @_answered
+    @_with_errno
     def mkdir(self, path: str, mode: int) -> int:
         """Make a folder."""
         self.fs.mkdir(self._path(path), create_parents=False)
         return 0
 
-    @_answered
+    @_with_errno
     def rmdir(self, path: str) -> int:
         """Remove an empty folder."""
         self.fs.rmdir(self._path(path))
         return 0
 
-    @_answered
+    @_with_errno
     def unlink(self, path: str) -> None:
         """Remove a file."""
         self.fs.rm_file(self._path(path))
 
-    @_answered
+    @_with_errno
     def rename(self, old: str, new: str) -> None:
         """Move a file or folder."""
         source = self._path(old)
         self.fs.mv(source, self._path(new), recursive=self.fs.isdir(source))
 
-    @_answered
+    @_with_errno
     def chmod(self, path: str, mode: int) -> None:
         """Change permissions, where the filesystem has them."""
         change = getattr(self.fs, "chmod", None)
@@ -277,8 +277,8 @@ class FUSEr(Operations):
             self.release(self.cache[number].path, number)
 
 
-def _moved(file: IO[bytes], offset: int) -> bool:
-    """Whether a file that is written can be written elsewhere, and now is."""
+def _seek_to(file: IO[bytes], offset: int) -> bool:
+    """Move a written file to a position; returns whether it is there now."""
     try:
         return bool(file.seek(offset) == offset)
     except (OSError, ValueError):

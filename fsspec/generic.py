@@ -491,8 +491,8 @@ def rsync(
     if not fs.isdir(source):
         found = "is a file" if fs.isfile(source) else "is not found"
         raise ValueError(f"rsync copies folders, and {source!r} {found}")
-    top = _contents(fs, destination)
-    ours = _below(fs, source, _contents(fs, source))
+    top = _url_prefix(fs, destination)
+    ours = _below(fs, source, _url_prefix(fs, source))
     theirs = _below(fs, destination, top)
     check_contained(".", list(ours))
     folders = [name for name, entry in ours.items() if entry["type"] == "directory"]
@@ -516,8 +516,8 @@ def rsync(
     return pairs
 
 
-def _contents(fs: GenericFileSystem, folder: str) -> str:
-    """What the URLs of everything in a folder begin with; the root of a filesystem has its own form."""
+def _url_prefix(fs: GenericFileSystem, folder: str) -> str:
+    """How the URLs of all that is in a folder begin; the root of a filesystem has its own form."""
     other, path = fs._side(folder)
     path = path.rstrip("/")
     child = f"{path}/x" if path else f"{other.root_marker}x"

@@ -35,7 +35,7 @@ s3_msg = f"the protocol s3 needs the package s3fs: pip install s3fs=={__version_
 _OURS = "fsspec.implementations."
 
 
-def _ours(module_and_class: str, *packages: str, extra: str = "") -> dict[str, str]:
+def _own_class(module_and_class: str, *packages: str, extra: str = "") -> dict[str, str]:
     entry = {"class": _OURS + module_and_class}
     if packages:
         names = " and ".join(packages)
@@ -44,7 +44,7 @@ def _ours(module_and_class: str, *packages: str, extra: str = "") -> dict[str, s
     return entry
 
 
-def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
+def _class_of_package(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
     name = package or fqp.partition(".")[0]
     what = repr(name) if "[" in name else name  # a shell takes brackets for a pattern
     advice = f"{fqp.rpartition('.')[2]} needs the package {name}: pip install {what}{note}"
@@ -52,68 +52,68 @@ def _theirs(fqp: str, package: str = "", note: str = "") -> dict[str, str]:
 
 
 _BUILT_IN: dict[str, dict[str, str]] = {
-    "abfs": _theirs("adlfs.AzureBlobFileSystem"),
-    "adl": _theirs(
+    "abfs": _class_of_package("adlfs.AzureBlobFileSystem"),
+    "adl": _class_of_package(
         "adlfs.AzureDatalakeFileSystem",
         note=" (Data Lake Gen1 has been switched off; adlfs serves az:// and abfs://)",
     ),
-    "arrow_hdfs": _ours("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
-    "async_wrapper": _ours("asyn_wrapper.AsyncFileSystemWrapper"),
-    "asynclocal": _theirs("morefs.asyn_local.AsyncLocalFileSystem", "morefs[asynclocalfs]"),
-    "asyncwrapper": _ours("asyn_wrapper.AsyncFileSystemWrapper"),
-    "az": _theirs("adlfs.AzureBlobFileSystem"),
-    "blockcache": _ours("cached.CachingFileSystem"),
-    "box": _theirs("boxfs.BoxFileSystem"),
-    "cached": _ours("cached.CachingFileSystem"),
-    "dask": _ours("dask.DaskWorkerFileSystem", "dask", "distributed", extra="dask"),
-    "data": _ours("data.DataFileSystem"),
-    "dbfs": _ours("dbfs.DatabricksFileSystem", "requests"),
-    "dir": _ours("dirfs.DirFileSystem"),
-    "dropbox": _theirs("dropboxdrivefs.DropboxDriveFileSystem", note=" dropbox requests"),
-    "dvc": _theirs("dvc.api.DVCFileSystem"),
-    "file": _ours("local.LocalFileSystem"),
-    "filecache": _ours("cached.WholeFileCacheFileSystem"),
-    "ftp": _ours("ftp.FTPFileSystem"),
-    "gcs": _theirs("gcsfs.GCSFileSystem"),
-    "gdrive": _theirs("gdrive_fsspec.GoogleDriveFileSystem", note=" (formerly gdrive_fs)"),
+    "arrow_hdfs": _own_class("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
+    "async_wrapper": _own_class("asyn_wrapper.AsyncFileSystemWrapper"),
+    "asynclocal": _class_of_package("morefs.asyn_local.AsyncLocalFileSystem", "morefs[asynclocalfs]"),
+    "asyncwrapper": _own_class("asyn_wrapper.AsyncFileSystemWrapper"),
+    "az": _class_of_package("adlfs.AzureBlobFileSystem"),
+    "blockcache": _own_class("cached.CachingFileSystem"),
+    "box": _class_of_package("boxfs.BoxFileSystem"),
+    "cached": _own_class("cached.CachingFileSystem"),
+    "dask": _own_class("dask.DaskWorkerFileSystem", "dask", "distributed", extra="dask"),
+    "data": _own_class("data.DataFileSystem"),
+    "dbfs": _own_class("dbfs.DatabricksFileSystem", "requests"),
+    "dir": _own_class("dirfs.DirFileSystem"),
+    "dropbox": _class_of_package("dropboxdrivefs.DropboxDriveFileSystem", note=" dropbox requests"),
+    "dvc": _class_of_package("dvc.api.DVCFileSystem"),
+    "file": _own_class("local.LocalFileSystem"),
+    "filecache": _own_class("cached.WholeFileCacheFileSystem"),
+    "ftp": _own_class("ftp.FTPFileSystem"),
+    "gcs": _class_of_package("gcsfs.GCSFileSystem"),
+    "gdrive": _class_of_package("gdrive_fsspec.GoogleDriveFileSystem", note=" (formerly gdrive_fs)"),
     "generic": {"class": "fsspec.generic.GenericFileSystem"},
-    "gist": _ours("gist.GistFileSystem", "requests", extra="github"),
-    "git": _ours("git.GitFileSystem", "pygit2", extra="git"),
-    "github": _ours("github.GithubFileSystem", "requests", extra="github"),
-    "gs": _theirs("gcsfs.GCSFileSystem"),
-    "hdfs": _ours("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
-    "hf": _theirs("huggingface_hub.HfFileSystem"),
-    "http": _ours("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
-    "https": _ours("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
-    "jlab": _ours("jupyter.JupyterFileSystem", "requests"),
-    "jupyter": _ours("jupyter.JupyterFileSystem", "requests"),
-    "lakefs": _theirs("lakefs_spec.LakeFSFileSystem", "lakefs-spec"),
-    "libarchive": _ours("libarchive.LibArchiveFileSystem", "libarchive-c", extra="libarchive"),
-    "local": _ours("local.LocalFileSystem"),
-    "memory": _ours("memory.MemoryFileSystem"),
-    "oci": _theirs("ocifs.OCIFileSystem"),
-    "ocilake": _theirs("ocifs.OCIFileSystem"),
-    "oss": _theirs("ossfs.OSSFileSystem"),
-    "pyscript": _theirs(
+    "gist": _own_class("gist.GistFileSystem", "requests", extra="github"),
+    "git": _own_class("git.GitFileSystem", "pygit2", extra="git"),
+    "github": _own_class("github.GithubFileSystem", "requests", extra="github"),
+    "gs": _class_of_package("gcsfs.GCSFileSystem"),
+    "hdfs": _own_class("arrow.HadoopFileSystem", "pyarrow", extra="hdfs"),
+    "hf": _class_of_package("huggingface_hub.HfFileSystem"),
+    "http": _own_class("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
+    "https": _own_class("http.HTTPFileSystem", "aiohttp", "requests", extra="http"),
+    "jlab": _own_class("jupyter.JupyterFileSystem", "requests"),
+    "jupyter": _own_class("jupyter.JupyterFileSystem", "requests"),
+    "lakefs": _class_of_package("lakefs_spec.LakeFSFileSystem", "lakefs-spec"),
+    "libarchive": _own_class("libarchive.LibArchiveFileSystem", "libarchive-c", extra="libarchive"),
+    "local": _own_class("local.LocalFileSystem"),
+    "memory": _own_class("memory.MemoryFileSystem"),
+    "oci": _class_of_package("ocifs.OCIFileSystem"),
+    "ocilake": _class_of_package("ocifs.OCIFileSystem"),
+    "oss": _class_of_package("ossfs.OSSFileSystem"),
+    "pyscript": _class_of_package(
         "pyscript_fsspec_client.client.PyscriptFileSystem", note=" (within a pyscript context only)"
     ),
-    "reference": _ours("reference.ReferenceFileSystem"),
-    "root": _theirs(
+    "reference": _own_class("reference.ReferenceFileSystem"),
+    "root": _class_of_package(
         "fsspec_xrootd.XRootDFileSystem", "fsspec-xrootd", " (root:// is the protocol of xrootd)"
     ),
     "s3": {"class": "s3fs.S3FileSystem", "err": s3_msg},
     "s3a": {"class": "s3fs.S3FileSystem", "err": s3_msg},
-    "sftp": _ours("sftp.SFTPFileSystem", "paramiko", extra="sftp"),
-    "simplecache": _ours("cached.SimpleCacheFileSystem"),
-    "smb": _ours("smb.SMBFileSystem", "smbprotocol", extra="smb"),
-    "ssh": _ours("sftp.SFTPFileSystem", "paramiko", extra="ssh"),
-    "tar": _ours("tar.TarFileSystem"),
-    "tos": _theirs("tosfs.TosFileSystem"),
-    "tosfs": _theirs("tosfs.TosFileSystem"),
-    "wandb": _theirs("wandbfs.WandbFS"),
-    "webdav": _theirs("webdav4.fsspec.WebdavFileSystem"),
-    "webhdfs": _ours("webhdfs.WebHDFS", "requests"),
-    "zip": _ours("zip.ZipFileSystem"),
+    "sftp": _own_class("sftp.SFTPFileSystem", "paramiko", extra="sftp"),
+    "simplecache": _own_class("cached.SimpleCacheFileSystem"),
+    "smb": _own_class("smb.SMBFileSystem", "smbprotocol", extra="smb"),
+    "ssh": _own_class("sftp.SFTPFileSystem", "paramiko", extra="ssh"),
+    "tar": _own_class("tar.TarFileSystem"),
+    "tos": _class_of_package("tosfs.TosFileSystem"),
+    "tosfs": _class_of_package("tosfs.TosFileSystem"),
+    "wandb": _class_of_package("wandbfs.WandbFS"),
+    "webdav": _class_of_package("webdav4.fsspec.WebdavFileSystem"),
+    "webhdfs": _own_class("webhdfs.WebHDFS", "requests"),
+    "zip": _own_class("zip.ZipFileSystem"),
 }
 assert list(_BUILT_IN) == sorted(_BUILT_IN)
 
@@ -122,7 +122,7 @@ class _Known(dict[str, dict[str, str]]):
     """A dict that reads the entry points before anything else is done with it."""
 
 
-def _after_entries(method: Callable[..., T]) -> Callable[..., T]:
+def _reads_entries_first(method: Callable[..., T]) -> Callable[..., T]:
     @wraps(method)
     def looked(self: _Known, *args: Any, **kwargs: Any) -> T:
         if not _entries_read:
@@ -136,7 +136,7 @@ for _name in (
     "__contains__ __delitem__ __eq__ __getitem__ __ior__ __iter__ __len__ __ne__ __or__ __repr__ "
     "__reversed__ __ror__ __setitem__ clear copy get items keys pop popitem setdefault update values"
 ).split():
-    setattr(_Known, _name, _after_entries(getattr(dict, _name)))
+    setattr(_Known, _name, _reads_entries_first(getattr(dict, _name)))
 
 known_implementations: dict[str, dict[str, str]] = _Known(_BUILT_IN)
 """By protocol: "class", where to import it from; "err", what to do where that fails."""

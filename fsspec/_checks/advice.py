@@ -16,7 +16,7 @@ FILE_SHARES = f"the file {SHARES}"
 
 
 def located(problem: str, cls: type) -> str:
-    """What is said of a child; where it hung, with the innermost frame of the backend's in the stacks."""
+    """A problem of a child; of one that hung, with the innermost of the backend's frames in its stacks."""
     first, stacks, rest = problem.partition("hung\n")
     home = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if first or not stacks or not home:
@@ -45,7 +45,7 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
         return ""
     if file is not None and not noise:
         return (
-            f"{_file_of_its_own(file, cls)}. Until then close files before the program forks, and open them"
+            f"{_advice_for_file(file, cls)}. Until then close files before the program forks, and open them"
             " in the child"
         )
     if outside and not noise:
@@ -95,8 +95,8 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
     )
 
 
-def _file_of_its_own(file: type, opener: type) -> str:
-    """What authors write in the class of files that hold what children must not use."""
+def _advice_for_file(file: type, opener: type) -> str:
+    """The advice for files that hold a connection or a lock of their own."""
     name = file.__qualname__
     return (
         f"{name}, which {opener.__qualname__} opens, holds a connection or a lock of its own, and"

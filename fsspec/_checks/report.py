@@ -84,7 +84,7 @@ def versions() -> str:
 
 
 def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
-    """Of a table: what is not safe one by one, and what is in a row for each handle and mode."""
+    """The rows of the table: one for each try that failed, and one for the safe ones of a handle and mode."""
     for f in findings:
         if f.failed:
             yield f.handle, f.mode, f.child, f"NOT SAFE: {f.note}"
@@ -94,13 +94,13 @@ def _rows(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
         if fine:
             refused = sum("refused" in f.note for f in fine)
             notes = f"safe, refused in {refused} of them" if refused else "safe"
-            yield handle, mode, _acts(fine), "safe, refused" if refused == len(fine) == 1 else notes
+            yield handle, mode, _child_column(fine), "safe, refused" if refused == len(fine) == 1 else notes
         left_out = [f for f in of_both if not f.safe and not f.failed]
         if left_out:
-            yield handle, mode, _acts(left_out), left_out[0].note
+            yield handle, mode, _child_column(left_out), left_out[0].note
 
 
-def _acts(findings: list[Finding]) -> str:
+def _child_column(findings: list[Finding]) -> str:
     return findings[0].child if len(findings) == 1 else f"{len(findings)} acts"
 
 
@@ -158,7 +158,7 @@ def json_options(text: str) -> dict[str, Any]:
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """``parse`` for `argparse`, which tells of a ValueError only if it is of a kind of its own."""
+    """``parse`` with its ValueErrors as `argparse` shows them."""
 
     def parsed(text: str) -> T:
         try:
@@ -170,7 +170,7 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def with_notes(error: BaseException, text: str) -> str:
-    """What is said of an exception, and its notes: they tell the way out."""
+    """``text`` about an exception, and the exception's notes, which say what to do."""
     return "\n".join([text, *getattr(error, "__notes__", ())])
 
 
@@ -179,7 +179,7 @@ GONE = 141
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """The exit code of a command; one whose reader has left, as ``| head`` does, ends without a word."""
+    """Run a command, and return its exit code; it ends in silence where ``| head`` reads no more."""
     try:
         try:
             return main()

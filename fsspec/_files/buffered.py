@@ -53,20 +53,20 @@ _Read = TypeVar("_Read", bound=Callable[..., bytes])
 _MODES = ("ab", "rb", "wb", "xb")
 
 
-def _found_inherited(file: AbstractBufferedFile) -> bool:
-    """Whether only now a fork is noticed, made by a C library, since which the file is the parent's."""
+def _is_inherited_now(file: AbstractBufferedFile) -> bool:
+    """Whether the file is the parent's, which shows only now: a C library forked, and no hook ran."""
     hooks.check()  # gives the file the class that it has in a child
     return not is_mine(file)
 
 
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
-    """What a flush does to a file. Raises ValueError if the file is closed, or was flushed with ``force``
+    """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     if file.closed:
         raise ValueError("Flush on closed file")
     if file.mode == "rb":
         return
-    if _found_inherited(file):
+    if _is_inherited_now(file):
         yield call("flush", force=force)
         return
     if force:
@@ -89,14 +89,14 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
 
 
 def closing(file: AbstractBufferedFile) -> Plan:
-    """What closing does to a file; however it ends, the file is closed."""
+    """The plan of closing a file; however it ends, the file is closed."""
     if getattr(file, "_unclosable", False) or file.closed:
         return
     if file.mode == "rb":
         _end_reading(file)
         return
     try:
-        if _found_inherited(file):
+        if _is_inherited_now(file):
             yield call("close")
             return
         if not file.forced:
@@ -409,12 +409,12 @@ class AbstractBufferedFile(io.IOBase):
         try:
             out: bytes = self.cache._fetch(loc, end)
         except ForkError as error:
-            raise self._named(error) from None
+            raise self._with_file_name(error) from None
         self.loc = loc + len(out)
         return out
 
-    def _named(self, error: ForkError) -> ForkError:
-        """The refusal of an inherited filesystem, with the file that is read."""
+    def _with_file_name(self, error: ForkError) -> ForkError:
+        """The `ForkError` of the filesystem, with the path of the file that is read."""
         if error.advice is not None or error.owner_pid < 0:
             return error
         what = f"open file {redact_url(str(self.path))!r} of {error.what}"
@@ -434,7 +434,7 @@ class AbstractBufferedFile(io.IOBase):
             try:
                 views = cache._views(self.loc, self.loc + out.nbytes)
             except ForkError as error:
-                raise self._named(error) from None
+                raise self._with_file_name(error) from None
             for piece in views:
                 out[count : count + len(piece)] = piece
                 count += len(piece)

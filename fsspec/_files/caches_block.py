@@ -236,7 +236,7 @@ class _Ahead:
 
     @property
     def lost(self) -> bool:
-        """Under way in another process: it will not arrive."""
+        """Whether it is being fetched by another process, so that it will not arrive."""
         return self._block is None and not is_mine(self)
 
     @property
@@ -481,7 +481,7 @@ class MMapCache(BaseCache):
             try:
                 _write_at(self._fd, view, left)
             except OSError as error:
-                self._tell(error)
+                self._stop_keeping(error)
             else:
                 self.blocks.update(numbers)
                 return
@@ -507,7 +507,7 @@ class MMapCache(BaseCache):
                 parts.append(self.cache[first:last])
         return b"".join(parts)
 
-    def _tell(self, error: OSError) -> None:
+    def _stop_keeping(self, error: OSError) -> None:
         if not self.refuses:
             self.refuses = True
             import logging

@@ -104,60 +104,60 @@ class _Copying:
     loop: asyncio.AbstractEventLoop | None
     stop: threading.Event
 
-    def ask(self, fs: AbstractFileSystem, name: str, *args: Any, **kwargs: Any) -> Any:
+    def operation(self, fs: AbstractFileSystem, name: str, *args: Any, **kwargs: Any) -> Any:
         if _is_awaited(fs):  # it lives on the loop that waits for this thread
             return sync(self.loop, getattr(fs, f"_{name}"), *args, **kwargs)
         return getattr(fs, name)(*args, **kwargs)
 
     def run(self) -> None:
-        entry = self.ask(self.source, "info", self.path)
+        entry = self.operation(self.source, "info", self.path)
         if entry["type"] == "directory":
-            self.ask(self.target, "makedirs", self.path2, exist_ok=True)
+            self.operation(self.target, "makedirs", self.path2, exist_ok=True)
             return
         size = entry.get("size")
         self.callback.set_size(size)
         awaited = any(_is_awaited(fs) for fs in (self.source, self.target))
         if awaited or (size is not None and size <= self.blocksize):
-            self.whole(size)
+            self.copy_whole(size)
         else:
-            self.stream(size)
+            self.copy_in_blocks(size)
 
-    def go_on(self) -> None:
-        """End here if the copy was cancelled."""
+    def check_cancelled(self) -> None:
+        """Raise `_Stopped` if the copy was cancelled."""
         if self.stop.is_set():
             raise _Stopped(self.path)
 
-    def check(self, done: int, size: int | None) -> None:
+    def check_size(self, done: int, size: int | None) -> None:
         if size is not None and done < size:
             raise OSError(
                 f"{type(self.source).__name__}: {redact_url(self.path)!r} ended after {done} of {size}"
                 f" bytes; it was not copied to {redact_url(self.path2)!r}, try again"
             )
 
-    def whole(self, size: int | None) -> None:
-        data = self.ask(self.source, "cat_file", self.path)
-        self.check(len(data), size)
-        self.go_on()
-        self.with_parent(lambda: self.ask(self.target, "pipe_file", self.path2, data))
+    def copy_whole(self, size: int | None) -> None:
+        data = self.operation(self.source, "cat_file", self.path)
+        self.check_size(len(data), size)
+        self.check_cancelled()
+        self.make_with_parent(lambda: self.operation(self.target, "pipe_file", self.path2, data))
         self.callback.relative_update(len(data))
 
-    def with_parent(self, make: Callable[[], T]) -> T:
+    def make_with_parent(self, make: Callable[[], T]) -> T:
         try:
             return make()
         except FileNotFoundError:  # most stores have no folders, or make them
-            self.ask(self.target, "makedirs", self.target._parent(self.path2), exist_ok=True)
+            self.operation(self.target, "makedirs", self.target._parent(self.path2), exist_ok=True)
         return make()
 
-    def stream(self, size: int | None) -> None:
+    def copy_in_blocks(self, size: int | None) -> None:
         with self.source.open(self.path, "rb") as read:
             # not open(), which counts what does not commit itself to a transaction
             waits = self.target._intrans
             begin = self.target.open if waits else self.target._open
             options: Options = {} if waits else {"autocommit": False}
-            file: Any = self.with_parent(lambda: begin(self.path2, mode="wb", **options))
+            file: Any = self.make_with_parent(lambda: begin(self.path2, mode="wb", **options))
             try:
-                self.check(self.blocks(read, file), size)
-                self.go_on()
+                self.check_size(self.write_blocks(read, file), size)
+                self.check_cancelled()
                 file.close()
                 if not waits:
                     file.commit()
@@ -165,10 +165,10 @@ class _Copying:
                 _give_up(file)
                 raise
 
-    def blocks(self, read: BinaryReader, file: BinaryWriter) -> int:
+    def write_blocks(self, read: BinaryReader, file: BinaryWriter) -> int:
         done = 0
         while data := read.read(self.blocksize):
-            self.go_on()
+            self.check_cancelled()
             file.write(data)
             done += len(data)
             self.callback.relative_update(len(data))

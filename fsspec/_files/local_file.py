@@ -84,7 +84,7 @@ class _Raw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: ReadableBuffer) -> int:
-        if (os.getpid() != hooks.pid or not is_mine(self)) and not self._mine("write to"):
+        if (os.getpid() != hooks.pid or not is_mine(self)) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
@@ -107,11 +107,11 @@ class _Raw(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         size = self._at if size is None else size
-        if self._mine("truncate"):
+        if self._check_writer("truncate"):
             os.ftruncate(self._fd, size)
         return size
 
-    def _mine(self, what: str) -> bool:
+    def _check_writer(self, what: str) -> bool:
         hooks.check()
         if is_mine(self):
             return True
@@ -322,7 +322,7 @@ class LocalFileOpener(io.IOBase):
             with suppress(OSError):
                 self.size = os.fstat(self.f.fileno()).st_size
 
-    def _mine(self, what: str) -> None:
+    def _check_writer(self, what: str) -> None:
         hooks.check()
         if self._inherited_writer():
             refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))
@@ -399,11 +399,11 @@ class LocalFileOpener(io.IOBase):
         if os.getpid() != hooks.pid or not is_mine(self):
             if self._inherited_writer() and is_letting_go():
                 return len(args[0])
-            self._mine("write to")
+            self._check_writer("write to")
         return (self._f or self.f).write(*args, **kwargs)
 
     def truncate(self, size: int | None = None) -> int:
-        self._mine("truncate")
+        self._check_writer("truncate")
         return self.f.truncate(size)
 
     def flush(self) -> None:
@@ -414,7 +414,7 @@ class LocalFileOpener(io.IOBase):
         if self._inherited_writer():
             if is_letting_go():
                 return
-            self._mine("flush")
+            self._check_writer("flush")
         self.f.flush()
 
     def _inherited_writer(self) -> bool:
@@ -453,7 +453,7 @@ class LocalFileOpener(io.IOBase):
             raise RuntimeError(
                 f"{self!r} was opened with autocommit, or to be changed, and has its name already"
             )
-        self._mine("commit")
+        self._check_writer("commit")
         self.close()  # what is not written yet would be missing
         if self._appends_from is not None and osp.exists(self.path):
             with open(self.temp, "rb") as source, open(self.path, "ab") as target:

@@ -109,7 +109,7 @@ class replacing:
         try:
             _under_way.discard(f)
             if not mine:  # also where no hook ran
-                _detach(f)
+                _redirect_to_null(f)
             f.close()
             if kind is None:
                 if not mine:
@@ -323,8 +323,8 @@ def link_new(name: str, target: str) -> None:
 _ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"
 
 
-def _detach(f: IO[bytes]) -> None:
-    """Lead a file elsewhere, also what its buffer still holds."""
+def _redirect_to_null(f: IO[bytes]) -> None:
+    """Have a file's descriptor lead to the null device, so that what its buffer holds goes nowhere."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)
 
@@ -332,7 +332,7 @@ def _detach(f: IO[bytes]) -> None:
 def _in_child() -> None:
     for f in list(_under_way):
         with suppress(ValueError):  # it was closed
-            _detach(f)
+            _redirect_to_null(f)
     _under_way.clear()
 
 

@@ -44,7 +44,7 @@ def glob_translate(pat: str) -> str:
     across = any(
         token and token[0] in "[." and re.match(token, "/") for name in names for token in name or ()
     )
-    first = _any if across else _first
+    first = _any_match if across else _first_match
     runs: list[list[str]] = [[]]  # what stands between one ``**`` and the next
     for tokens in names:
         if tokens is None:
@@ -72,11 +72,11 @@ def glob_translate(pat: str) -> str:
 def translate_name(pat: str) -> str:
     """A regular expression, anchored at its end, for names that a pattern without a slash matches. They hold
     no slash either, so that the time is bounded whatever is in its sets; see `glob_translate`."""
-    return rf"(?s:{_component(_tokens(pat, pat), _first)})\Z"
+    return rf"(?s:{_component(_tokens(pat, pat), _first_match)})\Z"
 
 
-def _first(regex: str) -> str:
-    """The first match of a lazy expression, and no other, even if what follows does not match then.
+def _first_match(regex: str) -> str:
+    """An expression that takes its first match, and tries no other if what follows does not match then.
 
     The parts of a pattern between wildcards have a fixed length, in characters or in
     components: if the whole matches at all, then also with each at its first place. With all
@@ -91,8 +91,8 @@ def _first(regex: str) -> str:
 _numbers = count()
 
 
-def _any(regex: str) -> str:
-    """Any match: a set that holds the slash makes components of several, so that the first may not do."""
+def _any_match(regex: str) -> str:
+    """An expression that may try each of its matches, as is needed where a set holds the slash."""
     return f"(?:{regex})"
 
 

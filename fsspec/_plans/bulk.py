@@ -34,10 +34,10 @@ def counting(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
     return Callback.as_callback(kwargs["callback"]), {k: v for k, v in kwargs.items() if k != "callback"}
 
 
-def _told(
+def _with_progress(
     calls: list[call], callback: Callback, batch_size: int | None, return_exceptions: bool = False
 ) -> PlanOf[list[Any]]:
-    """The answers to all calls, each of which is told to the callback as it ends."""
+    """The answers to all calls; the callback is updated as each ends."""
     callback.set_size(len(calls))
     return together(
         calls,
@@ -66,7 +66,7 @@ def cat(
     files = (yield from without_folders(fs, paths, batch_size)) if recursive else paths
     calls = [call("cat_file", p, **kwargs) for p in files]
     quiet = recursive or on_error != "raise"
-    contents = yield from _told(calls, callback, batch_size, return_exceptions=quiet)
+    contents = yield from _with_progress(calls, callback, batch_size, return_exceptions=quiet)
     if recursive:
         files, contents = yield from without_refusals(fs, files, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
@@ -115,7 +115,7 @@ def cat_ranges(
     firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = counting(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
-    return (yield from _told(calls, callback, batch_size, return_exceptions=on_error == "return"))
+    return (yield from _with_progress(calls, callback, batch_size, return_exceptions=on_error == "return"))
 
 
 def raise_first(answers: Iterable[Any]) -> None:
@@ -140,7 +140,7 @@ def pipe(
         contents = {fs._strip_protocol(p): data for p, data in contents.items()}
     callback, kwargs = counting(kwargs)
     calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
-    return (yield from _told(calls, callback, batch_size))
+    return (yield from _with_progress(calls, callback, batch_size))
 
 
 def rm(

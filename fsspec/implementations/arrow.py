@@ -121,7 +121,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
 
     # looking ----------------------------------------------------------------------
-    def _found(self, path: str) -> pyarrow.fs.FileInfo | None:
+    def _file_info(self, path: str) -> pyarrow.fs.FileInfo | None:
         from pyarrow.fs import FileType
 
         info = self.fs.get_file_info(path)
@@ -152,13 +152,13 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        info = self._found(path)
+        info = self._file_info(path)
         if info is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return self._described(info)
 
     def exists(self, path: str) -> bool:
-        return self._found(self._strip_protocol(path)) is not None
+        return self._file_info(self._strip_protocol(path)) is not None
 
     def modified(self, path: str) -> datetime:
         return cast("datetime", self.info(path)["mtime"])
@@ -190,7 +190,7 @@ class ArrowFSWrapper(AbstractFileSystem):
                     shutil.copyfileobj(source, target, self.blocksize)
                 self.fs.move(partial, path2)
             except BaseException:
-                if self._found(partial) is not None:
+                if self._file_info(partial) is not None:
                     self.fs.delete_file(partial)
                 raise
 
@@ -393,7 +393,7 @@ class ArrowFile(io.IOBase):
             self.fs.fs.move(self._written_to, self.path)
 
     def discard(self) -> None:
-        if self._written_to != self.path and self.fs._found(self._written_to) is not None:
+        if self._written_to != self.path and self.fs._file_info(self._written_to) is not None:
             self.fs.fs.delete_file(self._written_to)
 
     def _after_fork_in_child(self) -> None:

@@ -213,7 +213,7 @@ class FTPFileSystem(ServerFileSystem):
         if "MLST" not in self._link.unknown:
             try:
                 reply = self._link.command(f"MLST {path}", repeat=True)
-                return {**_of_mlst(reply), "name": path}
+                return {**_parse_mlst(reply), "name": path}
             except ftplib.error_perm as error:
                 if str(error)[:3] not in _UNKNOWN:
                     raise (ftp_parsing.error_of_reply(str(error), path) or FileNotFoundError(path)) from None
@@ -235,14 +235,14 @@ class FTPFileSystem(ServerFileSystem):
         if path == "/":
             return {"name": "/", "size": 0, "type": "directory"}
         entry = self._remembered(path) or self._entry(path)
-        return self._followed(entry) if "destination" in entry else entry
+        return self._with_target(entry) if "destination" in entry else entry
 
     def _remembered(self, path: str) -> dict[str, Any] | None:
         siblings = self.dircache.get(self._parent(path)) or ()
         return next((entry for entry in siblings if entry["name"] == path), None)
 
-    def _followed(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """The entry of a link with the size of what it leads to; a folder, where that is one."""
+    def _with_target(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """The entry of a link, with the size and type of its target."""
         path = entry["name"]
         try:
             size = self._link.size(path)
@@ -384,10 +384,10 @@ class FTPFileSystem(ServerFileSystem):
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.makedirs(self._parent(rpath), exist_ok=True)
-            self._write("STOR", rpath, _reporting(source, self.blocksize, callback))
+            self._write("STOR", rpath, _with_progress(source, self.blocksize, callback))
 
     # making and removing ----------------------------------------------------------
-    def _do(self, command: str, path: str, making: bool = False) -> None:
+    def _command(self, command: str, path: str, making: bool = False) -> None:
         try:
             self._link.command(f"{command} {path}")
         except REPLIES as error:
@@ -400,21 +400,21 @@ class FTPFileSystem(ServerFileSystem):
         if path == "/":
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
         try:
-            self._do("MKD", path, making=True)
+            self._command("MKD", path, making=True)
         except FileNotFoundError:
             parent = self._parent(path)
             if not create_parents or parent == path:
                 raise
             self.mkdir(parent)
-            self._do("MKD", path, making=True)
+            self._command("MKD", path, making=True)
         except IsADirectoryError as error:
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 
     def rmdir(self, path: str) -> None:
-        self._do("RMD", self._strip_protocol(path))
+        self._command("RMD", self._strip_protocol(path))
 
     def _rm(self, path: str) -> None:
-        self._do("DELE", self._strip_protocol(path))
+        self._command("DELE", self._strip_protocol(path))
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files and, with ``recursive``, folders with everything in them."""
@@ -459,13 +459,13 @@ def _rename(ftp: ftplib.FTP, source: str, target: str) -> None:
         raise _TargetRefused(*error.args) from None
 
 
-def _reporting(source: io.FileIO, size: int, callback: Callback) -> Iterator[bytes]:
+def _with_progress(source: io.FileIO, size: int, callback: Callback) -> Iterator[bytes]:
     for data in parts_of(source, size):
         yield data
         callback.relative_update(len(data))
 
 
-def _of_mlst(reply: str) -> dict[str, Any]:
+def _parse_mlst(reply: str) -> dict[str, Any]:
     lines = reply.splitlines()
     line = lines[1] if len(lines) > 1 else ""
     entry = ftp_parsing.facts(line)[1]

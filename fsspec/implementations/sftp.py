@@ -263,7 +263,7 @@ class _Reader:
         self.link = fs._link
         self._session: Any = None
         self._remote: Any = None
-        self.size: int = self._do(self._ask_size) if size is None else size
+        self.size: int = self._run(self._ask_size) if size is None else size
 
     def __enter__(self) -> _Reader:
         return self
@@ -276,7 +276,7 @@ class _Reader:
         if remote is not None:
             self.link.close_file(remote)
 
-    def _do(self, operation: Callable[[paramiko.SFTPClient], T]) -> T:
+    def _run(self, operation: Callable[[paramiko.SFTPClient], T]) -> T:
         if self.link is not self.fs._link:  # this process's own, where it was forked
             self.link, self._session = self.fs._link, None
 
@@ -309,7 +309,7 @@ class _Reader:
         if end <= start:
             return b""
         try:
-            data: bytes = self._do(lambda remote: receive(self._session, remote, start, end - start))
+            data: bytes = self._run(lambda remote: receive(self._session, remote, start, end - start))
         except OSError:
             self._session = None  # what is under way on it is not to be mistaken for what is asked next
             raise

@@ -126,7 +126,7 @@ class SMBFileSystem(ServerFileSystem):
             time.sleep(self.register_session_retry_wait * longer)
         self._link.watch()
 
-    def _do(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
+    def _call(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
 
         def operation() -> T:
@@ -152,7 +152,7 @@ class SMBFileSystem(ServerFileSystem):
         """What a folder or share holds; a file gives itself."""
         path = self._strip_protocol(path)
         try:
-            found = self._do(_scan, self._unc(path), repeat=True)
+            found = self._call(_scan, self._unc(path), repeat=True)
         except OSError:
             if self.info(path)["type"] == "directory":
                 raise
@@ -165,13 +165,13 @@ class SMBFileSystem(ServerFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        return _entry(self._do(smbclient.stat, self._unc(path), repeat=True), path)
+        return _entry(self._call(smbclient.stat, self._unc(path), repeat=True), path)
 
     def created(self, path: str) -> datetime.datetime:
-        return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_ctime)
+        return _moment(self._call(smbclient.stat, self._unc(path), repeat=True).st_ctime)
 
     def modified(self, path: str) -> datetime.datetime:
-        return _moment(self._do(smbclient.stat, self._unc(path), repeat=True).st_mtime)
+        return _moment(self._call(smbclient.stat, self._unc(path), repeat=True).st_mtime)
 
     # making, moving, removing -----------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
@@ -179,22 +179,22 @@ class SMBFileSystem(ServerFileSystem):
         parent = self._parent(path)
         if create_parents and parent.strip("/").count("/") and not self.isdir(parent):
             self.mkdir(parent)
-        self._do(smbclient.mkdir, self._unc(path))
+        self._call(smbclient.mkdir, self._unc(path))
 
     def rmdir(self, path: str) -> None:
-        self._do(smbclient.rmdir, self._unc(path))
+        self._call(smbclient.rmdir, self._unc(path))
 
     def _rm(self, path: str) -> None:
         if self.isdir(path):
             self.rmdir(path)
         else:
-            self._do(smbclient.remove, self._unc(path))
+            self._call(smbclient.remove, self._unc(path))
 
     def mv(
         self, path1: str, path2: str, recursive: bool | None = None, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         """Rename a file or folder on its share; nothing is copied."""
-        self._do(smbclient.rename, self._unc(path1), self._unc(path2))
+        self._call(smbclient.rename, self._unc(path1), self._unc(path2))
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, on the server."""
@@ -203,11 +203,11 @@ class SMBFileSystem(ServerFileSystem):
             return
         link = self._link
         try:
-            self._do(smbclient.copyfile, self._unc(path1), self._unc(path2))
+            self._call(smbclient.copyfile, self._unc(path1), self._unc(path2))
         except BaseException:
             if is_mine(link):  # else the parent goes on with it
                 with suppress(OSError):
-                    self._do(smbclient.remove, self._unc(path2))
+                    self._call(smbclient.remove, self._unc(path2))
             raise
 
     def copy(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
@@ -368,7 +368,7 @@ class SMBFileOpener(AbstractBufferedFile):
         hooks.check()
         link = fs._link
         with link.turn():
-            self._raw = fs._do(
+            self._raw = fs._call(
                 smbclient.open_file,
                 fs._unc(self.temp or self.path),
                 mode="wb" if self.mode == "xb" and self.temp else self.mode,
@@ -425,7 +425,7 @@ class SMBFileOpener(AbstractBufferedFile):
             self._link.close_file(self._raw)
             if self.mode != "ab":
                 with suppress(*LOST):
-                    self.fs._do(smbclient.remove, self.fs._unc(self.temp or self.path))
+                    self.fs._call(smbclient.remove, self.fs._unc(self.temp or self.path))
 
     def close(self) -> None:
         """Write what is left and close the file on the server."""
@@ -439,9 +439,9 @@ class SMBFileOpener(AbstractBufferedFile):
         """Give the file its name, over what is there."""
         if self.temp is not None:
             fs = self.fs
-            fs._do(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
+            fs._call(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
 
     def discard(self) -> None:
         if self.temp is not None:
             with suppress(FileNotFoundError):
-                self.fs._do(smbclient.remove, self.fs._unc(self.temp))
+                self.fs._call(smbclient.remove, self.fs._unc(self.temp))

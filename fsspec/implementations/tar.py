@@ -150,7 +150,7 @@ class TarFileSystem(FileArchive):
             if not name:
                 continue
             entry: dict[str, Any] = dict(member.get_info())
-            target = self._behind(member)
+            target = self._resolved(member)
             kind = typemap.get(member.type, "file")
             entry.update(name=name, size=target.size if target else 0, type=kind)
             table[name] = entry
@@ -171,8 +171,8 @@ class TarFileSystem(FileArchive):
             if name in entries
         }
 
-    def _behind(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        """What a member is, or leads to; None where that is not in the archive."""
+    def _resolved(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        """The member itself, or the target of a link; None where that is not in the archive."""
         found: tarfile.TarInfo | None = member
         for _ in range(40):  # a link to a link ...; as many as Linux follows
             if found is None or not _is_link(found):
@@ -194,7 +194,7 @@ class TarFileSystem(FileArchive):
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
             raise MemberIsFolderError(path)
-        target = self._behind(member)
+        target = self._resolved(member)
         if target is None:
             raise FileNotFoundError(
                 f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"

@@ -50,9 +50,9 @@ class ArchiveBytes:
         """Where the archive begins in the file; positions are counted from there."""
         own(self)
         self._lock = threading.Lock()
-        self._use(file)
+        self._set_file(file)
 
-    def _use(self, file: IO[bytes]) -> None:
+    def _set_file(self, file: IO[bytes]) -> None:
         self.file = file
         self._descriptor = _descriptor(file)
         # asked now: in a child the file's filesystem may not even be asked what it is
@@ -109,7 +109,7 @@ class ArchiveBytes:
                     self.file
                 )  # the parent's; closing it could wait for a thread that is not here
                 own(self)
-            self._use(self.reopen())
+            self._set_file(self.reopen())
         return self.file
 
     def after_fork(self) -> None:

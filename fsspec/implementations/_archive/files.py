@@ -200,7 +200,7 @@ class MemberFile(io.BufferedIOBase):
         hooks.immortalize(self._f)  # its buffer may be locked by a thread that is not here
         self._f = None
 
-    def _do(self, method: str, *args: Any) -> Any:
+    def _call(self, method: str, *args: Any) -> Any:
         f = self._f or self._opened()
         try:
             return getattr(f, method)(*args)
@@ -210,7 +210,7 @@ class MemberFile(io.BufferedIOBase):
                 raise self.fs._corrupt(error, self.path) from error
             raise
 
-    def _moved(self, data: bytes) -> bytes:
+    def _advance(self, data: bytes) -> bytes:
         self._at += len(data)
         return data
 
@@ -221,20 +221,20 @@ class MemberFile(io.BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        return self._moved(self._do("read", -1 if size is None else size))
+        return self._advance(self._call("read", -1 if size is None else size))
 
     def read1(self, size: int = -1) -> bytes:
-        return self._moved(self._do("read1", size))
+        return self._advance(self._call("read1", size))
 
     def readline(self, size: int | None = -1) -> bytes:
-        return self._moved(self._do("readline", -1 if size is None else size))
+        return self._advance(self._call("readline", -1 if size is None else size))
 
     def peek(self, size: int = 0) -> bytes:
         """Bytes that follow, some at least unless the end is reached; the position stays."""
-        return cast("bytes", self._do("peek", size))
+        return cast("bytes", self._call("peek", size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = self._do("seek", offset, whence)
+        self._at = self._call("seek", offset, whence)
         return self._at
 
     def tell(self) -> int:

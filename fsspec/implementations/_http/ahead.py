@@ -108,7 +108,7 @@ class Ahead:
         except RangesIgnoredError:
             if not lost:
                 raise
-        return await self._again(start, end, most)
+        return await self._resume(start, end, most)
 
     async def _asked(self, start: int, end: int, run: int, most: int | None) -> list[bytes]:
         """As `fetch`, by a request."""
@@ -120,11 +120,11 @@ class Ahead:
                 end = min(size, end + min(self._file.blocksize, MAX_READ_AHEAD, (end - start) << min(run, 6)))
         began = time.monotonic()
         data = await self.exactly(start, end)
-        self._measure(len(data), time.monotonic() - began)
+        self._judge_speed(len(data), time.monotonic() - began)
         return [data]
 
-    def _measure(self, size: int, seconds: float) -> None:
-        """Judge a connection by what came of it in the time that was waited for it."""
+    def _judge_speed(self, size: int, seconds: float) -> None:
+        """Note whether the connection is slow: ``size`` bytes arrived while ``seconds`` were waited."""
         if self.several and self.slow is None and size >= PROBE // 4:
             self.slow = size < FAST * seconds
 
@@ -145,7 +145,7 @@ class Ahead:
             else:
                 self._waited += time.monotonic() - began
                 if stream.done:
-                    self._measure(stream.delivered, self._waited)
+                    self._judge_speed(stream.delivered, self._waited)
                 size = self._file.size
                 if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
                     self._keep(stream)
@@ -218,8 +218,8 @@ class Ahead:
         parts = await self._continued(stream, start, end - start, most)
         return parts if parts is not None else [await self.exactly(start, end)]
 
-    async def _again(self, start: int, end: int, most: int | None) -> list[bytes]:
-        """Go on where a stream was lost, by the file from its beginning: it broke off, or is the parent's."""
+    async def _resume(self, start: int, end: int, most: int | None) -> list[bytes]:
+        """Resume a stream that broke off or is the parent's, by a request for the file from its beginning."""
         response, at = await self._request(start, self._file.size)
         stream = BodyStream(response, self._file.url, at.start)
         await stream.skip(start - at.start)

@@ -29,7 +29,7 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _not_there(url: str) -> Iterator[None]:
-    """Make of an unreachable host and of a malformed URL what is also a FileNotFoundError."""
+    """Raise errors about an unreachable host or a malformed URL as FileNotFoundError, too."""
     try:
         yield
     except (responses.UnreachableError, responses.InvalidURLError):

@@ -213,12 +213,12 @@ class FTPLink(OwnedLink):
             fresh = self.refresh()
             try:
                 try:
-                    return self._once(operation)
+                    return self._run_once(operation)
                 except LOST as error:
                     if fresh or not repeat or self._begun or isinstance(error, (TimeoutError, _Local)):
                         raise
                 self.refresh()
-                return self._once(operation)
+                return self._run_once(operation)
             except _Local as error:
                 assert error.__cause__ is not None
                 raise error.__cause__
@@ -227,7 +227,7 @@ class FTPLink(OwnedLink):
             except (ftplib.error_proto, ftplib.error_reply) as error:
                 raise OSError(f"the FTP server {self.name} does not keep to the protocol: {error}") from error
 
-    def _once(self, operation: Callable[[Any], T]) -> T:
+    def _run_once(self, operation: Callable[[Any], T]) -> T:
         self._begun = False
         ftp = self.ftp
         try:
@@ -353,7 +353,7 @@ class FTPLink(OwnedLink):
 
 
 class _Local(OSError):
-    """Around an error on this side of a transfer, which says nothing of the connection."""
+    """Wraps an error on this side of a transfer, so that the connection is not taken for lost."""
 
 
 def _source_parts(parts: Iterable[Any]) -> Iterable[Any]:
