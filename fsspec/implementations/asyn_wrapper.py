@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
-    " find du glob expand_path rm copy"
+    " find du glob rm copy"
 ).split()
 """Operations that are the blocking filesystem's own."""
 
-_BULK = "cat cat_ranges get pipe put sizes".split()
+_BULK = "cat cat_ranges expand_path get pipe put sizes".split()
 """Those that are its own where its class overrides them."""
 
 _DIRECT = ("checksum created lexists modified mv rmdir sign stats touch ukey").split()
