@@ -275,13 +275,14 @@ class LocalFileOpener(io.IOBase):
         made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
         if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
             made.detach()._fd = -1  # type: ignore[attr-defined]
-        elif type(self).read is LocalFileOpener.read:
-            self.read = made.read  # type: ignore[method-assign]  # straight to it: no call in between
+        elif type(self) is LocalFileOpener:  # straight to it: no call in between
+            self.read, self.read1 = made.read, made.read1  # type: ignore[method-assign]
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
-        self.__dict__.pop("read", None)
+        for name in ("read", "read1"):
+            self.__dict__.pop(name, None)
         f = self._f
         if f is None or f.closed:
             return

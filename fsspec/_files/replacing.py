@@ -53,7 +53,8 @@ def make_folder_of(path: str) -> None:
     """Make the folder that a file will be in, where it is not there. Raises IsADirectoryError if the path
     ends in a separator."""
     _check_is_file(path)
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
 
 
 class replacing:

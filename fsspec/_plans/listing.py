@@ -157,7 +157,7 @@ class _Turn(NamedTuple):
 def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
     """The entries in each of some folders, or in their place the error that it raises."""
     calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
-    return (yield from together(calls, len(folders), return_exceptions=True))
+    return together(calls, len(folders), return_exceptions=True)
 
 
 def walk(

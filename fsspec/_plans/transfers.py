@@ -381,6 +381,8 @@ def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...
     for parent in dict.fromkeys(
         os.path.dirname(target if target in markers else target.rstrip("/")) for target in targets
     ):
+        if os.path.isdir(parent):
+            continue
         missing, above = [], parent
         while above and not os.path.lexists(above):
             missing.append(above)
