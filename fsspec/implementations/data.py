@@ -58,7 +58,15 @@ class DataFileSystem(AbstractFileSystem):
             return {} if kwargs.get("detail") else []
         return cast("Found", super().glob(path, maxdepth, **kwargs))
 
-    def _open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> io.BytesIO:
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> io.BytesIO:
         if "r" not in mode:
             raise ValueError("data URLs can only be read")
         return io.BytesIO(self.cat_file(path))

@@ -132,7 +132,14 @@ class GitFileSystem(AbstractFileSystem):
         return str(self.info(path, ref=ref)["hex"])
 
     def _open(
-        self, path: str, mode: str = "rb", *args: Any, ref: str | None = None, **kwargs: Any
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        ref: str | None = None,
+        **kwargs: Any,
     ) -> WholeFile:
         if mode != "rb":
             raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")

@@ -220,7 +220,13 @@ class GithubFileSystem(RestFileSystem):
         return cast("requests.Response", self._request("GET", url, path, **options))
 
     def _open(
-        self, path: str, mode: str = "rb", *args: Any, sha: str | None = None, **kwargs: Any
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        sha: str | None = None,
+        **kwargs: Any,
     ) -> WholeFile:
         """A file, which is fetched whole; one request, two for those above a megabyte and of LFS."""
         if mode != "rb":

@@ -189,7 +189,13 @@ class LibArchiveFileSystem(FileArchive):
 
     # members ----------------------------------------------------------------------
     def _open(
-        self, path: str, mode: str = "rb", block_size: int | None = None, *args: Any, **kwargs: Any
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> IO[bytes]:
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
