@@ -113,7 +113,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
                 return fn
         return None
 
-    def _enter(self, path: str, fn: str, uid: str | None) -> None:
+    def _record_copy(self, path: str, fn: str, uid: str | None) -> None:
         pass  # the name says it
 
     def _recognizer(self) -> Callable[[str], bool]:

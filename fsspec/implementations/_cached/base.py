@@ -170,7 +170,7 @@ class Cache(ChainedFileSystem):
     def _bare(self, path: Any) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
         if isinstance(path, str):
-            return _without(path, type(self))
+            return _without_protocol(path, type(self))
         if isinstance(path, (list, tuple)):
             return [self._bare(p) for p in path]
         return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
@@ -324,8 +324,8 @@ class Cache(ChainedFileSystem):
             counts["target"] = target
         return counts
 
-    def _count(self, hit: bool, path: str) -> None:
-        """A file was looked for in the cache."""
+    def _count_lookup(self, hit: bool, path: str) -> None:
+        """Count that a file was looked for in the cache."""
         if hit:
             self._traffic.hits += 1
         else:
@@ -334,7 +334,7 @@ class Cache(ChainedFileSystem):
             logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
 
     def _note_use(self, fn: str) -> None:
-        """A copy is about to be read."""
+        """Note for the limits that a copy is about to be read."""
         if self._limits is not None:
             self._limits.note_use(fn)
 
@@ -349,7 +349,7 @@ class Cache(ChainedFileSystem):
             self._forget_names(set(gone))
 
     def _recognizer(self) -> Callable[[str], bool]:
-        """What tells by its name whether a file in the folder is a copy of this cache."""
+        """A predicate: whether a file of that name in the folder is a copy of this cache."""
         return self._metadata.names().__contains__
 
     def _forget_names(self, names: set[str]) -> None:
@@ -372,7 +372,7 @@ class Cache(ChainedFileSystem):
     def _drop(self, given: list[Any]) -> None:
         """Let go of the copies of what was changed: of paths, and of what is below them."""
         self.storage
-        for path in _each(given):
+        for path in _paths_in(given):
             path = self._strip_protocol(path)
             self._note_change(path)
             self._drop_copy(path)
@@ -393,7 +393,7 @@ class Cache(ChainedFileSystem):
                 table.drop(name)
 
     def _note_change(self, path: str) -> None:
-        """A path was changed here: copies in folders that are only read are out of date."""
+        """Note that a path was changed here: its copies in folders that are only read are out of date."""
         if len(self._folders.paths) > 1:
             self._changed_here.add(path)
 
@@ -425,13 +425,13 @@ class Cache(ChainedFileSystem):
         return type(self.fs).ukey is AbstractFileSystem.ukey
 
 
-def _without(path: str, cls: type[Cache]) -> str:
+def _without_protocol(path: str, cls: type[Cache]) -> str:
     """A path without the protocols of a cache."""
     protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     for protocol in protocols:
         if path.startswith(protocol) and path[len(protocol) :].startswith(("://", "::")):
             rest = path[len(protocol) :]
-            return _without(rest[3:] if rest.startswith("://") else rest[2:], cls)
+            return _without_protocol(rest[3:] if rest.startswith("://") else rest[2:], cls)
     return path
 
 
@@ -442,17 +442,17 @@ def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]
     def strip(path: StrPath | list[str]) -> str | list[str]:
         if isinstance(path, list):
             return [str(strip(p)) for p in path]
-        found: str = target(_without(stringify_path(path), cls))
+        found: str = target(_without_protocol(stringify_path(path), cls))
         return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
 
     return strip
 
 
-def _each(given: list[Any]) -> Iterator[str]:
+def _paths_in(given: list[Any]) -> Iterator[str]:
     """The paths in arguments that are paths, or several."""
     for item in given:
         if isinstance(item, (list, tuple, set, dict)):
-            yield from _each(list(item))
+            yield from _paths_in(list(item))
         elif item is not None:
             yield stringify_path(item)
 

@@ -136,7 +136,7 @@ class CachingFileSystem(Cache):
         with self._metadata.alone():
             self._metadata.load()
             found = self._usable(path, uid)
-            self._count(found is not None, path)
+            self._count_lookup(found is not None, path)
             try:
                 return None if found is None else self._open_found(path, *found, kwargs, block_size)
             except FileNotFoundError as error:

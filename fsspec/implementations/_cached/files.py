@@ -73,7 +73,7 @@ class BlockSource:
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not tell their version"""
 
-    def have_version(self, version: Version, kept: bool) -> None:
+    def set_version(self, version: Version, kept: bool) -> None:
         """Set the version that all blocks have to be of. ``kept``: there are blocks of it in the cache."""
         self.seen[self.path] = version
         self._nothing_kept = not kept
@@ -99,7 +99,7 @@ class BlockSource:
             raise
         self.unconfirmed = False
 
-    def anew(self) -> dict[str, Any]:
+    def uncached_options(self) -> dict[str, Any]:
         """Options for ``info`` of the target to bypass its listing cache, which may have an older version."""
         info = getattr(self.fs, "_info", self.fs.info)  # the blocking form of it may take anything
         if "refresh" in inspect.signature(info).parameters:
@@ -113,22 +113,22 @@ class BlockSource:
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         if self.unconfirmed:
-            self.confirm(self.fs.info(self.path, **self.anew()))
+            self.confirm(self.fs.info(self.path, **self.uncached_options()))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
             found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
         if self.is_short(ranges, found):
-            self.confirm(self.fs.info(self.path, **self.anew()))
+            self.confirm(self.fs.info(self.path, **self.uncached_options()))
         return found
 
     def fetch(self, start: int, end: int) -> bytes:
         if self.unconfirmed:
-            self.confirm(self.fs.info(self.path, **self.anew()))
+            self.confirm(self.fs.info(self.path, **self.uncached_options()))
         if self.by_ranges:
             with one_version(self.seen):
                 data: bytes = self.fs.cat_file(self.path, start=start, end=end)
             if self.is_short([(start, end)], [data]):
-                self.confirm(self.fs.info(self.path, **self.anew()))
+                self.confirm(self.fs.info(self.path, **self.uncached_options()))
             return data
         opened = self._file()
         fetch = getattr(opened, "_fetch_range", None)
@@ -219,7 +219,7 @@ class BlockFile(AbstractBufferedFile):
             fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
         )
         if detail.get("version"):
-            source.have_version(Version(*detail["version"]), kept=bool(blocks))
+            source.set_version(Version(*detail["version"]), kept=bool(blocks))
         several = source.fetch_ranges if source.by_ranges else None
         try:
             self.cache = cache = MMapCache.__new__(MMapCache)

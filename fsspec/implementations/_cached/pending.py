@@ -206,10 +206,10 @@ class LocalTempFile:
             raise
         self.place()
         if self._owner is not None:
-            self._owner._kept([self.fn])
+            self._owner._finish_copies([self.fn])
 
     def place(self) -> None:
-        """The local file was uploaded: from now on it is the cache's, which is told so by ``_kept``."""
+        """The local file was uploaded: from now on it is the cache's, once that calls `_finish_copies`."""
         if self._owner is not None and not self.placed:
             self.placed = True
             self.fn = self._owner._keep_written(self.path, self.fn)

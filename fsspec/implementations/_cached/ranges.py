@@ -198,5 +198,5 @@ class SharedBlocks:
             if self._confirmed > arrived:  # by an answer to a question that was asked after it came
                 return
             self._asked += 1
-            source.confirm(await self.cfs.fs._info(self.path, **source.anew()))
+            source.confirm(await self.cfs.fs._info(self.path, **source.uncached_options()))
             self._confirmed = self._asked

@@ -69,13 +69,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 self._note_use(fn)
                 yield fn
 
-    def _enter(self, path: str, fn: str, uid: str | None) -> None:
-        """A copy is in its place."""
+    def _record_copy(self, path: str, fn: str, uid: str | None) -> None:
+        """Enter a copy that is in its place in the table."""
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
         self._metadata.update_file(path, {"original": path, **detail})
 
     def _keep_written(self, path: str, part: str) -> str:
-        """What was written to a path becomes its copy, of a version that is not known; see `_kept`."""
+        """Make what was written to a path its copy, of a version that is not known; see `_finish_copies`."""
         self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
@@ -83,15 +83,15 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             return part
         fn = os.path.join(self.storage[-1], self.hash_name(path))
         os.replace(part, fn)
-        self._enter(path, fn, None)
+        self._record_copy(path, fn, None)
         return fn
 
-    def _kept(self, fns: list[str]) -> None:
-        """All that was written together is in its place."""
+    def _finish_copies(self, fns: list[str]) -> None:
+        """Save the table and keep to the limits, after copies were put in their places."""
         self.save_cache()
         self._keep_limits(fns)
 
-    def _fetching(self, paths: list[str], known: dict[str, Any]) -> Plan:
+    def _fetch_copies(self, paths: list[str], known: dict[str, Any]) -> Plan:
         """Copy files, all at once; the local path of each, or what went wrong with it."""
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
         if self._has_table and self._metadata.load():  # others have been here
@@ -110,7 +110,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 fns[path] = fn, self._folders.part(fn)
         try:
             for path in fns:
-                self._count(False, path)
+                self._count_lookup(False, path)
             calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
             with in_place(part for _, part in fns.values()):
                 answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
@@ -143,7 +143,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         except Exception as error:  # of a codec, of which there are many; reported for this file
             return error
         os.replace(part, fn)
-        self._enter(path, fn, uid)
+        self._record_copy(path, fn, uid)
         return fn
 
     def _decompress(self, path: str, part: str) -> None:
@@ -173,18 +173,18 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 got = use(fn)
             except FileNotFoundError:
                 continue
-            self._count(True, path)
+            self._count_lookup(True, path)
             return got
-        got = self._on_target(self._obtaining(path, use))
+        got = self._on_target(self._fetch_and_use(path, use))
         if isinstance(got, BaseException):
             raise got
         return got
 
-    def _obtaining(self, path: str, use: Callable[[str], Any]) -> Plan:
-        got = (yield from self._fetching([path], {}))[path]
-        return (yield from self._using(path, got, use))
+    def _fetch_and_use(self, path: str, use: Callable[[str], Any]) -> Plan:
+        got = (yield from self._fetch_copies([path], {}))[path]
+        return (yield from self._use_fetched(path, got, use))
 
-    def _using(self, path: str, got: str | Exception, use: Callable[[str], Any]) -> Plan:
+    def _use_fetched(self, path: str, got: str | Exception, use: Callable[[str], Any]) -> Plan:
         """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
         for _ in range(_ATTEMPTS):
             if isinstance(got, BaseException):
@@ -192,7 +192,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             try:
                 return use(got)
             except FileNotFoundError:
-                got = (yield from self._fetching([path], {}))[path]
+                got = (yield from self._fetch_copies([path], {}))[path]
         return FileNotFoundError(
             f"the copy of {redact_url(path)!r} is removed by others as soon as it is there: {got}"
         )
@@ -217,18 +217,18 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for fn in [] if isinstance(uids.get(path), BaseException) else self._copies(path, uids.get(path)):
                 try:
                     out[number] = self._local.cat_file(fn, start=starts[number], end=ends[number])
-                    self._count(True, path)
+                    self._count_lookup(True, path)
                     callback.relative_update(1)
                     break
                 except FileNotFoundError:
                     continue
             else:
                 missing.setdefault(path, []).append(number)
-        got = (yield from self._fetching(list(missing), uids)) if missing else {}
+        got = (yield from self._fetch_copies(list(missing), uids)) if missing else {}
         for path, numbers in missing.items():
             for number in numbers:
                 part_of = partial(self._local.cat_file, start=starts[number], end=ends[number])
-                out[number] = yield from self._using(path, got[path], part_of)
+                out[number] = yield from self._use_fetched(path, got[path], part_of)
                 callback.relative_update(1)
         return out
 
@@ -441,7 +441,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             broken += self._on_target(_uploading(whole)) if whole else ()
         finally:
-            self._kept([f.fn for f in whole if f.placed])
+            self._finish_copies([f.fn for f in whole if f.placed])
         raise_first(broken)
 
 

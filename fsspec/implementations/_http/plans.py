@@ -13,7 +13,7 @@ from fsspec.implementations._http.parsing import has_magic, literal_question_mar
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Options
-    from fsspec.spec import AbstractFileSystem
+    from fsspec._plans.filesystem import Filesystem
 
 
 class URLPattern(globbing.Pattern):
@@ -28,12 +28,7 @@ class URLPattern(globbing.Pattern):
 
 
 def glob(
-    fs: AbstractFileSystem,
-    path: str,
-    maxdepth: Depth,
-    detail: bool = False,
-    withdirs: bool = True,
-    **kwargs: Any,
+    fs: Filesystem, path: str, maxdepth: Depth, detail: bool = False, withdirs: bool = True, **kwargs: Any
 ) -> Plan:
     """The URLs that match; a request for each page that can lead to a match."""
     kwargs.pop("batch_size", None)

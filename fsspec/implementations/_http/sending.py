@@ -58,11 +58,7 @@ class Sender(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        client_kwargs: dict[str, Any],
-        retries: Retries,
-        traffic: Traffic,
-        disregarded: frozenset[str] = frozenset(),
+        cls, client_kwargs: Options, retries: Retries, traffic: Traffic, disregarded: frozenset[str]
     ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
         rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
