@@ -37,7 +37,7 @@ text_may_write: ContextVar[Collection[str] | None] = ContextVar("text_may_write"
 
 
 def check_may_write(cls: type, fo: object, mode: str) -> None:
-    """Refuse to open an archive for writing where a text asks for that, itself or within an option.
+    """Refuse to open an archive for writing because a decoded JSON text says so.
 
     Raises
     ------

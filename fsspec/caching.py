@@ -476,7 +476,7 @@ class AdaptiveReadaheadCache(BaseCache):
         return data
 
     def go_on(self, position: int, size: int) -> None:
-        """Have a read of ``size`` bytes at ``position`` count as one in order, after what came otherwise."""
+        """Take reads of ``size`` bytes up to ``position``, which came by another way, for reads in order."""
         if self._prefetcher is not None:
             self._prefetcher.go_on(position, size)
 

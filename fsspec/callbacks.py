@@ -205,7 +205,7 @@ def _tqdm(module: str) -> Callable[..., Any]:
         raise ImportError("TqdmCallback needs the package tqdm: pip install tqdm") from e
 
 
-def _of_bytes(path: str) -> dict[str, Any]:
+def _file_bar_options(path: str) -> dict[str, Any]:
     """Arguments of the bar of one file."""
     name = path.rstrip("/").rpartition("/")[2]
     return {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
@@ -215,7 +215,7 @@ def for_file(callback: Callback | str | None, path: object) -> Callback:
     """As `Callback.as_callback`, for the bytes of one file, whose name ``"tqdm"`` shows."""
     made = Callback.as_callback(callback)
     if isinstance(callback, str) and isinstance(made, TqdmCallback):
-        return TqdmCallback(_of_bytes(str(path)), tqdm_cls=made._tqdm_cls)
+        return TqdmCallback(_file_bar_options(str(path)), tqdm_cls=made._tqdm_cls)
     return made
 
 
@@ -261,7 +261,9 @@ class TqdmCallback(Callback):
     def branch(self, path_1: str, path_2: str, kwargs: Options) -> None:
         """Give the transfer a bar of its own, where that was asked for."""
         if self._nested:
-            kwargs["callback"] = TqdmCallback({**_of_bytes(path_1), "leave": False}, tqdm_cls=self._tqdm_cls)
+            kwargs["callback"] = TqdmCallback(
+                {**_file_bar_options(path_1), "leave": False}, tqdm_cls=self._tqdm_cls
+            )
 
     def call(self, *args: Any, **kwargs: Any) -> None:
         """Bring the bar up to date."""

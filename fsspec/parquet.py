@@ -148,7 +148,7 @@ def open_parquet_files(
             for held in parts
         ]
         wanted = [
-            list(_lacking(p, size, held, ranges))
+            list(_not_fetched_yet(p, size, held, ranges))
             for p, size, held, ranges in zip(paths, sizes, parts, wanted)
         ]
         for held in parts:
@@ -162,12 +162,12 @@ def open_parquet_files(
     ]
 
 
-def _taking_the_same(as_function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+def _with_parameters_of(as_function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
     """Say to type checkers that a function passes its arguments on to another."""
     return lambda function: function
 
 
-@_taking_the_same(open_parquet_files)
+@_with_parameters_of(open_parquet_files)
 def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
     """One Parquet file, the first if there are several; see `open_parquet_files`."""
     files = open_parquet_files(*args, **kwargs)
@@ -245,10 +245,10 @@ def _ends(
     return [{(start, size): end} for start, size, end in zip(starts, sizes, ends)]
 
 
-def _lacking(
+def _not_fetched_yet(
     path: str, size: int, held: dict[tuple[int, int], bytes], ranges: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
-    """What of the ranges lies before the end that is there."""
+    """The parts of the ranges that lie before the end of the file, which was fetched already."""
     begin = next(iter(held))[0]
     for start, end in ranges:
         if not 0 <= start <= end <= size:

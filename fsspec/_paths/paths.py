@@ -175,7 +175,7 @@ def trailing_sep(path: str) -> bool:
 
 
 def renamed(found: Any, shape: str, rename: Callable[[str], str]) -> Any:
-    """What an operation gave, with other paths.
+    """The result of an operation, with each path in it renamed.
 
     ``shape``: "plain", nothing in it is a path; "entry"; "by path", values by path, or one value; any other
         is paths or entries, in a list or by path.

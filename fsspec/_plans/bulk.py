@@ -27,8 +27,8 @@ def listing_options(fs: Filesystem, kwargs: Options) -> dict[str, Any]:
     return {} if fs.async_impl else kwargs
 
 
-def counting(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
-    """The callback among the options of a bulk operation, which counts files, and the other options."""
+def split_callback(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
+    """The options of a bulk operation as its callback, which counts files, and the others."""
     if "callback" not in kwargs:
         return DEFAULT_CALLBACK, kwargs
     return Callback.as_callback(kwargs["callback"]), {k: v for k, v in kwargs.items() if k != "callback"}
@@ -52,7 +52,7 @@ def cat(
     fs: Filesystem, path: StrPaths, recursive: bool, on_error: str, kwargs: Options, batch_size: int | None
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
-    callback, kwargs = counting(kwargs)
+    callback, kwargs = split_callback(kwargs)
     given = stringify_path(path)
     paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
@@ -113,7 +113,7 @@ def cat_ranges(
         # joined ranges are for callers of merge_offset_ranges, who know what they ask for
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
     firsts, lasts = per_path(paths, starts, ends)
-    callback, kwargs = counting(kwargs)
+    callback, kwargs = split_callback(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
     return (yield from _with_progress(calls, callback, batch_size, return_exceptions=on_error == "return"))
 
@@ -138,7 +138,7 @@ def pipe(
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
     if not fs.async_impl:
         contents = {fs._strip_protocol(p): data for p, data in contents.items()}
-    callback, kwargs = counting(kwargs)
+    callback, kwargs = split_callback(kwargs)
     calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
     return (yield from _with_progress(calls, callback, batch_size))
 
@@ -147,7 +147,7 @@ def rm(
     fs: Filesystem, path: StrPaths, recursive: bool, maxdepth: Depth, kwargs: Options, batch_size: int | None
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
-    callback, kwargs = counting(kwargs)
+    callback, kwargs = split_callback(kwargs)
     paths = yield call("expand_path", path, recursive=recursive, maxdepth=maxdepth)
     callback.set_size(len(paths))
     answers = yield from removing(fs, paths, kwargs, batch_size)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fsspec._files.replacing import file_state
 from fsspec._paths.paths import trailing_sep
 from fsspec._plans import Plan, call, local
-from fsspec._plans.bulk import counting, listing_options, raise_first, removing
+from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, overridden, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -150,7 +150,7 @@ def copy(
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(fs, on_error, recursive)
-    callback, kwargs = counting(kwargs)
+    callback, kwargs = split_callback(kwargs)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
     yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback)
     return None

@@ -141,7 +141,7 @@ class CacheMetadata:
         path = os.path.join(self._storage[-1], TABLE)
         part = part_in(self._storage[-1])
         try:
-            with open(part, "xb", buffering=0, opener=self._private) as f:
+            with open(part, "xb", buffering=0, opener=self._owner_only) as f:
                 write_all(f, self._text().encode())
                 if self._mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
@@ -161,7 +161,8 @@ class CacheMetadata:
             texts[name] = f"{json.dumps(name)}: {json.dumps(table[name])}"
         return "{" + ", ".join(texts.values()) + "}"
 
-    def _private(self, path: str, flags: int) -> int:
+    def _owner_only(self, path: str, flags: int) -> int:
+        """An ``opener``: the table is the owner's alone."""
         return os.open(path, flags, 0o600)
 
     def forget(self) -> None:

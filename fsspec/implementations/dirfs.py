@@ -196,7 +196,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         ]
         return self._relpath(folder), own[0], own[1]
 
-    # the few that are of no shape -------------------------------------------------
+    # operations that no _Shape describes ----------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._join(path)
         found = self.fs.ls(folder, detail=detail, **kwargs)

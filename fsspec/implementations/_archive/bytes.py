@@ -184,7 +184,7 @@ class DirectoryView(View):
             self._held_to_end = True
 
     def done(self) -> None:
-        """Hold nothing any more, and read just what is asked for."""
+        """Stop reading ahead, as the directory was read."""
         self._step = 0
         self._held = b""
 

@@ -15,7 +15,7 @@ from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
-from fsspec._plans.bulk import counting
+from fsspec._plans.bulk import split_callback
 from fsspec._spec.contents import has_checking_files
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
@@ -233,7 +233,7 @@ class CachingFileSystem(Cache):
         **kwargs: Any,
     ) -> list[Any]:
         """As `cat_ranges`, awaited."""
-        callback, _ = counting(kwargs)
+        callback, _ = split_callback(kwargs)
         firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         size = getattr(self.fs, "batch_size", None) or get_batch_size()

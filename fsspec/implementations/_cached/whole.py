@@ -23,7 +23,7 @@ from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
-from fsspec._plans.bulk import counting, raise_first, without_folders, without_refusals
+from fsspec._plans.bulk import raise_first, split_callback, without_folders, without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -235,7 +235,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _ranges(
         self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: Options
     ) -> Plan:
-        callback, _ = counting(kwargs)
+        callback, _ = split_callback(kwargs)
         firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
@@ -334,7 +334,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for p in contents:
                 if self._is_taken(p):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), p)
-        callback, kwargs = counting(kwargs)
+        callback, kwargs = split_callback(kwargs)
         callback.set_size(len(contents))
         files: list[LocalTempFile] = []
         try:

@@ -240,7 +240,7 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
 
 
 def with_room(size: int) -> io.BytesIO:
-    """Where so many bytes can be written without growing; a server may say any number: at most 64 MiB."""
+    """A buffer with room for so many bytes, at most 64 MiB, since a server may say any number."""
     return io.BytesIO(bytes(max(0, min(size, 2**26))))  # not copied, as nobody else has it
 
 

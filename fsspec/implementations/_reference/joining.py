@@ -177,7 +177,7 @@ class Reads:
             results[position] = came
 
     def settle(self, url: str, size: int | None) -> None:
-        """Tell whether the parts of a target that came short are all there is; None for an unknown size."""
+        """Put an error in place of each part that came short, unless a target of that size has no more."""
         for (_, start, end, position), came in self.short.pop(url):
             part = Part(url, start, end)
             if not ends_there(part, len(came), size):

@@ -90,7 +90,7 @@ class Targets:
         self._wrapped: dict[int, Any] = {}
 
     def forget(self) -> None:
-        """Make anew, when they are needed, what makes those that block awaitable."""
+        """Drop the awaitable faces of blocking filesystems; they are made anew when needed."""
         self._wrapped = {}
 
     def table(

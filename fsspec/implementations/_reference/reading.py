@@ -18,7 +18,7 @@ from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
-from fsspec._plans.bulk import counting, raise_first
+from fsspec._plans.bulk import raise_first, split_callback
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -148,7 +148,7 @@ class ReferenceReading(AsyncFileSystem):
         return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
 
     def _sorted_out(self, plan: Reads) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
-        """The blocks to ask of filesystems that block, by those, and the others, each with its own."""
+        """The blocks of blocking filesystems, by filesystem; and the others, each with its filesystem."""
         blocking: dict[int, tuple[Any, list[Block]]] = {}
         awaited: list[tuple[Any, Block]] = []
         known: dict[str, Any] = {}
@@ -199,7 +199,7 @@ class ReferenceReading(AsyncFileSystem):
         self, wanted: Wanted, max_gap: int | None, on_error: str, batch_size: int | None, kwargs: Options
     ) -> PlanOf[list[Any]]:
         """What many references say, or slices of it, in order; told to the callback all at once."""
-        callback, kwargs = counting(kwargs)
+        callback, kwargs = split_callback(kwargs)
         plan = (yield local(self._reads, wanted, max_gap)) if self._lazy else self._reads(wanted, max_gap)
         blocking, awaited = self._sorted_out(plan)
         if on_error == "raise":
@@ -233,7 +233,7 @@ class ReferenceReading(AsyncFileSystem):
             paths = sorted(paths)
         single = isinstance(given, str) and paths == [self._strip_protocol(given)]  # no pattern or folder
         if single and not recursive and on_error == "raise":
-            return (yield call("cat_file", paths[0], **counting(kwargs)[1]))
+            return (yield call("cat_file", paths[0], **split_callback(kwargs)[1]))
         wanted = paths, _slice_of_all(paths, kwargs)
         results = yield from self._many(wanted, None, on_error, batch_size, kwargs)
         found = dict(zip(paths, results))

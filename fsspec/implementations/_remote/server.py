@@ -67,6 +67,6 @@ class ServerFileSystem(AbstractFileSystem):
 
     @contextmanager
     def _sending(self, path: str) -> Iterator[Send]:
-        """What sends a remote file, which is there."""
+        """A context that gives a function to send a remote file; entering raises where none is there."""
         with self.open(path, "rb") as source:
             yield partial(self._copy_out, source)
