@@ -81,7 +81,7 @@ def register_compression(
                 taken = compressions[ending]
                 raise ValueError(f"the extension {ending!r} means {taken!r} already; force=True changes that")
     compr[name] = callback
-    compressions.update((ending, name) for ending in endings)
+    compressions.update(dict.fromkeys(endings, name))
 
 
 def available_compressions() -> list[str | None]:

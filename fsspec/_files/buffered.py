@@ -431,8 +431,9 @@ class AbstractBufferedFile(io.IOBase):
         self._check_readable()
         count = 0
         if out.nbytes:
-            try:
-                views = cache._views(self.loc, self.loc + out.nbytes)
+            end = self.loc + out.nbytes
+            try:  # a view of little costs more than a copy of it
+                views = cache._views(self.loc, end) if out.nbytes > 2**16 else [cache._fetch(self.loc, end)]
             except ForkError as error:
                 raise self._with_file_name(error) from None
             for piece in views:

@@ -363,7 +363,7 @@ class MemoryFileSystem(AbstractFileSystem):
             f = MemoryFile(self, path)
         f.mode = mode  # type: ignore[misc]
         if autocommit:
-            f.commit()
+            self.store[path] = f
         return f
 
 
