@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import AsyncIterator, Callable
 from functools import wraps
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fsspec._loop.advice import advise
+from fsspec._loop.batching import get_batch_size
+from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
+from fsspec._plans import bulk
 from fsspec.asyn import AsyncFileSystem, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Contents, T
+    from fsspec._paths.types import Contents, Offsets, StrPaths, T
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
@@ -30,6 +36,12 @@ _WRAPPED = (
 
 _BULK = "cat cat_ranges expand_path get pipe put sizes".split()
 """Those that are its own where its class overrides them."""
+
+_MOST = 32
+"""Threads at once: more than the loop has by default."""
+
+_AT_ONCE = 0.001
+"""Seconds after which what one thread makes is made by several."""
 
 _DIRECT = ("checksum created lexists modified mv rmdir sign stats touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
@@ -54,6 +66,58 @@ def async_wrapper(
             return await asyncio.to_thread(func, *args, **kwargs)
 
     return wrapper
+
+
+async def _perform(target: AsyncFileSystemWrapper, step: Any) -> Any:
+    """As `perform_awaiting`, but the threads of a batch draw from it themselves, and others than the first
+    begin only if that one has not made it all at once."""
+    size = 0
+    if type(step) is batch:
+        size = step.batch_size or target.batch_size or get_batch_size(step.nofiles)
+    if target.semaphore is not None or size == 0 or size < -1:
+        return await perform_awaiting(target, step)
+    most = min(size if size > 0 else _MOST, length_hint(step.calls, _MOST), _MOST)
+    loop, guard, items = asyncio.get_running_loop(), threading.Lock(), enumerate(step.calls)
+    results: dict[int, Any] = {}
+    failed: list[BaseException] = []
+
+    def told(position: int) -> None:
+        try:
+            step.done(position, results[position])
+        except BaseException as error:  # raised below
+            failed.append(error)
+
+    def draw() -> None:
+        while not failed:
+            with guard:
+                position, item = next(items, (-1, None))
+            if item is None:
+                return
+            try:
+                results[position] = getattr(target.sync_fs, item.name)(*item.args, **item.kwargs)
+            except BaseException as error:  # reported in its place, where that was asked for
+                advise(error)
+                if not step.return_exceptions or not isinstance(error, Exception):
+                    failed.append(error)
+                    return
+                results[position] = error
+            if step.done is not None:
+                loop.call_soon_threadsafe(told, position)
+
+    threads = {loop.create_task(asyncio.to_thread(draw))}
+    try:
+        if (await asyncio.wait(threads, timeout=_AT_ONCE))[1]:
+            threads.update(loop.create_task(asyncio.to_thread(draw)) for _ in range(1, most))
+        while threads and not failed:
+            ended, threads = await asyncio.wait(threads, return_when=asyncio.FIRST_COMPLETED)
+            for thread in ended:
+                thread.result()
+    except BaseException as error:  # it is cancelled
+        failed.append(error)
+    for thread in threads:
+        thread.cancel()
+    bulk.raise_first(failed)
+    return [results[position] for position in range(len(results))]
 
 
 class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
@@ -150,11 +214,24 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     async def _put(self, *args: Any, **kwargs: Any) -> None:
         await super()._put(*args, **kwargs)
 
-    async def _pipe(self, *args: Any, **kwargs: Any) -> None:
-        await super()._pipe(*args, **kwargs)
+    async def _pipe(
+        self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any
+    ) -> list[Any] | None:
+        return await drive_awaiting(self, bulk.pipe(self, path, value, kwargs, batch_size), _perform)
 
-    async def _cat(self, *args: Any, **kwargs: Any) -> Contents:
-        found = await super()._cat(*args, **kwargs)
+    async def _cat_ranges(
+        self, paths: list[str], starts: Offsets, ends: Offsets, max_gap: int | None = None,
+        batch_size: int | None = None, on_error: str = "return", **kwargs: Any,
+    ) -> list[Any]:  # fmt: skip
+        plan = bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs, batch_size)
+        return await drive_awaiting(self, plan, _perform)
+
+    async def _cat(
+        self, path: StrPaths, recursive: bool = False, on_error: str = "raise", batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Contents:  # fmt: skip
+        plan = bulk.cat(self, path, recursive, on_error, kwargs, batch_size)
+        found: Contents = await drive_awaiting(self, plan, _perform)
         if isinstance(found, Exception):  # of one path, which a blocking cat always raises
             raise found
         return found

@@ -90,6 +90,57 @@ async def test_operations_at_once_can_be_bounded(files, given):
     assert blocking.most == 1
 
 
+class Waiting(LocalFileSystem):
+    """Reads of one file wait to be told."""
+
+    protocol = "waiting"
+    cachable = False
+
+    def __init__(self):
+        super().__init__()
+        self.told = threading.Event()
+
+    def cat_file(self, path, *args, **kwargs):
+        if path.endswith("/one"):
+            assert self.told.wait(30)
+        return super().cat_file(path, *args, **kwargs)
+
+
+async def test_failure_of_a_batch_waits_for_nobody(files):
+    """It is raised while another read is under way, or stands in the place of the bytes."""
+    blocking = Waiting()
+    fs = AsyncFileSystemWrapper(blocking)
+    try:
+        with pytest.raises(FileNotFoundError, match="nope"):
+            await fs._cat([f"{files}/one", f"{files}/nope"])
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(fs._cat([f"{files}/one", f"{files}/sub/two"]), 0.01)
+    finally:
+        blocking.told.set()
+    found = await fs._cat([f"{files}/one", f"{files}/nope"], on_error="return")
+    assert found[f"{files}/one"] == b"1" and isinstance(found[f"{files}/nope"], FileNotFoundError)
+
+
+async def test_batches_are_counted_and_bounded(files):
+    """By a callback, whose error ends them, and by their size."""
+    blocking = Counting()
+    fs = AsyncFileSystemWrapper(blocking)
+    paths = [f"{files}/{n}" for n in range(20)]
+    callback = fsspec.callbacks.Callback()
+    await fs._pipe(dict.fromkeys(paths, b"1"), callback=callback)
+    assert (callback.size, callback.value) == (20, 20)
+    assert await fs._cat_ranges(paths, 0, 1, batch_size=1) == [b"1"] * 20 and blocking.most == 1
+    with pytest.raises(ValueError, match="batch size"):
+        await fs._cat(paths, batch_size=-2)
+
+    class Failing(fsspec.callbacks.Callback):
+        def relative_update(self, inc=1):
+            raise KeyError("told")
+
+    with pytest.raises(KeyError, match="told"):
+        await fs._cat(paths, callback=Failing())
+
+
 def test_blocking_use(files):
     """As any awaitable filesystem outside of a loop."""
     fs = fsspec.filesystem("asyncwrapper", target_protocol="file", asynchronous=False)
