@@ -26,6 +26,7 @@ from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._fork.written_files import is_letting_go, letting_go
+from fsspec._paths.paths import folder_error
 from fsspec.compression import compr
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     try:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            raise folder_error(path)
     except BaseException:
         os.close(fd)
         raise
@@ -246,7 +247,7 @@ class LocalFileOpener(io.IOBase):
         try:
             found = os.fstat(fd)
             if stat.S_ISDIR(found.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+                raise folder_error(self.path)
         except BaseException:
             os.close(fd)
             raise
@@ -308,7 +309,7 @@ class LocalFileOpener(io.IOBase):
             if "x" in self.mode and osp.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
             if osp.isdir(self.path):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+                raise folder_error(self.path)
             fd, self.temp = tempfile.mkstemp()
             os.close(fd)
             try:

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from fsspec._fork import hooks
-from fsspec._paths.paths import hidden_name, trailing_sep
+from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
 _MAKING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
@@ -46,7 +46,7 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
 
 def _check_is_file(path: str) -> None:
     if trailing_sep(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise folder_error(path)
 
 
 def make_folder_of(path: str) -> None:

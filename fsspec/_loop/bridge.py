@@ -212,11 +212,13 @@ def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: flo
             )
         refuse(target, f"the event loop that {_named(func)} was to run on", _LOOP)
     if target is None:
-        name = getattr(func, "__name__", "its coroutine")
+        method = getattr(func, "__self__", None) is not None
+        what = _named(func) if method else "this call"
+        name = f"{getattr(func, '__name__', func)}(...)" if method else "the coroutine of the same name"
         raise RuntimeError(
-            f"{_named(func)} cannot block: the instance was made with asynchronous=True and has no event loop"
-            f" in another thread to wait for. Await {name}(...) in the program's loop, or make an instance"
-            " without asynchronous=True for blocking calls"
+            f"{what} cannot block: the instance was made with asynchronous=True and has no event loop"
+            f" in another thread to wait for. In the program's loop await {name}, or open_async(...) for a"
+            " file, or make an instance without asynchronous=True for blocking calls"
         )
     raise RuntimeError(f"the event loop that {_named(func)} was to run on is closed")
 

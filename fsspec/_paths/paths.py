@@ -6,6 +6,7 @@ business; here ``s3://b/k`` is text like any other.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
@@ -189,3 +190,10 @@ def renamed(found: Any, shape: str, rename: Callable[[str], str]) -> Any:
     if isinstance(found, dict):
         return {rename(path): renamed(entry, "entry", rename) for path, entry in found.items()}
     return [renamed(each, "entry", rename) if isinstance(each, dict) else rename(each) for each in found]
+
+
+def folder_error(
+    path: str, kind: type[IsADirectoryError] = IsADirectoryError, what: str = ""
+) -> IsADirectoryError:
+    """The error of a folder where a file is needed; ``what`` is said of it instead of the system's words."""
+    return kind(errno.EISDIR, what or os.strerror(errno.EISDIR), path)

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import finalize, is_mine
-from fsspec._paths.paths import hidden_name
+from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
@@ -504,6 +504,8 @@ class FTPFile(AbstractBufferedFile):
         super().__init__(fs, path, mode, block_size, autocommit, cache_type, cache_options, **kwargs)
         self.target = path
         if mode == "rb":
+            if kwargs.get("size") is None and self.details["type"] == "directory":
+                raise folder_error(path)
             return
         self._held: list[bytes] | None = None
         self.location: str = path

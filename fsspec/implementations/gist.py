@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec._files.whole import WholeFile
+from fsspec._paths.paths import folder_error
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -145,7 +146,7 @@ class GistFileSystem(RestFileSystem):
             raise NotImplementedError("gists are only read here")
         entry = self.info(path)
         if entry["type"] != "file":
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         url = entry["raw_url"]
         # whoever serves the content needs no token, and is not to be told it
         same = urlsplit(url).netloc == urlsplit(self.gist_url).netloc

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pygit2
 
 from fsspec._files.whole import WholeFile
+from fsspec._paths.paths import folder_error
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -145,5 +146,5 @@ class GitFileSystem(AbstractFileSystem):
             raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")
         found, _ = self._object(path, ref)
         if not isinstance(found, pygit2.Blob):
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         return WholeFile(found.data)

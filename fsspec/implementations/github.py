@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._files.whole import WholeFile
+from fsspec._paths.paths import folder_error
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.utils import infer_storage_options
@@ -234,7 +235,7 @@ class GithubFileSystem(RestFileSystem):
         path = path.strip("/")
         told = self._content(path, sha).json()
         if not isinstance(told, dict):
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         if told.get("encoding") == "base64":
             data = from_base64(told["content"], path)
         else:
@@ -265,7 +266,7 @@ class GithubFileSystem(RestFileSystem):
         self.dircache.clear()  # what is removed is named by its present content
         entry = self._entry(path, self.root, self.dircache)
         if entry["type"] != "file":
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         url = self._about(f"/contents/{quote(path)}")
         told = {"message": message or f"Remove {path}", "sha": entry["sha"], "branch": self.root}
         self._request("DELETE", url, path, json=told, **self.kw)

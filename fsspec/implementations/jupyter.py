@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
+from fsspec._paths.paths import folder_error
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.spec import AbstractBufferedFile
 
@@ -78,7 +79,7 @@ class JupyterFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         told = self._json("GET", self._at(path), path, params={"type": "file", "format": "base64"})
         if told["type"] == "directory":
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         if told.get("format") == "base64":
             data = from_base64(told["content"], path)
         else:

@@ -24,7 +24,7 @@ from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 
 from fsspec.archive import leads_outside
 from fsspec.implementations._archive.bytes import View
-from fsspec.implementations._archive.files import FileArchive, MemberIsFolderError, reopened
+from fsspec.implementations._archive.files import FileArchive, member_is_folder, reopened
 
 if TYPE_CHECKING:
     import ctypes
@@ -202,7 +202,7 @@ class LibArchiveFileSystem(FileArchive):
             what = f"{path!r} cannot be opened as {mode!r}"
             raise NotImplementedError(f"{self._archive_name} is only read: {what}")
         if self.info(path)["type"] == "directory":
-            raise MemberIsFolderError(path)
+            raise member_is_folder(path)
         try:
             with self._entries() as archive:
                 entry = next(islice(archive, self._numbers[path], None))

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._paths.paths import false_without_path
+from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
@@ -255,7 +255,11 @@ class MemoryFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         f = self.store.get(path)
         if f is None:
-            raise IsFolderError(path) if self._is_folder(path) and path else FileNotFoundError(path)
+            raise (
+                folder_error(path, IsFolderError)
+                if self._is_folder(path) and path
+                else FileNotFoundError(path)
+            )
         if start is None and end is None:
             data: bytes = f.getvalue()
             return data
@@ -276,7 +280,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if path in self.store:
             return
         if path in self.pseudo_dirs:
-            raise IsADirectoryError(path)
+            raise folder_error(path)
         self._check_parents(path, FileExistsError)
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
@@ -350,7 +354,7 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileExistsError(path)
         if kind[0] == "r":
             if present is None:
-                raise IsFolderError(path) if self._is_folder(path) else FileNotFoundError(path)
+                raise folder_error(path, IsFolderError) if self._is_folder(path) else FileNotFoundError(path)
             if kind == "r":
                 return _Reader(self, path, present)
             present.seek(0)

@@ -21,7 +21,7 @@ from fsspec._public import publish
 from fsspec.archive import leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import ArchiveBytes, DirectoryView, View
-from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, MemberIsFolderError
+from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, member_is_folder
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
@@ -193,14 +193,14 @@ class TarFileSystem(FileArchive):
         member = self._by_name.get(_plain_name(path))
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
-            raise MemberIsFolderError(path)
+            raise member_is_folder(path)
         target = self._resolved(member)
         if target is None:
             raise FileNotFoundError(
                 f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"
             )
         if target.isdir():
-            raise MemberIsFolderError(path)
+            raise member_is_folder(path)
         if not (target.isreg() or target.issparse()):
             raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
         return target

@@ -30,9 +30,9 @@ from fsspec.implementations._archive.files import (
     DAMAGED,
     FileArchive,
     MemberFile,
-    MemberIsFolderError,
     MemberWriter,
     WaitingMember,
+    member_is_folder,
 )
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class ZipFileSystem(FileArchive):
         except KeyError:
             entry = self.info(path)
             if entry["type"] == "directory":
-                raise MemberIsFolderError(path) from None
+                raise member_is_folder(path) from None
             return self.zip.getinfo(entry["filename"])
 
     def _open(

@@ -627,7 +627,7 @@ def test_a_blocking_call_of_an_asynchronous_instance_says_what_to_do():
 
     async def main():
         with pytest.raises(
-            RuntimeError, match=r"asynchronous=True.* Await _cat_file\(...\) in the program's loop, or"
+            RuntimeError, match=r"asynchronous=True.* In the program's loop await _cat_file\(...\), or"
         ):
             fs.cat_file("x")
         assert await fs._cat_file("x") == b"0123456789"

@@ -12,7 +12,6 @@ touched, not even collected, because that would write the archive's end.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -27,6 +26,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
+from fsspec._paths.paths import folder_error
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
@@ -48,6 +48,13 @@ DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
 
 class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
     """A folder was to be read; programs catch any of the classes."""
+
+
+def member_is_folder(path: str) -> IsADirectoryError:
+    """The error of a folder of the archive, or of the archive itself where no member is named."""
+    return folder_error(
+        path, MemberIsFolderError, "" if path else "the archive is a folder, and no member is named"
+    )
 
 
 class FileArchive(AbstractArchiveFileSystem):
@@ -89,7 +96,7 @@ class FileArchive(AbstractArchiveFileSystem):
         if fo == "":
             scheme = type(self).protocol
             how = f"no archive is named: write {scheme}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
-            raise IsADirectoryError(errno.EISDIR, how, os.getcwd())
+            raise folder_error(os.getcwd(), what=how)
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):

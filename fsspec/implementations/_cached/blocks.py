@@ -5,7 +5,6 @@ The blocks of one file are in `_cached.files`, and where they are awaited in `_c
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import split_callback
@@ -177,7 +177,7 @@ class CachingFileSystem(Cache):
         """Open a file of which nothing is kept yet. ``entry``, ``uid``: what the target says of it, and of
         its version. ``opened``: it, where it is open there already."""
         if entry.get("type") == "directory":
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            raise folder_error(path)
         detail = {
             "original": path,
             "fn": self.hash_name(path),

@@ -11,7 +11,6 @@ that walk or change the target do not.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +22,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
-from fsspec._paths.paths import false_without_path
+from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
@@ -247,7 +246,7 @@ def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
             raise
     if os.path.isdir(part):
         os.rmdir(part)
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise folder_error(path)
 
 
 class PendingFileSystem(CachingFileSystem):

@@ -20,6 +20,7 @@ from fsspec._files.replacing import in_place
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
+from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
@@ -132,7 +133,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
                 os.rmdir(part)
-                return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+                return folder_error(path)
         except FileNotFoundError:
             return FileNotFoundError(
                 f"{redact_url(path)!r} gave no file: it is a folder, or the cache was cleared meanwhile;"

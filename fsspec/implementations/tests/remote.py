@@ -84,6 +84,8 @@ class RemoteTests:
         for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):
             with pytest.raises(kind, match=path):
                 fs.cat_file(path)
+            with pytest.raises(OSError, match=path):
+                fs.open(path)
 
     def test_transfers(self, server: Any, fs: Any, tmp_path: Path) -> None:
         put(server, "big", BIG)
