@@ -178,7 +178,7 @@ class AsyncFileSystem(AbstractFileSystem):
         await self._rm(path, batch_size=1, **kwargs)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot copy")
+        raise NotImplementedError(f"{type(self).__name__} cannot copy: get files and put them")
 
     async def _mv_file(self, path1: str, path2: str) -> None:
         """Move one file: copied, then removed."""

@@ -171,8 +171,23 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
         section = configured.get(protocol)
         if section:
             out.update(section)
+    if any(isinstance(value, str) for value in out.values()):
+        out = _with_flags(cls, out)
     out.update(kwargs)
     return out
+
+
+def _with_flags(cls: Any, options: Options) -> Options:
+    """Options with True or False for the texts of those that the constructor has such defaults for.
+
+    Variables and .ini files hold text, of which "false" would be true.
+    """
+    import inspect
+
+    declared = inspect.signature(cls.__init__).parameters
+    flags = {name for name, told in declared.items() if isinstance(told.default, bool)}
+    meant = {name: switch(options[name]) for name in flags.intersection(options)}
+    return {name: value if meant.get(name) is None else meant[name] for name, value in options.items()}
 
 
 def switch(value: object) -> bool | None:

@@ -393,6 +393,12 @@ def _configuration(found: Diagnosis) -> None:
     ] * bool(names)
     if not sources:
         found.add(OK, "configuration", f"none (looked in {folder} and for variables FSSPEC_...)")
+    if "FSSPEC_CONFIG_DIR" in os.environ and not folder.is_dir():
+        found.add(
+            NOTE,
+            "configuration",
+            f"FSSPEC_CONFIG_DIR is {str(folder)!r}, where no folder is: no file was read",
+        )
     for source in sources:
         found.add(OK, "configuration", f"from {source}")
     for protocol, options in sorted(config.conf.items()):

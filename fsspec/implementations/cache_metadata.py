@@ -198,7 +198,7 @@ class CacheMetadata:
                 if _too_old(detail, cfs):
                     continue
                 if cfs.check_files:
-                    uid = cfs.fs.ukey(path) if uid is None else uid
+                    uid = getattr(cfs, "_uid", cfs.fs.ukey)(path) if uid is None else uid
                     if detail["uid"] != uid:
                         continue
             yield detail, os.path.join(folder, detail["fn"])

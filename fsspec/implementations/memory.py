@@ -35,7 +35,7 @@ class IsFolderError(IsADirectoryError, FileNotFoundError):
 
 
 class FolderNotEmptyError(FileNotFoundError):
-    """A folder that is not removed with what is in it: nor is a file found there that could be."""
+    """A folder that nobody made, but for a file below it, is not removed: nor is a file found there to be."""
 
 
 class MemoryFileSystem(AbstractFileSystem):
@@ -246,9 +246,13 @@ class MemoryFileSystem(AbstractFileSystem):
         if path not in self.pseudo_dirs and not self._tree().get(path):
             raise FileNotFoundError(path)
         if self._tree().get(path):
-            raise FolderNotEmptyError(errno.ENOTEMPTY, "the folder is not empty", path)
+            raise self._not_empty(path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
+
+    def _not_empty(self, path: str, hint: str = "") -> OSError:
+        kind = OSError if path in self.pseudo_dirs else FolderNotEmptyError
+        return kind(errno.ENOTEMPTY, f"the folder is not empty{hint}", path)
 
     # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -309,9 +313,7 @@ class MemoryFileSystem(AbstractFileSystem):
             if p not in self.store and not self._is_folder(p):
                 raise FileNotFoundError(p)
             if p and p not in self.store and not doomed.issuperset(list(tree.get(p, ()))):
-                raise FolderNotEmptyError(
-                    errno.ENOTEMPTY, "the folder is not empty; recursive=True removes all that is in it", p
-                )
+                raise self._not_empty(p, "; recursive=True removes all that is in it")
         for p in reversed(paths):
             if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
                 if whole and self._tree().get(p):

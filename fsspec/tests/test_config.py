@@ -154,6 +154,22 @@ def test_arguments_win_over_configuration_and_are_not_changed():
     assert given == {"a": 1}
 
 
+class Flagged:
+    protocol = "flagged"
+
+    def __init__(self, anon=False, key=None, use_ssl=True):
+        """As of s3fs, which takes any text for true."""
+
+
+def test_text_for_an_option_that_is_true_or_false_is_taken_by_its_meaning(write):
+    found = {}
+    config.set_conf_files(write(a_ini="[flagged]\nanon = False\nkey = false\nuse_ssl = maybe\n"), found)
+    assert config.apply_config(Flagged, {}, found) == {"anon": False, "key": "false", "use_ssl": "maybe"}
+    found = from_env(FSSPEC_FLAGGED_ANON="No", FSSPEC_FLAGGED_USE_SSL="ON")
+    assert config.apply_config(Flagged, {}, found) == {"anon": False, "use_ssl": True}
+    assert config.apply_config(Flagged, {"anon": "x"}, found) == {"anon": "x", "use_ssl": True}
+
+
 def test_of_several_protocols_later_ones_win():
     configured = {"second": {"c": 2}, "first": {"b": 1, "c": 1}}
     assert config.apply_config(Many, {}, configured) == {"b": 1, "c": 2}

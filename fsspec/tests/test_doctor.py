@@ -216,6 +216,11 @@ def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
     assert "conf.json" in said and '"anon": false' in said and "hush" not in said
 
 
+def test_a_folder_of_configuration_that_is_not_there_is_told(stage):
+    stage.env["FSSPEC_CONFIG_DIR"] = "/nowhere/at all"
+    assert "'/nowhere/at all', where no folder is" in stage.run().of("configuration", "note")
+
+
 @pytest.mark.parametrize(
     "name, text", [("s3.json", '{"s3": {"key": "a",}}'), ("s3.ini", "key=a"), ("a.json", "[]")]
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -405,11 +405,11 @@ class Cache(ChainedFileSystem):
     def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.
         ``entries``: of the paths, where they are known already."""
-        if self._plain_ukey():
+        if self._version_in_entry():
             if entries is None or None in entries:
                 calls = (call("info", p) for p in paths)
                 entries = yield from together(calls, len(paths), return_exceptions=True)
-            return [e if isinstance(e, BaseException) else digest(e) for e in entries]
+            return [e if isinstance(e, BaseException) else self._digest(e) for e in entries]
         found: list[Any] = []
         for path in paths:
             try:
@@ -420,9 +420,24 @@ class Cache(ChainedFileSystem):
                 found.append(error)
         return found
 
-    def _plain_ukey(self) -> bool:
-        """Whether the target tells versions apart by entries alone."""
-        return type(self.fs).ukey is AbstractFileSystem.ukey
+    def _uid(self, path: str, entry: dict[str, Any] | None = None) -> Any:
+        """As `_uids` of one path, asked for at once; ``entry``: of the path, where it is known already."""
+        if self._version_in_entry():
+            return self._digest(self.fs.info(path) if entry is None else entry)
+        return self.fs.ukey(path)
+
+    def _version_in_entry(self) -> bool:
+        """Whether what the target lists tells versions apart, rather than its own `ukey`."""
+        return type(self.fs).ukey is AbstractFileSystem.ukey or bool(self._version_keys())
+
+    def _version_keys(self) -> Sequence[str]:
+        return getattr(self.fs, "_version_keys", ()) if self.check_files else ()
+
+    def _digest(self, entry: dict[str, Any]) -> str:
+        """What tells the version of an entry apart: as `AbstractFileSystem.ukey`, unless the target names keys."""
+        keys = self._version_keys()
+        told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
+        return sha256(str(told).encode()).hexdigest()
 
 
 def _without_protocol(path: str, cls: type[Cache]) -> str:
@@ -455,8 +470,3 @@ def _paths_in(given: list[Any]) -> Iterator[str]:
             yield from _paths_in(list(item))
         elif item is not None:
             yield stringify_path(item)
-
-
-def digest(entry: dict[str, Any]) -> str:
-    """What `AbstractFileSystem.ukey` gives for an entry."""
-    return sha256(str(entry).encode()).hexdigest()

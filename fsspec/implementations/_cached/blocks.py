@@ -20,7 +20,7 @@ from fsspec._spec.contents import has_checking_files
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
-from fsspec.implementations._cached.base import Cache, digest
+from fsspec.implementations._cached.base import Cache
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
@@ -113,7 +113,7 @@ class CachingFileSystem(Cache):
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: Options
     ) -> LocalCopy | BlockFile | IO[bytes]:
-        uid = self.fs.ukey(path) if self.check_files and self._metadata.has(path) else None
+        uid = self._uid(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
             opened = open_uncached(self.fs, path, kwargs) if has_checking_files(self.fs) else None
@@ -123,7 +123,7 @@ class CachingFileSystem(Cache):
                     path, "rb", **kwargs
                 )  # there are no blocks of what has no size
                 return unkept
-            uid = digest(entry) if self._plain_ukey() else self.fs.ukey(path)
+            uid = self._uid(path, entry)
             f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
         return f
 

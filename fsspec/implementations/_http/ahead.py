@@ -29,7 +29,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.answers import Placed, Version, check_length, correct_size
+from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, check_length, correct_size
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.responses import BodyStream
@@ -55,10 +55,6 @@ PROBE = 2**20
 """Bytes by which the rate of a connection is measured."""
 
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
-
-
-class RangesIgnoredError(ValueError):
-    """The server sends all of a file where a part of it is asked for."""
 
 
 class Ahead:
@@ -199,10 +195,7 @@ class Ahead:
         response, at = await self._request(start, end)
         if at.start < start:
             response.close()
-            raise RangesIgnoredError(
-                f"the server of {redact_url(self._file.url)} ignores requests for a part of the file;"
-                " open it with block_size=0 to read it from its beginning to its end"
-            )
+            raise RangesIgnoredError(self._file.url)
         return response, at
 
     async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:

@@ -40,6 +40,16 @@ STREAM_ADVICE = "It cannot be resumed: open the file in the process that reads i
 """The way out for who reads a parent's response on in a child."""
 
 
+class RangesIgnoredError(ValueError):
+    """A server sends all of a file where a part of it is asked for; called with the URL."""
+
+    def __str__(self) -> str:
+        return (
+            f"the server of {redact_url(self.args[0])} ignores requests for a part of the file; open it with"
+            " block_size=0 to read it from its beginning to its end, or by simplecache:: to seek in it"
+        )
+
+
 class Version(NamedTuple):
     """What headers tell of the state of a file; None where they say nothing."""
 

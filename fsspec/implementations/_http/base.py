@@ -22,6 +22,8 @@ class HTTPBase:
 
     sep = "/"
     _lists_files = True
+    _version_keys = ("ETag", "Last-Modified", "size")
+    """What of an entry tells versions apart, for caches that check files: `ukey` tells URLs apart."""
     _traffic: Traffic
     _as_requested = staticmethod(parsing.as_requested)
 

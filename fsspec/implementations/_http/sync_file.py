@@ -103,10 +103,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
                 self.fs._raise_not_found_for_status(response, self.url)
             at = sync_responses.placed(response, self.url, start, end, self._version)
             if at.start < start:
-                raise ValueError(
-                    f"the server of {redact_url(self.url)} ignores requests for a part of the file;"
-                    " open it with block_size=0 to read it from its beginning to its end"
-                )
+                raise answers.RangesIgnoredError(self.url)
             self._version = self._version.updated(self.url, at.version)
             answers.correct_size(self, self._version.size)
             return sync_responses.read_placed(response, at, self.url, start, end)

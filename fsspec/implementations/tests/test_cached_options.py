@@ -193,6 +193,26 @@ def test_check_files(kind, target, tmp_path):
     assert isinstance(c.cat(["r/one", "r/two"], on_error="return")["r/one"], FileNotFoundError)
 
 
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_check_files_over_http(kind, http_server, tmp_path):
+    """A file whose ETag, date or size is another is fetched anew; one that is as it was is not."""
+    options = {"cache_storage": str(tmp_path), "check_files": True, "expiry_time": None}
+    c = fsspec.filesystem(kind, target_protocol="http", **options)
+    url = f"{http_server.url}/x"
+    http_server.files["/x"] = b"old bytes"
+
+    def read():
+        with c.open(url) as f:
+            return f.read()
+
+    assert read() == c.cat(url) == b"old bytes"
+    http_server.clear()
+    assert read() == c.cat(url) == b"old bytes"
+    assert {request.method for request in http_server.requests} == {"HEAD"}
+    http_server.files["/x"] = b"new ones, which are longer"
+    assert read() == c.cat(url) == b"new ones, which are longer"
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_several_folders(kind, target, tmp_path):
     first = make(kind, target, tmp_path)

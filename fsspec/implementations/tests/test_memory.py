@@ -227,6 +227,12 @@ def test_a_folder_where_a_file_is_needed_is_an_error_of_two_classes(fs, kind):
         with pytest.raises(FileNotFoundError, match="not empty") as caught:
             act("/folder")
         assert caught.value.errno == errno.ENOTEMPTY
+    fs.mkdir("/made")
+    fs.touch("/made/file")
+    for act in (fs.rm, fs.rmdir):  # one that is there by itself is not said to be missing
+        with pytest.raises(OSError, match="not empty") as caught:
+            act("/made")
+        assert type(caught.value) is OSError and caught.value.errno == errno.ENOTEMPTY
 
 
 def test_folders_above_a_made_one_stay_without_files(fs):
