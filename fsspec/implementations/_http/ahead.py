@@ -29,7 +29,13 @@ from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, check_length, correct_size
+from fsspec.implementations._http.answers import (
+    Placed,
+    RangesIgnoredError,
+    Version,
+    check_length,
+    correct_size,
+)
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.responses import BodyStream
