@@ -434,7 +434,7 @@ class Cache(ChainedFileSystem):
         return getattr(self.fs, "_version_keys", ()) if self.check_files else ()
 
     def _digest(self, entry: dict[str, Any]) -> str:
-        """What tells the version of an entry apart: as `ukey` has it, or by the keys that the target names."""
+        """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
         keys = self._version_keys()
         told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
         return sha256(str(told).encode()).hexdigest()
