@@ -13,6 +13,37 @@ from fsspec.callbacks import Callback
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
 
+SCRIPT = """
+import gc, json, os, signal, socket, stat, sys, threading, time, warnings
+import fsspec, fsspec.asyn
+from fsspec._checks.forked import by_fork
+from fsspec.callbacks import Callback
+from fsspec.exceptions import ForkError
+
+BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
+
+def well(report, killed=False):
+    assert not report.problem(killed), report.problem(killed)
+
+def stored(name):
+    with open(os.path.join(folder, name), "rb") as f:
+        return f.read()
+
+def connections():
+    "descriptors of this process that lead to the server"
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as s:
+                    if s.family == socket.AF_INET and s.getpeername()[1] == options["port"]:
+                        found.append(int(name))
+        except OSError:
+            pass
+    return found
+"""
+"""How programs begin that fork; they say what ``folder`` and ``options`` of the server are."""
+
 
 def put(server: Any, path: str, data: bytes) -> None:
     """Put a file into the folder that the server serves."""

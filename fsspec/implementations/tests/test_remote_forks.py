@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 
+from fsspec.implementations.tests.remote import SCRIPT
 from fsspec.tests.programs import run
 from fsspec.tests.servers.process import until
 
@@ -19,38 +20,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
 
-PRELUDE = """
-import gc, json, os, signal, socket, stat, sys, threading, time
-import fsspec, fsspec.asyn
-from fsspec._checks.forked import by_fork
-from fsspec.callbacks import Callback
-from fsspec.exceptions import ForkError
-
+PRELUDE = (
+    SCRIPT
+    + """
 protocol, options, folder = json.loads(os.environ["SERVER"])
-BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
 fs = fsspec.filesystem(protocol, **options)
 assert fs.cat_file("/small") == b"hello world"
-
-def well(report, killed=False):
-    assert not report.problem(killed), report.problem(killed)
-
-def stored(name):
-    with open(os.path.join(folder, name), "rb") as f:
-        return f.read()
-
-def connections():
-    "descriptors of this process that lead to the server"
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                with socket.socket(fileno=os.dup(int(name))) as s:
-                    if s.family == socket.AF_INET and s.getpeername()[1] == options["port"]:
-                        found.append(int(name))
-        except OSError:
-            pass
-    return found
 """
+)
 
 
 @pytest.fixture(params=["ftp", "ftps", "sftp"])

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
+from fsspec.implementations.tests.remote import SCRIPT  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402  # after the checks
 from fsspec.tests.servers.process import until  # noqa: E402
 
@@ -22,27 +23,16 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
 
-PRELUDE = """
-import gc, json, os, signal, socket, stat, sys, threading, time, warnings
+PRELUDE = (
+    SCRIPT
+    + """
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # smbprotocol's
-import fsspec, fsspec.asyn
 import smbclient._pool
-from fsspec._checks.forked import by_fork
-from fsspec.callbacks import Callback
-from fsspec.exceptions import ForkError
 
 options, folder = json.loads(os.environ["SERVER"])
-BIG = b"".join(i.to_bytes(4, "big") for i in range(2**21))
 SMALL, LARGE = "/SHARE/small", "/SHARE/big"
 fs = fsspec.filesystem("smb", **options)
 assert fs.cat_file(SMALL) == b"hello world"
-
-def well(report, killed=False):
-    assert not report.problem(killed), report.problem(killed)
-
-def stored(name):
-    with open(os.path.join(folder, name), "rb") as f:
-        return f.read()
 
 def refused(use):
     try:
@@ -52,19 +42,8 @@ def refused(use):
         return str(error)
     raise AssertionError("no error")
 
-def connections():
-    "descriptors of this process that lead to the server"
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                with socket.socket(fileno=os.dup(int(name))) as s:
-                    if s.family == socket.AF_INET and s.getpeername()[1] == options["port"]:
-                        found.append(int(name))
-        except OSError:
-            pass
-    return found
 """
+)
 
 ENDS = {
     "nothing": "pass",
