@@ -179,6 +179,8 @@ def test_transactions(place):
     with fs.transaction:
         fs.pipe(f"{top}/a", b"after")
         assert fs.cat_file(f"{top}/a") == b"before"
+        hidden, name = sorted(path.rpartition("/")[2] for path in fs.find(top))
+        assert hidden.startswith(".a.") and name == "a"
     assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"after"
     with fs.open(f"{top}/a", "wb", autocommit=False) as f:  # only transactions wait
         f.write(b"at once")
