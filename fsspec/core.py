@@ -130,7 +130,7 @@ def _un_chain(path: str, kwargs: Options) -> list[ChainLink]:
 
 
 def _is_bare_protocol(bit: str) -> bool:
-    """Whether a link of a chain is a protocol without a path of its own; an empty one counts as such."""
+    """Whether a link of a chain is a protocol alone, without a path; so is an empty link."""
     if not bit or bit.isascii() and bit.isalpha() and bit.islower():
         return True
     return bit in registry or bit in known_implementations

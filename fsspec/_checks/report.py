@@ -1,4 +1,4 @@
-"""How the commands end, and what `fsspec.forkcheck` prints: a verdict, a table and what to do."""
+"""What commands take and return, and what `fsspec.forkcheck` prints: a verdict, a table and what to do."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ class _Ahead:
 
 
 class BackgroundBlockCache(BlockCache):
-    """As `BlockCache`, and while reads go on in order the next block is fetched in the background."""
+    """A `BlockCache` that fetches the next block in the background, while reads go on in order."""
 
     name: ClassVar[str] = "background"
 

@@ -1,4 +1,4 @@
-"""A file on its way from one filesystem to another, by a thread of its own.
+"""Copying a file from one filesystem to another, in a thread of its own.
 
 Small files go whole through memory, others block by block. A file appears at its target only
 when it is whole, where the target can keep what is written back. The thread is made for the
@@ -37,8 +37,8 @@ _HERE = frozenset((_MEMORY, "fsspec.implementations.data", "fsspec.implementatio
 
 
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
-    """What ``func`` returns, which runs in a thread of its own. Being cancelled sets ``stop``, and waits
-    up to `_GRACE` seconds for the thread to end."""
+    """Run ``func`` in a thread of its own, and return what it returns. Being cancelled sets ``stop``, and
+    waits up to `_GRACE` seconds for the thread to end."""
     done = started(func, "fsspec-generic")
     try:
         return await asyncio.shield(done)

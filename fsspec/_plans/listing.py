@@ -133,8 +133,8 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 def ask(
     fs: Filesystem, test: str, paths: Sequence[str], batch_size: int | None = None, **kwargs: Any
 ) -> PlanOf[list[bool]]:
-    """What ``exists``, ``isdir`` or ``isfile`` says of each path. Those of the base class say False whatever
-    goes wrong; here what leaves the answer open is raised."""
+    """The answer of ``exists``, ``isdir`` or ``isfile`` for each path. A failure that leaves it open is
+    raised; by the base class it would be False."""
     if overridden(fs, test):
         tests = (call(test, path, **kwargs) for path in paths)
         return (yield from together(tests, len(paths), batch_size=batch_size))

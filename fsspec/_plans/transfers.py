@@ -83,8 +83,8 @@ def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str
 
 
 def _ignoring_missing(fs: Filesystem, on_error: str | None, recursive: bool) -> bool:
-    """Whether sources that are not there are passed over. Of other words for ``on_error`` than "ignore" and
-    "raise", upstream's blocking filesystems make "ignore", and its awaitable ones "raise"."""
+    """Whether missing sources are passed over. An ``on_error`` that is neither "ignore" nor "raise" counts as
+    "ignore" in blocking filesystems and as "raise" in awaitable ones, as upstream."""
     chosen = on_error or ("ignore" if recursive else "raise")
     return chosen == "ignore" if fs.async_impl else chosen != "raise"
 

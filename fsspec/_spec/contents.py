@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def has_checking_files(fs: Any) -> bool:
-    """Whether files of a filesystem raise for what is not of the version that their ``details`` say.
+    """Whether files of a filesystem raise where bytes are of another version than their ``details`` say.
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
     """

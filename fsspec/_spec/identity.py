@@ -1,4 +1,4 @@
-"""Which filesystem instances are the same, how they travel, and that they are inherited.
+"""What identifies an instance: its token, its pickle and its JSON; and its being inherited through a fork.
 
 An instance is its class and arguments: two with the same token are equal, and a
 pickle, a dict or a JSON text holds the class and the arguments, never connections; listings

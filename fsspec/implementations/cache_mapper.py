@@ -1,4 +1,4 @@
-"""Cache filesystems: how the copy of a file is called.
+"""Cache filesystems: how the copy of a file is named.
 
 A mapper is a function of the path, equal to others that give the same names.  Whether a
 name stays inside the folder of the cache is checked by whoever uses it.

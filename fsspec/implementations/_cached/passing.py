@@ -1,4 +1,4 @@
-"""What a cache leaves to the filesystem that it stands before.
+"""Operations that a cache passes on to the filesystem behind it.
 
 `PASSED` says of each such operation which parameters are paths, and whether it changes
 what is at them, so that copies of it are out of date afterwards.  The methods are made of

@@ -196,8 +196,8 @@ class Ahead:
         return response, at
 
     async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
-        """As `_request`, from a server that honours ranges. Raises RangesIgnoredError: it does not, and the
-        range does not begin where the file does."""
+        """As `_request`. Raises RangesIgnoredError: the server ignores ranges, and this one does not begin
+        where the file does."""
         response, at = await self._request(start, end)
         if at.start < start:
             response.close()

@@ -57,8 +57,8 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
 async def ask_first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
-    """What `HTTPFileSystem._info` tells, by a request for the first bytes, and those bytes. A server that
-    ignores ranges sends everything: then the response, just begun."""
+    """What `HTTPFileSystem._info` tells, and the first bytes, by one request for these. Of a server that
+    ignores ranges, in place of the bytes the response, just begun."""
     await fs.set_session()  # see `ask`
     with _not_there(url):
         return await fs._sender.repeat(partial(_first_bytes, fs, url, options))

@@ -330,8 +330,8 @@ class ReferenceReading(AsyncFileSystem):
 
 
 class failing:
-    """What a target's filesystem raises in this block becomes the error of a reference. What is about
-    ``local``, the file that is made of it, or about a folder on the way there, stays as it is."""
+    """A block in which errors of a target's filesystem become errors of a reference. Errors about ``local``,
+    the file that is being made, or about a folder on the way there, stay as they are."""
 
     __slots__ = ("key", "local", "url")
 
