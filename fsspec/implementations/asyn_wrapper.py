@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextvars import copy_context
 from functools import wraps
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -104,12 +105,17 @@ async def _perform(target: AsyncFileSystemWrapper, step: Any) -> Any:
             if step.done is not None:
                 loop.call_soon_threadsafe(told, position)
 
-    threads = {loop.create_task(asyncio.to_thread(draw))}
+    def begin(count: int) -> set[asyncio.Future[None]]:
+        return {loop.run_in_executor(None, copy_context().run, draw) for _ in range(count)}
+
+    threads = begin(1)
+    timeout: float | None = _AT_ONCE
     try:
-        if (await asyncio.wait(threads, timeout=_AT_ONCE))[1]:
-            threads.update(loop.create_task(asyncio.to_thread(draw)) for _ in range(1, most))
         while threads and not failed:
-            ended, threads = await asyncio.wait(threads, return_when=asyncio.FIRST_COMPLETED)
+            ended, threads = await asyncio.wait(threads, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if timeout and threads:
+                threads |= begin(most - 1)
+            timeout = None
             for thread in ended:
                 thread.result()
     except BaseException as error:  # it is cancelled
