@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -172,22 +173,29 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
         if section:
             out.update(section)
     if any(isinstance(value, str) for value in out.values()):
-        out = _with_flags(cls, out)
+        out = _as_declared(cls, out)
     out.update(kwargs)
     return out
 
 
-def _with_flags(cls: Any, options: Options) -> Options:
-    """Options with True or False for the texts of those that the constructor has such defaults for.
+def _as_declared(cls: Any, options: Options) -> Options:
+    """Options with what text says in place of the text, where the constructor's default is a flag or a number.
 
     Variables and .ini files hold text, of which "false" would be true.
     """
     import inspect
 
     declared = inspect.signature(cls.__init__).parameters
-    flags = {name for name, told in declared.items() if isinstance(told.default, bool)}
-    meant = {name: switch(options[name]) for name in flags.intersection(options)}
-    return {name: value if meant.get(name) is None else meant[name] for name, value in options.items()}
+    found = dict(options)
+    for name, value in options.items():
+        default = declared[name].default if name in declared and isinstance(value, str) else None
+        if isinstance(default, bool):
+            meant = switch(value)
+            found[name] = value if meant is None else meant
+        elif isinstance(default, (int, float)):
+            with suppress(ValueError):  # whatever takes the option tells what is wrong with it
+                found[name] = float(value) if "." in value or isinstance(default, float) else int(value)
+    return found
 
 
 def switch(value: object) -> bool | None:

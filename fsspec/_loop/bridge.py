@@ -272,7 +272,9 @@ def sync(
             " thread that calls, where awaitable filesystems do not work: use threads (gunicorn's gthread) or"
             " fsspec.implementations.http_sync"
         )
-    if "otel" in config.conf:
+    if (
+        "otel" in config.conf and timeout is None
+    ):  # finalizers, which are no call of the program, give a bound
         with span(getattr(func, "__qualname__", type(func).__qualname__)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)
     else:

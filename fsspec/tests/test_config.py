@@ -157,7 +157,7 @@ def test_arguments_win_over_configuration_and_are_not_changed():
 class Flagged:
     protocol = "flagged"
 
-    def __init__(self, anon=False, key=None, use_ssl=True):
+    def __init__(self, anon=False, key=None, use_ssl=True, port=21, wait=0.5):
         """As of s3fs, which takes any text for true."""
 
 
@@ -168,6 +168,10 @@ def test_text_for_an_option_that_is_true_or_false_is_taken_by_its_meaning(write)
     found = from_env(FSSPEC_FLAGGED_ANON="No", FSSPEC_FLAGGED_USE_SSL="ON")
     assert config.apply_config(Flagged, {}, found) == {"anon": False, "use_ssl": True}
     assert config.apply_config(Flagged, {"anon": "x"}, found) == {"anon": "x", "use_ssl": True}
+    config.set_conf_files(write(b_ini="[flagged]\nport = 2121\nwait = 1\n"), found)
+    assert config.apply_config(Flagged, {}, {"flagged": found["flagged"]})["port"] == 2121
+    given = {"flagged": {"port": "2.5", "wait": "some", "key": "7"}}
+    assert config.apply_config(Flagged, {}, given) == {"port": 2.5, "wait": "some", "key": "7"}
 
 
 def test_of_several_protocols_later_ones_win():

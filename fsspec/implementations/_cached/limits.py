@@ -27,8 +27,11 @@ try:
 except ImportError:  # Windows, where what is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
-LOOK_EVERY = 60.0
-"""Seconds after which the folder is looked at again, for what other processes put there."""
+LOOK_SHARE = 20
+"""How many times as long as a look at the folder takes until the next one, for what other processes put there."""
+
+QUICK_LOOK = 0.002
+"""Seconds: a look that takes less is made whenever copies were added."""
 
 ROOM = 0.9
 """The part of the allowed bytes that is left when copies are removed, so that this is seldom."""
@@ -91,7 +94,7 @@ class Limits:
         self.max_age = parse_age(max_age)
         self.min_free = parse_size(min_free)
         self._size = 0  # of all copies, as far as it is known
-        self._looked = -LOOK_EVERY
+        self._look_again = 0.0  # when, by the monotonic clock
 
     def note_use(self, fn: str) -> None:
         """A copy is used now."""
@@ -113,12 +116,14 @@ class Limits:
                 self._size += _taken(os.stat(os.path.join(folder, name)))
         short = self._short(folder)
         large = self.max_size is not None and self._size > self.max_size
-        if not short and not large and time.monotonic() - self._looked < LOOK_EVERY:
+        if not short and not large and time.monotonic() < self._look_again:
             return []
-        self._looked = time.monotonic()
+        began = time.monotonic()
         is_copy = recognizer()
         present = [copy for copy in copies(folder) if is_copy(copy.name)]
         self._size = sum(copy.size for copy in present)
+        took = time.monotonic() - began
+        self._look_again = began if took < QUICK_LOOK else began + LOOK_SHARE * took
         removed = []
         for copy in self._excess(present, short, set(added)):
             if remove_unused(os.path.join(folder, copy.name)):

@@ -70,6 +70,17 @@ def test_sizes_that_are_none(given, tmp_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
+def test_the_bound_holds_for_what_several_processes_add(kind, target, tmp_path, monkeypatch):
+    """None of these instances, which know as much of one another as processes do, adds as much as is allowed."""
+    monkeypatch.setattr(limits, "QUICK_LOOK", 100)
+    several = [make(kind, target, tmp_path, cache_max_size=5 * SIZE + 500) for _ in range(3)]
+    for first in (0, 3, 6):
+        for n, c in enumerate(several):
+            read(c, f"r/{first + n}")
+            assert len(kept(c)) <= 5
+
+
+@pytest.mark.parametrize("kind", EVERY)
 def test_what_was_used_longest_ago_goes(kind, target, tmp_path):
     c = make(kind, target, tmp_path, cache_max_size=5 * SIZE + 500)
     for n in range(5):
@@ -137,7 +148,7 @@ def test_age(kind, target, tmp_path):
         read(c, f"r/{n}")
     unused_for(c, 650)
     read(c, "r/0")
-    c._limits._looked = -1000  # as if the minute was over
+    c._limits._look_again = 0.0  # as if enough time had passed
     read(c, "r/5")
     assert kept(c) == [0, 2, 3, 5]
 
