@@ -179,7 +179,7 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
 
 
 def _as_declared(cls: Any, options: Options) -> Options:
-    """Options with what text says in place of the text, where the constructor's default is a flag or a number.
+    """Options with what text means in its place, where the constructor's default is a flag or a number.
 
     Variables and .ini files hold text, of which "false" would be true.
     """

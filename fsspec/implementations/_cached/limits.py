@@ -28,7 +28,7 @@ except ImportError:  # Windows, where what is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 LOOK_SHARE = 20
-"""How many times as long as a look at the folder takes until the next one, for what other processes put there."""
+"""How many times as long as a look at the folder takes until the next, for what other processes put there."""
 
 QUICK_LOOK = 0.002
 """Seconds: a look that takes less is made whenever copies were added."""
