@@ -69,7 +69,7 @@ def async_wrapper(
     return wrapper
 
 
-async def _perform(target: AsyncFileSystemWrapper, step: Any) -> Any:
+async def _perform(target: AsyncFileSystemWrapper, step: Any) -> object:
     """As `perform_awaiting`, but the threads of a batch draw from it themselves, and others than the first
     begin only if that one has not made it all at once."""
     size = 0

@@ -420,11 +420,11 @@ class Cache(ChainedFileSystem):
                 found.append(error)
         return found
 
-    def _uid(self, path: str, entry: dict[str, Any] | None = None) -> Any:
+    def _uid(self, path: str, entry: dict[str, Any] | None = None) -> str:
         """As `_uids` of one path, asked for at once; ``entry``: of the path, where it is known already."""
         if self._version_in_entry():
             return self._digest(self.fs.info(path) if entry is None else entry)
-        return self.fs.ukey(path)
+        return str(self.fs.ukey(path))
 
     def _version_in_entry(self) -> bool:
         """Whether what the target lists tells versions apart, rather than its own `ukey`."""
