@@ -210,6 +210,21 @@ def switched_on(section: str, key: str) -> bool:
     return isinstance(found, dict) and switch(found.get(key)) is True
 
 
+def doubt_about_forks() -> str:
+    """A sentence on a variable that was to opt in to forks and does not, by its value or its name; else empty."""
+    value = os.environ.get("FSSPEC_FORK_RESET")
+    if value is not None:
+        return (
+            ""
+            if switch(value) is not None
+            else f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. "
+        )
+    from difflib import get_close_matches  # only where something is wrong already
+
+    close = get_close_matches("FSSPEC_FORK_RESET", os.environ, 1, 0.85)
+    return f"{close[0]} is set: is FSSPEC_FORK_RESET meant? " if close else ""
+
+
 set_conf_files(conf_dir, conf)
 set_conf_env(conf)
 for _section, _key in _SWITCHES:

@@ -108,14 +108,11 @@ _GUIDE = "More: python -m pydoc fsspec.fork"
 
 
 def _ways_out() -> str:
-    from fsspec.config import switch  # which need not be there before something goes wrong
+    from fsspec import config  # which need not be there before something goes wrong
 
-    value = os.environ.get("FSSPEC_FORK_RESET", "")
-    on = switch(value)
-    if on:
+    if config.switch(os.environ.get("FSSPEC_FORK_RESET", "")):
         return _BY_HAND[0].upper() + _BY_HAND[1:]  # it is set already
-    unclear = f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. " if on is None else ""
-    return f"{unclear}{_VARIABLE} {_BY_HAND}"
+    return f"{config.doubt_about_forks()}{_VARIABLE} {_BY_HAND}"
 
 
 class ForkError(RuntimeError):

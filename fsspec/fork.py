@@ -31,6 +31,7 @@ A program may also catch `ForkError`, and begin with `require`.
 
 from __future__ import annotations
 
+from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._fork.hooks import at_fork, register
 from fsspec._fork.hooks import immortalize as keep_forever
@@ -121,7 +122,7 @@ def require(*, opted_in: bool = True) -> None:
     wrong = [f"{finding.text}: {finding.fix}" for finding in found.findings if finding.level == "problem"]
     if opted_in and not hooks.opted_in():
         wrong.append(
-            "inherited handles will not work in children: set FSSPEC_FORK_RESET=1 before the start, or, in a"
+            f"{config.doubt_about_forks()}inherited handles will not work in children: set FSSPEC_FORK_RESET=1 before the start, or, in a"
             " program that calls reset_after_fork in its children, ask for require(opted_in=False)"
         )
     if wrong:

@@ -58,6 +58,14 @@ def test_fork_error_says_whose_it_is_and_the_ways_out():
     assert "S3FileSystem" in what and ways_out[0] in fix and len(what) < 200
 
 
+def test_fork_error_names_a_variable_that_was_meant(monkeypatch):
+    monkeypatch.delenv("FSSPEC_FORK_RESET", raising=False)
+    monkeypatch.setenv("FSSPEC_FORK_REST", "1")
+    assert "FSSPEC_FORK_REST is set: is FSSPEC_FORK_RESET meant? Set FSSPEC_FORK_RESET=1" in str(
+        ForkError("x", 1, 2)
+    )
+
+
 def test_fork_error_advises_no_variable_that_is_set(monkeypatch):
     monkeypatch.setenv("FSSPEC_FORK_RESET", "1")
     assert "FSSPEC_FORK_RESET" not in str(ForkError("x", 12))
