@@ -211,7 +211,7 @@ def switched_on(section: str, key: str) -> bool:
 
 
 def doubt_about_forks() -> str:
-    """A sentence on a variable that was to opt in to forks and does not, by its value or its name; else empty."""
+    """A sentence on a variable that was to opt in to forks and does not, by its value or name; else empty."""
     value = os.environ.get("FSSPEC_FORK_RESET")
     if value is not None:
         return (
