@@ -123,8 +123,8 @@ def require(*, opted_in: bool = True) -> None:
     if opted_in and not hooks.opted_in():
         wrong.append(
             f"{config.doubt_about_forks()}inherited handles will not work in children: set"
-            " FSSPEC_FORK_RESET=1 before the start, or, in a program that calls reset_after_fork in its children, ask for"
-            " require(opted_in=False)"
+            " FSSPEC_FORK_RESET=1 before the start, or, in a program that calls reset_after_fork in its"
+            " children, ask for require(opted_in=False)"
         )
     if wrong:
         raise RuntimeError("; ".join(wrong))
