@@ -72,30 +72,38 @@ class _Subject:
             if not names:
                 raise FileNotFoundError("there is no file directly in this folder: give the URL of a file")
             self.path = names[0]
-        self.wanted = self.fs.cat_file(self.path, start=0, end=SAMPLE)
+        given = self.fs.cat_file(self.path, start=0, end=SAMPLE)
+        self.note = _range_note(len(given))
+        self.wanted = given[:SAMPLE]
         self.folder, _, self.name = self.path.rpartition("/")
         self.sharing = ""  # what to do where the instance shares its connection, once that was found
-        self.outside = forked.shared_by_instances(self.others, lambda: self.connected(self.open_url()[0]))
+        self.outside = forked.shared_by_instances(self.others, self.anew)
+        for handle in self.handles():
+            problem = _parent_problem(handle.read, [handle.make()], self.wanted)
+            if problem:
+                raise ValueError(f"{handle.name}, before any fork, beside cat_file: {problem}")
 
     def open_url(self) -> tuple[Any, str]:
         """A new instance, and the path of the URL in it."""
         return core.url_to_fs(self.url, skip_instance_cache=True, **self.options)
 
-    def renew(self) -> None:
-        """Take another instance, which no child has harmed, and let it connect."""
+    def renew(self) -> str:
+        """Take another instance, which no child has harmed; what is wrong with its first read."""
         if not self.outside:
             self.others = (
                 forked.open_sockets()
             )  # also those of handles before, which a thread that hangs may have
-        self.fs = self.connected(self.open_url()[0])
+        self.fs = self.open_url()[0]
+        return _parent_problem(self.cat, [self.fs], self.wanted)
 
-    def connected(self, fs: AbstractFileSystem) -> AbstractFileSystem:
-        """The instance, after a read, by which it has connected."""
+    def anew(self) -> AbstractFileSystem:
+        """Another instance, after a read, by which it has connected."""
+        fs: AbstractFileSystem = self.open_url()[0]
         _parent_problem(self.cat, [fs], self.wanted)
         return fs
 
     def cat(self, fs: AbstractFileSystem) -> bytes:
-        return fs.cat_file(self.path, start=0, end=SAMPLE)
+        return fs.cat_file(self.path, start=0, end=SAMPLE)[:SAMPLE]
 
     def handles(self) -> list[_Handle]:
         """What crosses the fork to be read; a file first, whose use has to revive what is below it."""
@@ -106,17 +114,23 @@ class _Subject:
             )
         return [*made, _Handle("instance", lambda: self.fs, self.cat)]
 
+    def declares(self) -> bool:
+        """Whether the class says that a child must not use its connections."""
+        return bool(type(self.fs)._fork_sensitive)
+
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
         return forked.opened_since(self.others)
 
-    def undeclared(self, parents: Sockets) -> str:
-        """In a child: which of the parent's connections it shares, without saying so."""
-        return "" if type(self.fs)._fork_sensitive else _name_peers(SHARES, parents)
 
-    def anew(self, handle: object) -> bytes:
-        """Read through a new instance."""
-        return self.cat(self.open_url()[0])
+def _range_note(length: int) -> str:
+    """What is to be said of how much ``cat_file`` gave of a file; empty where it is what was asked for."""
+    if length <= SAMPLE:
+        return ""
+    return (
+        f"cat_file(start=0, end={SAMPLE}) gave {length} bytes, so that it ignores the range: a fault of the"
+        " backend, and none of forks; the bytes that were asked for are compared"
+    )
 
 
 def _name_peers(text: str, parents: Sockets) -> str:
@@ -260,12 +274,22 @@ class _Try:
     exits: bool = False
     """the child leaves as programs do, through the interpreter's end, which may take longer than all else"""
 
-    def run(self) -> list[Finding]:
-        gc.collect()  # files of tries before, whose connections would be the instance's
-        before = self.subject.sockets()
-        # nothing else refers to the handles: the child can drop them
-        boxes = {handle.name: [handle.make()] for handle in self.handles}
-        in_use = self.file_in_use() if "open file" in boxes and self.child == "uses it" else None
+    def run(self, renew: bool = False) -> list[Finding]:
+        """Fork; ``renew``: with an instance that no child has harmed."""
+        problem = ""
+        try:
+            problem = self.subject.renew() if renew else ""
+            gc.collect()  # files of tries before, whose connections would be the instance's
+            before = self.subject.sockets()
+            # nothing else refers to the handles: the child can drop them
+            boxes = {handle.name: [handle.make()] for handle in self.handles if not problem}
+            in_use = self.file_in_use() if "open file" in boxes and self.child == "uses it" else None
+        except Exception as error:  # the first requests went well: then children have harmed it
+            problem = f"the parent: {type(error).__name__}: {error}"
+        if problem:
+            if len(self.handles) > 1:
+                return self.one_by_one()
+            return [self.found(handle.name, problem) for handle in self.handles]
         sockets, of_file = forked.by_holder(in_use, before, self.subject.sockets())
         over = threading.Event()
         meanwhile: list[str] = []
@@ -293,7 +317,7 @@ class _Try:
             if len(self.handles) > 1:
                 return self.one_by_one()
             name = self.handles[0].name
-            told = [f"child: {_summary(what)}" for what in (problem, said.get(name, "")) if what]
+            told = [f"child: {_summary(w)}" for w in (problem, said.get(name)) if w and w != "refused"]
             return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
         return [self.found(name, "", refused=name in said) for name in boxes]
 
@@ -307,9 +331,9 @@ class _Try:
         """In the child: what is wrong, or "refused", by handle; under "" what is about all of them."""
         said: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
-            said[""] = self.subject.undeclared(sockets)
+            said[""] = _name_peers(SHARES, sockets)
             said["open file"] = "" if said[""] else _name_peers(FILE_SHARES, of_file)
-        if not any(said.values()):
+        if not any(said.values()) or said[""] and self.subject.declares():  # then it is held, and not used
             for handle in self.handles:
                 word = self.act(handle)(boxes[handle.name])
                 if word:
@@ -320,10 +344,10 @@ class _Try:
         """Try each handle with a child of its own, to find those that go wrong."""
         findings: list[Finding] = []
         for handle in self.handles:
-            self.subject.renew()
-            findings += replace(self, handles=[handle]).run()
+            findings += replace(self, handles=[handle]).run(renew=True)
         if all(f.safe for f in findings if f.handle == "instance"):
-            self.blame_file(findings)
+            with suppress(Exception):  # a file that cannot be opened any more, which is found above
+                self.blame_file(findings)
         return findings
 
     def blame_file(self, findings: list[Finding]) -> None:
@@ -342,7 +366,7 @@ class _Try:
             return Finding(name, self.child, self.mode, True, note)
         subject = self.subject
         advice = subject.sharing or advise(f"{name}: {note}", type(subject.fs), subject.outside)
-        if SHARES in note and FILE_SHARES not in note:
+        if SHARES in note and FILE_SHARES not in note and not subject.declares():
             subject.sharing = advice  # what a child does with that connection is no other fault
         return Finding(name, self.child, self.mode, False, note, advice)
 
@@ -364,7 +388,7 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
             return _or_refused(_read_act(handle.read, wanted), mode)
 
         def anew(handle: _Handle, mode: str = mode) -> Act:
-            return _or_refused(_read_act(subject.anew, wanted), mode)
+            return _or_refused(_read_act(lambda _: subject.cat(subject.open_url()[0]), wanted), mode)
 
         def closing(handle: _Handle, mode: str = mode) -> Act:
             return _or_refused(_close, mode)
@@ -442,15 +466,14 @@ def check(
 
 def _check(
     url: str, options: Options, write: bool, progress: Callable[[str], None]
-) -> tuple[type[AbstractFileSystem], list[Finding]]:
-    """The class of the filesystem, and what was found."""
+) -> tuple[_Subject, list[Finding]]:
+    """What was tried, and what was found."""
     findings: list[Finding] = []
     inherited = os.environ.get("FSSPEC_FORK_RESET")
-    hangs = 0
+    hangs, harmed = 0, False
     try:
         progress("reading the URL")
         subject = _Subject(url, options)
-        cls = type(subject.fs)
         if write:
             _Written(subject).finish()  # whether that is possible at all
         tries = list(_tries(subject, write))
@@ -466,18 +489,17 @@ def _check(
             progress(
                 f"{len(findings) + len(one.handles)} of {total}: {names}: the child {one.child}, {one.mode}"
             )
-            found = one.run()
+            found = one.run(renew=harmed)
             findings += found
             hangs += any("hung" in f.note or "hangs" in f.note for f in found)
-            if not all(f.safe for f in found):
-                subject.renew()
+            harmed = not all(f.safe for f in found)
     finally:
         progress("")  # an error is not to stand behind what was tried
         if inherited is None:
             os.environ.pop("FSSPEC_FORK_RESET", None)
         else:
             os.environ["FSSPEC_FORK_RESET"] = inherited
-    return cls, findings
+    return subject, findings
 
 
 # telling --------------------------------------------------------------------------
@@ -547,19 +569,20 @@ def main(argv: list[str] | None = None) -> int:
         return unchecked(f"--storage-options: {error}")
     progress = (lambda text: None) if args.quiet else _progress
     try:
-        cls, findings = _check(args.url, options, args.write, progress)
+        subject, findings = _check(args.url, options, args.write, progress)
     except Exception as error:  # client libraries raise what they like, and the user is to read it
         why = redact_values(_explain(error), options)
         return unchecked(why if url in why else f"{url}: {why}")
     for finding in findings:
         if not finding.safe:  # else the words are ours
             finding.note = redact_values(finding.note, options)
-    safe = all(f.safe for f in findings)
+    safe, cls = all(f.safe for f in findings), type(subject.fs)
     if args.json:
         about = {"url": url, "safe": safe, "backend": report.backend(cls), "versions": report.versions()}
-        print(json.dumps({**about, "findings": [asdict(f) for f in findings]}, indent=1))
+        told = {"note": subject.note, "findings": [asdict(f) for f in findings]}
+        print(json.dumps({**about, **told}, indent=1))
     else:
-        print(report.report(url, cls, findings))
+        print(report.report(url, cls, findings, subject.note))
     return 0 if safe else 1
 
 

@@ -59,16 +59,23 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
             f" new instance in the child uses the parent's as well. {remedy}. Until then use it only in"
             " workers that are started by spawn, or first of all in the child"
         )
+    declares = getattr(cls, "_fork_sensitive", False)
+    if SHARES in note and declares:
+        return (
+            f"children do not use the connection of {cls.__name__}, which declares it, but hold it open: the"
+            " server does not see it when the parent closes it. Its authors call fsspec.fork.watch_socket for"
+            " each socket as it is made. Until then end the children first, or make instances in them"
+        )
     if SHARES in note:
         return (
             f"{cls.__name__} shares its connection with forked children and does not say so. Its authors"
-            f" write _fork_sensitive = True into the class {cls.__name__}, or, where an Owned holds the"
-            " connection, call fsspec.fork.watch_socket for its socket. Until then call, before the first"
-            f' instance is made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}",'
-            " fsspec.fork.Facts(holds=True)), or make instances in the child"
+            f" write _fork_sensitive = True into the class {cls.__name__}, or keep the connection in a"
+            " fsspec.fork.Owned, and call fsspec.fork.watch_socket for its socket. Until then call, before"
+            f' the first instance is made, fsspec.fork.learn("{cls.__module__}:{cls.__qualname__}",'
+            " fsspec.fork.Facts(holds=True)), so that children only hold it open, or make instances in the"
+            " child"
         )
     if "child: hung" in note:
-        declares = getattr(cls, "_fork_sensitive", False)
         undeclared = "" if declares else "write _fork_sensitive = True into the class, or "
         return (
             "the child waits for a lock or thread that the instance inherited: threads do not cross a fork."

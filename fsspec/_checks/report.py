@@ -111,8 +111,8 @@ def paragraph(text: str, first: str = "", rest: str = "") -> str:
     )
 
 
-def report(url: str, cls: type, findings: list[Finding]) -> str:
-    """The verdict, what was looked at, the table, and what to do; lines of `WIDTH` at most."""
+def report(url: str, cls: type, findings: list[Finding], note: str = "") -> str:
+    """The verdict, what was looked at, a note, the table, and what to do; lines of `WIDTH` at most."""
     bad = [f for f in findings if f.failed]
     verdict = (
         f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
@@ -126,6 +126,7 @@ def report(url: str, cls: type, findings: list[Finding]) -> str:
         paragraph(backend(cls), "backend   ", "          "),
         paragraph(versions(), "versions  ", "          "),
         paragraph(HERE[hooks.opted_in()], "here      ", "          "),
+        *([paragraph(note, "note      ", "          ")] if note else []),
         "",
         "Each try ran in three modes, whatever is set here:",
         *(paragraph(text, f"  {mode:<8}  ", " " * 12) for mode, text in MODES.items()),

@@ -180,11 +180,24 @@ class Shared(LocalFileSystem):
         return self.connection.getresponse().read()
 
 
+class WatchedConnection(http.client.HTTPConnection):
+    """No child holds it open."""
+
+    def connect(self):
+        super().connect()
+        watch_socket(self.sock)
+
+
 class Declared(Shared):
     """The same, and says so."""
 
     protocol = "declaring"
     _fork_sensitive = True
+
+    def __init__(self, address, watched, **kwargs):
+        super().__init__(address, **kwargs)
+        if watched:
+            self.connection = WatchedConnection(*address)
 
 
 @pytest.fixture
@@ -224,8 +237,36 @@ def test_shared_connections_are_found_by_their_descriptors(tmp_path, echo, mode)
     problems, _ = tried(Shared(echo, auto_mkdir=True), str(tmp_path), "instance", mode)
     assert f"{echo[0]}:{echo[1]}" in problems["used"]
     assert "_fork_sensitive = True into the class Shared" in problems["used"]
-    problems, noise = tried(Declared(echo, auto_mkdir=True), str(tmp_path), "instance", mode)
+    problems, noise = tried(Declared(echo, True, auto_mkdir=True), str(tmp_path), "instance", mode)
     assert problems == {}, noise
+    problems, _ = tried(Declared(echo, False, auto_mkdir=True), str(tmp_path), "instance", mode)
+    assert f"{echo[0]}:{echo[1]}" in problems["used"]
+    assert "hold it open" in problems["used"] and "watch_socket" in problems["used"]
+
+
+class OneFile(LocalFileSystem):
+    """Opens one file, and no more."""
+
+    protocol = "onefile"
+    opened = 0
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        with open(path, "rb") as f:
+            return f.read()
+
+    def _open(self, path, mode="rb", **kwargs):
+        if mode == "rb":
+            self.opened += 1
+            if self.opened > 1:
+                raise ConnectionResetError("the server has had enough")
+        return super()._open(path, mode, **kwargs)
+
+
+def test_an_error_of_the_parent_after_a_child_is_found(tmp_path):
+    """Before it forks again: that is no test that could not begin."""
+    problems, _ = tried(OneFile(auto_mkdir=True), str(tmp_path), "open file")
+    assert list(problems) == ["used by both at once"]
+    assert "the parent: ConnectionResetError: the server has had enough\n" in problems["used by both at once"]
 
 
 class Kept(Shared):

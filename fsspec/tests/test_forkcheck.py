@@ -167,6 +167,7 @@ def words() -> Iterator[int]:
 BACKEND = f"""
     import socket
     import fsspec
+    from fsspec.fork import Owned, watch_socket
     from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
     class WordsFileSystem(AbstractFileSystem):
@@ -179,7 +180,7 @@ BACKEND = f"""
             self.connect()
 
         def connect(self):
-            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=2)
+            self.socket = WATCHED(socket.create_connection(("127.0.0.1", self.port), timeout=2))
             self.stream = self.socket.makefile("rwb")
 
         def info(self, path, **kwargs):
@@ -204,32 +205,164 @@ BACKEND = f"""
 """
 
 
-@pytest.mark.parametrize("sensitive", [False, True])
-def test_a_shared_socket(words, tmp_path, sensitive):
-    """A backend as third parties write them is found out; one that says so is safe."""
+def backend(sensitive: bool, watched: bool) -> str:
+    """Its text, and whether it says what it holds and has its socket watched."""
     text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
-    Path(tmp_path, "sitecustomize.py").write_text(text)
-    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    return text.replace("WATCHED", "watch_socket" if watched else "")
+
+
+def installed(folder: Path, text: str) -> dict[str, str]:
+    """The environment in which each Python runs ``text`` as it starts."""
+    (folder / "sitecustomize.py").write_text(text)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.getenv("PYTHONPATH")])])}
+
+
+def test_a_shared_socket(words, tmp_path):
+    """A backend as third parties write them is found out."""
+    text = backend(sensitive=False, watched=False)
     options = json.dumps({"port": words, "password": "not-to-be-seen"})
-    if sensitive:
-        code, findings = found("words://a/b", "--storage-options", options, **environment)
-        assert (code, bad(findings)) == (0, {})
-        return
-    done = checked("words://a/b", "--storage-options", options, **environment)
+    done = checked("words://a/b", "--storage-options", options, **installed(tmp_path, text))
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("NOT SAFE, ")
     told = " ".join(done.stdout.split())
     assert f"shares the parent's connection to 127.0.0.1:{words}" in told
-    assert "write _fork_sensitive = True into the class" in told
+    assert "write _fork_sensitive = True into the class" in told and "watch_socket" in told
     assert max(len(line) for line in done.stdout.splitlines() if "learn(" not in line) <= 80
-    learnt = (
-        text
-        + '\nfrom fsspec.fork import Facts, learn\nlearn("sitecustomize:WordsFileSystem", Facts(holds=True))'
-    )
-    Path(tmp_path, "sitecustomize.py").write_text(learnt)  # what it says to do until then
-    code, findings = found("words://a/b", "--storage-options", options, **environment)
-    assert (code, bad(findings)) == (0, {})
     assert "not-to-be-seen" not in done.stdout + done.stderr
+
+
+LEARNT = """
+from fsspec.fork import Facts, learn
+learn("sitecustomize:WordsFileSystem", Facts(holds=True))
+"""
+
+
+@pytest.mark.parametrize(
+    "sensitive, watched, more", [(True, True, ""), (True, False, ""), (False, False, LEARNT)]
+)
+def test_a_socket_of_a_class_that_says_so(words, tmp_path, sensitive, watched, more):
+    """It works in children, which hold the parent's socket open unless it is watched."""
+    environment = installed(tmp_path, backend(sensitive, watched) + more)
+    code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
+    assert code == (not watched)
+    if watched:
+        assert bad(findings) == {}
+        return
+    crossing = ("instance", "open file", "mapping")
+    assert set(bad(findings)) == {(handle, "uses it", mode) for handle in crossing for mode in MODES}
+    assert set(bad(findings).values()) == {f"child: shares the parent's connection to 127.0.0.1:{words}"}
+    for finding in findings.values():
+        if not finding["safe"]:
+            assert "hold it open" in finding["advice"] and "watch_socket" in finding["advice"]
+
+
+REVIVED_BADLY = """
+class WordsFileSystem(WordsFileSystem):
+    def _revive(self, before):
+        raise KeyError("catalogue")
+
+fsspec.register_implementation("words", WordsFileSystem, clobber=True)
+"""
+
+
+def test_a_socket_that_is_held_hides_no_other_fault(words, tmp_path):
+    """What the use of the instance comes to is told as well, with advice of its own."""
+    environment = installed(tmp_path, backend(sensitive=True, watched=False) + REVIVED_BADLY)
+    code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
+    assert code == 1
+    assert "KeyError: 'catalogue'" in findings["instance", "uses it", "opted in"]["note"]
+    assert findings["instance", "uses it as the parent does", "opted in"]["advice"].startswith("the fault is")
+
+
+WHOLE = """
+class WholeFile(AbstractBufferedFile):
+    def _fetch_range(self, start, end):
+        return self.fs.range(start, end)
+
+class WordsFileSystem(WordsFileSystem):
+    def range(self, start, end):
+        return super().cat_file("", start, end)
+
+    def cat_file(self, path, **kwargs):
+        return super().cat_file(path)
+
+    def _open(self, path, mode="rb", **kwargs):
+        return WholeFile(self, path, mode, cache_type="none", size=SIZE)
+
+fsspec.register_implementation("words", WordsFileSystem, clobber=True)
+"""
+
+
+def test_a_range_that_is_ignored_is_a_note_and_no_fault_of_forks(words, tmp_path):
+    """The parts that were asked for are compared."""
+    text = backend(sensitive=True, watched=True) + WHOLE.replace("SIZE", str(len(CONTENT)))
+    environment = installed(tmp_path, text)
+    asked = ["words://a/b", "--quiet", "--storage-options", json.dumps({"port": words})]
+    done = checked(*asked, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = f"cat_file(start=0, end={forkcheck.SAMPLE}) gave {len(CONTENT)} bytes"
+    assert f"note      {said}" in done.stdout
+    assert json.loads(checked(*asked, "--json", **environment).stdout)["note"].startswith(said)
+
+
+def test_what_is_wrong_without_a_fork_is_not_put_down_to_forks(words, tmp_path):
+    """A file that gives other bytes than ``cat_file`` does."""
+    text = backend(sensitive=True, watched=True) + WHOLE.replace("SIZE", str(len(CONTENT)))
+    environment = installed(tmp_path, text.replace("self.fs.range(start, end)", "bytes(end - start)"))
+    done = checked("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
+    assert done.returncode == 2, done.stdout
+    assert "open file, before any fork, beside cat_file: " in done.stderr
+
+
+HARMED = """
+import os
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+PARENT, HARMED = os.getpid(), "FOLDER/harmed"
+
+class HarmedFileSystem(LocalFileSystem):
+    protocol = "harmed"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("harmed://"))
+
+    def ask(self, *refused):
+        if os.getpid() != PARENT:
+            open(HARMED, "w").close()
+        elif os.path.exists(HARMED) and "WHERE" in refused:
+            raise ConnectionResetError("the server has had enough")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.ask("instances")
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        self.ask("instances")
+        with open(path, "rb") as f:
+            return f.read()[start:end]
+
+    def _open(self, path, mode="rb", **kwargs):
+        self.ask("instances", "files")
+        return super()._open(path, mode, **kwargs)
+
+fsspec.register_implementation("harmed", HarmedFileSystem)
+"""
+
+
+@pytest.mark.parametrize("where", ["files", "instances"])
+def test_an_error_of_the_parent_after_a_child_is_found(tmp_path, where):
+    """As it opens another file or makes another instance: the first requests went well."""
+    (tmp_path / "a").write_bytes(CONTENT)
+    text = HARMED.replace("FOLDER", str(tmp_path)).replace("WHERE", where)
+    code, findings = found(f"harmed://{tmp_path}/a", **installed(tmp_path, text))
+    assert code == 1
+    handles = {handle for handle, _, _ in bad(findings)}
+    assert handles == {"open file"} if where == "files" else handles > {"open file", "instance"}
+    error = "the parent: ConnectionResetError: the server has had enough"
+    assert findings["open file", "ends", "neither"]["note"] == error
+    assert all(finding["advice"] for finding in findings.values() if not finding["safe"])
 
 
 FILES = """
@@ -291,18 +424,16 @@ def test_a_file_with_a_connection_of_its_own(words, tmp_path, client, watched, s
 
     What else crosses is safe, also where the filesystem keeps a connection that is as it should be.
     """
-    text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
+    text = backend(sensitive, watched=sensitive)
     text += "" if sensitive else OWNED
     text += (
         FILES.replace("CLIENT", client)
         .replace("SIZE", str(len(CONTENT)))
         .replace("CLOSES", "close" if closes else "finish")
     )
-    text = text.replace("import fsspec\n", "import fsspec\nfrom fsspec.fork import Owned, watch_socket\n", 1)
     if not watched:
         text = text.replace("        watch_socket(connection)\n", "")
-    Path(tmp_path, "sitecustomize.py").write_text(text)
-    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    environment = installed(tmp_path, text)
     code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
     if watched and "Owned" in client:
         assert (code, bad(findings)) == (0, {})
@@ -333,9 +464,7 @@ fsspec.register_implementation("words", WordsFileSystem, clobber=True)
 
 def test_a_connection_that_a_module_has(words, tmp_path):
     """No row says to make an instance in the child, which would not help."""
-    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = False") + GLOBAL
-    Path(tmp_path, "sitecustomize.py").write_text(text)
-    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    environment = installed(tmp_path, backend(sensitive=False, watched=False) + GLOBAL)
     code, findings = found("words://a/b", "--storage-options", json.dumps({"port": words}), **environment)
     assert code == 1
     assert {mode for _, child, mode in bad(findings) if child == "uses it"} == set(MODES)
@@ -366,9 +495,8 @@ fsspec.register_implementation("words", WordsFileSystem, clobber=True)
 
 def test_advice_is_the_same_where_files_are_written(words, tmp_path):
     """What was written keeps the instance, whose connection is no module's for that."""
-    text = textwrap.dedent(BACKEND).replace("SENSITIVE", "_fork_sensitive = False")
-    Path(tmp_path, "sitecustomize.py").write_text(text + WRITTEN.replace("FOLDER", str(tmp_path)))
-    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.getenv("PYTHONPATH")])])}
+    text = backend(sensitive=False, watched=False) + WRITTEN.replace("FOLDER", str(tmp_path))
+    environment = installed(tmp_path, text)
     asked = ["words://a/b", "--storage-options", json.dumps({"port": words})]
     told = []
     for more in ([], ["--write"]):

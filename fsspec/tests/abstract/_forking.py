@@ -278,10 +278,9 @@ def in_time(func: Callable[[], Any], what: str) -> str:
     return outcome[0] if outcome else f"{what}: hangs"
 
 
-def undeclared(job: Job, parents: forked.Sockets, of_file: forked.Sockets) -> str:
-    """In the child: what instance or file hold that is not its own; empty where it is, or is declared."""
-    of_fs = {} if type(job.fs)._fork_sensitive else parents
-    for text, sockets in ((FILE_SHARES, of_file), (SHARES, of_fs)):
+def held(parents: forked.Sockets, of_file: forked.Sockets) -> str:
+    """In the child: which connections it holds that are the parent's; empty where it holds none."""
+    for text, sockets in ((FILE_SHARES, of_file), (SHARES, parents)):
         peers = forked.shared_connections(sockets)
         if peers:
             return f"{text} to {', '.join(peers)}"
@@ -333,13 +332,13 @@ def cell(job: Job, name: str) -> str:
     def body() -> str | None:
         if job.mode == "by hand":
             asyn.reset_after_fork()
-        shared = undeclared(job, sockets, of_file)
-        if shared:
+        shared = held(sockets, of_file)
+        if shared and not cls._fork_sensitive:
             return shared
         if meanwhile is not None:
             meanwhile.begin()
         ACTIONS[name](job, box)
-        return None
+        return shared or None
 
     problem = located(by_fork(body).problem(killed=name == "killed"), cls)
     problems = [f"child: {problem}" if problem else ""]
@@ -373,7 +372,13 @@ def main() -> None:
     else:
         forks = 0
         for name in list(ACTIONS) * told.get("rounds", 1):
-            found[name] = cell(job, name)
+            try:
+                found[name] = cell(job, name)
+            except Exception as error:
+                if not forks:
+                    raise
+                said = f"the parent: {type(error).__name__}: {error}"  # harmed by a child before
+                found[name] = f"{said}\n{advise(said, type(job.fs), job.outside)}"
             forks += 1
             if found[name]:
                 break  # what comes after a harm is not to be judged
