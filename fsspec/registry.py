@@ -256,6 +256,8 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
     ------
     ValueError
         the protocol is not known.
+    TypeError
+        what was registered for it is no class of a filesystem.
     ImportError
         what it needs is not installed; the message says what to install.
     """
@@ -264,8 +266,14 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
     if cls is None:
         cls = _loaded(name)
     # a class that does not say what it serves: that is the first protocol it is looked up by
-    if getattr(cls, "protocol", None) in ("abstract", ("abstract",)):
-        cls.protocol = name
+    if getattr(cls, "protocol", None) in ("abstract", ("abstract",), None):
+        try:
+            cls.protocol = name
+        except (AttributeError, TypeError):
+            raise TypeError(
+                f"{cls!r} was registered for the protocol {name!r}; a subclass of AbstractFileSystem is"
+                " needed, or where to import it from"
+            ) from None
     return cls
 
 

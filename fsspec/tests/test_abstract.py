@@ -159,6 +159,39 @@ def test_a_name_that_is_no_whole_path_is_told(name):
         make_files(Faulty(name), "{}/{}".format, "/t/names", ["file1"])
 
 
+class OtherWords(MemoryFileSystem):
+    """Types in words of its own, in what one of its methods gives."""
+
+    protocol = "otherwords"
+    store, pseudo_dirs = {}, [""]
+
+    def __init__(self, method, **kwargs):
+        super().__init__(**kwargs)
+        self.method = method
+
+    def in_words(self, method, entry):
+        return {**entry, "type": entry["type"][:3]} if method == self.method else entry
+
+    def info(self, path, **kwargs):
+        return self.in_words("info", super().info(path, **kwargs))
+
+    def ls(self, path, detail=True, **kwargs):
+        entries = super().ls(path, detail=True, **kwargs)
+        return [self.in_words("ls", e) if detail else e["name"] for e in entries]
+
+
+@pytest.mark.parametrize(
+    "method, said",
+    [
+        ("info", r"info\('/t/types'\) gave the type 'dir'; it has to be 'directory'"),
+        ("ls", r"ls\('/t/types'\) gave '/t/types/file1' the type 'fil'; it has to be 'file' or 'directory'"),
+    ],
+)
+def test_a_type_that_is_none_is_told(method, said):
+    with pytest.raises(AssertionError, match=said):
+        make_files(OtherWords(method), "{}/{}".format, "/t/types", ["file1"])
+
+
 @pytest.mark.parametrize("take", [True, None])
 def test_what_rm_leaves_is_told(take):
     """Be it that rm refuses, or does nothing."""

@@ -6,16 +6,21 @@ import importlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import textwrap
+import weakref
 from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 import fsspec
+from fsspec._checks import forked
 from fsspec._fork import hooks
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 DOCS = Path(fsspec.__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.rst") if ">>> " in page.read_text(encoding="utf8"))
@@ -29,6 +34,48 @@ def test_examples_of_a_page(page, monkeypatch):
     monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
     failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
     assert tried and not failed
+
+
+def code(page, words, **names):
+    """The names that the code block of a page makes in which ``words`` are, and ``names``, which it needs."""
+    text = (DOCS / page).read_text(encoding="utf8")
+    blocks = re.findall(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", text, re.MULTILINE)
+    (block,) = (block for _, block in blocks if words in block)
+    exec(textwrap.dedent(block), names)
+    return names
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_children_hold_no_connection_of_the_class_that_the_guide_shows():
+    names = code(
+        "fork_authors.rst",
+        '_fork_keeps = ("catalogue",)',
+        socket=socket,
+        AbstractFileSystem=AbstractFileSystem,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = forked.open_sockets()
+        fs = names["MyFileSystem"](*server.getsockname(), skip_instance_cache=True)
+        mine = forked.opened_since(before)
+        assert len(mine) == 1
+        assert forked.by_fork(lambda: forked.shared_connections(mine), exits=False).result == []
+        fs.client.close()
+
+
+def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
+    """The names that are missing upstream, and a file that is written as a whole."""
+    monkeypatch.setitem(sys.modules, "fsspec.fork", None)
+    names = code("backend.rst", "except ImportError:")
+    assert names["finalize"] is weakref.finalize and names["watch_socket"](names) is names
+    owned = names["Owned"](list)
+    assert owned.get() is owned.get() and owned.get() == []
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    whole = code("backend.rst", "class WholeFile", AbstractBufferedFile=AbstractBufferedFile)["WholeFile"]
+    fs, data = MemoryFileSystem(), bytes(range(256)) * 100
+    with whole(fs, "/whole", "wb", block_size=1000) as f:
+        for start in range(0, len(data), 700):
+            f.write(data[start : start + 700])
+    assert fs.cat_file("/whole") == whole(fs, "/whole", "rb").read() == data
 
 
 def exists(test):

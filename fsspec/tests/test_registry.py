@@ -178,6 +178,15 @@ def test_versions_of_s3fs_that_are_slow_are_warned_of(monkeypatch, version, old)
     assert [w.category for w in caught] == [UserWarning] * old
 
 
+@pytest.mark.parametrize("given", [dict, 3])
+def test_what_is_no_filesystem_is_refused_as_it_is_looked_up(given):
+    """It says what is needed."""
+    register_implementation("nofs", given)
+    for use in (get_filesystem_class, fsspec.filesystem):
+        with pytest.raises(TypeError, match=r"registered for the protocol 'nofs'; a subclass of Abstract"):
+            use("nofs")
+
+
 def test_what_is_no_class():
     """The module is there, the name is not, or is something else."""
     assert _import_class("pathlib:PurePath") is _import_class("pathlib.PurePath")

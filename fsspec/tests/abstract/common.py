@@ -213,6 +213,19 @@ def check_names(fs: Any, folder: str) -> None:
     fs.invalidate_cache()
 
 
+def check_types(fs: Any, folder: str, file: str) -> None:
+    """``info`` and listings say "directory" of a folder, and "file" of a file."""
+    for path, wanted in ((folder, "directory"), (file, "file")):
+        found = fs.info(path)["type"]
+        assert found == wanted, f"info({path!r}) gave the type {found!r}; it has to be {wanted!r}"
+    for entry in fs.ls(folder, detail=True):
+        name, found = entry["name"], entry["type"]
+        assert found in ("file", "directory"), (
+            f"ls({folder!r}) gave {name!r} the type {found!r}; it has to be 'file' or 'directory'"
+        )
+    fs.invalidate_cache()
+
+
 def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
     """Files below a folder, each holding its name."""
     parents = {name.rpartition("/")[0] for name in names}
@@ -222,6 +235,7 @@ def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
     for name in names:
         fs.pipe_file(join(folder, *name.split("/")), name.encode())
     check_names(fs, folder)
+    check_types(fs, folder, join(folder, *names[0].split("/")))
 
 
 def make_folder(fs: Any, join: Join, path: str, empty: bool = True) -> None:
@@ -237,7 +251,8 @@ def below(fs: Any, folder: str) -> dict[str, str]:
     fs.invalidate_cache()
     top = fs._strip_protocol(folder).rstrip("/") + "/"
     found = [path for path in fs.find(folder) if not path.endswith("/" + PLACEHOLDER)]
-    assert all(path.startswith(top) for path in found), (top, found)
+    outside = [path for path in found if not path.startswith(top)]
+    assert not outside, f"find({folder!r}) gave {outside}, which are not below it"
     return {path[len(top) :]: fs.cat_file(path).decode() for path in found}
 
 
