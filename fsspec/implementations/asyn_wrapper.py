@@ -222,8 +222,8 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
     async def _pipe(
         self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any
-    ) -> list[Any] | None:
-        return await drive_awaiting(self, bulk.pipe(self, path, value, kwargs, batch_size), _perform)
+    ) -> None:  # as a blocking pipe
+        await drive_awaiting(self, bulk.pipe(self, path, value, kwargs, batch_size), _perform)
 
     async def _cat_ranges(
         self, paths: list[str], starts: Offsets, ends: Offsets, max_gap: int | None = None,

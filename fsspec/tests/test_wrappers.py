@@ -35,7 +35,7 @@ OWN = {
     "reset_loop": "the wrapper's own loop",
     "unstrip_protocol": "the wrapper's own protocol",
 }
-BULK = {"cat", "cat_ranges", "get", "pipe", "put", "sizes"}
+BULK = {"cat", "cat_ranges", "expand_path", "get", "pipe", "put", "sizes"}
 
 
 def public():
