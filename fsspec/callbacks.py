@@ -153,8 +153,6 @@ class Callback:
         ------
         ValueError
             for any other text
-        TypeError
-            for what is no callback
         ImportError
             if tqdm is not installed
         """
@@ -164,8 +162,6 @@ class Callback:
             if maybe_callback != "tqdm":
                 raise ValueError(f"there is no callback {maybe_callback!r}: it is 'tqdm', or a Callback")
             return TqdmCallback({"unit": "file"}, tqdm_cls=_tqdm("auto"), nested=True)
-        if not hasattr(maybe_callback, "set_size"):
-            raise TypeError(f"callback is {maybe_callback!r}: it has to be a Callback, or 'tqdm'")
         return maybe_callback
 
 
