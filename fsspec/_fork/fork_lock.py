@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from operator import methodcaller
 
@@ -16,11 +17,14 @@ _BOUND = 1.0  # seconds for which one who wants a lock waits for a fork that has
 _locks: list[ForkLock] = []
 
 
-class ForkLock:
+class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is not named
     """A re-entrant lock that a fork takes before it is made; in the child it is free.
 
+    It is the interpreter's own, so that an interrupt (`KeyboardInterrupt`) finds it held within the ``with``
+    block or not at all: a release written in Python could be interrupted before it has released.
+
     A hook of the program's, inside a fork, may wait for a thread that wants the lock: after a
-    second that thread goes ahead without it. One is made by a module, as it is imported.
+    second that thread takes the lock from the fork. One is made by a module, as it is imported.
 
     Parameters
     ----------
@@ -28,28 +32,44 @@ class ForkLock:
         the fork takes it after all other hooks; else the module has steps of its own that do.
     """
 
-    def __init__(self, by_itself: bool = True) -> None:
-        self.renew()
+    def __new__(cls, by_itself: bool = True) -> ForkLock:
+        lock: ForkLock = super().__new__(cls)
+        lock._forks, lock._to_give = {}, []
         if by_itself:
-            _locks.append(self)
+            _locks.append(lock)
+        return lock
+
+    _forks: dict[tuple[int, int], bool]
+    """Those that are being made and have it."""
+
+    _to_give: list[bool]
+    """Not empty while a thread may take it from them, as one does."""
 
     def renew(self) -> None:
-        """In a child: make it anew, for another thread may have held it."""
-        self._lock = threading.RLock()
-        self._forks: dict[tuple[int, int], bool] = {}  # those that are being made and have it
+        """In a child: free it, for another thread may have held it. The block that it was forked in keeps it."""
+        taken = len(self._forks)
+        self._forks, self._to_give = {}, []
+        if not self._is_owned():
+            self._at_fork_reinit()
+        else:
+            for _ in range(taken):
+                self.release()
 
     def __enter__(self) -> None:
-        lock = self._lock
-        if not lock.acquire(blocking=False):
-            while not lock.acquire(timeout=_BOUND):
-                if self._forks:
-                    break
-
-    def __exit__(self, *_: object) -> None:
+        again = self._is_owned()
+        noted: list[bool] = []
         try:
-            self._lock.release()
-        except RuntimeError:  # this thread went ahead without it
-            pass
+            if again:  # taken and noted in one step of the interpreter, as in `take_for_fork`
+                noted.extend(map(self.acquire, (True,)))
+            else:
+                while not self.acquire(True, _BOUND):
+                    with suppress(IndexError):
+                        self._to_give.pop()
+                        self._at_fork_reinit()
+        except BaseException:  # an interrupt, which may have come as the lock was taken
+            if noted if again else self._is_owned():
+                self.release()
+            raise
 
     def take_for_fork(self, timeout: float = -1) -> bool:
         """Take it within ``timeout`` seconds, -1 for however long; returns whether the fork has it.
@@ -59,14 +79,18 @@ class ForkLock:
         fork = hooks.current_fork()
         if fork not in self._forks:
             # taken and noted in one step of the interpreter: no handler of a signal comes in between
-            self._forks.update(zip((fork,), filter(None, map(self._lock.acquire, (True,), (timeout,)))))
+            self._forks.update(zip((fork,), filter(None, map(self.acquire, (True,), (timeout,)))))
+            self._to_give[:] = [True] * bool(self._forks)
         return fork in self._forks
 
     def release_after_fork(self) -> None:
         """Undo `take_for_fork`, in the parent."""
         fork = hooks.current_fork()
         if fork in self._forks:
-            _at_once(partial(self._forks.pop, fork), self._lock.release)
+            with suppress(RuntimeError):  # a thread took it from the fork
+                _at_once(partial(self._forks.pop, fork), self.release)
+            if not self._forks:
+                self._to_give.clear()
 
     def nested(self) -> bool:
         """Whether a fork has it within the hooks of another one that does."""

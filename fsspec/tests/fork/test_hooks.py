@@ -326,7 +326,7 @@ def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
     from fsspec._loop import forking
     from fsspec.implementations._memory import store
     from functools import partial
-    lock = {lock}._lock
+    lock = {lock}
 """
         + """
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -360,6 +360,39 @@ def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
     assert results[0][1], "nobody else can have it"
     """,
         FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_an_interrupt_leaves_no_lock_held():
+    run(
+        START
+        + """
+    from fsspec.implementations._memory.store import _changing as lock
+
+    def interrupt(number, frame):
+        if armed:
+            raise KeyboardInterrupt
+
+    armed, count = False, 0
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    while count < 20_000:
+        try:
+            armed = True
+            while True:
+                with lock:
+                    pass
+        except KeyboardInterrupt:
+            armed = False
+            count += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(lock.acquire(timeout=5)))
+    thread.start()
+    thread.join()
+    assert found == [True]
+    """,
+        FSSPEC_FORK_RESET="0",
     )
 
 
