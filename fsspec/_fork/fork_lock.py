@@ -46,7 +46,7 @@ class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is
     """Not empty while a thread may take it from them, as one does."""
 
     def renew(self) -> None:
-        """In a child: free it, for another thread may have held it. The block that it was forked in keeps it."""
+        """In a child: free it, for another thread may have held it. A block that was forked in keeps it."""
         taken = len(self._forks)
         self._forks, self._to_give = {}, []
         if not self._is_owned():
@@ -67,8 +67,11 @@ class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is
                         self._to_give.pop()
                         self._at_fork_reinit()
         except BaseException:  # an interrupt, which may have come as the lock was taken
-            if noted if again else self._is_owned():
-                self.release()
+            if noted or not again:
+                try:
+                    self.release()  # nothing is called before this, for then another interrupt may come
+                except RuntimeError:
+                    pass  # it was not taken
             raise
 
     def take_for_fork(self, timeout: float = -1) -> bool:
