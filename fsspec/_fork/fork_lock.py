@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import repeat
 from operator import methodcaller
 
 from fsspec._fork import hooks
@@ -81,9 +82,12 @@ class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is
         """
         fork = hooks.current_fork()
         if fork not in self._forks:
+            # bounded waits, for one that waits as a thread takes the lock from a fork is not woken by its release
+            waits = (timeout,) if timeout >= 0 else repeat(_BOUND)
             # taken and noted in one step of the interpreter: no handler of a signal comes in between
-            self._forks.update(zip((fork,), filter(None, map(self.acquire, (True,), (timeout,)))))
-            self._to_give[:] = [True] * bool(self._forks)
+            self._forks.update(zip((fork,), filter(None, map(self.acquire, repeat(True), waits))))
+            if fork in self._forks:
+                self._to_give[:] = [True]
         return fork in self._forks
 
     def release_after_fork(self) -> None:
