@@ -81,10 +81,12 @@ async def _perform(target: AsyncFileSystemWrapper, step: Any) -> object:
     loop, guard, items = asyncio.get_running_loop(), threading.Lock(), enumerate(step.calls)
     results: dict[int, Any] = {}
     failed: list[BaseException] = []
+    quiet, reports = step.return_exceptions, [step.done] if step.done is not None else []
 
-    def told(position: int) -> None:
+    def report(position: int) -> None:
         try:
-            step.done(position, results[position])
+            for done in reports:
+                done(position, results[position])
         except BaseException as error:  # raised below
             failed.append(error)
 
@@ -98,12 +100,12 @@ async def _perform(target: AsyncFileSystemWrapper, step: Any) -> object:
                 results[position] = getattr(target.sync_fs, item.name)(*item.args, **item.kwargs)
             except BaseException as error:  # reported in its place, where that was asked for
                 advise(error)
-                if not step.return_exceptions or not isinstance(error, Exception):
+                if not quiet or not isinstance(error, Exception):
                     failed.append(error)
                     return
                 results[position] = error
-            if step.done is not None:
-                loop.call_soon_threadsafe(told, position)
+            if reports:
+                loop.call_soon_threadsafe(report, position)
 
     def begin(count: int) -> set[asyncio.Future[None]]:
         return {loop.run_in_executor(None, copy_context().run, draw) for _ in range(count)}
@@ -120,6 +122,8 @@ async def _perform(target: AsyncFileSystemWrapper, step: Any) -> object:
                 thread.result()
     except BaseException as error:  # it is cancelled
         failed.append(error)
+    finally:
+        reports.clear()  # threads outlive this for a moment, and a progress bar ends as its callback goes
     for thread in threads:
         thread.cancel()
     bulk.raise_first(failed)

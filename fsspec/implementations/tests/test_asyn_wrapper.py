@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import sys
 import threading
 
 import pytest
@@ -229,3 +230,17 @@ def test_cat_of_one_path_raises_as_that_of_what_it_wraps(m):
     with pytest.raises(FileNotFoundError):
         fs.cat("/none", on_error="return")
     assert isinstance(fs.cat(["/a", "/none"], on_error="return")["/none"], FileNotFoundError)
+
+
+def test_a_progress_bar_has_ended_when_a_batch_has(m, capsys):
+    pytest.importorskip("tqdm")
+    m.pipe({"/a": b"0", "/b": b"1"})
+    fs = AsyncFileSystemWrapper(m)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(300):
+            fs.cat(["/a", "/b"], callback="tqdm")
+            assert "100%" in capsys.readouterr().err
+    finally:
+        sys.setswitchinterval(interval)
