@@ -82,7 +82,7 @@ class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is
         """
         fork = hooks.current_fork()
         if fork not in self._forks:
-            # bounded waits, for one that waits as a thread takes the lock from a fork is not woken by its release
+            # bounded waits: one that waits as a thread takes the lock from a fork is woken by no release
             waits = (timeout,) if timeout >= 0 else repeat(_BOUND)
             # taken and noted in one step of the interpreter: no handler of a signal comes in between
             self._forks.update(zip((fork,), filter(None, map(self.acquire, repeat(True), waits))))
