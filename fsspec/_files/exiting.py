@@ -6,14 +6,22 @@ import atexit
 from typing import Any
 from weakref import WeakValueDictionary
 
+from fsspec._fork import hooks
+
 _being_written: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_last = 0, 0  # the process, and how many hooks there were, when ours was the last
 
 
 def close_at_exit(writer: Any) -> None:
     """Call ``writer.__del__()`` at exit, if it still lives: later no file can be opened any more."""
+    global _last
     _being_written[id(writer)] = writer
-    atexit.unregister(_close)
-    atexit.register(_close)  # again: the last registered runs first, and it may need what others close
+    # The last registered runs first, and ours may need what others close. Up to Python 3.13 each
+    # hook that goes leaves a hole behind, through which the next search goes: not for each file.
+    if _last != (hooks.pid, atexit._ncallbacks()):
+        atexit.unregister(_close)
+        atexit.register(_close)
+        _last = hooks.pid, atexit._ncallbacks()
 
 
 def _close() -> None:

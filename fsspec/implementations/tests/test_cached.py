@@ -519,6 +519,23 @@ def test_one_request_for_a_file_and_none_for_its_copy(http_server, tmp_path):
         assert len(http_server.requests) == first, kind
 
 
+def test_a_file_left_open_is_written_before_what_was_registered_earlier_for_the_end(tmp_path):
+    program = """
+        import atexit, os, pathlib, fsspec
+        os.chdir({folder!r})
+        fs = fsspec.filesystem("simplecache", target_protocol="file", cache_storage="c")
+        hooks = []
+        for n in range(20):
+            fs.pipe_file(f"{{n}}", b"x")
+            hooks.append(atexit._ncallbacks())
+        assert hooks[-1] == hooks[3]  # none for each file: all are gone through at a search
+        atexit.register(lambda: print(pathlib.Path("late").read_text()))
+        f = fs.open("late", "wb")
+        f.write(b"whole")
+    """
+    assert run(program.format(folder=str(tmp_path))) == "whole\n"
+
+
 # blocks that are kept ----------------------------------------------------------------
 UNCLOSED = """
 import sys
