@@ -14,6 +14,7 @@ import sys
 import types
 from collections.abc import Callable
 from functools import wraps
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from fsspec._version import __version__
@@ -228,7 +229,7 @@ def _any_announced() -> bool:
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
     known = known_implementations.keys()
-    return [*known, *(name for name in _registry if name not in known)]
+    return [*known, *filterfalse(known.__contains__, _registry)]
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:

@@ -557,7 +557,7 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
                     self._open(path, mode=mode, **kwargs).close()
                 raise
         file: IO[Any] = self._open(path, mode=mode, **kwargs)
-        if not is_ours(type(file)) and not isinstance(file, AbstractBufferedFile):
+        if not is_ours(type(file)) and AbstractBufferedFile not in type(file).__mro__:
             adopt(file, mode)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)

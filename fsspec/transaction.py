@@ -75,8 +75,8 @@ class Transaction:
     def start(self) -> None:
         """Begin, with no files."""
         assert self.fs is not None, "a transaction that has ended cannot begin again"
-        self.files = self._no_files()
-        own(self)
+        if self.files:
+            self.files = self._no_files()
         self.fs._intrans = True
 
     def _no_files(self) -> object:

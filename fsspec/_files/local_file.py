@@ -432,7 +432,8 @@ class LocalFileOpener(io.IOBase):
         return self._fd < 0 if f is None else f.closed
 
     def close(self) -> None:
-        if self._f is None:
+        f = self._f
+        if f is None:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
                 os.close(fd)
@@ -442,7 +443,7 @@ class LocalFileOpener(io.IOBase):
             with letting_go():
                 self.f.close()
         else:
-            self.f.close()
+            f.close()
 
     @property
     def name(self) -> str:

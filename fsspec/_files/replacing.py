@@ -232,7 +232,8 @@ def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | N
 
 
 def _partial_name(target: str) -> str:
-    return hidden_name(os.path.basename(target), os.path.dirname(target))
+    folder, name = os.path.split(target)
+    return hidden_name(name, folder)
 
 
 def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | None:
@@ -261,7 +262,7 @@ def _has_attributes(fd: int) -> bool:
     if not hasattr(os, "listxattr"):
         return False
     try:
-        return any(name != "security.selinux" for name in os.listxattr(fd))
+        return os.listxattr(fd) not in ([], ["security.selinux"])
     except OSError:  # the filesystem has none
         return False
 

@@ -54,10 +54,8 @@ def common_prefix(paths: Iterable[str]) -> str:
     # in order of characters the first and the last path differ the earliest
     low, high = min(paths), max(paths)
     length = len(low)
-    for at, char in enumerate(low):
-        if at == len(high) or char != high[at]:
-            length = at
-            break
+    if not high.startswith(low):
+        length = next(at for at, (a, b) in enumerate(zip(low, high)) if a != b)
     if all(path[length : length + 1] in ("", "/") for path in paths):
         return low[:length]
     return low[: max(low.rfind("/", 0, length), 0)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.glob import translate_name
@@ -55,15 +55,14 @@ class State:
     ``deeper``: whether anything below can match.
     """
 
-    __slots__ = ("_answers", "_tests", "advance", "deeper", "ends", "steps")
+    __slots__ = ("_tests", "advance", "deeper", "ends", "steps")
 
     def __init__(self, pattern: Pattern, steps: frozenset[int]) -> None:
         self.steps = steps
         self.ends = pattern.end in steps
         self.deeper = any(step < pattern.end for step in steps)
-        self.advance = partial(pattern.advance, self)
+        self.advance: Callable[[tuple[int, ...]], Answer] = cache(partial(pattern.advance, self))
         self._tests = [(step, test) for step in steps if step < pattern.end and (test := pattern.tests[step])]
-        self._answers: dict[tuple[int, ...], Answer] = {}
 
     def after(self) -> Callable[[str], Answer]:
         """A function from a name to the state one name further. It also says whether such a folder matches
@@ -78,11 +77,7 @@ class State:
         return self._by_tests
 
     def _by_tests(self, name: str) -> Answer:
-        passed = tuple([step for step, test in self._tests if test(name)])
-        answer = self._answers.get(passed)
-        if answer is None:
-            answer = self._answers[passed] = self.advance(passed)
-        return answer
+        return self.advance(tuple([step for step, test in self._tests if test(name)]))
 
 
 Answer = tuple[State, bool, bool]

@@ -110,16 +110,17 @@ def together(
         )
         return found
     answers = []
-    for position, only in enumerate(calls):
+    for only in calls:
         try:
-            answers.append((yield only))
+            answer = yield only
         except Exception as error:  # reported in its place, as was asked for
             advise(error)
             if not return_exceptions:
                 raise
-            answers.append(error)
+            answer = error
+        answers.append(answer)
         if done is not None:
-            done(position, answers[-1])
+            done(0, answer)
     return answers
 
 

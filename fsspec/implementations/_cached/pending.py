@@ -62,6 +62,7 @@ class LocalTempFile:
     """
 
     _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
+    _dropped: Any = None
     placed = False
     failed: OSError | None = None
     """What writing the local file raised."""
@@ -211,7 +212,8 @@ class LocalTempFile:
         """The local file was uploaded: from now on it is the cache's, once that calls `_finish_copies`."""
         if self._owner is not None and not self.placed:
             self.placed = True
-            self.fn = self._owner._keep_written(self.path, self.fn)
+            self.fn = self._owner._keep_written(self.path, self.fn, self.becomes)
+            self._dropped.detach()
 
     def discard(self) -> None:
         """Give up what was written."""

@@ -75,14 +75,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
         self._metadata.update_file(path, {"original": path, **detail})
 
-    def _keep_written(self, path: str, part: str) -> str:
+    def _keep_written(self, path: str, part: str, fn: str) -> str:
         """Make what was written to a path its copy, of a version that is not known; see `_finish_copies`."""
         self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
             self._drop([path])
             return part
-        fn = os.path.join(self.storage[-1], self.hash_name(path))
         os.replace(part, fn)
         self._record_copy(path, fn, None)
         return fn
@@ -386,7 +385,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             remove(part)
             raise
         f._owner = self
-        finalize(f, remove, part).atexit = False  # of one that is dropped in a transaction
+        f._dropped = finalize(f, remove, part)  # of one that is dropped in a transaction
+        f._dropped.atexit = False
         return f
 
     def open_many(self, open_files: OpenFiles, **kwargs: Any) -> list[Any]:
