@@ -240,8 +240,9 @@ class BytesCache(BaseCache):
         return data
 
     def _keep(self, before: bytes, middle: int, data: bytes) -> None:
-        self._before, self._middle, self._after = before, middle, data
-        self.start, self.end = middle - len(before), middle + len(data)
+        start, end = middle - len(before), middle + len(data)
+        # all of it or, if an interrupt comes, nothing
+        self._before, self._middle, self._after, self.start, self.end = before, middle, data, start, end
 
     def _kept(self, start: int, end: int) -> list[Any]:
         """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""

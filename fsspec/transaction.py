@@ -53,11 +53,21 @@ class Transaction:
         hooks.register(self)
 
     def __enter__(self) -> Transaction:
-        if self.fs is not None and self.fs._intrans and self.fs._transaction is self:
-            self._inner.append(len(self.files))
-        else:
-            self.start()
-        return self
+        inside, before = (
+            self.fs is not None and self.fs._intrans and self.fs._transaction is self,
+            len(self._inner),
+        )
+        try:
+            if inside:
+                self._inner.append(len(self.files))
+            else:
+                self.start()
+            return self
+        except BaseException:  # an interrupt: no block follows that would end it
+            del self._inner[before:]
+            if not inside:
+                self.complete(commit=False)
+            raise
 
     def __exit__(
         self,
@@ -70,7 +80,12 @@ class Transaction:
             while exc_type is not None and not self._is_inherited() and len(self.files) > before:
                 self.files.pop().discard()
             return
-        self.complete(commit=exc_type is None)
+        try:
+            self.complete(commit=exc_type is None)
+        except BaseException:
+            if self.fs is not None:  # interrupted before it had ended
+                self.complete(commit=False)
+            raise
 
     def start(self) -> None:
         """Begin, with no files."""

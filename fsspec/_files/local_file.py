@@ -273,7 +273,11 @@ class LocalFileOpener(io.IOBase):
     def _buffer(self) -> None:
         if self._fd < 0:
             raise ValueError(_CLOSED)
-        made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
+        try:
+            made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
+        except BaseException:  # an interrupt: the descriptor was closed with what had been made
+            self._fd = -1
+            raise
         if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
             made.detach()._fd = -1  # type: ignore[attr-defined]
         elif type(self) is LocalFileOpener:  # straight to it: no call in between

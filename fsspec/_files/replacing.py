@@ -80,34 +80,43 @@ class replacing:
         self.buffering = buffering
 
     def __enter__(self) -> IO[bytes]:
-        path, mode = self.path, self.mode
+        path = self.path
         _check_is_file(path)
         direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
         direct = direct or (before is not None and not stat.S_ISREG(before.st_mode))
         self._target, self._before, self._partial = target, before, None if direct else _partial_name(target)
         try:
-            if self._partial is None:
-                f = open(target, mode, self.buffering)
-            else:
-                f = open(self._partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(before))
-        except PermissionError:
-            if before is None or self._partial is None:
-                raise
-            self._partial, f = None, open(target, mode, self.buffering)
-        except OSError as error:
-            error.filename = path  # that it is written under another name is nobody's concern
+            f = self._open()
+            self._file, self._owner = f, os.getpid()
+            _under_way.add(f)
+            return f
+        except BaseException:
+            if self._partial is not None:
+                with suppress(OSError):  # interrupted just as it was made, or it was not made
+                    os.unlink(self._partial)
             raise
-        self._file, self._owner = f, os.getpid()
-        _under_way.add(f)
-        return f
+
+    def _open(self) -> IO[bytes]:
+        target, partial, mode = self._target, self._partial, self.mode
+        try:
+            if partial is None:
+                return open(target, mode, self.buffering)
+            return open(partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(self._before))
+        except PermissionError:
+            if self._before is None or partial is None:
+                raise
+            self._partial = None
+            return open(target, mode, self.buffering)
+        except OSError as error:
+            error.filename = self.path  # that it is written under another name is nobody's concern
+            raise
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        f, self._file = self._file, None
-        partial = self._partial
+        f, partial, done = self._file, self._partial, False
         mine = os.getpid() == self._owner
-        done = False
         try:
+            self._file = None
             _under_way.discard(f)
             if not mine:  # also where no hook ran
                 _redirect_to_null(f)
@@ -120,7 +129,8 @@ class replacing:
                 done = True
         finally:
             if partial is not None and mine and not done:
-                os.unlink(partial)
+                with suppress(FileNotFoundError):  # interrupted just as it was renamed
+                    os.unlink(partial)
 
     def __del__(self) -> None:
         if getattr(self, "_file", None) is not None:  # given up, without an end

@@ -24,6 +24,7 @@ import types
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fsspec._fork import hooks, instances, known
@@ -227,13 +228,8 @@ _adopted: dict[int, tuple[weakref.ref[Any], str]] = {}
 def adopt(file: Any, mode: str) -> None:
     """Remember a file of another package that is no `AbstractBufferedFile`."""
     key = id(file)
-
-    def forget(ref: Any, key: int = key, adopted: Any = _adopted) -> None:
-        if key in adopted and adopted[key][0] is ref:
-            del adopted[key]
-
     with suppress(TypeError):  # of a make to which there are no weak references
-        _adopted[key] = weakref.ref(file, forget), mode
+        _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode  # type: ignore[arg-type]
 
 
 def is_read(mode: Any) -> bool:

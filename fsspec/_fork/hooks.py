@@ -76,12 +76,8 @@ class Registry:
     def add(self, obj: object) -> None:
         """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
         key = id(obj)
-
-        def forget(ref: weakref.ref[Any], key: int = key, refs: dict[int, Any] = self._refs) -> None:
-            if refs.get(key) is ref:
-                del refs[key]
-
-        ref = _Ref(obj, forget)
+        # called back in C: an interrupt that falls into a callback of Python's is lost
+        ref = _Ref(obj, partial(self._refs.pop, key))
         ref.generation = generation
         self._refs[key] = ref
 

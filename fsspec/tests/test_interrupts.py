@@ -9,6 +9,8 @@ from time import monotonic
 
 import pytest
 
+from fsspec.tests.programs import run
+
 pytest.importorskip("aiohttp")
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="interrupts come by a timer of the system"
@@ -176,3 +178,120 @@ def test_who_is_ended_by_an_interrupt_says_no_more_than_that(http_server, name, 
         check_quiet(stderr)
         assert process.returncode == -signal.SIGINT and stderr.endswith("KeyboardInterrupt\n"), stderr
         assert monotonic() - began < 25  # less than what the server takes
+
+
+AT_ANY_MOMENT = """
+    import os, random, signal, warnings
+
+    armed, moments = False, random.Random(1)
+
+    def interrupt(number, frame):
+        if armed:
+            raise KeyboardInterrupt
+
+    def interrupted(call, count):
+        "Call it again and again until it was interrupted so many times; calls that end give their value."
+        global armed
+        while count:
+            value = None
+            try:
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, 3e-4))
+                value = call()
+                armed = False
+            except KeyboardInterrupt:
+                armed = False
+                count -= 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            yield value
+
+    warnings.simplefilter("ignore", ResourceWarning)  # an interrupt may come as open() returns
+    signal.signal(signal.SIGALRM, interrupt)
+"""
+
+
+@pytest.mark.parametrize("kind", ["ahead", "readahead", "bytes", "blockcache", "mmap", "first"])
+def test_a_read_cache_gives_the_right_bytes_after_an_interrupt(kind):
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    from fsspec.caching import caches
+    from fsspec.implementations._http.ahead import AheadCache
+
+    data = os.urandom(60_000)
+    ahead = {kind!r} == "ahead"
+
+    def fetch(start, end):
+        return data[start:end]
+
+    def pieces(start, end, run):
+        return [data[at : min(end, at + 700)] for at in range(start, end, 700)]
+
+    cache = AheadCache(5000, pieces, len(data)) if ahead else caches[{kind!r}](5000, fetch, len(data))
+    at = 0
+
+    def read():
+        global at
+        at = at if at < len(data) and moments.random() < 0.5 else moments.randrange(len(data))
+        begin, at = at, at + moments.choice([10, 3000, 9000])
+        return begin, at, cache._fetch(begin, at)
+
+    for value in interrupted(read, 2000):
+        if value is not None:
+            begin, end, got = value
+            assert got == data[begin:end], (begin, end, len(got))
+    """
+    )
+
+
+def test_a_transaction_that_is_interrupted_has_ended():
+    run(
+        AT_ANY_MOMENT
+        + """
+    import fsspec
+    fs = fsspec.filesystem("memory")
+
+    def write():
+        with fs.transaction:
+            with fs.open("/file", "wb") as f:
+                f.write(b"1")
+
+    left = 0
+    for _ in interrupted(write, 1000):
+        left += fs._intrans
+        fs._intrans, fs._transaction = False, None
+    assert left <= 40, left  # of 1000: Python itself may be interrupted before a block's end begins
+    """
+    )
+
+
+def test_a_download_that_is_interrupted_leaves_nothing(tmp_path):
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import fsspec
+    fs, folder = fsspec.filesystem("memory"), {str(tmp_path)!r}
+    fs.pipe_file("/file", bytes(300_000))
+    for _ in interrupted(lambda: fs.get_file("/file", folder + "/copy"), 1000):
+        assert set(os.listdir(folder)) <= {{"copy"}}
+    """
+    )
+
+
+def test_an_interrupted_read_closes_no_descriptor_of_another(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(100_000))
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import fsspec
+    fs = fsspec.filesystem("file")
+
+    def read():
+        with fs.open({str(tmp_path / "file")!r}, "rb") as f:
+            f.seek(1000)
+            return f.readline(50)
+
+    for _ in interrupted(read, 2000):
+        pass
+    """
+    )

@@ -304,9 +304,7 @@ class AheadCache(BytesCache):
 
     def put(self, start: int, data: bytes) -> None:
         """Keep bytes that came by another way."""
-        self._pieces.clear()
-        self._pieces.append(data)
-        self.start, self.end = start, start + len(data)
+        self._pieces, self.start, self.end = deque((data,)), start, start + len(data)
 
     def head(self) -> bytes:
         """What is kept of the beginning of the file."""
@@ -319,30 +317,38 @@ class AheadCache(BytesCache):
             return b""
         self._run = self._run + 1 if start == self._last else 0
         self._last = end
-        pieces = self._pieces
         if not self.start <= start <= self.end:
-            pieces.clear()
-            self.start = self.end = start
+            self._pieces, self.start, self.end = deque(), start, start
         elif end <= self.end:
             self.hit_count += 1
         if end > self.end:
             self.miss_count += 1
-            # kept from where this read begins, so that going back within it costs nothing
-            while pieces and self.start + len(pieces[0]) <= start:
-                self.start += len(pieces.popleft())
-            wanted = end
-            if not self._run:
-                wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
-            log_fetch(self.name, self.fetcher, self.end, wanted)
-            for piece in self.fetcher(self.end, wanted, self._run):
-                if piece:
-                    pieces.append(piece)
-                    self.end += len(piece)
-                    self.total_requested_bytes += len(piece)
-        at, count = start - self.start, end - start
+            try:
+                self._fetch_on(start, end)
+            except Exception:
+                raise
+            except BaseException:  # an interrupt, which may have come as a piece was added or taken away
+                self._pieces, self.start, self.end = deque(), start, start
+                raise
+        pieces, at, count = self._pieces, start - self.start, end - start
         if pieces and at + count <= len(pieces[0]):
             return pieces[0][at : at + count]
         return _cut(pieces, at, count)
+
+    def _fetch_on(self, start: int, end: int) -> None:
+        """Keep what comes up to ``end``, and nothing before ``start``: going back within a read costs nothing."""
+        pieces = self._pieces
+        while pieces and self.start + len(pieces[0]) <= start:
+            self.start += len(pieces.popleft())
+        wanted = end
+        if not self._run:
+            wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
+        log_fetch(self.name, self.fetcher, self.end, wanted)
+        for piece in self.fetcher(self.end, wanted, self._run):
+            if piece:
+                pieces.append(piece)
+                self.end += len(piece)
+                self.total_requested_bytes += len(piece)
 
 
 def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
