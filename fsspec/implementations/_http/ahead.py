@@ -336,7 +336,7 @@ class AheadCache(BytesCache):
         return _cut(pieces, at, count)
 
     def _fetch_on(self, start: int, end: int) -> None:
-        """Keep what comes up to ``end``, and nothing before ``start``: going back within a read costs nothing."""
+        """Keep what comes up to ``end``; nothing before ``start``: going back within a read costs nothing."""
         pieces = self._pieces
         while pieces and self.start + len(pieces[0]) <= start:
             self.start += len(pieces.popleft())
