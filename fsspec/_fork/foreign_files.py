@@ -229,7 +229,7 @@ def adopt(file: Any, mode: str) -> None:
     """Remember a file of another package that is no `AbstractBufferedFile`."""
     key = id(file)
     with suppress(TypeError):  # of a make to which there are no weak references
-        _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode  # type: ignore[arg-type]
+        _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode
 
 
 def is_read(mode: Any) -> bool:
