@@ -69,12 +69,15 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     if _is_inherited_now(file):
         yield call("flush", force=force)
         return
-    if force:
-        if file.forced:
-            raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
-        file.forced = True
-    elif file.buffer.tell() < file.blocksize:
-        return  # a part is a block at least
+    if force and file.forced:
+        raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+    if force or file.buffer.tell() >= file.blocksize:  # a part is a block at least
+        yield from _sending(file, force)
+
+
+def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
+    """The plan of sending a part, the last one with ``force``."""
+    file.forced = file.forced or force
     if file.offset is None:
         file.offset = 0
         try:
@@ -101,7 +104,7 @@ def closing(file: AbstractBufferedFile) -> Plan:
             return
         if not file.forced:
             own = getattr(file.flush, "__func__", None) is not AbstractBufferedFile.flush
-            yield from (call("flush", force=True),) if own else flushing(file, True)
+            yield from (call("flush", force=True),) if own else _sending(file, True)
         if file.fs is not None:
             file.fs.invalidate_cache(file.path)
             file.fs.invalidate_cache(file.fs._parent(file.path))
@@ -186,6 +189,7 @@ class AbstractBufferedFile(io.IOBase):
     offset: int | None
     forced: bool
     location: Any
+    _closed = True  # until it is constructed
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
@@ -254,7 +258,7 @@ class AbstractBufferedFile(io.IOBase):
     @property
     def closed(self) -> bool:
         """Whether it was closed; an object whose construction failed counts as closed."""
-        return getattr(self, "_closed", True)
+        return self._closed
 
     @closed.setter
     def closed(self, value: bool) -> None:
@@ -537,7 +541,7 @@ class AbstractBufferedFile(io.IOBase):
 
     def close(self) -> None:
         """Upload what is left and finish; closing again does nothing."""
-        if getattr(self, "_closed", True) or self.mode != "rb" or getattr(self, "_unclosable", False):
+        if self._closed or self.mode != "rb" or getattr(self, "_unclosable", False):
             drive(self, closing(self))
         else:
             _end_reading(self)
