@@ -362,15 +362,9 @@ class GenericFileSystem(AsyncFileSystem):
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
-            (source, path), (target, _) = self._side(path1), self._side(path2)
+            (source, path), (target, to) = self._side(path1), self._side(path2)
             if source is target:
-                source.mv(
-                    path,
-                    target._strip_protocol(_without_generic(path2)),
-                    recursive=recursive,
-                    maxdepth=maxdepth,
-                    **kwargs,
-                )
+                source.mv(path, to, recursive=recursive, maxdepth=maxdepth, **kwargs)
                 return
         super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
 

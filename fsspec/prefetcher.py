@@ -504,11 +504,6 @@ class BackgroundPrefetcher:
             self.queue.append(block)
             self.producer.current_offset = block.end
 
-    @property
-    def user_offset(self) -> int:
-        """The position up to which bytes were handed out."""
-        return self.consumer.offset
-
     def closed_error(self) -> RuntimeError:
         """What a read raises once it is closed."""
         return RuntimeError(
@@ -544,17 +539,17 @@ class BackgroundPrefetcher:
             elif consumer.offset < start < producer.current_offset:
                 await consumer.skip(start - consumer.offset)
             elif start != consumer.offset:
-                await producer.restart(start)
-                consumer.clear_buffer()
-                consumer.seek(start)
+                await self._begin_at(start)
             try:
                 return await consumer.consume(end - start)
             except BaseException:
-                # whatever is in the queue is not without gaps any more
-                await producer.restart(start)
-                consumer.clear_buffer()
-                consumer.seek(start)
+                await self._begin_at(start)  # whatever is in the queue is not without gaps any more
                 raise
+
+    async def _begin_at(self, position: int) -> None:
+        await self.producer.restart(position)
+        self.consumer.clear_buffer()
+        self.consumer.seek(position)
 
     def fetch(self, start: int | None, end: int | None) -> bytes:
         """The bytes from ``start`` up to ``end``, fewer only where the file ends before.

@@ -79,7 +79,6 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     """
 
     protocol: ClassVar[Any] = "simplecache"
-    local_file = True
     transaction_type = WriteCachedTransaction
     _has_table = False
 

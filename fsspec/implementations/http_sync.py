@@ -101,11 +101,7 @@ def _file_info(
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')
     with closing(response):
         response.raise_for_status()
-        told = parsing.described(response.headers, response.status_code)
-        kept = {
-            name: told[name] for name in ("partial", *parsing.checksums(response.headers)) if name in told
-        }
-        return {"name": url, "size": told["size"], **kept}
+        return {"name": url, **_entry_of(response)}
 
 
 class HTTPFileSystem(HTTPBase, AbstractFileSystem):

@@ -198,12 +198,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._get(path).created
 
     def modified(self, path: str) -> datetime:
-        path = self._strip_protocol(path)
-        f = self.store.get(path)
-        if f is None:
-            raise FileNotFoundError(path)
-        modified: datetime = f.modified
-        return modified
+        return self._get(path).modified
 
     def _get(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)

@@ -29,7 +29,7 @@ from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, StrPaths, T
+    from fsspec._paths.types import Depth, T
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
@@ -210,10 +210,6 @@ class SMBFileSystem(ServerFileSystem):
                     self._call(smbclient.remove, self._unc(path2))
             raise
 
-    def copy(self, path1: StrPaths, path2: StrPaths, **kwargs: Any) -> None:
-        """Copy files on the server; see `AbstractFileSystem.copy`."""
-        super().copy(path1, path2, **kwargs)
-
     # contents ---------------------------------------------------------------------
     def _open(
         self,
@@ -352,15 +348,6 @@ class SMBFileOpener(AbstractBufferedFile):
 
     def __fspath__(self) -> str:
         return self.path
-
-    def __iter__(self) -> SMBFileOpener:
-        return self
-
-    def __enter__(self) -> SMBFileOpener:
-        return super().__enter__()
-
-    def __exit__(self, *args: Any) -> None:
-        self.close()
 
     def _open(self) -> None:
         """Open the file on the server, on the connection that the filesystem has now."""

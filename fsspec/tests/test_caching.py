@@ -773,7 +773,7 @@ def test_slow_connections_are_all_used_while_a_file_is_read_in_order(least):
         for start in range(0, len(whole), 2**20):
             data = await prefetcher.afetch(start, start + 2**20)
             assert data == whole[: 2**20]
-            ahead = prefetcher.producer.current_offset - prefetcher.user_offset
+            ahead = prefetcher.producer.current_offset - prefetcher.consumer.offset
             assert ahead <= max(40 * 2**20, start)
         await prefetcher.aclose()
 

@@ -1,8 +1,7 @@
 """Operations that a cache passes on to the filesystem behind it.
 
-`PASSED` says of each such operation which parameters are paths, and whether it changes
-what is at them, so that copies of it are out of date afterwards.  The methods are made of
-that table.  What the target has beyond the common interface, awaitable methods among it,
+`PASSED` says of each such operation whether it changes what is at a path, so that copies
+of it are out of date afterwards.  The methods are made of that table.  What the target has beyond the common interface, awaitable methods among it,
 is reached by attribute access.
 """
 
@@ -25,60 +24,39 @@ C = TypeVar("C", bound=type)
 
 
 class Passed(NamedTuple):
-    """An operation: its parameters that are paths, and those of which copies are out of date after it. One
-    that ``waits`` is done through `open` in a transaction, as its base class does it."""
+    """An operation: its parameters of whose paths copies are out of date after it. One that ``waits`` is done
+    through `open` in a transaction, as its base class does it."""
 
-    paths: str = "path"
     changes: str = ""
     waits: bool = False
 
 
+_LOOKING = (
+    "checksum created download du expand_path find get get_file glob invalidate_cache lexists ls makedirs"
+    " mkdir modified sign size sizes stat ukey walk"
+)
 PASSED: dict[str, Passed] = {
-    "checksum": Passed(),
-    "copy": Passed("path1 path2", "path2"),
-    "cp_file": Passed("path1 path2", "path2"),
-    "created": Passed(),
-    "download": Passed("rpath"),
-    "du": Passed(),
-    "expand_path": Passed(),
-    "find": Passed(),
-    "get": Passed("rpath"),
-    "get_file": Passed("rpath"),
-    "glob": Passed(),
-    "invalidate_cache": Passed(),
-    "lexists": Passed(),
-    "ls": Passed(),
-    "makedirs": Passed(),
-    "mkdir": Passed(),
-    "modified": Passed(),
-    "mv": Passed("path1 path2", "path1 path2"),
-    "pipe": Passed(changes="path", waits=True),
-    "pipe_file": Passed(changes="path", waits=True),
-    "put": Passed("rpath", "rpath", waits=True),
-    "put_file": Passed("rpath", "rpath", waits=True),
-    "rm": Passed(changes="path"),
-    "rm_file": Passed(changes="path"),
-    "rmdir": Passed(changes="path"),
-    "sign": Passed(),
-    "size": Passed(),
-    "sizes": Passed("paths"),
-    "stat": Passed(),
-    "touch": Passed(changes="path", waits=True),
-    "ukey": Passed(),
-    "walk": Passed(),
-    "write_bytes": Passed(changes="path", waits=True),
-    "write_text": Passed(changes="path", waits=True),
+    **dict.fromkeys(_LOOKING.split(), Passed()),
+    **dict.fromkeys(("copy", "cp_file"), Passed("path2")),
+    "mv": Passed("path1 path2"),
+    **dict.fromkeys("pipe pipe_file touch write_bytes write_text".split(), Passed("path", waits=True)),
+    **dict.fromkeys(("put", "put_file"), Passed("rpath", waits=True)),
+    **dict.fromkeys(("rm", "rm_file", "rmdir"), Passed("path")),
 }
 
+_PATHS = ("path", "path1", "path2", "paths", "rpath")
+"""What parameters are called that are paths on the target."""
 
 _TWINS = {"mv_file": "mv"}
 """Awaitable operations whose blocking twin has another name."""
 
 
-def _places(name: str, parameters: str) -> list[tuple[int, str]]:
-    """Positions, after self, and names of parameters of an operation."""
+def _places(name: str, parameters: Sequence[str]) -> list[tuple[int, str]]:
+    """Positions, after self, and names of those parameters that an operation has."""
     code = getattr(AbstractFileSystem, name).__code__
-    return [(code.co_varnames.index(parameter) - 1, parameter) for parameter in parameters.split()]
+    return [
+        (at, each) for at, each in enumerate(code.co_varnames[1 : code.co_argcount]) if each in parameters
+    ]
 
 
 def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: Options) -> list[Any]:
@@ -95,7 +73,7 @@ def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: Options) 
 def _make(name: str, passed: Passed) -> Callable[..., Any]:
     """The blocking method of an operation."""
     base = getattr(AbstractFileSystem, name)
-    paths, changed = _places(name, passed.paths), _places(name, passed.changes)
+    paths, changed = _places(name, _PATHS), _places(name, passed.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
         given = list(args)
@@ -131,7 +109,7 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
     passed = PASSED.get(twin)
     if passed is None or not passed.changes or not iscoroutinefunction(method):
         return method
-    changed = _places(twin, passed.changes)
+    changed = _places(twin, passed.changes.split())
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
         try:

@@ -312,9 +312,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             return Table.read(self.fs.cat_file(path), self.engine)
         except FileNotFoundError:
             return Table([], [], [], [])
-        except ForkError:
-            raise
-        except ImportError:
+        except (ForkError, ImportError):
             raise
         except Exception as error:  # filesystems and engines have errors of their own, without a base
             raise ReferenceNotReachable(key, path, "the table of references") from error
