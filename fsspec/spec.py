@@ -37,9 +37,7 @@ from fsspec._paths.types import Entry, Errors
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
-from fsspec._spec.contents import Contents
 from fsspec._spec.identity import Identity
-from fsspec._spec.many_paths import ManyPaths
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.compression import compr
 from fsspec.dircache import DirCache
@@ -74,7 +72,7 @@ _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
 @claim
-class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cached):
+class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
     """The interface of every filesystem, and its behaviour where a backend has no better one.
 
     Making the same class with the same arguments twice gives one instance, unless
@@ -119,9 +117,6 @@ class AbstractFileSystem(Identity, ManyPaths, Contents, Aliases, metaclass=_Cach
     _strip_tokenize_options: tuple[str, ...] = ()
     """Names of options that do not make instances differ."""
 
-    _fs_token_: str
-    storage_args: tuple[Any, ...]
-    storage_options: dict[str, Any]
     dircache: DirCache
     _intrans: bool
     _transaction: Transaction | None

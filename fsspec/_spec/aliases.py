@@ -7,28 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fsspec._spec.many_paths import ManyPaths
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsspec._paths.types import Depth, StrPaths
 
 
-class Aliases:
+class Aliases(ManyPaths):
     """The part of `AbstractFileSystem` that renames other parts."""
 
     if TYPE_CHECKING:
-        cat_file: Callable[..., bytes]
-        copy: Callable[..., None]
-        du: Callable[..., int | dict[str, int]]
-        get: Callable[..., None]
         info: Callable[..., dict[str, Any]]
         ls: Callable[..., list[Any]]
-        makedirs: Callable[..., None]
         mkdir: Callable[..., None]
-        mv: Callable[..., None]
-        pipe_file: Callable[..., None]
-        put: Callable[..., None]
-        rm: Callable[..., None]
 
     def listdir(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Another name of `ls`."""
@@ -42,7 +35,8 @@ class Aliases:
         self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any
     ) -> int | dict[str, int]:
         """Another name of `du`."""
-        return self.du(path, total=total, maxdepth=maxdepth, **kwargs)
+        found: int | dict[str, int] = self.du(path, total=total, maxdepth=maxdepth, **kwargs)
+        return found
 
     def makedir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         """Another name of `mkdir`."""

@@ -31,12 +31,13 @@ class Identity:
     _fork_keeps: ClassVar[tuple[str, ...]] = ()
     """Names of attributes that are still true in a child, beyond the token and listings."""
 
+    _fs_token_: str
+    storage_args: tuple[Any, ...]
+    storage_options: dict[str, Any]
+
     if TYPE_CHECKING:
         _cache: Any
         _latest: ClassVar[str | None]
-        _fs_token_: str
-        storage_args: tuple[Any, ...]
-        storage_options: dict[str, Any]
 
     @property
     def _fs_token(self) -> str:

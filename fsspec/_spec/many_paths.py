@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import per_path
 from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
+from fsspec._spec.contents import Contents
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 if TYPE_CHECKING:
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Offsets, StrPaths, T
 
 
-class ManyPaths:
+class ManyPaths(Contents):
     """The methods of `AbstractFileSystem` that take a list of paths, a pattern, or a tree."""
-
-    if TYPE_CHECKING:
-        async_impl: bool
-        _strip_protocol: Callable[..., str]
-        cat_file: Callable[..., bytes]
 
     def _drive(self, plan: PlanOf[T]) -> T:
         """What a plan returns, by whatever way the operations of the filesystem are called."""

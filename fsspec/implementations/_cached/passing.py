@@ -1,8 +1,8 @@
 """Operations that a cache passes on to the filesystem behind it.
 
 `PASSED` says of each such operation whether it changes what is at a path, so that copies
-of it are out of date afterwards.  The methods are made of that table.  What the target has beyond the common interface, awaitable methods among it,
-is reached by attribute access.
+of it are out of date afterwards.  The methods are made of that table.  What the target has
+beyond the common interface, awaitable methods among it, is reached by attribute access.
 """
 
 from __future__ import annotations
