@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from _typeshed import WriteableBuffer
 
-    from fsspec._paths.types import Depth, PathOrPaths, StrPaths, T
+    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths, T
 
 
 __all__ = ["ArrowFSWrapper", "ArrowFile", "HadoopFileSystem", "PYARROW_VERSION", "wrap_exceptions"]
@@ -167,6 +167,9 @@ class ArrowFSWrapper(AbstractFileSystem):
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         seekable = bool(start) or (end or 0) < 0
         return super().cat_file(path, start, end, **{"seekable": seekable, **kwargs})
+
+    def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
+        super().get_file(rpath, lpath, **kwargs)
 
     @wrap_exceptions
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:

@@ -10,7 +10,6 @@ import io
 import urllib.error
 import urllib.parse
 from collections.abc import Iterator
-from functools import partialmethod
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any, cast
 
@@ -168,12 +167,23 @@ class RequestsSessionShim:
         req.send(data)
         return ResponseProxy(req, stream=bool(stream))
 
-    get = partialmethod(request, "GET")
-    head = partialmethod(request, "HEAD")
-    post = partialmethod(request, "POST")
-    put = partialmethod(request, "PUT")
-    patch = partialmethod(request, "PATCH")
-    delete = partialmethod(request, "DELETE")
+    def get(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("GET", url, **kwargs)
+
+    def head(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("HEAD", url, **kwargs)
+
+    def post(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("POST", url, **kwargs)
+
+    def put(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("PUT", url, **kwargs)
+
+    def patch(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("PATCH", url, **kwargs)
+
+    def delete(self, url: str, **kwargs: Any) -> ResponseProxy:
+        return self.request("DELETE", url, **kwargs)
 
 
 _FORBIDDEN = frozenset({"accept-encoding", "content-length", "host", "connection"})
