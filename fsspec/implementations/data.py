@@ -20,9 +20,6 @@ class DataFileSystem(AbstractFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = "data"
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):

@@ -44,9 +44,6 @@ new_api: bool = hasattr(ffi, "NO_OPEN_CB")
 class CorruptArchive(ArchiveError, OSError):
     """An archive, or a member of one, that libarchive cannot read."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-
     def __str__(self) -> str:
         return str(self.msg)
 

@@ -365,17 +365,15 @@ class LocalFileSystem(AbstractFileSystem):
         if isfilelike(path2):
             super().get_file(path1, path2, for_file(callback, path1))
             return
-        self._with_progress(self.cp_file, path1, cast("str", path2), callback, **kwargs)
+        self._copy_telling(path1, cast("str", path2), callback, **kwargs)
 
     def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._strip_protocol(path2))
-        self._with_progress(self.cp_file, path1, path2, callback, **kwargs)
+        self._copy_telling(path1, path2, callback, **kwargs)
 
-    def _with_progress(
-        self, copy: Callable[..., None], path1: str, path2: str, callback: Callback | None, **kwargs: Any
-    ) -> None:
-        copy(path1, path2, **kwargs)
+    def _copy_telling(self, path1: str, path2: str, callback: Callback | None, **kwargs: Any) -> None:
+        self.cp_file(path1, path2, **kwargs)
         callback = for_file(callback, path1)
         if callback is DEFAULT_CALLBACK:
             return  # nobody wants to know

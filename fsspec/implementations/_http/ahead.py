@@ -27,15 +27,8 @@ import aiohttp
 from fsspec._files.caches_base import joined, log_fetch
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
-from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.answers import (
-    Placed,
-    RangesIgnoredError,
-    Version,
-    check_length,
-    correct_size,
-)
+from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, correct_size
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.responses import BodyStream
@@ -233,19 +226,13 @@ class Ahead:
             if at.stop is None or at.stop > end:  # the whole file, whether asked for or not
                 stream = BodyStream(response, self._file.url, at.start)
                 data = await stream.take(end - at.start, end - at.start)
-                self._check_length(at, len(data), start, end)
+                responses.check_length(at, len(data), self._file.url, start, end)
                 self._keep(stream)
                 return data
             async with response:
                 return await responses.read_placed(response, at, self._file.url, start, end)
 
         return cast("bytes", await self._file._sender.repeat(fetch))
-
-    def _check_length(self, at: Placed, got: int, start: int, end: int | None) -> None:
-        try:
-            check_length(at, got, self._file.url, start, end)
-        except IncompleteRead as error:
-            raise responses.IncompleteResponse(str(error)) from None
 
     async def rest(self, head: bytes) -> bytes:
         """The whole file, of which ``head`` is there already."""
@@ -264,7 +251,7 @@ class Ahead:
                     data = kept + await body.take(size - at.start, size - at.start)
                 else:
                     data = await body.rest(kept)
-                self._check_length(at, len(data), 0, size)
+                responses.check_length(at, len(data), self._file.url, 0, size)
                 return data
 
         return cast("bytes", await self._file._sender.repeat(fetch))
@@ -292,8 +279,8 @@ class AheadCache(BytesCache):
     end: int
     fetcher: Callable[..., Any]
 
-    def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int, trim: bool = True) -> None:
-        super().__init__(blocksize, fetcher, size, trim)
+    def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int) -> None:
+        super().__init__(blocksize, fetcher, size)
         self.start = self.end = 0
         self._pieces: deque[bytes] = deque()  # those from start to end, none empty
         self._last: int | None = None

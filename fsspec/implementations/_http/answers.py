@@ -311,13 +311,13 @@ def _expected(size: int | None, start: int, end: int | None) -> int | None:
     return None if size is None else max(0, size - start)
 
 
-def check_whole(status: int, headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
-    """Make sure that the answer to a request for the whole file is the whole file.
+def check_whole(headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
+    """Make sure that a partial answer (206) to a request for the whole file is the whole file.
 
     ``asked``: whether the request had a ``Range`` all the same, which then is the caller's.
     Raises IncompleteRead: the server sent a part that nobody asked for.
     """
-    if status == 206 and not asked:
+    if not asked:
         first, stop, total = content_range(headers)
         if first != 0 or stop is None or stop != total:
             raise IncompleteRead(f"the server sent a part of {redact_url(url)}, not the whole file")

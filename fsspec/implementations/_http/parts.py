@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing, write_all
 from fsspec._loop.batching import run_concurrently
-from fsspec.exceptions import IncompleteRead
-from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, check_length, learn_version
+from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.responses import Body, IncompleteResponse, check_is_whole, placed, with_room
+from fsspec.implementations._http.responses import Body, check_is_whole, check_length, placed, with_room
 
 if TYPE_CHECKING:
     import aiohttp
@@ -61,7 +60,7 @@ async def read_in_parts(
     known: Version,
     options: Options,
     sink: Sink,
-    told: Callable[[int | None], Any] | None = None,
+    told: Callable[[int | None], Any],
 ) -> bool:
     """Give the bytes from ``start`` up to ``end`` to ``sink``.
 
@@ -83,8 +82,7 @@ async def read_in_parts(
         if size is None or response.status == 200:
             return False
         learn_version(url, at.version)
-        if told is not None:
-            told(size)
+        told(size)
         await _parts(
             fs, url, response, at, (start, first, size if end is None else min(end, size)), options, sink
         )
@@ -132,11 +130,10 @@ class _NotInParts(Exception):
 
 
 async def _save_whole(
-    response: aiohttp.ClientResponse, url: str, sink: Sink, told: Callable[[int | None], Any] | None
+    response: aiohttp.ClientResponse, url: str, sink: Sink, told: Callable[[int | None], Any]
 ) -> None:
     check_is_whole(response, url)
-    if told is not None:
-        told(placed(response, url, 0, None).version.size)
+    told(placed(response, url, 0, None).version.size)
     await _save_body(response, url, 0, None, sink)
 
 
@@ -168,15 +165,10 @@ async def _parts(
 async def _save_part(
     response: aiohttp.ClientResponse, at: Placed, url: str, start: int, stop: int, sink: Sink
 ) -> None:
-    count = (
-        await _save_body(response, url, start, stop, sink, skipped=start - at.start)
-        if at.start != at.stop
-        else 0
-    )
-    try:
-        check_length(at, count, url, start, stop)
-    except IncompleteRead as error:
-        raise IncompleteResponse(str(error)) from None
+    count = 0
+    if at.start != at.stop:
+        count = await _save_body(response, url, start, stop, sink, skipped=start - at.start)
+    check_length(at, count, url, start, stop)
 
 
 async def _save_body(

@@ -220,9 +220,17 @@ def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> Non
     raise_for_status(response, url)
     if response.status == 206:
         try:
-            answers.check_whole(206, response.headers, url, "Range" in response.request_info.headers)
+            answers.check_whole(response.headers, url, "Range" in response.request_info.headers)
         except IncompleteRead as error:
             raise IncompleteResponse(str(error)) from None
+
+
+def check_length(at: answers.Placed, got: int, url: str | yarl.URL, start: int, end: int | None) -> None:
+    """As `answers.check_length`; what it raises is also of the client's class."""
+    try:
+        answers.check_length(at, got, url, start, end)
+    except IncompleteRead as error:
+        raise IncompleteResponse(str(error)) from None
 
 
 @contextmanager

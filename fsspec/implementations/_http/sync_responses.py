@@ -72,7 +72,7 @@ def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> Non
     """Make sure that a response is not a part of the file that nobody asked for."""
     if response.status_code == 206:
         asked = getattr(getattr(response, "request", None), "headers", None) or {}
-        answers.check_whole(206, response.headers, url, "Range" in asked)
+        answers.check_whole(response.headers, url, "Range" in asked)
 
 
 def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:

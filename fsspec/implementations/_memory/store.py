@@ -6,7 +6,7 @@ change together, under a lock; the fork waits for a change that is under way in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fsspec._fork.fork_lock import ForkLock
@@ -139,8 +139,8 @@ class Store(dict[str, Any]):
 class ExplicitFolders(list[str]):
     """Explicit folders; whatever changes it keeps the tree right."""
 
-    def __init__(self, store: Store, items: Iterable[str] = ("",)) -> None:
-        super().__init__(items)
+    def __init__(self, store: Store) -> None:
+        super().__init__([""])
         self.names = set(self)  # so that a look does not go through all
         self.store = store
         store.folders = self
