@@ -417,11 +417,11 @@ class LocalFileOpener(io.IOBase):
             raise ValueError(_CLOSED)
         if not self.writable():
             return
-        if self._inherited_writer():
+        if not is_mine(self):
             if is_letting_go():
                 return
             self._check_writer("flush")
-        self.f.flush()
+        (self._f or self.f).flush()
 
     def _inherited_writer(self) -> bool:
         return not is_mine(self) and self.writable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any
     paths are no list. Raises ValueError if there are not as many."""
     if not isinstance(paths, list):
         raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
-    firsts, lasts = (_listed(given, len(paths)) for given in (starts, ends))
+    firsts, lasts = _listed(starts, len(paths)), _listed(ends, len(paths))
     if not len(paths) == len(firsts) == len(lasts):
         many = f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends"
         raise ValueError(f"{many}: as many of each are needed")
@@ -142,7 +141,7 @@ def _by_path(
     paths: Sequence[str], starts: Sequence[int | None], ends: Sequence[int | None], sort: bool
 ) -> Iterable[tuple[str, list[Any]]]:
     """The ranges of each path in order, or else of each run of the same path."""
-    ranges = zip((start or 0 for start in starts), (_NO_END if end is None else end for end in ends))
+    ranges = ((start or 0, _NO_END if end is None else end) for start, end in zip(starts, ends))
     if not sort:
         runs: list[tuple[str, list[Any]]] = []
         for path, pair in zip(paths, ranges):
@@ -159,7 +158,7 @@ def _by_path(
             group.append(pair)
     for group in groups.values():
         group.sort()
-    return sorted(groups.items(), key=itemgetter(0))
+    return sorted(groups.items())
 
 
 def _joined_ranges(ranges: list[Any], max_gap: int, limit: float) -> Iterator[Any]:
