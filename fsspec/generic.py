@@ -477,6 +477,9 @@ def rsync(
         out of the destination
     KeyError
         if an entry lacks a field
+    PermissionError
+        if, with ``delete_missing``, things were to be removed because a folder of the source may not be read;
+        nothing is removed
     """
     if update_cond not in ("different", "always", "never"):
         raise ValueError(f'update_cond is "different", "always" or "never", not {update_cond!r}')
@@ -506,8 +509,29 @@ def rsync(
         logger.debug("rsync: %d of %d files are copied", len(pairs), len(ours) - len(folders))
         fs.copy(list(pairs), list(pairs.values()), **kwargs)
     if delete_missing:
-        _remove_others(fs, {name: theirs[name] for name in theirs if name not in ours})
+        others = {name: theirs[name] for name in theirs if name not in ours}
+        _check_listed(fs, source, ours, others)
+        _remove_others(fs, others)
     return pairs
+
+
+def _check_listed(
+    fs: GenericFileSystem, source: str, ours: dict[str, _Entry], others: dict[str, _Entry]
+) -> None:
+    """Raise what a folder of the source that seems to be empty raises when it is listed, where others are to be
+    removed for that: folders that may not be read are passed over as trees are listed."""
+    filled = {name.rpartition("/")[0] for name in ours}
+    seeming = set()
+    for name in others:
+        while name:
+            name = name.rpartition("/")[0]
+            if name in ours:
+                break
+        if name not in filled:
+            seeming.add(name)
+    for name in sorted(seeming):
+        with suppress(FileNotFoundError):  # it went meanwhile, or is a name alone
+            fs.ls(ours[name]["name"] if name else source, detail=False)
 
 
 def _url_prefix(fs: GenericFileSystem, folder: str) -> str:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from fsspec import config
@@ -164,6 +165,8 @@ class _Job:
             self.task.cancel()
         elif not self.finished:
             self._drop()
+            self.finished = True
+            self.done.release()
 
     def _drop(self) -> None:
         if inspect.iscoroutine(self.made):
@@ -336,8 +339,11 @@ def _wait(job: _Job, timeout: float | None) -> None:
         job.loop.call_soon_threadsafe(job.start)
         if job.wait(timeout):
             return
-    except BaseException:
+    except BaseException:  # an interrupt, or what another handler of a signal raises
         job.cancel()
+        with suppress(Exception):
+            if not job.loop.is_closed():
+                job.wait(_ENDING)  # or what it cleans up could be what the program's next call makes
         raise
     job.cancel()
     job.wait(_ENDING)

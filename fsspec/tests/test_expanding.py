@@ -63,6 +63,21 @@ def test_what_is_not_there(fs):
         fs.expand_path("r/nope", recursive=True)
 
 
+class Refused(AsyncDictFileSystem):
+    """A store that answers every question by a refusal."""
+
+    async def _info(self, path, **kwargs):
+        raise PermissionError("token expired")
+
+    _ls = _info
+
+
+@pytest.mark.parametrize("work", ["expand_path", "rm", "cat"])
+def test_what_may_not_be_looked_at_is_not_said_to_be_missing(work):
+    with pytest.raises(PermissionError, match="token expired"):
+        getattr(Refused(FILES), work)("r", recursive=True)
+
+
 def test_files_among_matches_are_not_asked_for_again(fs):
     fs.expand_path("r/*", recursive=True)
     assert sorted(fs.asked.count(path) for path in set(fs.asked)) in ([1, 1, 1], [1, 1, 2])

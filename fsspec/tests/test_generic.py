@@ -507,6 +507,20 @@ def test_rsync_removes_nothing_where_a_listing_fails(fs, m, out, tmp_path, monke
     assert before == (below(tmp_path / "out"), sorted(m.store))
 
 
+def test_rsync_removes_nothing_for_a_folder_that_may_not_be_read(m, out, tmp_path, monkeypatch):
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    m.pipe({"/slashed/r/a": b"1", "/slashed/r/sub/b": b"1", "/slashed/r/sub/deep/c": b"1"})
+    rsync("failing://r", out)
+    before = below(tmp_path / "out")
+    monkeypatch.setattr(Failing, "error", PermissionError("locked"))
+    with pytest.raises(PermissionError, match="locked"):
+        rsync("failing://r", out, delete_missing=True)
+    assert below(tmp_path / "out") == before
+    m.rm("/slashed/r/sub", recursive=True)  # what really is gone is removed
+    rsync("failing://r", out, delete_missing=True)
+    assert below(tmp_path / "out") == {"a": b"1"}
+
+
 class Misnaming(Plain):
     """A store that lists what nobody can place."""
 

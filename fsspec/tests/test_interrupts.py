@@ -295,3 +295,64 @@ def test_an_interrupted_read_closes_no_descriptor_of_another(tmp_path):
         pass
     """
     )
+
+
+def test_what_an_interrupted_call_cleans_up_is_not_what_the_next_one_makes(tmp_path):
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import http.server, threading, time
+    import fsspec
+
+    slow, begun = threading.Event(), threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            try:
+                self.wfile.write(bytes(50_000))
+                self.wfile.flush()
+                begun.set()
+                if slow.is_set():
+                    time.sleep(2)
+                self.wfile.write(bytes(50_000))
+            except OSError:  # the client has left
+                pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *args: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    fs, url = fsspec.filesystem("http"), f"http://127.0.0.1:{{server.server_port}}"
+
+    def again(number, frame):
+        if begun.is_set():
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, again)
+    for n in range(5):
+        folder = {str(tmp_path)!r} + f"/{{n}}/"
+        slow.set()
+        begun.clear()
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        try:
+            fs.get([url + "/a", url + "/b"], folder)
+        except KeyboardInterrupt:
+            begun.clear()
+        else:
+            raise AssertionError("it was not interrupted")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        slow.clear()
+        fs.get([url + "/a", url + "/b"], folder)
+        assert sorted(os.listdir(folder)) == ["a", "b"]
+        assert [os.path.getsize(folder + name) for name in "ab"] == [100_000, 100_000]
+    server.shutdown()
+    server.server_close()
+    fs.close_session(fs.loop, fs._session)
+    """
+    )
