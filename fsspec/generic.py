@@ -518,8 +518,8 @@ def rsync(
 def _check_listed(
     fs: GenericFileSystem, source: str, ours: dict[str, _Entry], others: dict[str, _Entry]
 ) -> None:
-    """Raise what a folder of the source that seems to be empty raises when it is listed, where others are to be
-    removed for that: folders that may not be read are passed over as trees are listed."""
+    """Raise what a folder of the source that seems to be empty raises when it is listed, where others are to
+    be removed for that: folders that may not be read are passed over as trees are listed."""
     filled = {name.rpartition("/")[0] for name in ours}
     seeming = set()
     for name in others:
