@@ -236,7 +236,7 @@ def test_a_read_cache_gives_the_right_bytes_after_an_interrupt(kind):
         begin, at = at, at + moments.choice([10, 3000, 9000])
         return begin, at, cache._fetch(begin, at)
 
-    for value in interrupted(read, 2000):
+    for value in interrupted(read, 400):
         if value is not None:
             begin, end, got = value
             assert got == data[begin:end], (begin, end, len(got))
@@ -272,7 +272,7 @@ def test_a_download_that_is_interrupted_leaves_nothing(tmp_path):
     import fsspec
     fs, folder = fsspec.filesystem("memory"), {str(tmp_path)!r}
     fs.pipe_file("/file", bytes(300_000))
-    for _ in interrupted(lambda: fs.get_file("/file", folder + "/copy"), 1000):
+    for _ in interrupted(lambda: fs.get_file("/file", folder + "/copy"), 300):
         assert set(os.listdir(folder)) <= {{"copy"}}
     """
     )
@@ -291,7 +291,7 @@ def test_an_interrupted_read_closes_no_descriptor_of_another(tmp_path):
             f.seek(1000)
             return f.readline(50)
 
-    for _ in interrupted(read, 2000):
+    for _ in interrupted(read, 500):
         pass
     """
     )
