@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
+from fsspec._files.caches_base import check_fetched
 from fsspec._loop.batching import get_batch_size as _get_batch_size
 from fsspec._loop.batching import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec._loop.bridge import (
@@ -422,6 +423,8 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         if end is not None and end <= self.loc:
             return b""
         out = await self._fetch_range(self.loc, end)
+        check_fetched(out, self.loc, end, getattr(self, "size", None), self._fetch_range)
+        out = out if end is None else out[: end - self.loc]
         self.loc += len(out)
         return out
 

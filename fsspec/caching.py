@@ -18,6 +18,7 @@ from fsspec._files.caches_base import (
     Held,
     Joining,
     MultiFetcher,
+    check_fetched,
     joined,
     path_of,
     spliced,
@@ -64,6 +65,7 @@ class ReadAheadCache(BaseCache):
     """
 
     name: ClassVar[str] = "readahead"
+    _keeps_surplus: ClassVar[bool] = True
     cache: bytes
     start: int
     end: int
@@ -291,7 +293,11 @@ class AllBytes(BaseCache):
         if self.fetcher is None:
             raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
         self.miss_count += 1
-        found = self._ask(0, self.size) if self.size is not None else self.fetcher(0, None)
+        if self.size is not None:
+            found = self._ask(0, self.size)
+        else:
+            found = self.fetcher(0, None)
+            check_fetched(found, 0, None, None, self.fetcher)
         self.total_requested_bytes += len(found)
         return found
 

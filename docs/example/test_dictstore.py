@@ -46,6 +46,10 @@ class TestOpen(abstract.AbstractOpenTests, Fixtures):
     """Opened files."""
 
 
+class TestRead(abstract.AbstractReadTests, Fixtures):
+    """Parts of files."""
+
+
 class TestForks(abstract.AbstractForkTests, Fixtures):
     """Used by forked children."""
 

@@ -6,7 +6,7 @@ the others.  What always holds:
 * positions count from the beginning of the file, ``end`` is exclusive, and nothing past
   ``size`` is asked for;
 * what comes back from ``fetcher`` shorter than asked for is an error, and nothing of it
-  is kept: a block is whole or it is not there;
+  is kept: a block is whole or it is not there. What is longer is cut, or kept where it belongs;
 * the bytes handed out are copied once, on the way out.
 
 A cache belongs to one file object and, like it, to one thread at a time.  In a forked
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from fsspec._paths.redaction import redact_url
-from fsspec.exceptions import ShortFetch
+from fsspec.exceptions import IncompleteRead, ShortFetch
 
 Fetcher = Callable[[int, int], bytes]
 """Maps ``(start, end)`` to those bytes of the file."""
@@ -38,6 +38,32 @@ def path_of(fetcher: object) -> str:
     """The file that a fetcher reads, for messages; empty where it does not say."""
     path = getattr(getattr(fetcher, "__self__", None), "path", None)
     return redact_url(path) if path else ""
+
+
+def check_fetched(data: object, start: int, stop: int | None, size: int | None, fetcher: Any) -> None:
+    """Raise what is known to be wrong with the answer of a fetcher, however much it is.
+
+    Raises
+    ------
+    TypeError
+        it is not bytes.
+    IncompleteRead
+        it is the whole file, of which a later part was asked for.
+    """
+    kind: type[Exception]
+    try:
+        if memoryview(data).nbytes != size or start <= 0:  # type: ignore[arg-type]  # that is what is asked here
+            return
+    except TypeError:
+        kind, gave = TypeError, f"{type(data).__name__}, where the content of a file is bytes"
+    else:
+        kind, gave = IncompleteRead, f"all {size} bytes of the file: the store ignores where a read begins"
+    owner = getattr(fetcher, "__self__", None)
+    name = getattr(fetcher, "__name__", type(fetcher).__name__)
+    method = name if owner is None else f"{type(owner).__name__}.{name}"
+    of = f" of {type(owner.fs).__name__}" if hasattr(owner, "fs") else ""
+    where = f" of {path_of(fetcher)!r}" if path_of(fetcher) else ""
+    raise kind(f"{method}{of} was asked for bytes {start}-{stop}{where}, and gave {gave}")
 
 
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
@@ -80,6 +106,7 @@ class BaseCache:
     name: ClassVar[str] = "none"
     fetches_ahead: ClassVar[bool] = False
     """Whether it has several fetches under way at once, so that what fetches need not read ahead."""
+    _keeps_surplus: ClassVar[bool] = False  # what a fetcher gives beyond the end that it was asked for
     size: int
     blocksize: int
     nblocks: int
@@ -106,8 +133,8 @@ class BaseCache:
         if _logger is None or _logger.isEnabledFor(10):
             log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
-        if len(data) < stop - start:
-            self._check_length(data, start, stop)
+        if type(data) is not bytes or len(data) != stop - start:
+            return self._checked(data, start, stop)
         return data
 
     _ask = _fetch  # for classes whose own `_fetch` is another
@@ -131,10 +158,13 @@ class BaseCache:
             stop = size
         return start, stop
 
-    def _check_length(self, data: bytes, start: int, stop: int) -> None:
-        """Raise ShortFetch, unless the fetcher has learned that the size that a program gave is too large."""
-        if self.size is None or len(data) < min(stop, self.size) - start:
+    def _checked(self, data: bytes, start: int, stop: int) -> bytes:
+        """What of an answer was asked for. Too little is ShortFetch, unless the fetcher has learned that the
+        size that a program gave is too large."""
+        check_fetched(data, start, stop, self.size, self.fetcher)
+        if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):
             raise self._short(start, stop, len(data))
+        return data if self._keeps_surplus else data[: stop - start]
 
     def _short(self, start: int, stop: int, got: int) -> ShortFetch:
         path = path_of(self.fetcher)

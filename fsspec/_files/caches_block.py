@@ -189,7 +189,7 @@ class BlockCache(BaseCache):
             end = self.size
         self.miss_count += 1
         self.total_requested_bytes += end - start
-        return self._ask(start, end)[: end - start]
+        return self._ask(start, end)
 
     def _held(self, position: int) -> Held | None:
         number, at = divmod(position, self.blocksize)
@@ -415,7 +415,7 @@ class MMapCache(BaseCache):
         pieces: list[Any] = []
         position = start
         for (left, right), data in zip(missing, self._ask_for(missing)):
-            self.store(left, right, data)
+            data = self.store(left, right, data)
             if position < left:
                 pieces.append(self.kept(position, left))
                 position = left
@@ -464,18 +464,20 @@ class MMapCache(BaseCache):
             return self.multi_fetcher(ranges)
         return (self.fetcher(left, right) for left, right in ranges)
 
-    def store(self, left: int, right: int, data: bytes) -> None:
-        """Keep what was fetched of a range that begins and ends with blocks.
+    def store(self, left: int, right: int, data: bytes) -> bytes:
+        """Keep what was fetched of a range that begins and ends with blocks; returns that, and no more.
 
         Raises
         ------
         OSError
             if there is not enough of it.
         """
-        if len(data) < right - left:
-            raise self._short(left, right, len(data))
+        if type(data) is not bytes or len(data) != right - left:
+            data = self._checked(data, left, right)
+            if len(data) < right - left:
+                raise self._short(left, right, len(data))
         self.total_requested_bytes += right - left
-        view = memoryview(data)[: right - left]
+        view = memoryview(data)
         numbers = range(left // self.blocksize, -(-right // self.blocksize))
         if not self._private:
             try:
@@ -484,10 +486,11 @@ class MMapCache(BaseCache):
                 self._stop_keeping(error)
             else:
                 self.blocks.update(numbers)
-                return
+                return data
         else:
             self.blocks.update(numbers)
         self._apart.update((number, (data, number * self.blocksize - left)) for number in numbers)
+        return data
 
     def kept(self, start: int, end: int) -> bytes:
         """Bytes whose blocks are there, or have just been handed to `store`."""

@@ -96,6 +96,45 @@ def test_a_failure_tells_what_was_found(tmp_path):
     assert "{'newdir/subfile2': 'subdir/subfile2'}" in said
 
 
+def test_ranges_that_are_ignored_are_seen(tmp_path):
+    said = failing(
+        tmp_path,
+        """
+        import pytest
+        import fsspec.tests.abstract as abstract
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        class Whole(MemoryFileSystem):
+            store, pseudo_dirs = {}, [""]
+
+            def cat_file(self, path, start=None, end=None, **kwargs):
+                return super().cat_file(path)
+
+        class Longer(MemoryFileSystem):
+            store, pseudo_dirs = {}, [""]
+
+            def cat_file(self, path, start=None, end=None, **kwargs):
+                return super().cat_file(path, start, None if end is None or end < 0 else end + 1)
+
+        class Read(abstract.AbstractReadTests, abstract.AbstractFixtures):
+            @pytest.fixture
+            def fs(self):
+                return self.kind()
+
+            @pytest.fixture
+            def fs_path(self):
+                return "/top"
+
+        class TestWhole(Read):
+            kind = Whole
+
+        class TestLonger(Read):
+            kind = Longer
+        """,
+    )
+    assert "4 failed, 2 passed" in said
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_after_two_that_hang_the_rest_is_not_tried(tmp_path):
     """Each would take as long as one that hangs."""

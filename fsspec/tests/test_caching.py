@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import io
 import os
@@ -11,11 +12,15 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from fsspec import caching
+from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.caching import caches
+from fsspec.exceptions import IncompleteRead
 from fsspec.spec import AbstractBufferedFile
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
@@ -88,6 +93,92 @@ def test_a_generous_source_does_not_shift_blocks() -> None:
         if kind == "bytes":
             assert cache.cache == DATA[cache.start : cache.end] and len(cache.cache) == len(cache)
         closed(cache)
+
+
+class Answering(DictFileSystem):
+    """Files of 1000 bytes; `answer` is what is given for a range of one."""
+
+    protocol = "answering"
+    cachable = False
+
+    def __init__(self, answer: Callable[[int, int], Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        return {"name": path, "size": len(DATA), "type": "file"}
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> AnsweringFile:
+        return AnsweringFile(self, path, mode, 100, cache_type=kwargs["cache_type"])
+
+
+class AnsweringFile(AbstractBufferedFile):
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        found: bytes = self.fs.answer(start, end)
+        return found
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("beyond", [1, 50, 400, 5000])
+def test_a_read_gives_what_was_asked_for_of_a_longer_answer(kind: str, beyond: int) -> None:
+    """From the right position on, and past the file's end where the store pads."""
+    fs = Answering(lambda start, end: (DATA + b"padding" * 1000)[start : end + beyond])
+    with fs.open("a", cache_type=kind) as f:
+        for position in (50, 55, 400, 7, 880, 995):
+            assert f.seek(position) == position
+            assert f.read(5) == DATA[position : position + 5] and f.tell() == position + 5
+        assert f.seek(0) == 0 and f.read() == DATA and f.tell() == len(DATA)
+
+
+def test_readahead_keeps_a_longer_answer() -> None:
+    asked = []
+    fs = Answering(lambda start, end: asked.append(start) or DATA[start:])
+    with fs.open("a", cache_type="readahead") as f:
+        assert b"".join(iter(lambda: f.read(70), b"")) == DATA
+    assert asked == [0]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("answer", ["x" * 100, None, list(DATA)], ids=["str", "None", "list"])
+def test_an_answer_that_is_not_bytes_is_told_with_its_method(kind: str, answer: Any) -> None:
+    fs = Answering(lambda start, end: answer)
+    told = f"AnsweringFile._fetch_range of Answering .* of 'a', and gave {type(answer).__name__}"
+    with pytest.raises(TypeError, match=told):
+        with fs.open("a", cache_type=kind) as f:
+            f.read(5)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_whole_file_is_not_taken_for_a_part(kind: str) -> None:
+    """Of a store that ignores ranges: what begins with the file is right, and nothing else is given out."""
+    with Answering(lambda start, end: DATA).open("a", cache_type=kind) as f:
+        assert f.read(5) == DATA[:5]
+        f.seek(900)
+        if kind in ("all", "readahead"):  # which keep it
+            assert f.read(5) == DATA[900:905]
+        else:
+            with pytest.raises(
+                IncompleteRead, match="AnsweringFile._fetch_range of Answering .* all 1000 bytes"
+            ):
+                f.read(5)
+            assert f.tell() == 900
+
+
+@pytest.mark.parametrize(
+    "answer, error", [("x" * 5, TypeError), (DATA, IncompleteRead)], ids=["str", "whole"]
+)
+def test_wrong_answers_of_awaited_files(answer: Any, error: type[Exception]) -> None:
+    class Streamed(AbstractAsyncStreamedFile):
+        async def _fetch_range(self, start: int, end: int) -> bytes:
+            return answer if start == 50 else DATA[start : end + 7]
+
+    async def read() -> None:
+        f = Streamed(Answering(lambda start, end: b""), "a", "rb", 100, cache_type="none")
+        assert await f.read(50) == DATA[:50] and f.tell() == 50
+        with pytest.raises(error, match="Streamed._fetch_range of Answering"):
+            await f.read(5)
+
+    asyncio.run(read())
 
 
 def test_block_after_the_last_byte_is_not_fetched() -> None:

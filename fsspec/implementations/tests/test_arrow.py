@@ -48,6 +48,10 @@ class TestOpen(abstract.AbstractOpenTests, Fixtures):
     """The public contract."""
 
 
+class TestRead(abstract.AbstractReadTests, Fixtures):
+    """The public contract."""
+
+
 @pytest.fixture
 def local(tmp_path):
     return ArrowFSWrapper(pafs.LocalFileSystem()), tmp_path.as_posix()

@@ -36,6 +36,10 @@ class TestLocalOpen(abstract.AbstractOpenTests, LocalFixtures):
     pass
 
 
+class TestLocalRead(abstract.AbstractReadTests, LocalFixtures):
+    pass
+
+
 class TestLocalPipe(abstract.AbstractPipeTests, LocalFixtures):
     pass
 
@@ -61,6 +65,10 @@ class TestMemoryMove(abstract.AbstractMoveTests, MemoryFixtures):
 
 
 class TestMemoryOpen(abstract.AbstractOpenTests, MemoryFixtures):
+    pass
+
+
+class TestMemoryRead(abstract.AbstractReadTests, MemoryFixtures):
     pass
 
 
@@ -92,6 +100,10 @@ class TestDirOpen(abstract.AbstractOpenTests, DirFixtures):
     pass
 
 
+class TestDirRead(abstract.AbstractReadTests, DirFixtures):
+    pass
+
+
 class TestDirPipe(abstract.AbstractPipeTests, DirFixtures):
     pass
 
@@ -117,6 +129,10 @@ class TestWrapperMove(abstract.AbstractMoveTests, WrapperFixtures):
 
 
 class TestWrapperOpen(abstract.AbstractOpenTests, WrapperFixtures):
+    pass
+
+
+class TestWrapperRead(abstract.AbstractReadTests, WrapperFixtures):
     pass
 
 

@@ -62,6 +62,10 @@ class TestS3Open(abstract.AbstractOpenTests, S3Fixtures):
     pass
 
 
+class TestS3Read(abstract.AbstractReadTests, S3Fixtures):
+    pass
+
+
 class TestS3Pipe(abstract.AbstractPipeTests, S3Fixtures):
     pass
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import pytest
 
-_MODULES = ("common", "copy", "fork", "_forking", "get", "mv", "open", "pipe", "put")
+_MODULES = ("common", "copy", "fork", "_forking", "get", "mv", "open", "pipe", "put", "read")
 # before they are imported: what a test of a backend found is then told, as in the backend's own tests
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
@@ -45,6 +45,7 @@ from fsspec.tests.abstract.mv import AbstractMoveTests as AbstractMoveTests  # n
 from fsspec.tests.abstract.open import AbstractOpenTests as AbstractOpenTests  # noqa: E402, F401
 from fsspec.tests.abstract.pipe import AbstractPipeTests as AbstractPipeTests  # noqa: E402, F401
 from fsspec.tests.abstract.put import AbstractPutTests as AbstractPutTests  # noqa: E402, F401
+from fsspec.tests.abstract.read import AbstractReadTests as AbstractReadTests  # noqa: E402, F401
 
 Join = Callable[..., str]
 
