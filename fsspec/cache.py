@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from fsspec._checks.report import argument, run_command
+from fsspec._checks.report import argument, printable, run_command
 from fsspec.implementations._cached.folders import Folders
 from fsspec.implementations._cached.limits import (
     Copy,
@@ -57,7 +57,7 @@ def _list(folder: str) -> None:
     for copy, detail in found:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
         name = copy.name if detail is None else detail["original"]
-        print(f"{copy.size:14}  {used}  {_share_kept(detail, copy):>5}  {name}")
+        print(f"{copy.size:14}  {used}  {_share_kept(detail, copy):>5}  {printable(name)}")
     print(f"{sum(copy.size for copy, _ in found):14}  in {_count(len(found))}")
     _name_others(others)
 
@@ -96,7 +96,7 @@ def _count(copies: int) -> str:
 def _name_others(others: list[Copy]) -> None:
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        print(f"{others[0].name}{more}: no copies, as far as can be told, and left alone")
+        print(f"{printable(others[0].name)}{more}: no copies, as far as can be told, and left alone")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -35,7 +35,7 @@ except (
         raise
     sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {error}\n")
 from fsspec._checks.lockfiles import is_kept_by_uv, wrong_in_project
-from fsspec._checks.report import argument, json_options, run_command, with_notes
+from fsspec._checks.report import argument, json_options, printable, run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
@@ -123,7 +123,9 @@ def _wrapped(lead: str, text: str, width: int) -> Iterator[str]:
 
     room = max(width - len(lead) - 1, 20)
     for part in text.splitlines() or [""]:
-        for line in textwrap.wrap(part, room, break_long_words=False, break_on_hyphens=False) or [""]:
+        for line in textwrap.wrap(printable(part), room, break_long_words=False, break_on_hyphens=False) or [
+            ""
+        ]:
             yield f"{lead} {line}"
             lead = " " * len(lead)
 

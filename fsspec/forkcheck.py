@@ -530,9 +530,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _progress(text: str) -> None:
     """One line that is written over on a terminal, a line each elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text[: report.WIDTH - 1]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{report.printable(text)[: report.WIDTH - 1]}", end="", file=sys.stderr, flush=True)
     elif text:
-        print(text, file=sys.stderr, flush=True)
+        print(report.printable(text), file=sys.stderr, flush=True)
 
 
 def _explain(error: Exception) -> str:
@@ -554,7 +554,7 @@ def main(argv: list[str] | None = None) -> int:
     url = redact_values(args.url, None)
 
     def unchecked(why: str) -> int:
-        print(why, file=sys.stderr)
+        print(report.printable(why), file=sys.stderr)
         if args.json:
             print(
                 json.dumps({"url": url, "safe": None, "error": why, "versions": report.versions()}, indent=1)

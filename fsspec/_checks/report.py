@@ -104,10 +104,15 @@ def _child_column(findings: list[Finding]) -> str:
     return findings[0].child if len(findings) == 1 else f"{len(findings)} acts"
 
 
+def printable(text: str) -> str:
+    """A text, which may be a server's, with escapes for what would do something to a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def paragraph(text: str, first: str = "", rest: str = "") -> str:
     """A text in lines of `WIDTH` at most, behind ``first`` and, from the second line on, ``rest``."""
     return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
+        printable(text), WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
     )
 
 

@@ -52,7 +52,7 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
     """
     kind: type[Exception]
     try:
-        if memoryview(data).nbytes != size or start <= 0:  # type: ignore[arg-type]  # that is what is asked here
+        if memoryview(data).nbytes != size or start <= 0:  # type: ignore[arg-type]  # it is what is asked
             return
     except TypeError:
         kind, gave = TypeError, f"{type(data).__name__}, where the content of a file is bytes"

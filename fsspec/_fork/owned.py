@@ -22,6 +22,7 @@ from fsspec.exceptions import ForkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+_ADVICE = "It belongs to the process that made it, which goes on with it; begin it anew in this one"
 
 
 def own(obj: Any) -> None:
@@ -45,8 +46,8 @@ def owner_pid(obj: object) -> int:
 
 
 def refuse(obj: object, what: str, advice: str | None = None) -> NoReturn:
-    """Raise `ForkError` for the use of something inherited; see there."""
-    raise ForkError(what, owner_pid(obj), advice=advice)
+    """Raise `ForkError` for the use of what only the process that made it can go on with."""
+    raise ForkError(what, owner_pid(obj), advice=advice or _ADVICE)
 
 
 def owner_only(func: F) -> F:

@@ -241,6 +241,12 @@ def test_a_configuration_that_cannot_be_read_is_a_problem(stage, name, text):
     assert name in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_a_server_says_does_nothing_to_a_terminal():
+    found = doctor.Diagnosis()
+    found.add("problem", "url", "a\0\x1b[2J\udc80", "b\x1b")
+    assert r"a\x00\x1b[2J\udc80" in found.text() and r"-> b\x1b" in " ".join(found.text().split())
+
+
 def test_secrets_in_variables_and_urls_are_hidden(stage):
     stage.env["FSSPEC_FTP_PASSWORD"] = "hush"
     stage.env["FSSPEC_HTTP_BASE"] = "https://me:hush@host/a?signature=hush"

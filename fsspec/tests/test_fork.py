@@ -154,6 +154,15 @@ mine.close(), peer.close()
 """)
 
 
+def test_what_only_its_own_process_can_use_is_to_be_begun_anew(monkeypatch):
+    """No variable and no call makes it usable in a child: whatever is set, they are not advised."""
+    for value in ("0", "1"):
+        monkeypatch.setenv("FSSPEC_FORK_RESET", value)
+        with pytest.raises(fsspec.fork.ForkError, match="begin it anew in this one") as caught:
+            fsspec.fork.refuse(object(), "the upload of x")
+        assert "FSSPEC_FORK_RESET" not in str(caught.value) and "reset_after_fork" not in str(caught.value)
+
+
 def test_what_an_error_refers_to_is_in_the_package():
     """Pages do not come with a wheel: the recipes are where a ForkError says that they are."""
     *_, guide = str(fsspec.fork.ForkError("x", 12)).splitlines()

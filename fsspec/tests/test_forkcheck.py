@@ -22,6 +22,7 @@ from fsspec._checks.report import MODES, report
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -603,6 +604,26 @@ def test_of_an_error_of_several_lines_the_first_is_told():
     text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
     said = forkcheck._summary(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
     assert said.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
+
+
+RAW = "a\0\x1b[2J\x9b2J\u202e\udc80\r\nb é"
+ESCAPED = r"a\x00\x1b[2J\x9b2J\u202e\udc80\r b é"
+
+
+def test_what_a_server_says_does_nothing_to_a_terminal(capsys, monkeypatch):
+    """It stands in notes, in errors and in progress."""
+    findings = [forkcheck.Finding("instance", "uses it", "opted in", False, f"child: {RAW}", RAW)]
+    assert " ".join(report(f"shelf://{RAW}", MemoryFileSystem, findings, RAW).split()).count(ESCAPED) == 4
+
+    class Says(MemoryFileSystem):
+        protocol = "says"
+
+        def info(self, path, **kwargs):
+            raise OSError(RAW)
+
+    monkeypatch.setitem(_registry, "says", Says)
+    assert forkcheck.main(["says://a"]) == 2
+    assert ESCAPED.partition(r"\r")[0] in capsys.readouterr().err
 
 
 def test_what_was_not_tried_leads_to_no_conclusion():

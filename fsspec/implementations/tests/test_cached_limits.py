@@ -214,6 +214,17 @@ def test_list(kind, target, tmp_path, capsys):
 
 
 @posix
+def test_names_do_nothing_to_a_terminal(target, tmp_path, capsys):
+    c = make("filecache", target, tmp_path)
+    target.pipe_file("r/\x1b[2J", b"1")
+    c.open("r/\x1b[2J").close()
+    (tmp_path / "c" / "\x1b[3J\udc80").write_text("")
+    assert command.main(["list", str(tmp_path / "c")]) == 0
+    said = capsys.readouterr().out
+    assert r"r/\x1b[2J" in said and r"\x1b[3J\udc80: no copies" in said
+
+
+@posix
 @pytest.mark.parametrize("kind", EVERY)
 def test_clear(kind, target, tmp_path, capsys):
     folder = str(tmp_path / "c")
