@@ -58,7 +58,7 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
         kind, gave = TypeError, f"{type(data).__name__}, where the content of a file is bytes"
     else:
         kind, gave = IncompleteRead, f"all {size} bytes of the file: the store ignores where a read begins"
-    owner = getattr(fetcher, "__self__", None)
+    owner: Any = getattr(fetcher, "__self__", None)
     name = getattr(fetcher, "__name__", type(fetcher).__name__)
     method = name if owner is None else f"{type(owner).__name__}.{name}"
     of = f" of {type(owner.fs).__name__}" if hasattr(owner, "fs") else ""
