@@ -274,7 +274,7 @@ class BackgroundBlockCache(BlockCache):
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start, end = self._bounds(start, end)
         if self._ahead is not None:
-            self._collect(start // self.blocksize, (end - 1) // self.blocksize)
+            self._collect(self._ahead, start // self.blocksize, (end - 1) // self.blocksize)
         out = super()._fetch(start, end)
         if out and not self._closed:
             last = (end - 1) // self.blocksize
@@ -292,11 +292,8 @@ class BackgroundBlockCache(BlockCache):
             except RuntimeError:  # no thread can be started, the interpreter is ending
                 self._closed = True
 
-    def _collect(self, first: int, last: int) -> None:
+    def _collect(self, ahead: _Ahead, first: int, last: int) -> None:
         """Keep the block that has come meanwhile; wait for it if it is among those wanted."""
-        ahead = self._ahead
-        if ahead is None:
-            return
         wanted = first <= ahead.number <= last
         if ahead.lost:
             self._ahead = None

@@ -303,8 +303,6 @@ class LocalFileOpener(io.IOBase):
 
     def _open(self) -> None:
         """In any mode, with a buffer, codec and place for a transaction as they are asked for."""
-        if not self.closed:
-            return
         if self.autocommit or "r" in self.mode:
             self.f = _open_buffered(self.path, self.mode)
             if self.compression:

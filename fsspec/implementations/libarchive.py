@@ -148,7 +148,6 @@ class LibArchiveFileSystem(FileArchive):
         if mode != "r":
             raise ValueError(f"archives are only read, there is no mode {mode!r}")
         self.block_size = block_size
-        self._refused = {}
         self._numbers: dict[str, int] = {}  # of members by name: of several of one name the last counts
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)

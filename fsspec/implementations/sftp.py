@@ -102,13 +102,14 @@ class SFTPFileSystem(ServerFileSystem):
         """A request about a path; what the server refuses names it."""
         try:
             return self._link.run(lambda sftp: getattr(sftp, name)(*args), repeat)
-        except (ConnectionError, TimeoutError):
-            raise
         except OSError as error:
             self._refuse(error, path, making)
 
     def _refuse(self, error: OSError, path: str, making: bool = False) -> NoReturn:
-        """Raise what a refusal means; where it does not say ("Failure"), look at what there is."""
+        """Raise what a refusal means; where it does not say ("Failure"), look at what there is. An error that
+        is no refusal, but a lost connection, is raised as it is."""
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            raise error
         text = f"refused by the SFTP server: {error.strerror or error}"
         if error.errno is not None:
             if making and error.errno == errno.EACCES and self.isdir(path):
@@ -289,8 +290,6 @@ class _Reader:
 
         try:
             return self.link.run(with_remote, repeat=True)
-        except (ConnectionError, TimeoutError):
-            raise
         except EOFError:
             raise OSError(f"{self.path!r} ended early on the SFTP server; it may have been changed") from None
         except OSError as error:
@@ -377,9 +376,6 @@ class SFTPFile(AbstractBufferedFile):
         path = self.temppath
         try:
             self._remote = link.run(lambda sftp: link.open(sftp, path, "wx" if mode == "xb" else mode))
-        except (ConnectionError, TimeoutError):
-            self.closed = True
-            raise
         except OSError as error:
             self.closed = True
             self.fs._refuse(error, path, making=True)

@@ -82,7 +82,6 @@ class TarFileSystem(FileArchive):
     ) -> None:
         super().__init__(**kwargs)
         self.index_store = index_store
-        self._refused = {}
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
             self.compression: str | None = self._codec(compression)

@@ -104,7 +104,6 @@ class ZipFileSystem(FileArchive):
         self.mode = mode
         self.force_zip_64 = allowZip64
         self._listed = 0
-        self._refused = {}
         how: dict[str, Any] = {"allowZip64": allowZip64, "compresslevel": compresslevel}
         if mode != "r":  # before anything is made: whether zipfile takes these
             zipfile.ZipFile(io.BytesIO(), "w", compression, **how).close()
@@ -128,10 +127,10 @@ class ZipFileSystem(FileArchive):
             if self._source is not None:
                 file.done()
         except self._damaged as error:
-            self._give_up(error)
+            self._end(error)
             raise self._corrupt(error) from error
         except BaseException as error:
-            self._give_up(error)
+            self._end(error)
             raise
 
     def _copy_to_add(self) -> None:
@@ -146,11 +145,11 @@ class ZipFileSystem(FileArchive):
         copy.seek(0)
         self.fo = copy
 
-    def _give_up(self, error: BaseException) -> None:
-        """Leave everything as it was before the archive was opened."""
+    def _end(self, error: BaseException | None) -> None:
+        """Close the archive's file; with an error all is left as it was before the archive was opened."""
         if self._replacing is not None:
             replaced, self._replacing = self._replacing, None
-            replaced.__exit__(type(error), error, error.__traceback__)
+            replaced.__exit__(None if error is None else type(error), error, None)
         self._close_archive()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -264,14 +263,11 @@ class ZipFileSystem(FileArchive):
                 changed = self.zip._didModify  # type: ignore[attr-defined]
                 self.zip.close()
             except BaseException as error:
-                self._give_up(error)
+                self._end(error)
                 raise
             if not changed:
-                self._give_up(_Unchanged())
-        if self._replacing is not None:
-            replaced, self._replacing = self._replacing, None
-            replaced.__exit__(None, None, None)
-        self._close_archive()
+                self._end(_Unchanged())
+        self._end(None)
 
     def _after_fork_in_child(self) -> None:
         if self.mode == "r":

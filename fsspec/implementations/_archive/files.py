@@ -91,6 +91,7 @@ class FileArchive(AbstractArchiveFileSystem):
     ) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         own(self)
+        self._refused = {}
         if mode != "rb":
             check_may_write(type(self), fo, mode)
         if fo == "":

@@ -248,14 +248,11 @@ class BlockFile(AbstractBufferedFile):
     @through_cache
     def read(self, length: int | None = -1) -> bytes:
         out = super().read(length)
-        if len(self.cache.blocks) != self._known and time.monotonic() > self._due and self._is_mine():
+        if len(self.cache.blocks) != self._known and time.monotonic() > self._due and is_mine(self):
             self._known = len(self.cache.blocks)
             enter_blocks(self.fs._metadata, self.path, self.cache)
             self._due = time.monotonic() + ENTER_EVERY
         return out
-
-    def _is_mine(self) -> bool:
-        return is_mine(self)
 
     def close(self) -> None:
         """Enter what was fetched in the table of the cache, and let go of the blocks."""
@@ -263,7 +260,7 @@ class BlockFile(AbstractBufferedFile):
             return
         blocks = getattr(self.cache, "blocks", ())
         pending = self._at_end.detach()  # nothing to do where it has been done, as the interpreter ends
-        if pending and self._is_mine() and len(blocks) != self._known:
+        if pending and is_mine(self) and len(blocks) != self._known:
             self.fs.close_and_update(self, self._forget_copy)
         else:
             self._forget_copy()
