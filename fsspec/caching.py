@@ -21,7 +21,6 @@ from fsspec._files.caches_base import (
     check_fetched,
     joined,
     path_of,
-    spliced,
 )
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._public import publish
@@ -161,7 +160,7 @@ class FirstChunkCache(BaseCache):
             return self.cache[start:end]
         self.total_requested_bytes += end - self.blocksize
         rest = self._ask(self.blocksize, end)
-        return spliced(memoryview(self.cache)[start:], rest, end - self.blocksize)
+        return b"".join((memoryview(self.cache)[start:], memoryview(rest)[: end - self.blocksize]))
 
     def _held(self, position: int) -> Held | None:
         if self.cache is None or not 0 <= position < len(self.cache):

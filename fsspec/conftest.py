@@ -25,13 +25,11 @@ from pyftpdlib.servers import ThreadedFTPServer
 folder, user, password = sys.argv[1:]
 authorizer = DummyAuthorizer()
 authorizer.add_user(user, password, folder, "elradfmwMT")
-class Handler(FTPHandler):
-    pass
-Handler.authorizer = authorizer
+FTPHandler.authorizer = authorizer
 try:
-    server = ThreadedFTPServer(("127.0.0.1", 2121), Handler)
+    server = ThreadedFTPServer(("127.0.0.1", 2121), FTPHandler)
 except OSError:
-    server = ThreadedFTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadedFTPServer(("127.0.0.1", 0), FTPHandler)
 print(server.socket.getsockname()[1], flush=True)
 import threading
 threading.Thread(target=server.serve_forever, daemon=True).start()

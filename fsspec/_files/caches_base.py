@@ -216,13 +216,6 @@ class Joining:
         return self._file.getvalue()
 
 
-def spliced(head: bytes | memoryview, data: bytes, count: int) -> bytes:
-    """``head`` and then ``count`` bytes of ``data``, copied once."""
-    if not head:
-        return data[:count]
-    return b"".join((head, memoryview(data)[:count]))
-
-
 def joined(pieces: list[Any]) -> bytes:
     """The pieces as one; a single one that is bytes is not copied."""
     if len(pieces) == 1:

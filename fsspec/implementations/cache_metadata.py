@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,7 +142,7 @@ class CacheMetadata:
         path = os.path.join(self._storage[-1], TABLE)
         part = part_in(self._storage[-1])
         try:
-            with open(part, "xb", buffering=0, opener=self._owner_only) as f:
+            with open(part, "xb", buffering=0, opener=partial(os.open, mode=0o600)) as f:
                 write_all(f, self._text().encode())
                 if self._mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
@@ -160,10 +161,6 @@ class CacheMetadata:
         for name in [name for name in table if name not in texts]:
             texts[name] = f"{json.dumps(name)}: {json.dumps(table[name])}"
         return "{" + ", ".join(texts.values()) + "}"
-
-    def _owner_only(self, path: str, flags: int) -> int:
-        """An ``opener``: the table is the owner's alone."""
-        return os.open(path, flags, 0o600)
 
     def forget(self) -> None:
         """The folder that is written was emptied."""

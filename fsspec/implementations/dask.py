@@ -215,10 +215,3 @@ class DaskFile(AbstractBufferedFile):
         if len(data) != end - start:
             raise OSError(f"{self.path!r}: {len(data)} bytes came of {start} to {end}; it has changed")
         return data
-
-    def _initiate_upload(self) -> None:
-        """Nothing: no such file is written."""
-
-    def _upload_chunk(self, final: bool = False) -> bool:
-        """Nothing: no such file is written."""
-        return True

@@ -49,8 +49,6 @@ class GitFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "git"
-    root_marker = ""
-    cachable = True
 
     def __init__(
         self, path: str | None = None, fo: str | None = None, ref: str | None = None, **kwargs: Any

@@ -20,7 +20,6 @@ import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
-from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._paths.paths import false_without_path
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
@@ -329,13 +328,6 @@ class ReferenceFileSystem(ReferenceReading):
 
     async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
-
-    async def _du(self, path: str, total: bool = True, maxdepth: Depth = None, **kwargs: Any) -> Any:
-        sizes: Any = await super()._du(path, False, maxdepth, **kwargs)
-        unknown = [name for name, size in sizes.items() if size is None]
-        limit = self.batch_size or get_batch_size(nofiles=True)
-        sizes.update(zip(unknown, await run_concurrently(unknown, self._size, limit)))
-        return sum(size or 0 for size in sizes.values()) if total else sizes
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`. Of several folders each stays one."""

@@ -175,10 +175,7 @@ class SFTPFileSystem(ServerFileSystem):
             raise FileExistsError(errno.EEXIST, error.strerror, path) from None
 
     def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
-        path = self._strip_protocol(path)
-        if self.isdir(path) or mode == 0o777:
-            super().makedirs(path, exist_ok)
-        else:
+        if not exist_ok or not self.isdir(path):
             self.mkdir(path, mode=mode)
 
     def rmdir(self, path: str) -> None:

@@ -154,11 +154,10 @@ class SMBFileSystem(ServerFileSystem):
         try:
             found = self._call(_scan, self._unc(path), repeat=True)
         except OSError:
-            if self.info(path)["type"] == "directory":
+            entry = self.info(path)
+            if entry["type"] == "directory":
                 raise
-            found = None
-        if found is None:
-            entries = [self.info(path)]
+            entries = [entry]
         else:
             entries = [{**entry, "name": f"{path}/{entry['name']}"} for entry in found]
         return entries if detail else sorted(entry["name"] for entry in entries)

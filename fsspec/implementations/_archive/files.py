@@ -60,7 +60,6 @@ def member_is_folder(path: str) -> IsADirectoryError:
 class FileArchive(AbstractArchiveFileSystem):
     """An archive that is a file: where it is, and who may use it."""
 
-    root_marker = ""
     cachable = False
     mode: str = "r"
     of: Any = None

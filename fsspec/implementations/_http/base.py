@@ -20,7 +20,6 @@ _NOT_FOR_REQUESTS = frozenset(
 class HTTPBase:
     """The part of a filesystem of web servers that no request is made by."""
 
-    sep = "/"
     _lists_files = True
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry tells versions apart, for caches that check files: `ukey` tells URLs apart."""
