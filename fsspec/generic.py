@@ -37,7 +37,7 @@ from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained, stringify_path
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Found, PathOrPaths, StrPath, StrPaths, T
+    from fsspec._paths.types import Depth, Found, PathOrPaths, StrPaths, T
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -171,7 +171,7 @@ class GenericFileSystem(AsyncFileSystem):
     # paths ------------------------------------------------------------------------
     def _side(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
-        url = _without_generic(url)
+        url = stringify_path(url).removeprefix("generic://")
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 
@@ -371,11 +371,6 @@ class GenericFileSystem(AsyncFileSystem):
     def rsync(self, source: str, destination: str, **kwargs: Any) -> dict[str, str]:
         """Make one folder like another; see `fsspec.generic.rsync`."""
         return rsync(source, destination, fs=self, **kwargs)
-
-
-def _without_generic(url: StrPath) -> str:
-    """A URL as text, without ``generic://`` in front."""
-    return str(stringify_path(url).removeprefix("generic://"))
 
 
 async def copy_file_op(

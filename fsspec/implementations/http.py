@@ -563,8 +563,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``block_size``: 0 gives a file that only reads on, which is also what servers get that refuse ranges
             or do not tell the size.
         """
-        if mode != "rb":
-            raise NotImplementedError(answers.ONLY_READ)
+        answers.only_read(mode)
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, "asynchronous": self.asynchronous, **kwargs}
         plain = not (cache_type or cache_options or self.cache_options) and self.cache_type == "bytes"
@@ -600,8 +599,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         self, path: str, mode: str = "rb", size: int | None = None, **kwargs: Any
     ) -> AsyncStreamFile:
         """Open a file to be read from its beginning to its end by awaiting."""
-        if mode != "rb":
-            raise NotImplementedError(answers.ONLY_READ)
+        answers.only_read(mode)
         session = await self.set_session()
         known = answers.Version()
         if size is None:

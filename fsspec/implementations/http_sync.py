@@ -456,8 +456,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> AbstractBufferedFile:
         """Open a file for reading; see the awaitable filesystem."""
-        if mode != "rb":
-            raise NotImplementedError(answers.ONLY_READ)
+        answers.only_read(mode)
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}

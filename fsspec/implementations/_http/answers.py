@@ -32,12 +32,17 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractBufferedFile
 
 
-ONLY_READ = (
-    "HTTP files can only be opened for reading, mode 'rb'; what writes whole files is fs.pipe_file(url, data)"
-    " and fs.put_file(path, url)"
-)
 STREAM_ADVICE = "It cannot be resumed: open the file in the process that reads it"
 """The way out for who reads a parent's response on in a child."""
+
+
+def only_read(mode: str) -> None:
+    """Refuse to open a file in another mode than "rb"."""
+    if mode != "rb":
+        raise NotImplementedError(
+            "HTTP files can only be opened for reading, mode 'rb'; what writes whole files is"
+            " fs.pipe_file(url, data) and fs.put_file(path, url)"
+        )
 
 
 class RangesIgnoredError(ValueError):

@@ -24,7 +24,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
-from fsspec.implementations._http.answers import ONLY_READ, STREAM_ADVICE, Version, version_in
+from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
 from fsspec.implementations._http.parts import fetching_ahead
 from fsspec.implementations._http.responses import ALL, BodyStream, check_is_whole, no_total_timeout, placed
 from fsspec.implementations._http.sending import Sender
@@ -131,8 +131,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         asynchronous: bool = False,
         **kwargs: Any,
     ) -> None:
-        if mode != "rb":
-            raise NotImplementedError(ONLY_READ)
+        only_read(mode)
         self.asynchronous = asynchronous
         self.url = url
         self._connect(loop, session)
@@ -269,8 +268,7 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
         response: BodyStream | None = None,
         **kwargs: Any,
     ) -> None:
-        if mode != "rb":
-            raise NotImplementedError(ONLY_READ)
+        only_read(mode)
         self.asynchronous: bool = bool(kwargs.pop("asynchronous", False))
         self.url = url
         self._connect(loop, session)
@@ -313,8 +311,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if mode != "rb":
-            raise NotImplementedError(ONLY_READ)
+        only_read(mode)
         self.url = url
         self._connect(loop, session)
         self._details = {"name": url, "size": size}

@@ -61,8 +61,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if mode != "rb":
-            raise NotImplementedError(answers.ONLY_READ)
+        answers.only_read(mode)
         self.url = url
         self.session = session if session is not None else fs.session
         self._version = answers.Version()
@@ -120,8 +119,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         session: requests.Session | RequestsSessionShim | None = None,
         **kwargs: Any,
     ) -> None:
-        if mode != "rb":
-            raise NotImplementedError(answers.ONLY_READ)
+        answers.only_read(mode)
         self.url = url
         self.session = session if session is not None else fs.session
         self._details = {"name": url, "size": None}
