@@ -192,6 +192,9 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
 _WHOLE = ((), (None,), (-1,))
 """Arguments of `read` for all that is left."""
 
+_STRAIGHT = ("read", "read1", "readline")
+"""Methods that a reader with a buffer has from that."""
+
 
 class LocalFileOpener(io.IOBase):
     """A file of this machine.
@@ -281,12 +284,13 @@ class LocalFileOpener(io.IOBase):
         if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
             made.detach()._fd = -1  # type: ignore[attr-defined]
         elif type(self) is LocalFileOpener:  # straight to it: no call in between
-            self.read, self.read1 = made.read, made.read1  # type: ignore[method-assign]
+            for name in _STRAIGHT:
+                self.__dict__[name] = getattr(made, name)
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
-        for name in ("read", "read1"):
+        for name in _STRAIGHT:
             self.__dict__.pop(name, None)
         f = self._f
         if f is None or f.closed:
