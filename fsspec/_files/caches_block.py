@@ -5,8 +5,8 @@ file is fetched, and the block after them only where a file is read in order (`M
 `BackgroundBlockCache`).
 
 Of a forked child's use: blocks in memory are its own.  A block that was being fetched in
-the background at the fork is not waited for, its thread stayed in the parent.  A mapping
-of a file is shared with the parent and is replaced by one in which writing is private.
+the background at the fork is not waited for, its thread stayed in the parent.  A sparse file is
+only read there, but for one in the folder of a cache filesystem (`_cached.files.FolderBlocks`).
 """
 
 from __future__ import annotations
@@ -381,15 +381,15 @@ class MMapCache(BaseCache):
         if fd >= 0:
             _close(fd)  # at the interpreter's end the name ``os`` may stand for None
 
-    def _make_private(self) -> None:
-        """In a child: the parent's blocks can still be read, what is fetched stays here."""
+    def _begin_in_child(self) -> None:
+        """The parent's blocks can still be read, what is fetched stays here."""
         own(self)
         self._private = True
         self.blocks = set(self.blocks)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         if not is_mine(self):
-            self._make_private()
+            self._begin_in_child()
         start, end = self._bounds(start, end)
         if start >= end:
             return b""
@@ -517,7 +517,7 @@ class MMapCache(BaseCache):
 
     def _held(self, position: int) -> Held | None:
         if not is_mine(self):
-            self._make_private()
+            self._begin_in_child()
         number = position // self.blocksize
         if number not in self.blocks or position >= self.size:
             return None

@@ -1,9 +1,9 @@
 """Files that are read from a cache: copies, and those of blockcache, kept in blocks.
 
 A file in blocks is read through a sparse file that is mapped into memory, by
-`fsspec.caching.MMapCache`.  In a forked
-child it reads what is there, fetches the rest by the child's means and keeps that to
-itself; the table of the cache hears of the owner's blocks only.
+`fsspec.caching.MMapCache`.  In a forked child it reads what is there and fetches the rest by the
+child's means, into the same sparse file: processes that share a folder write the same bytes there, for all
+check that what comes is of the version that the entry tells of.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import io
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
-from fsspec._files.buffered import through_cache
 from fsspec._fork import hooks
-from fsspec._fork.owned import Owned, is_mine
+from fsspec._fork.owned import Owned, is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache
@@ -186,6 +186,47 @@ ENTER_EVERY = 10.0
 Those of files whose reads are awaited: `ranges.ENTER_SHARED_EVERY`."""
 
 
+class FolderBlocks(MMapCache):
+    """The blocks of an open file in the folder of a cache, which is shared by processes.
+
+    ``file``: the file, which need not have a cache yet.
+    """
+
+    # one that another process has just removed is not made without the blocks that the table tells of
+    _makes_file = False
+
+    def __init__(self, file: BlockFile, location: str, blocks: set[int]) -> None:
+        source = file._source
+        several = source.fetch_ranges if source.by_ranges else None
+        super().__init__(file.blocksize, source.fetch, file.size, location, blocks, several)
+        if self._fd >= 0:
+            hold(self._fd)
+        self._file = weakref.ref(file)
+
+    def _fetch(self, start: int | None, end: int | None) -> bytes:
+        out = super()._fetch(start, end)
+        file = self._file()
+        if file is not None and len(self.blocks) != file._known and time.monotonic() > file._due:
+            if is_mine(file):
+                file._known = len(self.blocks)
+                enter_blocks(file.fs._metadata, file.path, self)
+                file._due = time.monotonic() + ENTER_EVERY
+        return out
+
+    def _begin_in_child(self) -> None:
+        """What is fetched is kept as by a file that was opened here."""
+        file = self._file()
+        if file is None or file.fs._folders.temporary:  # that folder goes with the parent
+            super()._begin_in_child()
+            return
+        own(self)
+        file._at_end.detach()
+        file._begin_entering()
+        source = file._source
+        if source.path in source.seen:
+            source.set_version(source.seen[source.path], kept=bool(self.blocks))
+
+
 class BlockFile(AbstractBufferedFile):
     """A file whose blocks are kept in a sparse local file.
 
@@ -213,29 +254,26 @@ class BlockFile(AbstractBufferedFile):
             fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
         )
         blocks = set(detail["blocks"])
-        self._known = len(blocks)
-        self._due = time.monotonic() + ENTER_EVERY
         self._source = source = BlockSource(
             fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
         )
         if detail.get("version"):
             source.set_version(Version(*detail["version"]), kept=bool(blocks))
-        several = source.fetch_ranges if source.by_ranges else None
         try:
-            self.cache = cache = MMapCache.__new__(MMapCache)
-            # one that another process has just removed is not made without the blocks that the table tells of
-            cache._makes_file = False
-            cache.__init__(  # type: ignore[misc]
-                self.blocksize, source.fetch, self.size, location, blocks, multi_fetcher=several
-            )
-            del cache._makes_file
+            self.cache = FolderBlocks(self, location, blocks)
         except BaseException:
             self.closed = True  # there is nothing to close
             raise
         self.cache_location = location
-        if self.cache._fd >= 0:
-            hold(self.cache._fd)
-        self._at_end = finalize_in_workers(self, enter_blocks, fs._metadata, path, self.cache, self._known)
+        self._begin_entering()
+
+    def _begin_entering(self) -> None:
+        """Have what this process fetches entered in the table."""
+        own(self)
+        self._known = len(self.cache.blocks)
+        self._due = time.monotonic() + ENTER_EVERY
+        table = self.fs._metadata
+        self._at_end = finalize_in_workers(self, enter_blocks, table, self.path, self.cache, self._known)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return self._source.fetch(start, end)
@@ -244,15 +282,6 @@ class BlockFile(AbstractBufferedFile):
     def name(self) -> str | None:
         """The sparse file."""
         return getattr(self.cache, "location", None)
-
-    @through_cache
-    def read(self, length: int | None = -1) -> bytes:
-        out = super().read(length)
-        if len(self.cache.blocks) != self._known and time.monotonic() > self._due and is_mine(self):
-            self._known = len(self.cache.blocks)
-            enter_blocks(self.fs._metadata, self.path, self.cache)
-            self._due = time.monotonic() + ENTER_EVERY
-        return out
 
     def close(self) -> None:
         """Enter what was fetched in the table of the cache, and let go of the blocks."""

@@ -239,7 +239,7 @@ def test_open_files_have_positions_and_blocks_of_their_own(url, tmp_path, protoc
             assert blocks.cache.blocks == {0, 8, 16}
             whole.close()
             blocks.close()
-            with c.open(path) as again:  # what the child fetched was its own
+            with c.open(path) as again:  # its blocks were those of a copy that is gone
                 assert again.cache.blocks == set()
                 again.seek(3 * 2**16)
                 assert again.read(4) == BIG[3 * 2**16 :][:4]
@@ -260,6 +260,111 @@ def test_open_files_have_positions_and_blocks_of_their_own(url, tmp_path, protoc
         url,
         tmp_path,
         T_PROTOCOL=protocol,
+    )
+
+
+WAYS_TO_END = {
+    "close": "f.close(); os._exit(0)",
+    "dropped": "del f; os._exit(0)",
+    "sys.exit": "sys.exit(0)",
+    "killed later": "files.ENTER_EVERY = f._due = 0; read(f, start + STEP); os.kill(os.getpid(), 9)",
+    "killed at once": "os.kill(os.getpid(), 9)",
+    "os._exit": "os._exit(0)",
+}
+
+
+@pytest.mark.parametrize("protocol", ["http", "file"])
+@pytest.mark.parametrize("how", WAYS_TO_END)
+def test_what_children_fetch_through_an_inherited_file_is_kept(how, protocol, url, tmp_path):
+    run(
+        f"""
+        from fsspec.implementations._cached import files
+        target = {{"target_protocol": {protocol!r}}}
+        path = url + "/a.bin" if {protocol!r} == "http" else folder + "/a.bin"
+        if {protocol!r} == "file":
+            with open(path, "wb") as made:
+                made.write(BIG + b"a")
+        STEP = 2**16
+
+        def read(f, start):
+            f.seek(start)
+            buffer = bytearray(1000)
+            assert f.readinto(buffer) == 1000 and buffer == BIG[start : start + 1000]
+
+        c = cache("blockcache", cache_storage=folder + "/b")
+        f = c.open(path, block_size=STEP)
+        read(f, 0)
+        pids = []
+        for start in range(2 * STEP, 10 * STEP, 2 * STEP):
+            pids.append(os.fork())
+            if not pids[-1]:
+                read(f, 0)
+                read(f, start)
+                {WAYS_TO_END[how]}
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [{9 if "killed" in how else 0}] * 4
+        entered = {{"killed later": {{0, 2, 3, 4, 5, 6, 7, 8, 9}}}}.get({how!r}, {{0, 2, 4, 6, 8}})
+        if {how!r} in ("killed at once", "os._exit"):
+            entered = set()
+        with cache("blockcache", cache_storage=folder + "/b", skip_instance_cache=True).open(path) as again:
+            assert again.cache.blocks == entered, again.cache.blocks
+            for number in entered:
+                read(again, number * STEP)
+            assert again.cache.miss_count == 0
+        assert f.cache.blocks == {{0}}
+        for start in range(0, 2**20, STEP):
+            read(f, start)
+        f.close()
+        assert c.cat(path) == BIG + b"a"
+        """,
+        url,
+        tmp_path,
+    )
+
+
+def test_what_is_kept_of_an_inherited_file_is_checked_and_bounded(url, tmp_path, http_server):
+    http_server.fault("/c.bin", headers={"ETag": '"1"'}, times=2, then={"ETag": '"2"'})
+    run(
+        """
+        from fsspec.exceptions import FileChangedError
+        temporary = cache("blockcache", cache_storage="TMP").open(url + "/a.bin", block_size=2**16)
+        c = cache("blockcache", cache_max_size=3 * 2**16)
+        other, f = (c.open(url + name, block_size=2**16) for name in ("/b.bin", "/a.bin"))
+        for file in (temporary, other, f):
+            assert file.read(10) == BIG[:10]
+        copy, gone = f.name, other.name
+        other.close()
+
+        def child(number):
+            for file in (temporary, f):
+                file.seek((number + 2) * 2**17)
+                assert file.read(10) == BIG[(number + 2) * 2**17 :][:10]
+            if number == 3:
+                f.close()
+                assert os.path.exists(copy) and not os.path.exists(gone)
+
+        run_concurrently(child)  # the others' blocks are entered as their processes end
+        with c.open(url + "/a.bin", block_size=2**16) as again:
+            assert again.cache.blocks == {0, 4, 6, 8, 10}, again.cache.blocks
+        with temporary.fs.open(url + "/a.bin", block_size=2**16) as again:
+            assert again.cache.blocks == set()
+
+        f = c.open(url + "/c.bin", block_size=2**16)
+        assert f.read(10) == BIG[:10]
+
+        def changed(number):
+            assert f.read(10) == BIG[10:20]
+            f.seek(2**19)
+            raises(FileChangedError, f.read, 10)
+            f.close()
+
+        run_concurrently(changed)
+        assert f.read(10) == BIG[10:20]
+        f.close()
+        with c.open(url + "/c.bin", block_size=2**16) as again:
+            assert again.cache.blocks == {0}
+        """,
+        url,
+        tmp_path,
     )
 
 
