@@ -155,13 +155,7 @@ class JupyterFileSystem(RestFileSystem):
 class SimpleFileWriter(AbstractBufferedFile):
     """A file that is sent whole at its end."""
 
-    def _upload_chunk(self, final: bool = False) -> bool:
-        """Send the file if it is at its end; until then all of it stays in the buffer."""
-        if final and self.autocommit:
-            self.commit()
-        return False
-
-    def commit(self) -> None:
+    def _pipe(self) -> None:
         self.fs.pipe_file(self.path, self.buffer.getvalue())
 
     def discard(self) -> None:

@@ -316,7 +316,6 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         self._connect(loop, session)
         self._details = {"name": url, "size": size}
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=size, **kwargs)
-        self.size = size
 
     async def read(self, num: int = -1) -> bytes:
         """Read on; see `HTTPStreamFile.read`."""
