@@ -198,7 +198,12 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._get(path).created
 
     def modified(self, path: str) -> datetime:
-        return self._get(path).modified
+        path = self._strip_protocol(path)
+        f = self.store.get(path)
+        if f is None:
+            raise FileNotFoundError(path)
+        modified: datetime = f.modified
+        return modified
 
     def _get(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)
