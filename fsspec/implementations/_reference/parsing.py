@@ -66,7 +66,7 @@ class Part(NamedTuple):
 def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     """What a reference says: contents, or where they are. ``key``, ``value``: the reference. ``target``: the
     URL that stands for one that is None. Raises ValueError if it is none of the forms that there are."""
-    if isinstance(value, (list, tuple)):
+    if type(value) is list or type(value) is tuple:
         return _parsed_part(key, value, target)
     if isinstance(value, (bytes, str)):
         return _from_text(key, value)
@@ -74,6 +74,8 @@ def parsed(key: str, value: object, target: str | None) -> bytes | Part:
         return object_text(key, value).encode()
     if isinstance(value, (bytearray, memoryview)):
         return _from_text(key, bytes(value))
+    if isinstance(value, (list, tuple)):
+        return _parsed_part(key, value, target)
     raise ValueError(
         f"reference {key!r} is {_brief(value)}; a text, bytes, an object, [url] or [url, offset, length] "
         "are what it can be"
