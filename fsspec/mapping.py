@@ -82,7 +82,11 @@ class FSMap(MutableMapping[str, bytes]):
         self.check = check
         self.create = create
         if create and not fs.exists(root):
-            fs.mkdir(root)
+            try:
+                fs.mkdir(root)
+            except FileExistsError:  # by another, meanwhile
+                if not fs.isdir(root):
+                    raise
         if check:
             if not fs.exists(root):
                 raise ValueError(f"the path {root!r} of the mapping is not there; create=True makes it")

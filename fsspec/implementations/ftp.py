@@ -400,13 +400,14 @@ class FTPFileSystem(ServerFileSystem):
         if path == "/":
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
         try:
-            self._command("MKD", path, making=True)
-        except FileNotFoundError:
-            parent = self._parent(path)
-            if not create_parents or parent == path:
-                raise
-            self.mkdir(parent)
-            self._command("MKD", path, making=True)
+            try:
+                self._command("MKD", path, making=True)
+            except (FileNotFoundError, PermissionError):  # the latter: a parent was made before it was looked for
+                parent = self._parent(path)
+                if not create_parents or parent == path:
+                    raise
+                self.makedirs(parent, exist_ok=True)
+                self._command("MKD", path, making=True)
         except IsADirectoryError as error:
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 

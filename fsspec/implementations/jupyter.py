@@ -105,7 +105,7 @@ class JupyterFileSystem(RestFileSystem):
             raise FileExistsError(path)
         parent = self._parent(path)
         if create_parents and parent.strip("/") and not self.exists(parent):
-            self.mkdir(parent)
+            self.makedirs(parent, exist_ok=True)
         self._request("PUT", self._at(path), path, json={"type": "directory"})
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:

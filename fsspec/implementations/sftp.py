@@ -164,19 +164,19 @@ class SFTPFileSystem(ServerFileSystem):
     def mkdir(self, path: str, create_parents: bool = True, mode: int = 0o777) -> None:
         path = self._strip_protocol(path)
         try:
-            self._ask(path, "mkdir", path, mode, making=True)
-        except FileNotFoundError:
-            parent = self._parent(path)
-            if not create_parents or parent in (path, ""):
-                raise
-            self.mkdir(parent, mode=mode)
-            self._ask(path, "mkdir", path, mode, making=True)
+            try:
+                self._ask(path, "mkdir", path, mode, making=True)
+            except FileNotFoundError:
+                parent = self._parent(path)
+                if not create_parents or parent in (path, ""):
+                    raise
+                self._make_folders(parent, True, mode=mode)
+                self._ask(path, "mkdir", path, mode, making=True)
         except IsADirectoryError as error:
             raise FileExistsError(errno.EEXIST, error.strerror, path) from None
 
     def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
-        if not exist_ok or not self.isdir(path):
-            self.mkdir(path, mode=mode)
+        self._make_folders(path, exist_ok, mode=mode)
 
     def rmdir(self, path: str) -> None:
         path = self._strip_protocol(path)

@@ -176,8 +176,8 @@ class SMBFileSystem(ServerFileSystem):
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
         parent = self._parent(path)
-        if create_parents and parent.strip("/").count("/") and not self.isdir(parent):
-            self.mkdir(parent)
+        if create_parents and parent.strip("/").count("/"):
+            self.makedirs(parent, exist_ok=True)
         self._call(smbclient.mkdir, self._unc(path))
 
     def rmdir(self, path: str) -> None:

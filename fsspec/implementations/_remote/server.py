@@ -41,8 +41,17 @@ class ServerFileSystem(AbstractFileSystem):
         return server_options(urlpath)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        if not exist_ok or not self.isdir(path):
-            self.mkdir(path)
+        self._make_folders(path, exist_ok)
+
+    def _make_folders(self, path: str, exist_ok: bool, **kwargs: Any) -> None:
+        """Make a folder and those that lead to it; with ``exist_ok`` another may make it meanwhile."""
+        if exist_ok and self.isdir(path):
+            return
+        try:
+            self.mkdir(path, **kwargs)
+        except FileExistsError:
+            if not exist_ok or not self.isdir(path):
+                raise
 
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.

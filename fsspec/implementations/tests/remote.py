@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fsspec.callbacks import Callback
+from fsspec.generic import rsync
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20 + 3))
 
@@ -199,6 +200,37 @@ class RemoteTests:
         for remove in (fs.rm, fs.rm_file, fs.rmdir):
             with pytest.raises(FileNotFoundError, match="/nothing"):
                 remove("/nothing")
+
+    def test_folders_that_another_makes_meanwhile(self, server: Any, fs: Any, tmp_path: Path) -> None:
+        check_races(server, fs, tmp_path)
+
+
+def check_races(server: Any, fs: Any, tmp_path: Path, share: str = "") -> None:
+    """Folders that another makes, at the moment when they are found not to be there or are made, are used."""
+    (tmp_path / "tree" / "sub").mkdir(parents=True)
+    (tmp_path / "tree" / "sub" / "f").write_bytes(b"1")
+    protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+    generic = {"default_method": "options", "storage_options": {protocol: server.options}}
+    for at, make in enumerate(
+        [
+            lambda path: fs.mkdir(f"{path}/k"),
+            lambda path: fs.makedirs(f"{path}/k/l"),
+            lambda path: fs.makedirs(path, exist_ok=True),
+            lambda path: fs.put_file(tmp_path / "tree" / "sub" / "f", f"{path}/k/f"),
+            lambda path: fs.put(str(tmp_path / "tree"), path, recursive=True),
+            lambda path: fs.get_mapper(path, create=True),
+            lambda path: rsync((tmp_path / "tree").as_uri(), f"{protocol}://{path}", inst_kwargs=generic),
+        ]
+    ):
+        raced = f"raced{at}"
+        server.fault(raced=raced)
+        make(f"{share}/{raced}")
+        assert os.path.isdir(os.path.join(server.folder, raced)), at
+    for path, make in (("last", fs.makedirs), ("least", fs.mkdir)):
+        server.fault(raced=path)
+        with pytest.raises(FileExistsError, match=path):
+            make(f"{share}/{path}")
+    server.fault(raced="")
 
 
 def check_bars(fs: Any, path: str, other: str, tmp_path: Path, capsys: Any, **put: Any) -> None:

@@ -405,6 +405,14 @@ def test_gist(github_server):
         cls("g").open("a.txt", "wb")
 
 
+def test_jupyter_folders_that_another_makes_meanwhile(jupyter_server):
+    fs = make("jupyter", jupyter_server)
+    for raced, make_it in (("r", fs.mkdir), ("s", fs.makedirs)):
+        jupyter_server.ask("race", raced)
+        make_it(f"{raced}/k")
+        assert fs.isdir(f"{raced}/k")
+
+
 def test_jupyter_notebooks_are_files(jupyter_server):
     jupyter_server.ask("put", "n.ipynb", b'{"cells": []}')
     fs = make("jupyter", jupyter_server)

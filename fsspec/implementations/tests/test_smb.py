@@ -17,6 +17,7 @@ pytest.importorskip("impacket")  # the server's
 from smbprotocol.exceptions import SMBOSError  # noqa: E402  # after the checks
 
 from fsspec.implementations.smb import SMBFileSystem  # noqa: E402
+from fsspec.implementations.tests.remote import check_races  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
@@ -54,6 +55,10 @@ def test_a_folder_is_no_empty_file(fs, tmp_path):
         with pytest.raises(IsADirectoryError, match="share.*d") as caught:
             read("/share/d")
         assert isinstance(caught.value, SMBOSError), "which programs catch"
+
+
+def test_folders_that_another_makes_meanwhile(server, fs, tmp_path):
+    check_races(server, fs, tmp_path, "/share")
 
 
 def test_a_folder_that_exists_is_not_made(fs):

@@ -19,7 +19,7 @@ import threading
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fsspec.tests.servers.process import Process, serve
+from fsspec.tests.servers.process import Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -54,6 +54,8 @@ class Fault:
     """the part of a reply to a command that is sent before the server hangs up"""
     silent: tuple[str, ...] = ()
     """commands that are never answered"""
+    raced: str = ""
+    """a folder that another makes; see `race`"""
 
 
 class _Service:
@@ -116,6 +118,10 @@ class _Service:
                     self.close_when_done()
                 elif cmd not in fault.silent:
                     super().pre_process_command(line, cmd, arg)
+
+            def ftp_MKD(self, path: str) -> Any:
+                wanted = os.path.relpath(path, folder)
+                return race(folder, service.fault_now.raced, wanted, lambda: super(Handler, self).ftp_MKD(path))
 
         self.authorizer = DummyAuthorizer()
         self.authorizer.add_user(USER, PASSWORD, folder, perm="elradfmwMT")

@@ -24,7 +24,7 @@ import paramiko
 from paramiko import SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED, SFTPAttributes
 from paramiko import SFTPServer as _Protocol
 
-from fsspec.tests.servers.process import Process, serve
+from fsspec.tests.servers.process import Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -57,6 +57,8 @@ class Fault:
     """files cannot be asked by their handles"""
     denied: tuple[str, ...] = ()
     """requests that are not permitted, by their names"""
+    raced: str = ""
+    """a folder that another makes; see `race`"""
 
 
 class _Login(paramiko.ServerInterface):
@@ -169,7 +171,8 @@ class _Files(paramiko.SFTPServerInterface):
         return self._do("posix_rename", os.replace, oldpath, newpath)
 
     def mkdir(self, path: str, attr: Any) -> Any:
-        return self._do("mkdir", os.mkdir, path)
+        raced = self.service.fault_now.raced
+        return race(self.service.folder, raced, path, lambda: self._do("mkdir", os.mkdir, path))
 
     def rmdir(self, path: str) -> Any:
         return self._do("rmdir", os.rmdir, path)

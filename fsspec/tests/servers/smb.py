@@ -14,9 +14,10 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from fsspec.tests.servers.process import Process, serve
+from fsspec.tests.servers.process import Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -29,15 +30,24 @@ class Connection:
     open: bool = True
 
 
-def _create(number: Any, server: Any, packet: Any) -> Any:
+def _create(service: _Service, number: Any, server: Any, packet: Any) -> Any:
     """impacket's, made to answer as Windows and Samba do.
 
     It says what was asked for in the place of what was done, and has a word of its own for
     a name that is not there.
     """
+    from impacket.smb3structs import FILE_CREATE, FILE_DIRECTORY_FILE, SMB2Create
     from impacket.smbserver import SMB2Commands
 
-    replies, packets, status = SMB2Commands.smb2Create(number, server, packet)
+    asked = SMB2Create(packet["Data"])
+    path = asked["Buffer"][: asked["NameLength"]].decode("utf-16le").replace("\\", "/")
+    made = asked["CreateOptions"] & FILE_DIRECTORY_FILE and asked["CreateDisposition"] == FILE_CREATE
+    replies, packets, status = race(
+        service.folder,
+        service.raced if made else "",
+        path,
+        lambda: SMB2Commands.smb2Create(number, server, packet),
+    )
     if status == 0:
         replies[0]["CreateAction"] = 1
     return replies, packets, 0xC0000034 if status == 0xC000000F else status
@@ -52,11 +62,12 @@ class _Service:
         from impacket.smbserver import SimpleSMBServer
 
         logging.disable(logging.CRITICAL)
+        self.folder, self.raced = folder, ""
         server = SimpleSMBServer("127.0.0.1", 0)
         server.addShare("SHARE", folder)
         server.setSMB2Support(True)
         inner = server.getServer()
-        inner.hookSmb2Command(smb2.SMB2_CREATE, _create)
+        inner.hookSmb2Command(smb2.SMB2_CREATE, partial(_create, self))
         self.number = inner.server_address[1]
         self.connections: list[Connection] = []
         self.by_name: dict[str, Connection] = {}
@@ -91,8 +102,11 @@ class _Service:
     def record(self) -> list[Connection]:
         return self.connections
 
+    def race(self, raced: str) -> None:
+        self.raced = raced
+
     def clear(self) -> None:
-        self.connections = []
+        self.connections, self.raced = [], ""
 
 
 class SMBServer:
@@ -120,6 +134,10 @@ class SMBServer:
         """All connections since the start or `clear`."""
         found: list[Connection] = self._process.ask("record")
         return found
+
+    def fault(self, raced: str) -> None:
+        """Another makes the folder ``raced`` of the share from now on; see `race`."""
+        self._process.ask("race", raced)
 
     def clear(self) -> None:
         """No files, nothing on record."""
