@@ -40,6 +40,7 @@ from fsspec.utils import infer_storage_options
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable
+    from datetime import datetime
 
     from fsspec._paths.types import BinaryWriter, Depth, PathOrPaths, StrPath, StrPaths
     from fsspec.implementations._remote.server import Send
@@ -253,6 +254,23 @@ class FTPFileSystem(ServerFileSystem):
             return entry  # it leads nowhere
         return entry if size is None else {**entry, "size": size}
 
+    def created(self, path: str) -> datetime:
+        """When a file was made, in UTC; NotImplementedError where the server does not tell, as most do not."""
+        return ftp_parsing.moment(self.info(path).get("create")) or super().created(path)
+
+    def modified(self, path: str) -> datetime:
+        """When a file was last changed, in UTC; NotImplementedError where the server does not tell."""
+        path = self._strip_protocol(path)
+        entry = self.info(path)
+        found = ftp_parsing.moment(entry.get("modify"))
+        if found is None:  # LIST has times of no known zone
+            try:
+                found = ftp_parsing.moment(self._link.command(f"MDTM {path}", repeat=True)[4:].strip())
+            except ftplib.error_perm as error:
+                if str(error)[:3] not in _UNKNOWN and entry["type"] == "file":
+                    self._refuse(error, path)
+        return found or super().modified(path)
+
     # reading ----------------------------------------------------------------------
     def _open(
         self,
@@ -402,7 +420,10 @@ class FTPFileSystem(ServerFileSystem):
         try:
             try:
                 self._command("MKD", path, making=True)
-            except (FileNotFoundError, PermissionError):  # the latter: a parent was made before it was looked for
+            except (
+                FileNotFoundError,
+                PermissionError,
+            ):  # the latter: a parent was made before it was looked for
                 parent = self._parent(path)
                 if not create_parents or parent == path:
                     raise

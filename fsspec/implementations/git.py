@@ -38,7 +38,8 @@ class GitFileSystem(AbstractFileSystem):
     path, fo
         the repository, or a folder in its working tree; by default the working folder
     ref
-        branch, tag or the beginning of a commit's digest; by default what HEAD is on
+        branch, tag or the beginning of a commit's digest; by default the branch ``master``, whatever is
+        checked out, and in a repository without one what is checked out (HEAD)
     **kwargs
         as for `AbstractFileSystem`
 
@@ -60,7 +61,8 @@ class GitFileSystem(AbstractFileSystem):
         except (pygit2.GitError, KeyError) as error:
             raise NotInRepositoryError(f"there is no git repository at {place!r} ({error})") from error
         if ref is None:
-            ref = "HEAD" if self.repo.head_is_unborn else self.repo.head.shorthand
+            head = "HEAD" if self.repo.head_is_unborn else self.repo.head.shorthand
+            ref = head if self.repo.lookup_branch("master") is None else "master"
         self.ref = ref
 
     @classmethod

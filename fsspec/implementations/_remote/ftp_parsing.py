@@ -9,6 +9,7 @@ import errno
 import ftplib
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 from fsspec.implementations._remote import refusals
@@ -45,6 +46,18 @@ def facts(line: str) -> tuple[str, dict[str, Any]]:
     if kind in ("cdir", "pdir"):
         entry["itself"] = True
     return name, entry
+
+
+def moment(told: object) -> datetime | None:
+    """The time of a fact, or of a reply to MDTM, which are in UTC; None for all else, as LIST has it."""
+    text = str(told)
+    if not re.fullmatch(r"\d{14}(\.\d+)?", text, re.ASCII):
+        return None
+    try:
+        whole = datetime.strptime(text[:14], "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return whole.replace(microsecond=int(text[15:21].ljust(6, "0")), tzinfo=timezone.utc)
 
 
 def listed(line: str) -> tuple[str, dict[str, Any]] | None:

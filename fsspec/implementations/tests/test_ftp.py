@@ -5,6 +5,7 @@ from __future__ import annotations
 import ftplib
 import os
 import pickle
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -156,6 +157,31 @@ def test_listing(lacking, fs):
             fs.ls(missing)
         with pytest.raises(FileNotFoundError, match="/nothing"):
             fs.info(missing)
+
+
+@pytest.mark.parametrize("listed_before", [True, False])
+def test_when_a_file_was_changed(lacking, server, fs, listed_before):
+    """Of a listing with facts or by MLST, else by MDTM."""
+    os.utime(os.path.join(server.folder, "d/a.txt"), (1, 1_700_000_000))
+    if listed_before:
+        fs.ls("/d")
+    assert fs.modified("/d/a.txt") == datetime(2023, 11, 14, 22, 13, 20, tzinfo=timezone.utc)
+    assert fs.modified("/d/a.txt").utcoffset() == timedelta(0)
+    with pytest.raises(NotImplementedError, match="made"):
+        fs.created("/d/a.txt")
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.modified("/nothing")
+
+
+def test_a_server_that_does_not_tell_when_a_file_was_changed(server, fs):
+    facts = "type=file;size=11;modify=18991231235960;create=20200229010203.25; /d/a.txt"
+    server.fault(replies={"MLST": f"250-it is\r\n {facts}\r\n250 end", "MDTM": "550 no"})
+    assert fs.created("/d/a.txt") == datetime(2020, 2, 29, 1, 2, 3, 250_000, timezone.utc)
+    with pytest.raises(PermissionError, match="550 no"):
+        fs.modified("/d/a.txt")
+    server.fault(unknown=("MLSD", "MLST", "MDTM"))
+    with pytest.raises(NotImplementedError, match="changed"):
+        fs.modified("/d/a.txt")
 
 
 def test_listings_are_remembered_until_something_changes(server, fs):

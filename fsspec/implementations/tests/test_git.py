@@ -68,6 +68,17 @@ def test_other_commits(fs, repo):
     assert fs.cat("a.txt") == b"three"
 
 
+def test_without_a_reference_it_is_master_or_else_what_is_checked_out(repo):
+    assert GitFileSystem(repo.workdir).ref == "main"
+    first = repo[repo.first]
+    repo.set_head(first.id)
+    assert GitFileSystem(repo.workdir, skip_instance_cache=True).cat("a.txt") == b"one"
+    repo.branches.create("master", first)
+    repo.set_head("refs/heads/main")
+    fs = GitFileSystem(repo.workdir, skip_instance_cache=True)
+    assert (fs.ref, fs.cat("a.txt"), fs.cat_file("a.txt", ref="HEAD")) == ("master", b"one", b"two!")
+
+
 def test_urls(repo):
     place = repo.workdir.rstrip("/")
     with fsspec.open(f"git://{place}:v1@a.txt") as f:

@@ -121,7 +121,9 @@ class _Service:
 
             def ftp_MKD(self, path: str) -> Any:
                 wanted = os.path.relpath(path, folder)
-                return race(folder, service.fault_now.raced, wanted, lambda: super(Handler, self).ftp_MKD(path))
+                return race(
+                    folder, service.fault_now.raced, wanted, lambda: super(Handler, self).ftp_MKD(path)
+                )
 
         self.authorizer = DummyAuthorizer()
         self.authorizer.add_user(USER, PASSWORD, folder, perm="elradfmwMT")
