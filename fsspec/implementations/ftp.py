@@ -423,7 +423,7 @@ class FTPFileSystem(ServerFileSystem):
             except (
                 FileNotFoundError,
                 PermissionError,
-            ):  # the latter: a parent was made before it was looked for
+            ):  # the latter: it was made meanwhile
                 parent = self._parent(path)
                 if not create_parents or parent == path:
                     raise
