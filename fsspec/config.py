@@ -18,6 +18,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import inspect
+
     from fsspec._paths.types import Options
 
 __all__ = ["apply_config", "conf", "conf_dir", "default_conf_dir", "set_conf_env", "set_conf_files"]
@@ -33,6 +35,10 @@ _SWITCHES = (("fork", "reset"), ("pickle", "listings"), ("otel", "spans"))
 """Settings of fsspec's own that are on or off."""
 _OWN_NAMES = frozenset({"FSSPEC_CONFIG_DIR"})
 """Variables that are read by name and configure no protocol."""
+_MAPPINGS = frozenset({"dict", "Mapping"})
+_LISTS = frozenset({"list", "tuple", "Iterable"})
+_sources: dict[tuple[str, str], str] = {}
+"""Where options stand that are text, by their names and that text."""
 
 
 def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.environ) -> None:
@@ -71,6 +77,9 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
                 _warn_skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
     for protocol, argument, value in single:
         conf_dict.setdefault(protocol, {})[argument] = value
+        if isinstance(value, str):
+            variable = f"{_PREFIX}_{protocol}_{argument}".upper()
+            _sources[argument, value] = f"{protocol!r} in the variable {variable}"
 
 
 def _parsed(text: str) -> object:
@@ -102,7 +111,7 @@ def set_conf_files(cdir: str, conf_dict: dict[str, Any]) -> None:
 
     Files are read in the order of their names and later ones win: ``.json``, an object
     that maps protocols to keyword arguments (and the keys that steer fsspec to their
-    values), and ``.ini``, a section a protocol, whose values stay text.  Other files are
+    values), and ``.ini``, a section a protocol, whose values are text.  Other files are
     not looked at, and a folder that is not there says nothing.
 
     Raises
@@ -150,7 +159,15 @@ def _read_ini(path: str) -> dict[str, Any]:
     parser = configparser.ConfigParser()
     with open(path, encoding="utf-8") as f:
         parser.read_file(f)
-    return {section: dict(parser[section]) for section in parser.sections()}
+    try:
+        found = {section: dict(parser[section]) for section in parser.sections()}
+    except configparser.InterpolationError as error:
+        where = f"the option {error.option!r} of {error.section!r} in {path}"
+        text = f"{where} cannot be read: a percent sign is written %% there"
+        raise configparser.InterpolationSyntaxError(error.option, error.section, text) from None
+    for section, options in found.items():
+        _sources.update({(name, text): f"{section!r} in {path}" for name, text in options.items()})
+    return found
 
 
 def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -179,7 +196,7 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
 
 
 def _as_declared(cls: Any, options: Options) -> Options:
-    """Options with what text means in its place, where the constructor's default is a flag or a number.
+    """Options with what text means in its place, as the constructor declares them.
 
     Variables and .ini files hold text, of which "false" would be true.
     """
@@ -188,14 +205,49 @@ def _as_declared(cls: Any, options: Options) -> Options:
     declared = inspect.signature(cls.__init__).parameters
     found = dict(options)
     for name, value in options.items():
-        default = declared[name].default if name in declared and isinstance(value, str) else None
-        if isinstance(default, bool):
-            meant = switch(value)
-            found[name] = value if meant is None else meant
-        elif isinstance(default, (int, float)):
-            with suppress(ValueError):  # whatever takes the option tells what is wrong with it
-                found[name] = float(value) if "." in value or isinstance(default, float) else int(value)
+        if isinstance(value, str):
+            kinds = _kinds(declared[name]) if name in declared else set()
+            try:
+                found[name] = _meant(value, kinds)
+            except ValueError as error:
+                source = _sources.get((name, value), f"{cls.protocol!r} in the configuration")
+                raise ValueError(f"the option {name!r} of {source} {error}") from None
     return found
+
+
+def _kinds(parameter: inspect.Parameter) -> set[str]:
+    """The types of a number or flag that is the default, or else of the annotation, but for those of items."""
+    import re
+
+    if isinstance(parameter.default, (int, float)):
+        return {type(parameter.default).__name__}
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return set()
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    text = re.sub(r"(?:typing\.)?Optional\[(.*)\]", r"\1", text)
+    while text != (shorter := re.sub(r"\[[^\[\]]*\]", "", text)):
+        text = shorter
+    return {name.rpartition(".")[2] for name in re.findall(r"[\w.]+", text)} - {"None"}
+
+
+def _meant(value: str, kinds: set[str]) -> object:
+    """What text stands for where one of ``kinds`` is wanted, or nothing is known of that; ValueError, which
+    does not show it, where it cannot be any."""
+    structured = value.lstrip()[:1] in ("{", "[")
+    if structured and (not kinds or kinds & {*_MAPPINGS, *_LISTS, "Any"}):
+        found = _parsed(value)
+        if found != value and not (kinds and kinds <= _MAPPINGS and not isinstance(found, dict)):
+            return found
+    if value and kinds and kinds <= (_MAPPINGS | _LISTS if structured else _MAPPINGS):
+        raise ValueError(f"is to be a JSON {'object' if kinds <= _MAPPINGS else 'list'}, and is not")
+    if kinds == {"bool"}:
+        meant = switch(value)
+        return value if meant is None else meant
+    if kinds & {"int", "float"} and "str" not in kinds:
+        with suppress(ValueError):  # whatever takes the option tells what is wrong with it
+            return float(value) if "." in value or "int" not in kinds else int(value)
+    return value
 
 
 def switch(value: object) -> bool | None:

@@ -476,10 +476,11 @@ def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
     shown = redact_options(url)
     try:
         links = _un_chain(url, options)  # imports the classes
+        misspelt = list(_misspelt(links))
     except Exception as error:  # also what a class has to say of an address
         found.add(PROBLEM, "url", str(error))
         return
-    for name, protocol, meant in _misspelt(links):
+    for name, protocol, meant in misspelt:
         text = (
             f"no option of {protocol} is called {name!r}: it is ignored, or the client library gets it and"
             " may refuse it"

@@ -255,7 +255,7 @@ class FTPFileSystem(ServerFileSystem):
         return entry if size is None else {**entry, "size": size}
 
     def created(self, path: str) -> datetime:
-        """When a file was made, in UTC; NotImplementedError where the server does not tell, as most do not."""
+        """When a file was made, in UTC; NotImplementedError where the server does not tell."""
         return ftp_parsing.moment(self.info(path).get("create")) or super().created(path)
 
     def modified(self, path: str) -> datetime:

@@ -1,10 +1,13 @@
 """Configuration from files, variables and the dictionary."""
 
+import configparser
 import json
 import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
+from typing import Any, Optional
 
 import pytest
 
@@ -172,6 +175,86 @@ def test_text_for_an_option_that_is_true_or_false_is_taken_by_its_meaning(write)
     assert config.apply_config(Flagged, {}, {"flagged": found["flagged"]})["port"] == 2121
     given = {"flagged": {"port": "2.5", "wait": "some", "key": "7"}}
     assert config.apply_config(Flagged, {}, given) == {"port": 2.5, "wait": "some", "key": "7"}
+
+
+class Structured:
+    protocol = "structured"
+
+    def __init__(
+        self,
+        client_kwargs: dict[str, list[int]] | None = None,
+        folders: str | list[str] = "TMP",
+        codes: Optional[Iterable[int]] = None,  # noqa: UP045  # as others write it
+        name: str | None = None,
+        port: int | None = None,
+        encrypt: bool | None = None,
+        timeout: float | tuple[float, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As of filesystems here."""
+
+
+def test_text_that_is_a_json_object_or_list_is_one_where_the_option_may_be_one(write):
+    text = """[structured]
+        client_kwargs = {"trust_env": true, "share": "100%%"}
+        folders = ["/a", "TMP"]
+        codes = [500, 503]
+        name = {"a": 1}
+        port = 445
+        encrypt = no
+        timeout = [1, 2]
+        headers = {"X-Key": "v"}
+        other = [not json]"""
+    found = {}
+    config.set_conf_files(write(a_ini="\n".join(line.strip() for line in text.splitlines())), found)
+    assert config.apply_config(Structured, {}, found) == {
+        "client_kwargs": {"trust_env": True, "share": "100%"},
+        "folders": ["/a", "TMP"],
+        "codes": [500, 503],
+        "name": '{"a": 1}',
+        "port": 445,
+        "encrypt": False,
+        "timeout": [1, 2],
+        "headers": {"X-Key": "v"},
+        "other": "[not json]",
+    }
+    plain = {"folders": "/a", "codes": "500", "timeout": "2.5", "client_kwargs": ""}
+    assert config.apply_config(Structured, {}, {"structured": plain}) == {**plain, "timeout": 2.5}
+
+
+@pytest.mark.parametrize(
+    "option, value, kind",
+    [
+        ("client_kwargs", '{"a secret": true', "object"),
+        ("client_kwargs", '["a secret"]', "object"),
+        ("client_kwargs", "a secret", "object"),
+        ("codes", "[a secret", "list"),
+    ],
+)
+def test_text_that_cannot_be_what_the_option_is_is_told_with_its_place(write, option, value, kind):
+    found = {}
+    folder = write(a_ini=f"[structured]\n{option} = {value}\n")
+    config.set_conf_files(folder, found)
+    with pytest.raises(ValueError, match=f"{option!r} of 'structured' in .*a.ini .* JSON {kind}") as caught:
+        config.apply_config(Structured, {}, found)
+    assert "a secret" not in str(caught.value) and caught.value.__suppress_context__
+    with pytest.raises(ValueError, match=f"{option!r} of 'structured' in the configuration"):
+        config.apply_config(Structured, {}, {"structured": {option: value + "!"}})
+
+
+def test_a_variable_that_cannot_be_what_the_option_is_is_told():
+    found = from_env(FSSPEC_STRUCTURED_CLIENT_KWARGS="{'a secret': true}")
+    with pytest.raises(ValueError, match="variable FSSPEC_STRUCTURED_CLIENT_KWARGS .* JSON object") as caught:
+        config.apply_config(Structured, {}, found)
+    assert "a secret" not in str(caught.value)
+
+
+def test_a_percent_sign_that_is_written_once_is_told_with_its_place(write):
+    with pytest.raises(
+        configparser.InterpolationError, match="'password' of 'sftp' in .*a.ini .*%%"
+    ) as caught:
+        from_files(write(a_ini="[sftp]\npassword = a%secret\n"))
+    assert "secret" not in str(caught.value)
 
 
 def test_of_several_protocols_later_ones_win():

@@ -247,6 +247,12 @@ def test_what_a_server_says_does_nothing_to_a_terminal():
     assert r"a\x00\x1b[2J\udc80" in found.text() and r"-> b\x1b" in " ".join(found.text().split())
 
 
+def test_an_option_that_cannot_be_read_is_a_problem(stage):
+    stage.configure("a.ini", '[zip]\ntarget_options = {"trust_env": true\n')
+    said = stage.run("zip://a::/nowhere.zip", code=1).of("url", "problem")
+    assert "'target_options' of 'zip' in" in said and "a.ini" in said and "trust_env" not in said
+
+
 def test_secrets_in_variables_and_urls_are_hidden(stage):
     stage.env["FSSPEC_FTP_PASSWORD"] = "hush"
     stage.env["FSSPEC_HTTP_BASE"] = "https://me:hush@host/a?signature=hush"
