@@ -216,7 +216,7 @@ def _as_declared(cls: Any, options: Options) -> Options:
 
 
 def _kinds(parameter: inspect.Parameter) -> set[str]:
-    """The types of a number or flag that is the default, or else of the annotation, but for those of items."""
+    """The types of a number or flag that is the default, or of the annotation, but for those of items."""
     import re
 
     if isinstance(parameter.default, (int, float)):

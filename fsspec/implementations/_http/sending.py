@@ -10,6 +10,7 @@ Redirects are followed here, not by aiohttp, so that
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
@@ -74,7 +75,7 @@ class Sender(NamedTuple):
                 secret["Cookie"] = "; ".join(filter(None, [secret.pop("Cookie", ""), own]))
         auth = client_kwargs.get("auth")
         if auth is not None:
-            secret["Authorization"] = auth.encode()
+            secret["Authorization"] = _basic(auth)
         return cls(secret, retries, traffic, disregarded), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
@@ -152,11 +153,24 @@ class Sender(NamedTuple):
         if url.raw_user is not None:
             names.add("authorization")
         if options.get("auth") is not None and "authorization" not in names:
-            given["Authorization"] = options.pop("auth").encode()
+            given["Authorization"] = _basic(options.pop("auth"))
             names.add("authorization")
         own = {k: v for k, v in self.headers.items() if k.lower() not in names}
         if own or given:
             options["headers"] = {**own, **given}
+
+
+def _basic(auth: object) -> str:
+    """The header of basic authentication, by aiohttp's own class or a pair, which is a list in JSON."""
+    if isinstance(auth, (tuple, list)) and len(auth) == 2 and all(isinstance(part, str) for part in auth):
+        if ":" in auth[0]:
+            raise ValueError("auth: a user name cannot have a colon")
+        return "Basic " + b64encode(":".join(auth).encode("latin1")).decode()
+    if not isinstance(auth, aiohttp.BasicAuth):
+        raise TypeError(
+            f"auth is a pair (user name, password) or aiohttp.BasicAuth, not {type(auth).__name__}"
+        )
+    return auth.encode()
 
 
 def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = None) -> None:

@@ -196,6 +196,24 @@ def test_credentials_stay_with_their_host(http_server, make, url, where):
 
 
 @pytest.mark.parametrize("where", ["client", "request"])
+def test_basic_authentication_by_a_pair(http_server, url, where):
+    for pair in (("me", "pw:\xe9"), ["me", "pw:\xe9"]):  # a list, as JSON has it
+        options = {"client_kwargs": {"auth": pair}} if where == "client" else {"auth": pair}
+        fs = http.HTTPFileSystem(**options, skip_instance_cache=True)
+        assert fs.cat_file(url + "/f") == SMALL
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            theirs = aiohttp.BasicAuth(*pair).encode()
+        assert http_server.requests[-1].headers["Authorization"] == theirs
+        assert "pw" not in repr(fs) and "pw" not in fs.to_json(include_password=False)
+    for other in ("me:secretpw", ("secretpw",), ("me", None), ("me", "secretpw", 1), ("me:x", "secretpw")):
+        with pytest.raises((TypeError, ValueError), match="auth.*(pair|colon)") as caught:
+            options = {"client_kwargs": {"auth": other}} if where == "client" else {"auth": other}
+            http.HTTPFileSystem(**options, skip_instance_cache=True).cat_file(url + "/f")
+        assert "secretpw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["client", "request"])
 def test_cookies_stay_with_their_host(http_server, make, url, where):
     http_server.fault("/same", redirect="/f")
     cookies = {"cookies": {"session": "secret", "other": "a b"}}
