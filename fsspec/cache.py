@@ -48,7 +48,9 @@ def _share_kept(detail: dict[str, Any] | None, copy: Copy) -> str:
     if detail is None or detail["blocks"] is True:
         return "whole"
     most = -(-detail["size"] // detail["blocksize"])
-    return f"{100 * len(detail['blocks']) // most if most else 100}%"
+    kept = len(detail["blocks"])
+    share = 100 * kept // most if most else 100
+    return f"{share}%" if share or not kept else "<1%"
 
 
 def _list(folder: str) -> None:

@@ -463,6 +463,11 @@ fsspec.register_implementation("words", WordsFileSystem, clobber=True)
 """
 
 
+def test_the_help_says_what_can_be_written_to() -> None:
+    said = " ".join(checked("--help").stdout.split())
+    assert "files can be opened for writing, which those of http cannot" in said
+
+
 def test_a_connection_that_a_module_has(words, tmp_path):
     """No row says to make an instance in the child, which would not help."""
     environment = installed(tmp_path, backend(sensitive=False, watched=False) + GLOBAL)

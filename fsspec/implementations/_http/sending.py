@@ -170,7 +170,7 @@ def _basic(auth: object) -> str:
         raise TypeError(
             f"auth is a pair (user name, password) or aiohttp.BasicAuth, not {type(auth).__name__}"
         )
-    return auth.encode()
+    return str(auth.encode())
 
 
 def check_upload(response: aiohttp.ClientResponse, target: yarl.URL | None = None) -> None:

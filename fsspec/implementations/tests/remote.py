@@ -211,17 +211,16 @@ def check_races(server: Any, fs: Any, tmp_path: Path, share: str = "") -> None:
     (tmp_path / "tree" / "sub" / "f").write_bytes(b"1")
     protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
     generic = {"default_method": "options", "storage_options": {protocol: server.options}}
-    for at, make in enumerate(
-        [
-            lambda path: fs.mkdir(f"{path}/k"),
-            lambda path: fs.makedirs(f"{path}/k/l"),
-            lambda path: fs.makedirs(path, exist_ok=True),
-            lambda path: fs.put_file(tmp_path / "tree" / "sub" / "f", f"{path}/k/f"),
-            lambda path: fs.put(str(tmp_path / "tree"), path, recursive=True),
-            lambda path: fs.get_mapper(path, create=True),
-            lambda path: rsync((tmp_path / "tree").as_uri(), f"{protocol}://{path}", inst_kwargs=generic),
-        ]
-    ):
+    ways: list[Any] = [
+        lambda path: fs.mkdir(f"{path}/k"),
+        lambda path: fs.makedirs(f"{path}/k/l"),
+        lambda path: fs.makedirs(path, exist_ok=True),
+        lambda path: fs.put_file(tmp_path / "tree" / "sub" / "f", f"{path}/k/f"),
+        lambda path: fs.put(str(tmp_path / "tree"), path, recursive=True),
+        lambda path: fs.get_mapper(path, create=True),
+        lambda path: rsync((tmp_path / "tree").as_uri(), f"{protocol}://{path}", inst_kwargs=generic),
+    ]
+    for at, make in enumerate(ways):
         raced = f"raced{at}"
         server.fault(raced=raced)
         make(f"{share}/{raced}")
