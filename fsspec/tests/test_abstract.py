@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 import sys
 import textwrap
@@ -57,10 +58,10 @@ def test_helpers_make_a_tree_and_return_its_folder(name, holds, tmp_path):
     assert helper(fs, os.path.join, str(tmp_path)) == made  # what an earlier run left is replaced
 
 
-def failing(tmp_path, text):
+def failing(tmp_path, text, *words):
     """What pytest prints of tests of a backend that is not as it should be."""
     (tmp_path / "test_it.py").write_text(textwrap.dedent(text))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
@@ -194,7 +195,7 @@ class Faulty(MemoryFileSystem):
 @pytest.mark.parametrize("name", ["faulty:/{}", "x{}"])
 def test_a_name_that_is_no_whole_path_is_told(name):
     """Where the trees are made, since all else would fail by it."""
-    with pytest.raises(AssertionError, match=r"ls\('/t/names'\) gave the name .*: '/t/names/file1'"):
+    with pytest.raises(AssertionError, match=r"ls\('/t'\) gave the name .*: '/t/names'"):
         make_files(Faulty(name), "{}/{}".format, "/t/names", ["file1"])
 
 
@@ -222,13 +223,107 @@ class OtherWords(MemoryFileSystem):
 @pytest.mark.parametrize(
     "method, said",
     [
-        ("info", r"info\('/t/types'\) gave the type 'dir'; it has to be 'directory'"),
-        ("ls", r"ls\('/t/types'\) gave '/t/types/file1' the type 'fil'; it has to be 'file' or 'directory'"),
+        ("info", r"info\('/t/types'\) gave the type 'dir' of '/t/types'; it has to be 'directory'"),
+        (
+            "ls",
+            r"ls\('/t/types'\) gave the type 'fil' of '/t/types/file1'; it has to be 'file' or 'directory'",
+        ),
     ],
 )
 def test_a_type_that_is_none_is_told(method, said):
     with pytest.raises(AssertionError, match=said):
         make_files(OtherWords(method), "{}/{}".format, "/t/types", ["file1"])
+
+
+class Listing(MemoryFileSystem):
+    """A backend with one fault."""
+
+    protocol = "listing"
+
+    def __init__(self, gives):
+        if gives != "no super":
+            super().__init__()
+        self.gives = gives
+
+    def info(self, path, **kwargs):
+        found = super().info(path, **kwargs)
+        return {"size of info": {**found, "size": "5"}, "no info": None}.get(self.gives, found)
+
+    def ls(self, path, detail=True, **kwargs):
+        path = self._strip_protocol(path)
+        if self.gives == "remembered":
+            found = self._ls_from_cache(path)
+            if found is None:
+                found = self.dircache[path] = super().ls(path, detail=True, **kwargs)
+            return found if detail else [e["name"] for e in found]
+        found = super().ls(path, detail=True, **kwargs)
+        names = [e["name"] for e in found]
+        if self.gives == "size":
+            found = [{**e, "size": str(e["size"])} for e in found]
+        if self.gives == "no type":
+            found = [{"name": e["name"], "size": e["size"]} for e in found]
+        if self.gives == "itself":
+            found.append({"name": path, "size": 0, "type": "directory"})
+        given = {"names": (names, names), "entries": (found, found), "None": (None, None)}
+        given["dict"] = (dict(zip(names, found)), names)
+        return given.get(self.gives, (found, names))[not detail]
+
+
+@pytest.mark.parametrize(
+    "gives, said",
+    [
+        ("no super", r"Listing.__init__ has to call super\(\).__init__"),
+        ("names", r"detail=True\) gave \['/t/ls'\]; it has to give a list of entries"),
+        ("dict", r"detail=True\) gave {'/t/ls'.*; it has to give a list of entries"),
+        ("None", "gave None; it has to give a list of entries"),
+        ("entries", r"detail=False\) gave \[{.*; it has to give a list of names"),
+        ("no type", "an entry is a dict with name, size and type"),
+        ("size", "gave the size '0' of '/t/ls'; it has to be a number"),
+        ("no info", r"info\('/t/ls'\) gave None; an entry is a dict"),
+        ("size of info", r"info\('/t/ls'\) gave the size '5'"),
+        ("itself", r"ls\('/t'\) gave '/t' itself; .*_ls_from_cache"),
+        ("remembered", r"ls\('/t/ls'\) gave '/t/ls' itself; .*_ls_from_cache"),
+    ],
+)
+def test_what_ls_and_info_have_to_give_is_told(gives, said, monkeypatch):
+    """Rather than an error of Python's, or that rm left something."""
+    monkeypatch.setattr(Listing, "store", {})
+    monkeypatch.setattr(Listing, "pseudo_dirs", [""])
+    with pytest.raises(AssertionError, match=said):
+        remove(fs := Listing(gives), "/t/ls")
+        make_files(fs, posixpath.join, "/t/ls", ["sub/file1"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_fork_tests_take_the_fixtures_of_the_others(tmp_path):
+    """Also one with parameters; where there are none it is told what is needed."""
+    said = failing(
+        tmp_path,
+        """
+        import pytest
+        import fsspec.tests.abstract as abstract
+        from fsspec.implementations.local import LocalFileSystem
+
+        class Fixtures(abstract.AbstractFixtures):
+            @pytest.fixture(params=["one", "two"])
+            def fs(self, request):
+                return LocalFileSystem()
+
+            @pytest.fixture
+            def fs_path(self, tmp_path):
+                return tmp_path.as_posix()
+
+        class TestForks(abstract.AbstractForkTests, Fixtures):
+            pass
+
+        class TestNone(abstract.AbstractForkTests):
+            pass
+        """,
+        "-k",
+        "None or instance and neither",
+    )
+    assert "2 passed" in said
+    assert "from AbstractForkTests needs this fixture" in said
 
 
 @pytest.mark.parametrize("take", [True, None])

@@ -179,10 +179,9 @@ def removed(fs: Any, path: str) -> Iterator[str]:
 
 def remove(fs: Any, path: str) -> None:
     """Take away a tree, if it is there."""
-    fs.invalidate_cache()
+    check_listings(fs, path)
     if not fs.exists(path):
         return
-    check_names(fs, path)
     refused = ""
     try:
         fs.rm(path, recursive=True)
@@ -200,30 +199,49 @@ def remove(fs: Any, path: str) -> None:
     )
 
 
-def check_names(fs: Any, folder: str) -> None:
-    """What a listing gives are whole paths."""
+def check_listings(fs: Any, folder: str) -> None:
+    """What a listing gives of a folder that tests made, and of its parent before it."""
+    assert hasattr(fs, "_intrans"), f"{type(fs).__name__}.__init__ has to call super().__init__(**kwargs)"
     path = fs._strip_protocol(folder).rstrip("/")
-    with suppress(FileNotFoundError):
-        for name in fs.ls(folder, detail=False):
+    parent = fs._parent(path).rstrip("/")  # first: what is remembered of it may come for the folder
+    for top in filter(None, (parent, path)):
+        with suppress(OSError):
+            _check_listing(fs, top, strict=top == path)
+    fs.invalidate_cache()
+
+
+def _check_listing(fs: Any, path: str, strict: bool) -> None:
+    for detail, kind, what in (
+        (True, dict, "a list of entries: dicts with name, size and type"),
+        (False, str, "a list of names"),
+    ):
+        found = fs.ls(path, detail=detail)
+        told = f"ls({path!r}, detail={detail}) gave {str(found)[:200]}; it has to give {what}"
+        assert found is not None and not isinstance(found, (str, dict)), told
+        for one in found:
+            assert isinstance(one, kind), told
+            if detail:
+                check_entry(one, f"ls({path!r})", ("file", "directory") if strict else ())
+            name = one["name"] if detail else one
             wanted = f"{path}/{name.rstrip('/').rpartition('/')[2]}"
             assert name.rstrip("/") in (path, wanted), (  # that of a file is itself
                 f"ls({path!r}) gave the name {name!r}; an entry's name is the whole path without protocol:"
                 f" {wanted!r}"
             )
-    fs.invalidate_cache()
+            assert not detail or name.rstrip("/") != path or one["type"] == "file", (
+                f"ls({path!r}) gave {name!r} itself; it has to give what is in the folder, as self.dircache[path]"
+                " does. (self._ls_from_cache(path) gives the entry of the folder where its parent is remembered)"
+            )
 
 
-def check_types(fs: Any, folder: str, file: str) -> None:
-    """``info`` and listings say "directory" of a folder, and "file" of a file."""
-    for path, wanted in ((folder, "directory"), (file, "file")):
-        found = fs.info(path)["type"]
-        assert found == wanted, f"info({path!r}) gave the type {found!r}; it has to be {wanted!r}"
-    for entry in fs.ls(folder, detail=True):
-        name, found = entry["name"], entry["type"]
-        assert found in ("file", "directory"), (
-            f"ls({folder!r}) gave {name!r} the type {found!r}; it has to be 'file' or 'directory'"
-        )
-    fs.invalidate_cache()
+def check_entry(entry: Any, call: str, kinds: tuple[str, ...]) -> None:
+    """An entry of a listing, or what ``info`` gives."""
+    told = f"{call} gave {entry!r}; an entry is a dict with name, size and type"
+    assert isinstance(entry, dict) and {"name", "type"} <= entry.keys(), told
+    wanted = " or ".join(map(repr, kinds))
+    name, kind, size = entry["name"], entry["type"], entry.get("size")
+    assert not kinds or kind in kinds, f"{call} gave the type {kind!r} of {name!r}; it has to be {wanted}"
+    assert not isinstance(size, str), f"{call} gave the size {size!r} of {name!r}; it has to be a number"
 
 
 def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
@@ -234,8 +252,11 @@ def make_files(fs: Any, join: Join, folder: str, names: list[str]) -> None:
             fs.mkdir(join(folder, *parent.split("/")) if parent else folder)
     for name in names:
         fs.pipe_file(join(folder, *name.split("/")), name.encode())
-    check_names(fs, folder)
-    check_types(fs, folder, join(folder, *names[0].split("/")))
+    check_listings(fs, folder)
+    file = join(folder, *names[0].split("/"))
+    for path, kind in ((folder, "directory"), (file, "file")):
+        check_entry(fs.info(path), f"info({path!r})", (kind,))
+    fs.invalidate_cache()
 
 
 def make_folder(fs: Any, join: Join, path: str, empty: bool = True) -> None:

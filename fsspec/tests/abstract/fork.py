@@ -74,9 +74,10 @@ class AbstractForkTests:
     fork_rounds: int = int(os.environ.get("FORK_ROUNDS", "1"))
 
     @pytest.fixture
-    def fork_place(self, request: pytest.FixtureRequest) -> tuple[Any, str | Mapping[str, bytes]]:
+    # A class derived from AbstractForkTests needs this fixture, or those called fs and fs_path.
+    def fork_place(self, fs: Any, fs_path: str) -> tuple[Any, str | Mapping[str, bytes]]:
         """The filesystem, and a folder to write to or files to read; see the class."""
-        return request.getfixturevalue("fs"), request.getfixturevalue("fs_path")
+        return fs, fs_path
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     @pytest.mark.parametrize("mode", MODES)
