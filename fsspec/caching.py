@@ -529,8 +529,14 @@ def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:
     ------
     ValueError
         if the name is taken.
+    TypeError
+        if it is no class of a cache.
     """
-    name = cls.name
+    name = getattr(cls, "name", None)
+    if name is None or not callable(cls) or (isinstance(cls, type) and not hasattr(cls, "_fetch")):
+        raise TypeError(
+            f"{cls!r} cannot serve cache_type={name!r}: derive a class from BaseCache, with a name"
+        )
     if not clobber and name in caches:
         raise ValueError(f"Cache with name {name!r} is already known: {caches[name]}")
     caches[name] = cls

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -45,12 +46,17 @@ class Callback:
         passed to each hook
     """
 
+    size: int | None = None  # of a subclass that does not call this constructor
+    value: int = 0
+    hooks: dict[str, Hook] = MappingProxyType({})  # type: ignore[assignment]  # nobody adds to it
+    kw: dict[str, Any] = hooks
+
     def __init__(
         self, size: int | None = None, value: int = 0, hooks: dict[str, Hook] | None = None, **kwargs: Any
     ) -> None:
-        self.size: int | None = size
-        self.value: int = value
-        self.hooks: dict[str, Hook] = hooks or {}
+        self.size = size
+        self.value = value
+        self.hooks = hooks or {}
         self.kw = kwargs
 
     def __enter__(self) -> Self:
@@ -83,7 +89,7 @@ class Callback:
 
         @wraps(fn)
         async def with_branch(path_1: str, path_2: str, **kwargs: Any) -> T:
-            with self.branched(path_1, path_2, **kwargs) as child:
+            with self.as_callback(self.branched(path_1, path_2, **kwargs)) as child:
                 return await fn(path_1, path_2, callback=child, **kwargs)
 
         return with_branch

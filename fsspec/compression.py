@@ -63,7 +63,7 @@ def register_compression(
     callback
         called with an open binary file and ``mode`` ("rb" or "wb"); returns a file
     extensions
-        without their dot: names of files that end so are taken to be compressed with it
+        such as "gz": names of files that end so are taken to be compressed with it
     force
         replace what has the name or an extension already
 
@@ -71,8 +71,13 @@ def register_compression(
     ------
     ValueError
         if the name or an extension is taken
+    TypeError
+        if the callback cannot be called
     """
-    endings = [extensions] if isinstance(extensions, str) else list(extensions)
+    if not callable(callback):
+        raise TypeError(f"the compression {name!r} needs a function that wraps a file, not {callback!r}")
+    given = [extensions] if isinstance(extensions, str) else list(extensions)
+    endings = [ending.lstrip(".").lower() for ending in given]  # as they are looked up
     if not force:
         if name in compr:
             raise ValueError(f"there is a compression {name!r} already; force=True replaces it")

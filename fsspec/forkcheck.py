@@ -73,7 +73,7 @@ class _Subject:
                 raise FileNotFoundError("there is no file directly in this folder: give the URL of a file")
             self.path = names[0]
         given = self.fs.cat_file(self.path, start=0, end=SAMPLE)
-        self.note = _range_note(len(given))
+        self.note = " ".join(filter(None, (_range_note(len(given)), _keeps_note(self.fs))))
         self.wanted = given[:SAMPLE]
         self.folder, _, self.name = self.path.rpartition("/")
         self.sharing = ""  # what to do where the instance shares its connection, once that was found
@@ -131,6 +131,12 @@ def _range_note(length: int) -> str:
         f"cat_file(start=0, end={SAMPLE}) gave {length} bytes, so that it ignores the range: a fault of the"
         " backend, and none of forks; the bytes that were asked for are compared"
     )
+
+
+def _keeps_note(fs: AbstractFileSystem) -> str:
+    """What is to be said of names in ``_fork_keeps``; empty where the instance, which was used, has them."""
+    missing = [name for name in type(fs)._fork_keeps if not hasattr(fs, name)]
+    return f"_fork_keeps names what the instance does not have: {', '.join(missing)}" if missing else ""
 
 
 def _name_peers(text: str, parents: Sockets) -> str:

@@ -154,7 +154,7 @@ def register_implementation(
     Parameters
     ----------
     name
-        the protocol.
+        the protocol; one letter before "://" is a drive, and begins no URL.
     cls
         the class, or where to import it from: "package.module.Class" or
         "package.module:Class".
@@ -163,7 +163,15 @@ def register_implementation(
     errtxt
         what to tell users where the import fails.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")
+    if not callable(cls) and not isinstance(cls, str):
+        raise TypeError(
+            f"for the protocol {name!r} a class is needed, or where to import it from, not {cls!r}"
+        )
     if isinstance(cls, str):
+        if not all(cls.replace(":", ".").rpartition(".")):
+            raise ValueError(f"for the protocol {name!r} 'package.module.Class' is needed, not {cls!r}")
         entry = known_implementations.get(name)
         if entry is not None and entry["class"] != cls and not clobber:
             raise ValueError(f"the protocol {name!r} is served by {entry['class']}; clobber=True replaces it")

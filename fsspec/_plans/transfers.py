@@ -315,7 +315,7 @@ class _Transfers:
     def calls(self) -> Iterator[call]:
         told = type(self.callback) is not NoOpCallback
         for position, (a, b) in enumerate(self.pairs):
-            child = self.callback.branched(a, b, **self.kwargs) if told else DEFAULT_CALLBACK
+            child = Callback.as_callback(self.callback.branched(a, b, **self.kwargs) if told else None)
             self.under_way[position] = child
             if told:
                 child.__enter__()

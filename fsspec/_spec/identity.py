@@ -39,6 +39,11 @@ class Identity:
         _cache: Any
         _latest: ClassVar[str | None]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if isinstance(cls._fork_keeps, str):
+            raise TypeError(f"{cls.__name__}._fork_keeps is text; ({cls._fork_keeps!r},) is a tuple of names")
+
     @property
     def _fs_token(self) -> str:
         """A digest of the class and its arguments, the same in a forked child."""
@@ -75,7 +80,15 @@ class Identity:
 
         Constructs it again in place. A class for which that is expensive overrides this.
         """
-        instances.reconstruct(self, before)
+        try:
+            instances.reconstruct(self, before)
+        except Exception as error:
+            if hasattr(error, "add_note"):  # Python 3.11 and later
+                error.add_note(
+                    f"fsspec: in this forked process the {type(self).__name__} that it inherited is being"
+                    " made anew, by another call of __init__ with the same arguments"
+                )
+            raise
 
     def __dask_tokenize__(self) -> str:
         return self._fs_token

@@ -446,6 +446,18 @@ def test_table() -> None:
         del caches[Mine.name]
 
 
+class NoFetch:
+    name = "no fetch"
+
+
+@pytest.mark.parametrize("given", [NoFetch, dict, "bytes", caching.BaseCache(1, fetch_globally, 1), None])
+def test_what_is_no_cache_is_refused_as_it_is_registered(given: Any) -> None:
+    before = dict(caches)
+    with pytest.raises(TypeError, match="cannot serve cache_type=.*: derive a class from BaseCache"):
+        caching.register_cache(given, clobber=True)
+    assert caches == before
+
+
 def test_lru() -> None:
     calls = []
     lru = caching.UpdatableLRU(lambda x: calls.append(x) or x * 2, max_size=2)

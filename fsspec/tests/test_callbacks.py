@@ -58,6 +58,40 @@ def test_a_branch_is_what_the_subclass_puts_there():
     assert Callback().branched("a", "b") is DEFAULT_CALLBACK
 
 
+class Unset(Callback):
+    """Does not call the constructor of the base class."""
+
+    def __init__(self):
+        self.more = 1
+
+
+class Unbranched(Callback):
+    """Has nothing to tell of single transfers."""
+
+    def branched(self, path_1, path_2, **kwargs):
+        return None
+
+
+@pytest.mark.parametrize("kind", [Unset, Unbranched])
+def test_a_subclass_that_leaves_something_out_counts(m, tmp_path, kind):
+    m.pipe({"/many/a": b"1", "/many/b": b"2"})
+    for transfer, *paths in (
+        (m.get, "/many/", f"{tmp_path}/got/"),
+        (m.put, f"{tmp_path}/got/", "/put/"),
+    ):
+        callback = kind()
+        transfer(*paths, recursive=True, callback=callback)
+        assert callback.value >= 2 and callback.size == callback.value
+    m.get_file("/many/a", f"{tmp_path}/one", callback=(callback := kind()))
+    assert callback.value == 1
+
+    async def transferred(path_1, path_2, callback):
+        callback.relative_update()
+
+    asyncio.run(kind().branch_coro(transferred)("a", "b"))
+    assert Callback.hooks == {}
+
+
 def test_an_awaitable_transfer_gets_a_branch_that_is_closed_at_its_end():
     closed = []
 

@@ -178,6 +178,20 @@ def test_a_codec_can_be_added(registry):
     assert utils.infer_compression("a.rv") == utils.infer_compression("a.RVV") == "reverse"
 
 
+def test_an_extension_may_be_given_with_its_dot_and_in_capitals(registry):
+    register_compression("reverse", lambda f, mode, **kwargs: f, [".rv", "RW"])
+    assert utils.infer_compression("a.rv") == utils.infer_compression("a.rw") == "reverse"
+    with pytest.raises(ValueError, match="'rv' means 'reverse'"):
+        register_compression("other", lambda f, mode, **kwargs: f, ".rv")
+
+
+@pytest.mark.parametrize("codec", [3, None])
+def test_a_codec_that_cannot_be_called_is_refused(registry, codec):
+    with pytest.raises(TypeError, match="the compression 'reverse' needs a function"):
+        register_compression("reverse", codec, "rv")
+    assert "reverse" not in compr and "rv" not in utils.compressions
+
+
 def test_names_and_extensions_are_taken_once(registry):
     before = dict(compr), dict(utils.compressions)
     with pytest.raises(ValueError, match="gzip"):

@@ -306,6 +306,18 @@ def test_a_range_that_is_ignored_is_a_note_and_no_fault_of_forks(words, tmp_path
     assert json.loads(checked(*asked, "--json", **environment).stdout)["note"].startswith(said)
 
 
+def test_a_name_of_what_is_kept_that_there_is_not_is_a_note(words, tmp_path):
+    text = backend(sensitive=True, watched=True)
+    text = text.replace(
+        "_fork_sensitive = True", "_fork_sensitive, _fork_keeps = True, ('cataloge', 'dircache')"
+    )
+    asked = ["words://a/b", "--quiet", "--storage-options", json.dumps({"port": words})]
+    said = " ".join(checked(*asked, **installed(tmp_path, text)).stdout.split())
+    assert "_fork_keeps names what the instance does not have: cataloge backend" in said or (
+        "_fork_keeps names what the instance does not have: cataloge Each" in said
+    )
+
+
 def test_what_is_wrong_without_a_fork_is_not_put_down_to_forks(words, tmp_path):
     """A file that gives other bytes than ``cat_file`` does."""
     text = backend(sensitive=True, watched=True) + WHOLE.replace("SIZE", str(len(CONTENT)))

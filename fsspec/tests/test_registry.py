@@ -178,13 +178,42 @@ def test_versions_of_s3fs_that_are_slow_are_warned_of(monkeypatch, version, old)
     assert [w.category for w in caught] == [UserWarning] * old
 
 
-@pytest.mark.parametrize("given", [dict, 3])
-def test_what_is_no_filesystem_is_refused_as_it_is_looked_up(given):
+def test_what_is_no_filesystem_is_refused_as_it_is_looked_up():
     """It says what is needed."""
-    register_implementation("nofs", given)
+    register_implementation("nofs", dict)
     for use in (get_filesystem_class, fsspec.filesystem):
         with pytest.raises(TypeError, match=r"registered for the protocol 'nofs'; a subclass of Abstract"):
             use("nofs")
+
+
+@pytest.mark.parametrize(
+    "given, error",
+    [
+        (3, TypeError),
+        (None, TypeError),
+        (Own(), TypeError),
+        ("Own", ValueError),
+        ("", ValueError),
+        (".Own", ValueError),
+    ],
+)
+def test_what_cannot_be_a_class_is_refused_as_it_is_registered(given, error):
+    with pytest.raises(error, match="for the protocol 'never' .* is needed"):
+        register_implementation("never", given)
+    assert "never" not in available_protocols()
+
+
+@pytest.mark.parametrize("name", [("a", "b"), None, 3])
+def test_a_protocol_that_is_no_text_is_refused(name):
+    for given in (Own, f"{__name__}.Own"):
+        with pytest.raises(TypeError, match="a protocol is text"):
+            register_implementation(name, given)
+
+
+def test_a_function_may_make_filesystems():
+    """As with upstream."""
+    register_implementation("made", lambda **options: Own())
+    assert isinstance(fsspec.filesystem("made"), Own)
 
 
 def test_what_is_no_class():

@@ -229,8 +229,9 @@ def _check_listing(fs: Any, path: str, strict: bool) -> None:
                 f" {wanted!r}"
             )
             assert not detail or name.rstrip("/") != path or one["type"] == "file", (
-                f"ls({path!r}) gave {name!r} itself; it has to give what is in the folder, as self.dircache[path]"
-                " does. (self._ls_from_cache(path) gives the entry of the folder where its parent is remembered)"
+                f"ls({path!r}) gave {name!r} itself; it has to give what is in the folder, as"
+                " self.dircache[path] does. (self._ls_from_cache(path) gives the folder's own entry where its"
+                " parent is remembered)"
             )
 
 

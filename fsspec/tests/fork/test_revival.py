@@ -1,6 +1,7 @@
 """Instances while they are revived: other threads, blocking calls of ``__init__``, nested forks."""
 
 import os
+import sys
 
 import pytest
 
@@ -112,6 +113,46 @@ def test_a_backend_that_says_itself_how_it_is_revived():
     """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+def test_an_error_of_a_constructor_in_a_child_tells_that_it_is_called_again():
+    run(
+        START
+        + """
+    from fsspec.spec import AbstractFileSystem
+
+    class Takes(AbstractFileSystem):
+        protocol, _fork_sensitive = "takes", True
+
+        def __init__(self, given, **kwargs):
+            super().__init__(**kwargs)
+            self.token = given.pop("token")
+
+        def info(self, path, **kwargs):
+            return {"name": path, "size": 0, "type": "file"}
+
+    fs = Takes({"token": 1})
+
+    def child():
+        try:
+            fs.info("a")
+        except KeyError as error:
+            assert "the Takes that it inherited is being made anew" in error.__notes__[0], error.__notes__
+            return
+        raise AssertionError("was made")
+
+    assert forked(child) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+def test_names_of_what_is_kept_are_a_tuple():
+    from fsspec.spec import AbstractFileSystem
+
+    with pytest.raises(TypeError, match=r"Text._fork_keeps is text; \('catalogue',\) is a tuple"):
+        type("Text", (AbstractFileSystem,), {"_fork_keeps": "catalogue"})
 
 
 def test_threads_of_a_child_see_an_instance_as_it_was_until_it_is_revived():
