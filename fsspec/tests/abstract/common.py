@@ -211,10 +211,11 @@ def check_listings(fs: Any, folder: str) -> None:
 
 
 def _check_listing(fs: Any, path: str, strict: bool) -> None:
-    for detail, kind, what in (
+    given: list[tuple[bool, Any, str]] = [
         (True, dict, "a list of entries: dicts with name, size and type"),
         (False, str, "a list of names"),
-    ):
+    ]
+    for detail, kind, what in given:
         found = fs.ls(path, detail=detail)
         told = f"ls({path!r}, detail={detail}) gave {str(found)[:200]}; it has to give {what}"
         assert found is not None and not isinstance(found, (str, dict)), told
