@@ -229,7 +229,8 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
     def _ls_from_cache(self, path: str) -> list[dict[str, Any]] | None:
         """The remembered listing of a path, or its entry in that of its parent.
 
-        Returns None where neither listing is remembered.
+        Returns None where neither listing is remembered. That entry is not what ``ls`` gives of a folder,
+        which is in ``self.dircache[path]``.
         Raises FileNotFoundError where the listing of the parent is remembered and lacks the path.
         """
         parent = self._parent(path)
@@ -566,7 +567,8 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
     def transaction(self) -> Transaction:
         """A context in which files that are written appear together, at its end.
 
-        If it is left by an exception, none of them appears.
+        If it is left by an exception, none of them appears. What is not written through ``open``
+        does not wait: ``put``, ``copy``, ``mv`` and ``rm``, and what a backend writes in a way of its own.
         """
         if self._transaction is None:
             self._transaction = self.transaction_type(self)

@@ -1,7 +1,9 @@
 """The documentation's examples do what they show."""
 
 import ast
+import asyncio
 import doctest
+import gc
 import importlib
 import json
 import os
@@ -21,6 +23,7 @@ from fsspec._checks import forked
 from fsspec._fork import hooks
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 
 DOCS = Path(fsspec.__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.rst") if ">>> " in page.read_text(encoding="utf8"))
@@ -76,6 +79,96 @@ def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
         for start in range(0, len(data), 700):
             f.write(data[start : start + 700])
     assert fs.cat_file("/whole") == whole(fs, "/whole", "rb").read() == data
+
+
+class Dictionary(DictFileSystem):
+    """Files, for classes of the page to list."""
+
+    cachable = False
+
+    def list_folder(self, path):
+        self.listed = [*getattr(self, "listed", ()), path]
+        return super().ls(path, detail=True)
+
+    def pipe_file(self, path, value, **kwargs):
+        self.files[path] = value
+        self.invalidate_cache(path)
+
+    def _rm(self, path):
+        self.files.pop(path, None)
+        self.invalidate_cache(path)
+
+
+def test_listings_are_remembered_as_shown():
+    """Also where that of the parent is remembered, and after changes deeper down."""
+    shown = code("backend.rst", "class RememberingFileSystem", AbstractFileSystem=AbstractFileSystem)
+    fs = type("Remembering", (shown["RememberingFileSystem"], Dictionary), {})({"a/b/c": b"1", "a/d": b"2"})
+    assert fs.ls("", detail=False) == ["a"] and fs.ls("a", detail=False) == ["a/b", "a/d"]
+    assert fs.find("") == ["a/b/c", "a/d"]
+    listed = len(fs.listed)
+    assert fs.find("a") == ["a/b/c", "a/d"] and len(fs.listed) == listed
+    fs.pipe_file("e/f/g", b"3")
+    assert fs.ls("", detail=False) == ["a", "e"] and fs.find("e") == ["e/f/g"]
+    fs.rm("a", recursive=True)
+    assert fs.find("") == ["e/f/g"] and fs.ls("", detail=False) == ["e"]
+    fs.files["later"] = b""
+    assert "later" not in fs.ls("", detail=False) and "later" in fs.ls("", detail=False, refresh=True)
+
+
+def test_a_client_made_as_shown_goes_on_with_another_loop(http_server):
+    """Of an ``asyncio.run`` after another, which closed it, and of blocking calls in between."""
+    pytest.importorskip("aiohttp")
+    shelf = code("backend.rst", "class ShelfFileSystem")["ShelfFileSystem"]
+    http_server.files["/a"] = b"content"
+
+    async def cat_file(self, path, start=None, end=None, **kwargs):
+        async with (await self._client()).get(f"{http_server.url}/{path}") as response:
+            return (await response.read())[start:end]
+
+    def use(fs):
+        async def once():
+            assert await fs._cat_file("a") == b"content"
+            await fs._session.close()
+
+        for _ in range(3):
+            assert fs.cat_file("a") == b"content"
+            asyncio.run(once())
+            asyncio.run(once())
+
+    use(type("Shelf", (shelf,), {"_cat_file": cat_file, "protocol": "shelf"})(skip_instance_cache=True))
+    gc.collect()  # closes those of the blocking calls
+
+
+def test_the_fallback_for_both_packages_is_typed(tmp_path):
+    pytest.importorskip("mypy")
+    text = (DOCS / "backend.rst").read_text(encoding="utf8")
+    block = textwrap.dedent(
+        re.search(r"python\n\n((?: +.*\n|\n)+)", text[text.index("These names need a fallback") :])[1]
+    )
+    (tmp_path / "both.py").write_text(
+        block + "\nnumbers: Owned[list[int]] = Owned(list)\nfound: list[int] = numbers.get()\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "both.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("act", ["put_file", "cp_file", "mv", "touch", "rm"])
+def test_what_does_not_wait_for_the_end_of_a_transaction(tmp_path, act):
+    """And what does, which the page names."""
+    fs, source, target = fsspec.filesystem("file"), str(tmp_path / "source"), str(tmp_path / "target")
+    for path in (source, target):
+        fs.pipe_file(path, b"before " + path.encode())
+    acts = {"touch": lambda: fs.touch(target, truncate=True), "rm": lambda: fs.rm(target)}
+    with pytest.raises(KeyError):
+        with fs.transaction:
+            acts.get(act, lambda: getattr(fs, act)(source, target))()
+            fs.pipe_file(str(tmp_path / "piped"), b"")
+            fs.write_text(str(tmp_path / "text"), "")
+            raise KeyError
+    expected = {"touch": b"", "rm": None}.get(act, b"before " + source.encode())
+    assert (fs.cat_file(target) if fs.exists(target) else None) == expected
+    assert not fs.exists(str(tmp_path / "piped")) and not fs.exists(str(tmp_path / "text"))
 
 
 def exists(test):
