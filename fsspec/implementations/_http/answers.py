@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fsspec._paths.redaction import redact_url
+from fsspec.caching import BaseCache, BytesCache, ReadAheadCache
 from fsspec.exceptions import FileChangedError, IncompleteRead
 from fsspec.implementations._http.parsing import content_range, is_plain
 
@@ -329,12 +330,20 @@ def check_whole(headers: Mapping[str, str], url: str | yarl.URL, asked: bool) ->
 
 
 def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
-    """Correct the size that a program gave to a file, where it is more than the server says."""
-    if size is not None and file.size is not None and size < file.size:
-        file.size = size
-        cache = getattr(file, "cache", None)
-        if cache is not None:
-            cache.size = size
+    """Correct the size that a program gave to a file, where the server says another."""
+    before = file.size
+    if size is None or before is None or size == before:
+        return
+    file.size = size
+    cache = getattr(file, "cache", None)
+    if cache is None:
+        return
+    if size > before and type(cache) is not BaseCache and not isinstance(cache, (BytesCache, ReadAheadCache)):
+        file.cache = BytesCache(
+            file.blocksize, file._fetch_range, size
+        )  # one that works with a number of blocks
+    else:
+        cache.size = size
 
 
 # several requests for one file ----------------------------------------------------

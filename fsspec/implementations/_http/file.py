@@ -108,7 +108,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         a name in `fsspec.caching.caches`. The default, ``"bytes"``, reads ahead by one
         streamed response where reading is in order, and asks for what is wanted elsewhere.
     size
-        of the file in bytes; None reads all of it at the first read.
+        of the file in bytes; None reads all of it at the first read. Where the server says another, that holds.
     loop
         where the session lives; by default that of the filesystem.
     **kwargs
@@ -155,7 +155,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             keeps_all = self._ahead.stream is None and self.cache.name != "none"
             if self.size is None or whole and self.loc == 0 and keeps_all:
                 sync(self.loop, self.async_fetch_all)
-        return super().read(-1 if length is None else length)
+        size, length = self.size, -1 if length is None else length
+        out = super().read(length)
+        if self.size != size:  # the server says another one than the program
+            out += super().read(length if length < 0 else length - len(out))
+        return out
 
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
@@ -170,6 +174,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         """Read the whole file by one request, and keep it."""
         head = self.cache.head() if isinstance(self.cache, AheadCache) else b""
         data = await self._ahead.rest(head)
+        if self.size is not None and len(data) < self.size:  # the program gave another one
+            data = await self._ahead.rest(data)
         self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
         self.size = len(data)
 

@@ -78,7 +78,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             data = self.fs.cat_file(self.url, **self.kwargs)
             self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
             self.size = len(data)
-        return super().read(-1 if length is None else length)
+        size, length = self.size, -1 if length is None else length
+        out = super().read(length)
+        if self.size != size:  # the server says another one than the program
+            out += super().read(length if length < 0 else length - len(out))
+        return out
 
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""

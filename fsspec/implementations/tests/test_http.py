@@ -26,6 +26,7 @@ from fsspec.implementations.http import (  # noqa: E402
     HTTPStreamFile,
     IncompleteResponse,
 )
+from fsspec.implementations.http_sync import HTTPFileSystem as SyncHTTPFileSystem  # noqa: E402
 from fsspec.implementations.tests.remote import check_bars  # noqa: E402
 
 DATA = bytes(range(256)) * 16384  # 4 MiB, so that a whole number of periods is not a whole read
@@ -400,6 +401,24 @@ def test_reading_all_ways(fs, url, cache_type, block_size):
         assert f.read() == f.read(5) == b""
         f.seek(0)
         assert f.read() == BIG
+
+
+@pytest.mark.parametrize("make", [HTTPFileSystem, SyncHTTPFileSystem])
+@pytest.mark.parametrize("cache_type", ["bytes", "none", "readahead", "blockcache", "mmap", "background"])
+@pytest.mark.parametrize("size", [1, 70_000, 150_000])
+def test_the_size_that_the_server_says_holds(url, http_server, make, cache_type, size):
+    """Not one that a program has from elsewhere, an older listing say."""
+    http_server.files["/grown"] = data = BIG[:200_000]
+    with make(skip_instance_cache=True).open(
+        url + "/grown", size=size, cache_type=cache_type, block_size=2**14
+    ) as f:
+        assert f.read(50_000) == data[:50_000]
+        assert f.size == len(data)
+        f.seek(90_000)
+        assert f.read(100_000) == data[90_000:190_000]
+        assert f.read() == data[190_000:]
+    with make(skip_instance_cache=True).open(url + "/grown", size=size, cache_type=cache_type) as f:
+        assert f.read() == data
 
 
 def test_sequential_reading_is_one_stream(http_server, fs, url):
