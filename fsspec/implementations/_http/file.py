@@ -108,7 +108,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         a name in `fsspec.caching.caches`. The default, ``"bytes"``, reads ahead by one
         streamed response where reading is in order, and asks for what is wanted elsewhere.
     size
-        of the file in bytes; None reads all of it at the first read. Where the server says another, that holds.
+        of the file in bytes; None reads all of it at the first read. What the server says comes first.
     loop
         where the session lives; by default that of the filesystem.
     **kwargs
