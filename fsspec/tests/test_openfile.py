@@ -31,6 +31,19 @@ class Many(fsspec.get_filesystem_class("memory")):
             f.close()
 
 
+@pytest.mark.parametrize("protocol", ["file", "memory"])
+def test_a_mode_of_text_and_binary_at_once_is_binary(protocol, tmp_path, m):
+    fs = fsspec.filesystem(protocol)
+    path = f"{tmp_path}/a"
+    if protocol == "memory":
+        path = "/a"
+    for letters in ("bt", "tb"):
+        with fs.open(path, "w" + letters) as f:
+            f.write(b"\r\n")
+        with fs.open(path, "r" + letters) as f:
+            assert f.read() == b"\r\n"
+
+
 def test_each_layer_is_flushed_before_it_is_closed(m):
     """So a codec ends its block there, and what is written is the same as in fsspec to the byte."""
     with fsspec.open("memory://a.gz", "wb", compression="gzip") as f:

@@ -31,6 +31,24 @@ def target(request):
 
 
 # options -----------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", EVERY)
+def test_clear_cache_leaves_the_folder(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    with c.open(next(iter(FILES))) as f:
+        assert f.read(1)
+    c.clear_cache()
+    assert os.listdir(c.storage[-1]) == []
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_file_in_the_place_of_the_folder(kind, target, tmp_path):
+    (tmp_path / "file").write_bytes(b"mine")
+    c = make(kind, target, tmp_path, cache_storage=str(tmp_path / "file"))
+    with pytest.raises(FileExistsError if kind == "blockcache" else NotADirectoryError):
+        c.open(next(iter(FILES)))
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
 def test_which_target():
     with pytest.raises(ValueError, match="one filesystem"):
         CachingFileSystem()
