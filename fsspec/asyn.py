@@ -431,8 +431,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def write(self, data: ReadableBuffer) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         writable_now(self)
-        count: int = self.buffer.write(data)
-        self.loc += count
+        count = self._buffered(data)
         if self.buffer.tell() >= self.blocksize:
             await self.flush()
         return count
@@ -453,7 +452,8 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        await self.close()
+        if self._failed is None or exc_val is None:
+            await self.close()
 
     def __del__(self) -> None:
         pass  # there is nobody to await its closing

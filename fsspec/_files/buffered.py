@@ -25,6 +25,7 @@ import errno
 import inspect
 import io
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -63,7 +64,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     if file.closed:
-        raise ValueError("Flush on closed file")
+        raise ValueError(_given_up(file) or "Flush on closed file")
     if file.mode == "rb":
         return
     if _is_inherited_now(file):
@@ -77,23 +78,48 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
 
 def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of sending a part, the last one with ``force``."""
+    first, buffer, size = file.offset is None, file.buffer, file.buffer.seek(0, 2)
     file.forced = file.forced or force
-    if file.offset is None:
-        file.offset = 0
-        try:
-            yield call("_initiate_upload")
-        except BaseException:
-            file.closed = True
-            raise
-    taken = yield call("_upload_chunk", final=force)
+    try:
+        if first:
+            file.offset = 0
+            try:
+                yield call("_initiate_upload")
+            except BaseException:
+                file.closed = True
+                raise
+        taken = yield call("_upload_chunk", final=force)
+    except BaseException as error:
+        if force or file.closed:
+            file._failed = f"{type(error).__name__}: {error}"  # not the error, which leads to this file
+            if first and force and file.mode == "wb" and getattr(file, "autocommit", False):
+                with suppress(ValueError):  # the backend has closed the buffer
+                    if buffer.seek(0, 2) == size:  # the whole file
+                        file.offset, file.forced, file.buffer = None, False, buffer
+        raise
+    file._failed = None
     if taken is not False:  # False: the backend has seen to the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
 
 
+def _given_up(file: AbstractBufferedFile) -> str | None:
+    """What there is to say of an upload that failed at its end, or could not begin."""
+    if file._failed is None:
+        return None
+    so = (
+        "close the file again to send it" if file.offset is None else "nothing was stored, as far as is known"
+    )
+    return f"the upload of {redact_url(file.path)!r} was given up after {file._failed}: {so}"
+
+
 def closing(file: AbstractBufferedFile) -> Plan:
-    """The plan of closing a file; however it ends, the file is closed."""
-    if getattr(file, "_unclosable", False) or file.closed:
+    """The plan of closing a file; however it ends, the file is closed.
+
+    A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise that is an
+    error, unless one is being handled already.
+    """
+    if getattr(file, "_unclosable", False) or (file.closed and file._failed is None):
         return
     if file.mode == "rb":
         _end_reading(file)
@@ -102,6 +128,15 @@ def closing(file: AbstractBufferedFile) -> Plan:
         if _is_inherited_now(file):
             yield call("close")
             return
+        if file._failed is not None:
+            handled = sys.exc_info()[1]
+            if file.offset is not None:
+                if handled is None and not sys.is_finalizing() and not getattr(file, "_finalizing", False):
+                    raise OSError(_given_up(file))
+                return
+            if not isinstance(handled, (Exception, type(None))):  # Ctrl-C is on its way
+                return
+            file.closed = False
         if not file.forced:
             own = getattr(file.flush, "__func__", None) is not AbstractBufferedFile.flush
             yield from (call("flush", force=True),) if own else _sending(file, True)
@@ -126,10 +161,10 @@ def writable_now(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
         if file.closed:
-            raise ValueError("I/O operation on closed file.")
+            raise ValueError(_given_up(file) or "I/O operation on closed file.")
         raise io.UnsupportedOperation("File not in write mode")
     if file.forced:
-        raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+        raise ValueError(_given_up(file) or f"{file!r} was flushed to its end already, it can only be closed")
 
 
 def _own_pipe(fs: object) -> Callable[..., Any] | None:
@@ -190,6 +225,7 @@ class AbstractBufferedFile(io.IOBase):
     forced: bool
     location: Any
     _closed = True  # until it is constructed
+    _failed: str | None = None  # why the upload was given up
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
@@ -338,7 +374,8 @@ class AbstractBufferedFile(io.IOBase):
         return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
-        self.close()
+        if self._failed is None or not any(args):
+            self.close()
 
     # reading
 
@@ -522,10 +559,18 @@ class AbstractBufferedFile(io.IOBase):
             if the file is closed, being read, or was flushed with ``force``.
         """
         writable_now(self)
-        count: int = self.buffer.write(data)
-        self.loc += count
+        count = self._buffered(data)
         if self.buffer.tell() >= self.blocksize:
             self.flush()
+        return count
+
+    def _buffered(self, data: ReadableBuffer) -> int:
+        buffer = self.buffer
+        before = buffer.tell()
+        try:
+            count: int = buffer.write(data)
+        finally:  # also where an interrupt came as it returned
+            self.loc += buffer.tell() - before
         return count
 
     def flush(self, force: bool = False) -> None:
@@ -540,7 +585,15 @@ class AbstractBufferedFile(io.IOBase):
         drive(self, flushing(self, force))
 
     def close(self) -> None:
-        """Upload what is left and finish; closing again does nothing."""
+        """Upload what is left and finish; closing again does nothing.
+
+        If it is interrupted or fails, closing again sends the file again, where no part was sent before.
+
+        Raises
+        ------
+        OSError
+            if the upload was given up before and cannot be sent again.
+        """
         if self._closed or self.mode != "rb" or getattr(self, "_unclosable", False):
             drive(self, closing(self))
         else:

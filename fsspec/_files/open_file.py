@@ -152,7 +152,8 @@ class OpenFile(Generic[AnyStr]):
                     f.close()
             except BaseException:
                 for lower in reversed(layers):
-                    lower.close()
+                    if not lower.closed:  # closing it again would send it again
+                        lower.close()
                 raise
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
+from fsspec.core import OpenFile
 from fsspec.exceptions import ForkError
 from fsspec.spec import (
     DEFAULT_CALLBACK,
@@ -660,6 +661,131 @@ def test_names_of_the_module():
     assert fsspec.spec.logger.name == "fsspec"
     with pytest.raises(AttributeError):
         fsspec.spec.nonsense
+
+
+class Parts(AbstractBufferedFile):
+    """A file in parts of 10 bytes; what ``fails`` names is interrupted once, when it has nearly been done."""
+
+    fails = "nothing"
+
+    def interrupt(self, where):
+        if self.fails == where:
+            self.fails = "nothing"
+            raise RuntimeError("a worker was killed")
+
+    def _initiate_upload(self):
+        self.parts = []
+        self.interrupt("beginning")
+
+    def _upload_chunk(self, final=False):
+        self.parts.append(self.buffer.getvalue())
+        self.interrupt("end" if final else "part")
+        if final:
+            self.fs.files[self.path] = b"".join(self.parts)
+
+
+def interrupted(fs, fails, mode="wb"):
+    f = Parts(fs, "r/new", mode, block_size=10)
+    f.fails = fails
+    return f
+
+
+@pytest.mark.parametrize("fails", ["beginning", "end"])
+def test_a_close_that_is_interrupted_is_made_up_for_by_the_next(fs, fails):
+    f = interrupted(fs, fails)
+    f.write(b"1234")
+    with pytest.raises(RuntimeError):
+        f.close()
+    assert f.closed and "r/new" not in fs.files
+    for use in (lambda: f.write(b"5"), f.flush):
+        with pytest.raises(
+            ValueError, match="upload of 'r/new' was given up after RuntimeError: a worker was ki"
+        ):
+            use()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        f.close()
+    with pytest.raises(KeyError), f:
+        raise KeyError
+    f.__del__()
+    assert "r/new" not in fs.files
+    try:
+        raise RuntimeError
+    except RuntimeError:
+        f.close()
+    assert f.closed and fs.files["r/new"] == b"1234"
+    del fs.files["r/new"]
+    f.close()
+    assert "r/new" not in fs.files
+    with pytest.raises(ValueError, match="^I/O operation on closed file.$"):
+        f.write(b"5")
+
+
+@pytest.mark.parametrize("mode, flushed", [("wb", False), ("wb", True), ("ab", True)])
+def test_what_cannot_be_sent_again_is_an_error_when_closed_again(fs, mode, flushed):
+    f = interrupted(fs, "end", mode)
+    f.write(b"1234" if mode == "ab" else b"1234567890")
+    with pytest.raises(RuntimeError):
+        f.flush(force=True) if flushed else f.close()
+    assert f.closed is not flushed
+    with pytest.raises(
+        ValueError, match="given up after RuntimeError: a worker was killed: nothing was stored"
+    ):
+        f.write(b"5")
+    with pytest.raises(KeyError), f:
+        raise KeyError
+    for _ in range(2):
+        with pytest.raises(OSError, match="upload of 'r/new' was given up after RuntimeError"):
+            f.close()
+    try:
+        raise KeyError
+    except KeyError:
+        f.close()
+    assert f.closed and "r/new" not in fs.files
+
+
+def test_an_upload_that_could_not_begin_says_so(fs):
+    f = interrupted(fs, "beginning")
+    with pytest.raises(RuntimeError):
+        f.write(bytes(10))
+    for use in (lambda: f.write(b"5"), f.flush):
+        with pytest.raises(
+            ValueError, match="given up after RuntimeError: a worker was killed: nothing was stor"
+        ):
+            use()
+    with pytest.raises(OSError, match="given up"):
+        f.close()
+    f = interrupted(fs, "beginning")
+    with pytest.raises(RuntimeError), f:
+        f.write(bytes(10))
+    assert f.closed and "r/new" not in fs.files
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_what_is_interrupted_as_it_is_closed_is_not_sent_again_of_itself(fs, mode, monkeypatch):
+    monkeypatch.setattr(fs, "_open", lambda path, mode="rb", **_: interrupted(fs, "end"))
+    with pytest.raises(RuntimeError, match="killed"), OpenFile(fs, "r/new", mode) as f:
+        f.write(b"1234" if mode == "wb" else "1234")
+    gc.collect()
+    assert "r/new" not in fs.files
+
+
+def test_an_interrupt_as_a_write_returns_leaves_the_position_right(fs):
+    class Interrupting(io.BytesIO):
+        def write(self, data):
+            super().write(data)
+            raise RuntimeError
+
+    f = interrupted(fs, "nothing")
+    f.write(b"123")
+    f.buffer = Interrupting(b"123")
+    f.buffer.seek(3)
+    with pytest.raises(RuntimeError):
+        f.write(b"45")
+    assert f.tell() == 5
+    f.close()
+    assert fs.files["r/new"] == b"12345"
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
