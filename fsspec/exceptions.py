@@ -55,12 +55,14 @@ class FileChangedError(OSError):
         as above
     """
 
-    def __init__(self, path: str, before: str, after: str) -> None:
+    def __init__(self, path: str, before: str = "", after: str = "") -> None:
         self.path = path
         self.before = before
         self.after = after
         super().__init__(
-            f"{path} changed while it was read, from {before} to {after}: open it again,"
+            path
+            if not (before or after)  # made anew of one text
+            else f"{path} changed while it was read, from {before} to {after}: open it again,"
             " after pop_from_cache if a cache on disk keeps parts of it. If the file is the same, and an HTTP"
             " server gives it another ETag in each answer, make the filesystem with validators=()"
         )

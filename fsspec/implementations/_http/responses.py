@@ -41,13 +41,15 @@ _LARGE = 2**20  # bytes from which on it pays to be careful about copies
 
 # errors ---------------------------------------------------------------------------
 class HTTPStatusError(aiohttp.ClientResponseError, OSError):
-    """The server refused; ``status`` and ``message`` say how."""
+    """The server refused; ``status`` and ``message`` say how. Made anew of one text it has that alone."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request_info: Any, history: Any = (), **kwargs: Any) -> None:
+        super().__init__(request_info, history, **kwargs)
         self.args: tuple[Any, ...] = (str(self),)  # in place of the request, whose headers hold secrets
 
     def __str__(self) -> str:
+        if isinstance(self.request_info, str):
+            return self.request_info
         url = redact_url(self.request_info.real_url)
         return f"{self.status}, message={self.message!r}, url={url!r} (HTTPFileSystem)"
 
@@ -55,6 +57,8 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
         return f"{type(self).__name__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self.request_info, str):
+            return type(self), self.args
         return _status_error, (type(self), str(self.request_info.real_url), self.status, self.message)
 
 
@@ -68,6 +72,15 @@ class TooManyRedirects(HTTPStatusError, aiohttp.TooManyRedirects):
 
 class UnreachableError(aiohttp.ClientConnectorError, FileNotFoundError):
     """Nobody answers at the host of a URL, so that there is no file either."""
+
+    def __init__(self, connection_key: Any, os_error: OSError | None = None) -> None:
+        if os_error is None:  # made anew of one text
+            FileNotFoundError.__init__(self, connection_key)
+        else:
+            super().__init__(connection_key, os_error)
+
+    def __str__(self) -> str:
+        return super().__str__() if self.args[1:] else str(self.args[0])
 
 
 class InvalidURLError(FileNotFoundError, ValueError):
@@ -95,7 +108,9 @@ class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
         super().__init__(*args, **kwargs)
 
     def __str__(self) -> str:
-        return self.path or redact_url(self.request_info.real_url)
+        if self.path or isinstance(self.request_info, str):
+            return self.path or super().__str__()
+        return redact_url(self.request_info.real_url)
 
 
 def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:

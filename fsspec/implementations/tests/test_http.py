@@ -18,6 +18,7 @@ aiohttp = pytest.importorskip("aiohttp")
 
 from fsspec.asyn import sync  # noqa: E402  # after the check for aiohttp
 from fsspec.callbacks import Callback  # noqa: E402
+from fsspec.exceptions import FileChangedError  # noqa: E402
 from fsspec.implementations.http import (  # noqa: E402
     AsyncStreamFile,
     HTTPFile,
@@ -112,6 +113,29 @@ def test_server_fails(http_server, fs, url, what):
 def test_missing(fs, url, what):
     with pytest.raises(FileNotFoundError, match="/nothing"):
         getattr(fs, what)(url + "/nothing")
+
+
+def test_errors_are_made_anew_of_one_text(http_server, fs, url):
+    """As DataLoaders do in the parent with what a worker raised."""
+    errors = {}
+    for status, kind in [
+        (401, PermissionError),
+        (403, PermissionError),
+        (404, FileNotFoundError),
+        (503, OSError),
+    ]:
+        http_server.fault("/big.bin", status=status)
+        with pytest.raises(kind) as caught:
+            fs.cat_file(url + "/big.bin")
+        errors[caught.value] = kind
+    with pytest.raises(FileNotFoundError) as unreachable:
+        fs.info("http://127.0.0.1:9/a")
+    errors |= {unreachable.value: FileNotFoundError, FileChangedError("a", "b", "c"): FileChangedError}
+    for error, kind in errors.items():
+        anew = type(error)(f"Caught {error}")
+        for again in (anew, pickle.loads(pickle.dumps(anew))):
+            assert isinstance(again, kind) and type(again) is type(error)
+            assert str(again) == f"Caught {error}" and str(error) in repr(again)
 
 
 def test_errors_hide_secrets_and_pickle(http_server, fs, url):
