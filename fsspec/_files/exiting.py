@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,9 +17,9 @@ def close_at_exit(writer: Any) -> None:
     """Call ``writer.__del__()`` at exit, if it still lives: later no file can be opened any more."""
     global _last
     _being_written[id(writer)] = writer
-    # The last registered runs first, and ours may need what others close. Up to Python 3.13 each
-    # hook that goes leaves a hole behind, through which the next search goes: not for each file.
-    if _last != (hooks.pid, atexit._ncallbacks()):
+    # The last registered runs first, and ours may need what others close. Up to Python 3.13 each hook that
+    # goes leaves a hole behind, which counts, and through which the next search goes: not for each file.
+    if sys.version_info >= (3, 14) or _last != (hooks.pid, atexit._ncallbacks()):
         atexit.unregister(_close)
         atexit.register(_close)
         _last = hooks.pid, atexit._ncallbacks()

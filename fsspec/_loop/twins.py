@@ -60,12 +60,14 @@ def async_gen_wrapper(
                 return (item,)
             return ()
 
+        ended = False
         try:
             while found := sync(owner.loop, following):
                 own(following)
                 yield found[0]
+            ended = True
         finally:
-            close = getattr(items, "aclose", None)
+            close = None if ended else getattr(items, "aclose", None)
             if close is not None and is_mine(following) and not owner.loop.is_closed():
                 sync(owner.loop, close)  # else it stands where the parent left it, who goes on with it
 
