@@ -72,11 +72,13 @@ def register_compression(
     ValueError
         if the name or an extension is taken
     TypeError
-        if the callback cannot be called
+        if the callback cannot be called, or an extension is no text
     """
     if not callable(callback):
         raise TypeError(f"the compression {name!r} needs a function that wraps a file, not {callback!r}")
     given = [extensions] if isinstance(extensions, str) else list(extensions)
+    if not all(isinstance(ending, str) for ending in given):
+        raise TypeError(f"the extensions of the compression {name!r} are text, not {extensions!r}")
     endings = [ending.lstrip(".").lower() for ending in given]  # as they are looked up
     if not force:
         if name in compr:

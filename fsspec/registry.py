@@ -167,7 +167,8 @@ def register_implementation(
         raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")
     if not callable(cls) and not isinstance(cls, str):
         raise TypeError(
-            f"for the protocol {name!r} a class is needed, or where to import it from, not {cls!r}"
+            f"for the protocol {name!r} a class is needed, or where to import it from, not a"
+            f" {type(cls).__name__}"
         )
     if isinstance(cls, str):
         if not all(cls.replace(":", ".").rpartition(".")):

@@ -265,6 +265,7 @@ class Listing(MemoryFileSystem):
         if self.gives == "itself":
             found.append({"name": path, "size": 0, "type": "directory"})
         given = {"names": (names, names), "entries": (found, found), "None": (None, None)}
+        given["generator"] = (e for e in found), names
         given["dict"] = (dict(zip(names, found)), names)
         return given.get(self.gives, (found, names))[not detail]
 
@@ -275,6 +276,7 @@ class Listing(MemoryFileSystem):
         ("no super", r"Listing.__init__ has to call super\(\).__init__"),
         ("names", r"detail=True\) gave \['/t/ls'\]; it has to give a list of entries"),
         ("dict", r"detail=True\) gave {'/t/ls'.*; it has to give a list of entries"),
+        ("generator", "gave <generator .*; it has to give a list of entries"),
         ("None", "gave None; it has to give a list of entries"),
         ("entries", r"detail=False\) gave \[{.*; it has to give a list of names"),
         ("no type", "an entry is a dict with name, size and type"),
@@ -292,6 +294,16 @@ def test_what_ls_and_info_have_to_give_is_told(gives, said, monkeypatch):
     with pytest.raises(AssertionError, match=said):
         remove(fs := Listing(gives), "/t/ls")
         make_files(fs, posixpath.join, "/t/ls", ["sub/file1"])
+
+
+def test_content_that_is_not_bytes_is_told():
+    class Text(Faulty):
+        def cat_file(self, path, **kwargs):
+            return super().cat_file(path, **kwargs).decode()
+
+    make_files(fs := Text(), "{}/{}".format, "/t/text", ["file1"])
+    with pytest.raises(AssertionError, match=r"cat_file\('/t/text/file1'\) gave 'file1', which is not bytes"):
+        below(fs, "/t/text")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -189,6 +189,8 @@ def test_an_extension_may_be_given_with_its_dot_and_in_capitals(registry):
 def test_a_codec_that_cannot_be_called_is_refused(registry, codec):
     with pytest.raises(TypeError, match="the compression 'reverse' needs a function"):
         register_compression("reverse", codec, "rv")
+    with pytest.raises(TypeError, match="the extensions of the compression 'reverse' are text"):
+        register_compression("reverse", lambda f, mode, **kwargs: f, ["rv", 3])
     assert "reverse" not in compr and "rv" not in utils.compressions
 
 

@@ -218,7 +218,7 @@ def _check_listing(fs: Any, path: str, strict: bool) -> None:
     for detail, kind, what in given:
         found = fs.ls(path, detail=detail)
         told = f"ls({path!r}, detail={detail}) gave {str(found)[:200]}; it has to give {what}"
-        assert found is not None and not isinstance(found, (str, dict)), told
+        assert hasattr(found, "__len__") and not isinstance(found, (str, dict)), told
         for one in found:
             assert isinstance(one, kind), told
             if detail:
@@ -276,7 +276,10 @@ def below(fs: Any, folder: str) -> dict[str, str]:
     found = [path for path in fs.find(folder) if not path.endswith("/" + PLACEHOLDER)]
     outside = [path for path in found if not path.startswith(top)]
     assert not outside, f"find({folder!r}) gave {outside}, which are not below it"
-    return {path[len(top) :]: fs.cat_file(path).decode() for path in found}
+    held = {path[len(top) :]: fs.cat_file(path) for path in found}
+    for name, data in held.items():
+        assert isinstance(data, bytes), f"cat_file({top + name!r}) gave {data!r}, which is not bytes"
+    return {name: data.decode() for name, data in held.items()}
 
 
 def check_case(
