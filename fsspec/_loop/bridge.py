@@ -36,6 +36,7 @@ T = TypeVar("T")
 _LOOK = 1.0  # seconds after which one that waits looks whether the loop is still there
 _LOOK_AT_REST = 0.02
 _ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
+_CLEANING = 5.0  # seconds that one has to clean up after an interrupt; another interrupt ends that
 _INSIDE = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
 
 _lock = Owned(threading.Lock)
@@ -343,7 +344,7 @@ def _wait(job: _Job, timeout: float | None) -> None:
         job.cancel()
         with suppress(Exception):
             if not job.loop.is_closed():
-                job.wait(_ENDING)  # or what it cleans up could be what the program's next call makes
+                job.wait(_CLEANING)  # or what it cleans up could be what the program's next call makes
         raise
     job.cancel()
     job.wait(_ENDING)
