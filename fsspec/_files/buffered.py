@@ -113,6 +113,11 @@ def _given_up(file: AbstractBufferedFile) -> str | None:
     return f"the upload of {redact_url(file.path)!r} was given up after {file._failed}: {so}"
 
 
+def _told(file: AbstractBufferedFile) -> bool:
+    """Whether an upload was given up by a `close`, which has told of it."""
+    return file.forced or file.offset is None
+
+
 def closing(file: AbstractBufferedFile) -> Plan:
     """The plan of closing a file; however it ends, the file is closed.
 
@@ -374,7 +379,7 @@ class AbstractBufferedFile(io.IOBase):
         return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
-        if self._failed is None or not any(args):
+        if self._failed is None or not (any(args) or _told(self)):
             self.close()
 
     # reading

@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from fsspec import config
@@ -199,6 +198,18 @@ class _Job:
                     return True
                 raise RuntimeError(f"the event loop was closed while {_named(self.func)} ran on it")
 
+    def clean_up(self) -> None:
+        """Wait for the end of what was cancelled: what it removes may be what the program's next call makes.
+
+        Looked for, since whoever waited before may have taken `done`.
+        """
+        until = time.monotonic() + _CLEANING
+        while not self.finished and not self.loop.is_closed() and time.monotonic() < until:
+            if self.task is not None and self.task.done():  # before its first step
+                self._drop()
+                return
+            self.done.acquire(timeout=_LOOK_AT_REST / 4)
+
 
 def _named(func: object) -> str:
     """What a call is, for a message."""
@@ -342,9 +353,7 @@ def _wait(job: _Job, timeout: float | None) -> None:
             return
     except BaseException:  # an interrupt, or what another handler of a signal raises
         job.cancel()
-        with suppress(Exception):
-            if not job.loop.is_closed():
-                job.wait(_CLEANING)  # or what it cleans up could be what the program's next call makes
+        job.clean_up()
         raise
     job.cancel()
     job.wait(_ENDING)
