@@ -452,7 +452,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if self._failed is None or not (exc_val or self.forced or self.offset is None):  # told by its close
+        if self._failed is None or not self.closed:
             await self.close()
 
     def __del__(self) -> None:

@@ -74,8 +74,6 @@ def register_compression(
     TypeError
         if the callback cannot be called, or an extension is no text
     """
-    if not callable(callback):
-        raise TypeError(f"the compression {name!r} needs a function that wraps a file, not {callback!r}")
     given = [extensions] if isinstance(extensions, str) else list(extensions)
     if not all(isinstance(ending, str) for ending in given):
         raise TypeError(f"the extensions of the compression {name!r} are text, not {extensions!r}")
@@ -87,6 +85,8 @@ def register_compression(
             if ending in compressions:
                 taken = compressions[ending]
                 raise ValueError(f"the extension {ending!r} means {taken!r} already; force=True changes that")
+    if not callable(callback):
+        raise TypeError(f"the compression {name!r} needs a function that wraps a file, not {callback!r}")
     compr[name] = callback
     compressions.update(dict.fromkeys(endings, name))
 

@@ -113,18 +113,14 @@ def _given_up(file: AbstractBufferedFile) -> str | None:
     return f"the upload of {redact_url(file.path)!r} was given up after {file._failed}: {so}"
 
 
-def _told(file: AbstractBufferedFile) -> bool:
-    """Whether an upload was given up by a `close`, which has told of it."""
-    return file.forced or file.offset is None
-
-
 def closing(file: AbstractBufferedFile) -> Plan:
     """The plan of closing a file; however it ends, the file is closed.
 
-    A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise that is an
-    error, unless one is being handled already.
+    A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise the first
+    close is an error, unless one is being handled already.
     """
-    if getattr(file, "_unclosable", False) or (file.closed and file._failed is None):
+    again = file._failed is not None and file.offset is None
+    if getattr(file, "_unclosable", False) or (file.closed and not again):
         return
     if file.mode == "rb":
         _end_reading(file)
@@ -379,7 +375,7 @@ class AbstractBufferedFile(io.IOBase):
         return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
-        if self._failed is None or not (any(args) or _told(self)):
+        if self._failed is None or not self.closed:
             self.close()
 
     # reading
@@ -597,7 +593,7 @@ class AbstractBufferedFile(io.IOBase):
         Raises
         ------
         OSError
-            if the upload was given up before and cannot be sent again.
+            if the upload was given up by a flush and cannot be sent again.
         """
         if self._closed or self.mode != "rb" or getattr(self, "_unclosable", False):
             drive(self, closing(self))
