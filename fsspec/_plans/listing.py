@@ -142,10 +142,8 @@ def ask(
     calls = (call("info", path, **kwargs) for path in paths)
     entries = yield from together(calls, len(paths), return_exceptions=True, batch_size=batch_size)
     holds = _TESTS[test]
-    if (
-        test == "exists" and fs.async_impl
-    ):  # where it is awaited, a refusal does not say that nothing is there
-        for answer in entries:
+    if test == "exists" and fs.async_impl:
+        for answer in entries:  # where it is awaited, a refusal does not say that nothing is there
             if isinstance(answer, PermissionError):
                 raise answer
     return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]

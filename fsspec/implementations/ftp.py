@@ -420,11 +420,8 @@ class FTPFileSystem(ServerFileSystem):
         try:
             try:
                 self._command("MKD", path, making=True)
-            except (
-                FileNotFoundError,
-                PermissionError,
-            ):  # the latter: it was made meanwhile
-                parent = self._parent(path)
+            except (FileNotFoundError, PermissionError):
+                parent = self._parent(path)  # which another may be making, so that the refusal is a vague one
                 if not create_parents or parent == path:
                     raise
                 self.makedirs(parent, exist_ok=True)

@@ -339,9 +339,8 @@ def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
     if cache is None:
         return
     if size > before and type(cache) is not BaseCache and not isinstance(cache, (BytesCache, ReadAheadCache)):
-        file.cache = BytesCache(
-            file.blocksize, file._fetch_range, size
-        )  # one that works with a number of blocks
+        # the one that it has works with a number of blocks
+        file.cache = BytesCache(file.blocksize, file._fetch_range, size)
     else:
         cache.size = size
 
