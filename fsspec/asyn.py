@@ -452,7 +452,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if self._failed is None or not self.closed:
+        if self._given_up is None or not self.closed:
             await self.close()
 
     def __del__(self) -> None:

@@ -28,7 +28,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.foreign_files import inherit
@@ -54,6 +54,22 @@ _Read = TypeVar("_Read", bound=Callable[..., bytes])
 _MODES = ("ab", "rb", "wb", "xb")
 
 
+class _GivenUp(NamedTuple):
+    """An upload that failed at its end, or could not begin."""
+
+    path: str
+    reason: str
+    """The text of the error; the error itself would lead to the file."""
+    resendable: bool
+    """Whether no part was sent, and the buffer holds the whole file."""
+
+    def __str__(self) -> str:
+        outcome = (
+            "close the file again to send it" if self.resendable else "nothing was stored, as far as is known"
+        )
+        return f"the upload of {redact_url(self.path)!r} was given up after {self.reason}: {outcome}"
+
+
 def _is_inherited_now(file: AbstractBufferedFile) -> bool:
     """Whether the file is the parent's, which shows only now: a C library forked, and no hook ran."""
     hooks.check()  # gives the file the class that it has in a child
@@ -64,7 +80,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     if file.closed:
-        raise ValueError(_given_up(file) or "Flush on closed file")
+        raise ValueError(str(file._given_up or "Flush on closed file"))
     if file.mode == "rb":
         return
     if _is_inherited_now(file):
@@ -91,26 +107,16 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
         taken = yield call("_upload_chunk", final=force)
     except BaseException as error:
         if force or file.closed:
-            file._failed = f"{type(error).__name__}: {error}"  # not the error, which leads to this file
-            if first and force and file.mode == "wb" and getattr(file, "autocommit", False):
-                with suppress(ValueError):  # the backend has closed the buffer
-                    if buffer.seek(0, 2) == size:  # the whole file
-                        file.offset, file.forced, file.buffer = None, False, buffer
+            resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
+            resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file
+            file._given_up = _GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
+            if resendable:
+                file.offset, file.forced, file.buffer = None, False, buffer
         raise
-    file._failed = None
+    file._given_up = None
     if taken is not False:  # False: the backend has seen to the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
-
-
-def _given_up(file: AbstractBufferedFile) -> str | None:
-    """What there is to say of an upload that failed at its end, or could not begin."""
-    if file._failed is None:
-        return None
-    so = (
-        "close the file again to send it" if file.offset is None else "nothing was stored, as far as is known"
-    )
-    return f"the upload of {redact_url(file.path)!r} was given up after {file._failed}: {so}"
 
 
 def closing(file: AbstractBufferedFile) -> Plan:
@@ -119,8 +125,8 @@ def closing(file: AbstractBufferedFile) -> Plan:
     A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise the first
     close is an error, unless one is being handled already.
     """
-    again = file._failed is not None and file.offset is None
-    if getattr(file, "_unclosable", False) or (file.closed and not again):
+    lost = file._given_up
+    if getattr(file, "_unclosable", False) or (file.closed and not (lost and lost.resendable)):
         return
     if file.mode == "rb":
         _end_reading(file)
@@ -129,11 +135,11 @@ def closing(file: AbstractBufferedFile) -> Plan:
         if _is_inherited_now(file):
             yield call("close")
             return
-        if file._failed is not None:
+        if lost:
             handled = sys.exc_info()[1]
-            if file.offset is not None:
+            if not lost.resendable:
                 if handled is None and not sys.is_finalizing() and not getattr(file, "_finalizing", False):
-                    raise OSError(_given_up(file))
+                    raise OSError(str(lost))
                 return
             if not isinstance(handled, (Exception, type(None))):  # Ctrl-C is on its way
                 return
@@ -162,10 +168,12 @@ def writable_now(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
         if file.closed:
-            raise ValueError(_given_up(file) or "I/O operation on closed file.")
+            raise ValueError(str(file._given_up or "I/O operation on closed file."))
         raise io.UnsupportedOperation("File not in write mode")
     if file.forced:
-        raise ValueError(_given_up(file) or f"{file!r} was flushed to its end already, it can only be closed")
+        raise ValueError(
+            str(file._given_up or f"{file!r} was flushed to its end already, it can only be closed")
+        )
 
 
 def _own_pipe(fs: object) -> Callable[..., Any] | None:
@@ -226,7 +234,7 @@ class AbstractBufferedFile(io.IOBase):
     forced: bool
     location: Any
     _closed = True  # until it is constructed
-    _failed: str | None = None  # why the upload was given up
+    _given_up: _GivenUp | None = None
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
@@ -375,7 +383,7 @@ class AbstractBufferedFile(io.IOBase):
         return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
-        if self._failed is None or not self.closed:
+        if self._given_up is None or not self.closed:
             self.close()
 
     # reading
