@@ -12,7 +12,8 @@ import errno
 import io
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -179,20 +180,25 @@ class ArrowFSWrapper(AbstractFileSystem):
             self.makedirs(path2, exist_ok=True)
             return
         partial = hidden_name(path2)
-        with self._open(path1, "rb", seekable=False) as source:
+        with self._open(path1, "rb", seekable=False) as source, self._removing(partial):
             try:
                 target = self.fs.open_output_stream(partial)
             except FileNotFoundError:
                 self.fs.create_dir(self._parent(path2), recursive=True)
                 target = self.fs.open_output_stream(partial)
-            try:
-                with target:
-                    shutil.copyfileobj(source, target, self.blocksize)
-                self.fs.move(partial, path2)
-            except BaseException:
-                if self._file_info(partial) is not None:
-                    self.fs.delete_file(partial)
-                raise
+            with target:
+                shutil.copyfileobj(source, target, self.blocksize)
+            self.fs.move(partial, path2)
+
+    @contextmanager
+    def _removing(self, partial: str) -> Iterator[None]:
+        """If the block fails or is interrupted, remove what it was writing."""
+        try:
+            yield
+        except BaseException:
+            if self._file_info(partial) is not None:
+                self.fs.delete_file(partial)
+            raise
 
     @wrap_exceptions
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
@@ -260,21 +266,24 @@ class ArrowFSWrapper(AbstractFileSystem):
     ) -> ArrowFile:
         """A file of pyarrow. ``seekable``: if false, one that is read can only be read from its beginning to
         its end."""
-        target = path
         if mode == "xb" and self._is_taken(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        if mode in ("wb", "xb") and not autocommit:
+            partial = hidden_name(path)
+            with self._removing(partial):
+                stream: Any = self.fs.open_output_stream(partial, compression=None)
+                return ArrowFile(self, stream, path, mode, block_size, written_to=partial, **kwargs)
         if mode == "rb" and seekable:
-            stream: Any = _Reader(self.fs.open_input_file(path))
+            stream = _Reader(self.fs.open_input_file(path))
         elif mode == "rb":
             stream = self.fs.open_input_stream(path, compression=None)
         elif mode in ("wb", "xb"):
-            target = path if autocommit else hidden_name(path)
-            stream = self.fs.open_output_stream(target, compression=None)
+            stream = self.fs.open_output_stream(path, compression=None)
         elif mode == "ab" and autocommit:
             stream = self.fs.open_append_stream(path, compression=None)
         else:
             raise ValueError(f"{path!r}: modes are rb, wb, xb, and outside of transactions ab; not {mode}")
-        return ArrowFile(self, stream, path, mode, block_size, written_to=target, **kwargs)
+        return ArrowFile(self, stream, path, mode, block_size, **kwargs)
 
 
 class _Reader:

@@ -189,14 +189,14 @@ AT_ANY_MOMENT = """
         if armed:
             raise KeyboardInterrupt
 
-    def interrupted(call, count):
+    def interrupted(call, count, within=3e-4):
         "Call it again and again until it was interrupted so many times; calls that end give their value."
         global armed
         while count:
             value = None
             try:
                 armed = True
-                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, 3e-4))
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-5, within))
                 value = call()
                 armed = False
             except KeyboardInterrupt:
@@ -353,5 +353,36 @@ def test_what_an_interrupted_call_cleans_up_is_not_what_the_next_one_makes(tmp_p
     server.shutdown()
     server.server_close()
     fs.close_session(fs.loop, fs._session)
+    """
+    )
+
+
+def test_an_interrupted_request_to_an_sftp_server_is_not_answered_by_the_next(sftp_server):
+    data = bytes(range(256)) * 1000
+    with open(os.path.join(sftp_server.folder, "file"), "wb") as f:
+        f.write(data)
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import fsspec
+    fs, data = fsspec.filesystem("sftp", **{sftp_server.options!r}), bytes(range(256)) * 1000
+    assert fs.cat_file("/file") == data
+    for _ in interrupted(lambda: fs.cat_file("/file"), 100, within=1e-2):
+        assert fs.cat_file("/file", 1000, 200_000) == data[1000:200_000]
+    """
+    )
+
+
+def test_what_arrow_was_copying_when_it_was_interrupted_is_removed(tmp_path):
+    pytest.importorskip("pyarrow")
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import LocalFileSystem
+    fs, folder = ArrowFSWrapper(LocalFileSystem()), {str(tmp_path)!r}
+    fs.pipe_file(folder + "/file", bytes(100_000))
+    for _ in interrupted(lambda: fs.cp_file(folder + "/file", folder + "/copy"), 500):
+        assert set(os.listdir(folder)) <= {{"file", "copy"}}
     """
     )

@@ -86,11 +86,12 @@ class LocalTempFile:
         self.autocommit = autocommit
         self.kwargs = kwargs
         own(self)
-        self.fh: Any = LocalFileOpener(fn, mode)
-        if seek:
-            self.fh.seek(seek)
         hooks.register(self)
         close_at_exit(self)
+        fh = LocalFileOpener(fn, mode)
+        if seek:
+            fh.seek(seek)
+        self.fh: Any = fh  # last: nothing is uploaded of a file whose opening was interrupted
 
     def __repr__(self) -> str:
         return (

@@ -50,8 +50,9 @@ class FilesLink(OwnedLink):
     def turn(self) -> Iterator[None]:
         """Hold the lock for a request, before which the files are closed that finalizers have left."""
         with self.lock:
-            outer, self._busy = self._busy, True
+            outer = self._busy
             try:
+                self._busy = True
                 while self._done_with and not outer:
                     self._close(self._done_with.pop())
                 yield

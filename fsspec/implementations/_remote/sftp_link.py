@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PACKET = 2**15  # what servers give and take at a time
 UNDER_WAY = 64  # requests for pieces of a file
-LOST = (OSError, EOFError, paramiko.SSHException)
+LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
 
 def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
@@ -86,9 +86,14 @@ class SFTPLink(FilesLink):
         if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
             raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
         self.close()
-        self.client = self._connect()
-        self.sftp = self.client.open_sftp()
-        self.sftp.get_channel().settimeout(self._timeout)
+        client = self._connect()
+        try:
+            self.sftp = client.open_sftp()
+            self.sftp.get_channel().settimeout(self._timeout)
+            self.client = client
+        except BaseException:
+            client.close()
+            raise
         return True
 
     def close(self) -> None:
@@ -119,6 +124,9 @@ class SFTPLink(FilesLink):
                             raise
                         if fresh or not repeat or late:
                             raise self._lost(error) from error
+                    except BaseException:  # also what a signal's handler raised in the middle of a packet
+                        self.close()
+                        raise
                     self.refresh()
                     fresh = True
 
