@@ -50,6 +50,7 @@ class _Raw(io.RawIOBase):
     """
 
     closed = False  # each call of the buffer looks at it: no property
+    _fd = -1  # until it is constructed
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
         self._fd = fd
