@@ -238,7 +238,7 @@ def _any_announced() -> bool:
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
     known = known_implementations.keys()
-    return [*known, *filterfalse(known.__contains__, _registry)]
+    return [*known] if _registry.keys() <= known else [*known, *filterfalse(known.__contains__, _registry)]
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:
