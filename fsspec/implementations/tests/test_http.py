@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 
 import pytest
@@ -591,6 +592,19 @@ def test_client_of_the_user(url):
     assert len(made) == 1
     HTTPFileSystem.close_session(fs.loop, fs._session)
     assert made[0].closed
+
+
+def test_a_session_that_a_busy_loop_cannot_close_in_time_is_closed_when_its_turn_comes(url, monkeypatch):
+    monkeypatch.setattr("fsspec.implementations._http.client.CLOSING", 0.01)
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    fs.cat_file(url + "/small.txt")
+    session, busy = fs._session, threading.Event()
+    fs.loop.call_soon_threadsafe(busy.wait)
+    fs.close_session(fs.loop, session)
+    assert not session.closed
+    busy.set()
+    fs.cat_file(url + "/small.txt")
+    assert session.closed
 
 
 def of_connections(limit, kind=HTTPFileSystem):
