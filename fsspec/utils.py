@@ -104,9 +104,10 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
     """A digest of arguments: equal where their representations are, whatever the order of keywords.
 
     What knows a token of its own (``__dask_tokenize__``, as filesystems do) counts by that, and
-    a set by its members in order. An object whose representation shows nothing but its address
-    counts by its identity: then the token is that of this object, in this process and its
-    forked children, for as long as it lives.
+    a set by its members in order. A filesystem that is not in the cache of instances counts by its identity
+    as well: it may hold what another with the same arguments does not. An object whose representation shows
+    nothing but its address counts by its identity: then the token is that of this object, in this process
+    and its forked children, for as long as it lives.
 
     Returns
     -------
@@ -160,7 +161,9 @@ def _for_token(value: Any) -> object:
         return _Shown(f"{kind.__name__}({sorted(repr(_for_token(each)) for each in value)})")
     token = getattr(kind, "__dask_tokenize__", None)
     if token is not None:
-        return _Shown(f"{kind.__module__}.{kind.__qualname__}:{token(value)!r}")
+        text = f"{kind.__module__}.{kind.__qualname__}:{token(value)!r}"
+        is_shared = getattr(kind, "_is_shared", None)
+        return _Shown(text if is_shared is None or is_shared(value) else f"{text} at {id(value):#x}")
     return value
 
 

@@ -27,7 +27,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -186,6 +186,7 @@ def _digest(cls: Any, owner: int | None, args: tuple[Any, ...], kwargs: dict[str
 def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if cls.__dict__.get("_fork_introduced") is None:
         known.introduce(cls)
+        _with_instances.add(cls)
     obj = type.__call__(cls, *args, **kwargs)
     obj._fs_token_ = token
     obj.storage_args = args
@@ -203,6 +204,11 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
         if hooks.generation and cls._fork_keeps:
             known.carry_over(obj)
     return obj
+
+
+def is_shared(fs: Any) -> bool:
+    """Whether the cache of instances gives ``fs`` for its arguments."""
+    return original(type(fs))._cache.get(_state(fs).get("_fs_token_")) is fs
 
 
 def make_instance(cls: type[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
@@ -237,7 +243,7 @@ _ALLOWED_WITHOUT_USE = frozenset(
     " _pid"
     " to_dict to_json"
     " mirror_sync_methods _fork_sensitive _fork_introduced _after_fork_in_child _revive"
-    " cachable blocksize".split()
+    " cachable blocksize _is_shared".split()
 )
 """What can be asked of an inherited instance without using it."""
 
@@ -263,7 +269,8 @@ reviving: dict[int, _Revival] = {}
 _on_behalf_of: ContextVar[tuple[_Revival, ...]] = ContextVar("fsspec_reviving", default=())
 _table_lock = Owned(threading.Lock)
 _reset_in_generation = -1
-_uncached: list[tuple[Any, Any]] = []  # classes, and the caches that they had in the parent
+_with_instances: weakref.WeakSet[Any] = weakref.WeakSet()  # classes
+_uncached: list[tuple[Any, Any]] = []  # classes, and what their caches held in the parent
 _untouched: dict[int, Any] = {}  # in a child, what it inherited: never to be finalized
 awaited = hooks.Registry()
 """Instances that were made with ``asynchronous=True``."""
@@ -498,6 +505,30 @@ def _in_child() -> None:
         for cls in {original(type(fs)) for fs in inherited}:
             _uncached.append((cls, cls._cache))
             cls._cache = type(cls._cache)()
+        _uncache_above({id(fs) for fs in inherited})
+
+
+def _uncache_above(unusable: set[int]) -> None:
+    """Take from the caches of instances those that hold others which cannot be used, given by their ids."""
+    above = {}
+    for cls in list(_with_instances):
+        for token, fs in list(cls._cache.items()):
+            if id(fs) not in unusable and any(id(each) in unusable for each in _held(fs)):
+                above[id(fs)] = fs
+                _uncached.append((cls, {token: cls._cache.pop(token)}))
+    if above:
+        _uncache_above(unusable | above.keys())
+
+
+def _held(fs: Any) -> Iterator[Any]:
+    """The attributes of an instance, and the members of small containers among them and its arguments."""
+    pending: list[tuple[Any, int]] = [(_state(fs), 0)]
+    for value, depth in pending:
+        members = value.values() if type(value) is dict else value
+        yield from members
+        if depth < 3:  # each look at an object copies its page of memory to the child
+            found = (each for each in members if type(each) in (dict, list, tuple))
+            pending += [(each, depth + 1) for each in found if len(each) <= _MOST_MEMBERS]
 
 
 hooks.at_fork(child=_in_child)

@@ -90,6 +90,10 @@ class Identity:
                 )
             raise
 
+    def _is_shared(self) -> bool:
+        """Whether it is the instance that its class and arguments give, and not one of several."""
+        return instances.is_shared(self)
+
     def __dask_tokenize__(self) -> str:
         return self._fs_token
 

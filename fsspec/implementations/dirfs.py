@@ -113,8 +113,6 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         self.fs: Any = fs
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
-        if self.path.startswith("/") and _names_have_no_slash(fs):
-            self.path = self.path.lstrip("/")
 
     def stats(self) -> dict[str, Any]:
         """Those of the filesystem whose folder it is."""
@@ -228,14 +226,6 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     @property
     def _behind(self) -> Any:
         return self.__dict__.get("fs")
-
-
-def _names_have_no_slash(fs: AbstractFileSystem) -> bool:
-    """Whether a filesystem names everything without a slash in front, as object stores do. One in front of
-    another says nothing of that; its URLs lead there by other ways."""
-    if fs.root_marker or getattr(fs, "_takes_inner_path", False) or hasattr(fs, "target_protocol"):
-        return False
-    return bool(fs._strip_protocol(fs.unstrip_protocol("a/b")) == "a/b")
 
 
 def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+import fsspec
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.core import OpenFile
@@ -21,6 +22,7 @@ from fsspec.spec import (
     make_instance,
 )
 from fsspec.tests.dictfs import DictFileSystem
+from fsspec.utils import tokenize
 
 FILES = {
     "r/one": b"1",
@@ -520,6 +522,26 @@ def test_equal_arguments_give_one_instance(remembered):
     remembered.clear_instance_cache()
     assert remembered(k=1) is not a
     assert remembered.current().storage_options == {"k": 1}
+
+
+@pytest.mark.parametrize("kind", ["dir", "simplecache", "filecache", "blockcache"])
+def test_a_wrapper_stands_upon_the_instance_that_it_is_given_and_not_upon_an_equal_one(kind, tmp_path):
+    class Shelf(DictFileSystem):
+        cachable = True
+
+    options = {"path": "r"} if kind == "dir" else {"cache_storage": str(tmp_path)} if "cache" in kind else {}
+    for one, other in [
+        (DictFileSystem(), DictFileSystem()),
+        [Shelf(skip_instance_cache=True) for _ in range(2)],
+    ]:
+        assert one == other
+        above = [fsspec.filesystem(kind, fs=fs, **options) for fs in (one, other)]
+        assert above[0].fs is one and above[1].fs is other
+        twice = [fsspec.filesystem("dir", path="a", fs=fs) for fs in above]
+        assert twice[0].fs.fs is one and twice[1].fs.fs is other
+        assert tokenize({"fs": one}) != tokenize({"fs": other}) and tokenize([one]) == tokenize([one])
+    shared = Shelf()
+    assert fsspec.filesystem(kind, fs=shared, **options) is fsspec.filesystem(kind, fs=shared, **options)
 
 
 def test_current_makes_an_instance_where_there_is_none(remembered):

@@ -1,12 +1,14 @@
 """A folder of another filesystem as a filesystem."""
 
 import asyncio
+import os
 import pickle
 
 import pytest
 
 import fsspec
-from fsspec.implementations.dirfs import DirFileSystem, _names_have_no_slash
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
@@ -41,9 +43,8 @@ def test_urls_of_its_own_are_paths(fs, other):
     assert top.cat("dir://r/one") == top.cat("/r/one") == b"1"
 
 
-@pytest.mark.parametrize("path", ["/pail/comb", "pail/comb", "pail/comb/"])
-def test_the_slash_at_the_root_is_optional(path):
-    """Object stores name their entries without it, however the folder was given."""
+@pytest.mark.parametrize("path", ["pail/comb", "pail/comb/"])
+def test_names_may_have_a_slash_in_front_or_not(path):
     store = WritableDictFileSystem({"pail/comb/honey": b"1", "pail/comb/wax/a": b"2"})
     fs = DirFileSystem(path, store)
     assert fs.ls("", detail=False) == fs.glob("*") == ["honey", "wax"]
@@ -55,20 +56,26 @@ def test_the_slash_at_the_root_is_optional(path):
             fs._relpath(other)
 
 
-@pytest.mark.parametrize("protocol", ["smb", "sftp", "webhdfs", "local", "memory", "ftp"])
-def test_the_slash_stays_where_paths_have_one(protocol):
-    """These take the first part of a URL for a host, or begin all paths with a slash."""
-    try:
-        cls = fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        pytest.skip(str(error))
-    assert not _names_have_no_slash(cls.__new__(cls))
+class Disk(AbstractFileSystem):
+    """Absolute paths, and the ``root_marker`` that is inherited."""
+
+    def ls(self, path, detail=True, **kwargs):
+        entries = [{"name": e.path, "size": e.stat().st_size, "type": "file"} for e in os.scandir(path)]
+        return entries if detail else [e["name"] for e in entries]
+
+    def _open(self, path, mode="rb", **kwargs):
+        return open(path, mode)
 
 
-def test_the_slash_stays_in_front_of_another(tmp_path):
+def test_the_slash_in_front_of_the_folder_stays(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
-    inner = DirFileSystem("", fsspec.filesystem("file"))
-    assert DirFileSystem(str(tmp_path), inner).ls("", detail=False) == ["a"]
+    for other in (Disk(), DirFileSystem("", fsspec.filesystem("file"))):
+        fs = DirFileSystem(str(tmp_path), other)
+        assert fs.ls("", detail=False) == fs.find("") == fs.glob("*") == list(fs.get_mapper("")) == ["a"]
+        assert fs.cat("a") == b"1" and fs.exists("/a")
+        fs.pipe_file("b", b"2")
+        assert (tmp_path / "b").read_bytes() == b"2"
+        fs.rm("b") if other.protocol == "dir" else (tmp_path / "b").unlink()
 
 
 class Short(fsspec.get_filesystem_class("memory")):

@@ -75,6 +75,70 @@ def test_such_a_backend_below_another_one():
     )
 
 
+WRAPPERS = """
+    from fsspec.spec import AbstractFileSystem
+
+    class Above(AbstractFileSystem):
+        "A wrapper of an author who does not know of forks."
+
+        def __init__(self, target_protocol="toy", **kwargs):
+            super().__init__(**kwargs)
+            self.fs = fsspec.filesystem(target_protocol)
+
+        def cat_file(self, path, **kwargs):
+            return self.fs.cat_file(path)
+
+    class Layers(Above):
+        protocol = "layers"
+
+        def __init__(self, **kwargs):
+            AbstractFileSystem.__init__(self, **kwargs)
+            self.layers = {"all": [fsspec.filesystem("above")]}
+
+        @property
+        def fs(self):
+            return self.layers["all"][0]
+
+    Above.protocol = "above"
+    for cls in (Toy, Above, Layers):
+        fsspec.register_implementation(cls.protocol, cls, clobber=True)
+    inherited = [fsspec.filesystem(protocol) for protocol in ("above", "layers")]
+"""
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_a_wrapper_that_a_child_makes_is_not_the_one_of_its_parent(reset):
+    """Unless that can be used: where the program opted in, and after a reset by hand."""
+    run(
+        START
+        + TOY
+        + WRAPPERS
+        + f"""
+    def use():
+        return [fsspec.filesystem(protocol).cat_file("a") for protocol in ("above", "layers")]
+
+    def child():
+        assert use() == [b"x", b"x"]
+        made = [fsspec.filesystem(protocol) for protocol in ("above", "layers")]
+        assert (made[0] is inherited[0], made[1] is inherited[1]) == ({reset} == 1,) * 2
+        try:
+            assert inherited[0].cat_file("a") == b"x" and {reset}
+        except fsspec.exceptions.ForkError:
+            assert not {reset}
+
+    def by_hand():
+        asyn.reset_after_fork()
+        assert use() == [b"x", b"x"] and fsspec.filesystem("layers") is inherited[1]
+
+    assert use() == [b"x", b"x"]
+    for body in (child, by_hand):
+        assert forked(body) == 0
+        assert use() == [b"x", b"x"] and fsspec.filesystem("layers") is inherited[1]
+    """,
+        FSSPEC_FORK_RESET=reset,
+    )
+
+
 def test_a_backend_that_says_itself_how_it_is_revived():
     """As the page for authors has it: what the parent left is there, and its transaction is the parent's."""
     run(
