@@ -260,7 +260,8 @@ def sync(
     timeout
         seconds after which the coroutine is cancelled; None or 0 for no limit. It is waited
         for one second more at most, whatever it and the loop do. The time that a fork holds the
-        loop up does not count.
+        loop up does not count. A method that closes something (``close``, ``aclose``, ``__aexit__``) is not
+        cancelled but goes on.
 
     Raises
     ------
@@ -355,9 +356,14 @@ def _wait(job: _Job, timeout: float | None) -> None:
         job.cancel()
         job.clean_up()
         raise
-    job.cancel()
-    job.wait(_ENDING)
+    if getattr(job.func, "__name__", None) not in _CLOSING:
+        job.cancel()
+        job.wait(_ENDING)
     raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
+
+
+_CLOSING = ("close", "aclose", "__aexit__")
+"""Not cancelled: what they were to close would stay open. Finalizers of backends give them a short time."""
 
 
 def _run_inside_fork(job: _Job, timeout: float | None) -> None:

@@ -567,6 +567,25 @@ def test_a_timeout_holds_where_a_coroutine_does_not_let_itself_be_cancelled(own_
     enough.set()
 
 
+@pytest.mark.parametrize("name", ["close", "aclose", "__aexit__"])
+def test_what_closes_goes_on_after_its_timeout(own_loop, name):
+    """s3fs and gcsfs give a tenth of a second, of which nothing is left on a busy machine."""
+    go_on, closed = threading.Event(), threading.Event()
+
+    async def close(self, *args):
+        while not go_on.is_set():
+            await asyncio.sleep(0.001)
+        closed.set()
+
+    close.__name__ = name
+    client = type("Client", (), {name: close})()
+    with pytest.raises(FSTimeoutError):
+        sync(own_loop, getattr(client, name), timeout=0.01)
+    assert not closed.is_set()
+    go_on.set()
+    assert closed.wait(30)
+
+
 def test_a_coroutine_is_cancelled_by_its_timeout_and_can_clean_up(own_loop):
     ended = []
 

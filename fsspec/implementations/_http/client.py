@@ -33,22 +33,16 @@ def close_session(loop: asyncio.AbstractEventLoop | None, session: aiohttp.Clien
         return
     if loop is not None and loop.is_running() and not loop.is_closed():
         if asyncio._get_running_loop() is loop:
-            _begin_closing(loop, session)
+            task = loop.create_task(session.close())
+            _closing.add(task)
+            task.add_done_callback(_closing.discard)
             return
         with suppress(RuntimeError):
-            try:
+            with suppress(FSTimeoutError):  # on a busy loop it is closed when its turn comes
                 sync(loop, session.close, timeout=CLOSING)
-            except FSTimeoutError:  # the loop is busy: it is closed when its turn comes
-                loop.call_soon_threadsafe(_begin_closing, loop, session)
             return
     # no loop is there to await on: the first step is what closes the connections
     ending = session.close()
     with suppress(StopIteration, RuntimeError):
         ending.send(None)
     ending.close()
-
-
-def _begin_closing(loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession) -> None:
-    task = loop.create_task(session.close())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
