@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from io import BufferedReader, UnsupportedOperation
+from io import BufferedReader, BytesIO, RawIOBase, UnsupportedOperation
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._public import publish
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import lzma
 
     import lz4.frame
+    from _typeshed import WriteableBuffer
 
     from fsspec._files.snappy import SnappyFile
     from fsspec._paths.types import T
@@ -197,20 +198,96 @@ def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> SnappyFile:
         raise _missing_package("snappy", "python-snappy", e) from e
 
 
-class _Forward(BufferedReader):
-    """Lines of a stream that goes forward only; going there by `seek` reads what lies between."""
+class _ZstdFile(BufferedReader):
+    """Lines of `_ZstdFrames`; of those that go forward only, `seek` reads what lies between."""
 
     def seek(self, target: int, whence: int = 0, /) -> int:
         here = self.tell()
-        if whence == 1:
-            target += here
         if whence > 2:
             return here  # as zstandard has it
+        if self.seekable():
+            return super().seek(target, whence)
+        if whence == 1:
+            target += here
         if whence == 2 or target < here:
             raise UnsupportedOperation("a stream of frames goes forward only: open it again to go back")
         while target > here and self.read(min(target - here, 2**16)):
             here = self.tell()
         return self.tell()
+
+
+class _ZstdFrames(RawIOBase):
+    """What zstandard frames hold, by the package of that name; going back begins anew.
+
+    To that package the end of its input is the end of the file, also within a frame. Therefore a frame of a
+    known content follows the input: where that is not found at the end, the input was cut off.
+    """
+
+    _LAST = b"\0the frames end here\0"
+
+    def __init__(self, infile: IO[bytes]) -> None:
+        self._infile = infile
+        self._first = infile.tell() if self.seekable() else 0
+        self._begin()
+
+    def _begin(self) -> None:
+        import zstandard
+
+        self._broken = zstandard.ZstdError
+        self._last = BytesIO(zstandard.compress(self._LAST))
+        # a file may be several frames one after the other, as parallel compressors write it
+        source: Any = self._Input(self)
+        self._frames = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+        self._held, self._at = b"", 0
+
+    class _Input:
+        def __init__(self, frames: _ZstdFrames) -> None:
+            self.infile, self.last = frames._infile, frames._last
+
+        def read(self, size: int = -1) -> bytes:
+            return self.infile.read(size) or self.last.read(size)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        seekable = getattr(self._infile, "seekable", None)
+        return seekable is not None and bool(seekable())
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        out = memoryview(buffer).cast("B")
+        data = b""
+        while not data and out.nbytes:
+            try:
+                more = self._frames.read(out.nbytes)
+            except self._broken:
+                if not self._last.tell():
+                    raise
+                more = b""
+            if not more:
+                if self._held != self._LAST:
+                    raise EOFError("the zstandard stream ends within a frame")
+                break
+            data = self._held + more
+            data, self._held = data[: -len(self._LAST)], data[-len(self._LAST) :]
+        out[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        if whence == 2:
+            while self.read(2**16):
+                pass
+        target += self._at if whence else 0
+        if target < self._at:
+            self._infile.seek(self._first)
+            self._begin()
+        while target > self._at and self.read(min(target - self._at, 2**16)):
+            pass
+        return self._at
 
 
 def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
@@ -237,9 +314,7 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     except ImportError as e:
         raise _missing_package("zstd", "zstandard or backports.zstd", e) from e
     if "r" in mode:
-        # a file may be several frames one after the other, as parallel compressors write it
-        frames = zstandard.ZstdDecompressor().stream_reader(infile, read_across_frames=True)
-        return _Forward(frames)
+        return _ZstdFile(_ZstdFrames(infile), 2**17)
     return zstandard.ZstdCompressor(level=10).stream_writer(infile)
 
 

@@ -76,13 +76,14 @@ def test_nothing_is_something_too(name):
         assert f.read() == b""
 
 
-@pytest.mark.parametrize("name", ["bz2", "gzip", "lzma", "xz", "snappy", "lz4"])
+@pytest.mark.parametrize("name", ["bz2", "gzip", "lzma", "xz", "snappy", "lz4", "zstd"])
 def test_a_stream_that_was_cut_off_is_no_whole_one(name):
     if name in PACKAGES:
         pytest.importorskip(PACKAGES[name])
     data = compressed(name)
-    with pytest.raises(EOFError), compr[name](io.BytesIO(data[:-4]), mode="rb") as f:
-        f.read()
+    for left in (len(data) - 4, len(data) - 1, len(data) // 2):
+        with pytest.raises(EOFError), compr[name](io.BytesIO(data[:left]), mode="rb") as f:
+            f.read()
 
 
 def test_options_go_to_the_codec():
@@ -99,9 +100,34 @@ def test_several_frames_of_zstandard_are_one_file():
     assert compr["zstd"](io.BytesIO(data), mode="rb").read() == b"one two"
 
 
-def test_a_stream_of_frames_is_sought_forward():
+def test_frames_of_zstandard_can_be_read_from_anywhere():
     zstandard = pytest.importorskip("zstandard")
-    f = compr["zstd"](io.BytesIO(zstandard.compress(b"0123456789\nabc")), mode="rb")
+    text = bytes(i * i % 251 for i in range(500_000))
+    f = compr["zstd"](
+        io.BytesIO(zstandard.compress(text[:1000]) + zstandard.compress(text[1000:])), mode="rb"
+    )
+    assert f.seekable()
+    for at in (499_990, 0, 1, 300_000, 299_999, 500_000, 600_000, 7):
+        assert f.seek(at) == min(at, 500_000) and f.read(100) == text[at : at + 100]
+    assert (f.seek(-5, 2), f.read(), f.seek(0, 5), f.seek(0), f.read()) == (
+        499_995,
+        text[-5:],
+        500_000,
+        0,
+        text,
+    )
+    with pytest.raises(zstandard.ZstdError):
+        compr["zstd"](io.BytesIO(b"no frame at all"), mode="rb").read()
+
+
+def test_frames_that_come_as_a_stream_are_sought_forward():
+    zstandard = pytest.importorskip("zstandard")
+
+    class Stream(io.BytesIO):
+        def seekable(self):
+            return False
+
+    f = compr["zstd"](Stream(zstandard.compress(b"0123456789\nabc")), mode="rb")
     assert [f.read(1), f.seek(3), f.read(2), f.seek(2, 1), f.readline()] == [b"0", 3, b"34", 7, b"789\n"]
     assert f.seek(99) == f.seek(0, 5) == 14
     for back in ((2,), (-1, 1), (0, 2)):

@@ -33,6 +33,17 @@ def fs(path):
     return fsspec.filesystem("tar", fo=path)
 
 
+def test_an_archive_in_zstandard_can_be_listed_and_read_in_any_order(tmp_path):
+    pytest.importorskip("zstandard")
+    with fsspec.open(str(tmp_path / "x.tar.zst"), "wb", compression="infer") as f:
+        f.write(tarred(TREE, ""))
+    fs = fsspec.filesystem("tar", fo=str(tmp_path / "x.tar.zst"))
+    assert fs.find("") == sorted(TREE)
+    assert fs.cat(sorted(TREE, reverse=True)) == TREE
+    with fsspec.open(f"tar://top::{tmp_path}/x.tar.zst") as f:
+        assert f.read() == TREE["top"]
+
+
 def special(*members):
     """An archive of a file and of members given as (name, type, link)."""
     buffer = io.BytesIO()
