@@ -137,6 +137,10 @@ class Sender(NamedTuple):
                 options.pop("auth", None)
                 options.pop("cookies", None)
                 _drop_headers(options, SECRET_HEADERS)
+            elif _names_user(target):
+                _drop_headers(options, {"authorization"})  # aiohttp takes one of them
+            elif _names_user(url):
+                target = target.with_user(url.user).with_password(url.password)
             url = target
 
     def _mark(self, response: aiohttp.ClientResponse) -> None:
@@ -150,7 +154,7 @@ class Sender(NamedTuple):
     def _add_credentials(self, url: yarl.URL, options: Options) -> None:
         given = dict(options.get("headers") or {})
         names = {name.lower() for name in given}
-        if url.raw_user is not None:
+        if _names_user(url):
             names.add("authorization")
         if options.get("auth") is not None and "authorization" not in names:
             given["Authorization"] = _basic(options.pop("auth"))
@@ -229,6 +233,11 @@ def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
         return True
     plain = url.scheme == "http" and url.is_default_port()
     return bool(plain and target.scheme == "https" and target.is_default_port() and url.host == target.host)
+
+
+def _names_user(url: yarl.URL) -> bool:
+    """Whether a URL has credentials; some have no user name, but a password alone."""
+    return url.raw_user is not None or url.raw_password is not None
 
 
 def _drop_headers(options: Options, names: Collection[str]) -> None:

@@ -7,6 +7,8 @@ import os
 import pickle
 import time
 import warnings
+from base64 import b64encode
+from urllib.parse import unquote
 
 import pytest
 
@@ -239,6 +241,59 @@ def test_credentials_of_the_url_go_first(http_server, url):
     assert http_server.requests[-1].headers["Authorization"] == basic("url").encode()
     fs.cat_file(url + "/f", headers={"Authorization": "own"})
     assert http_server.requests[-1].headers["Authorization"] == "own"
+
+
+@pytest.mark.parametrize("name", ["me:p%40w", "a%2Fb:pw", ":pw", "me:"])
+def test_credentials_of_the_url_stay_at_its_host_through_redirects(http_server, fs, url, tmp_path, name):
+    """All of them that follow one another, wherever the location says the host or not."""
+    user, _, word = name.partition(":")
+    wanted = "Basic " + b64encode(f"{unquote(user)}:{unquote(word)}".encode()).decode()
+    mine = url.replace("//", f"//{name}@")
+    uploads = [lambda u: fs.put_file(str(tmp_path / "l"), u, method="put")]
+    if not hasattr(fs, "session"):
+        uploads.append(lambda u: fs.pipe_file(u, SMALL))
+    reads = [
+        fs.cat_file,
+        fs.info,
+        fs.exists,
+        fs.ls,
+        lambda u: fs.cat_file(u, 1, 3),
+        lambda u: fs.open(u).read(),
+        lambda u: fs.open(u, block_size=0).read(),
+        lambda u: fs.get_file(u, str(tmp_path / "got")),
+    ]
+    (tmp_path / "l").write_bytes(SMALL)
+    with HTTPServer() as other:
+        other.files["/f"] = SMALL
+        http_server.fault("/same", redirect="/more", redirect_status=307)
+        http_server.fault("/more", redirect=url + "/f", redirect_status=308)
+        http_server.fault("/there", redirect="/away", redirect_status=307)
+        http_server.fault("/away", redirect=other.url + "/back", redirect_status=307)
+        other.fault("/back", redirect=url + "/f", redirect_status=307)
+        for work in reads + uploads:
+            http_server.clear()
+            other.clear()
+            work(mine + "/same")
+            work(mine + "/there")
+            asked = [(r.path, r.headers.get("Authorization")) for r in http_server.requests]
+            ways = {path for path, _ in asked}
+            assert ways == {"/same", "/more", "/f", "/there", "/away"}
+            assert all(given == wanted for path, given in asked if path != "/f")
+            # once by the way of this host, once by the other one's
+            assert {given for path, given in asked if path == "/f"} == {wanted, None}
+            assert other.requests
+            assert not any("Authorization" in r.headers for r in other.requests)
+
+
+@pytest.mark.parametrize("mine", ["url", "client"])
+def test_a_location_with_credentials_of_its_own(http_server, url, mine):
+    http_server.fault("/r", redirect=url.replace("//", "//new:pw@") + "/f")
+    options = {"client_kwargs": {"auth": ("old", "pw")}} if mine == "client" else {}
+    fs = http.HTTPFileSystem(**options, skip_instance_cache=True)
+    asked = url if mine == "client" else url.replace("//", "//old:pw@")
+    assert fs.cat_file(asked + "/r") == SMALL
+    given = [r.headers["Authorization"] for r in http_server.requests]
+    assert given == [basic("old").encode(), basic("new").encode()]
 
 
 # -- what errors show ---------------------------------------------------------------
