@@ -201,6 +201,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return "http"
 
     # the session ------------------------------------------------------------------
+    def _revive(self, before: dict[str, Any]) -> None:
+        super()._revive(before)
+        inherited = before.get("_session")
+        if inherited is not None and self.get_client is _get_client:  # the program may have logged in
+            kept = {"cookie_jar": inherited.cookie_jar, "headers": inherited.headers.copy()}
+            self._session_options = {**self._session_options, **kept}
+
     @property
     def _at_once(self) -> int | None:
         """How many requests of a batch are made at a time, at most: others would wait for a connection."""

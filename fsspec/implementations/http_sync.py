@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 try:
     import requests
 
-    from fsspec.implementations._http.sync_session import never_connected, watched_session
+    from fsspec.implementations._http.sync_session import keep_settings, never_connected, watched_session
 except ImportError:  # in a browser
     if sys.platform != "emscripten":
         raise
@@ -148,6 +148,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 self.session.headers.update(value)
             else:
                 setattr(self.session, name, value)
+
+    def _revive(self, before: dict[str, Any]) -> None:
+        super()._revive(before)
+        inherited = before.get("session")
+        if isinstance(inherited, requests.Session):  # the program may have logged in, or told of a proxy
+            keep_settings(self.session, inherited)
 
     def _after_fork_in_child(self) -> None:
         session = object.__getattribute__(self, "__dict__").get("session")

@@ -7,6 +7,7 @@ texts of errors show URLs without credentials, nor the values of their queries.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -99,6 +100,16 @@ class _Session(requests.Session):
             prepared_request.headers.pop("Cookie", None)
             prepared_request.prepare_cookies(jar)
         super().rebuild_auth(prepared_request, response)
+
+
+def keep_settings(session: requests.Session, before: requests.Session) -> None:
+    """Give a session what another one holds besides connections: cookies, headers, proxies and so on."""
+    for name in before.__attrs__:
+        if name != "adapters":
+            setattr(session, name, copy(getattr(before, name)))  # the lock of cookies is not copied
+    for prefix, adapter in before.adapters.items():
+        if not isinstance(adapter, _Adapter):
+            session.mount(prefix, copy(adapter))  # with a pool of its own
 
 
 def hide_secrets(error: BaseException) -> None:

@@ -1049,3 +1049,71 @@ def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, cap
 def test_a_block_size_that_is_text_is_named():
     with pytest.raises(TypeError, match="^block_size is a number of bytes, not '5MB'"):
         HTTPFileSystem(block_size="5MB", skip_instance_cache=True)
+
+
+LOGGED_IN = """
+    import http.server, threading
+    import fsspec
+    from fsspec._checks.forked import by_fork
+    from fsspec.asyn import sync
+    from fsspec.implementations.http_sync import HTTPFileSystem as Blocking
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args):
+            pass
+
+        def do_GET(self):
+            known = "a=1" in self.headers.get("Cookie", "") and self.headers.get("X-Token") == "new"
+            self.send_response(200 if known or self.path == "/login" else 401)
+            if self.path == "/login":
+                self.send_header("Set-Cookie", "a=1; Path=/")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        do_HEAD = do_GET
+
+    server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://localhost:{server.server_port}"
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["awaitable", "blocking"])
+def test_a_child_is_logged_in_where_its_parent_is(kind):
+    """What the session holds besides connections: cookies, and headers that were changed since."""
+    run(
+        LOGGED_IN
+        + f"""
+    if {kind!r} == "blocking":
+        fs = Blocking(client_kwargs={{"headers": {{"X-Token": "old"}}}}, skip_instance_cache=True)
+        fs.session.headers["X-Token"] = "new"
+        fs.session.proxies["http+unused"] = "http://127.0.0.1:1"
+    else:
+        fs = HTTPFileSystem(client_kwargs={{"headers": {{"X-Token": "old"}}}}, skip_instance_cache=True)
+        sync(fs.loop, fs.set_session).headers["X-Token"] = "new"
+
+    def read():
+        assert fs.cat_file(url + "/a") == b"ok"
+        if {kind!r} == "blocking":
+            assert fs.session.proxies == {{"http+unused": "http://127.0.0.1:1"}}
+
+    assert fs.cat_file(url + "/login") == b"ok"
+    read()
+    def child():
+        read()
+        assert by_fork(read).problem() == ""
+
+    assert by_fork(child).problem() == ""
+    read()
+    server.shutdown()
+    server.server_close()
+    if {kind!r} == "awaitable":
+        fs.close_session(fs.loop, fs._session)
+    """,
+        "",
+    )
