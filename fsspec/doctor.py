@@ -478,7 +478,7 @@ def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
         links = _un_chain(url, options)  # imports the classes
         misspelt = list(_misspelt(links))
     except Exception as error:  # also what a class has to say of an address
-        found.add(PROBLEM, "url", str(error))
+        found.add(PROBLEM, "url", str(redact_options(with_notes(error, str(error)))))
         return
     for name, protocol, meant in misspelt:
         text = (
@@ -505,8 +505,8 @@ def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
         else:
             timed("listing", lambda: fs.ls(path, detail=False))
     except Exception as error:  # whatever it is, it is what the user came to see
-        text = f"{shown}: {type(error).__name__}: {redact_options(str(error))}"
-        found.add(PROBLEM, "url", with_notes(error, text))
+        text = redact_options(with_notes(error, f"{type(error).__name__}: {error}"))
+        found.add(PROBLEM, "url", f"{shown}: {text}")
 
 
 def _options_of(protocol: str) -> set[str]:

@@ -35,11 +35,18 @@ def redact_options(value: object, name: str = "") -> object:
     return value
 
 
+_LINKS = re.compile(r"::(?=[A-Za-z][\w+.-]*:[/:])")  # of a chain; not within an address of IPv6
+
+
 def redact_url(url: object) -> str:
-    """A URL as messages may show it: without credentials, nor the values of its query."""
+    """A URL, or a chain of them, as messages may show it: without credentials, nor the values of queries."""
     text = str(url)
     if "@" not in text and "?" not in text:
         return text
+    return "::".join(map(_redact_link, _LINKS.split(text)))
+
+
+def _redact_link(text: str) -> str:
     try:
         parts = urlsplit(text)
     except ValueError:  # not a URL; still no reason to show what may be a secret
@@ -52,20 +59,25 @@ def redact_url(url: object) -> str:
 
 
 _QUERY_VALUES = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
-_CREDENTIALS = re.compile(r"""(://)[^/@\s'"]+@""")
+_QUERY_WORD = re.compile(r"""(://[^\s?#'"<>()]*\?)[^=\s'"<>():]+(?![^\s'"<>():])""")
+_CREDENTIALS = re.compile(r"""(://)[^/?#\s'"]+@""")
 
 
 def redact_text(text: str) -> str:
     """A text of another package as messages may show it: its URLs as `redact_url` has them."""
-    return _CREDENTIALS.sub(r"\1", _QUERY_VALUES.sub(r"\1...", text))
+    return _CREDENTIALS.sub(r"\1", _redact_queries(text))
+
+
+def _redact_queries(text: str) -> str:
+    return _QUERY_WORD.sub(r"\1...", _QUERY_VALUES.sub(r"\1...", text))
 
 
 _ADDRESS = re.compile(r"https?://[^@?]*")
 
 
 def redact_values(text: str, options: object) -> str:
-    """``text`` without what the options hold, addresses apart, and without passwords in URLs."""
-    text = re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+    """``text`` without what the options hold, addresses apart, or in URLs passwords and values of queries."""
+    text = re.sub(r"(://[^/?#@\s:]*):[^/?#\s]*@", r"\1:***@", _redact_queries(text))
     if isinstance(options, dict):
         options = list(options.values())
     if isinstance(options, (list, tuple)):

@@ -12,6 +12,8 @@ import pytest
 
 import fsspec
 from fsspec import doctor
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 
 PACKAGE = Path(fsspec.__file__).parent
 
@@ -258,6 +260,23 @@ def test_secrets_in_variables_and_urls_are_hidden(stage):
     stage.env["FSSPEC_HTTP_BASE"] = "https://me:hush@host/a?signature=hush"
     found = stage.run("memory://me:hush@host/a?token=hush", code=1)
     assert "hush" not in json.dumps(found) and "FSSPEC_FTP_PASSWORD" in found.of("configuration")
+
+
+@pytest.mark.parametrize("where", ["_get_kwargs_from_urls", "info"])
+@pytest.mark.parametrize("noted", [False, True])
+def test_urls_in_what_classes_say_are_hidden(monkeypatch, where, noted):
+    def refuse(*args):
+        error = ValueError("an address" if noted else "not http://me:hush@host/a?sig=hush")
+        error.__notes__ = ["not http://me:hush@host/a?sig=hush"] if noted else []
+        raise error
+
+    says = type("Says", (MemoryFileSystem,), {"protocol": "says", where: staticmethod(refuse)})
+    monkeypatch.setitem(_registry, "says", says)
+    found = doctor.Diagnosis()
+    doctor._first_requests(found, "says://a", {})
+    told = [f.text for f in found.findings if f.level == "problem"]
+    assert len(told) == 1 and "http://(hidden)@host/a?(hidden)" in told[0]
+    assert "hush" not in told[0]
 
 
 def test_a_missing_package_is_a_problem_that_names_the_command(stage):

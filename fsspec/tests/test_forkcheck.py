@@ -552,6 +552,23 @@ def test_an_address_is_told_once(http_server):
     assert checked(url).stderr.count(url) == 1
 
 
+def test_what_gives_access_by_its_url_is_not_told(http_server):
+    """Neither the password nor the query, which signs: whatever is printed, of a link of a chain as well."""
+    http_server.files["/a.bin"] = CONTENT
+    http_server.fault("/broken", status=500)
+    url = http_server.url.replace("//", "//me:hush@")
+    shown = http_server.url.replace("//", "//me:***@")
+    for path, code in (("/a.bin", 0), ("/none", 2), ("/broken", 2)):
+        for query, told in (("?X-Sig=hush&n=hush", "?X-Sig=...&n=..."), ("?hush", "?...")):
+            for words in ([], ["--json"]) if "=" in query else ([],):
+                done = checked(f"{url}{path}{query}", *words, "--quiet")
+                assert done.returncode == code
+                assert "hush" not in done.stdout + done.stderr
+                assert f"{shown}{path}{told}" in done.stdout + done.stderr
+    done = checked(f"simplecache::{url}/none?sig=hush")
+    assert "hush" not in done.stdout + done.stderr and "sig=..." in done.stderr
+
+
 def test_empty_folder(tmp_path):
     done = checked(str(tmp_path))
     assert done.returncode == 2

@@ -13,6 +13,10 @@ from fsspec._paths.redaction import is_secret, redact_options, redact_text, reda
         ("http://host/a?sig=abc&list&x=1#f", "http://host/a?sig=...&...&x=...#f"),
         ("http://[broken/?sig=abc", "http://[broken/"),
         ("a@b?c", "a@b?c"),
+        ("http://me:p@ss@host/a", "http://host/a"),
+        ("http://me:pw@[fe80::a]/a?sig=a::b", "http://[fe80::a]/a?sig=..."),
+        ("simplecache::http://me:pw@host/a?sig=abc", "simplecache::http://host/a?sig=..."),
+        ("zip://a::filecache::http://me:pw@host/a?sig=abc", "zip://a::filecache::http://host/a?sig=..."),
     ],
 )
 def test_urls(url, shown):
@@ -22,6 +26,8 @@ def test_urls(url, shown):
 def test_urls_within_a_text():
     text = "cannot connect to http://me:pw@host/a?sig=abc (after 'http://h/?t=1')"
     assert redact_text(text) == "cannot connect to http://host/a?sig=... (after 'http://h/?t=...')"
+    text = "(http://me:p@ss@host/a?sigabc), http://h/?sigabc really?"
+    assert redact_text(text) == "(http://host/a?...), http://h/?... really?"
 
 
 @pytest.mark.parametrize("name", ["key", "account_key", "sas-token", "Authorization", "connection_string"])
@@ -49,5 +55,5 @@ def test_options_in_a_report():
 
 def test_values_of_options_in_a_text():
     options = {"key": "ab", "client_kwargs": {"endpoint_url": "http://127.0.0.1:1/x", "token": "long-token"}}
-    text = "ab cab http://127.0.0.1:1/x?q long-token1 s3://me:pw@host/x"
-    assert redact_values(text, options) == "*** cab http://127.0.0.1:1/x?q ***1 s3://me:***@host/x"
+    text = "ab cab http://127.0.0.1:1/x?q=1 long-token1 s3://me:p@w@host/x?sigabc"
+    assert redact_values(text, options) == "*** cab http://127.0.0.1:1/x?q=... ***1 s3://me:***@host/x?..."
