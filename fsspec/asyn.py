@@ -48,6 +48,7 @@ from fsspec._loop.twins import (
     sync_wrapper,
 )
 from fsspec._paths.paths import trailing_sep
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -385,7 +386,7 @@ class AsyncFileSystem(AbstractFileSystem):
             for text, or a compression: there is neither.
         """
         if "b" not in mode or kwargs.get("compression"):
-            raise ValueError(f"{path!r}: only plain binary files can be opened to be awaited")
+            raise ValueError(f"{redact_url(path)!r}: only plain binary files can be opened to be awaited")
         raise NotImplementedError(f"{type(self).__name__} has no files that are awaited")
 
 

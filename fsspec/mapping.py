@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import as_requested
+from fsspec._paths.redaction import redact_url
 from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
@@ -89,13 +90,15 @@ class FSMap(MutableMapping[str, bytes]):
                     raise
         if check:
             if not fs.exists(root):
-                raise ValueError(f"the path {root!r} of the mapping is not there; create=True makes it")
+                raise ValueError(
+                    f"the path {redact_url(root)!r} of the mapping is not there; create=True makes it"
+                )
             probe = posixpath.join(root, f".check-{os.urandom(8).hex()}")  # a name that nobody has
             fs.touch(probe)
             fs.rm(probe)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {type(self.fs).__name__} at {self.root!r}>"
+        return f"<{type(self).__name__} of {type(self.fs).__name__} at {redact_url(self.root)!r}>"
 
     @cached_property
     def dirfs(self) -> AbstractFileSystem:

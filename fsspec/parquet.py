@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._paths.redaction import redact_url
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import merge_offset_ranges, stringify_path
@@ -183,7 +184,9 @@ class AlreadyBufferedFile(AbstractBufferedFile):
     """
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        raise NotImplementedError(f"{self.path!r} has the parts it was opened with, and no others")
+        raise NotImplementedError(
+            f"{redact_url(self.path)!r} has the parts it was opened with, and no others"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.fs, self.path, self.size, self.cache.data, self.loc)
@@ -210,7 +213,9 @@ def _sizes(fs: AbstractFileSystem, paths: list[str]) -> list[int]:
     sizes = fs.sizes(paths)
     for path, size in zip(paths, sizes):
         if size is None:
-            raise ValueError(f"{type(fs).__name__} does not know the size of {path!r}, and so its end")
+            raise ValueError(
+                f"{type(fs).__name__} does not know the size of {redact_url(path)!r}, and so its end"
+            )
     return cast("list[int]", sizes)
 
 
@@ -218,7 +223,9 @@ def _ranges(fs: AbstractFileSystem, paths: list[str], starts: list[int], ends: l
     found: list[bytes] = fs.cat_ranges(paths, starts, ends, on_error="raise")
     for path, start, end, data in zip(paths, starts, ends, found):
         if len(data) != end - start:
-            raise OSError(f"{path!r}: bytes {start}-{end} were asked for, and {len(data)} came; try again")
+            raise OSError(
+                f"{redact_url(path)!r}: bytes {start}-{end} were asked for, and {len(data)} came; try again"
+            )
     return found
 
 
@@ -228,14 +235,14 @@ def _ends(
     """By file its end, which holds at least its footer."""
     for path, size in zip(paths, sizes):
         if size < len(_MAGIC) + _TAIL:
-            raise ValueError(f"{path!r} is no Parquet file: it has {size} bytes")
+            raise ValueError(f"{redact_url(path)!r} is no Parquet file: it has {size} bytes")
     starts = [max(0, size - max(sample, _LEAST)) for size in sizes]
     ends = _ranges(fs, paths, starts, sizes)
     longer: dict[int, int] = {}  # those whose footer begins before what was fetched
     for i, (path, size, end) in enumerate(zip(paths, sizes, ends)):
         length = int.from_bytes(end[-_TAIL : -len(_MAGIC)], "little")
         if end[-len(_MAGIC) :] != _MAGIC or length + _TAIL + len(_MAGIC) > size:
-            raise ValueError(f"{path!r} is no Parquet file: its end is not that of one")
+            raise ValueError(f"{redact_url(path)!r} is no Parquet file: its end is not that of one")
         if size - length - _TAIL < starts[i]:
             longer[i] = size - length - _TAIL
     if longer:
@@ -252,7 +259,9 @@ def _not_fetched_yet(
     begin = next(iter(held))[0]
     for start, end in ranges:
         if not 0 <= start <= end <= size:
-            raise ValueError(f"the footer of {path!r} tells of bytes {start}-{end}, and the file has {size}")
+            raise ValueError(
+                f"the footer of {redact_url(path)!r} tells of bytes {start}-{end}, and the file has {size}"
+            )
         if start < begin:
             yield start, min(end, begin)
 

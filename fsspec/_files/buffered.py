@@ -63,7 +63,7 @@ class _GivenUp(NamedTuple):
     resendable: bool
     """Whether no part was sent, and the buffer holds the whole file."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         outcome = (
             "close the file again to send it" if self.resendable else "nothing was stored, as far as is known"
         )

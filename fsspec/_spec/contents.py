@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._paths.ranges import file_size
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.utils import isfilelike, read_block
@@ -229,7 +230,7 @@ class Contents:
             with self.open(path, "wb", **kwargs):
                 pass
         else:
-            raise NotImplementedError(f"{type(self).__name__} cannot set the time of {path!r}")
+            raise NotImplementedError(f"{type(self).__name__} cannot set the time of {redact_url(path)!r}")
 
     # from and to this machine -----------------------------------------------------
     def get_file(
@@ -292,7 +293,9 @@ class Contents:
             callback.relative_update(len(data))
         if size and done < size:
             name = getattr(source, "path", source)
-            raise OSError(f"{type(self).__name__}: {name!r} ended after {done} of {size} bytes; try again")
+            raise OSError(
+                f"{type(self).__name__}: {redact_url(name)!r} ended after {done} of {size} bytes; try again"
+            )
 
     def put_file(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested, renamed
+from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -119,7 +120,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return cast("dict[str, Any]", self.fs.stats())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(path={self.path!r}, fs={self.fs!r})"
+        return f"{type(self).__name__}(path={redact_url(self.path)!r}, fs={self.fs!r})"
 
     @property
     def sep(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.paths import false_without_path
 from fsspec._paths.ranges import as_bool, as_number
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import together
@@ -271,7 +271,7 @@ class Cache(ChainedFileSystem):
         name = self._mapper(path)
         if not is_inside(name):
             raise ValueError(
-                f"{redact_url(path)!r} cannot be cached: {name!r}, which {self._mapper!r} calls it,"
+                f"{redact_url(path)!r} cannot be cached: {redact_text(name)!r}, as {self._mapper!r} has it,"
                 " is not the name of a file in the folder of the cache; do without same_names,"
                 " or use another cache_mapper"
             )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
@@ -341,7 +341,7 @@ class LocalCopy(io.BufferedReader):
         return os.fstat(self.fileno()).st_size
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path!r} of {redact_url(self.original)!r}>"
+        return f"<{type(self).__name__} {redact_text(self.path)!r} of {redact_url(self.original)!r}>"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         # from Python 3.12 on that of the built-in refuses, whatever __reduce__ is

@@ -23,7 +23,7 @@ from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
 from fsspec._paths.paths import false_without_path, folder_error
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import logger
@@ -94,9 +94,8 @@ class LocalTempFile:
         self.fh: Any = fh  # last: nothing is uploaded of a file whose opening was interrupted
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {redact_url(self.path)!r}, mode {self.mode!r}, local file {self.fn!r}>"
-        )
+        what, local = redact_url(self.path), redact_text(self.fn)
+        return f"<{type(self).__name__} {what!r}, mode {self.mode!r}, local file {local!r}>"
 
     @property
     def name(self) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._fork.owned import Owned, is_mine, own, refuse
+from fsspec._paths.redaction import redact_url
 from fsspec.core import url_to_fs
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.layout import Layout
@@ -120,7 +121,9 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if fs is None:
             fs, root = url_to_fs(root)
         if fs.async_impl and getattr(fs, "asynchronous", False):
-            raise ValueError(f"references at {root!r} are read by blocking calls: give an fs that has them")
+            raise ValueError(
+                f"references at {redact_url(root)!r} are read by blocking calls: give an fs that has them"
+            )
         check_engine(engine)
         self.fs = fs
         self.root: str = fs._strip_protocol(root).rstrip("/")
@@ -171,7 +174,9 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             if not isinstance(metadata, dict):
                 raise TypeError(f"the metadata are a {type(metadata).__name__}, not an object")
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"no references are at {self.root!r}: {path} is not there") from error
+            raise FileNotFoundError(
+                f"no references are at {redact_url(self.root)!r}: {redact_url(path)} is not there"
+            ) from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} does not describe references: {error!r}") from error
         if type(record_size) is not int or record_size < 1:
@@ -214,7 +219,9 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         metadata = f"{root}/{_METADATA}"
         before = fs.ls(root, detail=False) if fs._is_taken(root) else []
         if before and not fs._is_taken(metadata):
-            raise FileExistsError(f"{root!r} holds other files than references; choose or empty a folder")
+            raise FileExistsError(
+                f"{redact_url(root)!r} holds other files than references; choose or empty a folder"
+            )
         # from here on there are no arrays, whatever becomes of the tables of those that were there
         put_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
         for path in before:
@@ -224,12 +231,14 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._pending or self._changed:
-            raise RuntimeError(f"references at {self.root!r} were set and not flushed; flush() them first")
+            raise RuntimeError(
+                f"references at {redact_url(self.root)!r} were set and not flushed; flush() them first"
+            )
         how = self.out_root, self.cache_size, self.cat_thresh, self.engine
         return type(self), (self.root, self.fs, *how)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.root}>"
+        return f"<{type(self).__name__} {redact_url(self.root)}>"
 
     def __hash__(self) -> int:
         return id(self)
@@ -419,7 +428,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             record, row = self._row_of(key)
         except KeyError:
             raise ValueError(
-                f"{key!r} is no chunk of an array at {self.root!r}; the .zarray of one has to be set first"
+                f"{key!r} is no chunk of an array at {redact_url(self.root)!r}; the .zarray of one has to be"
+                " set first"
             ) from None
         parsed(key, value, None)  # what makes no sense is refused here
         pending = self._pending.setdefault(record, {})
