@@ -51,7 +51,7 @@ def _redact_link(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:  # not a URL; still no reason to show what may be a secret
         return text.partition("?")[0]
-    if not parts.scheme or not parts.netloc:
+    if not parts.scheme or "//" not in text[: len(parts.scheme) + 3]:
         return text
     words = parts.query.split("&") if parts.query else []
     query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)

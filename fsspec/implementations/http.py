@@ -415,9 +415,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         """
         try:
             info = await ask(self, url, "head", kwargs)
-        except aiohttp.InvalidURL as error:
-            raise FileNotFoundError(redact_url(url)) from error
-        except aiohttp.ClientConnectorError:
+        except (aiohttp.ClientConnectorError, InvalidURLError):
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
@@ -430,7 +428,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     @listing.default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise what stood in the
-        way of an answer, instead of False."""
+        way of an answer, instead of False. Raises ValueError: the URL, or an option, cannot be used."""
         kwargs = without_refresh(kwargs)
 
         async def answered() -> bool:
@@ -443,7 +441,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return await self._sender.repeat(answered)
         except FileNotFoundError:
             return False
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (aiohttp.ClientError, OSError):
             if strict:
                 raise
             return False

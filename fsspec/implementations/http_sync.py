@@ -346,14 +346,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             if self.js:
                 raise
             if isinstance(error, requests.exceptions.InvalidURL):
-                raise InvalidURLError(redact_url(url)) from error
+                raise InvalidURLError(answers.why_invalid(url, error)) from error
             if type(error) is requests.ConnectionError and never_connected(error):
                 unreachable: Any = UnreachableError
                 raise unreachable(*error.args, request=error.request) from error
             raise
         except ValueError as malformed:
             kind: Any = FileNotFoundError if self.js else InvalidURLError
-            raise kind(redact_url(url)) from malformed
+            raise kind(answers.why_invalid(url, malformed)) from malformed
 
     @listing.default
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:

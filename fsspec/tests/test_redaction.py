@@ -27,6 +27,7 @@ from fsspec.spec import AbstractBufferedFile
         ("http://host/a?sig=abc&list&x=1#f", "http://host/a?sig=...&...&x=...#f"),
         ("http://[broken/?sig=abc", "http://[broken/"),
         ("a@b?c", "a@b?c"),
+        ("http:///a?sig=abc", "http:///a?sig=..."),
         ("http://me:p@ss@host/a", "http://host/a"),
         ("http://me:pw@[fe80::a]/a?sig=a::b", "http://[fe80::a]/a?sig=..."),
         ("simplecache::http://me:pw@host/a?sig=abc", "simplecache::http://host/a?sig=..."),

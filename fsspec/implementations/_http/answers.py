@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.caching import BaseCache, BytesCache, ReadAheadCache
 from fsspec.exceptions import FileChangedError, IncompleteRead
 from fsspec.implementations._http.parsing import content_range, is_plain
@@ -44,6 +44,12 @@ def only_read(mode: str) -> None:
             "HTTP files can only be opened for reading, mode 'rb'; what writes whole files is"
             " fs.pipe_file(url, data) and fs.put_file(path, url)"
         )
+
+
+def why_invalid(url: str, error: Exception) -> str:
+    """What is told of a URL that a client library does not request."""
+    shown, why = redact_url(url), redact_text(str(error))
+    return f"{shown}: {why if why != shown else 'no valid URL'}"
 
 
 class RangesIgnoredError(ValueError):

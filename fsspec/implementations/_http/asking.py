@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from fsspec._paths.redaction import redact_url
 from fsspec.implementations._http import responses
 from fsspec.implementations._http.ahead import FIRST
+from fsspec.implementations._http.answers import why_invalid
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _not_there(url: str) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise responses.UnreachableError(error._conn_key, error.os_error) from error
     except ValueError as error:
-        raise responses.InvalidURLError(redact_url(url)) from error
+        raise responses.InvalidURLError(why_invalid(url, error)) from error
 
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:

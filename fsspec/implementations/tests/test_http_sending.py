@@ -15,6 +15,7 @@ import pytest
 aiohttp = pytest.importorskip("aiohttp")
 requests = pytest.importorskip("requests")
 
+from fsspec import doctor  # noqa: E402  # after the checks
 from fsspec.implementations import http, http_sync  # noqa: E402  # after the checks
 from fsspec.implementations._http.retrying import Retries, retry_after  # noqa: E402
 from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402
@@ -327,6 +328,33 @@ def test_where_nobody_is_there_is_no_file(fs, bad, what):
         getattr(fs, what)(bad)
     assert isinstance(caught.value, (aiohttp.ClientError, requests.RequestException, ValueError))
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address, why",
+    [("me:secretpw@127.0.0.1:99999", "Port out of range"), ("[bad", "Invalid IPv6"), ("", "(?i)valid")],
+)
+@pytest.mark.parametrize("read", ["info", "open", "size"])
+def test_an_invalid_url_is_told_with_the_reason(fs, address, why, read):
+    with pytest.raises(FileNotFoundError, match=why) as caught:
+        getattr(fs, read)(f"http://{address}/x?sig=hidden")
+    assert isinstance(caught.value, ValueError)
+    told = str(caught.value)
+    assert told.startswith("http://") and "x: " in told.replace("?sig=...", "")
+    assert "hidden" not in told and "secretpw" not in told
+
+
+def test_credentials_given_twice_are_no_absence(http_server, url):
+    """The URL is fine, and the file is there: nothing says that it is not, and every error says why."""
+    fs = http.HTTPFileSystem(headers={"Authorization": "Bearer secret"}, skip_instance_cache=True)
+    mine = url.replace("//", "//me:pw@") + "/f"
+    for ask in (fs.exists, fs.isfile, fs.info, fs.open, fs.cat_file, fs.size, fs.ls):
+        with pytest.raises(ValueError, match="Cannot combine"):
+            ask(mine)
+    found = doctor.Diagnosis()
+    doctor._first_requests(found, mine, {"headers": {"Authorization": "Bearer secret"}})
+    told = [f.text for f in found.findings if f.level == "problem"]
+    assert len(told) == 1 and "Cannot combine" in told[0] and "secret" not in told[0]
 
 
 def test_missing_is_both_kinds_of_error(http_server, url):
