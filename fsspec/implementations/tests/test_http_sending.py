@@ -15,6 +15,7 @@ import pytest
 aiohttp = pytest.importorskip("aiohttp")
 requests = pytest.importorskip("requests")
 
+import fsspec  # noqa: E402  # after the checks
 from fsspec import doctor  # noqa: E402  # after the checks
 from fsspec.implementations import http, http_sync  # noqa: E402  # after the checks
 from fsspec.implementations._http.retrying import Retries, retry_after  # noqa: E402
@@ -355,6 +356,22 @@ def test_credentials_given_twice_are_no_absence(http_server, url):
     doctor._first_requests(found, mine, {"headers": {"Authorization": "Bearer secret"}})
     told = [f.text for f in found.findings if f.level == "problem"]
     assert len(told) == 1 and "Cannot combine" in told[0] and "secret" not in told[0]
+
+
+@pytest.mark.parametrize("same_names", [False, True])
+def test_only_a_copy_that_is_called_like_its_url_shows_the_query(url, tmp_path, same_names):
+    """As caches.rst says; that is upstream's name for it. The password is nowhere."""
+    mine = url.replace("//", "//me:secretpw@") + "/f?sig=hidden"
+    options = {"cache_storage": str(tmp_path), "same_names": same_names, "skip_instance_cache": True}
+    fs = fsspec.filesystem("filecache", fs=http.HTTPFileSystem(skip_instance_cache=True), **options)
+    with fs.open(mine) as f:
+        assert f.read() == SMALL
+        assert "hidden" not in repr(f)
+    del fs
+    table = (tmp_path / "cache").read_text()
+    assert "secretpw" not in table
+    for named in (table, " ".join(os.listdir(tmp_path))):
+        assert ("f?sig=hidden" in named) == same_names
 
 
 def test_missing_is_both_kinds_of_error(http_server, url):
