@@ -84,16 +84,16 @@ class ReadAheadCache(BaseCache):
             if self.start <= start < self.end or start >= end:
                 return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
             self.miss_count += 1
-            self.cache, self.start, self.end = b"", start, start  # its memory is free before more comes
+            self._keep(b"", start)  # its memory is free before more comes
             self._go_on(start, end)
             return self.cache[: end - start]
         self.miss_count += 1
         begin, out = self.end, Joining(memoryview(self.cache)[start - self.start :])
-        self.cache, self.start = b"", begin  # its memory is free before more comes
         try:
+            self._keep(b"", begin)
             self._go_on(begin, end)
         except BaseException:
-            self.cache, self.start = out.part(), start
+            self._keep(out.part(), start)
             raise
         return out.ended(_view_of(self.cache, 0, end - begin))
 
@@ -109,11 +109,11 @@ class ReadAheadCache(BaseCache):
         begin = start
         if self.start <= start < self.end:
             # copied, so that the memory of the rest is free before more comes
-            self.cache, self.start = self.cache[start - self.start :], start
+            self._keep(self.cache[start - self.start :], start)
             pieces.append(self.cache)
             begin = self.end
         else:
-            self.cache, self.start, self.end = b"", start, start
+            self._keep(b"", start)
         self._go_on(begin, end)
         pieces.append(_view_of(self.cache, 0, end - begin))
         return pieces
@@ -122,11 +122,18 @@ class ReadAheadCache(BaseCache):
         """Keep, of the file, what a read needs from ``begin`` on and a block more."""
         data = self._ask(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
-        self.cache, self.start, self.end = data, begin, begin + len(data)
+        self._keep(data, begin)
+
+    def _keep(self, data: bytes, begin: int) -> None:
+        """An interrupt between two of these steps leaves nothing kept: reads look at ``end`` first."""
+        self.end = 0
+        self.cache, self.start = data, begin
+        self.end = begin + len(data)
 
     def _held(self, position: int) -> Held | None:
-        at = position - self.start
-        return Held(self.cache, at, len(self.cache)) if 0 <= at < len(self.cache) else None
+        if not self.start <= position < self.end:
+            return None
+        return Held(self.cache, position - self.start, len(self.cache))
 
 
 class FirstChunkCache(BaseCache):
@@ -241,9 +248,9 @@ class BytesCache(BaseCache):
         return data
 
     def _keep(self, before: bytes, middle: int, data: bytes) -> None:
-        start, end = middle - len(before), middle + len(data)
-        # all of it or, if an interrupt comes, nothing
-        self._before, self._middle, self._after, self.start, self.end = before, middle, data, start, end
+        self.end = None  # an interrupt between two of these steps leaves nothing kept: reads look here first
+        self._before, self._middle, self._after = before, middle, data
+        self.start, self.end = middle - len(before), middle + len(data)
 
     def _kept(self, start: int, end: int) -> list[Any]:
         """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""
@@ -256,6 +263,8 @@ class BytesCache(BaseCache):
         return [_view_of(self._before, start, len(self._before)), _view_of(self._after, 0, end)]
 
     def _held(self, position: int) -> Held | None:
+        if self.end is None:
+            return None
         at = position - self._middle
         piece = self._after
         if at < 0:

@@ -287,15 +287,20 @@ class AheadCache(BytesCache):
         self._run = 0
 
     def __len__(self) -> int:
-        return self.end - self.start
+        return max(0, self.end - self.start)
 
     def put(self, start: int, data: bytes) -> None:
         """Keep bytes that came by another way."""
-        self._pieces, self.start, self.end = deque((data,)), start, start + len(data)
+        self._hold(deque((data,)), start, start + len(data))
+
+    def _hold(self, pieces: deque[bytes], start: int, end: int) -> None:
+        self.end = -1  # an interrupt between two of these steps leaves nothing kept
+        self._pieces, self.start = pieces, start
+        self.end = end
 
     def head(self) -> bytes:
         """What is kept of the beginning of the file."""
-        return joined(list(self._pieces)) if self.start == 0 else b""
+        return joined(list(self._pieces)) if self.start == 0 <= self.end else b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start = start or 0
@@ -305,7 +310,7 @@ class AheadCache(BytesCache):
         self._run = self._run + 1 if start == self._last else 0
         self._last = end
         if not self.start <= start <= self.end:
-            self._pieces, self.start, self.end = deque(), start, start
+            self._hold(deque(), start, start)
         elif end <= self.end:
             self.hit_count += 1
         if end > self.end:
@@ -315,7 +320,7 @@ class AheadCache(BytesCache):
             except Exception:
                 raise
             except BaseException:  # an interrupt, which may have come as a piece was added or taken away
-                self._pieces, self.start, self.end = deque(), start, start
+                self._hold(deque(), start, start)
                 raise
         pieces, at, count = self._pieces, start - self.start, end - start
         if pieces and at + count <= len(pieces[0]):
