@@ -176,11 +176,13 @@ class AsyncFileSystem(AbstractFileSystem):
     # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not listing.overridden(self, "rm"):
-            raise NotImplementedError(f"{type(self).__name__} cannot remove")
+            raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
         await self._rm(path, batch_size=1, **kwargs)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot copy: get files and put them")
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot copy: it has no _cp_file of its own; get files and put them"
+        )
 
     async def _mv_file(self, path1: str, path2: str) -> None:
         """Move one file: copied, then removed."""
@@ -189,24 +191,24 @@ class AsyncFileSystem(AbstractFileSystem):
 
     @listing.default
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot write")
+        raise NotImplementedError(f"{type(self).__name__} cannot write: it has no _pipe_file of its own")
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        raise NotImplementedError(f"{type(self).__name__} cannot read")
+        raise NotImplementedError(f"{type(self).__name__} cannot read: it has no _cat_file of its own")
 
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot upload")
+        raise NotImplementedError(f"{type(self).__name__} cannot upload: it has no _put_file of its own")
 
     async def _get_file(self, rpath: str, lpath: str, **kwargs: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} cannot download")
+        raise NotImplementedError(f"{type(self).__name__} cannot download: it has no _get_file of its own")
 
     async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        raise NotImplementedError(f"{type(self).__name__} has no entries")
+        raise NotImplementedError(f"{type(self).__name__} cannot tell of a path: it has no _info of its own")
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        raise NotImplementedError(f"{type(self).__name__} cannot list")
+        raise NotImplementedError(f"{type(self).__name__} cannot list: it has no _ls of its own")
 
     async def _mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         pass  # stores without folders have nothing to do

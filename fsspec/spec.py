@@ -210,7 +210,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         FileNotFoundError
             where there is nothing of that name
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot list")
+        raise NotImplementedError(f"{type(self).__name__} cannot list: it has no ls of its own")
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what is remembered of listings.
@@ -429,7 +429,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
 
     def _rm(self, path: str) -> None:
         """Remove one file or empty folder; what a backend brings for `rm`."""
-        raise NotImplementedError(f"{type(self).__name__} cannot remove")
+        raise NotImplementedError(f"{type(self).__name__} cannot remove by _rm: it has no _rm of its own")
 
     # opening ----------------------------------------------------------------------
     if TYPE_CHECKING:  # what a backend has in its place may take the rest by name only

@@ -103,12 +103,10 @@ class replacing:
             if partial is None:
                 return open(target, mode, self.buffering)
             return open(partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(self._before))
-        except PermissionError:
-            if self._before is None or partial is None:
-                raise
-            self._partial = None
-            return open(target, mode, self.buffering)
         except OSError as error:
+            if isinstance(error, PermissionError) and self._before is not None and partial is not None:
+                self._partial = None
+                return open(target, mode, self.buffering)
             error.filename = self.path  # that it is written under another name is nobody's concern
             raise
 

@@ -172,16 +172,27 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
     if facts.renews:
         state.update((name, known.made(path)) for name, path in facts.renews.items())
         return True
-    position = _position(before, facts.position or "loc")
     if facts.arguments:
+        try:
+            arguments = [_said(file, name) for name in facts.arguments]
+            position = _said(file, facts.position or "loc")
+            if not isinstance(position, int):
+                raise AttributeError(f"its {facts.position or 'loc'!r} is {position!r}, no position")
+        except AttributeError as error:
+            advice = (
+                f"Facts(arguments=..., position=...) of its class must name attributes that it has: {error}"
+            )
+            owner = hooks.owner_pid(before.get("_generation"))
+            raise ForkError(_named(file), owner, advice=f"{advice}. {_ANEW}") from error
         state.clear()
-        real.__init__(file, *(before[name] for name in facts.arguments), **before.get("kwargs", {}))
+        real.__init__(file, *arguments, **before.get("kwargs", {}))
     elif _own(real, "__setstate__"):
         real.__setstate__(file, real.__getstate__(file))
         return True  # with its position and what it has read
-    elif "loc" in before and (
+    elif isinstance(before.get("loc"), int) and (
         _own(real, "__reduce__") or _own(real, "__reduce_ex__") or (_buffered(real) and "cache" in before)
     ):
+        position = before["loc"]
         make, arguments = file.__reduce_ex__(2)[:2]
         again = make(*arguments)
         if type(again) is not real:
@@ -196,12 +207,11 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
     return True
 
 
-def _position(state: dict[str, Any], path: str) -> int:
-    first, *rest = path.split(".")
-    found = state.get(first)
-    for name in rest:
-        found = getattr(found, name, None)
-    return found if isinstance(found, int) else 0
+def _said(file: Any, path: str) -> Any:
+    """An attribute that the table names, a property too. Raises AttributeError: there is none."""
+    for name in path.split("."):
+        file = getattr(file, name)
+    return file
 
 
 def _base(name: str) -> Any:

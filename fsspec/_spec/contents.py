@@ -342,7 +342,9 @@ class Contents:
     # copying ----------------------------------------------------------------------
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file within the filesystem; what a backend brings for `copy`."""
-        raise NotImplementedError(f"{type(self).__name__} cannot copy: get files and put them")
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot copy: it has no cp_file of its own; get files and put them"
+        )
 
 
 def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:

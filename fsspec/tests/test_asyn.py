@@ -405,8 +405,26 @@ def test_a_bulk_removal_alone_removes_files_as_well():
 
     Bulk().rm_file("a/b", tag=1)
     assert asked == [("a/b", 1, {"tag": 1})]
-    with pytest.raises(NotImplementedError, match="cannot remove"):
-        AsyncFileSystem().rm_file("a/b")
+
+
+@pytest.mark.parametrize(
+    ("act", "missing"),
+    [
+        (lambda fs: fs.info("a"), "_info"),
+        (lambda fs: fs.exists("a"), "_info"),
+        (lambda fs: fs.ls("a"), "_ls"),
+        (lambda fs: fs.rm_file("a"), "_rm_file"),
+        (lambda fs: fs.cp_file("a", "b"), "_cp_file"),
+        (lambda fs: fs.cat_file("a"), "_cat_file"),
+        (lambda fs: fs.pipe_file("a", b""), "_pipe_file"),
+        (lambda fs: AbstractFileSystem().ls("a"), "ls"),
+        (lambda fs: AbstractFileSystem().rm_file("a"), "_rm"),
+        (lambda fs: AbstractFileSystem().cp_file("a", "b"), "cp_file"),
+    ],
+)
+def test_what_a_backend_has_not_is_named_as_its_author_writes_it(act, missing):
+    with pytest.raises(NotImplementedError, match=f"FileSystem .* has no {missing} of its own"):
+        act(AsyncFileSystem())
 
 
 def test_a_blocking_method_travels_to_other_processes_by_its_own_name():

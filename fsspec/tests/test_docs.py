@@ -79,6 +79,21 @@ def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
         for start in range(0, len(data), 700):
             f.write(data[start : start + 700])
     assert fs.cat_file("/whole") == whole(fs, "/whole", "rb").read() == data
+    with pytest.raises(FileExistsError), whole(fs, "/whole", "xb") as f:
+        f.write(b"other")
+    for mode in "ab", "xb":
+        for path, before in ("/whole", data), (f"/new {mode}", b""):
+            if mode == "ab" or not before:
+                with whole(fs, path, mode) as f:
+                    f.write(b"more")
+                assert fs.cat_file(path) == before + b"more"
+    for end, found in ("discard", False), ("commit", True):
+        f = whole(fs, "/later", "wb", autocommit=False)
+        f.write(b"later")
+        f.close()
+        assert not fs.exists("/later")
+        getattr(f, end)()
+        assert fs.exists("/later") is found
 
 
 class Dictionary(DictFileSystem):

@@ -188,6 +188,49 @@ for act in (used, lambda: None, lambda: f.close(), used):
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "position", "problem"),
+    [
+        (("fs", "path"), "offset", ""),
+        (("fs", "path"), "nosuch", "nosuch"),
+        (("fs", "path"), "at.nosuch", "nosuch"),
+        (("fs", "path"), "mode", "'mode' is 'rb'"),
+        (("fs", "path"), "", "loc"),
+        (("fs", "pathh"), "at", "pathh"),
+    ],
+)
+def test_what_is_known_of_a_file_may_be_a_property_and_must_be_there(arguments, position, problem, address):
+    """Nothing is opened again at the beginning because its position was not found."""
+    program(
+        f"""
+from fsspec._fork.known import Facts, learn
+Plain.offset = property(lambda self: self.at)
+learn("__main__:Plain", Facts(arguments={arguments}, position={position!r}))
+FS.cls = Plain
+f = FS().open("a")
+assert f.read(1000) == expected[:1000]
+
+def used():
+    if not {problem!r}:
+        assert f.tell() == 1000 and f.read(500) == expected[1000:1500]
+        return
+    for _ in range(2):
+        try:
+            f.read(1)
+        except ForkError as error:
+            assert {problem!r} in str(error) and "Facts(" in str(error), error
+        else:
+            raise AssertionError("not refused")
+    f.close()
+
+finds(by_fork(used).problem())
+assert f.read(500) == expected[1000:1500]
+""",
+        address,
+        "1",
+    )
+
+
 @pytest.mark.parametrize("mode", ["rb", "rwb", "rw"])
 def test_a_connection_is_seen_through_the_streams_that_are_over_it(mode, address):
     """A socket that only a stream of it holds."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
@@ -194,6 +195,37 @@ def test_error_names_the_target(folder, way, options):
     with pytest.raises(FileNotFoundError) as caught:
         act(way, folder, target="no/target", **options)
     assert caught.value.filename == f"{folder}/no/target"
+
+
+REFUSED = """
+if way == "download":
+    other = fsspec.filesystem("memory")
+    other.pipe_file("source", data)
+    act = lambda: other.get_file("source", target)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+else:
+    os.chmod(folder, 0o500)
+try:
+    act()
+except PermissionError as error:
+    assert error.filename == target, error
+    assert os.listdir(folder) == ["source"]
+else:
+    raise AssertionError("not refused")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users")
+@pytest.mark.parametrize("way", ["pipe_file", "put_file", "get_file", "cp_file", "mapper", "download"])
+@pytest.mark.parametrize("options", [{}, {"atomic": True}])
+def test_a_folder_that_is_only_read_is_told_by_the_target(way, options):
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest may be entered by its user alone
+        os.chmod(folder, 0o755)
+        with open(f"{folder}/source", "wb") as f:
+            f.write(NEW)
+        subprocess.run([sys.executable, "-c", ACT + REFUSED, way, folder, repr(options)], check=True)
+        os.chmod(folder, 0o700)
 
 
 @ways
