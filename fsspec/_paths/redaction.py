@@ -41,7 +41,7 @@ _LINKS = re.compile(r"::(?=[A-Za-z][\w+.-]*:[/:])")  # of a chain; not within an
 def redact_url(url: object) -> str:
     """A URL, or a chain of them, as messages may show it: without credentials, nor the values of queries."""
     text = str(url)
-    if "@" not in text and "?" not in text:
+    if "@" not in text and "?" not in text and "#" not in text:
         return text
     return "::".join(map(_redact_link, _LINKS.split(text)))
 
@@ -55,10 +55,14 @@ def _redact_link(text: str) -> str:
         return text
     words = parts.query.split("&") if parts.query else []
     query = "&".join(f"{word.partition('=')[0]}=..." if "=" in word else "..." for word in words)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
+    fragment = parts.fragment
+    if parts.scheme in ("http", "https"):  # "#access_token=" of those who sign in; elsewhere part of a name
+        fragment = _FRAGMENT_VALUES.sub("=...", fragment)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=fragment))
 
 
-_QUERY_VALUES = re.compile(r"""([?&;][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
+_FRAGMENT_VALUES = re.compile("=[^&]+")
+_QUERY_VALUES = re.compile(r"""([?&;#][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
 _QUERY_WORD = re.compile(r"""(://[^\s?#'"<>()]*\?)[^=\s'"<>():]+(?![^\s'"<>():])""")
 _CREDENTIALS = re.compile(r"""(://)[^/?#\s'"]+@""")
 
