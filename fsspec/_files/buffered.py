@@ -724,7 +724,7 @@ def reopen(
 ) -> IO[bytes]:
     """The file that a pickle was made of: opened again and at its position."""
     how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
-    again = fs.open(path, mode, blocksize, **how, **kwargs)
+    again = fs.open(path, mode, block_size=blocksize, **how, **kwargs)
     if loc > 0:
         again.seek(loc)
     return again

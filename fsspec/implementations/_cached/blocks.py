@@ -99,9 +99,8 @@ class CachingFileSystem(Cache):
         block_size = as_number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
-            opened = self.fs._open(
-                path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
-            )
+            kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
+            opened = self.fs._open(path, mode=mode, **kwargs)
             self._drop([path])  # it was not refused
             return opened
         for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself

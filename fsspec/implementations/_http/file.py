@@ -144,7 +144,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
         )
         self.size = size
-        if type(self.cache) is BytesCache and size is not None:
+        fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
+        if fetches and type(self.cache) is BytesCache and size is not None:
             self.cache = AheadCache(self.blocksize, self._fetch_more, size)
 
     @through_cache

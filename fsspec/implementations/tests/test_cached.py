@@ -9,6 +9,7 @@ import pickle
 import pytest
 
 import fsspec
+from fsspec._files.buffered import reopen
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
 from fsspec.implementations._cached.passing import PASSED
@@ -128,6 +129,28 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert listed(c) == [] and "r/new" not in target.files
     assert c.cat("r/big") == FILES["r/big"]
+
+
+class Narrow(DictFileSystem):
+    def _open(self, path, mode="rb", **kwargs):
+        return super()._open(path, mode, **kwargs)
+
+    def open(self, path, mode="rb", **kwargs):
+        return super().open(path, mode, **kwargs)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_targets_that_take_no_more_than_a_path_and_a_mode_in_order(kind, tmp_path):
+    target = Narrow()
+    c = make(kind, target, tmp_path)
+    with c.open("r/written", "wb", block_size=10) as f:
+        f.write(b"w")
+    with c.open("r/text", "w") as f:
+        f.write("t")
+    c.touch("r/touched")
+    c.pipe_file("r/piped", b"p")
+    assert target.files == {"r/written": b"w", "r/text": b"t", "r/touched": b"", "r/piped": b"p"}
+    assert reopen(target, "r/text", "rb", 10, 1, 1, True, "none", {}).read() == b""
 
 
 # blocks ------------------------------------------------------------------------------

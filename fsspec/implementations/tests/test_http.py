@@ -384,6 +384,28 @@ def test_open_and_read_small_file_is_one_request(http_server, fs, url):
     assert len(http_server.requests) == 1
 
 
+class Inverted(HTTPFile):
+    def _fetch_range(self, start, end):
+        return bytes(255 - byte for byte in super()._fetch_range(start, end))
+
+
+class InvertedHTTP(HTTPFileSystem):
+    def _open(self, path, mode="rb", block_size=None, cache_type="bytes", **kwargs):
+        return Inverted(self, path, block_size=block_size, cache_type=cache_type, size=256 * 100)
+
+
+@pytest.mark.parametrize(
+    "how", [{}, *({"cache_type": name} for name in ("bytes", "readahead", "none", "all"))]
+)
+def test_a_fetch_of_one_s_own_is_asked_by_every_cache(http_server, url, how):
+    expected = bytes(range(256)) * 100
+    http_server.files["/inverted"] = bytes(255 - byte for byte in expected)
+    with InvertedHTTP(skip_instance_cache=True).open(url + "/inverted", block_size=1000, **how) as f:
+        for start, length in ((0, 10), (23_045, 10), *((at, 300) for at in range(100, 6100, 300))):
+            f.seek(start)
+            assert f.read(length) == expected[start : start + length]
+
+
 @pytest.mark.parametrize("cache_type", ["none", "blockcache"])
 def test_blocks_of_a_stream_are_joined_as_they_come(http_server, cache_type: str) -> None:
     import tracemalloc
