@@ -290,6 +290,10 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
 def _loaded(name: str) -> type[AbstractFileSystem]:
     """The class of a protocol, imported and registered."""
     entry = known_implementations.get(name)
+    if entry is None and "::" in str(name):
+        raise ValueError(
+            f"Protocol not known: {name!r} is a chain, for fsspec.open and fsspec.url_to_fs: they take its URL"
+        )
     if entry is None:
         raise ValueError(
             f"Protocol not known: {name!r}.{_similar(name)} If a package serves it, install it, or announce"

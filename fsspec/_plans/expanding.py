@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import ask, check_depth, overridden, together
+from fsspec._plans.listing import ask, check_depth, find_call, overridden, together
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
@@ -59,14 +59,15 @@ def expand_path(
     literal = [p for p in paths if p not in patterns]
     out: set[str] = set().union(*matches)
     if recursive:
-        calls = [call("find", p, maxdepth=maxdepth, withdirs=True, **kwargs) for p in literal]
+        options = {"maxdepth": maxdepth, "withdirs": True, **kwargs}
+        calls = [find_call(fs, p, options) for p in literal]
         if maxdepth is None or maxdepth > 1:
             for pattern, found in zip(patterns, matches):
                 if not found:  # of a tree that is not there nothing can be added
                     raise FileNotFoundError(pattern)
             folders = _folders(matches, covered=maxdepth is None)
-            below = None if maxdepth is None else maxdepth - 1
-            calls += [call("find", p, maxdepth=below, withdirs=True, **kwargs) for p in folders]
+            below = {**options, "maxdepth": None if maxdepth is None else maxdepth - 1}
+            calls += [find_call(fs, p, below) for p in folders]
         out.update(*(yield from together(calls, len(calls))))
     left = [p for p in dict.fromkeys(literal) if p not in out]
     if left and recursive:

@@ -13,7 +13,8 @@ be named with a slash at their end.  Entries keep the names they were given.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -38,7 +39,24 @@ def default(method: Method) -> Method:
 def overridden(fs: Filesystem, name: str) -> bool:
     """Whether a backend has its own form of the operation ``name``."""
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
-    return not getattr(method, "__default__", False)
+    # an awaitable backend that says that it is not has blocking twins
+    return not getattr(getattr(fs, getattr(method, "_mirrors", ""), method), "__default__", False)
+
+
+def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:
+    """A call of `find` with those options that a backend's own form of it takes; limits are kept."""
+    if overridden(fs, "find"):
+        known = inspect.signature(getattr(fs, "_find" if fs.async_impl else "find")).parameters
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known.values()):
+            options = {
+                name: value
+                for name, value in options.items()
+                if name in known
+                or name not in ("maxdepth", "withdirs", "detail")
+                or name == "maxdepth"
+                and value
+            }
+    return call("find", path, **options)
 
 
 def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
@@ -317,7 +335,8 @@ def du(
     fs: Filesystem, path: str, total: bool, maxdepth: Depth, withdirs: bool = False, **kwargs: Any
 ) -> Plan:
     """The bytes of what `find` finds; see ``AbstractFileSystem.du``."""
-    found = yield call("find", path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
+    options = {"maxdepth": maxdepth, "withdirs": withdirs, "detail": True, **kwargs}
+    found = yield find_call(fs, path, options)
     if not isinstance(found, dict):  # a backend whose find knows no details
         found = {name: {} for name in found}
     top = fs._strip_protocol(path)

@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.listing import default
 from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalCopy, _reopened, logger
@@ -105,6 +106,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
                 self._note_use(fn)
                 yield fn
 
+    @default
     def _check_file(self, path: str) -> str | None:
         """The local path of the copy of a file, if there is one."""
         for fn in self._copies(self._strip_protocol(path)):

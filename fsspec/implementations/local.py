@@ -162,6 +162,8 @@ class LocalFileSystem(AbstractFileSystem):
         with scan:
             if not detail:
                 return [base + item.name for item in scan]
+            if type(self).info is not LocalFileSystem.info:  # one of a subclass has the say
+                return [self.info(item) for item in scan]
             return [self._entry(base + item.name, item) for item in scan]
 
     def _entry(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:

@@ -335,7 +335,10 @@ class MemoryFileSystem(AbstractFileSystem):
             if present is not None:
                 logger.debug("open %s as %s", path, mode)
                 return _Reader(self, present.path, present)
-        return super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        file = super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        if self._intrans and kwargs.get("autocommit") and type(file) is MemoryFile:
+            file.commit()  # it is not the transaction's
+        return file
 
     def _open(
         self,
@@ -368,7 +371,8 @@ class MemoryFileSystem(AbstractFileSystem):
         else:
             f = MemoryFile(self, path)
         f.mode = mode  # type: ignore[misc]
-        if autocommit:
+        told = not self._intrans or type(self)._open is MemoryFileSystem._open
+        if autocommit and told:  # by a subclass it may not have been handed on
             self.store[path] = f
         return f
 

@@ -732,3 +732,24 @@ def test_what_is_received_at_a_time_fits_into_the_heap():
 
     sync(get_loop(), take, timeout=30)
     assert sum(sizes) == 2**21 and max(sizes) <= 2**17
+
+
+def test_an_awaitable_backend_that_says_it_blocks():
+    """Its blocking methods are twins: where it brings none of its own they end, and are told as such."""
+
+    class Odd(AsyncDictFileSystem):
+        async_impl = False
+
+    class Removing(Odd):
+        async def _rm_file(self, path, **kwargs):
+            del self.files[path]
+
+    fs = Odd({"a": b"1"})
+    for refused in (lambda: fs.rm("a"), lambda: fs.rm_file("a"), lambda: fs.mv("a", "b")):
+        with pytest.raises(NotImplementedError):
+            refused()
+    assert fs.find("") == ["a"] and fs.du("") == 1
+    fs = Removing({"a": b"1", "b": b"2"})
+    fs.rm("a")
+    fs.rm_file("b")
+    assert fs.files == {}

@@ -689,3 +689,27 @@ def test_a_slash_at_the_end_of_a_target_is_a_folder(m):
     fs = fsspec.filesystem("generic", default_method="current")
     fs.copy("memory:///a", "memory:///t/u/")
     assert m.cat_file("/t/u/a") == b"1"
+
+
+@pytest.mark.parametrize(
+    "chain", ["zip::memory://z.zip", "zip://in/x::memory://z.zip", "simplecache::memory://in"]
+)
+def test_a_chain_is_refused_with_the_way_out(m, chain):
+    with fsspec.open("zip://in/x::memory://z.zip", "wb", zip={"mode": "w"}) as f:
+        f.write(b"1")
+    for refused in (
+        lambda: rsync(chain, "memory://copied"),
+        lambda: rsync("memory://", chain),
+        lambda: GenericFileSystem().find(chain),
+    ):
+        with pytest.raises(ValueError, match="is a chain.*set_generic_fs"):
+            refused()
+    with pytest.raises(ValueError, match="is a chain.*url_to_fs"):
+        fsspec.filesystem("simplecache::memory")
+    set_generic_fs("zip", fo="memory://z.zip")
+    set_generic_fs("memory")
+    try:
+        rsync("zip://", "memory://copied", inst_kwargs={"default_method": "generic"})
+    finally:
+        generic._generic_fs.clear()
+    assert m.cat_file("/copied/in/x") == b"1"

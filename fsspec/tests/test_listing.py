@@ -591,3 +591,30 @@ def test_a_class_that_knows_files_is_asked_for_no_entry_of_what_is_missing():
 
     fs = Knows({"r/a": b"1"})
     assert fs.du("r/none") == 0 and fs.find("r/a", detail=True).keys() == {"r/a"}
+
+
+class FindsByPath(DictFileSystem):
+    def find(self, path):
+        return super().find(path)
+
+
+class FindsWithoutDetail(DictFileSystem):
+    def find(self, path, maxdepth=None, withdirs=False):
+        return super().find(path, maxdepth, withdirs)
+
+
+class FindsByPathAwaiting(AsyncDictFileSystem):
+    async def _find(self, path):
+        return await super()._find(path)
+
+
+@pytest.mark.parametrize("kind", [FindsByPath, FindsWithoutDetail, FindsByPathAwaiting])
+def test_a_find_that_takes_few_options(kind):
+    fs = kind({"r/one": b"1", "r/sub/two": b"22"})
+    assert fs.du("r") == 3
+    assert fs.du("r", total=False) == {"r/one": 1, "r/sub/two": 2}
+    assert set(fs.expand_path("r", recursive=True)) >= {"r", "r/one", "r/sub/two"}
+    if kind is not FindsWithoutDetail:  # a limit is not passed over
+        for limited in (lambda: fs.du("r", maxdepth=1), lambda: fs.expand_path("r", True, maxdepth=1)):
+            with pytest.raises(TypeError, match="maxdepth"):
+                limited()

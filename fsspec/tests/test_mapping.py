@@ -280,3 +280,17 @@ def test_markers_of_folders_are_no_keys():
     m = Store({"r/": b"", "r/a": b"1", "r/sub/": b"", "r/sub/b": b"2"}).get_mapper("r")
     assert list(m) == ["a", "sub/b"] and len(m) == 2
     assert dict(m) == {"a": b"1", "sub/b": b"2"}
+
+
+def test_is_cleared_where_find_takes_a_path_alone(m):
+    class Narrow(type(m)):
+        cachable = False
+        store, pseudo_dirs = {}, [""]
+
+        def find(self, path):
+            return super().find(path)
+
+    mapper = FSMap("/top/map", Narrow())
+    mapper.setitems({"one": b"1", "sub/two": b"2"})
+    mapper.clear()
+    assert list(mapper) == [] and not mapper.fs.store

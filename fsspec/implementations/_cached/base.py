@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.paths import false_without_path
@@ -19,7 +19,7 @@ from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import together
+from fsspec._plans.listing import default, together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
@@ -253,11 +253,18 @@ class Cache(ChainedFileSystem):
         if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
             self.load_cache()
 
-    def _check_file(self, path: str) -> tuple[dict[str, Any], str] | Literal[False]:
+    @default
+    def _check_file(self, path: str) -> Any:
         """The entry and the local path of a copy that can be used; False if there is none."""
         path = self._strip_protocol(path)
         self._check_cache()
         return self._metadata.check_file(path, self)
+
+    @property
+    def _own_check(self) -> Callable[[str], Any] | None:
+        """The `_check_file` of a subclass, which has the say on what copy can be used."""
+        check = self._check_file
+        return None if getattr(check, "__default__", False) else check
 
     # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:

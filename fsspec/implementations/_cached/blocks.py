@@ -22,6 +22,7 @@ from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
 from fsspec.implementations._cached.base import Cache
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
+from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
 
@@ -158,6 +159,13 @@ class CachingFileSystem(Cache):
 
     def _usable(self, path: str, uid: str | None = None) -> tuple[dict[str, Any], str] | None:
         """The entry and the local path of a whole copy, or of one that blocks can be added to."""
+        if self._own_check is not None:
+            found: tuple[dict[str, Any], str] | None = self._own_check(path) or None
+            old = self._metadata.location(path) if found is None else None
+            if old is not None:  # else blocks were added to what is there
+                remove(old)
+                self._metadata.drop(path)
+            return found
         for detail, fn in self._metadata.lookup(path, self, uid):
             if detail["blocks"] is True or self._folders.is_written(fn):
                 if is_whole(detail, fn) and not self._out_of_date(path, fn):

@@ -70,6 +70,16 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 self._note_use(fn)
                 yield fn
 
+    def _checked_copies(self, path: str, uid: str | None = None) -> Iterator[str]:
+        """As `_copies`; where a subclass checks by a method of its own, what that finds."""
+        if self._own_check is None:
+            yield from self._copies(path, uid)
+            return
+        yield from self._written_copies(path)
+        found = self._own_check(path)
+        if found:
+            yield found[1] if isinstance(found, tuple) else found
+
     def _record_copy(self, path: str, fn: str, uid: str | None) -> None:
         """Enter a copy that is in its place in the table."""
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
@@ -96,7 +106,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
         if self._has_table and self._metadata.load():  # others have been here
             for path in paths:
-                there = filter(os.path.exists, self._copies(path, known.get(path)) if path not in out else ())
+                there = filter(
+                    os.path.exists, self._checked_copies(path, known.get(path)) if path not in out else ()
+                )
                 out.update((path, fn) for fn in list(there)[:1])
         unknown = [p for p in paths if p not in known and p not in out] if self._has_table else []
         if unknown:
@@ -168,7 +180,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
         """What ``use`` makes of the local path of a file, which is copied if need be."""
         got: T
-        for fn in self._copies(path):
+        for fn in self._checked_copies(path):
             try:
                 got = use(fn)
             except FileNotFoundError:
@@ -214,7 +226,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         out: list[Any] = [None] * len(paths)
         missing: dict[str, list[int]] = {}
         for number, path in enumerate(paths):
-            for fn in [] if isinstance(uids.get(path), BaseException) else self._copies(path, uids.get(path)):
+            uid = uids.get(path)
+            for fn in [] if isinstance(uid, BaseException) else self._checked_copies(path, uid):
                 try:
                     out[number] = self._local.cat_file(fn, start=starts[number], end=ends[number])
                     self._count_lookup(True, path)

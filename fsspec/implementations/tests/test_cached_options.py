@@ -745,3 +745,29 @@ def test_what_is_written_together_is_entered_together(target, tmp_path, monkeypa
     again = make("filecache", target, tmp_path)
     for path, data in contents.items():
         assert again._check_file(path) and again.cat_file(path) == data
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_check_of_one_s_own_says_which_copy_is_used(kind, tmp_path):
+    class Doubting(EVERY[kind]):
+        doubts = False
+
+        def _check_file(self, path):
+            return None if self.doubts else super()._check_file(path)
+
+    target = WritableDictFileSystem({"r/one": b"old"})
+    c = Doubting(fs=target, cache_storage=str(tmp_path), skip_instance_cache=True)
+    for read in (
+        lambda: c.open("r/one").read(),
+        lambda: c.cat_file("r/one"),
+        lambda: c.cat(["r/one"])["r/one"],
+        lambda: c.cat_ranges(["r/one"], [0], [3])[0],
+    ):
+        target.files["r/one"] = b"old"
+        c.clear_cache()
+        assert read() == b"old"
+        target.files["r/one"] = b"new"
+        c.doubts = False
+        assert read() == b"old"
+        c.doubts = True
+        assert read() == b"new"

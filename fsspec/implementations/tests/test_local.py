@@ -766,3 +766,18 @@ def test_discard_of_what_was_committed(fs, top):
         f.close()
     f.discard()
     assert fs.cat_file(f"{top}/new") == b"1"
+
+
+def test_an_info_of_one_s_own_is_in_listings(tmp_path):
+    class Noting(LocalFileSystem):
+        def info(self, path, **kwargs):
+            return {**super().info(path, **kwargs), "noted": True}
+
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("nowhere")
+    fs = Noting(skip_instance_cache=True)
+    entries = [*fs.ls(tmp_path, detail=True), *fs.ls(tmp_path / "sub/file", detail=True)]
+    for found in (fs.find(tmp_path, withdirs=True, detail=True), fs.glob(f"{tmp_path}/*", detail=True)):
+        entries += found.values()
+    assert len(entries) == 2 + 1 + 4 + 2 and all(entry["noted"] for entry in entries)

@@ -503,3 +503,29 @@ def test_folders_follow_files_whatever_order_they_come_and_go_in(seed):
         for path in tree.children[""]:
             has_files = any(f.startswith(path + "/") for f in fs.store)
             assert bool(tree.files.get(path)) == has_files
+
+
+def test_a_transaction_where_open_hands_no_options_on():
+    class Narrow(MemoryFileSystem):
+        cachable = False
+        store, pseudo_dirs = {}, [""]
+
+        def _open(self, path, mode="rb", **kwargs):
+            return super()._open(path, mode)
+
+    fs = Narrow()
+    with fs.transaction:
+        with fs.open("/waits", "wb") as f:
+            f.write(b"1")
+        assert not fs.exists("/waits")
+        with fs.open("/at-once", "wb", autocommit=True) as f:
+            f.write(b"0")
+        assert fs.cat_file("/at-once") == b"0"
+    assert fs.cat_file("/waits") == b"1"
+    with pytest.raises(ZeroDivisionError), fs.transaction:
+        with fs.open("/gone", "wb") as f:
+            f.write(b"1")
+        raise ZeroDivisionError
+    with fs.open("/after", "wb") as f:
+        f.write(b"2")
+    assert fs.find("/") == ["/after", "/at-once", "/waits"]
