@@ -75,7 +75,7 @@ def _resolve_fs(
     """The filesystem that a path belongs to; see `GenericFileSystem` for the methods."""
     if "://" in path.partition("::")[2]:
         raise ValueError(
-            f"{redact_url(path)!r} is a chain, which generic and rsync do not follow: give the outer filesystem"
+            f"{redact_url(path)!r} is a chain, which generic and rsync do not follow: give the outer one"
             ' its options by set_generic_fs, as in set_generic_fs("zip", fo="s3://b/a.zip"), and use'
             ' default_method="generic" (of rsync: inst_kwargs) with "zip://" alone'
         )

@@ -292,7 +292,7 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
     entry = known_implementations.get(name)
     if entry is None and "::" in str(name):
         raise ValueError(
-            f"Protocol not known: {name!r} is a chain, for fsspec.open and fsspec.url_to_fs: they take its URL"
+            f"Protocol not known: {name!r} is a chain, whose URL fsspec.open and fsspec.url_to_fs take"
         )
     if entry is None:
         raise ValueError(
