@@ -548,7 +548,7 @@ class AbstractBufferedFile(io.IOBase):
             raise StopIteration
         return line
 
-    def _fetch_range(self, start: int, end: int) -> bytes:
+    def _fetch_range(self, start: int, end: int) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Bytes ``start`` up to ``end`` of the file, one request. For subclasses."""
         return cast("bytes", self.fs.cat_file(self.path, start=start, end=end))
 
@@ -608,14 +608,14 @@ class AbstractBufferedFile(io.IOBase):
         else:
             _end_reading(self)
 
-    def _initiate_upload(self) -> None:
+    def _initiate_upload(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Begin to write: called once, before the first part. For subclasses.
 
         With mode "ab" this is where an upload begins with what is there already; ``buffer`` holds nothing
         of that.
         """
 
-    def _upload_chunk(self, final: bool = False) -> bool | None:
+    def _upload_chunk(self, final: bool = False) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Upload what ``buffer`` holds. For subclasses.
 
         ``self.buffer`` is an `io.BytesIO` with what was written since the last part:
@@ -659,12 +659,12 @@ class AbstractBufferedFile(io.IOBase):
             known = inspect.signature(cast("Callable[..., Any]", _own_pipe(self.fs))).parameters
             self.fs.pipe_file(self.path, data, **({"mode": "create"} if "mode" in known else {}))
 
-    def commit(self) -> None:
+    def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
         if self.mode != "rb" and self._is_piped():
             self._pipe()
 
-    def discard(self) -> None:
+    def discard(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Give up what was written, where ``autocommit`` is off. For subclasses."""
 
     # after a fork

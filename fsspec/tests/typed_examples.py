@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import fsspec
 from fsspec._loop.bridge import OnLoop
 from fsspec._plans.filesystem import Filesystem
-from fsspec.asyn import AsyncFileSystem
+from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.core import OpenFile
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem, Entry
 from fsspec.tests import abstract
@@ -160,3 +160,19 @@ async def awaited(fs: AsyncFileSystem) -> None:
     """Coroutines give what their blocking twins give."""
     content: bytes = await fs._cat_file("a", 0, 10)
     content.decode()
+
+
+class Streamed(AbstractAsyncStreamedFile):
+    """What a backend brings for files that are awaited."""
+
+    async def _fetch_range(self, start: int, end: int) -> bytes:
+        return b""
+
+    async def _initiate_upload(self) -> None: ...
+
+    async def _upload_chunk(self, final: bool = False) -> bool:
+        return True
+
+    async def commit(self) -> None: ...
+
+    async def discard(self) -> None: ...
