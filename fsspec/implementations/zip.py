@@ -233,7 +233,11 @@ class ZipFileSystem(FileArchive):
             with self.open(path, "wb") as f:
                 f.write(value)
             return
-        self.zip.writestr(path, value, **kwargs)
+        try:
+            self.zip.writestr(path, value, **kwargs)
+        except OSError as error:
+            self._told = error.errno
+            raise
 
     def _add_member(self, path: str, f: BinaryReader) -> None:
         """Add what a file holds; for `WaitingMember`."""

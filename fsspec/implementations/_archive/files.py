@@ -131,6 +131,9 @@ class FileArchive(AbstractArchiveFileSystem):
             return f"archive {redact_url(name)!r}"
         return f"archive in a {type(self.fo).__name__}"
 
+    _told: int | None = None
+    """The number of the error that a write raised."""
+
     def _close_archive(self) -> None:
         """Close what this instance opened; a file object that it was given is its owner's."""
         if self.of is not None:
@@ -149,7 +152,9 @@ class FileArchive(AbstractArchiveFileSystem):
             return
         try:
             self.close()
-        except Exception:  # a finalizer has no caller
+        except Exception as error:  # a finalizer has no caller
+            if self._told is not None and getattr(error, "errno", None) == self._told:
+                return  # a disk that is full, which who wrote knows of
             import logging
 
             logging.getLogger("fsspec").exception("%s could not be closed", self._archive_name)
@@ -305,7 +310,12 @@ class MemberWriter(io.BufferedIOBase):
         return self._at
 
     def write(self, data: ReadableBuffer) -> int:
-        count: int = self._open_file().write(data)
+        try:
+            count: int = self._open_file().write(data)
+        except OSError as error:
+            if self.fs is not None:
+                self.fs._told = error.errno
+            raise
         self._at += count
         return count
 

@@ -1,6 +1,7 @@
 """Zip archives; their forks are in test_archive_forks."""
 
 import base64
+import errno
 import gzip
 import io
 import os
@@ -206,6 +207,26 @@ with fs.open("half", "wb") as f:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of processes")
+@pytest.mark.parametrize("act", ["fs.open('a', 'wb').write(data)", "fs.pipe_file('a', data)"])
+def test_a_full_disk_is_told_once(tmp_path, act):
+    """By the call that wrote, and not again as the archive is collected."""
+    text = f"""
+import fsspec, gc, os, resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+data = os.urandom(100_000)
+fs = fsspec.filesystem("zip", fo="full.zip", mode="w", skip_instance_cache=True)
+try:
+    {act}
+except OSError as error:
+    print(error.errno)
+del fs
+gc.collect()
+"""
+    ran = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == (f"{errno.EFBIG}\n", "")
+
+
 def test_a_process_that_is_killed_while_it_adds_leaves_the_archive(path):
     archive = pathlib.Path(path)
     before = archive.read_bytes()
