@@ -20,6 +20,7 @@ aiohttp = pytest.importorskip("aiohttp")
 from fsspec.asyn import sync  # noqa: E402  # after the check for aiohttp
 from fsspec.callbacks import Callback  # noqa: E402
 from fsspec.exceptions import FileChangedError  # noqa: E402
+from fsspec.implementations import http_sync  # noqa: E402
 from fsspec.implementations.http import (  # noqa: E402
     AsyncStreamFile,
     HTTPFile,
@@ -28,8 +29,9 @@ from fsspec.implementations.http import (  # noqa: E402
     HTTPStreamFile,
     IncompleteResponse,
 )
-from fsspec.implementations.http_sync import HTTPFileSystem as SyncHTTPFileSystem  # noqa: E402
 from fsspec.implementations.tests.remote import check_bars  # noqa: E402
+
+http_sync.unregister()  # the import put it in the place of the awaitable one
 
 DATA = bytes(range(256)) * 16384  # 4 MiB, so that a whole number of periods is not a whole read
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))  # 4 MiB, each four bytes their own position
@@ -450,7 +452,7 @@ def test_reading_all_ways(fs, url, cache_type, block_size):
         assert f.read() == BIG
 
 
-@pytest.mark.parametrize("make", [HTTPFileSystem, SyncHTTPFileSystem])
+@pytest.mark.parametrize("make", [HTTPFileSystem, http_sync.HTTPFileSystem])
 @pytest.mark.parametrize("cache_type", ["bytes", "none", "readahead", "blockcache", "mmap", "background"])
 @pytest.mark.parametrize("size", [1, 70_000, 150_000])
 def test_the_size_that_the_server_says_holds(url, http_server, make, cache_type, size):
