@@ -37,6 +37,12 @@ class HTTPBase:
         encoded: bool,
         storage_options: dict[str, Any],
     ) -> None:
+        if "target_protocol" in storage_options:
+            raise ValueError(
+                "'::' begins another link of a chain, of which HTTP is the last, for it stands upon no other"
+                " filesystem: in a name write it as %3A%3A, or give the URL to a method of"
+                ' fsspec.filesystem("http")'
+            )
         self.block_size: int = CHUNK if block_size is None else as_number("block_size", block_size, "bytes")
         self.simple_links = simple_links
         self.same_schema = same_scheme

@@ -15,6 +15,8 @@ import warnings
 
 import pytest
 
+import fsspec
+
 aiohttp = pytest.importorskip("aiohttp")
 
 from fsspec.asyn import sync  # noqa: E402  # after the check for aiohttp
@@ -1141,3 +1143,12 @@ def test_a_child_is_logged_in_where_its_parent_is(kind):
     """,
         "",
     )
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host/a::b", "https://host/a::memory://b", "http://host/a::http://me:pw@host"]
+)
+def test_what_follows_two_colons_is_told_of(url):
+    with pytest.raises(ValueError, match="%3A%3A") as raised:
+        fsspec.open(url).open()
+    assert "pw" not in str(raised.value)
