@@ -9,6 +9,7 @@ made of it.  No path leads out of the folder.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested, renamed
@@ -44,7 +45,6 @@ _SHAPES: dict[str, _Shape] = {
     "find": _Shape("path, *args, **kwargs", result="found"),
     "get": _Shape("rpath, *args, **kwargs", "rpath"),
     "get_file": _Shape("rpath, lpath, **kwargs", "rpath"),
-    "glob": _Shape("path, **kwargs", "pattern", result="found"),
     "info": _Shape("path, **kwargs", result="entry"),
     "invalidate_cache": _Shape("path=None", awaitable=False),
     "isdir": _Shape("path"),
@@ -210,6 +210,34 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
+    # a pattern ends where its last component does: a slash there is not one for folders only
+
+    def glob(self, path: str, **kwargs: Any) -> Any:
+        pattern = self._join(path.rstrip("/"))
+        found = self.fs.glob(pattern, **kwargs)
+        if not found and self._may_have_no_slash(pattern):
+            with suppress(FileNotFoundError):
+                if self._have_no_slash(self.fs.ls(self.path, detail=True)):
+                    found = self.fs.glob(pattern.lstrip("/"), **kwargs)
+        return renamed(found, "found", self._relpath)
+
+    async def _glob(self, path: str, **kwargs: Any) -> Any:
+        pattern = self._join(path.rstrip("/"))
+        found = await self.fs._glob(pattern, **kwargs)
+        if not found and self._may_have_no_slash(pattern):
+            with suppress(FileNotFoundError):
+                if self._have_no_slash(await self.fs._ls(self.path, detail=True)):
+                    found = await self.fs._glob(pattern.lstrip("/"), **kwargs)
+        return renamed(found, "found", self._relpath)
+
+    def _may_have_no_slash(self, pattern: str) -> bool:
+        """Whether what a pattern is to match may have names without the slash in front of it, as of S3."""
+        return pattern.startswith("/") and not self.fs.root_marker
+
+    @staticmethod
+    def _have_no_slash(listing: list[dict[str, Any]]) -> bool:
+        return any(not entry["name"].startswith("/") for entry in listing)
+
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:
         """Whether names are full paths; there are filesystems that list the last parts alone."""
@@ -236,9 +264,6 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
         word, default, _ = parameter.partition("=")
         if (name, word) in _SOURCES:
             given.append(f"self._source({word})")
-        elif shape.paths == "pattern" and word == "path":
-            # a pattern ends where its last component does: a slash there is not one for folders only
-            given.append("self._join(path.rstrip('/'))")
         elif word in shape.paths.split():
             given.append(f"self._join({word})")
         else:

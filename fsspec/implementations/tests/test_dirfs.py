@@ -78,6 +78,26 @@ def test_the_slash_in_front_of_the_folder_stays(tmp_path):
         fs.rm("b") if other.protocol == "dir" else (tmp_path / "b").unlink()
 
 
+class Bare(WritableDictFileSystem):
+    """Names without a slash in front, which may be asked for with one, as of S3."""
+
+    async def _ls(self, path, detail=True, **kwargs):
+        return await super()._ls(path.lstrip("/"), detail=detail, **kwargs)
+
+
+def test_patterns_below_a_folder_with_a_slash_match_names_without(m):
+    store = Bare({"pail/comb/a": b"1", "pail/comb/d/b": b"2"})
+    fs = DirFileSystem("/pail/comb", store)
+    assert fs.glob("*") == ["a", "d"] and fs.glob("**/b") == fs.glob("d/*") == ["d/b"] and fs.glob("c*") == []
+    assert fs.find("") == ["a", "d/b"] and fs.ls("", detail=False) == ["a", "d"]
+
+    async def body():
+        asynchronous = Bare({"pail/comb/a": b"1"}, asynchronous=True)
+        return await DirFileSystem("/pail/comb", asynchronous, asynchronous=True)._glob("*")
+
+    assert asyncio.run(body()) == ["a"]
+
+
 class Short(fsspec.get_filesystem_class("memory")):
     """A filesystem that lists the last parts of names alone, as FTP does."""
 

@@ -487,9 +487,9 @@ def test_threads_that_touch_a_reader_first_share_it(fs, top):
     path = f"{top}/ten"
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
+    files = [fs.open(path) for _ in range(50)]
     try:
-        for _ in range(50):
-            f = fs.open(path)
+        for f in files:
             barrier = threading.Barrier(4)
             found = []
 
@@ -502,11 +502,13 @@ def test_threads_that_touch_a_reader_first_share_it(fs, top):
                 thread.start()
             for thread in threads:
                 thread.join()
-            gc.collect()
-            assert sorted(found) == [b"", b"", b"", TEN] and f.seek(0) == 0 and f.read() == TEN
-            f.close()
+            assert sorted(found) == [b"", b"", b"", TEN]
     finally:
         sys.setswitchinterval(before)
+    gc.collect()
+    for f in files:
+        assert f.seek(0) == 0 and f.read() == TEN
+        f.close()
 
 
 def test_file_below_can_be_taken_away(fs, top):
