@@ -174,8 +174,8 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
         return True
     if facts.arguments:
         try:
-            arguments = [_said(file, name) for name in facts.arguments]
-            position = _said(file, facts.position or "loc")
+            arguments = [_attribute(file, name) for name in facts.arguments]
+            position = _attribute(file, facts.position or "loc")
             if not isinstance(position, int):
                 raise AttributeError(f"its {facts.position or 'loc'!r} is {position!r}, no position")
         except AttributeError as error:
@@ -207,7 +207,7 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
     return True
 
 
-def _said(file: Any, path: str) -> Any:
+def _attribute(file: Any, path: str) -> Any:
     """An attribute that the table names, a property too. Raises AttributeError: there is none."""
     for name in path.split("."):
         file = getattr(file, name)

@@ -210,10 +210,8 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
-    # a pattern ends where its last component does: a slash there is not one for folders only
-
     def glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join(path.rstrip("/"))
+        pattern = self._join(path.rstrip("/"))  # a slash at its end does not mean folders only
         found = self.fs.glob(pattern, **kwargs)
         if not found and self._may_have_no_slash(pattern):
             with suppress(FileNotFoundError):

@@ -371,8 +371,8 @@ class MemoryFileSystem(AbstractFileSystem):
         else:
             f = MemoryFile(self, path)
         f.mode = mode  # type: ignore[misc]
-        told = not self._intrans or type(self)._open is MemoryFileSystem._open
-        if autocommit and told:  # by a subclass it may not have been handed on
+        passed_on = not self._intrans or type(self)._open is MemoryFileSystem._open
+        if autocommit and passed_on:  # a subclass may have kept autocommit=False to itself
             self.store[path] = f
         return f
 

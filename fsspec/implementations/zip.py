@@ -236,7 +236,7 @@ class ZipFileSystem(FileArchive):
         try:
             self.zip.writestr(path, value, **kwargs)
         except OSError as error:
-            self._told = error.errno
+            self._reported = error.errno
             raise
 
     def _add_member(self, path: str, f: BinaryReader) -> None:

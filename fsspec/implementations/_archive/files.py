@@ -131,7 +131,7 @@ class FileArchive(AbstractArchiveFileSystem):
             return f"archive {redact_url(name)!r}"
         return f"archive in a {type(self.fo).__name__}"
 
-    _told: int | None = None
+    _reported: int | None = None
     """The number of the error that a write raised."""
 
     def _close_archive(self) -> None:
@@ -153,7 +153,7 @@ class FileArchive(AbstractArchiveFileSystem):
         try:
             self.close()
         except Exception as error:  # a finalizer has no caller
-            if self._told is not None and getattr(error, "errno", None) == self._told:
+            if self._reported is not None and getattr(error, "errno", None) == self._reported:
                 return  # a disk that is full, which who wrote knows of
             import logging
 
@@ -314,7 +314,7 @@ class MemberWriter(io.BufferedIOBase):
             count: int = self._open_file().write(data)
         except OSError as error:
             if self.fs is not None:
-                self.fs._told = error.errno
+                self.fs._reported = error.errno
             raise
         self._at += count
         return count
