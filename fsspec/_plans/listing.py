@@ -342,7 +342,9 @@ def du(
     top = fs._strip_protocol(path)
     if withdirs and top not in found and not fs.async_impl and (yield call("isdir", top)):
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
-    unknown = [name for name, entry in found.items() if entry.get("size") is None]
+    # that of a file is its info already: asked again it would tell no more
+    known = top if "size" in found.get(top, ()) else None
+    unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield from together(calls, len(unknown)))))

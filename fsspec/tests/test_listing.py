@@ -462,6 +462,20 @@ def test_du_counts_what_it_does_not_know_as_nothing():
     assert Vague().du("r", total=False) == {"r/one": None, "r/two.txt": 2}
 
 
+def test_du_asks_once_for_a_file_whose_size_nobody_tells():
+    asked = []
+
+    class Vague(DictFileSystem):
+        def info(self, path, **kwargs):
+            asked.append(path)
+            return {"name": path, "type": "file", "size": None}
+
+    assert Vague().du("r/one") == 0
+    before = len(asked)
+    assert Vague().find("r/one") == ["r/one"]
+    assert before == len(asked) - before
+
+
 class Remembering(AbstractFileSystem):
     """Knows of a folder, once it is listed, without asking again; as object stores do."""
 
