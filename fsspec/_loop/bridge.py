@@ -232,8 +232,9 @@ def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: flo
         name = f"{getattr(func, '__name__', func)}(...)" if method else "the coroutine of the same name"
         raise RuntimeError(
             f"{what} cannot block: the instance was made with asynchronous=True (by a library, if not by the"
-            f" program) and has no event loop in another thread to wait for. In the program's loop await {name},"
-            " or open_async(...) for a file, or make an instance without asynchronous=True for blocking calls"
+            " program) and has no event loop in another thread to wait for. In the program's loop await"
+            f" {name}, or open_async(...) for a file, or make an instance without asynchronous=True for"
+            " blocking calls"
         )
     raise RuntimeError(f"the event loop that {_named(func)} was to run on is closed")
 
