@@ -112,6 +112,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         if fs.async_impl and getattr(fs, "asynchronous", None) != self.asynchronous:
             raise ValueError("a folder and its filesystem have to be both asynchronous, or neither")
         self.fs: Any = fs
+        self.async_impl = fs.async_impl
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
 

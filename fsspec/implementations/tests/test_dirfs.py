@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 import fsspec
+import fsspec.generic
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
@@ -169,6 +170,26 @@ def test_folder_of_a_folder(fs):
     assert inner.find("") == ["two"]
     with pytest.raises(ValueError, match="leads out"):
         inner.cat("../one")
+
+
+@pytest.mark.parametrize("cache", ["filecache", "simplecache", "blockcache"])
+def test_what_stands_on_a_folder_of_a_blocking_filesystem_blocks_as_well(fs, cache, tmp_path):
+    """A folder can do what the filesystem behind it can."""
+    assert not fs.async_impl
+    assert DirFileSystem("r", WritableDictFileSystem({"r/one": b"1"})).async_impl
+    cached = fsspec.filesystem(cache, fs=fs, cache_storage=str(tmp_path / "cache"))
+    assert cached.cat(["one", "sub/two"]) == {"one": b"1", "sub/two": b"22"}
+    cached.get("sub", str(tmp_path / "copy"), recursive=True)
+    assert (tmp_path / "copy" / "two").read_bytes() == b"22"
+    of_parts = fsspec.filesystem("reference", fo={"a": ["sub/two", 1, 1], "b": ["one"]}, fs=fs)
+    assert of_parts.cat(["a", "b"]) == {"a": b"2", "b": b"1"}
+
+
+def test_a_folder_of_a_blocking_filesystem_is_copied_by_generic(fs, m, monkeypatch):
+    monkeypatch.setitem(fsspec.generic._generic_fs, "dir", fs)
+    monkeypatch.setitem(fsspec.generic._generic_fs, "memory", m)
+    fsspec.generic.rsync("dir://sub", "memory://copy", inst_kwargs={"default_method": "generic"})
+    assert m.cat("/copy/two") == b"22"
 
 
 def test_slashes_before_a_path_do_not_matter(m):
