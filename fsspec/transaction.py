@@ -34,6 +34,13 @@ __all__ = ["DaskTransaction", "FileActor", "Transaction"]
 publish(__name__, logger="fsspec")
 
 
+def _finish(f: Any, how: str) -> None:
+    """``commit`` or ``discard`` a file; one that has neither was written as it was closed, and stays."""
+    method = getattr(f, how, None)
+    if method is not None:
+        method()
+
+
 class Transaction:
     """The files written in one transaction.
 
@@ -78,7 +85,7 @@ class Transaction:
         if self._inner:
             before = self._inner.pop()
             while exc_type is not None and not self._is_inherited() and len(self.files) > before:
-                self.files.pop().discard()
+                _finish(self.files.pop(), "discard")
             return
         try:
             self.complete(commit=exc_type is None)
@@ -118,12 +125,12 @@ class Transaction:
             f = self.files.popleft()
             try:
                 if commit and failed is None:
-                    f.commit()
+                    _finish(f, "commit")
                     continue
             except BaseException as error:  # raised below, when the rest is gone
                 failed = error
             try:
-                f.discard()
+                _finish(f, "discard")
             except BaseException as error:
                 failed = failed or error
         self._end()

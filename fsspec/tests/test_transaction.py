@@ -1,9 +1,11 @@
 """Files that appear together or not at all, in the process that began."""
 
+import io
 import os
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 
 import pytest
 
@@ -99,6 +101,17 @@ def test_a_discard_that_fails_leaves_none_behind(fs, commit):
         transaction.complete(commit)
     assert [name for what, name in log if what == "discard"] == ["a", "b", "c"]
     assert not transaction.files and not fs._intrans
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_file_that_cannot_wait_stays_as_it_was_written(fs, fails):
+    """As of backends whose files know nothing of transactions; `dir` begins them there as well."""
+    with suppress(KeyError), fs.transaction as transaction:
+        write(fs, "r/new", b"x")
+        transaction.files.append(io.BytesIO())
+        if fails:
+            raise KeyError
+    assert fs.exists("r/new") is not fails and fs._transaction is None
 
 
 def test_what_was_listed_meanwhile_is_listed_again(fs):

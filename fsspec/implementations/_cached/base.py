@@ -435,14 +435,19 @@ class Cache(ChainedFileSystem):
 
     def _version_in_entry(self) -> bool:
         """Whether what the target lists tells versions apart, rather than its own `ukey`."""
-        return type(self.fs).ukey is AbstractFileSystem.ukey or bool(self._version_keys())
+        return type(self.fs).ukey is AbstractFileSystem.ukey or bool(self._keys_of_version())
 
+    def _keys_of_version(self) -> Sequence[str]:
+        return self._version_keys if self.check_files else ()
+
+    @property
     def _version_keys(self) -> Sequence[str]:
-        return getattr(self.fs, "_version_keys", ()) if self.check_files else ()
+        """Those of the target, for a cache that stands on this one."""
+        return getattr(self.fs, "_version_keys", ())
 
     def _digest(self, entry: dict[str, Any]) -> str:
         """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
-        keys = self._version_keys()
+        keys = self._keys_of_version()
         told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
         return sha256(str(told).encode()).hexdigest()
 

@@ -842,3 +842,18 @@ def test_a_block_size_that_is_text_is_named(m, tmp_path):
     fs = fsspec.filesystem("blockcache", fs=m, cache_storage=str(tmp_path))
     with pytest.raises(TypeError, match="^block_size is a number of bytes, not '5MB'"):
         fs.open("/a", block_size="5MB")
+
+
+@pytest.mark.parametrize("inner", ["filecache", "blockcache"])
+@pytest.mark.parametrize("outer", EVERY)
+@pytest.mark.parametrize("named", [(), ("etag", "size")])
+def test_a_cache_that_checks_stands_on_another(outer, inner, named, tmp_path):
+    """The version of a file is that of the last target, which may name the keys of an entry that tell it."""
+    target = Noted({"r/one": b"1"})
+    target._version_keys = named
+    between = make(inner, target, tmp_path / "inner", check_files=True)
+    checking = {} if outer == "simplecache" else {"check_files": True}
+    c = make(outer, between, tmp_path / "outer", **checking)
+    assert c.cat("r/one") == b"1"
+    target.pipe_file("r/one", b"changed")
+    assert c.cat("r/one") == (b"changed" if checking else b"1")
