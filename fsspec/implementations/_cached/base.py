@@ -28,7 +28,7 @@ from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.passing import awaited_method, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
-from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
@@ -435,21 +435,23 @@ class Cache(ChainedFileSystem):
 
     def _version_in_entry(self) -> bool:
         """Whether what the target lists tells versions apart, rather than its own `ukey`."""
-        return type(self.fs).ukey is AbstractFileSystem.ukey or bool(self._keys_of_version())
+        return type(_last_target(self)).ukey is AbstractFileSystem.ukey or bool(self._version_keys())
 
-    def _keys_of_version(self) -> Sequence[str]:
-        return self._version_keys if self.check_files else ()
-
-    @property
     def _version_keys(self) -> Sequence[str]:
-        """Those of the target, for a cache that stands on this one."""
-        return getattr(self.fs, "_version_keys", ())
+        return getattr(_last_target(self), "_version_keys", ()) if self.check_files else ()
 
     def _digest(self, entry: dict[str, Any]) -> str:
         """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
-        keys = self._keys_of_version()
+        keys = self._version_keys()
         told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
         return sha256(str(told).encode()).hexdigest()
+
+
+def _last_target(fs: AbstractFileSystem) -> AbstractFileSystem:
+    """The filesystem below those that pass `ukey` on."""
+    while isinstance(fs, (Cache, SharingTransactions)):
+        fs = fs.fs if isinstance(fs, Cache) else fs._behind
+    return fs
 
 
 def _without_protocol(path: str, cls: type[Cache]) -> str:

@@ -1,5 +1,6 @@
 """Caches of files and blocks: their options and folders, and what is written through them."""
 
+import asyncio
 import bz2
 import errno
 import gc
@@ -212,11 +213,15 @@ def test_check_files(kind, target, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_check_files_over_http(kind, http_server, tmp_path):
+@pytest.mark.parametrize("through", [False, True], ids=["", "dir"])
+def test_check_files_over_http(kind, through, http_server, tmp_path):
     """A file whose ETag, date or size is another is fetched anew; one that is as it was is not."""
     options = {"cache_storage": str(tmp_path), "check_files": True, "expiry_time": None}
-    c = fsspec.filesystem(kind, target_protocol="http", **options)
-    url = f"{http_server.url}/x"
+    target = fsspec.filesystem("http")
+    if through:
+        target = fsspec.filesystem("dir", path=http_server.url, fs=target)
+    c = fsspec.filesystem(kind, fs=target, **options)
+    url = "x" if through else f"{http_server.url}/x"
     http_server.files["/x"] = b"old bytes"
 
     def read():
@@ -229,6 +234,21 @@ def test_check_files_over_http(kind, http_server, tmp_path):
     assert {request.method for request in http_server.requests} == {"HEAD"}
     http_server.files["/x"] = b"new ones, which are longer"
     assert read() == c.cat(url) == b"new ones, which are longer"
+
+
+def test_check_files_awaited_over_a_folder(tmp_path):
+    """No method of an instance that belongs to the program's loop is asked to block for the version."""
+
+    async def program():
+        target = WritableDictFileSystem({"r/one": b"1"}, asynchronous=True)
+        folder = fsspec.filesystem("dir", path="r", fs=target, asynchronous=True)
+        options = {"cache_storage": str(tmp_path), "asynchronous": True, "check_files": True}
+        c = fsspec.filesystem("filecache", fs=folder, **options)
+        before = await c._cat_file("one")
+        await target._pipe_file("r/one", b"changed")
+        return before, await c._cat_file("one"), await c._cat(["one"])
+
+    assert asyncio.run(program()) == (b"1", b"changed", {"one": b"changed"})
 
 
 @pytest.mark.parametrize("kind", EVERY)
