@@ -41,7 +41,7 @@ _POSITIONS = hasattr(os, "preadv")  # the system reads and writes at positions o
 _CLOSED = "I/O operation on closed file."
 
 
-class _Raw(io.RawIOBase):
+class LocalRaw(io.RawIOBase):
     """A plain file by its descriptor, with a position of its own.
 
     Reading and writing say where (``pread``, ``pwrite``), so that processes that share
@@ -183,7 +183,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     # from here on the descriptor is the file's to close, also where an interrupt comes before it is returned
     if not stat.S_ISREG(found.st_mode):
         return cast("io.BufferedIOBase", os.fdopen(fd, mode))
-    raw = _Raw(fd, kind + ("+" if "+" in mode else "") + "b", found.st_size if kind == "a" else 0)
+    raw = LocalRaw(fd, kind + ("+" if "+" in mode else "") + "b", found.st_size if kind == "a" else 0)
     size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
     if "+" in mode:
         return io.BufferedRandom(raw, size)
@@ -278,7 +278,9 @@ class LocalFileOpener(io.IOBase):
         if self._fd < 0:
             raise ValueError(_CLOSED)
         try:
-            made = io.BufferedReader(_Raw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16)
+            made = io.BufferedReader(
+                LocalRaw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16
+            )
         except BaseException:  # an interrupt: the descriptor was closed with what had been made
             self._fd = -1
             raise
@@ -298,7 +300,7 @@ class LocalFileOpener(io.IOBase):
             return
         hooks.immortalize(f)
         raw = getattr(f, "raw", None)
-        if isinstance(raw, _Raw):
+        if isinstance(raw, LocalRaw):
             raw._at = f.tell()
             if type(f) in _REFUSING:
                 self._f = _REFUSING[type(f)](raw, self.blocksize)

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
+from fsspec._files.local_file import LocalRaw
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.ranges import file_size
@@ -213,12 +214,8 @@ class DirectoryView(View):
 
 def _raw_layer(file: IO[bytes]) -> io.RawIOBase | None:
     """The unbuffered layer of a file of this machine whose descriptor holds just its bytes, or None."""
-    raw = getattr(file, "raw", file)
-    if type(raw) is io.FileIO:
-        return raw
-    # a codec, too, may have the descriptor of what it decodes, but is no raw file
-    of_local = getattr(getattr(file, "fs", None), "local_file", False) is True
-    return raw if of_local and isinstance(raw, io.RawIOBase) else None
+    raw = getattr(file, "raw", file)  # a codec, too, may have the descriptor of what it decodes
+    return raw if type(raw) is io.FileIO or isinstance(raw, LocalRaw) else None
 
 
 def _descriptor_of(file: IO[bytes] | io.RawIOBase) -> int | None:

@@ -141,6 +141,27 @@ def test_text_and_pickles_of_open_members(local, kind):
     )
 
 
+@pytest.mark.parametrize("cache", ["filecache", "simplecache"])
+def test_a_copy_of_a_cache_is_read_like_any_file_of_this_machine(local, kind, cache, tmp_path):
+    run(
+        f"""
+        {opened(kind, repr(local))}
+        folder = {str(tmp_path / "cache")!r}
+        below = fsspec.filesystem({cache!r}, target_protocol="file", cache_storage=folder)
+        copy = below.open({local!r})
+        fs = fsspec.filesystem(fs.protocol, fo=copy, skip_instance_cache=True)
+        f = fs.open("folder/member1")
+        assert f.read(7) == members["folder/member1"][:7]
+        def work():
+            assert f.read() == members["folder/member1"][7:]
+            assert fs.cat("folder/member0") == members["folder/member0"]
+        ended(fork(work))
+        assert f.read() == members["folder/member1"][7:]
+        assert fs.cat("folder/member0") == members["folder/member0"]
+        """
+    )
+
+
 # a codec shares the offset of what it decodes with the parent
 def test_a_file_object_that_shares_an_offset_is_refused_in_a_child(tmp_path):
     import gzip
