@@ -15,7 +15,6 @@ import ftplib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import finalize, is_mine
@@ -111,21 +110,24 @@ class FTPFileSystem(ServerFileSystem):
         self.tls = tls
         self.verify = verify
         self.blocksize: int = 2**16 if block_size is None else as_number("block_size", block_size, "bytes")
-        connect = partial(log_in, host, port, self.cred, timeout, encoding, tls, verify)
-        self._link = FTPLink(connect, f"{host}:{port}")
         self._tempdir_known = True if tempdir else None
+        self._link = FTPLink(self, f"{host}:{port}")
         finalize(self, self._link.close)
+        self._link.refresh()
+
+    def _connect(self) -> None:
+        """Set ``ftp`` to a new client that is logged in. Called in each process, and where the connection was
+        lost; for derived classes to override."""
+        self.ftp = log_in(self.host, self.port, self.cred, self.timeout, self.encoding, self.tls, self.verify)
 
     @property
     def ftp(self) -> ftplib.FTP:
         """The connected client."""
-        with self._link.lock:
-            self._link.refresh()
-            return cast("ftplib.FTP", self._link.ftp)
+        return cast("ftplib.FTP", self._link.get("ftp"))
 
     @ftp.setter
-    def ftp(self, client: ftplib.FTP) -> None:
-        self._link.replace(client)
+    def ftp(self, client: ftplib.FTP | None) -> None:
+        self._link.put("ftp", client)
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:

@@ -12,7 +12,6 @@ import errno
 import logging
 import stat
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
@@ -79,23 +78,35 @@ class SFTPFileSystem(ServerFileSystem):
             ssh_kwargs.pop(name, None)
         self.host = host
         self.ssh_kwargs = ssh_kwargs
-        made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
-        self._link = SFTPLink(partial(log_in, host, ssh_kwargs, made), ssh_kwargs.get("timeout"), host)
+        self._link = SFTPLink(self, ssh_kwargs.get("timeout"), host)
         finalize(self, self._link.close)
+        self._link.refresh()
+
+    def _connect(self) -> None:
+        """Set ``client`` to a new client that is logged in, and ``ftp`` to its session. Called in each
+        process, and where the connection was lost; for derived classes to override."""
+        policy = self.host_key_policy
+        made = policy if isinstance(policy, paramiko.MissingHostKeyPolicy) else HOST_KEY_POLICIES[policy]()
+        self.client = client = log_in(self.host, self.ssh_kwargs, made)
+        self.ftp = client.open_sftp()
 
     @property
     def client(self) -> paramiko.SSHClient:
         """The connected `paramiko.SSHClient`."""
-        with self._link.lock:
-            self._link.refresh()
-            return self._link.client
+        return self._link.get("client")
+
+    @client.setter
+    def client(self, client: paramiko.SSHClient) -> None:
+        self._link.put("client", client)
 
     @property
     def ftp(self) -> paramiko.SFTPClient:
         """The `paramiko.SFTPClient` of `client`."""
-        with self._link.lock:
-            self._link.refresh()
-            return self._link.sftp
+        return self._link.get("sftp")
+
+    @ftp.setter
+    def ftp(self, session: paramiko.SFTPClient) -> None:
+        self._link.put("sftp", session)
 
     # refusals ---------------------------------------------------------------------
     def _ask(self, path: str, name: str, *args: Any, making: bool = False, repeat: bool = False) -> Any:

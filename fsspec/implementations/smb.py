@@ -10,6 +10,7 @@ import datetime
 import errno
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +21,7 @@ import smbprotocol.exceptions
 from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
-from fsspec._fork.owned import finalize, is_mine
+from fsspec._fork.owned import Owned, finalize, is_mine
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["SMBFileOpener", "SMBFileSystem"]
+
+_overridden = Owned(threading.RLock)  # one ``_connect`` of derived classes at a time uses smbclient's cache
 
 
 class SMBFileSystem(ServerFileSystem):
@@ -91,7 +94,7 @@ class SMBFileSystem(ServerFileSystem):
         self.auto_mkdir = auto_mkdir
         self._link = SMBLink(host)
         finalize(self, self._link.disconnect)
-        self._connect()
+        self._connect_link()
 
     @property
     def _port(self) -> int:
@@ -108,7 +111,31 @@ class SMBFileSystem(ServerFileSystem):
             "connection_cache": self._link.connections,
         }
 
+    def _connect_link(self) -> None:
+        """Have `_connect` connect. One that is overridden may do so in smbclient's own cache: what it makes
+        there is this instance's, and it does not find what others have made there, here or in a parent."""
+        if not self._has_own_connect():
+            self._connect()
+        else:
+            cache, key = smbclient._pool._SMB_CONNECTIONS, f"{self.host.lower()}:{self._port}"
+            with _overridden.get():
+                before = cache.pop(key, None)
+                try:
+                    self._connect()
+                finally:
+                    made = cache.pop(key, None)
+                    if before is not None:
+                        cache[key] = before
+                    if made is not None:
+                        self._link.connections.setdefault(key, made)
+        self._link.watch()
+
+    def _has_own_connect(self) -> bool:
+        return type(self)._connect is not SMBFileSystem._connect
+
     def _connect(self) -> None:
+        """Connect and log in. Called in each process, and where the connection was lost; for derived classes
+        to override."""
         last = max(0, self.register_session_retries)
         for attempt in range(last + 1):
             try:
@@ -124,18 +151,20 @@ class SMBFileSystem(ServerFileSystem):
                     raise ConnectionError(f"the SMB server {self.host}:{self._port}: {error}") from error
             longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
             time.sleep(self.register_session_retry_wait * longer)
-        self._link.watch()
 
     def _call(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
 
         def operation() -> T:
+            if self._has_own_connect() and not self._link.is_connected():
+                self._link.disconnect()
+                self._connect_link()  # else smbclient would connect, with the options
             try:
                 return work(*args, **kwargs, **self._options())
             except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
                 raise _error_of(error, args[0]) from None
 
-        return self._link.run(operation, self._connect, repeat)
+        return self._link.run(operation, self._connect_link, repeat)
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:

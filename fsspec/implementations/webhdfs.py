@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
-from fsspec.implementations._http.sync_session import never_connected, watched_session
+from fsspec.implementations._http.sync_session import never_connected, watch_connections, watched_session
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.spec import AbstractBufferedFile
@@ -114,15 +114,21 @@ class WebHDFS(ServerFileSystem):
         self.session_cert = session_cert
         self.session_verify = session_verify
         self._fsid = f"webhdfs_{tokenize(self.url)}"
-        self.session: requests.Session = watched_session()
-        self.session.cert = session_cert
-        self.session.verify = session_verify
-        if kerberos:
+        self.session: requests.Session
+        self._connect()
+        watch_connections(self.session)
+
+    def _connect(self) -> None:
+        """Set ``session`` to a new one. Called in each process; for derived classes to override."""
+        self.session = watched_session()
+        self.session.cert = self.session_cert
+        self.session.verify = self.session_verify
+        if self.kerb:
             from requests_kerberos import HTTPKerberosAuth
 
             self.session.auth = HTTPKerberosAuth(**self.kerb_kwargs)
-        elif password is not None:
-            self.session.auth = (user or "", password)
+        elif self.password is not None:
+            self.session.auth = (self.user or "", self.password)
 
     @property
     def fsid(self) -> str:

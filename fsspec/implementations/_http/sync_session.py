@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import pool_classes_by_scheme
 
 from fsspec._fork.sockets import watch
 from fsspec._paths.redaction import redact_text, redact_url
@@ -100,6 +101,15 @@ class _Session(requests.Session):
             prepared_request.headers.pop("Cookie", None)
             prepared_request.prepare_cookies(jar)
         super().rebuild_auth(prepared_request, response)
+
+
+def watch_connections(session: requests.Session) -> None:
+    """Have a session that was made elsewhere watch its connections, but for those of adapters with pools of
+    their own kind."""
+    for adapter in getattr(session, "adapters", {}).values():
+        manager: Any = getattr(adapter, "poolmanager", None)
+        if getattr(manager, "pool_classes_by_scheme", None) == pool_classes_by_scheme:
+            manager.pool_classes_by_scheme = _POOLS
 
 
 def keep_settings(session: requests.Session, before: requests.Session) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.ftp_parsing import refused
-from fsspec.implementations._remote.link import OwnedLink
+from fsspec.implementations._remote.link import ClientLink
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options, T
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CHUNK = 2**18  # bytes taken off a socket at a time
 LOST = (OSError, EOFError, ftplib.error_proto, ftplib.error_reply)
 REPLIES = (ftplib.error_perm, ftplib.error_temp)
+_READING = ("RETR", "MLSD", "LIST")
+_PLAIN = (ftplib.FTP.ntransfercmd, ftplib.FTP_TLS.ntransfercmd)  # other clients have a way of their own
 
 SECURITY_PROTOCOL_MAP: dict[str, Any] = {
     "tls": ssl.PROTOCOL_TLS,
@@ -127,8 +129,7 @@ def log_in(
     tls: bool | str,
     verify: bool | str,
 ) -> ftplib.FTP:
-    """A client that is connected and logged in; parameters as of `FTPFileSystem`. Raises PermissionError: the
-    server does not take the name or password. Raises OSError: it cannot be reached, or does not want to."""
+    """A client that is connected and logged in; parameters as of `FTPFileSystem`."""
     options: Options = {"timeout": timeout, "encoding": encoding}
     client: ftplib.FTP
     if not tls:
@@ -141,15 +142,6 @@ def log_in(
         client.login(*cred)
         if tls:
             _protect(cast("ftplib.FTP_TLS", client), isinstance(tls, str))
-    except REPLIES as error:
-        client.close()
-        who = str(error)[:2] == "53"
-        means = (PermissionError, errno.EACCES) if who else (OSError, errno.EIO)
-        why = f"the FTP server {host}:{port} refuses the login"
-        raise refused(*means, str(error), None, why) from None
-    except EOFError as error:
-        client.close()
-        raise ConnectionResetError(f"the FTP server {host}:{port} hung up") from error
     except BaseException:
         client.close()
         raise
@@ -166,42 +158,49 @@ def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
             raise
 
 
-class FTPLink(OwnedLink):
+class FTPLink(ClientLink):
     """A connection to a server, replaced when it is lost.
 
-    ``connect``: gives a client that is logged in.
+    ``fs``: whose ``_connect`` sets ``ftp`` to a client that is logged in.
     ``name``: of the server, for messages.
     """
 
     protocol = "FTP"
 
-    def __init__(self, connect: Callable[[], ftplib.FTP], name: str) -> None:
-        super().__init__(name)
-        self._connect = connect
+    def __init__(self, fs: Any, name: str) -> None:
+        super().__init__(fs, name)
         self.ftp: Any = None
         self.unknown: set[str] = set()  # commands that the server has not
-        self._type = ""
+        self._typed: tuple[Any, str] = None, ""  # a client, and the type of transfers that it has set
         self._begun = False
-        self.refresh()
 
-    def refresh(self) -> bool:
-        """See that there is a connection; whether it is a new one."""
-        if self.ftp is not None and self.ftp.sock is not None and not sockets.has_news(self.ftp.sock):
-            return False
-        self.close()
-        self.ftp = self._connect()
-        self._type = ""
-        return True
+    def _connected(self) -> bool:
+        ftp = self.ftp
+        return ftp is not None and ftp.sock is not None and not sockets.has_news(ftp.sock)
 
-    def replace(self, client: ftplib.FTP) -> None:
-        """Go on with another client, or with a new one where that is None."""
-        with self.lock:
-            self.ftp = client
-            self._type = ""
+    def _watch(self) -> None:
+        if self.ftp is not None and self.ftp.sock is not None:
+            sockets.watch(self.ftp.sock)
+
+    def _connect(self) -> None:
+        """Raises PermissionError: the server does not take the name or password. Raises OSError: it cannot be
+        reached, or does not want to."""
+        try:
+            super()._connect()
+        except REPLIES as error:
+            if isinstance(error, OSError):
+                raise
+            who = str(error)[:2] == "53"
+            means = (PermissionError, errno.EACCES) if who else (OSError, errno.EIO)
+            why = f"the FTP server {self.name} refuses the login"
+            raise refused(*means, str(error), None, why) from None
+        except EOFError as error:
+            raise ConnectionResetError(f"the FTP server {self.name} hung up") from error
 
     def close(self) -> None:
         """Close the connection without sending QUIT."""
         ftp, self.ftp = self.ftp, None
+        self._typed = None, ""
         if ftp is not None:
             with suppress(OSError):
                 ftp.close()
@@ -270,18 +269,21 @@ class FTPLink(OwnedLink):
             return None
 
     def _set_type(self, ftp: ftplib.FTP, letter: str) -> None:
-        if self._type != letter:
+        if self._typed != (ftp, letter):
             ftp.voidcmd(f"TYPE {letter}")
-            self._type = letter
+            self._typed = ftp, letter
 
     def _data(self, ftp: ftplib.FTP, command: str, rest: int = 0) -> socket.socket:
+        if not ftp.passiveserver or type(ftp).ntransfercmd not in _PLAIN:
+            self._begun = not command.startswith(_READING)
+            return sockets.watch(ftp.ntransfercmd(command, rest or None)[0])
         host, port = ftp.makepasv()
         timeout = ftp.timeout if isinstance(ftp.timeout, (int, float)) else socket.getdefaulttimeout()
         conn: Any = sockets.connect((host, port), timeout)
         try:
             if rest:
                 ftp.sendcmd(f"REST {rest}")
-            self._begun = not command.startswith(("RETR", "MLSD", "LIST"))
+            self._begun = not command.startswith(_READING)
             reply = ftp.sendcmd(command)
             if reply[0] == "2":  # some say twice that they are ready
                 reply = ftp.getresp()

@@ -22,7 +22,7 @@ import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
 
 from fsspec._fork import sockets
-from fsspec.implementations._remote.link import FilesLink
+from fsspec.implementations._remote.link import ClientLink, FilesLink
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -56,10 +56,10 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
     return client
 
 
-class SFTPLink(FilesLink):
+class SFTPLink(ClientLink, FilesLink):
     """A connection to a server, replaced when it is lost.
 
-    ``connect``: gives a client that is logged in.
+    ``fs``: whose ``_connect`` sets ``client``, which is logged in, and ``sftp``, the session of it.
     ``timeout``: seconds that the server may take for an answer; None for any time.
     ``name``: of the server, for messages.
     """
@@ -67,41 +67,41 @@ class SFTPLink(FilesLink):
     protocol = "SFTP"
     lost = LOST
 
-    def __init__(self, connect: Callable[[], Any], timeout: float | None, name: str) -> None:
-        super().__init__(name)
-        self._connect = connect
+    def __init__(self, fs: Any, timeout: float | None, name: str) -> None:
+        super().__init__(fs, name)
         self._timeout = timeout
         self.client: Any = None
         self.sftp: Any = None
-        self.refresh()
 
     def _is_alive(self) -> bool:
-        transport = self.client.get_transport() if self.client is not None else None
+        transport = self.sftp.get_channel().get_transport() if self.sftp is not None else None
         return transport is not None and transport.is_active()
 
-    def refresh(self) -> bool:
-        """See that there is a connection; whether it is a new one."""
-        if self._is_alive():
-            return False
+    _connected = _is_alive
+
+    def _watch(self) -> None:
+        sock = self.sftp.get_channel() if self.sftp is not None else None
+        while isinstance(sock, paramiko.Channel):  # also those that one host opens to another
+            sock = sock.get_transport().sock
+        if isinstance(sock, socket.socket) and sock.fileno() >= 0:
+            sockets.watch(sock)
+
+    def _connect(self) -> None:
         if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
             raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
-        self.close()
-        client = self._connect()
-        try:
-            self.sftp = client.open_sftp()
+        super()._connect()
+        if self._timeout is not None:
             self.sftp.get_channel().settimeout(self._timeout)
-            self.client = client
-        except BaseException:
-            client.close()
-            raise
-        return True
 
     def close(self) -> None:
         """Give up the connection."""
-        client, self.client, self.sftp = self.client, None, None
+        client, self.client = self.client, None
+        sftp, self.sftp = self.sftp, None
         remotes, self.remotes, self._done_with = self.remotes, set(), []
         if client is not None:
             client.close()
+        elif sftp is not None:
+            sftp.close()
         remotes.clear()  # not before: they would take leave one by one
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:

@@ -73,6 +73,10 @@ class SMBLink(FilesLink):
                 repeat = False
                 connect()
 
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return any(connection.transport.connected for connection in list(self.connections.values()))
+
     def watch(self) -> None:
         """See that no child of this process keeps the sockets."""
         for connection in list(self.connections.values()):

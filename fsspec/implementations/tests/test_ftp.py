@@ -306,6 +306,87 @@ def test_the_client_can_be_replaced(ftp_server):
     client.close()
 
 
+# derived classes that connect in their own way ---------------------------------------
+class OwnClient(FTPFileSystem):
+    kind = ftplib.FTP
+
+    def _connect(self):
+        self.ftp = self.kind(timeout=10)
+        self.ftp.connect(self.host, self.port)  # the attribute is what was just set
+        self.ftp.login(*self.cred)
+
+
+class OwnTLS(OwnClient):
+    kind = ftplib.FTP_TLS
+
+    def _connect(self):
+        super()._connect()
+        self.ftp.prot_p()
+
+
+@pytest.mark.parametrize("cls", [OwnClient, OwnTLS])
+def test_a_derived_class_connects(request, cls):
+    server = request.getfixturevalue("ftps_server" if cls is OwnTLS else "ftp_server")
+    options = {name: value for name, value in server.options.items() if name != "tls"}
+    put(server, "big", BIG)
+    fs = cls(**options)
+    client = fs.ftp
+    assert type(client) is cls.kind
+    assert fs.cat_file("/big") == BIG and fs.cat_file("/big", 5, 10) == BIG[5:10]
+    with fs.open("/new", "wb", block_size=2**16) as f:
+        f.write(BIG)
+    assert got(server, "new") == BIG and fs.isfile("/new")
+    assert fs.ftp is client and len(server.connections) == 1
+    server.drop()
+    assert fs.cat_file("/big", -5) == BIG[-5:]
+    assert type(fs.ftp) is cls.kind and fs.ftp is not client and len(server.connections) == 2
+    first = {connection.commands[0] for connection in server.connections}
+    assert first == ({"AUTH TLS"} if cls is OwnTLS else {"USER user"})
+    fs.ftp.close()
+
+
+@pytest.mark.parametrize("passive", [True, False])
+def test_a_client_makes_its_data_connections(ftp_server, passive):
+    asked = []
+
+    class Client(ftplib.FTP):
+        def ntransfercmd(self, cmd, rest=None):
+            asked.append((cmd, rest))
+            return super().ntransfercmd(cmd, rest)
+
+    class Own(OwnClient):
+        kind = Client if passive else ftplib.FTP
+
+        def _connect(self):
+            super()._connect()
+            self.ftp.set_pasv(passive)
+
+    put(ftp_server, "big", BIG)
+    fs = Own(**ftp_server.options)
+    assert fs.cat_file("/big", 7, 100_000) == BIG[7:100_000]
+    fs.pipe_file("/new", BIG)
+    assert got(ftp_server, "new") == BIG and len(ftp_server.connections) == 1
+    commands = [command.partition(" ")[0] for command in ftp_server.commands]
+    if passive:
+        assert asked == [("RETR /big", 7), ("STOR /new", None)]
+    else:
+        assert "PASV" not in commands and "EPSV" not in commands
+    fs.ftp.close()
+
+
+def test_a_derived_class_is_refused(ftp_server):
+    class Own(OwnClient):
+        def _connect(self):
+            made.append(self)
+            super()._connect()
+
+    made = []
+    with pytest.raises(PermissionError) as caught:
+        Own(**{**ftp_server.options, "password": "wrong"})
+    assert isinstance(caught.value, ftplib.error_perm) and len(made) == 1
+    until(lambda: not ftp_server.connections[-1].open, "the client is closed")
+
+
 # reading --------------------------------------------------------------------------
 @pytest.mark.parametrize("fault", ["short", "broken"])
 def test_a_download_that_ends_early(server, fs, tmp_path, fault):

@@ -118,6 +118,79 @@ def test_not_opted_in(server):
     assert len(server.connections) == 3
 
 
+IMPORTS = {"ftp": "import ftplib", "ftps": "import ftplib", "sftp": "import paramiko"}
+OWN = {
+    "ftp": """
+                self.ftp = ftplib.FTP()
+                self.ftp.connect(self.host, self.port)
+                self.ftp.login(*self.cred)
+    """,
+    "ftps": """
+                self.ftp = ftplib.FTP_TLS()
+                self.ftp.connect(self.host, self.port)
+                self.ftp.login(*self.cred)
+                self.ftp.prot_p()
+    """,
+    "sftp": """
+                self.client = paramiko.SSHClient()
+                self.client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+                self.client.connect(self.host, **self.ssh_kwargs)
+                self.ftp = self.client.open_sftp()
+    """,
+}
+"""How derived classes connect, to be put into their method."""
+
+
+@pytest.mark.parametrize("opted", [True, False])
+def test_a_derived_class_that_connects_in_its_own_way(server, request, opted):
+    kind = request.node.callspec.params["server"]
+    program(
+        server,
+        f"""
+        {IMPORTS[kind]}
+        calls = []
+
+        class Own(fsspec.get_filesystem_class(protocol)):
+            def _connect(self):
+                calls.append(os.getpid()){OWN[kind]}
+
+        fs._link.close()
+        options.pop("tls", None)
+        fs = Own(**options)
+        assert fs.cat_file("/small") == b"hello world"
+        client, f = fs.ftp, fs.open("/big", block_size=2**16)
+        assert f.read(100) == BIG[:100]
+        opted = {opted}
+
+        def child():
+            assert not connections(), connections()
+            if not opted:
+                far = lambda: f.seek(10**6) and f.read(10)
+                for use in (lambda: fs.cat_file("/small"), far, lambda: fs.ftp):
+                    try:
+                        use()
+                    except ForkError:
+                        pass
+                    else:
+                        raise AssertionError("no error")
+                assert len(calls) == 1
+                assert fsspec.asyn.reset_after_fork()
+            f.seek(10**6)
+            assert f.read(100) == BIG[10**6 : 10**6 + 100]
+            fs.pipe_file("/from-child", b"1")
+            assert calls[1:] == [os.getpid()] and fs.ftp is not client and len(connections()) == 1
+
+        well(by_fork(child))
+        well(by_fork(child))
+        assert f.read(100) == BIG[100:200]
+        assert fs.ftp is client and calls == [os.getpid()]
+        assert fs.cat_file("/from-child") == b"1"
+        """,
+        opted=opted,
+    )
+    assert len(server.connections) == 4
+
+
 ENDS = {
     "nothing": "pass",
     "use": "assert fs.cat_file('/small') == b'hello world'",
@@ -303,21 +376,29 @@ def test_another_thread_in_the_middle_of_a_transfer(server, tmp_path):
     assert len(server.connections) == 2
 
 
+@pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("kind", ["FTPServer()", "FTPServer(tls=True)", "SFTPServer()"])
-def test_the_server_sees_what_the_parent_closes(request, kind):
-    """While a child, which may have a connection of its own, lives on."""
+def test_the_server_sees_what_the_parent_closes(request, kind, own):
+    """While a child, which may have a connection of its own, lives on; also where derived classes connect."""
     name = {"FTPServer()": "ftp", "FTPServer(tls=True)": "ftps", "SFTPServer()": "sftp"}[kind]
     request.getfixturevalue(f"{name}_process")  # skips where it cannot be
     run(
         f"""
         import os, fsspec
+        {IMPORTS[name]}
+        cls = fsspec.get_filesystem_class({"sftp" if name == "sftp" else "ftp"!r})
+
+        class Own(cls):
+            def _connect(self):
+                pass{OWN[name]}
+
         from fsspec.tests.servers.{"sftp" if name == "sftp" else "ftp"} import {kind.partition("(")[0]}
         from fsspec.tests.servers.process import until
 
         with {kind} as server:
             with open(os.path.join(server.folder, "small"), "wb") as f:
                 f.write(b"hello world")
-            fs = fsspec.filesystem({"sftp" if name == "sftp" else "ftp"!r}, **server.options)
+            fs = {"Own" if own else "cls"}(**server.options)
             ready, go = os.pipe(), os.pipe()
             pid = os.fork()
             if not pid:

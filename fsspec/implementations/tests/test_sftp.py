@@ -41,6 +41,52 @@ def fs(server):
     fs._link.close()
 
 
+class OwnClient(SFTPFileSystem):
+    def _connect(self):
+        self.client = paramiko.SSHClient()
+        self.client.set_missing_host_key_policy(self.host_key_policy)
+        self.client.connect(self.host, **self.ssh_kwargs)
+        self.ftp = self.client.open_sftp()
+
+
+class OwnTransport(SFTPFileSystem):
+    """Without a `paramiko.SSHClient`."""
+
+    def _connect(self):
+        self.transport = paramiko.Transport((self.host, self.ssh_kwargs["port"]))
+        self.transport.connect(username=self.ssh_kwargs["username"], password=self.ssh_kwargs["password"])
+        self.ftp = paramiko.SFTPClient.from_transport(self.transport)
+
+
+class Longer(SFTPFileSystem):
+    def _connect(self):
+        super()._connect()
+        self.ftp.chdir("/d")
+
+
+@pytest.mark.parametrize("cls", [OwnClient, OwnTransport, Longer])
+def test_a_derived_class_connects(server, cls):
+    calls = []
+
+    class Own(cls):
+        def _connect(self):
+            calls.append(1)
+            super()._connect()
+            calls.append(self.ftp)
+
+    put(server, "big", BIG)
+    fs = Own(**{**server.options, "host_key_policy": paramiko.AutoAddPolicy()}, skip_instance_cache=True)
+    assert fs.cat_file("/big") == BIG
+    with fs.open("/d/new", "wb") as f:
+        f.write(BIG)
+    assert got(server, "d/new") == BIG
+    assert calls == [1, fs.ftp]
+    server.drop()
+    assert fs.cat_file("/d/a.txt") == b"hello world"
+    assert calls[2:] == [1, fs.ftp] and calls[1] is not fs.ftp
+    (fs.transport if cls is OwnTransport else fs.client).close()
+
+
 class TestSFTP(RemoteTests):
     def test_what_is_no_file_is_not_opened(self, fs):
         for path, kind in (("/d", IsADirectoryError), ("/nothing", FileNotFoundError)):

@@ -108,6 +108,54 @@ def test_opted_in(server):
     until(lambda: not any(c.open for c in server.connections), "all connections are closed")
 
 
+def test_a_derived_class_that_connects_in_its_own_way(server):
+    """By smbclient's cache for all: it is used by this instance alone, and not by a child."""
+    program(
+        server,
+        """
+        import smbclient
+        from fsspec.tests.servers.process import until
+
+        class Own(fsspec.get_filesystem_class("smb")):
+            def _connect(self):
+                calls.append(os.getpid())
+                sessions.append(smbclient.register_session(
+                    self.host, username=options["username"], password=secret, port=self.port
+                ))
+
+        fs._link.disconnect()
+        del fs
+        calls, sessions, secret = [], [], options["password"]
+        kept = smbclient.register_session(
+            options["host"], username=options["username"], password=secret, port=options["port"]
+        ).connection
+        fs = Own(**{**options, "username": None, "password": None})
+        f = fs.open(LARGE, block_size=2**16)
+        assert f.read(100) == BIG[:100]
+        mine = sessions[0].connection
+        assert [*fs._link.connections.values()] == [mine] and mine is not kept
+
+        def child():
+            f.seek(10**6)
+            assert f.read(100) == BIG[10**6 : 10**6 + 100]
+            fs.pipe_file("/SHARE/from-child", b"1")
+            assert calls[1:] == [os.getpid()]
+            assert [*fs._link.connections.values()] == [sessions[1].connection]
+
+        # that of the program itself is not for children; smbclient would wait for its thread at exit
+        smbclient.delete_session(options["host"], port=options["port"])
+        well(by_fork(child))
+        well(by_fork(child))
+        assert f.read(100) == BIG[100:200] and calls == [os.getpid()]
+        assert fs.cat_file("/SHARE/from-child") == b"1"
+        for connection in list(fs._link.connections.values()):
+            connection.transport._sock.shutdown(socket.SHUT_RDWR)  # as where it is lost
+            until(lambda: not connection.transport.connected, "the client knows")
+        assert fs.cat_file(SMALL) == b"hello world" and calls == 2 * [os.getpid()]
+        """,
+    )
+
+
 def test_not_opted_in(server):
     program(
         server,

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-pytest.importorskip("requests")
+requests = pytest.importorskip("requests")
 
 from fsspec.implementations.webhdfs import WebHDFS  # noqa: E402  # after the check
 from fsspec.tests.programs import run  # noqa: E402
@@ -47,6 +47,23 @@ def test_urls():
     for wrong in ({"kerberos": True, "user": "me"}, {"password": "x"}):
         with pytest.raises(ValueError):
             WebHDFS("h", **wrong, skip_instance_cache=True)
+
+
+class OwnSession(WebHDFS):
+    def _connect(self):
+        self.session = requests.Session()
+        self.session.headers["X-Gateway"] = "me"
+        self.asked = []
+        self.session.hooks["response"].append(lambda response, **kw: self.asked.append(response.url))
+
+
+def test_a_derived_class_makes_the_session(server):
+    fs = OwnSession(**server.options, skip_instance_cache=True)
+    assert type(fs.session) is requests.Session
+    fs.pipe_file("/new", BIG)
+    assert got(server, "new") == BIG and fs.cat_file("/new", 5, 100) == BIG[5:100]
+    assert len(fs.asked) > 3
+    fs.session.close()
 
 
 def test_listing(server, fs):
@@ -185,6 +202,54 @@ def test_moving_and_removing(server, fs):
     fs.rm("/d", recursive=True)
     fs.rm_file("/moved")
     assert fs.find("/") == ["/big"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_a_session_of_a_derived_class_is_not_for_children(server):
+    run(
+        """
+        import json, os, socket
+        import requests
+        from fsspec._checks.forked import by_fork
+        from fsspec.implementations.webhdfs import WebHDFS
+
+        calls, sockets = [], []
+
+        class Own(WebHDFS):
+            def _connect(self):
+                calls.append(os.getpid())
+                self.session = requests.Session()
+
+        fs = Own(**json.loads(os.environ["OPTIONS"]))
+        big, session = fs.cat_file("/big"), fs.session
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                with socket.socket(fileno=os.dup(int(name))) as s:
+                    sockets.append((int(name), s.getpeername()))
+            except OSError:
+                pass
+        assert sockets
+
+        def child():
+            for number, peer in sockets:
+                with socket.socket(fileno=os.dup(number)) as s:
+                    try:
+                        assert s.getpeername() != peer, "the parent's connection"
+                    except OSError:
+                        pass
+            assert fs.cat_file("/big", 5, 10) == big[5:10]
+            assert calls[1:] == [os.getpid()] and fs.session is not session
+            fs.session.close()
+
+        report = by_fork(child)
+        assert not report.problem(), report.problem()
+        assert fs.session is session and fs.cat_file("/big", 5, 10) == big[5:10]
+        assert calls == [os.getpid()]
+        fs.session.close()
+        """,
+        OPTIONS=json.dumps(server.options),
+        FSSPEC_FORK_RESET="1",
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
