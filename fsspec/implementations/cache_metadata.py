@@ -110,15 +110,28 @@ class CacheMetadata:
     # the files --------------------------------------------------------------------
     def load(self) -> bool:
         """Read the tables that have changed since they were read last; whether there are any."""
-        return any([self._load(number) for number in range(len(self._storage))])
+        return any([self._refresh_table(number) for number in range(len(self._storage))])
 
-    def _load(self, number: int) -> bool:
+    def _load(self, fn: str) -> Table:
+        """The table in a file, with the numbers of blocks as sets. Derived classes may override this: what
+        makes no sense in it is left out, and where it fails there is no table."""
+        with open(fn, encoding="utf8") as f:
+            table: Table = json.load(f)
+        for detail in table.values():
+            if _are_blocks(detail):
+                detail["blocks"] = set(detail["blocks"])
+        return table
+
+    def _refresh_table(self, number: int) -> bool:
         path = os.path.join(self._storage[number], TABLE)
         with self.lock:
             sign = file_state(path)
             if sign == self._signs[number]:
                 return False
-            table = {} if sign is None else _read(path)
+            table: Table = {}
+            if sign is not None:
+                with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+                    table = _entries(self._load(path))  # else gone, or damaged: then files are fetched again
             if number == len(self._storage) - 1:
                 for name, detail in list(self._changed.items()):
                     if detail is None:
@@ -134,24 +147,35 @@ class CacheMetadata:
         """Write what has changed; nothing is written where nothing has."""
         if self._changed and os.path.isdir(self._storage[-1]):
             with self.alone():
-                self._save()
+                self._save_changes()
 
-    def _save(self) -> None:
-        self._load(len(self._storage) - 1)
+    def _save_changes(self) -> None:
+        self._refresh_table(len(self._storage) - 1)
         changed, self._changed = self._changed, {}
         path = os.path.join(self._storage[-1], TABLE)
-        part = part_in(self._storage[-1])
+        table = self.cached_files[-1]
+        if type(self)._save is not CacheMetadata._save:
+            table = {name: dict(detail) for name, detail in table.items()}  # which it may change
         try:
-            with open(part, "xb", buffering=0, opener=partial(os.open, mode=0o600)) as f:
-                write_all(f, self._text().encode())
-                if self._mode != 0o600 and hasattr(os, "fchmod"):
-                    os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
-            os.replace(part, path)
+            self._save(table, path)
         except BaseException:
             self._changed = {**changed, **self._changed}
-            remove(part)
             raise
         self._signs[-1] = file_state(path)
+
+    def _save(self, metadata_to_save: Table, fn: str) -> None:
+        """Write a table to a file, by one rename. Derived classes may override this."""
+        known = metadata_to_save is self.cached_files[-1]
+        part = part_in(os.path.dirname(fn))
+        try:
+            with open(part, "xb", buffering=0, opener=partial(os.open, mode=0o600)) as f:
+                write_all(f, (self._text() if known else json.dumps(metadata_to_save)).encode())
+                if self._mode != 0o600 and hasattr(os, "fchmod"):
+                    os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
+            os.replace(part, fn)
+        except BaseException:
+            remove(part)
+            raise
 
     def _text(self) -> str:
         """The table that is written, as JSON; made of what changed and what is known of the rest."""
@@ -249,7 +273,7 @@ class CacheMetadata:
 
     def names(self) -> set[str]:
         """The names of all copies in the folder that is written."""
-        self._load(len(self._storage) - 1)
+        self._refresh_table(len(self._storage) - 1)
         return {detail["fn"] for detail in list(self.cached_files[-1].values())}
 
     def drop_names(self, names: set[str]) -> None:
@@ -315,7 +339,7 @@ class CacheMetadata:
         folder = self._storage[-1]
         fn = os.path.join(folder, detail["fn"])
         with self.alone():
-            self._load(len(self._storage) - 1)
+            self._refresh_table(len(self._storage) - 1)
             present = self.cached_files[-1].get(table_key(path))
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
                 if is_whole(present, fn):
@@ -324,7 +348,7 @@ class CacheMetadata:
             with open(fn, "xb") as f:
                 f.truncate(detail["size"])
             self.update_file(path, detail)
-            self._save()
+            self._save_changes()
         return detail
 
     def enter_blocks(self, path: str, cache: MMapCache) -> None:
@@ -337,7 +361,7 @@ class CacheMetadata:
         """
         folder = self._storage[-1]
         with self.alone():
-            self._load(len(self._storage) - 1)
+            self._refresh_table(len(self._storage) - 1)
             detail = self.cached_files[-1].get(table_key(path))
             if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
                 return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
@@ -345,7 +369,7 @@ class CacheMetadata:
             whole = len(blocks) * cache.blocksize >= cache.size
             self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
             try:
-                self._save()
+                self._save_changes()
             except BaseException:
                 self._changed.pop(table_key(path), None)  # by the next time the file may be another one
                 raise
@@ -389,14 +413,11 @@ def is_whole(detail: Detail, fn: str) -> bool:
         return False
 
 
-def _read(path: str) -> Table:
-    try:
-        with open(path, encoding="utf8") as f:
-            table = json.load(f)
-    except (OSError, ValueError, RecursionError):  # gone, or damaged: then the files are fetched again
-        return {}
-    if not isinstance(table, dict):
-        return {}
+def _entries(table: Table) -> Table:
+    """What makes sense in a table, with the numbers of blocks as lists."""
+    for detail in table.values():
+        if isinstance(detail, dict) and isinstance(detail.get("blocks"), set):
+            detail["blocks"] = sorted(detail["blocks"])
     entries = {table_key(name): detail for name, detail in table.items() if _is_entry(detail)}
     for name, detail in entries.items():
         detail["original"] = name  # tables of others have the path here as well
@@ -415,8 +436,10 @@ def _is_entry(detail: object) -> bool:
     )
 
 
-def _are_blocks(detail: Detail) -> bool:
+def _are_blocks(detail: Any) -> bool:
     """Whether an entry of a copy in blocks says which of them there are."""
+    if not isinstance(detail, dict):
+        return False
     blocks, size, blocksize = detail.get("blocks"), detail.get("size"), detail.get("blocksize")
     return (
         isinstance(blocks, list)

@@ -20,7 +20,7 @@ from fsspec._spec.contents import has_checking_files
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
-from fsspec.implementations._cached.base import Cache
+from fsspec.implementations._cached.base import Cache, copies_in_table
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
@@ -166,7 +166,7 @@ class CachingFileSystem(Cache):
                 remove(old)
                 self._metadata.drop(path)
             return found
-        for detail, fn in self._metadata.lookup(path, self, uid):
+        for detail, fn in copies_in_table(self, path, uid):
             if detail["blocks"] is True or self._folders.is_written(fn):
                 if is_whole(detail, fn) and not self._out_of_date(path, fn):
                     return detail, fn

@@ -29,6 +29,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
+from fsspec.implementations._cached.base import copies_in_table
 from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
@@ -65,7 +66,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """Where there may be a copy of a path that can be used."""
         yield from self._written_copies(path)
         self._check_cache()
-        for detail, fn in self._metadata.lookup(path, self, uid):
+        for detail, fn in copies_in_table(self, path, uid):
             if detail["blocks"] is True and not self._out_of_date(path, fn):
                 self._note_use(fn)
                 yield fn

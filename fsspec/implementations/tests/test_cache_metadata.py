@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+import fsspec
 from fsspec.caching import MMapCache
 from fsspec.implementations.cache_metadata import CacheMetadata
 
@@ -366,3 +367,82 @@ def test_the_lock_is_not_waited_for_without_end(folder, monkeypatch):
 def test_no_folder():
     with pytest.raises(ValueError, match="folder"):
         CacheMetadata([])
+
+
+class Own(CacheMetadata):
+    """As programs derive from it: a table that is written in their own way."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.asked = []
+
+    def _load(self, fn):
+        table = super()._load(fn)
+        self.asked.append(("load", fn, {name: entry["blocks"] for name, entry in table.items()}))
+        return {name.removeprefix("mine:"): entry for name, entry in table.items()}
+
+    def _save(self, metadata_to_save, fn):
+        self.asked.append(("save", fn, sorted(metadata_to_save)))
+        for entry in metadata_to_save.values():
+            entry["more"] = 1
+        super()._save({f"mine:{name}": entry for name, entry in metadata_to_save.items()}, fn)
+
+    def check_file(self, path, cfs):
+        found = False if path.endswith("never") else super().check_file(path, cfs)
+        self.asked.append(("check", path, bool(found)))
+        return found
+
+
+def test_a_derived_class_loads_and_saves(folder):
+    table, fn = Own([folder]), os.path.join(folder, "cache")
+    add(table, folder, "a")
+    table.update_file("b", blocks("b", 3, 1))
+    table.save()
+    assert table.asked == [("save", fn, ["a", "b"])]
+    assert {name: entry["more"] for name, entry in saved(folder).items()} == {"mine:a": 1, "mine:b": 1}
+    assert "more" not in table.cached_files[-1]["a"]
+    again = Own([folder])
+    assert again.load() and not again.load()
+    assert again.asked == [("load", fn, {"mine:a": True, "mine:b": {1, 3}})]
+    assert again.cached_files[-1]["b"]["blocks"] == [1, 3]
+    assert again._load(fn)["a"]["blocks"] is True
+    add(again, folder, "c")
+    again.save()
+    assert table.load() and sorted(table.cached_files[-1]) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("wrong", [None, [], {"a": None}, {"a": {"blocks": {"x", 1}}}])
+def test_what_a_derived_class_loads_may_make_no_sense(folder, wrong):
+    class Wrong(CacheMetadata):
+        def _load(self, fn):
+            return wrong
+
+    table = CacheMetadata([folder])
+    add(table, folder, "a")
+    table.save()
+    other = Wrong([folder])
+    other.load()
+    assert other.cached_files == [{}]
+
+
+@pytest.mark.parametrize("protocol", ["filecache", "blockcache"])
+def test_a_derived_class_has_the_say_on_copies(tmp_path, protocol):
+    for name in ("x", "never"):
+        (tmp_path / name).write_bytes(b"123456")
+    cls = fsspec.get_filesystem_class(protocol)
+
+    class Cache(cls):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self._metadata = Own(self.storage)
+
+    fs = Cache(target_protocol="file", cache_storage=str(tmp_path / "c"), skip_instance_cache=True)
+    for name in ("x", "never"):
+        path = str(tmp_path / name)
+        table = fs._metadata
+        for _ in range(2):
+            with fs.open(path) as f:
+                assert f.read(3) == b"123"
+        checks = [found for what, asked, found in table.asked if what == "check" and asked == path]
+        assert checks[0] is False and checks[-1] is (name == "x")
+        assert any(what == "save" and path in names for what, _, names in table.asked)

@@ -69,7 +69,9 @@ def test_the_table_is_written_once_a_batch(tmp_path, monkeypatch):
     c = make("filecache", target, tmp_path)
     inodes = []
     save = c._metadata._save
-    monkeypatch.setattr(c._metadata, "_save", lambda: (save(), inodes.append(os.stat(tmp_path / "c/cache"))))
+    monkeypatch.setattr(
+        c._metadata, "_save", lambda *args: (save(*args), inodes.append(os.stat(tmp_path / "c/cache")))
+    )
     c.cat("r/*")
     c.cat_ranges([f"r/{n}" for n in range(30)], 0, 1)
     assert len(inodes) == 1
