@@ -642,8 +642,12 @@ class AbstractBufferedFile(io.IOBase):
         return False
 
     def _is_piped(self) -> bool:
+        buffer = getattr(self, "buffer", None)
         own_upload = type(self)._upload_chunk is not AbstractBufferedFile._upload_chunk
-        return not own_upload and _own_pipe(self.fs) is not None
+        if buffer is None or own_upload or _own_pipe(self.fs) is None:
+            return False
+        own_write = type(self).write is not AbstractBufferedFile.write  # perhaps to somewhere else
+        return not own_write or buffer.tell() > 0
 
     def _pipe(self) -> None:
         """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
@@ -661,7 +665,7 @@ class AbstractBufferedFile(io.IOBase):
 
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
-        if self.mode != "rb" and self._is_piped():
+        if self._is_piped():
             self._pipe()
 
     def discard(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`

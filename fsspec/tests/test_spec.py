@@ -911,3 +911,42 @@ def test_a_new_file_of_a_backend_that_knows_no_modes():
     with fs.open("new", "xb") as f:
         f.write(b"1")
     assert fs.files == {"new": b"1"}
+
+
+# -- files that put what is written elsewhere ----------------------------------------
+
+
+class _Elsewhere(AbstractBufferedFile):
+    def write(self, data):
+        self.fs.files[self.path] = self.fs.files.get(self.path, b"") + bytes(data)
+        return len(data)
+
+
+class _Unmade(_Elsewhere):
+    """Its base does not know of it."""
+
+    def __init__(self, fs, path, **kwargs):
+        self.fs, self.path = fs, path
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("kind", [_Elsewhere, _Unmade])
+def test_nothing_is_committed_of_a_file_that_buffers_nothing(kind):
+    class Own(DictFileSystem):
+        def _open(self, path, mode="rb", autocommit=True, **kwargs):
+            return kind(self, path, mode=mode, autocommit=autocommit)
+
+        def pipe_file(self, path, value, **kwargs):
+            self.files[path] = value
+
+    fs = Own({})
+    with fs.transaction:
+        with fs.open("in", "wb") as f:
+            f.write(b"12")
+            f.write(b"34")
+    with fs.open("outside", "wb") as f:
+        f.write(b"1234")
+    assert kind(fs, "x", mode="wb").commit() is None
+    assert fs.files == {"in": b"1234", "outside": b"1234"}
