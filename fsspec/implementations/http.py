@@ -344,7 +344,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
         response = await self._request(url, parsing.ranged(options, value, self.kwargs))
         try:
-            if response.status >= 400 and response.status != 416:
+            if response.status != 416:
                 self._raise_not_found_for_status(response, url)
             at = responses.placed(response, url, start, end, known)
             data = None

@@ -28,7 +28,7 @@ from fsspec._files.caches_base import joined, log_fetch
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, correct_size
+from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, correct_size, exclusive
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
 from fsspec.implementations._http.responses import BodyStream
@@ -179,7 +179,8 @@ class Ahead:
             options = responses.no_total_timeout(session, options)
         response = await file._sender.send(session, "get", file._request_url(), options)
         try:
-            at = responses.placed(response, file.url, start, end, self.version)
+            parse = exclusive(file._parse_content_range)
+            at = responses.placed(response, file.url, start, end, self.version, parse)
             # another thread's answer may have come meanwhile
             self.version = self.version.updated(file.url, at.version)
             correct_size(file, self.version.size)

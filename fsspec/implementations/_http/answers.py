@@ -16,7 +16,7 @@ What counts:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.caching import BaseCache, BytesCache, ReadAheadCache
 from fsspec.exceptions import FileChangedError, IncompleteRead
-from fsspec.implementations._http.parsing import content_range, is_plain
+from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain
 
 if TYPE_CHECKING:
     import yarl
@@ -192,6 +192,7 @@ def place(
     end: int | None,
     known: Version = UNKNOWN,
     final_url: str | yarl.URL | None = None,
+    parse: Callable[[Mapping[str, str]], ContentRange] = content_range,
 ) -> Placed:
     """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
 
@@ -201,11 +202,12 @@ def place(
         for everything.
     ``known``: what the server has told of the file before.
     ``final_url``: after redirects.
+    ``parse``: tells which bytes the headers say these are.
     Raises IncompleteRead: the body is not what was asked for.
     Raises FileChangedError: the answer is about another version of the file than ``known``.
     """
-    if status == 206 or status == 416 or "Content-Range" in headers:
-        content = content_range(headers)
+    content = parse(headers)
+    if status == 206 or status == 416 or "Content-Range" in headers or content[0] is not None:
         told = known.updated(url, version(headers, url if final_url is None else final_url, content[2]))
         if status == 416:
             return _unsatisfied(told, url, start)
@@ -277,6 +279,16 @@ def _place_partial(
         if stop < wanted:
             raise IncompleteRead(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
     return Placed(first, stop, told)
+
+
+def exclusive(parse: Callable[[Any], ContentRange]) -> Callable[[Any], ContentRange]:
+    """``parse`` of a file, which names the last byte, as `place` takes it: with the one after that."""
+
+    def parsed(headers: Mapping[str, str]) -> ContentRange:
+        first, last, total = parse(headers)
+        return first, None if last is None else last + 1, total
+
+    return parsed
 
 
 def needed(placed: Placed, end: int | None) -> int | None:

@@ -25,6 +25,7 @@ from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
+from fsspec.implementations._http.parsing import inclusive_range
 from fsspec.implementations._http.parts import fetching_ahead
 from fsspec.implementations._http.responses import ALL, BodyStream, check_is_whole, no_total_timeout, placed
 from fsspec.implementations._http.sending import Sender
@@ -33,10 +34,12 @@ from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
     import yarl
 
     from fsspec._paths.types import Options
+    from fsspec.implementations._http.parsing import ContentRange
     from fsspec.spec import AbstractFileSystem
 
 
@@ -190,6 +193,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         """
         return joined(await self._ahead.fetch(start, end))
 
+    def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
+        """First and last byte and total size that an answer names, None where unknown. Derived classes may
+        override this."""
+        return inclusive_range(headers)
+
     def _fetch_range(self, start: int, end: int) -> bytes:
         cache = getattr(self, "cache", None)  # some fetch as they are made
         if getattr(cache, "fetches_ahead", False):
@@ -236,6 +244,7 @@ class _Streamed(_Connected):
         async def once() -> BodyStream:
             response = await self._sender.send(session, "get", self._request_url(), dict(options))
             try:
+                self.fs._raise_not_found_for_status(response, self.url)
                 check_is_whole(response, self.url)
                 placed(response, self.url, 0, None, self._version)
             except BaseException:

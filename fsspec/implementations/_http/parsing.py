@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Optional
 from urllib.parse import unquote, urljoin
 
 ex: re.Pattern[str] = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
@@ -101,7 +101,16 @@ def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] =
 _RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(?:(\d+)|\*)")
 
 
-def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
+ContentRange = tuple[Optional[int], Optional[int], Optional[int]]
+
+
+def inclusive_range(headers: Mapping[str, str]) -> ContentRange:
+    """As `content_range`, but with the last byte."""
+    first, stop, total = content_range(headers)
+    return first, None if stop is None else stop - 1, total
+
+
+def content_range(headers: Mapping[str, str]) -> ContentRange:
     """First byte, byte after the last, and total size of a ``Content-Range``; None where unknown."""
     match = _RANGE.match(headers.get("Content-Range", ""))
     if match is None:

@@ -72,7 +72,7 @@ async def read_in_parts(
     first = start + PART if end is None else min(end, start + PART)
     value = range_value(start, first)
     async with await fs._request(url, ranged(options, value, fs.kwargs)) as response:
-        if response.status >= 400 and response.status != 416:
+        if response.status != 416:
             fs._raise_not_found_for_status(response, url)
         if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
             await _save_whole(response, url, sink, told)
@@ -155,7 +155,7 @@ async def _parts(
             return
         stop = min(begin + PART, last)
         async with await fs._request(url, ranged(options, range_value(begin, stop), fs.kwargs)) as answer:
-            if answer.status >= 400 and answer.status != 416:
+            if answer.status != 416:
                 fs._raise_not_found_for_status(answer, url)
             await _save_part(answer, placed(answer, url, begin, stop, at.version), url, begin, stop, sink)
 

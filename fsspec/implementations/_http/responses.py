@@ -26,7 +26,7 @@ from fsspec._fork.owned import finalize, is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import AccessRefusedError, IncompleteRead
 from fsspec.implementations._http import answers
-from fsspec.implementations._http.parsing import described, range_value, ranged
+from fsspec.implementations._http.parsing import ContentRange, content_range, described, range_value, ranged
 
 if TYPE_CHECKING:
     import yarl
@@ -186,12 +186,15 @@ def placed(
     start: int,
     end: int | None,
     known: answers.Version = answers.UNKNOWN,
+    parse: Callable[[Any], ContentRange] = content_range,
 ) -> answers.Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
     if response.status != 416:
         raise_for_status(response, url)
     try:
-        return answers.place(response.status, headers_of(response), url, start, end, known, response.url)
+        return answers.place(
+            response.status, headers_of(response), url, start, end, known, response.url, parse
+        )
     except IncompleteRead as error:
         raise IncompleteResponse(str(error)) from None
 

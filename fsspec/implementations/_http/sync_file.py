@@ -17,15 +17,18 @@ from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import AllBytes
 from fsspec.implementations._http import answers, sync_responses
-from fsspec.implementations._http.parsing import range_value, ranged
+from fsspec.implementations._http.parsing import inclusive_range, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.streamed import ReadOn
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import requests
 
     from fsspec.implementations._http.browser import RequestsSessionShim
+    from fsspec.implementations._http.parsing import ContentRange
     from fsspec.implementations.http_sync import HTTPFileSystem
 
 
@@ -89,6 +92,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self._details = {"name": self.url, "size": self.size, "type": "file"}
         self._version = answers.version_in({"url": self.url, **info})
 
+    def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
+        """First and last byte and total size that an answer names, None where unknown. Derived classes may
+        override this."""
+        return inclusive_range(headers)
+
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``. Raises ValueError: the server ignores ranges, and ``start``
         is not 0. Raises FileChangedError: this is not the file any more of which bytes came before."""
@@ -104,7 +112,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         with closing(self.session.get(target, stream=True, **options)) as response:
             if response.status_code != 416:
                 self.fs._raise_not_found_for_status(response, self.url)
-            at = sync_responses.placed(response, self.url, start, end, self._version)
+            parse = answers.exclusive(self._parse_content_range)
+            at = sync_responses.placed(response, self.url, start, end, self._version, parse)
             if at.start < start:
                 raise answers.RangesIgnoredError(self.url)
             self._version = self._version.updated(self.url, at.version)

@@ -17,7 +17,7 @@ from fsspec._plans import drive
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import answers
-from fsspec.implementations._http.parsing import is_plain, range_value, ranged
+from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ def placed(
     start: int,
     end: int | None,
     known: answers.Version = answers.Version(),
+    parse: Callable[[Any], ContentRange] = content_range,
 ) -> answers.Placed:
     """Where the body of a response lies in the file; see `answers.place`."""
-    return answers.place(response.status_code, response.headers, url, start, end, known, response.url)
+    return answers.place(response.status_code, response.headers, url, start, end, known, response.url, parse)
 
 
 def read_placed(

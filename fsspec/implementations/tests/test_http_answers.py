@@ -140,6 +140,68 @@ def test_ranges_answered_by_200(http_server, fs, url):
         assert f.read() == SMALL[1000:]
 
 
+@pytest.mark.parametrize("module", ["http", "http_sync"])
+def test_a_derived_class_tells_which_bytes_came(http_server, url, module):
+    """Of a server that names them in its own way."""
+    base = {"http": http, "http_sync": http_sync}[module]
+    told = []
+
+    class File(base.HTTPFile):
+        def _parse_content_range(self, headers):
+            first = super()._parse_content_range(headers)
+            told.append((first, headers.get("X-Range")))
+            return tuple(map(int, headers["X-Range"].split())) if "X-Range" in headers else first
+
+    fs = base.HTTPFileSystem(skip_instance_cache=True)
+    session = fs.session if module == "http_sync" else fsspec.asyn.sync(fs.loop, fs.set_session)
+    f = File(fs, url, session=session, size=len(SMALL), cache_type="none")
+    assert f._parse_content_range({"Content-Range": "bytes 1-2/3"}) == (1, 2, 3)
+    assert f._parse_content_range({"Content-Range": "bytes */3"}) == (None, None, 3)
+    assert f._parse_content_range({}) == (None, None, None)
+    del told[:]
+    http_server.fault("/f", range_status=200, no_content_range=True, headers={"X-Range": "600 604 1024"})
+    f.seek(600)
+    assert f.read(5) == SMALL[600:605]
+    assert told == [((None, None, None), "600 604 1024")]
+    http_server.fault("/f", ignore_range=True, headers={"X-Range": "0 1023 1024"})
+    f.seek(0)
+    assert f.read(5) == SMALL[:5]
+    f.close()
+    if module == "http_sync":
+        fs.session.close()
+
+
+@pytest.mark.parametrize("module", ["http", "http_sync"])
+def test_a_derived_class_sees_each_answer(http_server, url, module, tmp_path):
+    base = {"http": http, "http_sync": http_sync}[module].HTTPFileSystem
+    seen = []
+
+    class Own(base):
+        def _raise_not_found_for_status(self, response, url):
+            seen.append(getattr(response, "status", None) or response.status_code)
+            super()._raise_not_found_for_status(response, url)
+
+    fs = Own(skip_instance_cache=True)
+    for use, status in (
+        (lambda: fs.cat_file(url), 200),
+        (lambda: fs.cat_file(url, 5, 10), 206),
+        (lambda: fs.cat_file(url, -5), 206),
+        (lambda: fs.cat_ranges([url], [5], [10]), 206),
+        (lambda: fs.open(url, block_size=0).close(), 200),
+        (lambda: fs.get_file(url, str(tmp_path / "x")), 200),
+    ):
+        del seen[:]
+        use()
+        assert seen == [status]
+    if module == "http":
+        fs = Own(skip_instance_cache=True, max_concurrency=4)
+        del seen[:]
+        assert fs.cat_file(http_server.url + "/big") == BIG
+        assert set(seen) == {206}
+    else:
+        fs.session.close()
+
+
 # -- versions -------------------------------------------------------------------------
 
 OLD = {"headers": {"ETag": '"old"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}}
