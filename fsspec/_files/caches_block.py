@@ -113,6 +113,14 @@ class BlockCache(BaseCache):
 
     name: ClassVar[str] = "blockcache"
 
+    _reads_itself = False  # a subclass has a `_read_cache` of its own
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls._read_cache is not BlockCache._read_cache:
+            cls._reads_itself = True
+            cls._views = BaseCache._views  # type: ignore[method-assign, assignment]
+
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size)
         self.nblocks: int = -(-size // blocksize) if size else 0
@@ -129,6 +137,10 @@ class BlockCache(BaseCache):
         return UpdatableLRU.CacheInfo(self._hits, self._misses, self.maxblocks, len(self._kept))
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
+        if self._reads_itself:
+            start, end = self._bounds(start, end)
+            first, last = start // self.blocksize, (end - 1) // self.blocksize
+            return self._read_cache(start, end, first, last) if start < end else b""
         blocksize, kept = self.blocksize, self._kept
         if start is not None and end is not None:
             first = start // blocksize
@@ -145,6 +157,10 @@ class BlockCache(BaseCache):
                 if 0 <= start < end <= self.size:
                     self.hit_count += 1
                     return self._block(first)[at:to]
+        return joined(self._blocks(start, end))
+
+    def _read_cache(self, start: int, end: int, start_block_number: int, end_block_number: int) -> bytes:
+        """The bytes between two positions, in the blocks of these numbers; an override serves all reads."""
         return joined(self._blocks(start, end))
 
     def _views(self, start: int | None, end: int | None) -> list[Any]:

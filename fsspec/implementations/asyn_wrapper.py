@@ -173,12 +173,17 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
         self.semaphore = semaphore
-        own = [n for n in _BULK if getattr(type(fs), n, None) is not getattr(AbstractFileSystem, n)]
-        for name in [*_WRAPPED, *own]:
-            method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=semaphore)
-            setattr(self, "_" + name, method)
         for name in ("_strip_protocol", "_parent"):  # on the class they are for URLs of the wrapper's own
             setattr(self, name, getattr(self.sync_fs, name))
+        self._wrap_all_sync_methods()
+
+    def _wrap_all_sync_methods(self) -> None:
+        """Set the operations that are the blocking filesystem's own; called once, when the rest is set."""
+        kind = type(self.sync_fs)
+        own = [n for n in _BULK if getattr(kind, n, None) is not getattr(AbstractFileSystem, n)]
+        for name in [*_WRAPPED, *own]:
+            method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=self.semaphore)
+            setattr(self, "_" + name, method)
 
     @property
     def fsid(self) -> str:

@@ -884,3 +884,39 @@ def test_slow_connections_are_all_used_while_a_file_is_read_in_order(least):
     assert most == 4 and max(sizes) <= part
     assert sum(sizes) == len(whole)
     assert len(sizes) <= (15 if least else 21)
+
+
+@pytest.mark.parametrize("kind", ["blockcache", "background"])
+@pytest.mark.parametrize("own_fetch", [False, True])
+def test_a_read_of_blocks_is_for_a_subclass_to_serve(kind: str, own_fetch: bool) -> None:
+    asked: list[tuple[int, ...]] = []
+    data = bytes(range(100))
+
+    class Reading(caches[kind]):  # type: ignore[misc, valid-type]
+        def _read_cache(self, start: int, end: int, start_block_number: int, end_block_number: int) -> bytes:
+            asked.append((start, end, start_block_number, end_block_number))
+            found: bytes = super()._read_cache(start, end, start_block_number, end_block_number)
+            return found
+
+    if own_fetch:
+
+        class Fetching(Reading):
+            def _fetch(self, start: int | None, end: int | None) -> bytes:
+                found: bytes = super()._fetch(start, end)
+                return found
+
+        Reading = Fetching  # type: ignore[misc]
+    cache = Reading(16, lambda start, end: data[start:end], 100)
+    try:
+        for start, end in [(0, 3), (1, 3), (3, 20), (90, 200), (None, 5), (95, None)]:
+            assert cache._fetch(start, end) == data[start:end]
+        assert b"".join(cache._views(3, 90)) == data[3:90]
+        assert asked[:4] == [(0, 3, 0, 0), (1, 3, 0, 0), (3, 20, 0, 1), (90, 100, 5, 6)]
+        assert asked[4:] == [(0, 5, 0, 0), (95, 100, 5, 6), (3, 90, 0, 5)]
+        assert cache._fetch(5, 5) == b"" == cache._fetch(120, 130) and len(asked) == 7
+        assert cache.hit_count == 7 and cache.miss_count == 7
+        plain = caches[kind](16, lambda start, end: data[start:end], 100)
+        assert plain._read_cache(3, 20, 0, 1) == data[3:20]  # type: ignore[attr-defined]
+    finally:
+        if kind == "background":
+            cache.close()

@@ -25,6 +25,7 @@ from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
+from fsspec.implementations._cached.overriding import guard
 from fsspec.implementations._cached.passing import awaited_method, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
@@ -45,6 +46,10 @@ class Cache(ChainedFileSystem):
 
     _strip_tokenize_options = ("fo",)
     _fork_sensitive = True  # a child that did not opt in makes new ones; see _after_fork_in_child
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        guard(cls)
 
     def __init__(
         self,
@@ -99,14 +104,14 @@ class Cache(ChainedFileSystem):
         self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
         self._arrived: list[Any] = []  # whole files that are not entered yet, see there
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
-        self._traffic = Traffic()
+        self._traffic_counts = Traffic()
         self._local = filesystem("file")
         self.async_impl = self.fs.async_impl
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
-        self._folders.make()
+        self._mkcache() if self._has_table else self._folders.make()
         self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
         self.load_cache()
 
@@ -240,10 +245,14 @@ class Cache(ChainedFileSystem):
         self._metadata.load()
         self.last_cache = time.time()
 
+    def _mkcache(self) -> None:
+        """Have the folder that is written; called before anything is put there."""
+        self._folders.make()
+
     def save_cache(self) -> None:
         """Write what has changed in the table of the copies."""
         if self._metadata._changed:
-            self._folders.make()
+            self._mkcache()
             self._metadata.save()
         self.last_cache = time.time()
 
@@ -263,8 +272,12 @@ class Cache(ChainedFileSystem):
     @property
     def _own_check(self) -> Callable[[str], Any] | None:
         """The `_check_file` of a subclass, which has the say on what copy can be used."""
-        check = self._check_file
-        return None if getattr(check, "__default__", False) else check
+        return self._own_hook("_check_file")
+
+    def _own_hook(self, name: str) -> Callable[..., Any] | None:
+        """A method that a subclass overrides; None if it is this package's."""
+        method = self.__dict__.get(name) or getattr(type(self), name)
+        return None if getattr(method, "__default__", False) else getattr(self, name)
 
     # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:
@@ -325,7 +338,7 @@ class Cache(ChainedFileSystem):
         Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
             ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
         """
-        counts: dict[str, Any] = self._traffic.of_cache()
+        counts: dict[str, Any] = self._traffic_counts.of_cache()
         target = self.fs.stats()
         if len(target) > 1:
             counts["target"] = target
@@ -334,9 +347,9 @@ class Cache(ChainedFileSystem):
     def _count_lookup(self, hit: bool, path: str) -> None:
         """Count that a file was looked for in the cache."""
         if hit:
-            self._traffic.hits += 1
+            self._traffic_counts.hits += 1
         else:
-            self._traffic.misses += 1
+            self._traffic_counts.misses += 1
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
 

@@ -198,7 +198,7 @@ class CachingFileSystem(Cache):
         if tag or isinstance(modified, str):  # no blocks of another version are to be added
             detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
         fn = os.path.join(self.storage[-1], detail["fn"])
-        self._folders.make()
+        self._mkcache()
         os.makedirs(os.path.dirname(fn), exist_ok=True)
         with self._metadata.alone():
             while True:

@@ -150,6 +150,7 @@ class SharedBlocks:
         uid = await self._uid(None) if cfs.check_files else None
         data: bytes = await cfs.fs._cat_file(self.path)
         fn = os.path.join(cfs.storage[-1], cfs.hash_name(self.path))
+        cfs._mkcache()
         part = cfs._folders.part(fn)
         try:
             with open(part, "xb") as f:

@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
@@ -26,7 +27,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
 from fsspec._plans.bulk import raise_first, split_callback, without_folders, without_refusals
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import together
+from fsspec._plans.listing import default, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.implementations._cached.base import copies_in_table
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5
 """How often a file is fetched whose copy others remove before it is read."""
+
+_version: ContextVar[tuple[str, str | None] | None] = ContextVar("_version", default=None)
+"""The path of the copy that is being entered, and its version."""
 
 
 class WholeFileCacheFileSystem(PendingFileSystem):
@@ -86,6 +90,40 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
         self._metadata.update_file(path, {"original": path, **detail})
 
+    @default
+    def _make_local_details(self, path: str) -> str:
+        """Enter the copy of a path in the table; where it lies. An override is called when a copy has
+        arrived, which is then put where that says."""
+        fn = os.path.join(self.storage[-1], self.hash_name(path))
+        known = _version.get()
+        if known is not None and known[0] == path:
+            uid = known[1]
+        else:
+            uid = self._uid(path) if self._has_table else None
+        self._record_copy(path, fn, uid)
+        return fn
+
+    def _enter_copy(self, path: str, fn: str, uid: str | None) -> str:
+        """Enter a copy that is in its place; where it is then."""
+        enter = self._own_hook("_make_local_details")
+        if enter is None:
+            self._record_copy(path, fn, uid)
+            return fn
+        token = _version.set((path, uid))
+        try:
+            where: str = enter(path)
+        finally:
+            _version.reset(token)
+        if where != fn:
+            os.replace(fn, where)
+        return where
+
+    @default
+    def _get_cached_file_before_open(self, path: str, **kwargs: Any) -> None:
+        """Have a copy of a file. An override is called before one is opened of which there is none, with the
+        arguments of `open`."""
+        raise_first([self._on_target(self._fetch_copies([path], {}))[path]])
+
     def _keep_written(self, path: str, part: str, fn: str) -> str:
         """Make what was written to a path its copy, of a version that is not known; see `_finish_copies`."""
         self._note_change(path)
@@ -117,6 +155,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             known = {**known, **dict(zip(unknown, (yield from self._uids(unknown))))}
             out.update((p, known[p]) for p in unknown if isinstance(known[p], BaseException))
         fns: dict[str, tuple[str, str]] = {}
+        if len(out) < len(paths):
+            self._mkcache()
         for path in paths:
             if path not in out:
                 fn = os.path.join(self.storage[-1], self.hash_name(path))
@@ -156,8 +196,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         except Exception as error:  # of a codec, of which there are many; reported for this file
             return error
         os.replace(part, fn)
-        self._record_copy(path, fn, uid)
-        return fn
+        return self._enter_copy(path, fn, uid)
 
     def _decompress(self, path: str, part: str) -> None:
         codec = get_compression(path, self.compression)
@@ -178,16 +217,22 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _awaited_on_target(self, plan: PlanOf[T]) -> T:
         return await drive_awaiting(self.fs, plan) if self.async_impl else drive(self.fs, plan)
 
-    def _with_copy(self, path: str, use: Callable[[str], T]) -> T:
-        """What ``use`` makes of the local path of a file, which is copied if need be."""
+    def _with_copy(self, path: str, use: Callable[[str], T], kwargs: Options) -> T:
+        """What ``use`` makes of the local path of a file, which is copied if need be.
+        ``kwargs``: those of `open`."""
         got: T
-        for fn in self._checked_copies(path):
-            try:
-                got = use(fn)
-            except FileNotFoundError:
-                continue
-            self._count_lookup(True, path)
-            return got
+        fetch = self._own_hook("_get_cached_file_before_open")
+        for fetched in (False, True)[: 1 if fetch is None else 2]:
+            if fetched and fetch is not None:
+                fetch(path, **kwargs)
+            for fn in self._checked_copies(path):
+                try:
+                    got = use(fn)
+                except FileNotFoundError:
+                    continue
+                if not fetched:  # else it is counted as what was not there
+                    self._count_lookup(True, path)
+                return got
         got = self._on_target(self._fetch_and_use(path, use))
         if isinstance(got, BaseException):
             raise got
@@ -214,7 +259,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
         part_of = partial(self._local.cat_file, start=start, end=end)
-        return self._with_copy(self._strip_protocol(path), part_of)
+        return self._with_copy(self._strip_protocol(path), part_of, kwargs)
 
     def _slices(
         self, paths: list[str], starts: list[Any], ends: list[Any], callback: Callback = DEFAULT_CALLBACK
@@ -379,7 +424,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
         if "r" in mode and "+" not in mode:
-            return self._with_copy(path, partial(LocalCopy, path))
+            return self._with_copy(path, partial(LocalCopy, path), kwargs)
         for name in FOR_READING:
             kwargs.pop(name, None)
         if "x" in mode:
@@ -387,6 +432,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
         copy = os.path.join(self.storage[-1], self.hash_name(path))
+        self._mkcache()
         part = self._folders.part(copy)
         try:
             if "a" in mode or "r" in mode:

@@ -69,3 +69,30 @@ def fetched(target: Any) -> list[tuple[Any, ...]]:
 def listed(cache: Any) -> list[str]:
     """The copies in the folder of a cache."""
     return sorted(name for name in os.listdir(cache.storage[-1]) if name != "cache")
+
+
+_OWN = frozenset(
+    "cat cat_file cat_ranges clear_cache close_and_update commit_many exists get hash_name head"
+    " info isdir isfile load_cache ls open open_many pipe pipe_file pop_from_cache read_block"
+    " save_cache size tail _check_cache _check_file _get_cached_file_before_open"
+    " _make_local_details _mkcache _open".split()
+)
+
+
+def choosing(kind: str) -> Any:
+    """A class of caches that names what is its own, and takes all else from the target."""
+
+    base: Any = EVERY[kind]
+
+    class Choosing(base):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            if name in _OWN:
+                return lambda *args, **kwargs: getattr(type(self), name)(self, *args, **kwargs)
+            state = object.__getattribute__(self, "__dict__")
+            if name in state:
+                return state[name]
+            if name.startswith("__") or name in ("transaction", "transaction_type") or "fs" not in state:
+                return super().__getattribute__(name)
+            return getattr(state["fs"], name)
+
+    return Choosing

@@ -244,3 +244,15 @@ def test_a_progress_bar_has_ended_when_a_batch_has(m, capsys):
             assert "100%" in capsys.readouterr().err
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_which_methods_are_wrapped_is_for_a_subclass_to_add_to(files):
+    class More(AsyncFileSystemWrapper):
+        def _wrap_all_sync_methods(self):
+            assert self._strip_protocol("file:///a") == "/a" and self.semaphore is None
+            super()._wrap_all_sync_methods()
+            self._info = async_wrapper(lambda path: {"name": path, "own": True}, obj=self)
+
+    fs = More(LocalFileSystem(), asynchronous=True)
+    assert asyncio.run(fs._info("x")) == {"name": "x", "own": True}
+    assert asyncio.run(fs._cat_file(files + "/one")) == b"1"

@@ -12,9 +12,10 @@ import fsspec
 from fsspec._files.buffered import reopen
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
+from fsspec.implementations._cached.overriding import OF_INSTANCES, OVERRIDABLE
 from fsspec.implementations._cached.passing import PASSED
 from fsspec.implementations.cached import CachingFileSystem
-from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, fetched, listed, make
+from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, choosing, fetched, listed, make
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
@@ -859,3 +860,125 @@ def test_a_cache_that_checks_stands_on_another(outer, inner, named, tmp_path):
     assert c.cat("r/one") == b"1"
     target.pipe_file("r/one", b"changed")
     assert c.cat("r/one") == (b"changed" if checking else b"1")
+
+
+# what subclasses override ------------------------------------------------------------
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("behind", [None, *EVERY])
+def test_a_cache_that_names_what_is_its_own_and_takes_all_else_from_the_target(kind, behind, tmp_path):
+    target = WritableDictFileSystem(FILES)
+    fs = target if behind is None else make(behind, target, tmp_path, cache_storage=str(tmp_path / "behind"))
+    c = choosing(kind)(fs=fs, cache_storage=str(tmp_path / "c"), skip_instance_cache=True)
+    assert c.cat("r/one") == b"1" and c.cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
+    assert len(listed(c)) == 2
+    assert c.cat_file("r/big", 5, 9) == FILES["r/big"][5:9] and c.size("r/big") == len(FILES["r/big"])
+    assert c.cat_ranges(["r/big"], [1], [3]) == [FILES["r/big"][1:3]] and c.head("r/big", 2) == b"\0\1"
+    with c.open("r/big") as f:
+        assert f.read() == FILES["r/big"]
+    assert sorted(c.ls("r/sub", detail=False)) == ["r/sub/deep"] and c.glob("r/t*") == ["r/two"]
+    assert c.isfile("r/one") and c.isdir("r/sub") and not c.exists("r/none")
+    c.get("r/two", str(tmp_path / "got"))
+    assert (tmp_path / "got").read_bytes() == b"22" and "r/sub/deep" in c.find("r")
+    c.pipe("r/two", b"new")
+    with c.open("r/written", "wb") as f:
+        f.write(b"w")
+    assert target.files["r/two"] == b"new" == c.cat("r/two") and target.files["r/written"] == b"w"
+    assert c == c and c.storage == [str(tmp_path / "c")]
+    c.pop_from_cache("r/one")
+    c.clear_cache()
+    assert listed(c) == [] and c.cat("r/one") == b"1"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_all_that_only_these_caches_have_is_read_past_an_override(kind, target, tmp_path):
+    private = {name for name in vars(make(kind, target, tmp_path)) if name.startswith("_")}
+    assert private <= {*OF_INSTANCES, *OVERRIDABLE}
+    names = {name for base in EVERY[kind].__mro__ for name in vars(base)}
+    assert OVERRIDABLE & {"_open", "_check_file", "_mkcache"} <= names
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_folder_is_made_by_the_method_for_it(kind, target, tmp_path):
+    class Making(EVERY[kind]):
+        def _mkcache(self):
+            made.append(os.path.isdir(tmp_path / "c"))
+            return super()._mkcache()
+
+    made = []
+    c = Making(fs=target, cache_storage=str(tmp_path / "c"), skip_instance_cache=True)
+    for fill in (lambda: c.cat_file("r/one"), lambda: c.open("r/two").read()):
+        os.path.exists(tmp_path / "c" / "cache") and os.unlink(tmp_path / "c" / "cache")
+        for name in os.listdir(tmp_path / "c"):
+            os.unlink(tmp_path / "c" / name)
+        os.rmdir(tmp_path / "c")
+        made.clear()
+        fill()
+        assert made[0] is False and listed(c)
+
+
+def test_the_folder_is_made_by_the_method_for_it_before_writing(target, tmp_path):
+    class Making(EVERY["simplecache"]):
+        def _mkcache(self):
+            made.append(1)
+            return super()._mkcache()
+
+    made = []
+    c = Making(fs=target, cache_storage=str(tmp_path / "c"), skip_instance_cache=True)
+    with c.open("r/new", "wb"):
+        assert made
+    assert c._mkcache() is None
+
+
+@pytest.mark.parametrize("read", ["cat", "cat_file", "open", "cat_ranges"])
+def test_what_is_entered_of_a_copy_is_for_a_subclass_to_say(read, target, tmp_path):
+    class Entering(EVERY["filecache"]):
+        def _make_local_details(self, path):
+            fn = super()._make_local_details(path)
+            detail = self._metadata.cached_files[-1][path]
+            detail["note"], detail["fn"] = 5, detail["fn"] + ".x"
+            return fn + ".x"
+
+    c = Entering(fs=target, cache_storage=str(tmp_path / "c"), check_files=True, skip_instance_cache=True)
+    reading = {
+        "cat": lambda: c.cat("r/two"),
+        "cat_file": lambda: c.cat_file("r/two"),
+        "open": lambda: c.open("r/two").read(),
+        "cat_ranges": lambda: c.cat_ranges(["r/two"], [None], [None])[0],
+    }[read]
+    assert reading() == b"22" and listed(c) == [c.hash_name("r/two") + ".x"]
+    fetched(target)
+    assert reading() == b"22" and fetched(target) == []
+    c.load_cache()
+    assert c._metadata.cached_files[-1]["r/two"]["note"] == 5
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_where_a_copy_would_lie_is_told_without_fetching_it(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    assert c._make_local_details("r/one") == os.path.join(c.storage[-1], c.hash_name("r/one"))
+    assert fetched(target) == [] and c.cat("r/one") == b"1"
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_before_a_file_is_opened_a_subclass_may_have_the_copy(kind, target, tmp_path):
+    class Having(EVERY[kind]):
+        def _get_cached_file_before_open(self, path, **kwargs):
+            asked.append((path, kwargs.get("block_size")))
+            return super()._get_cached_file_before_open(path, **kwargs)
+
+    class Skipping(EVERY[kind]):
+        def _get_cached_file_before_open(self, path, **kwargs):
+            asked.append(path)
+
+    asked = []
+    c = Having(fs=target, cache_storage=str(tmp_path / "c"), skip_instance_cache=True)
+    assert c.open("r/two", block_size=7).read() == b"22" and asked == [("r/two", 7)]
+    assert len(fetched(target)) == 1 and c.stats()["misses"] == 1 and c.stats()["hits"] == 0
+    assert c.open("r/two").read() == b"22" and asked == [("r/two", 7)] and c.stats()["hits"] == 1
+    assert c.cat_file("r/one") == b"1" and asked == [("r/two", 7), ("r/one", None)]
+    with pytest.raises(FileNotFoundError):
+        c.open("r/none")
+    assert make(kind, target, tmp_path)._get_cached_file_before_open("r/big") is None
+    c = Skipping(fs=target, cache_storage=str(tmp_path / "d"), skip_instance_cache=True)
+    asked.clear()
+    assert c.open("r/two").read() == b"22" and asked == ["r/two"]

@@ -760,3 +760,34 @@ def test_an_open_copy_in_children_and_in_their_children(tmp_path, kind):
         f.close()
         """
     )
+
+
+@pytest.mark.parametrize("opted_in", [True, False])
+@pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache"])
+def test_a_cache_that_takes_all_but_its_own_from_the_target_is_used_in_a_child(url, tmp_path, kind, opted_in):
+    run(
+        f"""
+        from fsspec.implementations.tests.caches import choosing
+
+        http = fsspec.filesystem("http")
+        c = choosing({kind!r})(fs=http, cache_storage=folder)
+        assert c.cat(url + "/a.bin") == BIG + b"a"
+
+        def child():
+            assert c.cat_file(url + "/a.bin") == BIG + b"a"  # of the copy
+            with c.open(url + "/a.bin") as f:
+                assert f.read(4) == BIG[:4]
+            assert c.storage == [folder]
+            if not {opted_in}:
+                raises(ForkError, c.cat, url + "/b.bin")
+                raises(ForkError, c.info, url + "/b.bin")
+                c.reset_loop()
+            assert c.cat(url + "/b.bin") == BIG + b"b" and c.size(url + "/b.bin") == len(BIG) + 1
+
+        well(child)
+        assert c.cat(url + "/a.bin") == BIG + b"a" and c.cat(url + "/c.bin") == BIG + b"c"
+        """,
+        url,
+        tmp_path,
+        opted_in,
+    )
