@@ -129,7 +129,8 @@ class BlockCache(BaseCache):
 
     def _forget(self) -> None:
         self._kept: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
-        self._drops = self.nblocks > self.maxblocks  # otherwise their order is of no use
+        # otherwise their order is of no use, nor is it asked who reads
+        self._drops = self._reads_itself or self.nblocks > self.maxblocks
         self._hits = self._misses = 0
 
     def cache_info(self) -> UpdatableLRU.CacheInfo:
@@ -137,10 +138,6 @@ class BlockCache(BaseCache):
         return UpdatableLRU.CacheInfo(self._hits, self._misses, self.maxblocks, len(self._kept))
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        if self._reads_itself:
-            start, end = self._bounds(start, end)
-            first, last = start // self.blocksize, (end - 1) // self.blocksize
-            return self._read_cache(start, end, first, last) if start < end else b""
         blocksize, kept = self.blocksize, self._kept
         if start is not None and end is not None:
             first = start // blocksize
@@ -148,16 +145,23 @@ class BlockCache(BaseCache):
             if at <= to <= blocksize:
                 block = kept.get(first)
                 if block is not None:
-                    self._hits += 1
                     if self._drops:
+                        if self._reads_itself:
+                            return self._by_read_cache(start, end)
                         _used(kept, first)
+                    self._hits += 1
                     if start < self.size:
                         self.hit_count += 1
                     return block[at:to]
-                if 0 <= start < end <= self.size:
+                if 0 <= start < end <= self.size and not self._reads_itself:
                     self.hit_count += 1
                     return self._block(first)[at:to]
-        return joined(self._blocks(start, end))
+        return self._by_read_cache(start, end) if self._reads_itself else joined(self._blocks(start, end))
+
+    def _by_read_cache(self, start: int | None, end: int | None) -> bytes:
+        start, end = self._bounds(start, end)
+        first, last = start // self.blocksize, (end - 1) // self.blocksize
+        return self._read_cache(start, end, first, last) if start < end else b""
 
     def _read_cache(self, start: int, end: int, start_block_number: int, end_block_number: int) -> bytes:
         """The bytes between two positions, in the blocks of these numbers; an override serves all reads."""

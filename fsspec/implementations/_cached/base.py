@@ -272,7 +272,8 @@ class Cache(ChainedFileSystem):
     @property
     def _own_check(self) -> Callable[[str], Any] | None:
         """The `_check_file` of a subclass, which has the say on what copy can be used."""
-        return self._own_hook("_check_file")
+        check = self.__dict__.get("_check_file") or type(self)._check_file
+        return None if getattr(check, "__default__", False) else self._check_file
 
     def _own_hook(self, name: str) -> Callable[..., Any] | None:
         """A method that a subclass overrides; None if it is this package's."""

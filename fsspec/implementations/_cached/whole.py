@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
@@ -221,18 +222,19 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """What ``use`` makes of the local path of a file, which is copied if need be.
         ``kwargs``: those of `open`."""
         got: T
+        for fn in self._checked_copies(path):
+            try:
+                got = use(fn)
+            except FileNotFoundError:
+                continue
+            self._count_lookup(True, path)
+            return got
         fetch = self._own_hook("_get_cached_file_before_open")
-        for fetched in (False, True)[: 1 if fetch is None else 2]:
-            if fetched and fetch is not None:
-                fetch(path, **kwargs)
+        if fetch is not None:
+            fetch(path, **kwargs)
             for fn in self._checked_copies(path):
-                try:
-                    got = use(fn)
-                except FileNotFoundError:
-                    continue
-                if not fetched:  # else it is counted as what was not there
-                    self._count_lookup(True, path)
-                return got
+                with suppress(FileNotFoundError):
+                    return use(fn)
         got = self._on_target(self._fetch_and_use(path, use))
         if isinstance(got, BaseException):
             raise got
