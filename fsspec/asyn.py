@@ -373,7 +373,7 @@ class AsyncFileSystem(AbstractFileSystem):
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
         return await drive(self, plan)
 
-    def _drive(self, plan: PlanOf[T]) -> T:
+    def _drive_plan(self, plan: PlanOf[T]) -> T:
         """What a plan returns, its operations awaited on the instance's loop."""
         result: T = sync(self.loop, drive, self, plan)
         return result
@@ -434,7 +434,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def write(self, data: ReadableBuffer) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         writable_now(self)
-        count = self._buffered(data)
+        count = self._put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             await self.flush()
         return count
@@ -455,7 +455,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if self._given_up is None or not self.closed:
+        if self._given_up_upload is None or not self.closed:
             await self.close()
 
     def __del__(self) -> None:

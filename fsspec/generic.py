@@ -118,7 +118,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
     async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
         return renamed(found, shape, fs.unstrip_protocol)
@@ -132,7 +132,7 @@ def _blocking_operation(name: str) -> Callable[..., Any]:
     """As `_awaited_operation`, for what has no awaitable form."""
 
     def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         return getattr(fs, name)(plain, *args, **kwargs)
 
     method.__name__ = name
@@ -175,7 +175,7 @@ class GenericFileSystem(AsyncFileSystem):
         return f"{type(self).__name__}(default_method={self.method!r})"  # options may be secrets
 
     # paths ------------------------------------------------------------------------
-    def _side(self, url: str) -> tuple[Any, str]:
+    def _side_of(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
         url = stringify_path(url).removeprefix("generic://")
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
@@ -185,34 +185,34 @@ class GenericFileSystem(AsyncFileSystem):
         """The URL as its filesystem writes it."""
         if isinstance(path, list):
             return [self._strip_protocol(p) for p in path]
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         return str(fs.unstrip_protocol(plain))
 
     def _parent(self, path: str) -> str:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         return str(fs.unstrip_protocol(fs._parent(plain)))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
         if path is not None:
             with suppress(ImportError, KeyError, ValueError):  # what no filesystem serves is in no listing
-                fs, plain = self._side(path)
+                fs, plain = self._side_of(path)
                 fs.invalidate_cache(plain)
 
     # one path ---------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
-        fs, path = self._side(url)
+        fs, path = self._side_of(url)
         return cast("_Entry", renamed(await _ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        fs, path = self._side(url)
+        fs, path = self._side_of(url)
         found = await _ask(fs, "ls", path, detail=detail, **kwargs)
         return cast("list[Any]", renamed(found, "listing", fs.unstrip_protocol))
 
     async def _find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         named = renamed(found, "found", fs.unstrip_protocol)
         return named if detail else list(named)
@@ -220,19 +220,19 @@ class GenericFileSystem(AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        fs, path = self._side(url)
+        fs, path = self._side_of(url)
         return cast("bytes", await _ask(fs, "cat_file", path, start=start, end=end, **kwargs))
 
     async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         await _ask(fs, "pipe_file", plain, value, **kwargs)
 
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
-        fs, path = self._side(rpath)
+        fs, path = self._side_of(rpath)
         await _ask(fs, "put_file", lpath, path, mode=mode, **kwargs)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
@@ -248,7 +248,7 @@ class GenericFileSystem(AsyncFileSystem):
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""
         try:
-            fs, plain = self._side(path)
+            fs, plain = self._side_of(path)
         except (KeyError, ValueError):
             return False
         return bool(await _ask(fs, name, plain, **kwargs))
@@ -273,11 +273,11 @@ class GenericFileSystem(AsyncFileSystem):
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if mode == "rb":  # blocks by `cat_file`
             return super()._open(path, mode, **kwargs)
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         return fs._open(plain, mode=mode, **{k: v for k, v in kwargs.items() if v is not None})
 
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
-        fs, plain = self._side(path)
+        fs, plain = self._side_of(path)
         if not fs.async_impl:
             return await super().open_async(path, mode, **kwargs)
         return cast("AbstractAsyncStreamedFile", await fs.open_async(plain, mode, **kwargs))
@@ -301,7 +301,7 @@ class GenericFileSystem(AsyncFileSystem):
     async def _rm(self, url: str | Iterable[str], **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
         for each in [url] if isinstance(url, str) or not isinstance(url, Iterable) else url:
-            fs, path = self._side(each)
+            fs, path = self._side_of(each)
             groups.setdefault(id(fs), (fs, []))[1].append(path)
 
         async def remove(group: tuple[Any, list[str]]) -> None:
@@ -355,8 +355,8 @@ class GenericFileSystem(AsyncFileSystem):
         Raises OSError where it ends too early. The target is then as it was before, where its filesystem can
             keep back what is not whole.
         """
-        source, path = self._side(url)
-        target, path2 = self._side(url2)
+        source, path = self._side_of(url)
+        target, path2 = self._side_of(url2)
         if source is not target:
             await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
         elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
@@ -368,7 +368,7 @@ class GenericFileSystem(AsyncFileSystem):
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
-            (source, path), (target, to) = self._side(path1), self._side(path2)
+            (source, path), (target, to) = self._side_of(path1), self._side_of(path2)
             if source is target:
                 source.mv(path, to, recursive=recursive, maxdepth=maxdepth, **kwargs)
                 return
@@ -537,7 +537,7 @@ def _check_listed(
 
 def _url_prefix(fs: GenericFileSystem, folder: str) -> str:
     """How the URLs of all that is in a folder begin; the root of a filesystem has its own form."""
-    other, path = fs._side(folder)
+    other, path = fs._side_of(folder)
     path = path.rstrip("/")
     child = f"{path}/x" if path else f"{other.root_marker}x"
     return str(other.unstrip_protocol(child).removesuffix("x"))

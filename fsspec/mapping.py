@@ -155,7 +155,7 @@ class FSMap(MutableMapping[str, bytes]):
             return {}
         plain = [] if self._reads_files else [path for path in paths.values() if not has_magic(path)]
         found = self.fs.cat(plain, on_error="return") if plain else {}
-        found.update((path, self._read(path)) for path in paths.values() if path not in found)
+        found.update((path, self._read_all(path)) for path in paths.values() if path not in found)
         out: dict[str, Any] = {}
         for key, path in paths.items():
             value = found.get(path, _NOTHING)
@@ -171,7 +171,7 @@ class FSMap(MutableMapping[str, bytes]):
             out[key] = value
         return out
 
-    def _read(self, path: str) -> bytes | Exception:
+    def _read_all(self, path: str) -> bytes | Exception:
         try:
             return self.fs.cat_file(path)
         except Exception as error:  # told in place of the bytes, as cat does
@@ -196,7 +196,7 @@ class FSMap(MutableMapping[str, bytes]):
         path = self._key_to_str(key)
         missing: Errors = (FileNotFoundError, *self.missing_exceptions)
         try:
-            self._remove([path])
+            self._remove_all([path])
         except missing as error:
             raise KeyError(key) from error
         except NotImplementedError as error:
@@ -214,9 +214,9 @@ class FSMap(MutableMapping[str, bytes]):
         FileNotFoundError
             where one of them is not there
         """
-        self._remove([self._key_to_str(key) for key in keys])
+        self._remove_all([self._key_to_str(key) for key in keys])
 
-    def _remove(self, paths: list[str]) -> None:
+    def _remove_all(self, paths: list[str]) -> None:
         plain = [path for path in paths if not has_magic(path)]
         if plain or not paths:
             self.fs.rm(plain if len(paths) > 1 or not plain else plain[0])
@@ -225,12 +225,12 @@ class FSMap(MutableMapping[str, bytes]):
                 self.fs.rm_file(path)
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._str_to_key, self._files())
+        return map(self._str_to_key, self._files_below())
 
     def __len__(self) -> int:
-        return len(self._files())
+        return len(self._files_below())
 
-    def _files(self) -> list[str]:
+    def _files_below(self) -> list[str]:
         # object stores have markers of folders, empty objects with a slash at the end of their names
         return [path for path in self.fs.find(self.root) if path[-1:] != "/"]
 

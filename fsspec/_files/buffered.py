@@ -80,7 +80,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     if file.closed:
-        raise ValueError(str(file._given_up or "Flush on closed file"))
+        raise ValueError(str(file._given_up_upload or "Flush on closed file"))
     if file.mode == "rb":
         return
     if _is_inherited_now(file):
@@ -109,11 +109,11 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
         if force or file.closed:
             resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
             resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file
-            file._given_up = _GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
+            file._given_up_upload = _GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
             if resendable:
                 file.offset, file.forced, file.buffer = None, False, buffer
         raise
-    file._given_up = None
+    file._given_up_upload = None
     if taken is not False:  # False: the backend has seen to the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
@@ -125,7 +125,7 @@ def closing(file: AbstractBufferedFile) -> Plan:
     A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise the first
     close is an error, unless one is being handled already.
     """
-    lost = file._given_up
+    lost = file._given_up_upload
     if getattr(file, "_unclosable", False) or (file.closed and not (lost and lost.resendable)):
         return
     if file.mode == "rb":
@@ -168,11 +168,11 @@ def writable_now(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
         if file.closed:
-            raise ValueError(str(file._given_up or "I/O operation on closed file."))
+            raise ValueError(str(file._given_up_upload or "I/O operation on closed file."))
         raise io.UnsupportedOperation("File not in write mode")
     if file.forced:
         raise ValueError(
-            str(file._given_up or f"{file!r} was flushed to its end already, it can only be closed")
+            str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
         )
 
 
@@ -221,7 +221,7 @@ class AbstractBufferedFile(io.IOBase):
 
     DEFAULT_BLOCK_SIZE: ClassVar[int] = 5 * 2**20
     _details: dict[str, Any] | None = None
-    _generation: int
+    _fork_generation: int
 
     loc: int
     start: int | None
@@ -234,7 +234,7 @@ class AbstractBufferedFile(io.IOBase):
     forced: bool
     location: Any
     _closed = True  # until it is constructed
-    _given_up: _GivenUp | None = None
+    _given_up_upload: _GivenUp | None = None
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
@@ -383,7 +383,7 @@ class AbstractBufferedFile(io.IOBase):
         return self  # one that is closed as well, unlike those of io: only to use it is an error
 
     def __exit__(self, *args: Any) -> None:
-        if self._given_up is None or not self.closed:
+        if self._given_up_upload is None or not self.closed:
             self.close()
 
     # reading
@@ -568,12 +568,12 @@ class AbstractBufferedFile(io.IOBase):
             if the file is closed, being read, or was flushed with ``force``.
         """
         writable_now(self)
-        count = self._buffered(data)
+        count = self._put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             self.flush()
         return count
 
-    def _buffered(self, data: ReadableBuffer) -> int:
+    def _put_in_buffer(self, data: ReadableBuffer) -> int:
         buffer = self.buffer
         before = buffer.tell()
         try:
@@ -638,7 +638,7 @@ class AbstractBufferedFile(io.IOBase):
         if not self._is_piped():
             return None
         if final and self.autocommit:
-            self._pipe()
+            self._pipe_buffer()
         return False
 
     def _is_piped(self) -> bool:
@@ -649,7 +649,7 @@ class AbstractBufferedFile(io.IOBase):
         own_write = type(self).write is not AbstractBufferedFile.write  # perhaps to somewhere else
         return not own_write or buffer.tell() > 0
 
-    def _pipe(self) -> None:
+    def _pipe_buffer(self) -> None:
         """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
         data = self.buffer.getvalue()
         if "a" in self.mode:
@@ -666,7 +666,7 @@ class AbstractBufferedFile(io.IOBase):
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
         if self._is_piped():
-            self._pipe()
+            self._pipe_buffer()
 
     def discard(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Give up what was written, where ``autocommit`` is off. For subclasses."""

@@ -551,7 +551,7 @@ class MMapCache(BaseCache):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state["blocks"] = self.blocks.difference(self._apart)  # those are in no file
-        for name in ("cache", "_fd", "_generation", "_private", "_apart", "refuses"):
+        for name in ("cache", "_fd", "_fork_generation", "_private", "_apart", "refuses"):
             del state[name]
         return state
 

@@ -36,7 +36,7 @@ from fsspec.exceptions import ForkError
 _ANEW = "Open the file anew in this process"
 _LOOKED_AT = 400  # objects below a file of unknown make that are searched for connections
 
-_FREE = frozenset("mode path name fs full_name kwargs _generation _closed".split())
+_FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".split())
 """What can be asked of a stale file without using it."""
 
 _LETTING_GO = frozenset(("close", "discard"))
@@ -138,14 +138,14 @@ def use(file: Any) -> None:
         real = original(type(file))
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
-        owner = hooks.owner_pid(before.get("_generation"))
+        owner = hooks.owner_pid(before.get("_fork_generation"))
         if not _allowed(before):
             raise ForkError(_named(file), owner)
         _busy[id(file)] = threading.get_ident()
         try:
             if not _again(file, real, state, before):
                 raise ForkError(_named(file), owner, advice=_ANEW)
-            state["_generation"] = hooks.generation
+            state["_fork_generation"] = hooks.generation
             assign(file, real)
         except BaseException:
             state.clear()
@@ -182,7 +182,7 @@ def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, 
             advice = (
                 f"Facts(arguments=..., position=...) of its class must name attributes that it has: {error}"
             )
-            owner = hooks.owner_pid(before.get("_generation"))
+            owner = hooks.owner_pid(before.get("_fork_generation"))
             raise ForkError(_named(file), owner, advice=f"{advice}. {_ANEW}") from error
         state.clear()
         real.__init__(file, *arguments, **before.get("kwargs", {}))
@@ -259,7 +259,7 @@ def inherit(file: Any, mode: Any) -> None:
     if is_read(mode) and not _holds(cls, state) and not _ends_itself(cls):
         return
     hooks.immortalize(dict(state))
-    state.setdefault("_generation", hooks.generation - 1)
+    state.setdefault("_fork_generation", hooks.generation - 1)
     swapped = variant(cls, _Stale) if is_read(mode) else inherited(cls, closed=True)
     with suppress(TypeError):  # a class written in C
         assign(file, swapped)

@@ -54,7 +54,7 @@ class _Cached(type):
     _latest: str | None
     _pid: int
     _instantiation_lock: threading.RLock
-    _tokens: dict[Any, str]
+    _known_tokens: dict[Any, str]
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,7 +63,7 @@ class _Cached(type):
         cls._latest = None
         cls._pid = hooks.pid
         _renew_locks(cls)
-        cls._tokens = {}
+        cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if config.conf:
@@ -92,15 +92,15 @@ class _Cached(type):
 
 def _renew_locks(cls: Any) -> None:
     cls._instantiation_lock = threading.RLock()
-    cls._constructing = {}  # by token: a lock and how many threads want the instance
+    cls._being_constructed = {}  # by token: a lock and how many threads want the instance
     cls._lock_generation = hooks.generation
 
 
 def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The instance with this token; of several threads that want it, one constructs it."""
-    if "_constructing" not in cls.__dict__ or cls._lock_generation != hooks.generation:
+    if "_being_constructed" not in cls.__dict__ or cls._lock_generation != hooks.generation:
         _renew_locks(cls)  # another thread of the parent may have held them
-    guard, constructing = cls._instantiation_lock, cls._constructing
+    guard, constructing = cls._instantiation_lock, cls._being_constructed
     with guard:
         entry = constructing.setdefault(token, [threading.RLock(), 0])
         entry[1] += 1
@@ -133,7 +133,7 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if members is None:
             return _digest(cls, owner, args, kwargs)
         key = (owner, *members)
-    known: dict[Any, str] = cls.__dict__.get("_tokens", {})
+    known: dict[Any, str] = cls.__dict__.get("_known_tokens", {})
     token = known.get(key)
     if token is None:
         if len(known) >= _REMEMBERED_KEYS:

@@ -26,8 +26,8 @@ _ADVICE = "It belongs to the process that made it, which goes on with it; begin 
 
 
 def own(obj: Any) -> None:
-    """Let ``obj`` belong to this process from now on; sets its attribute ``_generation``."""
-    obj._generation = hooks.generation
+    """Let ``obj`` belong to this process from now on; sets its attribute ``_fork_generation``."""
+    obj._fork_generation = hooks.generation
 
 
 def is_mine(obj: object) -> bool:
@@ -35,13 +35,13 @@ def is_mine(obj: object) -> bool:
 
     So does one for which `own` was not called yet: its construction did not get that far.
     """
-    mine: bool = getattr(obj, "_generation", hooks.generation) == hooks.generation
+    mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
     return mine
 
 
 def owner_pid(obj: object) -> int:
     """The process to which ``obj`` belongs; -1 where that is not known any more."""
-    made_in = getattr(obj, "_generation", None)
+    made_in = getattr(obj, "_fork_generation", None)
     return hooks.owner_pid(hooks.made_in(obj) if made_in is None else made_in)
 
 

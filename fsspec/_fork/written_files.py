@@ -176,7 +176,7 @@ def _refuse_compressor(layer: Any) -> None:
         return
     hooks.immortalize(list(state.values()))  # else buffers of its own would be written as they go
     state.pop("close", None)
-    state.setdefault("_generation", hooks.generation - 1)
+    state.setdefault("_fork_generation", hooks.generation - 1)
     with suppress(TypeError):  # not a class of Python's
         assign(layer, inherited(type(layer)))
 

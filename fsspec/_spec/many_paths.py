@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ManyPaths(Contents):
     """The methods of `AbstractFileSystem` that take a list of paths, a pattern, or a tree."""
 
-    def _drive(self, plan: PlanOf[T]) -> T:
+    def _drive_plan(self, plan: PlanOf[T]) -> T:
         """What a plan returns, by whatever way the operations of the filesystem are called."""
         return drive(self, plan)
 
@@ -355,7 +355,7 @@ class ManyPaths(Contents):
         ValueError
             if several files would be moved to one place
         """
-        self._drive(transfers.mv(self, path1, path2, recursive, maxdepth, kwargs.get("callback")))
+        self._drive_plan(transfers.mv(self, path1, path2, recursive, maxdepth, kwargs.get("callback")))
 
     def get(
         self,

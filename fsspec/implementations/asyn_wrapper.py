@@ -191,18 +191,18 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         return f"async_{self.sync_fs.fsid}"
 
     @property
-    def _behind(self) -> Any:
+    def _fs_behind(self) -> Any:
         return self.__dict__.get("sync_fs")
 
     def __getattr__(self, name: str) -> Any:
-        plain, other = name[1:], self._behind
+        plain, other = name[1:], self._fs_behind
         if name.startswith("_") and not plain.startswith("_"):
             if inspect.isroutine(getattr(type(other), plain, None)):
                 return async_wrapper(getattr(other, plain), obj=self, semaphore=self.semaphore)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
-        other = type(self._behind)
+        other = type(self._fs_behind)
         public = [name for name in dir(other) if not name.startswith("_")]
         return [*super().__dir__(), *(f"_{n}" for n in public if inspect.isroutine(getattr(other, n)))]
 

@@ -30,35 +30,35 @@ class SharingTransactions(AbstractFileSystem):
     """
 
     @property
-    def _behind(self) -> Any:
+    def _fs_behind(self) -> Any:
         """The other filesystem; None while an instance is being made."""
         raise NotImplementedError
 
     @property
     def transaction(self) -> Transaction:
         """That of the other filesystem, which all operations take part in."""
-        return cast("Transaction", self._behind.transaction)
+        return cast("Transaction", self._fs_behind.transaction)
 
     def start_transaction(self) -> Transaction:
-        return cast("Transaction", self._behind.start_transaction())
+        return cast("Transaction", self._fs_behind.start_transaction())
 
     def end_transaction(self) -> None:
-        self._behind.end_transaction()
+        self._fs_behind.end_transaction()
 
     @property
     def _intrans(self) -> bool:
-        return self._behind is not None and self._behind._intrans
+        return self._fs_behind is not None and self._fs_behind._intrans
 
     @_intrans.setter
     def _intrans(self, value: bool) -> None:
-        if self._behind is not None:
-            self._behind._intrans = value
+        if self._fs_behind is not None:
+            self._fs_behind._intrans = value
 
     @property
     def _transaction(self) -> Transaction | None:
-        return None if self._behind is None else self._behind._transaction
+        return None if self._fs_behind is None else self._fs_behind._transaction
 
     @_transaction.setter
     def _transaction(self, value: Transaction | None) -> None:
-        if self._behind is not None:
-            self._behind._transaction = value
+        if self._fs_behind is not None:
+            self._fs_behind._transaction = value

@@ -145,7 +145,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
                 return [self._join(p) for p in path]
             path = str(path)
         if ":" in path:
-            path = self._plain(path)
+            path = self._plain_path(path)
         if not self.path:
             return path
         rest = path.lstrip("/")
@@ -157,11 +157,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
                 check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
 
-    def _source(self, path: Any) -> Any:
+    def _source_there(self, path: Any) -> Any:
         """What is to be copied: ``"/"`` is what is in the folder."""
         return self.path.rstrip("/") + "/" if path == "/" else self._join(path)
 
-    def _plain(self, path: str) -> str:
+    def _plain_path(self, path: str) -> str:
         """A path without the protocol; a slash at its end, which means a folder, stays."""
         for protocol in (self.protocol,) if isinstance(self.protocol, str) else self.protocol:
             for mark in ("://", "::"):
@@ -184,14 +184,14 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         assert path.startswith(start), f"{path!r} is not below {self.path!r}"
         return path[len(start) :]
 
-    def _entry(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def _entry_here(self, entry: dict[str, Any]) -> dict[str, Any]:
         return {**entry, "name": self._relpath(entry["name"])}
 
-    def _step(self, step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
+    def _step_here(self, step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
         """What a walk gives for one folder."""
         folder, *held = step
         own = [
-            {name: self._entry(e) for name, e in part.items()} if isinstance(part, dict) else part
+            {name: self._entry_here(e) for name, e in part.items()} if isinstance(part, dict) else part
             for part in held
         ]
         return self._relpath(folder), own[0], own[1]
@@ -252,7 +252,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return opened
 
     @property
-    def _behind(self) -> Any:
+    def _fs_behind(self) -> Any:
         return self.__dict__.get("fs")
 
 
@@ -262,7 +262,7 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     for parameter in parameters:
         word, default, _ = parameter.partition("=")
         if (name, word) in _SOURCES:
-            given.append(f"self._source({word})")
+            given.append(f"self._source_there({word})")
         elif word in shape.paths.split():
             given.append(f"self._join({word})")
         else:
@@ -270,7 +270,7 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     target, prefix, wait = ("_" + name, "async ", "await ") if awaited else (name, "", "")
     found = f"self.fs.{target}({', '.join(given)})"
     if shape.result == "walk":
-        body = f"{prefix}for step in {found}: yield self._step(step)"
+        body = f"{prefix}for step in {found}: yield self._step_here(step)"
     elif shape.result == "plain":
         body = f"return {wait}{found}"
     else:

@@ -178,22 +178,24 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             storage_options,
         )  # fmt: skip
         self.get_client = get_client
-        self._traffic = Traffic()
+        self._traffic_counts = Traffic()
         repeat = Retries.given(retries, retry_wait, retry_statuses)
-        how = repeat, self._traffic, answers.disregarded(validators)
+        how = repeat, self._traffic_counts, answers.disregarded(validators)
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
-            self._sender, self._session_options = Sender.of(self.client_kwargs, *how)
+            self._request_sender, self._session_options = Sender.of(self.client_kwargs, *how)
         else:
-            self._sender, self._session_options = Sender({}, *how), self.client_kwargs
+            self._request_sender, self._session_options = Sender({}, *how), self.client_kwargs
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
         self._end_session: Callable[[], Any] | None = None
-        self._elsewhere: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, Callable[[], Any]]] = {}
-        self._streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
+        self._sessions_elsewhere: dict[
+            asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, Callable[[], Any]]
+        ] = {}
+        self._open_streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
 
     @property
     def fsid(self) -> str:
@@ -256,17 +258,17 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
         """A session of the running loop, where the first one is another's: zarr's, or blocking calls'."""
         running = asyncio.get_running_loop()
-        for other in [loop for loop in self._elsewhere if loop.is_closed()]:
-            self._elsewhere.pop(other)[1]()
-        found = self._elsewhere.get(running)
+        for other in [loop for loop in self._sessions_elsewhere if loop.is_closed()]:
+            self._sessions_elsewhere.pop(other)[1]()
+        found = self._sessions_elsewhere.get(running)
         if found is not None and not found[0].closed:
             return found[0]
         made = await self.get_client(loop=running, **self._session_options)
-        if self._elsewhere.get(running) is not found:  # another task was faster
+        if self._sessions_elsewhere.get(running) is not found:  # another task was faster
             await made.close()
             return await self._session_elsewhere()
         note_foreign(running)
-        self._elsewhere[running] = made, finalize(self, self.close_session, running, made)
+        self._sessions_elsewhere[running] = made, finalize(self, self.close_session, running, made)
         return made
 
     close_session = staticmethod(close_session)
@@ -289,10 +291,12 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         responses.raise_for_status(response, url)
 
     # reading ----------------------------------------------------------------------
-    async def _request(self, url: str, options: Options, method: str = "get") -> aiohttp.ClientResponse:
+    async def _get_response(self, url: str, options: Options, method: str = "get") -> aiohttp.ClientResponse:
         """The response to a request, with the options of the filesystem; its body is still to be read."""
         session = await self.set_session()
-        return await self._sender.send(session, method, self.encode_url(url), {**self.kwargs, **options})
+        return await self._request_sender.send(
+            session, method, self.encode_url(url), {**self.kwargs, **options}
+        )
 
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
@@ -301,8 +305,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         file, its size is asked for first."""
         if start is None and end is None:
             if may_split(self, kwargs):
-                return await self._gathered(url, 0, None, answers.UNKNOWN, kwargs)
-            return await self._sender.repeat(partial(self._whole, url, kwargs))
+                return await self._gathered_parts(url, 0, None, answers.UNKNOWN, kwargs)
+            return await self._request_sender.repeat(partial(self._whole_body, url, kwargs))
         if start == end:
             return b""
         begin, known = start or 0, answers.known_version(url)
@@ -315,22 +319,22 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if end is not None and begin >= end:
             return b""
         if may_split(self, kwargs, begin, end):
-            return await self._gathered(url, begin, end, known, kwargs)
-        return await self._sender.repeat(partial(self._part, url, begin, end, known, kwargs))
+            return await self._gathered_parts(url, begin, end, known, kwargs)
+        return await self._request_sender.repeat(partial(self._body_part, url, begin, end, known, kwargs))
 
-    async def _gathered(
+    async def _gathered_parts(
         self, url: str, start: int, end: int | None, known: answers.Version, options: Options
     ) -> bytes:
         """The bytes of a file, or of a part of it, over several connections if there are many."""
-        data = await self._sender.repeat(partial(gather, self, url, start, end, known, options))
+        data = await self._request_sender.repeat(partial(gather, self, url, start, end, known, options))
         if data is not None:
             return data
         if start == 0 and end is None:
-            return await self._sender.repeat(partial(self._whole, url, options))
-        return await self._sender.repeat(partial(self._part, url, start, end, known, options))
+            return await self._request_sender.repeat(partial(self._whole_body, url, options))
+        return await self._request_sender.repeat(partial(self._body_part, url, start, end, known, options))
 
-    async def _whole(self, url: str, options: Options) -> bytes:
-        response = await self._request(url, options)
+    async def _whole_body(self, url: str, options: Options) -> bytes:
+        response = await self._get_response(url, options)
         try:
             self._raise_not_found_for_status(response, url)
             return await responses.read_whole(response, url)
@@ -338,11 +342,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             if not response.closed:
                 await responses.give_up(response)
 
-    async def _part(
+    async def _body_part(
         self, url: str, start: int, end: int | None, known: answers.Version, options: Options
     ) -> bytes:
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
-        response = await self._request(url, parsing.ranged(options, value, self.kwargs))
+        response = await self._get_response(url, parsing.ranged(options, value, self.kwargs))
         try:
             if response.status != 416:
                 self._raise_not_found_for_status(response, url)
@@ -384,10 +388,10 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             found = await self._exists(rpath, strict=True, **kwargs)
             return moving.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = moving.Target(lpath, self._sender.retries.times > 0)
+        target = moving.Target(lpath, self._request_sender.retries.times > 0)
 
         async def download() -> None:
-            response = await self._request(rpath, kwargs)
+            response = await self._get_response(rpath, kwargs)
             try:
                 self._raise_not_found_for_status(response, rpath)
                 responses.check_is_whole(response, rpath)
@@ -401,9 +405,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
         if target.file is None and may_split(self, kwargs):
             parts = partial(download_in_parts, self, rpath, target.path, callback, kwargs)
-            if await self._sender.repeat(parts):
+            if await self._request_sender.repeat(parts):
                 return
-        await (self._sender.repeat(download) if target.repeatable else download())
+        await (self._request_sender.repeat(download) if target.repeatable else download())
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size.
@@ -432,13 +436,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         kwargs = without_refresh(kwargs)
 
         async def answered() -> bool:
-            async with await self._request(path, kwargs) as response:
+            async with await self._get_response(path, kwargs) as response:
                 self._raise_not_found_for_status(response, path)
                 return True
 
         await self.set_session()  # what is wrong with its options says nothing of the URL
         try:
-            return await self._sender.repeat(answered)
+            return await self._request_sender.repeat(answered)
         except FileNotFoundError:
             return False
         except (aiohttp.ClientError, OSError):
@@ -474,18 +478,18 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
         options = request_options(aiohttp.ClientSession._request, kwargs)
-        listed = await self._sender.repeat(partial(self._links, url, options))
+        listed = await self._request_sender.repeat(partial(self._page_links, url, options))
         return listed if detail else sorted(entry["name"] for entry in listed)
 
-    async def _links(self, url: str, options: Options) -> list[dict[str, Any]]:
-        async with await self._request(url, options) as response:
+    async def _page_links(self, url: str, options: Options) -> list[dict[str, Any]]:
+        async with await self._get_response(url, options) as response:
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
                 return []
             responses.check_is_whole(response, url)
             response._body = await responses.read_body(response, url)  # for the encoding
             text = await response.text(errors="replace")
-        return self._entries(text, url)
+        return self._page_entries(text, url)
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``, a ``?`` being the query's."""
@@ -512,7 +516,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         moving.only_overwriting(mode)
         method = moving.check_method(method)
         with moving.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
-            await self._upload(method, rpath, body, kwargs, body.size)
+            await self._upload_body(method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Upload bytes, by one PUT request. ``mode``: ``"create"`` asks the server to refuse, with
@@ -521,9 +525,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
             moving.only_overwriting(mode)
-        await self._upload("put", path, lambda: value, kwargs)
+        await self._upload_body("put", path, lambda: value, kwargs)
 
-    async def _upload(
+    async def _upload_body(
         self,
         method: str,
         url: str,
@@ -540,13 +544,15 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         async def upload() -> None:
             session = await self.set_session()
             target = self.encode_url(url)
-            async with await self._sender.send(session, method, target, dict(options), body) as response:
+            async with await self._request_sender.send(
+                session, method, target, dict(options), body
+            ) as response:
                 if response.status == 412 and "If-None-Match" in response.request_info.headers:
                     raise FileExistsError(redact_url(url))
                 self._raise_not_found_for_status(response, url)
                 check_upload(response)
 
-        await (self._sender.repeat(upload) if method == "put" else upload())
+        await (self._request_sender.repeat(upload) if method == "put" else upload())
 
     # files ------------------------------------------------------------------------
     def _open(
@@ -613,5 +619,5 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 size, known = info["size"], answers.version_in(info)
         options = {**self.kwargs, **kwargs}
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
-        opened._version = known
+        opened._known_version = known
         return opened

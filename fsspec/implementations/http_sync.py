@@ -131,8 +131,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(self, **storage_options)
-        self._traffic = Traffic()
-        self._retries = Retries.given(retries, retry_wait, retry_statuses)
+        self._traffic_counts = Traffic()
+        self._retry_policy = Retries.given(retries, retry_wait, retry_statuses)
         self._set_up(
             simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
             storage_options,
@@ -141,7 +141,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         self.session: Any = (
             RequestsSessionShim()
             if self.js
-            else watched_session(self._traffic, answers.disregarded(validators))
+            else watched_session(self._traffic_counts, answers.disregarded(validators))
         )
         for name, value in self.client_kwargs.items():
             if name == "headers":
@@ -208,19 +208,19 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         raise kind(f"{status} {response.reason} for {redact_url(url)} (HTTPFileSystem)", response=response)
 
     # reading ----------------------------------------------------------------------
-    def _request(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
+    def _get_response(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
         """A response whose body is still to be read."""
         return self.session.get(str(self.encode_url(url)), stream=True, **{**self.kwargs, **options})
 
     def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
         """The value of a ``Range`` header for limits as slices have them."""
-        limits = self._limits(url, start, end, {})
+        limits = self._byte_limits(url, start, end, {})
         if limits is None:
             raise ValueError(f"limits from the end need the size of {redact_url(url)}, which is not known")
         begin, end, _ = limits
         return f"bytes={begin}" if begin < 0 else parsing.range_value(begin, end)
 
-    def _limits(
+    def _byte_limits(
         self, url: str, start: int | None, end: int | None, options: Options
     ) -> tuple[int, int | None, answers.Version] | None:
         """Limits of which at most a lone start counts from the end, and what is known of the file. None where
@@ -228,7 +228,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         begin, known = start or 0, answers.known_version(url)
         if end is None or begin >= 0 <= end:
             return begin, end, known
-        info = self._info(url, options)
+        info = self._info_of(url, options)
         if info["size"] is None:
             return None
         begin, end, _ = slice(start, end).indices(info["size"])
@@ -237,33 +237,37 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         if start is None and end is None:
-            return sync_responses.repeat(self._retries, partial(self._whole, url, kwargs), self._traffic)
+            return sync_responses.repeat(
+                self._retry_policy, partial(self._whole_body, url, kwargs), self._traffic_counts
+            )
         if start == end:
             return b""
-        limits = self._limits(url, start, end, kwargs)
+        limits = self._byte_limits(url, start, end, kwargs)
         if limits is None:  # they count from an end that the server does not tell
             return self.cat_file(url, **kwargs)[start:end]
         begin, end, known = limits
         if end is not None and begin >= end:
             return b""
         return sync_responses.repeat(
-            self._retries, partial(self._part, url, begin, end, known, kwargs), self._traffic
+            self._retry_policy, partial(self._body_part, url, begin, end, known, kwargs), self._traffic_counts
         )
 
-    def _whole(self, url: str, options: Options) -> bytes:
-        with closing(self._request(url, **options)) as response:
+    def _whole_body(self, url: str, options: Options) -> bytes:
+        with closing(self._get_response(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
             return sync_responses.read_whole(response, url)
 
-    def _part(self, url: str, start: int, end: int | None, known: answers.Version, options: Options) -> bytes:
+    def _body_part(
+        self, url: str, start: int, end: int | None, known: answers.Version, options: Options
+    ) -> bytes:
         value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
-        with closing(self._request(url, **parsing.ranged(options, value, self.kwargs))) as response:
+        with closing(self._get_response(url, **parsing.ranged(options, value, self.kwargs))) as response:
             if response.status_code != 416:
                 self._raise_not_found_for_status(response, url)
             at = sync_responses.placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size tells
                 with suppress(OSError):
-                    told = answers.version_in(self._info(url, options))
+                    told = answers.version_in(self._info_of(url, options))
                     at = sync_responses.placed(response, url, start, end, known.updated(url, told))
             answers.learn_version(url, at.version)
             return sync_responses.read_placed(response, at, url, start, end)
@@ -287,10 +291,10 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             found = self.exists(rpath, strict=True, **kwargs)
             return moving.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = moving.Target(lpath, self._retries.times > 0)
+        target = moving.Target(lpath, self._retry_policy.times > 0)
 
         def download() -> None:
-            with closing(self._request(rpath, **kwargs)) as response:
+            with closing(self._get_response(rpath, **kwargs)) as response:
                 self._raise_not_found_for_status(response, rpath)
                 sync_responses.check_is_whole(response, rpath)
                 callback.set_size(parsing.described(response.headers)["size"])
@@ -299,18 +303,20 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                     for data in sync_responses.body_parts(response, rpath, size=chunk_size):
                         write(data)
 
-        sync_responses.repeat(self._retries if target.repeatable else Retries(), download, self._traffic)
+        sync_responses.repeat(
+            self._retry_policy if target.repeatable else Retries(), download, self._traffic_counts
+        )
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request tells of a file; a GET where that fails or gives no size."""
-        told = self._info(url, kwargs)
+        told = self._info_of(url, kwargs)
         for name in ("Last-Modified", "partial"):
             told.pop(name, None)
         return told
 
-    def _info(self, url: str, kwargs: Options) -> dict[str, Any]:
+    def _info_of(self, url: str, kwargs: Options) -> dict[str, Any]:
         try:
-            info = self._ask(url, "head", kwargs)
+            info = self._ask_by(url, "head", kwargs)
         except FileNotFoundError as error:
             if not self.js and isinstance(error, (UnreachableError, InvalidURLError)):
                 raise
@@ -320,22 +326,22 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info = {}
         if info.get("size") is None:
             # what only HEAD has told stays
-            info.update((k, v) for k, v in self._ask(url, "get", kwargs).items() if v is not None)
+            info.update((k, v) for k, v in self._ask_by(url, "get", kwargs).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
-    def _ask(self, url: str, method: str, options: Options) -> dict[str, Any]:
+    def _ask_by(self, url: str, method: str, options: Options) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
         given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
 
         def ask() -> dict[str, Any]:
-            with closing(self._send(url, method, given)) as response:
+            with closing(self._send_method(url, method, given)) as response:
                 self._raise_not_found_for_status(response, url)
             return _entry_of(response)
 
-        return sync_responses.repeat(self._retries, ask, self._traffic)
+        return sync_responses.repeat(self._retry_policy, ask, self._traffic_counts)
 
-    def _send(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
+    def _send_method(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         send = getattr(self.session, method)
         try:
@@ -361,12 +367,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         kwargs.pop("refresh", None)
 
         def ask() -> bool:
-            with closing(self._request(path, **kwargs)) as response:
+            with closing(self._get_response(path, **kwargs)) as response:
                 self._raise_not_found_for_status(response, path)
                 return True
 
         try:
-            return sync_responses.repeat(self._retries, ask, self._traffic)
+            return sync_responses.repeat(self._retry_policy, ask, self._traffic_counts)
         except FileNotFoundError:
             return False
         except (OSError, ValueError):
@@ -401,17 +407,19 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
         options = request_options(type(self.session).request, kwargs)
-        listed = sync_responses.repeat(self._retries, partial(self._links, url, options), self._traffic)
+        listed = sync_responses.repeat(
+            self._retry_policy, partial(self._page_links, url, options), self._traffic_counts
+        )
         return listed if detail else sorted(entry["name"] for entry in listed)
 
-    def _links(self, url: str, options: Options) -> list[dict[str, Any]]:
-        with closing(self._request(url, **options)) as response:
+    def _page_links(self, url: str, options: Options) -> list[dict[str, Any]]:
+        with closing(self._get_response(url, **options)) as response:
             self._raise_not_found_for_status(response, url)
             if not parsing.may_have_links(response.headers):
                 return []
             sync_responses.check_is_whole(response, url)
             text = response.text
-        return self._entries(text, url)
+        return self._page_entries(text, url)
 
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
@@ -433,9 +441,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         with moving.uploading(
             lpath, chunk_size, for_file(callback, rpath), None if self.js else requests.ConnectionError
         ) as body:
-            self._upload(method, rpath, body, kwargs)
+            self._upload_body(method, rpath, body, kwargs)
 
-    def _upload(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
+    def _upload_body(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
         send = getattr(self.session, method)
 
         def upload() -> None:
@@ -447,7 +455,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                     message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"
                     raise requests.HTTPError(message, response=response)
 
-        sync_responses.repeat(self._retries if method == "put" else Retries(), upload, self._traffic)
+        sync_responses.repeat(
+            self._retry_policy if method == "put" else Retries(), upload, self._traffic_counts
+        )
 
     # files ------------------------------------------------------------------------
     def _open(
@@ -467,7 +477,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}
         if not size and block_size:
-            info = self._info(path, kwargs)
+            info = self._info_of(path, kwargs)
             size = info["size"]
         if not (block_size and size and info.get("partial", True)):
             return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)

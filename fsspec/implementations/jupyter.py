@@ -155,7 +155,7 @@ class JupyterFileSystem(RestFileSystem):
 class SimpleFileWriter(AbstractBufferedFile):
     """A file that is sent whole at its end."""
 
-    def _pipe(self) -> None:
+    def _pipe_buffer(self) -> None:
         self.fs.pipe_file(self.path, self.buffer.getvalue())
 
     def discard(self) -> None:

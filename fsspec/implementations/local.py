@@ -164,9 +164,9 @@ class LocalFileSystem(AbstractFileSystem):
                 return [base + item.name for item in scan]
             if type(self).info is not LocalFileSystem.info:  # one of a subclass has the say
                 return [self.info(item) for item in scan]
-            return [self._entry(base + item.name, item) for item in scan]
+            return [self._entry_of(base + item.name, item) for item in scan]
 
-    def _entry(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
+    def _entry_of(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
         """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
         found = os.stat(path, follow_symlinks=False) if item is None else item.stat(follow_symlinks=False)
         size, mode = found.st_size, found.st_mode
@@ -201,7 +201,7 @@ class LocalFileSystem(AbstractFileSystem):
     def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
         item, name = (path, path.path) if isinstance(path, os.DirEntry) else (None, path)
         stripped = self._strip_protocol(name)
-        entry = self._entry(stripped, item)
+        entry = self._entry_of(stripped, item)
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
         return entry
@@ -250,7 +250,7 @@ class LocalFileSystem(AbstractFileSystem):
                 scan = os.scandir(folder)
             except OSError as error:
                 if folder == path and osp.isfile(path):
-                    out[path] = self._entry(path) if detail else None
+                    out[path] = self._entry_of(path) if detail else None
                 elif error.errno not in _ABSENT:
                     raise
                 continue
@@ -261,11 +261,11 @@ class LocalFileSystem(AbstractFileSystem):
                     if item.is_dir(follow_symlinks=False):
                         todo.append(name)
                         if withdirs:
-                            out[name] = self._entry(name, item) if detail else None
+                            out[name] = self._entry_of(name, item) if detail else None
                     else:
-                        out[name] = self._entry(name, item) if detail else None
+                        out[name] = self._entry_of(name, item) if detail else None
         if withdirs and path not in out and osp.isdir(path):
-            out[path] = self._entry(path) if detail else None
+            out[path] = self._entry_of(path) if detail else None
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
@@ -410,7 +410,7 @@ class LocalFileSystem(AbstractFileSystem):
             stripped = self._strip_protocol(cast("str", given))
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
-            paths += self._matches(stripped, recursive) if is_pattern else [stripped]
+            paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
         folders = {p for p in paths if osp.isdir(p) and not osp.islink(p)}
         for p in folders:  # before anything is removed
             if not recursive:
@@ -426,7 +426,7 @@ class LocalFileSystem(AbstractFileSystem):
             else:
                 os.remove(p)
 
-    def _matches(self, pattern: str, recursive: bool) -> list[str]:
+    def _matches_in(self, pattern: str, recursive: bool) -> list[str]:
         """What a pattern matches, without what goes together with a folder above it."""
         out: list[str] = []
         top = ""

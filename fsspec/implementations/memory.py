@@ -86,7 +86,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return "/" + path if path else ""
 
     # entries ----------------------------------------------------------------------
-    def _tree(self) -> dict[str, dict[str, None]]:
+    def _tree_at(self) -> dict[str, dict[str, None]]:
         store = self.store
         return (store.tree if type(store) is Store else self._whole_tree()).children
 
@@ -101,14 +101,14 @@ class MemoryFileSystem(AbstractFileSystem):
         return store.tree
 
     def _is_folder(self, path: str) -> bool:
-        return path == "" or bool(self._tree().get(path)) or path in self.pseudo_dirs
+        return path == "" or bool(self._tree_at().get(path)) or path in self.pseudo_dirs
 
     @staticmethod
-    def _folder(path: str) -> dict[str, Any]:
+    def _folder_at(path: str) -> dict[str, Any]:
         return {"name": path, "size": 0, "type": "directory"}
 
     @staticmethod
-    def _file(path: str, f: MemoryFile) -> dict[str, Any]:
+    def _file_at(path: str, f: MemoryFile) -> dict[str, Any]:
         """An entry of a listing: its time is in seconds, that of `info` a `datetime.datetime`."""
         made = getattr(f, "created", None)
         return {
@@ -122,7 +122,7 @@ class MemoryFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         f = self.store.get(path)
         if f is not None:
-            return [self._file(path, f)] if detail else [path]
+            return [self._file_at(path, f)] if detail else [path]
         tree, store = self._whole_tree(), self.store
         inside = list(tree.children.get(path, ()))
         if not inside and not self._is_folder(path):
@@ -134,20 +134,20 @@ class MemoryFileSystem(AbstractFileSystem):
         for p in inside:
             f = store.get(p)
             if f is not None:
-                entries.append(self._file(p, f))
+                entries.append(self._file_at(p, f))
             if tree.files.get(p):
-                entries.append(self._folder(p))
+                entries.append(self._folder_at(p))
             elif tree.children.get(p) or p in explicit:
-                made.append(self._folder(p))  # folders without a file come last
+                made.append(self._folder_at(p))  # folders without a file come last
         return entries + made
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         if self._is_folder(path):
-            return self._folder(path)
+            return self._folder_at(path)
         f = self.store.get(path)
         if f is not None:
-            return {**self._file(path, f), "created": getattr(f, "created", None)}
+            return {**self._file_at(path, f), "created": getattr(f, "created", None)}
         raise FileNotFoundError(path)
 
     def find(
@@ -156,13 +156,13 @@ class MemoryFileSystem(AbstractFileSystem):
         if maxdepth is not None and maxdepth < 1:
             raise ValueError("maxdepth must be at least 1")
         path = self._strip_protocol(path)
-        tree, store = self._tree(), self.store
+        tree, store = self._tree_at(), self.store
         out: dict[str, Any] = {}
         top = store.get(path)
         if top is not None:
-            return {path: self._file(path, top)} if detail else [path]
+            return {path: self._file_at(path, top)} if detail else [path]
         if withdirs and path and self._is_folder(path):
-            out[path] = self._folder(path)
+            out[path] = self._folder_at(path)
         level = [path]
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
@@ -172,13 +172,13 @@ class MemoryFileSystem(AbstractFileSystem):
                 for name in list(tree.get(folder, ())):
                     f = store.get(name)
                     if f is not None:
-                        out[name] = self._file(name, f) if detail else None
+                        out[name] = self._file_at(name, f) if detail else None
                         if name in tree:
                             following.append(name)
                     elif self._is_folder(name):
                         following.append(name)
                         if withdirs:
-                            out[name] = self._folder(name)
+                            out[name] = self._folder_at(name)
             level = following
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
@@ -195,7 +195,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._is_folder(self._strip_protocol(path))
 
     def created(self, path: str) -> datetime:
-        return self._get(path).created
+        return self._get_at(path).created
 
     def modified(self, path: str) -> datetime:
         path = self._strip_protocol(path)
@@ -205,7 +205,7 @@ class MemoryFileSystem(AbstractFileSystem):
         modified: datetime = f.modified
         return modified
 
-    def _get(self, path: str) -> MemoryFile:
+    def _get_at(self, path: str) -> MemoryFile:
         path = self._strip_protocol(path)
         try:
             return cast("MemoryFile", self.store[path])
@@ -243,9 +243,9 @@ class MemoryFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         if path == "":
             return  # the root stays
-        if path not in self.pseudo_dirs and not self._tree().get(path):
+        if path not in self.pseudo_dirs and not self._tree_at().get(path):
             raise FileNotFoundError(path)
-        if self._tree().get(path):
+        if self._tree_at().get(path):
             raise self._not_empty(path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
@@ -307,7 +307,7 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        tree, doomed = self._tree(), set(paths)
+        tree, doomed = self._tree_at(), set(paths)
         whole = recursive and maxdepth is None
         for p in paths if not whole else ():  # before anything is removed
             if p not in self.store and not self._is_folder(p):
@@ -316,7 +316,7 @@ class MemoryFileSystem(AbstractFileSystem):
                 raise self._not_empty(p, "; recursive=True removes all that is in it")
         for p in reversed(paths):
             if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
-                if whole and self._tree().get(p):
+                if whole and self._tree_at().get(p):
                     continue  # another thread writes there
                 self.rmdir(p)
 

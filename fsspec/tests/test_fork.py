@@ -131,9 +131,9 @@ def child():
         assert error.owner_pid == os.getppid() and "make another" in str(error)
     fork.own(thing)
     assert fork.is_mine(thing)
-    del thing._generation
+    del thing._fork_generation
     assert fork.is_mine(thing)
-    thing._generation = 0
+    thing._fork_generation = 0
     thing = None
     assert ended == []
     try:

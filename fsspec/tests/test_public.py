@@ -5,6 +5,8 @@ import inspect
 import pickle
 import pickletools
 import pkgutil
+import re
+from contextlib import suppress
 
 import pytest
 
@@ -193,3 +195,45 @@ def test_errors_that_reach_programs_are_known_by_public_modules():
         fsspec.utils.NoPathError,
     ):
         assert not private(kind.__module__) and pickle.loads(pickle.dumps(kind)) is kind
+
+
+OF_UPSTREAM = frozenset(
+    "_cache _cached _cat _close _closed _copy _details _du _exists _fetch _find _get _glob _info _intrans"
+    " _isdir _isfile _isfilestore _join _latest _loop _ls _makedirs _mkdir _open _parent _pid _pipe _put"
+    " _read _relpath _revive _rm _session _size _sizes _transaction _walk".split()
+)
+"""Private names of one word that who derives from the classes knows, and `_revive`, which is documented."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spec.AbstractFileSystem",
+        "asyn.AsyncFileSystem",
+        "spec.AbstractBufferedFile",
+        "asyn.AbstractAsyncStreamedFile",
+        "generic.GenericFileSystem",
+        "mapping.FSMap",
+        "implementations.dirfs.DirFileSystem",
+        "implementations.http.HTTPFileSystem",
+        "implementations.http.HTTPFile",
+        "implementations.http.HTTPStreamFile",
+        "implementations.http_sync.HTTPFileSystem",
+        "implementations.local.LocalFileSystem",
+        "implementations.memory.MemoryFileSystem",
+    ],
+)
+def test_no_private_name_is_one_that_a_class_derived_from_it_may_choose(name):
+    """A backend's ``_drive`` or ``_request`` is its own: names of the package's are of two words."""
+    module, _, cls = name.rpartition(".")
+    base = getattr(loaded(f"fsspec.{module}"), cls)
+    names = {
+        n for c in base.__mro__ if c.__module__.startswith("fsspec.") for n in (*vars(c), *annotations(c))
+    }
+    with suppress(TypeError):  # what takes arguments has its attributes annotated
+        names.update(vars(base(skip_instance_cache=True)))
+    assert {n for n in names if re.fullmatch("_[a-z]+", n)} <= OF_UPSTREAM
+
+
+def annotations(cls):
+    return vars(cls).get("__annotations__", {})

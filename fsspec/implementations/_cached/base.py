@@ -464,7 +464,7 @@ class Cache(ChainedFileSystem):
 def _last_target(fs: AbstractFileSystem) -> AbstractFileSystem:
     """The filesystem below those that pass `ukey` on."""
     while isinstance(fs, (Cache, SharingTransactions)):
-        fs = fs.fs if isinstance(fs, Cache) else fs._behind
+        fs = fs.fs if isinstance(fs, Cache) else fs._fs_behind
     return fs
 
 

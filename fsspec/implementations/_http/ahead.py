@@ -66,12 +66,13 @@ class Ahead:
     """
 
     __slots__ = (
-        "_file", "_next", "_patience", "_run", "_streams", "_waited", "several", "slow", "stream", "version",
+        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "several", "slow", "stream",
+        "version",
     )  # fmt: skip
 
     def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
         self._file = file
-        self._streams = streams
+        self._open_streams = streams
         self._next: int | None = None
         self._run = 0
         self._patience = 1
@@ -148,23 +149,23 @@ class Ahead:
         elif stream.delivered < MAX_READ_AHEAD:
             self._patience = min(8, self._patience * 2)
         stream.close()
-        self._streams.discard(stream)
+        self._open_streams.discard(stream)
         return None
 
     def _keep(self, stream: BodyStream) -> None:
         if stream.done or self.stream is not None:
             stream.close()
-            self._streams.discard(stream)
+            self._open_streams.discard(stream)
         else:
             self.stream = stream
-            self._streams.add(stream)
+            self._open_streams.add(stream)
 
     async def _room(self) -> bool:
         connector = (await self._file._session_here()).connector
         bounds = [STREAMS]
         if connector is not None:
             bounds += [limit // 4 for limit in (connector.limit, connector.limit_per_host) if limit]
-        return len(self._streams) < min(bounds)
+        return len(self._open_streams) < min(bounds)
 
     async def _request(
         self, start: int, end: int | None, streamed: bool = True
@@ -177,7 +178,7 @@ class Ahead:
         )
         if streamed:
             options = responses.no_total_timeout(session, options)
-        response = await file._sender.send(session, "get", file._request_url(), options)
+        response = await file._request_sender.send(session, "get", file._request_url(), options)
         try:
             parse = exclusive(file._parse_content_range)
             at = responses.placed(response, file.url, start, end, self.version, parse)
@@ -233,7 +234,7 @@ class Ahead:
             async with response:
                 return await responses.read_placed(response, at, self._file.url, start, end)
 
-        return cast("bytes", await self._file._sender.repeat(fetch))
+        return cast("bytes", await self._file._request_sender.repeat(fetch))
 
     async def rest(self, head: bytes) -> bytes:
         """The whole file, of which ``head`` is there already."""
@@ -255,11 +256,11 @@ class Ahead:
                 responses.check_length(at, len(data), self._file.url, 0, size)
                 return data
 
-        return cast("bytes", await self._file._sender.repeat(fetch))
+        return cast("bytes", await self._file._request_sender.repeat(fetch))
 
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response that began with the file, if there is room for one more."""
-        if len(self._streams) < STREAMS:
+        if len(self._open_streams) < STREAMS:
             self._keep(stream)
         else:
             stream.close()
@@ -269,7 +270,7 @@ class Ahead:
         stream, self.stream = self.stream, None
         if stream is not None:
             stream.close()
-            self._streams.discard(stream)
+            self._open_streams.discard(stream)
 
 
 class AheadCache(BytesCache):

@@ -45,13 +45,13 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
     options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
 
     async def once() -> dict[str, Any]:
-        async with await fs._request(url, options, method) as response:
+        async with await fs._get_response(url, options, method) as response:
             fs._raise_not_found_for_status(response, url)
             return {**described(responses.headers_of(response), response.status), "url": str(response.url)}
 
     await fs.set_session()  # what is wrong with its options says nothing of the URL
     with _not_there(url):
-        return await fs._sender.repeat(once)
+        return await fs._request_sender.repeat(once)
 
 
 async def ask_first_bytes(
@@ -61,13 +61,13 @@ async def ask_first_bytes(
     ignores ranges, in place of the bytes the response, just begun."""
     await fs.set_session()  # see `ask`
     with _not_there(url):
-        return await fs._sender.repeat(partial(_first_bytes, fs, url, options))
+        return await fs._request_sender.repeat(partial(_first_bytes, fs, url, options))
 
 
 async def _first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
-    response = await fs._request(url, ranged(options, range_value(0, FIRST), fs.kwargs))
+    response = await fs._get_response(url, ranged(options, range_value(0, FIRST), fs.kwargs))
     first: bytes | responses.BodyStream | None = None
     try:
         info = {"name": url, **described(responses.headers_of(response), response.status), "type": "file"}

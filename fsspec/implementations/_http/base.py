@@ -23,7 +23,7 @@ class HTTPBase:
     _lists_files = True
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry tells versions apart, for caches that check files: `ukey` tells URLs apart."""
-    _traffic: Traffic
+    _traffic_counts: Traffic
     _as_requested = staticmethod(parsing.as_requested)
 
     def _set_up(
@@ -61,12 +61,12 @@ class HTTPBase:
         dict
             ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies
         """
-        return self._traffic.of_network()
+        return self._traffic_counts.of_network()
 
     @classmethod
     def _parent(cls, path: str) -> str:
         return parsing.parent(path)
 
-    def _entries(self, text: str, url: str) -> list[dict[str, Any]]:
+    def _page_entries(self, text: str, url: str) -> list[dict[str, Any]]:
         """The links of a page that lead below it, as entries."""
         return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))

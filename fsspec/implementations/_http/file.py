@@ -50,7 +50,9 @@ class _Connected:
     url: str
     asynchronous: bool
 
-    def _connect(self, loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession | None) -> None:
+    def _connect_to(
+        self, loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession | None
+    ) -> None:
         own(self)
         self._given_loop = loop
         self._given_session = session
@@ -76,22 +78,22 @@ class _Connected:
 
     @session.setter
     def session(self, session: aiohttp.ClientSession | None) -> None:
-        self._connect(self._given_loop if is_mine(self) else None, session)
+        self._connect_to(self._given_loop if is_mine(self) else None, session)
 
     async def _session_here(self) -> aiohttp.ClientSession:
         given = self._given_session
         if given is not None and is_mine(self) and not given.closed:
             return given
         session = await self.fs.set_session()
-        self._connect(None, session)
+        self._connect_to(None, session)
         return session
 
     def _request_url(self) -> yarl.URL:
         return self.fs.encode_url(self.url)
 
     @property
-    def _sender(self) -> Sender:
-        return getattr(self.fs, "_sender", None) or Sender()
+    def _request_sender(self) -> Sender:
+        return getattr(self.fs, "_request_sender", None) or Sender()
 
 
 class HTTPFile(_Connected, AbstractBufferedFile):
@@ -137,11 +139,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         only_read(mode)
         self.asynchronous = asynchronous
         self.url = url
-        self._connect(loop, session)
+        self._connect_to(loop, session)
         self._details = {"name": url, "size": size, "type": "file"}
         # some caches fetch as they are made
         self.fs, self.size, self.kwargs = fs, size, kwargs
-        streams = getattr(fs, "_streams", None)
+        streams = getattr(fs, "_open_streams", None)
         self._ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
         super().__init__(
             fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
@@ -229,36 +231,36 @@ class _Streamed(_Connected):
     kwargs: Options
     loc: int
     size: int | None
-    _stream: BodyStream | None = None
-    _version = Version()
+    _body_stream: BodyStream | None = None
+    _known_version = Version()
 
     @property
     def r(self) -> aiohttp.ClientResponse | None:
         """The response."""
-        return None if self._stream is None else self._stream.response
+        return None if self._body_stream is None else self._body_stream.response
 
-    async def _begin(self) -> BodyStream:
+    async def _begin_body(self) -> BodyStream:
         session = await self._session_here()
         options = no_total_timeout(session, self.kwargs)
 
         async def once() -> BodyStream:
-            response = await self._sender.send(session, "get", self._request_url(), dict(options))
+            response = await self._request_sender.send(session, "get", self._request_url(), dict(options))
             try:
                 self.fs._raise_not_found_for_status(response, self.url)
                 check_is_whole(response, self.url)
-                placed(response, self.url, 0, None, self._version)
+                placed(response, self.url, 0, None, self._known_version)
             except BaseException:
                 response.close()
                 raise
             return BodyStream(response, self.url)
 
-        return await self._sender.repeat(once)
+        return await self._request_sender.repeat(once)
 
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
-        if self._stream is not None and self._stream.inherited:
-            refuse(self._stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
+        if self._body_stream is not None and self._body_stream.inherited:
+            refuse(self._body_stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
 
 
 class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
@@ -287,26 +289,26 @@ class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
         only_read(mode)
         self.asynchronous: bool = bool(kwargs.pop("asynchronous", False))
         self.url = url
-        self._connect(loop, session)
+        self._connect_to(loop, session)
         self._details = {"name": url, "size": None}
-        self._stream = response
-        self._left = b""
+        self._body_stream = response
+        self._bytes_left = b""
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
         if response is None:
-            self._stream = sync(self.loop, self._begin)
+            self._body_stream = sync(self.loop, self._begin_body)
 
-    def _fill(self, num: int | None, most: int | None = None) -> None:
+    def _fill_up(self, num: int | None, most: int | None = None) -> None:
         self._check_open()
-        least = ALL if num is None else num - len(self._left)
-        if least <= 0 or self._stream is None or self._stream.done:
+        least = ALL if num is None else num - len(self._bytes_left)
+        if least <= 0 or self._body_stream is None or self._body_stream.done:
             return
         wanted = None if num is None else max(least, most or MIN_READ)
-        self._left += sync(self.loop, self._stream.take, least, wanted)
+        self._bytes_left += sync(self.loop, self._body_stream.take, least, wanted)
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""
-        if self._stream is not None:
-            self._stream.close()
+        if self._body_stream is not None:
+            self._body_stream.close()
         super().close()
 
 
@@ -329,22 +331,22 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
     ) -> None:
         only_read(mode)
         self.url = url
-        self._connect(loop, session)
+        self._connect_to(loop, session)
         self._details = {"name": url, "size": size}
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=size, **kwargs)
 
     async def read(self, num: int = -1) -> bytes:
         """Read on; see `HTTPStreamFile.read`."""
         self._check_open()
-        stream = self._stream
+        stream = self._body_stream
         if stream is None:
-            stream = self._stream = await self._begin()
+            stream = self._body_stream = await self._begin_body()
         data = await (stream.rest() if num is None or num < 0 else stream.take(num, num))
         self.loc += len(data)
         return data
 
     async def close(self) -> None:
         """Give up the response."""
-        if self._stream is not None:
-            self._stream.close()
+        if self._body_stream is not None:
+            self._body_stream.close()
         self._closed = True

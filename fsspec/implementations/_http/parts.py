@@ -71,7 +71,7 @@ async def read_in_parts(
     """
     first = start + PART if end is None else min(end, start + PART)
     value = range_value(start, first)
-    async with await fs._request(url, ranged(options, value, fs.kwargs)) as response:
+    async with await fs._get_response(url, ranged(options, value, fs.kwargs)) as response:
         if response.status != 416:
             fs._raise_not_found_for_status(response, url)
         if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
@@ -154,7 +154,9 @@ async def _parts(
             await _save_part(response, at, url, start, first, sink)
             return
         stop = min(begin + PART, last)
-        async with await fs._request(url, ranged(options, range_value(begin, stop), fs.kwargs)) as answer:
+        async with await fs._get_response(
+            url, ranged(options, range_value(begin, stop), fs.kwargs)
+        ) as answer:
             if answer.status != 416:
                 fs._raise_not_found_for_status(answer, url)
             await _save_part(answer, placed(answer, url, begin, stop, at.version), url, begin, stop, sink)

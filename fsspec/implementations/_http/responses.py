@@ -168,7 +168,7 @@ async def give_up(response: aiohttp.ClientResponse) -> None:
 
 def _count(response: aiohttp.ClientResponse, size: int) -> None:
     """Add bytes that were read of a body to what the filesystem counts."""
-    traffic = getattr(response, "_traffic", None)
+    traffic = getattr(response, "_traffic_counts", None)
     if traffic is not None:
         traffic.bytes += size
 
@@ -355,7 +355,7 @@ class BodyStream(Body):
     a forked child it is the parent's: kept, and never touched.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_generation")
+    __slots__ = ("__weakref__", "_finalizer", "_fork_generation")
 
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         super().__init__(response, url, position)

@@ -147,7 +147,7 @@ class Sender(NamedTuple):
         """Attach to a response the counters for its body, and the names of headers to disregard."""
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
-            response._traffic = self.traffic
+            response._traffic_counts = self.traffic
         if self.disregarded:
             response._disregarded = self.disregarded
 

@@ -6,19 +6,21 @@ from fsspec._paths.redaction import redact_url
 
 
 class ReadOn:
-    """The methods of a file that can only be read forward. A client brings `_fill`. ``_left``: bytes that
-    came and were not returned yet."""
+    """The methods of a file that can only be read forward. A client brings `_fill_up`.
+
+    ``_bytes_left``: those that came and were not returned yet.
+    """
 
     url: str
     loc: int
-    _left: bytes
+    _bytes_left: bytes
 
-    def _fill(self, num: int | None, most: int | None = None) -> None:
-        """Have ``num`` bytes in ``_left``, all that come if None; what is asked for is ``most`` at least."""
+    def _fill_up(self, num: int | None, most: int | None = None) -> None:
+        """Have ``num`` bytes in ``_bytes_left``, all that come if None; at least ``most`` are asked for."""
         raise NotImplementedError
 
-    def _give(self, num: int) -> bytes:
-        data, self._left = self._left[:num], self._left[num:]
+    def _give_out(self, num: int) -> bytes:
+        data, self._bytes_left = self._bytes_left[:num], self._bytes_left[num:]
         self.loc += len(data)
         return data
 
@@ -26,20 +28,20 @@ class ReadOn:
         """Read on. Raises OSError: the response ended before its time. Raises ForkError: the file was opened
         in the process that this one was forked from."""
         wanted = None if num is None or num < 0 else num
-        self._fill(wanted)
-        return self._give(len(self._left) if wanted is None else wanted)
+        self._fill_up(wanted)
+        return self._give_out(len(self._bytes_left) if wanted is None else wanted)
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """Read on up to and with the next ``char``, or to the end."""
-        self._fill(0)  # a closed file gives nothing of what it has
+        self._fill_up(0)  # a closed file gives nothing of what it has
         searched = 0
-        while (found := self._left.find(char, searched)) < 0:
-            before = len(self._left)
+        while (found := self._bytes_left.find(char, searched)) < 0:
+            before = len(self._bytes_left)
             searched = max(0, before - len(char) + 1)
-            self._fill(before + 1, blocks)
-            if len(self._left) == before:
-                return self._give(before)
-        return self._give(found + len(char))
+            self._fill_up(before + 1, blocks)
+            if len(self._bytes_left) == before:
+                return self._give_out(before)
+        return self._give_out(found + len(char))
 
     def readline(self, size: int | None = -1) -> bytes:
         """Read on to the end of the line, or ``size`` bytes of it."""
@@ -47,7 +49,7 @@ class ReadOn:
         if size is None or not 0 <= size < len(line):
             return line
         self.loc -= len(line) - size
-        self._left = line[size:] + self._left
+        self._bytes_left = line[size:] + self._bytes_left
         return line[:size]
 
     def seekable(self) -> bool:

@@ -67,7 +67,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         answers.only_read(mode)
         self.url = url
         self.session = session if session is not None else fs.session
-        self._version = answers.Version()
+        self._known_version = answers.Version()
         self._details = {"name": url, "size": size, "type": "file"}
         super().__init__(
             fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
@@ -90,7 +90,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
-        self._version = answers.version_in({"url": self.url, **info})
+        self._known_version = answers.version_in({"url": self.url, **info})
 
     def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
         """First and last byte and total size that an answer names, None where unknown. Derived classes may
@@ -101,9 +101,9 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         """The bytes from ``start`` up to ``end``. Raises ValueError: the server ignores ranges, and ``start``
         is not 0. Raises FileChangedError: this is not the file any more of which bytes came before."""
         return sync_responses.repeat(
-            getattr(self.fs, "_retries", Retries()),
+            getattr(self.fs, "_retry_policy", Retries()),
             lambda: self._fetch_once(start, end),
-            getattr(self.fs, "_traffic", None),
+            getattr(self.fs, "_traffic_counts", None),
         )
 
     def _fetch_once(self, start: int, end: int) -> bytes:
@@ -113,11 +113,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             if response.status_code != 416:
                 self.fs._raise_not_found_for_status(response, self.url)
             parse = answers.exclusive(self._parse_content_range)
-            at = sync_responses.placed(response, self.url, start, end, self._version, parse)
+            at = sync_responses.placed(response, self.url, start, end, self._known_version, parse)
             if at.start < start:
                 raise answers.RangesIgnoredError(self.url)
-            self._version = self._version.updated(self.url, at.version)
-            answers.correct_size(self, self._version.size)
+            self._known_version = self._known_version.updated(self.url, at.version)
+            answers.correct_size(self, self._known_version.size)
             return sync_responses.read_placed(response, at, self.url, start, end)
 
 
@@ -141,7 +141,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         fs._raise_not_found_for_status(self.r, url)
         sync_responses.check_is_whole(self.r, url)
         self._parts = sync_responses.body_parts(self.r, url)
-        self._left = b""
+        self._bytes_left = b""
         hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
@@ -153,19 +153,19 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         """See `ReadOn.seek`, whose arguments are given in any way."""
         return super().seek(*args, **kwargs)
 
-    def _fill(self, num: int | None, most: int | None = None) -> None:
+    def _fill_up(self, num: int | None, most: int | None = None) -> None:
         if self.closed:
             raise ValueError(f"the file {redact_url(self.url)} is closed")
         if not is_mine(self):
             refuse(self, f"the response of {redact_url(self.url)}", answers.STREAM_ADVICE)
-        parts, got = [self._left], len(self._left)
+        parts, got = [self._bytes_left], len(self._bytes_left)
         while num is None or got < num:
             part = next(self._parts, b"")
             if not part:
                 break
             parts.append(part)
             got += len(part)
-        self._left = b"".join(parts)
+        self._bytes_left = b"".join(parts)
 
     def close(self) -> None:
         """Give up the response; silent in a forked child."""
