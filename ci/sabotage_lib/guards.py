@@ -185,4 +185,19 @@ GUARDS = (
         ),
         _matrix("http/C/neither", "local-writing/C/opted"),
     ),
+    Guard(
+        "connections of derived classes",
+        "the sockets of clients that a class makes in its own way are covered in a child",
+        (
+            Edit(
+                "fsspec/implementations/_remote/link.py",
+                "                self._connect()\n                self._watch()\n",
+                "                self._connect()\n",
+            ),
+        ),
+        (
+            "fsspec/implementations/tests/test_remote_forks.py"
+            "::test_the_server_sees_what_the_parent_closes[FTPServer()-True]",
+        ),
+    ),
 )

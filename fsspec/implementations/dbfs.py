@@ -90,6 +90,16 @@ class DatabricksFileSystem(RestFileSystem):
     # requests ---------------------------------------------------------------------
     def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> dict[str, Any]:
         """The answer of one endpoint; an error is raised with the path that it is about."""
+        if type(self)._send_to_api is not DatabricksFileSystem._send_to_api:
+            return self._send_to_api(method=method.lower(), endpoint=name, json=told)
+        return self._answer_of(name, about, method, told)
+
+    def _send_to_api(self, method: str, endpoint: str, json: dict[str, Any]) -> dict[str, Any]:
+        """The answer of one endpoint. Derived classes may override this: each request goes through it."""
+        about = json.get("path") or json.get("source_path") or ""
+        return self._answer_of(endpoint, about, method.upper(), json)
+
+    def _answer_of(self, name: str, about: str, method: str, told: dict[str, Any]) -> dict[str, Any]:
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
         url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"
         if method == "GET":

@@ -423,6 +423,30 @@ def test_jupyter_notebooks_are_files(jupyter_server):
         fs.cat_file("sub")
 
 
+def test_a_derived_class_of_dbfs_sends_each_request(databricks_server):
+    class Own(DatabricksFileSystem):
+        def _send_to_api(self, method, endpoint, json):
+            sent.append((method, endpoint, {**json}))
+            return super()._send_to_api(method=method, endpoint=endpoint, json=json)
+
+    sent = []
+    fs = Own(databricks_server.url, TOKEN, skip_instance_cache=True)
+    assert fs.cat_file("/a.txt") == b"alpha"
+    with pytest.raises(FileNotFoundError, match="/nothing"):
+        fs.ls("/nothing")
+    fs.pipe_file("/new", b"12")
+    fs.mv("/new", "/newer")
+    fs.mkdir("/made")
+    fs.rm("/newer")
+    assert ("get", "read", {"path": "/a.txt", "offset": 0, "length": 5}) in sent
+    assert ("get", "list", {"path": "/nothing"}) in sent
+    assert ("post", "move", {"source_path": "/new", "destination_path": "/newer"}) in sent
+    ours = {(method, endpoint) for method, endpoint, _ in sent}
+    assert {("post", name) for name in ("create", "add-block", "close", "mkdirs", "delete")} <= ours
+    assert fs.find("/sub") and not fs.exists("/newer")
+    fs.session.close()
+
+
 def test_dbfs_paths_and_errors(databricks_server):
     fs = make("dbfs", databricks_server)
     assert [fs._strip_protocol(p) for p in ("dbfs:/a", "dbfs://a/b/", "a", "/")] == ["/a", "/a/b", "/a", "/"]
