@@ -31,7 +31,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations._reference.joining import logger as _logger
 from fsspec.implementations._reference.joining import missing
 from fsspec.implementations._reference.layout import ravel_multi_index
-from fsspec.implementations._reference.loading import Targets, load, references_of
+from fsspec.implementations._reference.loading import Targets, load
 from fsspec.implementations._reference.parquet import (
     LazyReferenceMapper,
     RefsItemsView,
@@ -40,7 +40,7 @@ from fsspec.implementations._reference.parquet import (
 )
 from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
-from fsspec.implementations._reference.spec import textual
+from fsspec.implementations._reference.spec import Document, textual
 from fsspec.implementations._reference.tree import KeyTree, lenient_size
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import check_contained, other_paths, stringify_path
@@ -206,10 +206,24 @@ class ReferenceFileSystem(ReferenceReading):
         self.max_block = max_block
         options = {**(ref_storage_args or {}), **(target_options or {})}
         content = load(fo, target_protocol, options, cache_size)
-        self.references, self.templates = references_of(content, template_overrides, simple_templates)
+        self.references: Any = content
+        self.templates: dict[str, Any] = {}
         self._tree: KeyTree | None = None
+        if content is fo or not isinstance(content, LazyReferenceMapper):
+            self._process_references(content, template_overrides)
         self._targets = Targets(self.asynchronous, kwargs.get("loop"), remote_options or {})
         self.fss = self._targets.table(fs, remote_protocol, self.references, target)
+
+    def _process_references(
+        self, references: Mapping[str, Any], template_overrides: dict[str, Any] | None = None
+    ) -> None:
+        """Take over the references of a document; a subclass may change them before or after that."""
+        if isinstance(references, LazyReferenceMapper):
+            self.references = references
+        else:
+            document = Document(references, template_overrides, self.simple_templates)
+            self.references, self.templates = document.references, document.templates
+        self._dircache_from_items()
 
     def _revive(self, before: dict[str, Any]) -> None:
         """Go on with the references, and make the filesystems of the targets usable."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fsspec._paths.redaction import redact_url
 from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
-from fsspec.implementations._reference.spec import Document, decoded
+from fsspec.implementations._reference.spec import decoded
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import stringify_path
 
@@ -62,16 +62,6 @@ def load(
         return decoded(fs.cat_file(path), str(url))
     with fs.open(path, "rb", compression=compression) as f:
         return decoded(f.read(), str(url))
-
-
-def references_of(
-    content: Mapping[str, Any], overrides: Mapping[str, Any] | None, simple: bool
-) -> tuple[Any, dict[str, Any]]:
-    """References by key, and the templates of the document they are from; see `Document`."""
-    if isinstance(content, LazyReferenceMapper):
-        return content, {}
-    document = Document(content, overrides, simple)
-    return document.references, document.templates
 
 
 class Targets:

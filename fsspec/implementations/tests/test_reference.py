@@ -940,3 +940,28 @@ def test_what_is_in_the_way_on_this_machine_is_not_said_of_the_target(m, tmp_pat
     m.rm("/target")
     with pytest.raises(ReferenceNotReachable):
         fs.get_file("whole", str(tmp_path / "x"))
+
+
+def test_a_subclass_may_change_the_references_before_and_after_they_are_taken_over(m):
+    class Changing(ReferenceFileSystem):
+        def _process_references(self, references, template_overrides=None):
+            given.append(template_overrides)
+            super()._process_references({**references, "more": "text"}, template_overrides)
+            self.references.pop("gone", None)
+
+    given = []
+    m.pipe("/target", b"0123456789")
+    refs = {"a": ["memory://target", 2, 3], "gone": "x"}
+    fs = Changing(refs, remote_protocol="memory", skip_instance_cache=True)
+    assert given == [None] and fs.ls("", detail=False) == ["a", "more"] and fs.cat("a") == b"234"
+    document = {"version": 1, "templates": {"u": "memory://other"}, "refs": {"b": ["{{u}}", 2, 3]}}
+    fs = ReferenceFileSystem(
+        document,
+        remote_protocol="memory",
+        template_overrides={"u": "memory://target"},
+        skip_instance_cache=True,
+    )
+    assert fs.cat("b") == b"234" and fs.templates == {"u": "memory://target"}
+    assert fs._process_references({"d/c": ["memory://target", 1, 2]}) is None
+    assert fs.references == {"d/c": ["memory://target", 1, 2]} and fs.ls("d", detail=False) == ["d/c"]
+    assert fs.cat("d/c") == b"12" and not fs.exists("b")
