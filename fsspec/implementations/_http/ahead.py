@@ -226,6 +226,8 @@ class Ahead:
         async def fetch() -> bytes:
             response, at = await self._range(start, end)
             if at.stop is None or at.stop > end:  # the whole file, whether asked for or not
+                if response.status == 200 and "Content-Range" not in response.headers:
+                    self._comes_in_one()
                 stream = BodyStream(response, self._file.url, at.start)
                 data = await stream.take(end - at.start, end - at.start)
                 responses.check_length(at, len(data), self._file.url, start, end)
@@ -258,8 +260,17 @@ class Ahead:
 
         return cast("bytes", await self._file._request_sender.repeat(fetch))
 
+    def _comes_in_one(self) -> None:
+        """The server ignores ranges: all has to come by one connection."""
+        self.several = False
+        cache = getattr(self._file, "cache", None)  # some fetch as they are made
+        if isinstance(cache, AheadCache):
+            cache.in_one = True
+
     def take_over(self, stream: BodyStream) -> None:
-        """Read from a response that began with the file, if there is room for one more."""
+        """Read from a response to a request for the beginning of the file, which brings all of it, if there
+        is room for one more."""
+        self._comes_in_one()
         if len(self._open_streams) < STREAMS:
             self._keep(stream)
         else:
@@ -274,8 +285,13 @@ class Ahead:
 
 
 class AheadCache(BytesCache):
-    """The bytes around the last read, in the pieces in which `Ahead` brings them. ``fetcher``:
-    ``fetcher(start, end, run)``: as `Ahead.fetch`."""
+    """The bytes around the last read, in the pieces in which `Ahead` brings them.
+
+    ``fetcher``: ``fetcher(start, end, run)``: as `Ahead.fetch`.
+    ``in_one``: whether the server ignores ranges, so that the file comes from its beginning on. Then all is
+        kept up to a block behind the first read, which is what `BytesCache` has of such a file; one that is
+        not longer is read to its end at once, since its connection may be lost while nobody reads.
+    """
 
     start: int  # never None here, nor is end
     end: int
@@ -284,7 +300,9 @@ class AheadCache(BytesCache):
     def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int) -> None:
         super().__init__(blocksize, fetcher, size)
         self.start = self.end = 0
+        self.in_one: bool = False
         self._pieces: deque[bytes] = deque()  # those from start to end, none empty
+        self._first_end: int | None = None  # where the first read ended
         self._last: int | None = None
         self._run = 0
 
@@ -311,8 +329,12 @@ class AheadCache(BytesCache):
             return b""
         self._run = self._run + 1 if start == self._last else 0
         self._last = end
+        if self._first_end is None:
+            self._first_end = end
         if not self.start <= start <= self.end:
-            self._hold(deque(), start, start)
+            begin = 0 if start <= self._kept_to() else start
+            if begin < self.start or begin > self.end:
+                self._hold(deque(), begin, begin)
         elif end <= self.end:
             self.hit_count += 1
         if end > self.end:
@@ -332,11 +354,20 @@ class AheadCache(BytesCache):
     def _fetch_on(self, start: int, end: int) -> None:
         """Keep what comes up to ``end``; nothing before ``start``: going back within a read costs nothing."""
         pieces = self._pieces
-        while pieces and self.start + len(pieces[0]) <= start:
+        while pieces and end > self._kept_to() and self.start + len(pieces[0]) <= start:
             self.start += len(pieces.popleft())
         wanted = end
         if not self._run:
             wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
+        self._bring_up_to(wanted)
+        if self.start == 0 and self.end < self.size <= self._kept_to():
+            self._bring_up_to(self.size)
+
+    def _kept_to(self) -> int:
+        return (self._first_end or 0) + self.blocksize if self.in_one else -1
+
+    def _bring_up_to(self, wanted: int) -> None:
+        pieces = self._pieces
         log_fetch(self.name, self.fetcher, self.end, wanted)
         for piece in self.fetcher(self.end, wanted, self._run):
             if piece:

@@ -76,16 +76,32 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
-        """Read bytes from the position on, all that is left where ``length`` is negative."""
-        if self.size is None and not self.closed:
-            data = self.fs.cat_file(self.url, **self.kwargs)
-            self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
-            self.size = len(data)
-        size, length = self.size, -1 if length is None else length
-        out = super().read(length)
+        """Read bytes from the position on, all that is left where ``length`` is negative. The whole of a file
+        that was not read yet is fetched by one request."""
+        length = -1 if length is None else length
+        whole = length < 0 and self.loc == 0
+        fetched = self.closed or isinstance(self.cache, AllBytes)
+        if not fetched and (self.size is None or whole and self._keeps_nothing_yet()):
+            self._fetch_all()
+        size = self.size
+        try:
+            out = super().read(length)
+        except answers.RangesIgnoredError:
+            if not whole:
+                raise
+            self._fetch_all()
+            return super().read(length)
         if self.size != size:  # the server says another one than the program
             out += super().read(length if length < 0 else length - len(out))
         return out
+
+    def _keeps_nothing_yet(self) -> bool:
+        return self.cache.name != "none" and self.cache._held(0) is None
+
+    def _fetch_all(self) -> None:
+        data = self.fs.cat_file(self.url, **self.kwargs)
+        self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
+        self.size = len(data)
 
     def _begin_with(self, info: dict[str, Any]) -> None:
         """Take over what the server has told of the file when it was opened."""

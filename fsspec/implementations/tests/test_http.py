@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import zipfile
 
 import pytest
 
@@ -518,6 +519,71 @@ def test_server_without_ranges(http_server, fs, url):
             f.read(10)
 
 
+WITHOUT_RANGES = {
+    "by one request": ({}, {}, 1),
+    "by bytes": ({"cache_type": "bytes"}, {}, 2),
+    "of another block size": ({"block_size": 2**23}, {}, 2),
+    "of a size that is given": ({"size": len(BIG)}, {}, 1),
+    "of no length": ({"size": len(BIG)}, {"chunked": True}, 1),
+    "by readahead": ({"cache_type": "readahead"}, {}, 2),
+    "by blocks": ({"cache_type": "blockcache"}, {}, 2),
+}
+
+
+@pytest.mark.parametrize("how", WITHOUT_RANGES)
+def test_a_file_of_one_block_is_read_anywhere_without_ranges(http_server, fs, url, how):
+    options, fault, requests = WITHOUT_RANGES[how]
+    http_server.fault("/big.bin", ignore_range=True, **fault)
+    with fs.open(url + "/big.bin", **options) as f:
+        assert f.read(8) == BIG[:8]
+        for at in (len(BIG) - 100, 3_000_000, 100, 2_000_000):
+            f.seek(at)
+            assert f.read(70_000) == BIG[at : at + 70_000]
+        f.seek(0)
+        assert f.read(50_000) + f.read() == BIG
+    assert len(http_server.requests) == requests
+
+
+def test_a_file_of_one_block_without_ranges_is_a_zip_and_text(http_server, fs, url):
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
+        archive.writestr("a", BIG)
+    http_server.files["/a.zip"] = packed.getvalue()
+    http_server.files["/a.txt"] = lines = b"".join(b"%d\n" % n for n in range(50_000))
+    for path in ("/a.zip", "/a.txt"):
+        http_server.fault(path, ignore_range=True)
+    with fs.open(url + "/a.zip") as f:
+        assert f.read(4) == b"PK\3\4"
+        assert zipfile.ZipFile(f).read("a") == BIG
+    with fs.open(url + "/a.zip") as f:  # its end is read first
+        assert zipfile.ZipFile(f).read("a") == BIG
+    with fs.open(url + "/a.txt", "r") as f:
+        assert f.readline() == "0\n"
+        f.seek(len(lines) - 6)
+        assert f.read() == "49999\n"
+        f.seek(0)
+        assert f.read().encode() == lines
+    assert len(http_server.requests) == 3
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_block_of_a_larger_file_without_ranges_is_read_anywhere(http_server, fs, url, given):
+    """What is behind the first block is read in order, and does not stay in memory."""
+    block = 2**18
+    http_server.fault("/big.bin", ignore_range=True)
+    with fs.open(url + "/big.bin", block_size=block, **({"size": len(BIG)} if given else {})) as f:
+        for at in (0, block - 100, 5000, block, 0):
+            f.seek(at)
+            assert f.read(100) == BIG[at : at + 100]
+        assert b"".join(iter(lambda: f.read(10_000), b"")) == BIG[100:]
+        assert len(f.cache) <= 2**20
+        f.seek(len(BIG) // 2)
+        with pytest.raises(ValueError, match="block_size=0"):
+            f.read(10)
+        f.seek(100)
+        assert f.read(10) == BIG[100:110]
+    assert [method for method, _ in asked(http_server)] == ["HEAD"] * (not given) + ["GET"] * 3
+
+
 @pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
 def test_streamed_file(http_server, fs, url, fault):
     http_server.fault("/small.txt", **fault)
@@ -725,12 +791,13 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform ca
 
 @needs_fork
 @pytest.mark.parametrize("read", [100, 200_000])
-def test_fork_with_a_file_of_a_server_that_ignores_ranges(http_server, url, read):
-    """It comes from its beginning in any case: again in the child, which reads on or all of it."""
+@pytest.mark.parametrize("block", [2**18, 5 * 2**20])
+def test_fork_with_a_file_of_a_server_that_ignores_ranges(http_server, url, read, block):
+    """It comes from its beginning: again in the child, which reads on or all of it, if it is longer."""
     http_server.fault("/big.bin", ignore_range=True)
     run(
         f"""
-        f = fs.open(url + "/big.bin")
+        f = fs.open(url + "/big.bin", block_size={block})
         assert f.read({read}) == BIG[:{read}]
 
         def reads_on():
@@ -746,6 +813,7 @@ def test_fork_with_a_file_of_a_server_that_ignores_ranges(http_server, url, read
         """,
         url,
     )
+    assert block < len(BIG) or len(http_server.requests) == 1
 
 
 @needs_fork

@@ -214,6 +214,16 @@ def test_a_file_is_read_over_several_connections_once_one_is_slow(
     assert brought <= len(DATA) + 2**16 + step
 
 
+def test_a_slow_file_without_ranges_is_read_over_one_connection(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fsspec.implementations._http.ahead.FAST", 2**60)  # bytes in a second
+    http_server.fault("/large", ignore_range=True)
+    with fs.open(large, block_size=2**20) as file:
+        assert b"".join(iter(lambda: file.read(2**20), b"")) == DATA
+    assert [method for method, _ in asked(http_server)] == ["HEAD", "GET"]
+
+
 def test_a_file_is_read_over_one_connection_that_is_fast(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

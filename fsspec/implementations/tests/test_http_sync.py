@@ -134,6 +134,20 @@ def test_reading(fs, url):
         assert f.read() == BIG
 
 
+@pytest.mark.parametrize("cache_type", ["bytes", "readahead", "blockcache", "first"])
+def test_the_whole_of_a_file_without_ranges_is_one_request(http_server, fs, url, cache_type):
+    http_server.fault("/big.bin", ignore_range=True)
+    with fs.open(url + "/big.bin", block_size=2**16, cache_type=cache_type) as f:
+        assert f.read() == BIG
+        f.seek(1_000_000)
+        assert f.read(10) == BIG[1_000_000:1_000_010]
+    assert [request.method for request in http_server.requests] == ["HEAD", "GET"]
+    with fs.open(url + "/big.bin", block_size=2**16, cache_type=cache_type) as f:
+        assert f.read(10) == BIG[:10]
+        f.seek(0)
+        assert f.read() == BIG
+
+
 @pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
 def test_streamed_file(http_server, fs, url, fault):
     http_server.fault("/small.txt", **fault)
