@@ -61,6 +61,9 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
+    from aiohttp.abc import AbstractCookieJar
+    from multidict import CIMultiDict
+
     from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
 
 
@@ -189,6 +192,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
+        self._parent_login: tuple[AbstractCookieJar, CIMultiDict[str]] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._session_loop: asyncio.AbstractEventLoop | None = None
         self._end_session: Callable[[], Any] | None = None
@@ -206,9 +210,19 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     def _revive(self, before: dict[str, Any]) -> None:
         super()._revive(before)
         inherited = before.get("_session")
-        if inherited is not None and self.get_client is _get_client:  # the program may have logged in
-            kept = {"cookie_jar": inherited.cookie_jar, "headers": inherited.headers.copy()}
-            self._session_options = {**self._session_options, **kept}
+        self._parent_login = before.get("_parent_login")
+        if isinstance(inherited, aiohttp.ClientSession):  # the program may have logged in
+            self._parent_login = inherited.cookie_jar, inherited.headers.copy()
+        if self._parent_login is not None and self.get_client is _get_client:
+            self._session_options = {**self._session_options, "headers": self._parent_login[1]}
+
+    async def _make_session(self, loop: asyncio.AbstractEventLoop | None) -> aiohttp.ClientSession:
+        made = await self.get_client(loop=loop, **self._session_options)
+        if self._parent_login is not None and isinstance(made, aiohttp.ClientSession):
+            made._cookie_jar = self._parent_login[
+                0
+            ]  # whatever jar a ``get_client`` of the program's has made
+        return made
 
     @property
     def _at_once(self) -> int | None:
@@ -241,7 +255,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                     "asynchronous=True"
                 )
             return session
-        made = await self.get_client(loop=self.loop, **self._session_options)
+        made = await self._make_session(self.loop)
         if self._session is not session:  # another task was faster
             await made.close()
             return await self.set_session()
@@ -263,7 +277,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         found = self._sessions_elsewhere.get(running)
         if found is not None and not found[0].closed:
             return found[0]
-        made = await self.get_client(loop=running, **self._session_options)
+        made = await self._make_session(running)
         if self._sessions_elsewhere.get(running) is not found:  # another task was faster
             await made.close()
             return await self._session_elsewhere()

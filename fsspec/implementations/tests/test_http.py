@@ -1177,6 +1177,42 @@ LOGGED_IN = """
 
 
 @needs_fork
+@pytest.mark.parametrize("used", [True, False])
+def test_a_child_has_the_cookies_of_a_session_of_the_program_s(used):
+    """Also a child of one that only looked at the instance."""
+    run(
+        LOGGED_IN
+        + f"""
+    import aiohttp
+
+    async def get_client(loop):
+        jar = aiohttp.CookieJar(unsafe=True)
+        return aiohttp.ClientSession(cookie_jar=jar, headers={{"X-Token": "new"}})
+
+    url = url.replace("localhost", "127.0.0.1")  # whose cookies the usual jar does not take
+    fs = HTTPFileSystem(get_client=get_client, skip_instance_cache=True)
+
+    def read():
+        assert fs.cat_file(url + "/a") == b"ok"
+
+    assert fs.cat_file(url + "/login") == b"ok"
+    read()
+
+    def child():
+        read() if {used} else fs.kwargs
+        assert by_fork(read).problem() == ""
+
+    assert by_fork(child).problem() == ""
+    read()
+    server.shutdown()
+    server.server_close()
+    fs.close_session(fs.loop, fs._session)
+    """,
+        "",
+    )
+
+
+@needs_fork
 @pytest.mark.parametrize("kind", ["awaitable", "blocking"])
 def test_a_child_is_logged_in_where_its_parent_is(kind):
     """What the session holds besides connections: cookies, and headers that were changed since."""
