@@ -347,15 +347,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         try:
             target = str(self.encode_url(url))
             return send(target, **{"allow_redirects": True, "stream": method == "get", **options})
-        except OSError as caught:
-            error: Any = caught
+        except OSError as error:
             if self.js:
                 raise
             if isinstance(error, requests.exceptions.InvalidURL):
                 raise InvalidURLError(answers.why_invalid(url, error)) from error
             if type(error) is requests.ConnectionError and never_connected(error):
                 unreachable: Any = UnreachableError
-                raise unreachable(*error.args, request=error.request) from error
+                raise unreachable(*error.args, request=getattr(error, "request", None)) from error
             raise
         except ValueError as malformed:
             kind: Any = FileNotFoundError if self.js else InvalidURLError

@@ -125,14 +125,18 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
         return
     if status < 400 and not answers.leads_nowhere(status, response.headers, response.request_info.headers):
         return
+    raise _refusal(response, url)  # and no name here, by which it would hold itself through its traceback
+
+
+def _refusal(response: aiohttp.ClientResponse, url: str | yarl.URL) -> HTTPStatusError:
     denied, missing = HTTPPermissionError, HTTPNotFoundError
-    kind: Any = {401: denied, 403: denied, 404: missing, 410: missing}.get(status, HTTPStatusError)
+    kind: Any = {401: denied, 403: denied, 404: missing, 410: missing}.get(response.status, HTTPStatusError)
     asked, reason = response.request_info, response.reason or ""
-    error = kind(asked, response.history, status=status, message=reason, headers=response.headers)
+    error = kind(asked, response.history, status=response.status, message=reason, headers=response.headers)
     if isinstance(error, HTTPNotFoundError):
         error.path = redact_url(url)  # as the caller wrote it
         error.args = (error.path,)
-    raise error
+    return cast("HTTPStatusError", error)
 
 
 def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:

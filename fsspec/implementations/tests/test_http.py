@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import weakref
 import zipfile
 
 import pytest
@@ -156,6 +157,37 @@ def test_errors_hide_secrets_and_pickle(http_server, fs, url):
     with pytest.raises(FileNotFoundError) as missing:
         fs.cat_file(secret.replace("big", "no"))
     assert "hidden" not in str(missing.value)
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_an_answer_that_is_an_error_leaves_no_cycle(http_server, url, status):
+    """What the caller holds would else live on with the error, until it is collected."""
+
+    class Held:
+        pass
+
+    async def read(fs, held):
+        await fs._cat_file(url + "/small.txt")
+
+    async def main():
+        fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+        held = Held()
+        seen = weakref.ref(held)
+        try:
+            await read(fs, held)
+        except OSError:
+            del held
+        try:
+            return seen()
+        finally:
+            await fs._session.close()
+
+    http_server.fault("/small.txt", status=status)
+    gc.disable()
+    try:
+        assert asyncio.run(main()) is None
+    finally:
+        gc.enable()
 
 
 def test_exists(http_server, fs, url):
