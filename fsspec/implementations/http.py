@@ -219,9 +219,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _make_session(self, loop: asyncio.AbstractEventLoop | None) -> aiohttp.ClientSession:
         made = await self.get_client(loop=loop, **self._session_options)
         if self._parent_login is not None and isinstance(made, aiohttp.ClientSession):
-            made._cookie_jar = self._parent_login[
-                0
-            ]  # whatever jar a ``get_client`` of the program's has made
+            jar, _ = self._parent_login
+            made._cookie_jar = jar  # whatever jar a ``get_client`` of the program's has made
         return made
 
     @property
