@@ -21,6 +21,7 @@ from fsspec._files.open_file import (
     TextMode,
     get_compression,
 )
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._paths.urls import url_text
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
@@ -345,7 +346,7 @@ def open(
         **kwargs,
     )
     if not found:
-        raise FileNotFoundError(urlpath)
+        raise FileNotFoundError(redact_paths(urlpath))
     return cast("OpenFile[Any]", found[0])
 
 
@@ -444,7 +445,9 @@ def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | N
     """The paths of ``num`` files to write to a folder, or to a path with one ``*``."""
     if isinstance(path, str):
         if path.count("*") > 1:
-            raise ValueError(f"a path to write several files to has one *, not {path.count('*')}: {path!r}")
+            raise ValueError(
+                f"a path to write several files to has one *, not {path.count('*')}: {redact_url(path)!r}"
+            )
         name = name_function or build_name_function(num - 1)
         folder = path if not path or path.endswith("/") else f"{path}/"
         mask = path if "*" in path else f"{folder}*.part"

@@ -488,7 +488,7 @@ def rsync(
     source, destination = fs._strip_protocol(source), fs._strip_protocol(destination)
     if not fs.isdir(source):
         found = "is a file" if fs.isfile(source) else "is not found"
-        raise ValueError(f"rsync copies folders, and {source!r} {found}")
+        raise ValueError(f"rsync copies folders, and {redact_url(source)!r} {found}")
     top = _url_prefix(fs, destination)
     ours = _below(fs, source, _url_prefix(fs, source))
     theirs = _below(fs, destination, top)
@@ -565,7 +565,7 @@ def _field(entry: _Entry, field: str | Callable[[_Entry], object]) -> object:
     if callable(field):
         return field(entry)
     if field not in entry:
-        raise KeyError(f"{field}: the entry of {entry['name']} has no such field to compare")
+        raise KeyError(f"{field}: the entry of {redact_url(entry['name'])} has no such field to compare")
     return entry[field]
 
 

@@ -160,7 +160,7 @@ class FSMap(MutableMapping[str, bytes]):
         for key, path in paths.items():
             value = found.get(path, _NOTHING)
             if value is _NOTHING:
-                value = FileNotFoundError(path)
+                value = FileNotFoundError(redact_url(path))
             if isinstance(value, BaseException):
                 if isinstance(value, self.missing_exceptions):
                     value = KeyError(key)

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import merge_offset_ranges, stringify_path
@@ -173,7 +173,9 @@ def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
     """One Parquet file, the first if there are several; see `open_parquet_files`."""
     files = open_parquet_files(*args, **kwargs)
     if not files:
-        raise FileNotFoundError(f"{args[0] if args else kwargs.get('path')!r} stands for no Parquet file")
+        raise FileNotFoundError(
+            f"{redact_paths(args[0] if args else kwargs.get('path'))!r} stands for no Parquet file"
+        )
     return files[0]
 
 

@@ -33,6 +33,7 @@ from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
+from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors
 from fsspec._plans import bulk, drive, listing
 from fsspec._public import claim, publish
@@ -249,7 +250,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             if entry["name"] == path or (entry["name"] == path.rstrip("/") and entry["type"] == "directory")
         ]
         if not found:
-            raise FileNotFoundError(path)
+            raise FileNotFoundError(redact_paths(path))
         return found
 
     # one path ---------------------------------------------------------------------
@@ -282,7 +283,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
                 return entry
         if inside or path == self.root_marker:
             return {"name": plain, "size": 0, "type": "directory"}
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(redact_paths(path))
 
     @listing.default
     def exists(self, path: str, **kwargs: Any) -> bool:

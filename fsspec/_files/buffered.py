@@ -413,7 +413,7 @@ class AbstractBufferedFile(io.IOBase):
             for a position before the beginning, or another ``whence``.
         """
         if self.mode != "rb":
-            raise OSError(errno.ESPIPE, "Seek only available in read mode", self.path)
+            raise OSError(errno.ESPIPE, "Seek only available in read mode", redact_url(self.path))
         loc = int(loc)
         if whence == 1:
             loc += self.loc
@@ -658,7 +658,7 @@ class AbstractBufferedFile(io.IOBase):
         if "x" not in self.mode:
             self.fs.pipe_file(self.path, data)
         elif self.fs.exists(self.path):  # also for one that does not know of modes
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(self.path))
         else:
             known = inspect.signature(cast("Callable[..., Any]", _own_pipe(self.fs))).parameters
             self.fs.pipe_file(self.path, data, **({"mode": "create"} if "mode" in known else {}))

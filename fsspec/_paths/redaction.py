@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 _SECRETS = frozenset(
@@ -59,6 +60,13 @@ def _redact_link(text: str) -> str:
     if parts.scheme in ("http", "https"):  # "#access_token=" of those who sign in; elsewhere part of a name
         fragment = _FRAGMENT_VALUES.sub("=...", fragment)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=fragment))
+
+
+def redact_paths(paths: Any) -> Any:
+    """A path or a list of them, as what an error is raised with; paths without secrets stay as they are."""
+    if isinstance(paths, list):
+        return [redact_paths(path) for path in paths]
+    return redact_url(paths) if isinstance(paths, str) else paths
 
 
 _FRAGMENT_VALUES = re.compile("=[^&]+")

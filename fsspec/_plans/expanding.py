@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
@@ -64,7 +65,7 @@ def expand_path(
         if maxdepth is None or maxdepth > 1:
             for pattern, found in zip(patterns, matches):
                 if not found:  # of a tree that is not there nothing can be added
-                    raise FileNotFoundError(pattern)
+                    raise FileNotFoundError(redact_url(pattern))
             folders = _folders(matches, covered=maxdepth is None)
             below = {**options, "maxdepth": None if maxdepth is None else maxdepth - 1}
             calls += [find_call(fs, p, below) for p in folders]
@@ -75,7 +76,7 @@ def expand_path(
         left = [p for p, exists in zip(left, there) if exists]
     out.update(left)
     if not out:
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(redact_paths(path))
     return sorted(out)
 
 

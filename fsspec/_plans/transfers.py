@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import file_state
 from fsspec._paths.paths import trailing_sep
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
@@ -223,7 +224,7 @@ def mv(
         sources = [a for a, _ in pairs]
         there = yield from ask(fs, "exists", sources)
         if not all(there):
-            raise FileNotFoundError(sources[there.index(False)])
+            raise FileNotFoundError(redact_url(sources[there.index(False)]))
         return None
     _check_nothing_is_lost(fs, path1, moved)
     told = Callback.as_callback(callback)
@@ -253,12 +254,15 @@ def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[st
     for source, path in pairs:
         target = _without_slash(fs, path)
         if taken.setdefault(target, _without_slash(fs, source)) != _without_slash(fs, source):
-            raise ValueError(f"mv would put several files at {target!r}; move them one by one, or use copy")
+            raise ValueError(
+                f"mv would put several files at {redact_url(target)!r}; move them one by one, or use copy"
+            )
         while target not in sources and "/" in target:
             target = target.rpartition("/")[0]
         if target in sources:
-            why = f"mv would remove what it puts at {path!r} together with {target!r}; name another target"
-            raise OSError(errno.EINVAL, why, path1)
+            put, lost = redact_url(path), redact_url(target)
+            why = f"mv would remove what it puts at {put!r} together with {lost!r}; name another target"
+            raise OSError(errno.EINVAL, why, redact_paths(path1))
 
 
 def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -> bool:

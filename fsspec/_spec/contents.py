@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._paths.ranges import file_size
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.utils import isfilelike, read_block
@@ -170,7 +170,7 @@ class Contents:
             if it is there, with ``mode="create"``
         """
         if mode == "create" and self._is_taken(path):
-            raise FileExistsError(path)
+            raise FileExistsError(redact_paths(path))
         memoryview(value).release()  # what cannot be written does not begin a file, nor empty one
         with self.open(path, "wb", **kwargs) as f:
             f.write(value)
@@ -327,7 +327,7 @@ class Contents:
         """
         callback = for_file(callback, rpath)
         if mode == "create" and self._is_taken(rpath):
-            raise FileExistsError(rpath)
+            raise FileExistsError(redact_paths(rpath))
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)
             return

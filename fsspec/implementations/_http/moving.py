@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing, write_all
 from fsspec._paths.paths import trailing_sep
+from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import parts_of
 from fsspec.utils import isfilelike
 
@@ -34,7 +35,7 @@ def is_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:
     """Make the local folder for one that the server has; ``found``: what it said."""
     if not found:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), rpath)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), redact_url(rpath))
     os.makedirs(lpath, exist_ok=True)
 
 

@@ -313,6 +313,28 @@ def test_errors_show_no_secrets(http_server, fs, url):
             assert "secretpw" not in str(caught.value) + repr(caught.value)
 
 
+MISSING = {
+    "cat": lambda fs, url: fs.cat([url]),
+    "rm": lambda fs, url: fs.rm(url),
+    "rm of several": lambda fs, url: fs.rm([url]),
+    "expand_path": lambda fs, url: fs.expand_path([url]),
+    "a pattern": lambda fs, url: fs.expand_path(url.replace("/none", "/n*"), recursive=True),
+    "get": lambda fs, url: fs.get([url], "never"),
+    "a folder": lambda fs, url: fs.get_file(f"{url}/", "never/"),
+    "open": lambda fs, url: fsspec.open(url.replace("/none", "/[n]*"), expand=True).open(),
+    "a mapping": lambda fs, url: fsspec.FSMap(url, fs, missing_exceptions=()).getitems(["a"]),
+}
+
+
+@pytest.mark.parametrize("how", MISSING)
+def test_what_is_missing_is_named_without_secrets(make, url, how):
+    fs = make()
+    with pytest.raises(OSError) as caught:
+        MISSING[how](fs, url.replace("//", "//me:secretpw@") + "/none?sig=hidden&n=1")
+    shown = repr(caught.value) + str(caught.value) + repr(caught.value.args) + repr(caught.value.filename)
+    assert "127.0.0.1" in shown and "hidden" not in shown and "secretpw" not in shown
+
+
 def test_errors_of_connections_show_no_secrets(fs):
     import traceback
 
