@@ -30,7 +30,7 @@ import os
 import sys
 import time
 import weakref
-from _thread import get_ident, interrupt_main
+from _thread import RLock, get_ident, interrupt_main
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -102,12 +102,18 @@ _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left 
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
+_catching = RLock()  # held by the thread that catches up with a fork
+_prepared_by: set[int] = set()  # threads whose fork has run `_before`
+_returned_to: set[int] = set()  # threads whose fork has run `_in_parent`
 _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over
 
 forking: int = 0
 """The thread that is between the hooks before a fork and those after it, 0 for none."""
 
 _forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
+
+catching_up: int = 0
+"""The thread that tells what was inherited of a fork, 0 for none: others wait for it in `check`."""
 
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
@@ -154,6 +160,7 @@ def _register_before() -> None:
         _before_registered = True
         import random  # noqa: F401  # whose hook in the child would have the exception of a signal's handler
 
+        os.register_at_fork(before=_before)
         os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
         for slot in _signals:
             # none of it in Python code, in which the interpreter would call the handler
@@ -292,11 +299,23 @@ def owner_pid(made_in: int | None) -> int:
 
 def check() -> None:
     """Catch up with a fork whose hooks did not run, or not yet."""
+    if os.getpid() != pid or catching_up:
+        _catch_up()
+
+
+def _catch_up() -> None:
     global early
-    if os.getpid() != pid:
-        early = bool(forking)
-        _advance()
-        resume_collection() if early else _over()
+    if catching_up == get_ident():  # what is told uses something
+        return
+    held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
+    try:
+        if os.getpid() != pid:
+            early = bool(forking)
+            _advance()
+            resume_collection() if early else _over()
+    finally:
+        if held:
+            _catching.release()
 
 
 def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
@@ -322,9 +341,12 @@ def _run(hook: Callable[[], None] | None) -> None:
 
 def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
     """Run hooks in turn; a signal between two of them leaves out none."""
-    left = deque(what)
-    while left:
+    left: deque[Callable[[], None] | None] | None = None
+    while left is None or left:
         try:
+            if left is None:
+                left = deque(what)
+                continue
             _run(left[0])
             left.popleft()
         except BaseException as error:
@@ -398,16 +420,38 @@ def current_fork() -> tuple[int, int]:
     return me, _forks.get(me, 0)
 
 
+# The interpreter drops what the handler of a signal raises as a hook begins, and with it the hook. So each is
+# registered twice: the second does what the first has not.
 def _before() -> None:
+    me = get_ident()
+    if me in _prepared_by:
+        _prepared_by.discard(me)
+    else:
+        _run_all((_note_fork, *[hooks.before for hooks in reversed(_modules)]))
+
+
+def _note_fork() -> None:
     global leave_by
     me, number = current_fork()
-    _forks[me] = number + 1
-    leave_by = time.monotonic() + EXIT_WAIT
-    _run_all(hooks.before for hooks in reversed(_modules))
+    if me not in _prepared_by:
+        leave_by = time.monotonic() + EXIT_WAIT
+        _forks[me] = number + 1
+        _prepared_by.add(me)
 
 
 def _in_parent() -> None:
-    _run_all(hooks.parent for hooks in _modules)
+    me = get_ident()
+    if me in _returned_to:
+        _returned_to.discard(me)
+        return
+    _run_all((partial(_returned_to.add, me), *[hooks.parent for hooks in _modules], _forget_fork))
+    if deferred and not _pending_calls_run():
+        run_deferred()
+    if not _before_registered:
+        _over()
+
+
+def _forget_fork() -> None:
     me, number = current_fork()
     if forking == me:  # a hook that should have ended it failed
         end()
@@ -415,10 +459,6 @@ def _in_parent() -> None:
         _forks[me] = number - 1
     else:
         _forks.pop(me, None)
-    if deferred and not _pending_calls_run():
-        run_deferred()
-    if not _before_registered:
-        _over()
 
 
 deferred: list[Callable[[], None]] = []
@@ -515,14 +555,16 @@ def _tell(obj: Any) -> None:
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global generation, pid, granted, _advanced, _alive
-    _advanced = True
+    global generation, pid, granted, catching_up, _advanced, _alive
+    catching_up = get_ident()
     granted = opted_in()
     _pausing.clear()
     for slot in _signals:
         slot.clear()
     deferred.clear()
     _forks.clear()
+    _prepared_by.clear()
+    _returned_to.clear()
     pause_collection()
     _alive = None
     _alive = registered()
@@ -535,10 +577,15 @@ def _advance() -> None:
         attempt(f"hook of {type(obj).__qualname__}", _tell, obj)
     _alive = None
     end()
+    _advanced = True
+    catching_up = 0
 
 
 def _in_child() -> None:
-    if not _advanced:  # else a hook of the program's came first and used something
+    # else a hook of the program's came first and used something; there are forks before which no hook runs
+    if not _advanced or os.getpid() != pid:
+        if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
+            _catching._at_fork_reinit()  # type: ignore[attr-defined]
         _advance()
     if not _before_registered:
         _over()
@@ -551,3 +598,4 @@ def _first() -> None:
 
 if FORK_AVAILABLE:
     os.register_at_fork(before=_first, after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)

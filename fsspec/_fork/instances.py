@@ -29,12 +29,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 from fsspec import config
 from fsspec._fork import hooks, known
-from fsspec._fork.owned import Owned
 from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
@@ -267,7 +266,6 @@ reviving: dict[int, _Revival] = {}
 """Revivals that are under way, by the id of the instance."""
 
 _on_behalf_of: ContextVar[tuple[_Revival, ...]] = ContextVar("fsspec_reviving", default=())
-_table_lock = Owned(threading.Lock)
 _reset_in_generation = -1
 _with_instances: weakref.WeakSet[Any] = weakref.WeakSet()  # classes
 _uncached: list[tuple[Any, Any]] = []  # classes, and what their caches held in the parent
@@ -349,17 +347,16 @@ def touch(fs: Any, by_hand: bool = False) -> None:
 
     Raises ForkError where neither the variable nor a reset by hand allows it.
     """
-    with _table_lock.get():
-        if not is_stale(fs):
-            return
-        revival = reviving.get(id(fs))
-        if revival is None:
-            mine = reviving[id(fs)] = _Revival(fs)
-    if revival is not None:
-        _wait_for(revival)
-        return
-    behalf = _on_behalf_of.set((*_on_behalf_of.get(), mine))
+    mine = _Revival(fs)
+    behalf: Token[tuple[_Revival, ...]] | None = None
     try:
+        revival = reviving.setdefault(id(fs), mine)
+        if revival is not mine:
+            _wait_for(revival)
+            return
+        if not is_stale(fs):  # another thread has done it
+            return
+        behalf = _on_behalf_of.set((*_on_behalf_of.get(), mine))
         real = original(type(fs))
         if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
@@ -371,9 +368,10 @@ def touch(fs: Any, by_hand: bool = False) -> None:
             raise ForkError(_named(fs, real), owner)
         assign(fs, real)
     finally:
-        _on_behalf_of.reset(behalf)
-        with _table_lock.get():
-            reviving.pop(id(fs), None)
+        if behalf is not None:
+            _on_behalf_of.reset(behalf)
+        if reviving.get(id(fs)) is mine:
+            del reviving[id(fs)]
         mine.over.set()
     if real.async_impl:
         # here, rather than on the loop, where a construction that makes blocking calls cannot run

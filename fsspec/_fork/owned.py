@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
@@ -73,6 +73,30 @@ def finalize(
             func(*args, **kwargs)
 
     return weakref.finalize(obj, run)
+
+
+class Caught(Generic[T]):
+    """An attribute of instances that is there when the process has caught up with its fork.
+
+    For the connections of blocking filesystems, whose calls cross to no other thread: where no hook of
+    Python's ran, as in a child that a C library forked, its first use finds that and revives the instance.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, obj: Any, owner: type | None = None) -> T:
+        if (os.getpid() != hooks.pid or hooks.catching_up) and obj is not None:
+            hooks.check()
+            if not hooks.catching_up:  # else this thread does, by hooks that use the attribute
+                return cast("T", getattr(obj, self._name))
+        try:
+            return cast("T", vars(obj)[self._name])
+        except KeyError:
+            raise AttributeError(f"{type(obj).__name__!r} object has no attribute {self._name!r}") from None
+
+    def __set__(self, obj: Any, value: T) -> None:
+        vars(obj)[self._name] = value
 
 
 class Owned(Generic[T]):

@@ -93,6 +93,7 @@ class IOLoop(asyncio.SelectorEventLoop):
     """A selector loop that remembers the sockets made for it."""
 
     resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork, or not yet begun
+    _closed = True  # until it is made, which an interrupt may prevent
     stopped = False  # by a program: then nothing makes it run on
     waker: Callable[[], None] | None = None  # while no thread runs it: called when something is asked of it
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._fork.owned import finalize, is_mine
+from fsspec._fork.owned import Caught, finalize, is_mine
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -81,6 +81,7 @@ class FTPFileSystem(ServerFileSystem):
     root_marker = "/"
     cachable = False
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
+    _link: Caught[FTPLink] = Caught()
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
+from fsspec._fork.owned import Caught
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive, listing
 from fsspec._public import publish
@@ -113,6 +114,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
+    session: Caught[Any] = Caught()
     _fork_sensitive = True
 
     def __init__(
@@ -138,7 +140,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             storage_options,
         )  # fmt: skip
         self.js: bool = sys.platform == "emscripten"
-        self.session: Any = (
+        self.session = (
             RequestsSessionShim()
             if self.js
             else watched_session(self._traffic_counts, answers.disregarded(validators))

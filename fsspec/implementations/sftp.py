@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
-from fsspec._fork.owned import finalize, is_mine
+from fsspec._fork.owned import Caught, finalize, is_mine
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
@@ -65,6 +65,7 @@ class SFTPFileSystem(ServerFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
+    _link: Caught[SFTPLink] = Caught()
 
     def __init__(self, host: str, **ssh_kwargs: Any) -> None:
         super().__init__(**ssh_kwargs)

@@ -21,7 +21,7 @@ import smbprotocol.exceptions
 from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
-from fsspec._fork.owned import Owned, finalize, is_mine
+from fsspec._fork.owned import Caught, Owned, finalize, is_mine
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
@@ -63,6 +63,7 @@ class SMBFileSystem(ServerFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
+    _link: Caught[SMBLink] = Caught()
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
+from fsspec._fork.owned import Caught
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watch_connections, watched_session
@@ -76,6 +77,7 @@ class WebHDFS(ServerFileSystem):
 
     tempdir = "/tmp"
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
+    session: Caught[requests.Session] = Caught()
 
     def __init__(
         self,
@@ -114,7 +116,6 @@ class WebHDFS(ServerFileSystem):
         self.session_cert = session_cert
         self.session_verify = session_verify
         self._fsid = f"webhdfs_{tokenize(self.url)}"
-        self.session: requests.Session
         self._connect()
         watch_connections(self.session)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from fsspec._fork.owned import Caught
 from fsspec.implementations._http.sync_session import watched_session
 from fsspec.spec import AbstractFileSystem
 
@@ -42,13 +43,14 @@ class RestFileSystem(AbstractFileSystem):
 
     username: str | None
     token: str | None
+    session: Caught[requests.Session] = Caught()
     _fork_sensitive = True
     timeout: Any = (60, 60)
     """Seconds to connect, and to wait for bytes of an answer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.session: requests.Session = watched_session()
+        self.session = watched_session()
 
     def _log_in(
         self, username: str | None, token: str | None, timeout: float | tuple[float, float] | None

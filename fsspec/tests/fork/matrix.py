@@ -41,7 +41,7 @@ _BY_WAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | Non
     "generations": ((*_SOME, "https file"), ("opted", "by hand", "neither"), ("use", "drop")),
     "process": (_SOME, ("opted", "neither"), None),
     "fork in process": (("http", "s3"), ("opted", "neither"), None),
-    "C": (_SOME, ("opted", "neither"), ("use", "drop", "exit")),
+    "C": ((*_SOME, "requests", "ftp", "sftp", "webhdfs"), ("opted", "neither"), ("use", "drop", "exit")),
     "exec": (("http", "https", "s3", "http file", "local file"), ("opted", "neither"), ("use", "exit")),
     "32 at once": (("http", "https", "http file", "local file"), ("opted", "neither"), ("use", "drop")),
     "200 in a row": (("http", "http file background"), ("opted", "neither"), ("use",)),

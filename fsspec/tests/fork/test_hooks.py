@@ -815,3 +815,135 @@ def test_a_fork_waits_for_an_import_that_fsspec_makes(tmp_path):
         FSSPEC_FORK_RESET="1",
         PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
     )
+
+
+@pytest.mark.parametrize("hook", ["_before", "_in_parent", "_in_child"])
+def test_a_signal_just_as_a_hook_begins_leaves_nothing_undone(hook):
+    """The interpreter drops what its handler raises, and the hook: the second registration does the rest."""
+    run(
+        START
+        + TOY
+        + f"""
+    from fsspec._fork import fork_lock
+
+    class Told(BaseException):
+        pass
+
+    def tell(number, frame):
+        raise Told
+
+    signal.signal(signal.SIGINT, tell)
+    sys.unraisablehook = dropped = lambda told: seen.append(told.exc_type)
+    seen = []
+    fs = Toy()
+    read()
+    within = "_advance" if {hook!r} == "_in_child" else "_run_all"
+
+    def begins(frame, event, arg):
+        if frame.f_code.co_name == within and frame.f_back.f_code.co_name == {hook!r}:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGINT)
+
+    def child():
+        sys.settrace(None)
+        read()
+        assert hooks.generation == 1 and not hooks.catching_up
+        assert seen == ([] if {hook!r} == "_in_parent" else [Told]), seen
+
+    sys.settrace(begins)
+    code = forked(child)
+    sys.settrace(None)
+    assert code == 0 and seen == ([] if {hook!r} == "_in_child" else [Told]), (code, seen)
+    for _ in range(3):
+        assert not hooks._forks and not hooks.forking
+        assert not any(lock._forks for lock in fork_lock._locks)
+        read()
+        assert forked(read) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+HOOKLESS = """
+    import ctypes, threading
+    interpreter = ctypes.PyDLL(None)
+
+    def forked_by_c(body, hooks_after):
+        "As a C library forks, with Python's hooks of the child, as uWSGI runs them, or without any."
+        time.sleep(0.1)  # no thread may want the interpreter's own lock now: nobody renews that in the child
+        pid = interpreter.fork()
+        if not pid:
+            signal.alarm(20)
+            code = 1
+            try:
+                if hooks_after:
+                    interpreter.PyOS_AfterFork_Child()
+                body()
+                code = 0
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+def test_hooks_of_the_child_alone_are_enough():
+    """As uWSGI with ``py-call-osafterfork`` runs them: those before the fork do not run."""
+    run(
+        START
+        + TOY
+        + HOOKLESS
+        + """
+    fs = Toy()
+    read()
+
+    def child():
+        assert hooks.generation == 1
+        read()
+
+    for _ in range(2):
+        assert forked_by_c(child, True) == 0
+        read()
+    assert forked(child) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["no hooks", "hooks of the child"])
+def test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told(after):
+    run(
+        START
+        + TOY
+        + HOOKLESS
+        + f"""
+    sys.setswitchinterval(1e-5)
+    others = [Toy(skip_instance_cache=True, number=n) for n in range(6)]
+    for fs in others:
+        read()
+
+    def child():
+        at_once, wrong = threading.Barrier(6), []
+
+        def use(mine):
+            at_once.wait()
+            try:
+                assert mine.cat_file("a") == b"x"
+            except BaseException as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=use, args=(mine,)) for mine in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong, wrong
+        assert hooks.generation == 1
+
+    for _ in range(8):
+        assert forked_by_c(child, {after}) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )

@@ -353,3 +353,55 @@ def test_a_loop_that_shares_an_instance_with_its_revival_does_not_wait_for_itsel
     """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+def test_an_instance_whose_revival_is_interrupted_at_any_line_revives_at_the_next_use():
+    """As by the handler of a signal in a child's first call: no entry is left that others wait for."""
+    run(
+        START
+        + TOY
+        + """
+    from fsspec._fork import instances
+
+    class Stop(BaseException):
+        pass
+
+    def interrupted(line):
+        lines = iter(range(line))
+
+        def trace(frame, event, arg):
+            if frame.f_code is not instances.touch.__code__:
+                return None
+            if event == "line" and next(lines, None) is None:
+                sys.settrace(None)
+                raise Stop
+            return trace
+
+        def child():
+            sys.settrace(trace)
+            try:
+                fs.cat_file("a")
+            except Stop:
+                reached.append(line)
+            sys.settrace(None)
+            used = []
+            other = threading.Thread(target=lambda: used.append(fs.cat_file("a")), daemon=True)
+            other.start()
+            other.join(10)
+            assert used == [fs.cat_file("a")], used
+            os.write(end, b"x" if reached else b"-")
+
+        return child
+
+    reached = []
+    start, end = os.pipe()
+    fs = Toy()
+    fs.cat_file("a")
+    for line in range(40):
+        assert forked(interrupted(line)) == 0, line
+    os.close(end)
+    assert os.read(start, 99).count(b"x") > 12
+    fs.cat_file("a")
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
