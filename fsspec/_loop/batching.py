@@ -107,6 +107,7 @@ class _Workers:
                 self.results[position] = result
                 if self.done is not None:
                     self.done(position, result)
+                result = None
         except BaseException as error:  # raised by `run_concurrently`
             if not self.over.done():
                 self.over.set_exception(error)
@@ -125,7 +126,8 @@ class _Workers:
                 worker.cancel()
             if left:
                 await asyncio.wait(left)
-        results = self.results
+            del self.over, self.workers  # frames of the traceback of what failed refer to this object
+        results, self.results = self.results, {}
         return [results[position] for position in range(len(results))]
 
 

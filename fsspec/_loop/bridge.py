@@ -318,6 +318,7 @@ def _run(job: _Job, timeout: float | None) -> Any:
     if error is None and not isinstance(job.result, BaseException):
         return job.result
     error = error or job.result  # one that is returned, in place of a single result, is raised as well
+    job.error = job.result = None  # a frame of its traceback refers to the job
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
             said = error.args or (f"{_named(job.func)}: a time limit of its client has passed",)

@@ -127,7 +127,7 @@ def together(
             done=done,
         )
         return found
-    answers = []
+    answers, answer = [], None
     for only in calls:
         try:
             answer = yield only
@@ -139,7 +139,10 @@ def together(
         answers.append(answer)
         if done is not None:
             done(0, answer)
-    return answers
+    try:
+        return answers
+    finally:
+        del answers, answer  # the traceback of an error refers to this frame
 
 
 _TESTS: dict[str, Callable[[Entry], bool]] = {

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import warnings
+from contextlib import suppress
 
 import pytest
 
@@ -12,6 +13,7 @@ from fsspec._loop.batching import get_batch_size, run_concurrently, run_coros_in
 from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._plans import batch, call, emit, local
+from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 
 
@@ -404,3 +406,48 @@ def test_without_configuration_files_are_fewer(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, 8000))
     assert get_batch_size() == -1
     assert get_batch_size(nofiles=True) > 100
+
+
+class Empty(AsyncFileSystem):
+    protocol = "empty"
+    cachable = False
+
+    async def _cat_file(self, path, **kwargs):
+        raise FileNotFoundError(path)
+
+    async def _info(self, path, **kwargs):
+        raise FileNotFoundError(path)
+
+    async def _ls(self, path, detail=True, **kwargs):
+        raise FileNotFoundError(path)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda fs: fs.cat_file("x"),
+        lambda fs: fs.cat(["x", "y"]),
+        lambda fs: fs.cat(["x", "y"], on_error="return"),
+        lambda fs: fs.cat_ranges(["x", "y"], 0, 1, on_error="raise"),
+        lambda fs: fs.find("x"),
+        lambda fs: fs.glob("x*"),
+        lambda fs: fs.info("x"),
+        lambda fs: fs.open("x"),
+    ],
+)
+def test_an_error_leaves_nothing_to_the_collector(call):
+    """It runs on whichever thread, the loop's too, and ends what others hold: h5py's waits for a lock."""
+    fs = Empty()
+
+    def failing():
+        with suppress(FileNotFoundError):
+            call(fs)
+
+    failing()
+    gc.collect()
+    gc.disable()
+    try:
+        failing()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

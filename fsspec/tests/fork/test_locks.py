@@ -13,7 +13,6 @@ HOLDING = {
     "fsspec's lock": "asyn.get_lock()",
     "the instance cache's lock": "type(fs)._instantiation_lock",
     "the instance cache's lock of the base": "fsspec.asyn.AsyncFileSystem._instantiation_lock",
-    "the table of revivals": "fsspec._fork.instances._table_lock.get()",
 }
 
 
