@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
+import io
 import json
 import os
 import signal
@@ -37,6 +38,7 @@ from fsspec._checks.report import Finding
 from fsspec._fork import hooks
 from fsspec._paths.redaction import redact_values
 from fsspec._public import publish
+from fsspec.exceptions import ForkError
 from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
 SAMPLE = 65536  # bytes read of a file
 TOGETHER = 10  # reads of a child while the parent reads too
+STREAM_NOTE = (
+    "files here are one response, read as it arrives: a child cannot resume it and gets a ForkError, as"
+    " documented; open them in the process that reads them, or by simplecache::"
+)
 
 
 class _Handle(NamedTuple):
@@ -74,14 +80,20 @@ class _Subject:
             self.path = names[0]
         given = self.fs.cat_file(self.path, start=0, end=SAMPLE)
         self.note = " ".join(filter(None, (_range_note(len(given)), _keeps_note(self.fs))))
+        self.streams = False
         self.wanted = given[:SAMPLE]
         self.folder, _, self.name = self.path.rpartition("/")
         self.sharing = ""  # what to do where the instance shares its connection, once that was found
         self.outside = forked.shared_by_instances(self.others, self.anew)
         for handle in self.handles():
-            problem = _parent_problem(handle.read, [handle.make()], self.wanted)
+            box = [handle.make()]
+            self.streams = self.streams or _is_stream(box[0])
+            problem = _parent_problem(handle.read, box, self.wanted)
+            del box
             if problem:
                 raise ValueError(f"{handle.name}, before any fork, beside cat_file: {problem}")
+        if self.streams:
+            self.note = f"{self.note} {STREAM_NOTE}".strip()
 
     def open_url(self) -> tuple[Any, str]:
         """A new instance, and the path of the URL in it."""
@@ -121,6 +133,12 @@ class _Subject:
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
         return forked.opened_since(self.others)
+
+
+def _is_stream(handle: object) -> bool:
+    """Whether it is a file that is read as it arrives. At an instance, which may be the parent's, nothing is
+    looked up."""
+    return issubclass(type(handle), io.IOBase) and not cast("IO[bytes]", handle).seekable()
 
 
 def _range_note(length: int) -> str:
@@ -202,7 +220,8 @@ Act = Callable[[list[Any]], "str | None"]
 
 
 def _or_refused(act: Act, mode: str) -> Act:
-    """``act`` as ``mode`` has it: after ``reset_after_fork``, or with a clear refusal as an outcome."""
+    """``act`` as ``mode`` has it: after ``reset_after_fork``, or with a clear refusal as an outcome. That is
+    the outcome in each mode for a file that is read as it arrives."""
 
     def tried(box: list[Any]) -> str | None:
         if mode == "by hand":
@@ -210,7 +229,8 @@ def _or_refused(act: Act, mode: str) -> Act:
         try:
             return act(box)
         except RuntimeError as error:
-            if mode == "neither" and "fork-safe" in str(error):
+            refused = mode == "neither" and "fork-safe" in str(error)
+            if refused or isinstance(error, ForkError) and _is_stream(box[0]):
                 return "refused"
             raise
 
@@ -409,7 +429,7 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
             yield made(handles, "closes it", act=closing)
         if mode == "opted in":
             yield made(
-                handles,
+                [h for h in handles if not (subject.streams and h.name == "open file")],  # it is read once
                 "uses it as the parent does",
                 act=lambda handle: _read_act(handle.read, wanted, TOGETHER),
                 together=True,

@@ -76,6 +76,20 @@ def test_http(http_server):
     assert list(http_server.files) == ["/folder/a.bin"]
 
 
+def test_a_response_that_streams_is_refused_as_documented(http_server):
+    http_server.files["/folder/a.bin"] = CONTENT
+    http_server.fault("/folder/a.bin", ignore_range=True, chunked=True)
+    done = checked(f"{http_server.url}/folder/a.bin", "--quiet")
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0, said
+    assert said.startswith("SAFE") and "note files here are one response" in said
+    code, findings = found(f"{http_server.url}/folder/a.bin")
+    assert (code, bad(findings)) == (0, {})
+    for mode in ("opted in", "by hand", "neither"):
+        assert "refused" in findings["open file", "uses it", mode]["note"]
+    assert findings["instance", "uses it", "opted in"]["note"] == "fine"
+
+
 def test_s3_and_its_secrets():
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")
