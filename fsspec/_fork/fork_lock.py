@@ -53,8 +53,9 @@ class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is
         if not self._is_owned():
             self._at_fork_reinit()
         else:
-            for _ in range(taken):
-                self.release()
+            with suppress(RuntimeError):  # a thread took it from a fork, which gives it up once less
+                for _ in range(taken):
+                    self.release()
 
     def __enter__(self) -> None:
         again = self._is_owned()
