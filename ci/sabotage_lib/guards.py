@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TESTS = "fsspec/tests/fork"
 MATRIX = f"{TESTS}/test_matrix.py::test_child_and_parent_are_as_they_should_be"
 LOCKS = f"{TESTS}/test_locks.py"
+HOOKS = f"{TESTS}/test_hooks.py"
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,35 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if os.getpid() != pid:\n        early = bool(forking)\n",
-                "    if False:\n        early = bool(forking)\n",
+                "    if os.getpid() != pid or catching_up:\n",
+                "    if False:\n",
             ),
         ),
         _matrix("http/C/neither", "local-writing/C/opted"),
+    ),
+    Guard(
+        "catching up once",
+        "threads of a child that a C library forked wait for the one that tells what was inherited",
+        (
+            Edit(
+                "fsspec/_fork/hooks.py",
+                "    if os.getpid() != pid or catching_up:\n",
+                "    if os.getpid() != pid:\n",
+            ),
+        ),
+        (f"{HOOKS}::test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told",),
+    ),
+    Guard(
+        "hooks of the child alone",
+        "a fork whose earlier hooks did not run is noticed by that of the child",
+        (
+            Edit(
+                "fsspec/_fork/hooks.py",
+                "    if not _advanced or os.getpid() != pid:\n        if not",
+                "    if not _advanced:\n        if not",
+            ),
+        ),
+        (f"{HOOKS}::test_hooks_of_the_child_alone_are_enough",),
     ),
     Guard(
         "connections of derived classes",
