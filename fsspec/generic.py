@@ -28,6 +28,7 @@ from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._paths.paths import renamed
 from fsspec._paths.redaction import redact_url
+from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -103,7 +104,7 @@ async def maybe_await(cor: Awaitable[T] | T) -> T:
 
 async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """One operation of a filesystem, blocking or awaitable, from whichever loop."""
-    if not fs.async_impl:
+    if not is_awaitable(fs):
         if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or is_in_memory(fs)):
             return getattr(fs, name)(*args, **kwargs)
         return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
@@ -278,7 +279,7 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         fs, plain = self._side_of(path)
-        if not fs.async_impl:
+        if not is_awaitable(fs):
             return await super().open_async(path, mode, **kwargs)
         return cast("AbstractAsyncStreamedFile", await fs.open_async(plain, mode, **kwargs))
 
@@ -306,7 +307,7 @@ class GenericFileSystem(AsyncFileSystem):
 
         async def remove(group: tuple[Any, list[str]]) -> None:
             fs, paths = group
-            options = kwargs if fs.async_impl else {k: v for k, v in kwargs.items() if k != "batch_size"}
+            options = kwargs if is_awaitable(fs) else {k: v for k, v in kwargs.items() if k != "batch_size"}
             await _ask(fs, "rm", paths[0] if len(paths) == 1 else paths, **options)
 
         await run_concurrently(groups.values(), remove, -1)

@@ -14,3 +14,8 @@ class Filesystem(Protocol):
         ...
 
     def _strip_protocol(self, path: str, /) -> str: ...
+
+
+def is_awaitable(fs: Filesystem) -> bool:
+    """Whether the awaitable methods of a filesystem work; ``dir`` over a blocking one has them alone."""
+    return fs.async_impl and not getattr(fs, "_only_blocks", False)

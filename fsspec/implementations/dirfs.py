@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._paths.paths import as_requested, renamed
 from fsspec._paths.redaction import redact_url
+from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -112,7 +113,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         if fs.async_impl and getattr(fs, "asynchronous", None) != self.asynchronous:
             raise ValueError("a folder and its filesystem have to be both asynchronous, or neither")
         self.fs: Any = fs
-        self.async_impl = fs.async_impl
+        self._only_blocks = not is_awaitable(fs)
         folder = path if path is not None else fo
         self.path: str = fs._strip_protocol(folder) if folder else ""
 

@@ -18,6 +18,7 @@ from fsspec._paths.paths import false_without_path
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
+from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import default, together
 from fsspec._spec.traffic import Traffic
@@ -106,7 +107,7 @@ class Cache(ChainedFileSystem):
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
         self._traffic_counts = Traffic()
         self._local = filesystem("file")
-        self.async_impl = self.fs.async_impl
+        self.async_impl = is_awaitable(self.fs)
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.redaction import redact_url
+from fsspec._plans.filesystem import is_awaitable
 from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.spec import decoded
@@ -138,7 +139,7 @@ class Targets:
         ValueError if it is awaited on other loops than the one of references."""
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")
-        if not fs.async_impl:
+        if not is_awaitable(fs):
             wrapped = self._wrapped.get(id(fs))
             if wrapped is None:
                 wrapped = filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)

@@ -19,6 +19,7 @@ from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
 from fsspec._plans.bulk import raise_first, split_callback
+from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -89,7 +90,7 @@ class ReferenceReading(AsyncFileSystem):
         found = self.fss.get(protocol)
         if found is None:
             found = self.fss[protocol] = self._targets.made(protocol, self._targets.options)
-        return found if found.async_impl else self._targets.fitting(found)
+        return found if is_awaitable(found) else self._targets.fitting(found)
 
     def _source(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""

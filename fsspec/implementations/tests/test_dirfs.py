@@ -174,9 +174,7 @@ def test_folder_of_a_folder(fs):
 
 @pytest.mark.parametrize("cache", ["filecache", "simplecache", "blockcache"])
 def test_what_stands_on_a_folder_of_a_blocking_filesystem_blocks_as_well(fs, cache, tmp_path):
-    """A folder can do what the filesystem behind it can."""
-    assert not fs.async_impl
-    assert DirFileSystem("r", WritableDictFileSystem({"r/one": b"1"})).async_impl
+    """A folder can do what the filesystem behind it can, though its class has awaitable methods."""
     cached = fsspec.filesystem(cache, fs=fs, cache_storage=str(tmp_path / "cache"))
     assert cached.cat(["one", "sub/two"]) == {"one": b"1", "sub/two": b"22"}
     cached.get("sub", str(tmp_path / "copy"), recursive=True)
