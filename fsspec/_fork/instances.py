@@ -238,9 +238,8 @@ def reduced(cls: type, state: dict[str, Any]) -> tuple[Any, ...]:
 # in a child -----------------------------------------------------------------------
 _ALLOWED_WITHOUT_USE = frozenset(
     "_fs_token _fs_token_ _cached _strip_protocol _parent unstrip_protocol protocol sep root_marker"
-    " async_impl asynchronous storage_args storage_options dircache reset_loop clear_instance_cache current"
-    " _pid"
-    " to_dict to_json"
+    " async_impl _only_blocks asynchronous storage_args storage_options dircache reset_loop"
+    " clear_instance_cache current _pid to_dict to_json"
     " mirror_sync_methods _fork_sensitive _fork_introduced _after_fork_in_child _revive"
     " cachable blocksize _is_shared".split()
 )
