@@ -187,18 +187,6 @@ GUARDS = (
         _matrix("http/C/neither", "local-writing/C/opted"),
     ),
     Guard(
-        "catching up once",
-        "threads of a child that a C library forked wait for the one that tells what was inherited",
-        (
-            Edit(
-                "fsspec/_fork/hooks.py",
-                "    if os.getpid() != pid or catching_up:\n",
-                "    if os.getpid() != pid:\n",
-            ),
-        ),
-        (f"{HOOKS}::test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told",),
-    ),
-    Guard(
         "hooks of the child alone",
         "a fork whose earlier hooks did not run is noticed by that of the child",
         (
