@@ -10,10 +10,10 @@ import textwrap
 LIMIT = 60  # seconds; what hangs is killed
 
 FORKED = """
-    def forked(body=lambda: None):
+    def forked(body=lambda: None, fork=None):
         "The code that a child ended with; what its body raises is told on stderr."
         import os, signal
-        pid = os.fork()
+        pid = (fork or os.fork)()
         if not pid:
             signal.alarm(30)
             code = 1

@@ -871,21 +871,13 @@ HOOKLESS = """
     def forked_by_c(body, hooks_after):
         "As a C library forks, with Python's hooks of the child, as uWSGI runs them, or without any."
         time.sleep(0.1)  # no thread may want the interpreter's own lock now: nobody renews that in the child
-        pid = interpreter.fork()
-        if not pid:
-            signal.alarm(20)
-            code = 1
-            try:
-                if hooks_after:
-                    interpreter.PyOS_AfterFork_Child()
-                body()
-                code = 0
-            except BaseException:
-                import traceback
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        def child():
+            if hooks_after:
+                interpreter.PyOS_AfterFork_Child()
+            body()
+
+        return forked(child, interpreter.fork)
 """
 
 
@@ -944,6 +936,8 @@ def test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told(after
 
     for _ in range(8):
         assert forked_by_c(child, {after}) == 0
+        for fs in others:
+            read()  # the parent
     """,
         FSSPEC_FORK_RESET="1",
     )
