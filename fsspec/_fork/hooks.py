@@ -102,7 +102,8 @@ _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left 
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
-_catching = RLock()  # held by the thread that catches up with a fork
+_catching = RLock()  # held by the thread that tells of a fork in the child
+_untold: deque[Any] = deque()  # of the registered objects: those yet to be told
 _prepared_by: set[int] = set()  # threads whose fork has run `_before`
 _returned_to: set[int] = set()  # threads whose fork has run `_in_parent`
 _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over
@@ -113,7 +114,10 @@ forking: int = 0
 _forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
 
 catching_up: int = 0
-"""The thread that tells what was inherited of a fork, 0 for none: others wait for it in `check`."""
+"""The thread that tells what was inherited of a fork, 0 for none: others wait for it in `check`.
+
+It remains set where the handler of a signal ended that; whoever comes next begins anew.
+"""
 
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
@@ -305,11 +309,11 @@ def check() -> None:
 
 def _catch_up() -> None:
     global early
-    if catching_up == get_ident():  # what is told uses something
+    if _catching._is_owned():  # type: ignore[attr-defined]  # what is told uses something
         return
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
     try:
-        if os.getpid() != pid:
+        if os.getpid() != pid or (held and catching_up):
             early = bool(forking)
             _advance()
             resume_collection() if early else _over()
@@ -549,14 +553,17 @@ def held_up() -> float:
     return _taken + min(time.monotonic(), leave_by) - _began
 
 
-def _tell(obj: Any) -> None:
-    type(obj)._after_fork_in_child(obj)
-
-
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global generation, pid, granted, catching_up, _advanced, _alive
+    global catching_up
+    begun = catching_up and os.getpid() == pid  # and was ended by the handler of a signal
     catching_up = get_ident()
+    first = None if begun else _begin_generation
+    _run_all((first, *[hooks.child for hooks in _modules], _tell_registered, _end_telling))
+
+
+def _begin_generation() -> None:
+    global generation, pid, granted, _alive
     granted = opted_in()
     _pausing.clear()
     for slot in _signals:
@@ -568,13 +575,26 @@ def _advance() -> None:
     pause_collection()
     _alive = None
     _alive = registered()
+    _untold.clear()
+    _untold.extend(_alive)
     _ended.clear()
+    generation = len(owner_pids)
     pid = os.getpid()
-    generation += 1
     owner_pids.append(pid)
-    _run_all(hooks.child for hooks in _modules)
-    for obj in _alive:
-        attempt(f"hook of {type(obj).__qualname__}", _tell, obj)
+
+
+def _tell_registered() -> None:
+    while _untold:
+        attempt(f"hook of {type(_untold[0]).__qualname__}", _tell, _untold[0])
+        _untold.popleft()
+
+
+def _tell(obj: Any) -> None:
+    type(obj)._after_fork_in_child(obj)
+
+
+def _end_telling() -> None:
+    global catching_up, _advanced, _alive
     _alive = None
     end()
     _advanced = True
@@ -583,10 +603,11 @@ def _advance() -> None:
 
 def _in_child() -> None:
     # else a hook of the program's came first and used something; there are forks before which no hook runs
-    if not _advanced or os.getpid() != pid:
+    if not _advanced or os.getpid() != pid or catching_up:
         if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
             _catching._at_fork_reinit()  # type: ignore[attr-defined]
-        _advance()
+        with _catching:
+            _advance()
     if not _before_registered:
         _over()
 

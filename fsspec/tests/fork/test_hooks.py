@@ -941,3 +941,54 @@ def test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told(after
     """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+def test_a_signal_while_a_fork_without_hooks_is_caught_up_with_leaves_nothing_undone():
+    """It is raised at each line in turn; the program goes on with the instance."""
+    run(
+        START
+        + TOY
+        + HOOKLESS
+        + """
+    class Told(BaseException):
+        pass
+
+    def tell(number, frame):
+        raise Told
+
+    signal.signal(signal.SIGINT, tell)
+    fs, other = Toy(), Toy(skip_instance_cache=True, number=1)
+    read()
+    lines, state = 0, {"left": -1}
+
+    def line(frame, event, arg):
+        if event == "line":
+            state["left"] -= 1
+            if not state["left"]:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return line
+
+    def call(frame, event, arg):
+        return line if frame.f_globals.get("__name__") == "fsspec._fork.hooks" else None
+
+    def child():
+        state["left"] = lines
+        sys.settrace(call)
+        try:
+            read()
+        except Told:
+            pass
+        sys.settrace(None)
+        for mine in (fs, other):
+            assert mine.cat_file("a") == b"x"
+        assert hooks.generation == 1 and not hooks.catching_up, (lines, hooks.generation)
+        os._exit(0 if state["left"] <= 0 else 99)
+
+    while (code := forked_by_c(child, False)) == 0:
+        lines += 7
+        read()
+    assert code == 99 and lines > 30, (code, lines)
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
