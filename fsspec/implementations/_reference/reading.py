@@ -306,9 +306,10 @@ class ReferenceReading(AsyncFileSystem):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
         said = self._reference(rpath)
-        if isinstance(said, Part) and said.end is None:
+        if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             source = self._fs_of(said.url)
             with failing(rpath, said.url, lpath):
+                _make_parent(lpath)
                 (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
@@ -321,11 +322,10 @@ class ReferenceReading(AsyncFileSystem):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
         said = await self._off_loop(self._reference, rpath)
-        if isinstance(said, Part) and said.end is None:
+        if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             with failing(rpath, said.url, lpath):
-                await self._fs_of(said.url)._get_file(
-                    said.url, cast("str", lpath), callback=callback, **kwargs
-                )
+                _make_parent(lpath)
+                await self._fs_of(said.url)._get_file(said.url, os.fspath(lpath), callback=callback, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 
@@ -402,14 +402,17 @@ def _fetch_blocking(plan: Reads, source: AbstractFileSystem, blocks: list[Block]
         plan.settle(url, _size_of(source, url))
 
 
+def _make_parent(lpath: StrPath) -> None:
+    os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+
+
 def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.set_size(len(data))
     if isfilelike(lpath):
         lpath.write(data)
     else:
-        lpath = os.path.abspath(lpath)
-        os.makedirs(os.path.dirname(lpath), exist_ok=True)
-        with replacing(lpath) as f:
+        _make_parent(lpath)
+        with replacing(os.path.abspath(lpath)) as f:
             f.write(data)
     callback.absolute_update(len(data))
 

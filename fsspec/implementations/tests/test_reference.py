@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pickle
@@ -909,8 +910,35 @@ def test_an_error_of_the_local_file_is_not_the_targets(tmp_path):
     fs = fsspec.filesystem("reference", fo={"a": [f"file://{source}"]}, skip_instance_cache=True)
     with pytest.raises(IsADirectoryError):
         fs.get_file("a", str(tmp_path))
-    with pytest.raises(FileNotFoundError):
-        fs.get_file("a", str(tmp_path / "no" / "folder"))
+
+
+class PathsOnly(fsspec.asyn.AsyncFileSystem):
+    """Downloads to paths alone, as many stores do."""
+
+    cachable = False
+
+    async def _info(self, path, **kwargs):
+        return {"name": path, "size": 5, "type": "file"}
+
+    async def _cat_file(self, path, start=None, end=None, **kwargs):
+        return b"hello"[start:end]
+
+    async def _get_file(self, rpath, lpath, **kwargs):
+        with open(lpath, "wb") as f:
+            f.write(b"hello")
+
+
+@pytest.mark.parametrize("target", [fsspec.filesystem("file"), PathsOnly()], ids=["file", "paths only"])
+def test_a_whole_target_goes_to_a_new_folder_and_to_an_open_file(target, tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"hello")
+    fs = fsspec.filesystem("reference", fo={"a": [str(source)]}, fs=target, skip_instance_cache=True)
+    fs.get_file("a", tmp_path / "no" / "folder")
+    asyncio.run(fs._get_file("a", tmp_path / "other" / "folder"))
+    assert [(tmp_path / name / "folder").read_bytes() for name in ("no", "other")] == [b"hello"] * 2
+    taken = io.BytesIO()
+    fs.get_file("a", taken)
+    assert taken.getvalue() == b"hello"
 
 
 def test_a_folder_that_is_put_makes_no_reference(tmp_path):
