@@ -86,7 +86,7 @@ class LocalRaw(io.RawIOBase):
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: ReadableBuffer) -> int:
-        if (os.getpid() != hooks.pid or not is_mine(self)) and not self._check_writer("write to"):
+        if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
             count = os.write(self._fd, data)  # wherever the end is
@@ -407,7 +407,7 @@ class LocalFileOpener(io.IOBase):
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
-        if os.getpid() != hooks.pid or not is_mine(self):
+        if not is_mine(self):
             if self._inherited_writer() and is_letting_go():
                 return len(args[0])
             self._check_writer("write to")

@@ -65,6 +65,8 @@ class _Cached(type):
         cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if os.getpid() != hooks.pid or hooks.catching_up:
+            hooks.check()
         if config.conf:
             kwargs = config.apply_config(cls, kwargs)
         skip = kwargs.pop("skip_instance_cache", False)

@@ -27,14 +27,17 @@ _ADVICE = "It belongs to the process that made it, which goes on with it; begin 
 
 def own(obj: Any) -> None:
     """Let ``obj`` belong to this process from now on; sets its attribute ``_fork_generation``."""
+    hooks.check()
     obj._fork_generation = hooks.generation
 
 
 def is_mine(obj: object) -> bool:
-    """Whether ``obj`` belongs to this process, as far as the hooks of forks know; see `hooks.check`.
+    """Whether ``obj`` belongs to this process.
 
     So does one for which `own` was not called yet: its construction did not get that far.
     """
+    if os.getpid() != hooks.pid or hooks.catching_up:
+        hooks.check()
     mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
     return mine
 
@@ -55,7 +58,7 @@ def owner_only(func: F) -> F:
 
     @wraps(func)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_mine(self):
+        if os.getpid() != hooks.pid or not is_mine(self):
             return None
         return func(self, *args, **kwargs)
 
@@ -66,6 +69,7 @@ def finalize(
     obj: object, func: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> weakref.finalize[[], Any]:
     """``weakref.finalize`` that is inert in processes forked later."""
+    hooks.check()
     made_in = hooks.generation
 
     def run() -> None:

@@ -73,6 +73,8 @@ class Column:
         package = NEEDS.get(self.way)
         if package is not None and importlib.util.find_spec(package) is None:
             return f"{package} is not there"
+        if self.way == "C" and self.subject == "sftp" and sys.version_info >= (3, 13):
+            return "the interpreter's collector crashes where a C library forked beside paramiko's thread"
         return CROSSINGS[self.subject].lacking()
 
 

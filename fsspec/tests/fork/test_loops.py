@@ -115,13 +115,17 @@ def test_a_fork_inside_a_run_of_asyncio(mode, places):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fork_from_another_thread_while_asyncio_runs(loops, mode, places):
-    """In the child the running loop's thread is gone; it starts a run of its own."""
+    """In the child the running loop's thread is gone; it starts a run of its own.
+
+    The parent has its connections by then: a fork while uvloop looks up names leaves a child
+    that can look up none, without fsspec as well.
+    """
     run(
         loops
         + """
     async def main():
         fs = made()
-        await awaited(fs)
+        await asyncio.gather(*(awaited(fs, name) for name in DATA))
         loop = asyncio.get_running_loop()
 
         def fork():
