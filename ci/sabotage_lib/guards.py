@@ -103,7 +103,11 @@ GUARDS = (
                 "        if made_in == hooks.generation and hooks.pid == os.getpid():\n",
                 "        if True:\n",
             ),
-            Edit("fsspec/_fork/owned.py", "        if not is_mine(self):\n            return None\n", ""),
+            Edit(
+                "fsspec/_fork/owned.py",
+                "        if os.getpid() != hooks.pid or not is_mine(self):\n            return None\n",
+                "",
+            ),
         ),
         (
             f"{LOCKS}::test_finalizers_run_in_the_process_that_made_the_object[drop-opted]",

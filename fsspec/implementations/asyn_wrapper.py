@@ -21,7 +21,7 @@ from fsspec._loop.advice import advise
 from fsspec._loop.batching import get_batch_size
 from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
 from fsspec._plans import bulk
-from fsspec.asyn import AsyncFileSystem, running_async
+from fsspec.asyn import AsyncFileSystem, get_loop, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
@@ -143,7 +143,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     target_protocol, target_options
         what it is made of.
     asynchronous
-        by default whether it is made inside a running loop.
+        by default whether it is made inside a running loop; threads without one may block on it then, too.
     semaphore, max_concurrent_tasks
         bound how many operations run at once.
     """
@@ -161,6 +161,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         max_concurrent_tasks: int | None = None,
         **kwargs: Any,
     ) -> None:
+        self._follows_caller = asynchronous is None
         if asynchronous is None:
             asynchronous = running_async()
         kwargs.pop("fo", None)  # chains of URLs give it; the path stays outside
@@ -184,6 +185,12 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         for name in [*_WRAPPED, *own]:
             method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=self.semaphore)
             setattr(self, "_" + name, method)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of blocking calls; see `AsyncFileSystem.loop`."""
+        loop = super().loop
+        return get_loop() if loop is None and self._follows_caller and not running_async() else loop
 
     @property
     def fsid(self) -> str:

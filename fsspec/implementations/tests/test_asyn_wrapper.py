@@ -256,3 +256,21 @@ def test_which_methods_are_wrapped_is_for_a_subclass_to_add_to(files):
     fs = More(LocalFileSystem(), asynchronous=True)
     assert asyncio.run(fs._info("x")) == {"name": "x", "own": True}
     assert asyncio.run(fs._cat_file(files + "/one")) == b"1"
+
+
+def test_what_was_made_inside_a_loop_serves_threads_without_one(m):
+    """A worker of dask unpickles on its loop, and blocks in a thread."""
+    m.pipe("/a", b"1")
+
+    async def make():
+        made = AsyncFileSystemWrapper(m), pickle.loads(pickle.dumps(AsyncFileSystemWrapper(m)))
+        for fs in made:
+            assert fs.asynchronous and await fs._cat("/a") == b"1"
+            with pytest.raises(RuntimeError, match="cannot block"):
+                fs.cat("/a")
+        return made
+
+    for fs in asyncio.run(make()):
+        assert fs.cat("/a") == b"1"
+    with pytest.raises(RuntimeError, match="cannot block"):
+        AsyncFileSystemWrapper(m, asynchronous=True).cat("/a")
