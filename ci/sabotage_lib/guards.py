@@ -196,11 +196,35 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if not _advanced or os.getpid() != pid:\n        if not",
-                "    if not _advanced:\n        if not",
+                "    if not _advanced or os.getpid() != pid or catching_up:\n        if not",
+                "    if not _advanced or catching_up:\n        if not",
             ),
         ),
         (f"{HOOKS}::test_hooks_of_the_child_alone_are_enough",),
+    ),
+    Guard(
+        "first things of a child",
+        "what a child makes before anything noticed the fork is its own",
+        (
+            Edit(
+                "fsspec/_fork/owned.py",
+                "    hooks.check()\n    obj._fork_generation = hooks.generation\n",
+                "    obj._fork_generation = hooks.generation\n",
+            ),
+        ),
+        (f"{HOOKS}::test_a_child_that_a_library_of_c_forked_may_begin_with_anything[1]",),
+    ),
+    Guard(
+        "interrupted catching up",
+        "a signal that ends the catching up with a fork leaves nothing out",
+        (
+            Edit(
+                "fsspec/_fork/hooks.py",
+                "        if os.getpid() != pid or (held and catching_up):\n",
+                "        if os.getpid() != pid:\n",
+            ),
+        ),
+        (f"{HOOKS}::test_a_signal_while_a_fork_without_hooks_is_caught_up_with_leaves_nothing_undone",),
     ),
     Guard(
         "connections of derived classes",
