@@ -350,6 +350,7 @@ def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
     try:
         if not os.fork():
             os._exit(0)
+        thread.join()  # which may have lost its turn before it raised the signal
         sys.exit("it was dropped")
     except KeyboardInterrupt:
         if os.getpid() != parent:
