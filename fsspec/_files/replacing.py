@@ -316,6 +316,34 @@ def _rename(
         os.unlink(partial)
 
 
+def name_beside(path: str) -> str | None:
+    """An empty file beside the plain file at ``path``, to be written in its place; see `take_place`.
+
+    None where ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
+    replaced.
+    """
+    target, before = _behind_links(path)
+    try:
+        if before is None or not _may_replace(target, before, certainly=True):
+            return None
+        partial = _partial_name(target)
+        open(partial, "xb", opener=_opener_like(before)).close()
+        os.utime(partial, ns=(0, 0))  # which tells whether it is written to
+    except OSError:
+        return None
+    return partial
+
+
+def take_place(partial: str, path: str) -> None:
+    """Let what was written to `name_beside` of ``path`` be the file there; where nothing was, that stays."""
+    target, before = _behind_links(path)
+    with suppress(FileNotFoundError):
+        if os.stat(partial).st_mtime_ns:
+            _rename(partial, target, before)
+        else:
+            os.unlink(partial)
+
+
 def link_new(name: str, target: str) -> None:
     """Give a file the name ``target``, which nothing may have; ``name`` may stay as well. Raises
     FileExistsError if something has it."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._files.replacing import file_state
+from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
@@ -323,7 +323,11 @@ class _Transfers:
             self.under_way[position] = child
             if told:
                 child.__enter__()
-            yield call(self.name, a, b, callback=child, **self.kwargs)
+            yield call(self.name, a, self.written_for(b), callback=child, **self.kwargs)
+
+    def written_for(self, target: str) -> str:
+        """The name that the other side is given for a target."""
+        return target
 
     def done(self, position: int, result: object) -> None:
         self.end(position, whole=not isinstance(result, BaseException))
@@ -336,35 +340,60 @@ class _Transfers:
 
 
 class _Downloads(_Transfers):
-    """Transfers to this machine: what a failed one wrote is removed."""
+    """Transfers to this machine: what a failed one wrote is removed, and what was there before stays."""
 
     passed: tuple[type[OSError], ...] = ()
     folders: _Made | None = None  # of the only round, where it was made already
+    in_place = False  # whether the filesystem writes to the name that it is given, whole or not
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         folders: _Made = self.folders or (yield local(_make_folders, self.pairs, self.passed))
         self.before, self.made = folders
         self.failed: list[str] = []
+        self.beside: dict[str, str] = {}  # by target, while they are written
+        if self.in_place and not self.kwargs and any(self.before.values()):
+            self.beside = yield local(_names_beside, self.before)
         try:
             answers = yield from super().in_round(batch_size, return_exceptions)
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
-            self.remove_parts()
+            self.finish()
             raise
-        except BaseException:
-            yield local(self.remove_parts)
+        except BaseException as error:
+            self.name_target(error)
+            yield local(self.finish)
             raise
-        if self.failed:
-            yield local(self.remove_parts)
+        if self.failed or self.beside:
+            yield local(self.finish)
         return answers
+
+    def written_for(self, target: str) -> str:
+        return self.beside.get(target, target)
+
+    def done(self, position: int, result: object) -> None:
+        self.name_target(result)
+        super().done(position, result)
 
     def end(self, position: int, whole: bool) -> None:
         super().end(position, whole)
         if not whole:
             self.failed.append(self.pairs[position][1])
 
-    def remove_parts(self) -> None:
-        """Remove what failed downloads wrote, and folders made for them that are empty. What they had not
-        touched, and what is no plain file, stays."""
+    def name_target(self, error: object) -> None:
+        """That a file is written under another name is nobody's concern."""
+        if isinstance(error, OSError):
+            for path, partial in self.beside.items():
+                if error.filename == partial:
+                    error.filename = path
+
+    def finish(self) -> None:
+        """Give the files written beside their targets their names. Remove what failed downloads wrote, and
+        folders made for them that are empty; what they had not touched, and what is no plain file, stays."""
+        for path in self.failed:
+            if path in self.beside:
+                with suppress(OSError):
+                    os.unlink(self.beside.pop(path))
+        for path, partial in self.beside.items():
+            take_place(partial, path)
         for path in self.failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and file_state(real) != self.before[path]:
@@ -373,6 +402,22 @@ class _Downloads(_Transfers):
         for folder in reversed(self.made):
             with suppress(OSError):  # something is in it
                 os.rmdir(folder)
+
+
+def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
+    return {path: name for path, state in before.items() if state and (name := name_beside(path))}
+
+
+_WHOLE = ("fsspec._spec.", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
+"""Modules whose downloads are whole or not there."""
+
+
+def _writes_in_place(fs: Filesystem) -> bool:
+    """Whether downloads are the doing of another package's backend."""
+    while (behind := getattr(fs, "_fs_behind", None)) is not None:
+        fs = behind
+    name = "_get_file" if fs.async_impl else "get_file"
+    return not getattr(type(fs), name).__module__.startswith(_WHOLE)
 
 
 def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Made:
@@ -439,7 +484,7 @@ def get(
         else:
             pairs = _paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = _Downloads("get_file", pairs, callback, kwargs)
-    transfers.passed, transfers.folders = passed, folders
+    transfers.passed, transfers.folders, transfers.in_place = passed, folders, _writes_in_place(fs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers

@@ -1,12 +1,15 @@
 """Copying trees within a filesystem, from it to this machine, and back."""
 
+import asyncio
 import errno
 import os
 import pathlib
+import stat
 
 import pytest
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
@@ -443,12 +446,12 @@ def test_downloads_that_a_failure_ends_leave_no_part(tmp_path):
     assert set(local(tmp_path).values()) <= {b"whole"}
 
 
-def test_a_part_written_over_an_older_file_goes_as_well(tmp_path):
+def test_a_failed_download_leaves_an_older_file(tmp_path):
     fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     (tmp_path / "three").write_bytes(b"older")
     with pytest.raises(OSError, match="broken"):
         fs.get("r/sub/three", str(tmp_path / "three"))
-    assert not (tmp_path / "three").exists()  # the backend had written over it
+    assert local(tmp_path) == {"three": b"older"}
 
 
 def test_a_file_that_was_not_touched_stays(fs, tmp_path):
@@ -635,3 +638,61 @@ def test_what_is_missing_is_not_moved_to_where_it_would_be(fs):
     with pytest.raises(FileNotFoundError):
         fs.mv("r/none", "r")
     assert fs.mv("r/one", "r") is None and fs.files == FILES
+
+
+class InPlace(AsyncFileSystem):
+    """Downloads as many backends do: to the name that it is given, a part at a time."""
+
+    cachable = False
+    content: dict[str, bytes | None]  # None: it fails after a part
+
+    async def _info(self, path, **kwargs):
+        return {"name": path, "size": 1, "type": "file"}
+
+    async def _get_file(self, rpath, lpath, **kwargs):
+        content = self.content[rpath]
+        if content == b"as it is":
+            return
+        with open(lpath, "wb") as f:
+            f.write(b"part" if content is None else content)
+        if content is None:
+            raise OSError(errno.EIO, "broken", lpath)
+
+
+class InPlaceBlocking(AbstractFileSystem):
+    cachable = False
+    content: dict[str, bytes | None]
+
+    def info(self, path, **kwargs):
+        return {"name": path, "size": 1, "type": "file"}
+
+    def get_file(self, rpath, lpath, **kwargs):
+        asyncio.run(InPlace._get_file(self, rpath, lpath))
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["itself", "dir"])
+@pytest.mark.parametrize("kind", [InPlace, InPlaceBlocking])
+def test_a_backend_that_writes_in_place_harms_no_file_that_was_there(kind, behind, tmp_path):
+    inner = kind()
+    inner.content = {"whole": b"new", "empty": b"", "skipped": b"as it is", "broken": None, "absent": None}
+    fs = fsspec.filesystem("dir", path="", fs=inner) if behind else inner
+    old = {name: tmp_path / name for name in ("whole", "empty", "skipped", "broken", "linked")}
+    for path in old.values():
+        path.write_bytes(b"old")
+        path.chmod(0o640)
+    old["whole"].chmod(0o600)
+    (tmp_path / "link").symlink_to("linked")
+    names = ["whole", "empty", "skipped"]
+    fs.get(names, [str(old[name]) for name in names])
+    assert [old[name].read_bytes() for name in names] == [b"new", b"", b"old"]
+    assert stat.S_IMODE(old["whole"].stat().st_mode) == 0o600
+    with pytest.raises(OSError, match="broken") as failure:
+        fs.get(["broken"], [str(old["broken"])])
+    assert failure.value.filename == str(old["broken"])
+    for name in ("broken", "absent"):
+        with pytest.raises(OSError, match="broken"):
+            fs.get(name, str(tmp_path / ("link" if name == "broken" else name)))
+    fs.get("whole", str(tmp_path / "link"))
+    assert old["broken"].read_bytes() == b"old" and old["linked"].read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*old, "link"])
