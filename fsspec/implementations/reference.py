@@ -38,7 +38,13 @@ from fsspec.implementations._reference.parquet import (
     RefsValuesView,
     put_whole,
 )
-from fsspec.implementations._reference.parsing import ReferenceNotReachable, as_text, literal, parsed
+from fsspec.implementations._reference.parsing import (
+    ReferenceNotReachable,
+    as_text,
+    literal,
+    parsed,
+    without_buffer,
+)
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
 from fsspec.implementations._reference.spec import Document, textual
 from fsspec.implementations._reference.tree import KeyTree, lenient_size
@@ -362,7 +368,8 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         if mode == "create" and self.exists(path):
             raise FileExistsError(path)
-        if isinstance(value, (bytes, bytearray, memoryview)):
+        value = without_buffer(value)
+        if isinstance(value, (bytes, bytearray)):
             value = literal(bytes(value))
         parsed(path, value, self.target or "")  # what makes no sense is refused here
         new = self._lazy or path not in self.references

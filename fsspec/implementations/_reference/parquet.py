@@ -28,7 +28,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.core import url_to_fs
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.layout import Layout
-from fsspec.implementations._reference.parsing import ReferenceNotReachable, parsed, size_of
+from fsspec.implementations._reference.parsing import ReferenceNotReachable, parsed, size_of, without_buffer
 from fsspec.implementations._reference.table import Table, check_engine
 from fsspec.utils import stringify_path
 
@@ -421,6 +421,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: object) -> None:
         self._own()
+        value = without_buffer(value)
         if _is_metadata(key):
             self._set_metadata(key, value)
             return

@@ -63,6 +63,13 @@ class Part(NamedTuple):
     end: int | None
 
 
+def without_buffer(value: Any) -> Any:
+    """A memoryview, or a buffer of zarr, as bytes; anything else as it is."""
+    if isinstance(value, memoryview):
+        return bytes(value)
+    return value.to_bytes() if hasattr(value, "to_bytes") and not isinstance(value, int) else value
+
+
 def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     """What a reference says: contents, or where they are. ``key``, ``value``: the reference. ``target``: the
     URL that stands for one that is None. Raises ValueError if it is none of the forms that there are."""

@@ -445,3 +445,24 @@ def test_zarr_reads_them(tmp_path, target, engine):
     fs = ReferenceFileSystem(str(tmp_path / "z"), asynchronous=True)
     group = zarr.open_group(zarr.storage.FsspecStore(fs, read_only=True), mode="r", zarr_format=2)
     assert (group["x"][:] == expected).all()
+
+
+def test_buffers_are_kept_as_bytes(m):
+    """Kerchunk sets those of zarr."""
+
+    class Buffer:
+        def to_bytes(self):
+            return b'{"zarr_format": 2}'
+
+    out = LazyReferenceMapper.create("/b.parq", fs=m, record_size=5)
+    out[".zgroup"] = Buffer()
+    out[".zattrs"] = memoryview(b'{"a": 1}')
+    out["x/.zarray"] = json.dumps({"shape": [2], "chunks": [1], "dtype": "|u1", "zarr_format": 2})
+    out["x/0"], out["x/1"] = Buffer(), memoryview(b"1")
+    out.flush()
+    again = LazyReferenceMapper("/b.parq", fs=m)
+    assert json.loads(again[".zgroup"]) == {"zarr_format": 2} and json.loads(again[".zattrs"]) == {"a": 1}
+    assert again["x/0"] == Buffer().to_bytes() and again["x/1"] == b"1"
+    fs = fsspec.filesystem("reference", fo={}, skip_instance_cache=True)
+    fs.pipe_file("a", Buffer())
+    assert fs.cat("a") == Buffer().to_bytes()
