@@ -53,7 +53,7 @@ def expand_path(
         details = {} if overridden(fs, "glob") else {"detail": True}
         calls = [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
         answers = yield from together(calls, len(calls), return_exceptions=True)
-        names = yield from _existing_names(fs, patterns)
+        names = yield from _existing_names(fs, patterns, answers)
         matches = [found for p, found in zip(patterns, answers) if p not in names]
         raise_first(matches)
         patterns = [p for p in patterns if p not in names]
@@ -80,25 +80,36 @@ def expand_path(
     return sorted(out)
 
 
-def _existing_names(fs: Filesystem, patterns: list[str]) -> Plan:
+def _existing_names(fs: Filesystem, patterns: list[str], answers: list[Any]) -> Plan:
     """Those that are no patterns: they have brackets, and something of that name exists. It is asked after
-    the patterns were, so that backends which remember listings answer from those."""
-    perhaps = [p for p in patterns if "[" in p and "*" not in p and "://" not in p]
+    the patterns were, so that backends which remember listings answer from those; over HTTP, where it takes a
+    request, only if a pattern matches nothing."""
+    perhaps = [
+        p
+        for p, found in zip(patterns, answers)
+        if "[" in p and "*" not in p and not (found and p.startswith(("http://", "https://")))
+    ]
     there = (yield from ask(fs, "exists", perhaps)) if perhaps else []
     return {p for p, exists in zip(perhaps, there) if exists}
 
 
 def _folders(matches: list[Any], covered: bool) -> list[str]:
-    """The matches that may have something below them. With ``covered``, those below others are left out: the
-    others' trees contain theirs."""
-    folders: set[str] = set()
+    """The matches that may have something below them. With ``covered``, folders below others are left out:
+    the others' trees contain theirs. A link's is in none, and what comes without an entry may be a link."""
+    plain: dict[str, bool] = {}
     for found in matches:
         if isinstance(found, dict):
-            folders.update(p for p, entry in found.items() if entry.get("type") != "file")
+            for path, entry in found.items():
+                if entry.get("type") != "file":
+                    plain[path] = entry.get("type") == "directory" and not entry.get("islink")
         else:
-            folders.update(found)
+            plain.update(dict.fromkeys(found, False))
     chosen: list[str] = []
-    for path in sorted(folders, key=lambda p: p.rstrip("/") + "/"):
-        if not (covered and chosen and path.startswith(chosen[-1].rstrip("/") + "/")):
+    above: list[str] = []
+    for path in sorted(plain, key=lambda p: p.rstrip("/") + "/"):
+        while above and not path.startswith(above[-1].rstrip("/") + "/"):
+            above.pop()
+        if not (covered and above and plain[path]):
             chosen.append(path)
+            above.append(path)
     return chosen

@@ -51,7 +51,8 @@ def _matched_others(source: str, sources: list[str]) -> bool:
     if not has_magic(source) or not sources:
         return has_magic(source)
     name = sources[0].rstrip("/")
-    is_itself = source.rstrip("/").endswith(name) and "*" not in name and ("[" in name or "://" in name)
+    plain = name.rpartition("://")[2].lstrip("/")  # memory:// is also written memory:///
+    is_itself = source.rstrip("/").endswith(plain) and "*" not in name and ("[" in name or "://" in name)
     return not is_itself
 
 

@@ -1,9 +1,11 @@
 """expand_path: paths and patterns as what they stand for."""
 
+import os
 import pathlib
 
 import pytest
 
+import fsspec
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 FILES = dict.fromkeys(["r/top1", "r/top2", "r/box/in1", "r/box/in2", "r/box/cell/core"], b".")
@@ -174,3 +176,32 @@ def test_a_backend_that_does_not_know_assume_literal_is_asked_without():
     fs = Older(FILES)
     assert fs.expand_path("r/to?1") == ["r/top1"]
     assert fs.cat("r/top*") == {"r/top1": b".", "r/top2": b"."}
+
+
+@pytest.mark.parametrize("pattern", ["data/**", "data/**/", ["data/*", "data/*/*"]])
+def test_what_links_lead_to_is_below_a_pattern_as_well(pattern, tmp_path, monkeypatch):
+    """The tree of a folder does not contain that of a link in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "store" / "sub").mkdir(parents=True)
+    (tmp_path / "store" / "sub" / "a.csv").write_bytes(b"a")
+    (tmp_path / "data" / "2024").mkdir(parents=True)
+    (tmp_path / "data" / "2024" / "b.csv").write_bytes(b"b")
+    (tmp_path / "data" / "2025").symlink_to(tmp_path / "store")
+    (tmp_path / "data" / "2024" / "within").symlink_to(tmp_path / "store")
+    fs = fsspec.filesystem("file")
+    found = {os.path.relpath(p) for p in fs.expand_path(pattern, recursive=True)}
+    assert found >= {"data/2024/b.csv", "data/2025/sub/a.csv", "data/2024/within/sub/a.csv"}
+    fs.get("data/**", "copy/", recursive=True)
+    assert (tmp_path / "copy" / "2025" / "sub" / "a.csv").read_bytes() == b"a"
+
+
+def test_a_name_with_brackets_that_exists_is_one_in_urls_too(m, tmp_path):
+    m.pipe({"/t/a[1].csv": b"bracket", "/t/a1.csv": b"one", "/t/ok": b"ok"})
+    fs = fsspec.filesystem("generic")
+    fs.copy("memory://t/a[1].csv", f"file://{tmp_path}/o.csv")
+    fs.copy(["memory://t/a[1].csv", "memory://t/ok"], f"file://{tmp_path}/to/")
+    got = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert got == {"o.csv": b"bracket", "to/a[1].csv": b"bracket", "to/ok": b"ok"}
+    assert fs.cat("memory://t/a[1].csv") == b"bracket"
+    m.rm("/t/a[1].csv")
+    assert fs.cat("memory://t/a[1].csv") == {"memory:///t/a1.csv": b"one"}
