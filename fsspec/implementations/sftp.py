@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import io
 import logging
 import stat
 from contextlib import contextmanager, suppress
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
+from fsspec._files.buffered import writable_now
 from fsspec._fork.owned import Caught, finalize, is_mine
 from fsspec._paths.paths import hidden_name
+from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
@@ -337,7 +340,7 @@ class _Reader:
 
 
 class SFTPFile(AbstractBufferedFile):
-    """A file of an SFTP server, read by parts or written block by block.
+    """A file of an SFTP server, read by parts or written block by block; what is written can be sought.
 
     With ``autocommit=False`` it is written under another name, in ``temppath`` of the
     filesystem or beside its target, and `commit` gives it its own.
@@ -370,6 +373,7 @@ class SFTPFile(AbstractBufferedFile):
         self.temppath: str = path
         self.targetpath = path
         self._held: list[bytes] | None = None
+        self._written_end = 0  # bytes, as far as they were sent
         if not autocommit and mode == "ab":
             self._held = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
@@ -396,30 +400,74 @@ class SFTPFile(AbstractBufferedFile):
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
         return cast("bytes", self._reader.read(start, end))
 
+    def seekable(self) -> bool:
+        return super().seekable() or self.mode in ("wb", "xb") and not self.closed
+
+    def seek(self, loc: int, whence: int = 0) -> int:
+        """Move the position, also in what is written; see `AbstractBufferedFile.seek`."""
+        if self.mode not in ("wb", "xb"):
+            return super().seek(loc, whence)
+        if whence not in (0, 1, 2):
+            raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
+        self._send_buffer()
+        to = int(loc) + (0, self.loc, self._written_end)[whence]
+        if to < 0:
+            raise ValueError(f"Seek before start of file {redact_url(self.path)!r}")
+        self._change(lambda sftp: self._remote.seek(to))
+        self.offset = self.loc = to
+        return to
+
+    def truncate(self, size: int | None = None) -> int:
+        """Cut off what is written, or fill it up with zeros.
+
+        ``size``: bytes, by default up to the position.
+        Raises `io.UnsupportedOperation` for files that are read or appended to.
+        """
+        if self.mode not in ("wb", "xb"):
+            return super().truncate(size)
+        self._send_buffer()
+        size = self.loc if size is None else int(size)
+        self._change(lambda sftp: self._remote.truncate(size))
+        self._written_end = size
+        return size
+
+    def _send_buffer(self) -> None:
+        """Write what the buffer holds, less than a block as well."""
+        if not is_mine(self):
+            self.write(b"")  # which raises
+        writable_now(self)
+        if self.buffer.tell():
+            self._upload_chunk()
+            self.buffer = io.BytesIO()
+        self.offset = self.loc
+
     def _upload_chunk(self, final: bool = False) -> None:
-        """Write what ``buffer`` holds behind what was written before; then all of it is there."""
+        """Write what ``buffer`` holds at the place where it belongs; then all of it is there."""
         data = self.buffer.getvalue()
         if self._held is not None:
             self._held.append(data)
             return
         try:
-            self._send(data)
+            if data:
+                self._change(lambda sftp: send(self._remote, data))
+                self._written_end = max(self._written_end, (self.offset or 0) + len(data))
             if final:
-                self._finish((self.offset or 0) + len(data))
+                self._finish(self._written_end)
         except BaseException:
             self.closed = True  # more would go behind a gap
             self._remove_part()
             raise
 
-    def _send(self, data: bytes) -> None:
+    def _change(self, change: Callable[[paramiko.SFTPClient], object]) -> None:
+        """Have the remote file changed, on the connection on which it was opened."""
+
         def operation(sftp: paramiko.SFTPClient) -> None:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
-            send(self._remote, data)
+            change(sftp)
 
         try:
-            if data:
-                self.fs._link.run(operation)
+            self.fs._link.run(operation)
         except (ConnectionError, TimeoutError) as error:
             if self.targetpath in str(error):
                 raise

@@ -417,3 +417,37 @@ def test_the_server_sees_what_the_parent_closes(request, kind, own):
         """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+def test_a_child_seeks_in_nothing_that_its_parent_writes_over_sftp(sftp_process):
+    run(
+        """
+        import os, fsspec
+        from fsspec.exceptions import ForkError
+        from fsspec.tests.servers.sftp import SFTPServer
+
+        with SFTPServer() as server:
+            fs = fsspec.filesystem("sftp", **server.options)
+            f = fs.open("/new", "wb")
+            f.write(b"0000data")
+            f.seek(2)
+            f.write(b"ab")
+            pid = os.fork()
+            if not pid:
+                for change in (lambda: f.seek(0), lambda: f.truncate(0), lambda: f.write(b"q")):
+                    try:
+                        change()
+                    except ForkError:
+                        continue
+                    os._exit(1)
+                f.close()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+            f.seek(0)
+            f.write(b"Z")
+            f.close()
+            assert fs.cat("/new") == b"Z0abdata"
+            assert len(server.connections) == 1
+        """,
+        FSSPEC_FORK_RESET="1",
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
+import zipfile
 
 import pytest
 
@@ -104,13 +106,44 @@ class TestSFTP(RemoteTests):
         with fs.open("/d/a.txt") as f:
             assert (f.size, f.mode, f.path, f.seek(-2, 2)) == (11, "rb", "/d/a.txt", 9)
         with fs.open("/d/new", "wb") as f:
-            assert f.write(b"x") == 1 and not f.seekable()
+            assert f.write(b"x") == 1 and f.seekable()
         with pytest.raises(NotImplementedError, match="opened as"):
             fs.open("/d/a.txt", "r+b")
         with fs.ftp.open("/d/a.txt", "r+b") as f:
             f.seek(6)
             f.write(b"W")
         assert fs.cat_file("/d/a.txt", -5) == b"World"
+
+    def test_what_is_written_can_be_sought(self, fs):
+        with fs.open("/d/new", "wb", block_size=4) as f:
+            assert (f.write(b"0000data"), f.seek(0), f.write(b"HEAD"), f.tell()) == (8, 0, 4, 4)
+            assert (f.seek(0, 2), f.write(b"!"), f.seek(-1, 1)) == (8, 1, 8)
+        assert fs.cat("/d/new") == b"HEADdata!"
+        fs.rm("/d/new")
+        with fs.open("/d/new", "xb") as f:
+            f.write(b"abcdef")
+            f.seek(3)
+            assert f.truncate() == 3
+            f.write(b"Z")
+            f.seek(100)
+            for wrong in ((-200, 1), (0, 7)):
+                with pytest.raises(ValueError):
+                    f.seek(*wrong)
+        assert fs.cat("/d/new") == b"abcZ"
+        with fs.transaction:
+            with fs.open("/d/new", "w") as f:
+                f.write("\u00e9")
+                assert f.tell() == 2
+                f.seek(0)
+                f.write("2")
+        assert fs.cat("/d/new") == b"2\xa9"
+        with fs.open("/d/z.zip", "wb") as f, zipfile.ZipFile(f, "w") as z:
+            z.writestr("a", b"a" * 1000)
+        assert zipfile.ZipFile(io.BytesIO(fs.cat("/d/z.zip"))).testzip() is None
+        with fs.open("/d/new", "ab") as f:
+            assert not f.seekable()
+            with pytest.raises(OSError):
+                f.seek(0)
 
 
 # paths and connecting ---------------------------------------------------------------

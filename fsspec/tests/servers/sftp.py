@@ -102,6 +102,10 @@ class _Handle(paramiko.SFTPHandle):
             return paramiko.SFTP_FAILURE
         return super().write(offset, data)
 
+    def chattr(self, attr: Any) -> int:
+        os.ftruncate(self.writefile.fileno(), attr.st_size)
+        return int(paramiko.SFTP_OK)
+
     def stat(self) -> Any:
         if self.files.service.fault_now.no_fstat:
             return SFTP_OP_UNSUPPORTED
