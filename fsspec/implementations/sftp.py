@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import io
 import logging
 import stat
 from contextlib import contextmanager, suppress
@@ -17,14 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
-from fsspec._files.buffered import writable_now
 from fsspec._fork.owned import Caught, finalize, is_mine
 from fsspec._paths.paths import hidden_name
-from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
-from fsspec.spec import AbstractBufferedFile
+from fsspec.implementations._remote.writing import SeekableWriting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -339,7 +336,7 @@ class _Reader:
             self.link.check_owner()
 
 
-class SFTPFile(AbstractBufferedFile):
+class SFTPFile(SeekableWriting):
     """A file of an SFTP server, read by parts or written block by block; what is written can be sought.
 
     With ``autocommit=False`` it is written under another name, in ``temppath`` of the
@@ -373,7 +370,6 @@ class SFTPFile(AbstractBufferedFile):
         self.temppath: str = path
         self.targetpath = path
         self._held: list[bytes] | None = None
-        self._written_end = 0  # bytes, as far as they were sent
         if not autocommit and mode == "ab":
             self._held = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
@@ -400,46 +396,11 @@ class SFTPFile(AbstractBufferedFile):
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
         return cast("bytes", self._reader.read(start, end))
 
-    def seekable(self) -> bool:
-        return super().seekable() or self.mode in ("wb", "xb") and not self.closed
-
-    def seek(self, loc: int, whence: int = 0) -> int:
-        """Move the position, also in what is written; see `AbstractBufferedFile.seek`."""
-        if self.mode not in ("wb", "xb"):
-            return super().seek(loc, whence)
-        if whence not in (0, 1, 2):
-            raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
-        self._send_buffer()
-        to = int(loc) + (0, self.loc, self._written_end)[whence]
-        if to < 0:
-            raise ValueError(f"Seek before start of file {redact_url(self.path)!r}")
+    def _seek_handle(self, to: int) -> None:
         self._change(lambda sftp: self._remote.seek(to))
-        self.offset = self.loc = to
-        return to
 
-    def truncate(self, size: int | None = None) -> int:
-        """Cut off what is written, or fill it up with zeros.
-
-        ``size``: bytes, by default up to the position.
-        Raises `io.UnsupportedOperation` for files that are read or appended to.
-        """
-        if self.mode not in ("wb", "xb"):
-            return super().truncate(size)
-        self._send_buffer()
-        size = self.loc if size is None else int(size)
+    def _truncate_handle(self, size: int) -> None:
         self._change(lambda sftp: self._remote.truncate(size))
-        self._written_end = size
-        return size
-
-    def _send_buffer(self) -> None:
-        """Write what the buffer holds, less than a block as well."""
-        if not is_mine(self):
-            self.write(b"")  # which raises
-        writable_now(self)
-        if self.buffer.tell():
-            self._upload_chunk()
-            self.buffer = io.BytesIO()
-        self.offset = self.loc
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds at the place where it belongs; then all of it is there."""

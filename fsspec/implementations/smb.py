@@ -27,7 +27,7 @@ from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
-from fsspec.spec import AbstractBufferedFile
+from fsspec.implementations._remote.writing import SeekableWriting
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, T
@@ -332,8 +332,8 @@ def _moment(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
 
 
-class SMBFileOpener(AbstractBufferedFile):
-    """A file of a share, read by parts or written block by block.
+class SMBFileOpener(SeekableWriting):
+    """A file of a share, read by parts or written block by block; what is written can be sought.
 
     Parameters
     ----------
@@ -416,14 +416,24 @@ class SMBFileOpener(AbstractBufferedFile):
             raise OSError(f"{self.path!r} ended {len(out) - got} bytes early; was it changed?")
         return bytes(out)
 
+    def _seek_handle(self, to: int) -> None:
+        with self._link.turn():
+            self._check_connected()
+            self._raw.seek(to)
+
+    def _check_connected(self) -> None:
+        if self._raw not in self._link.remotes:
+            raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
+
     def _upload_chunk(self, final: bool = False) -> None:
-        """Write what ``buffer`` holds behind what was written before."""
+        """Write what ``buffer`` holds at the place where it belongs."""
         view = memoryview(self.buffer.getvalue())
-        link = self._link
+        link, end = self._link, self.loc
         try:
             with link.turn():
-                if self._raw not in link.remotes:
-                    raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
+                self._check_connected()
+                if view:
+                    self._written_end = max(self._written_end, end)
                 while view:
                     view = view[self._raw.write(view) or 0 :]
                 if final:

@@ -50,6 +50,18 @@ def test_the_position_of_what_is_appended_to_is_its_end(server, fs):
     assert got(server, "d/a b.txt") == b"hello world!!"
 
 
+def test_what_is_written_can_be_sought(server, fs):
+    with fs.open("/share/d/new", "wb", block_size=4) as f:
+        assert (f.write(b"0000data"), f.seek(0), f.write(b"HEAD"), f.tell()) == (8, 0, 4, 4)
+        assert (f.seek(0, 2), f.write(b"!"), f.seek(-1, 1)) == (8, 1, 8)
+    assert got(server, "d/new") == b"HEADdata!"
+    with fs.open("/share/d/text", "w") as f:
+        f.write("é")
+        assert f.tell() == 2
+    with fs.open("/share/d/new", "ab") as f:
+        assert not f.seekable()
+
+
 def test_a_folder_is_no_empty_file(fs, tmp_path):
     for read in (fs.open, fs.cat_file, fs.cat, fs.read_text, fs.head):
         with pytest.raises(IsADirectoryError, match="share.*d") as caught:
