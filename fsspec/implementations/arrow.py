@@ -399,6 +399,7 @@ class ArrowFile(io.IOBase):
 
     def commit(self) -> None:
         if self._written_to != self.path:
+            self.close()
             self.fs.fs.move(self._written_to, self.path)
 
     def discard(self) -> None:

@@ -316,6 +316,7 @@ class DatabricksFile(AbstractBufferedFile):
     def commit(self) -> None:
         """Give it its name, if it has another."""
         if self._target != self.path:
+            self.close()
             if self.fs.exists(self.path):
                 self.fs.rm(self.path)
             self.fs.mv(self._target, self.path)

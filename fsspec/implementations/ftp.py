@@ -564,6 +564,7 @@ class FTPFile(AbstractBufferedFile):
     def commit(self) -> None:
         if self.autocommit:
             return
+        self.close()
         if self._held is not None:
             held, self._held = self._held, []
             self.fs._write("APPE", self.target, held)

@@ -465,6 +465,7 @@ class SFTPFile(SeekableWriting):
                 self._reader.close()
 
     def commit(self) -> None:
+        self.close()
         commit_a_file(self)
 
     def discard(self) -> None:

@@ -464,6 +464,7 @@ class SMBFileOpener(SeekableWriting):
     def commit(self) -> None:
         """Give the file its name, over what is there."""
         if self.temp is not None:
+            self.close()
             fs = self.fs
             fs._call(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
 

@@ -421,6 +421,7 @@ class WebHDFile(AbstractBufferedFile):
         """Give the file its name, over what is there."""
         if self.path == self.target:
             return
+        self.close()
         if self.fs.exists(self.target):
             self.fs.rm_file(self.target)
         self.fs.mv(self.path, self.target)

@@ -178,6 +178,11 @@ class RemoteTests:
                     f.write(b"1")
                 1 / 0
         assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "new", "sub"]
+        with fs.transaction:
+            f = fs.open("/d/new", "wb")
+            f.write(b"left open")
+        f.close()
+        assert got(server, "d/new") == b"left open"
 
     def test_folders(self, fs: Any) -> None:
         fs.mkdir("/m/n/o")

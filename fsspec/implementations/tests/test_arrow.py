@@ -186,6 +186,11 @@ def test_transactions(place):
         hidden, name = sorted(path.rpartition("/")[2] for path in fs.find(top))
         assert hidden.startswith(".a.") and name == "a"
     assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"after"
+    with fs.transaction:
+        f = fs.open(f"{top}/a", "wb")
+        f.write(b"left open")
+    f.close()
+    assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"left open"
     with fs.open(f"{top}/a", "wb", autocommit=False) as f:  # only transactions wait
         f.write(b"at once")
     assert fs.find(top) == [f"{top}/a"] and fs.cat_file(f"{top}/a") == b"at once"

@@ -289,6 +289,11 @@ class TestWriting:
                 f.write(b"after")
             assert server.ask("all")["there"] == b"before"
         assert server.ask("all")["there"] == b"after"
+        with fs.transaction:
+            f = fs.open(top + "there", "wb")
+            f.write(b"left open")
+        f.close()
+        assert server.ask("all")["there"] == b"left open"
 
     def test_refused(self, fs, server, top):
         server.ask("fault", 403)

@@ -62,6 +62,14 @@ def test_what_is_written_can_be_sought(server, fs):
         assert not f.seekable()
 
 
+def test_a_file_left_open_in_a_transaction_is_committed_whole(server, fs):
+    with fs.transaction:
+        f = fs.open("/share/d/new", "wb")
+        f.write(b"left open")
+    f.close()
+    assert got(server, "d/new") == b"left open"
+
+
 def test_a_folder_is_no_empty_file(fs, tmp_path):
     for read in (fs.open, fs.cat_file, fs.cat, fs.read_text, fs.head):
         with pytest.raises(IsADirectoryError, match="share.*d") as caught:

@@ -179,6 +179,11 @@ def test_transactions(server, fs):
             fs.pipe_file("/d/newer", b"1")
             1 / 0
     assert fs.find("/tmp") == [] and not fs.exists("/d/newer")
+    with fs.transaction:
+        f = fs.open("/d/new", "wb")
+        f.write(b"left open")
+    f.close()
+    assert got(server, "d/new") == b"left open"
 
 
 def test_moving_and_removing(server, fs):
