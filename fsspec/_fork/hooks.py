@@ -102,8 +102,8 @@ _ended: deque[int] = deque(maxlen=64)  # of more than these the first have left 
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
-_catching = RLock()  # held by the thread that tells of a fork in the child
-_untold: deque[Any] = deque()  # of the registered objects: those yet to be told
+_catching = RLock()  # held by the thread that calls the hooks of a fork in the child
+_to_notify: deque[Any] = deque()  # registered objects that have not heard of the fork yet
 _prepared_by: set[int] = set()  # threads whose fork has run `_before`
 _returned_to: set[int] = set()  # threads whose fork has run `_in_parent`
 _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over
@@ -114,7 +114,7 @@ forking: int = 0
 _forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
 
 catching_up: int = 0
-"""The thread that tells what was inherited of a fork, 0 for none: others wait for it in `check`.
+"""The thread that calls the hooks of a fork in the child, 0 for none: others wait for it in `check`.
 
 It remains set where the handler of a signal ended that; whoever comes next begins anew.
 """
@@ -309,7 +309,7 @@ def check() -> None:
 
 def _catch_up() -> None:
     global early
-    if _catching._is_owned():  # type: ignore[attr-defined]  # what is told uses something
+    if _catching._is_owned():  # type: ignore[attr-defined]  # a hook uses something
         return
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
     try:
@@ -559,7 +559,7 @@ def _advance() -> None:
     begun = catching_up and os.getpid() == pid  # and was ended by the handler of a signal
     catching_up = get_ident()
     first = None if begun else _begin_generation
-    _run_all((first, *[hooks.child for hooks in _modules], _tell_registered, _end_telling))
+    _run_all((first, *[hooks.child for hooks in _modules], _notify_registered, _end_notifying))
 
 
 def _begin_generation() -> None:
@@ -575,25 +575,25 @@ def _begin_generation() -> None:
     pause_collection()
     _alive = None
     _alive = registered()
-    _untold.clear()
-    _untold.extend(_alive)
+    _to_notify.clear()
+    _to_notify.extend(_alive)
     _ended.clear()
     generation = len(owner_pids)
     pid = os.getpid()
     owner_pids.append(pid)
 
 
-def _tell_registered() -> None:
-    while _untold:
-        attempt(f"hook of {type(_untold[0]).__qualname__}", _tell, _untold[0])
-        _untold.popleft()
+def _notify_registered() -> None:
+    while _to_notify:
+        attempt(f"hook of {type(_to_notify[0]).__qualname__}", _notify, _to_notify[0])
+        _to_notify.popleft()
 
 
-def _tell(obj: Any) -> None:
+def _notify(obj: Any) -> None:
     type(obj)._after_fork_in_child(obj)
 
 
-def _end_telling() -> None:
+def _end_notifying() -> None:
     global catching_up, _advanced, _alive
     _alive = None
     end()
