@@ -45,6 +45,9 @@ generation: int = 0
 pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
+here: int = pid
+"""`pid`, or 0 in a child while its hooks run: who is in another process than this one calls `check`."""
+
 registrations: int = 0
 """How many objects were ever registered."""
 
@@ -303,7 +306,7 @@ def owner_pid(made_in: int | None) -> int:
 
 def check() -> None:
     """Catch up with a fork whose hooks did not run, or not yet."""
-    if os.getpid() != pid or catching_up:
+    if os.getpid() != here:
         _catch_up()
 
 
@@ -555,7 +558,8 @@ def held_up() -> float:
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global catching_up
+    global catching_up, here
+    here = 0
     begun = catching_up and os.getpid() == pid  # and was ended by the handler of a signal
     catching_up = get_ident()
     first = None if begun else _begin_generation
@@ -594,11 +598,11 @@ def _notify(obj: Any) -> None:
 
 
 def _end_notifying() -> None:
-    global catching_up, _advanced, _alive
+    global catching_up, here, _advanced, _alive
     _alive = None
     end()
     _advanced = True
-    catching_up = 0
+    catching_up, here = 0, pid
 
 
 def _in_child() -> None:

@@ -65,7 +65,7 @@ class _Cached(type):
         cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if os.getpid() != hooks.pid or hooks.catching_up:
+        if cls._fork_sensitive and os.getpid() != hooks.here:  # type: ignore[attr-defined]
             hooks.check()
         if config.conf:
             kwargs = config.apply_config(cls, kwargs)

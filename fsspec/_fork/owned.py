@@ -36,7 +36,7 @@ def is_mine(obj: object) -> bool:
 
     So does one for which `own` was not called yet: its construction did not get that far.
     """
-    if os.getpid() != hooks.pid or hooks.catching_up:
+    if os.getpid() != hooks.here:
         hooks.check()
     mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
     return mine
@@ -90,7 +90,7 @@ class Caught(Generic[T]):
         self._name = name
 
     def __get__(self, obj: Any, owner: type | None = None) -> T:
-        if (os.getpid() != hooks.pid or hooks.catching_up) and obj is not None:
+        if os.getpid() != hooks.here and obj is not None:
             hooks.check()
             if not hooks.catching_up:  # else this thread does, by hooks that use the attribute
                 return cast("T", getattr(obj, self._name))

@@ -64,7 +64,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
 
     Started in a daemon thread of its own on the first call in a process.
     """
-    if hooks.pid != os.getpid() or hooks.catching_up:
+    if os.getpid() != hooks.here:
         hooks.check()
     current = loop[0]
     if current is not None and not is_abandoned(current):
@@ -276,7 +276,7 @@ def sync(
     RuntimeError
         there is no loop, or it is closed.
     """
-    if hooks.pid != os.getpid() or hooks.catching_up:
+    if os.getpid() != hooks.here:
         hooks.check()
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)
