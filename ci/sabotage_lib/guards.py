@@ -184,7 +184,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if os.getpid() != pid or catching_up:\n",
+                "    if os.getpid() != here:\n",
                 "    if False:\n",
             ),
         ),
