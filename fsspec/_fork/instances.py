@@ -362,7 +362,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
             _untouched.pop(id(fs), None)
-        elif by_hand or _allowed() or _is_unused(mine.before):
+        elif by_hand or _allowed() or real._fork_passes_on or _is_unused(mine.before):
             _construct_again(fs, real, mine.before)
         else:
             owner = mine.before.get("_pid") or hooks.owner_pid(hooks.made_in(fs))

@@ -30,6 +30,8 @@ class Identity:
     """Whether instances hold what a forked child must not use: connections, a loop."""
     _fork_keeps: ClassVar[tuple[str, ...]] = ()
     """Names of attributes that are still true in a child, beyond the token and listings."""
+    _fork_passes_on: ClassVar[bool] = False
+    """Whether instances hold nothing of their process but another filesystem, which answers for itself."""
 
     _fs_token_: str
     storage_args: tuple[Any, ...]

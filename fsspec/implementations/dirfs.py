@@ -93,6 +93,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     """
 
     protocol: ClassVar[str] = "dir"
+    _fork_passes_on = True
 
     def __init__(
         self,

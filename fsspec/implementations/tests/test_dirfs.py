@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pickle
+import textwrap
 
 import pytest
 
@@ -10,7 +11,7 @@ import fsspec
 import fsspec.generic
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractFileSystem
-from fsspec.tests.programs import run
+from fsspec.tests.programs import FORKED, run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
 FILES = {"/r/one": b"1", "/r/sub/two": b"22", "/secret": b"s", "/rx/z": b"z"}
@@ -331,3 +332,50 @@ def test_a_slash_alone_is_what_is_in_the_folder(m, name, tmp_path):
     else:
         fs.get("/", str(tmp_path), recursive=True)
         assert (tmp_path / "a").read_bytes() == b"a" and (tmp_path / "sub" / "b").read_bytes() == b"b"
+
+
+@pytest.mark.parametrize("opted", ["0", "1"])
+def test_in_a_child_it_does_what_the_other_filesystem_does(opted, tmp_path):
+    """It holds nothing of its process: over local files it needs no opt-in, over HTTP that one refuses."""
+    (tmp_path / "x").write_bytes(b"abc")
+    run(
+        textwrap.dedent(FORKED)
+        + textwrap.dedent("""
+        import os, fsspec
+        from fsspec.exceptions import ForkError
+        from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+        top, local = os.environ["FOLDER"], fsspec.filesystem("file")
+        memory = fsspec.filesystem("memory")
+        memory.pipe(top + "/x", b"abc")
+        cache = fsspec.filesystem("simplecache", fs=local, cache_storage=top + "/cache")
+        for other in (local, memory, cache, fsspec.filesystem("dir", path="/", fs=local)):
+            fs = fsspec.filesystem("dir", path=top, fs=other)
+            held, mapping = fs.open("x"), fs.get_mapper("")
+
+            def use():
+                assert fs.cat("x") == held.read() == mapping["x"] == b"abc"
+                fs.pipe("y", b"1")
+                assert fs.info("y")["size"] == 1
+                held.seek(0)
+
+            use()
+            assert forked(use) == 0
+            use()
+        connected = AsyncFileSystemWrapper(memory)  # as one with connections
+        fs = fsspec.filesystem("dir", path=top, fs=connected)
+        assert fs.cat("x") == b"abc"
+
+        def refused():
+            for _ in range(2):
+                try:
+                    assert fs.cat("x") == b"abc" and os.environ["FSSPEC_FORK_RESET"] == "1"
+                except ForkError as error:
+                    assert os.environ["FSSPEC_FORK_RESET"] == "0" and "AsyncFileSystemWrapper" in str(error)
+
+        assert forked(refused) == 0
+        assert fs.cat("x") == b"abc"
+        """),
+        FSSPEC_FORK_RESET=opted,
+        FOLDER=str(tmp_path),
+    )
