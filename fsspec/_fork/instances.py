@@ -247,6 +247,11 @@ _ALLOWED_WITHOUT_USE = frozenset(
 )
 """What can be asked of an inherited instance without using it."""
 
+_ALSO_WHERE_REFUSED = frozenset(
+    "invalidate_cache get_mapper _intrans _invalidated_caches_in_transaction".split()
+)
+"""What can be asked of one that may not be used, for it concerns this process alone."""
+
 
 class _Revival:
     """The revival of one instance, while it is under way."""
@@ -295,7 +300,12 @@ class _Stale(Variant):
             if revival is not None and name in revival.before:
                 return revival.before[name]
             return object.__getattribute__(self, name)
-        touch(self)
+        try:
+            touch(self)
+        except ForkError:
+            if name in _ALSO_WHERE_REFUSED or _is_option(_state(self), name) or _is_absent(self, real, name):
+                return object.__getattribute__(self, name)
+            raise
         return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -312,6 +322,23 @@ class _Stale(Variant):
 
 def _state(fs: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", object.__getattribute__(fs, "__dict__"))
+
+
+def _is_option(state: dict[str, Any], name: str) -> bool:
+    """Whether a public attribute tells how an instance was made; a number may be a descriptor."""
+    if name.startswith("_") or name not in state:
+        return False
+    value = state[name]
+    members = [*value, *value.values()] if isinstance(value, dict) else value
+    if not isinstance(members, (list, tuple)):
+        return type(value) in _PLAIN and (type(value) is not int or "size" in name)
+    return all(type(member) in _PLAIN for member in members)
+
+
+def _is_absent(fs: Any, real: type, name: str) -> bool:
+    """Whether there is no such attribute, so that to ask for it is an AttributeError."""
+    kinds = real.__mro__
+    return name not in _state(fs) and not any(name in vars(k) or "__getattr__" in vars(k) for k in kinds)
 
 
 def _changed(fs: Any) -> None:

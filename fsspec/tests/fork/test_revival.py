@@ -405,3 +405,40 @@ def test_an_instance_whose_revival_is_interrupted_at_any_line_revives_at_the_nex
     """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+def test_a_refused_instance_tells_how_it_was_made():
+    """To read its options and to make a mapping is no use of what the parent holds."""
+    run(
+        START
+        + TOY
+        + """
+    class Client:
+        pass
+
+    class Made(Toy):
+        def __init__(self, options=None, name="n", **kwargs):
+            super().__init__(**kwargs)
+            self.options, self.name, self.blocksize, self.client = options, name, 7, Client()
+            self.descriptor, self._private = 3, "p"
+
+    fs = Made(options={"a": "1"})
+    assert fs.cat_file("a") == b"x"
+
+    def child():
+        assert (fs.options, fs.name, fs.blocksize) == ({"a": "1"}, "n", 7)
+        assert not hasattr(fs, "no_such_thing") and getattr(fs, "neither", 5) == 5
+        assert fs.get_mapper("/r").root == "/r"
+        fs.invalidate_cache()
+        for used in ("client", "descriptor", "_private", "cat_file", "loop", "transaction"):
+            try:
+                getattr(fs, used)
+            except ForkError:
+                continue
+            raise AssertionError(used)
+
+    assert forked(child) == 0
+    assert fs.cat_file("a") == b"x" and fs.client
+    """,
+        FSSPEC_FORK_RESET="0",
+    )
