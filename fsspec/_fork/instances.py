@@ -325,14 +325,14 @@ def _state(fs: Any) -> dict[str, Any]:
 
 
 def _is_option(state: dict[str, Any], name: str) -> bool:
-    """Whether a public attribute tells how an instance was made; a number may be a descriptor."""
+    """Whether a public attribute is one value that tells how an instance was made.
+
+    A number that is no size may be a descriptor, and a container what the instance works on.
+    """
     if name.startswith("_") or name not in state:
         return False
-    value = state[name]
-    members = [*value, *value.values()] if isinstance(value, dict) else value
-    if not isinstance(members, (list, tuple)):
-        return type(value) in _PLAIN and (type(value) is not int or "size" in name)
-    return all(type(member) in _PLAIN for member in members)
+    kind = type(state[name])
+    return kind in _PLAIN and (kind is not int or "size" in name)
 
 
 def _is_absent(fs: Any, real: type, name: str) -> bool:
