@@ -409,7 +409,7 @@ def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
     return {path: name for path, state in before.items() if state and (name := name_beside(path))}
 
 
-_WHOLE = ("fsspec._spec.", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
+_WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
 """Modules whose downloads are whole or not there."""
 
 

@@ -9,6 +9,7 @@ import stat
 import pytest
 
 import fsspec
+from fsspec._plans import transfers
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.spec import AbstractFileSystem
@@ -696,3 +697,11 @@ def test_a_backend_that_writes_in_place_harms_no_file_that_was_there(kind, behin
     assert old["broken"].read_bytes() == b"old" and old["linked"].read_bytes() == b"new"
     assert (tmp_path / "link").is_symlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*old, "link"])
+
+
+@pytest.mark.parametrize("protocol", ["file", "memory", "dir", "simplecache", "zip", "reference", "generic"])
+def test_downloads_of_this_package_are_whole_by_themselves(protocol):
+    kind = fsspec.get_filesystem_class(protocol)
+    assert getattr(kind, "_get_file" if kind.async_impl else "get_file").__module__.startswith(
+        transfers._WHOLE
+    )
