@@ -46,7 +46,11 @@ pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
 here: int = pid
-"""`pid`, or 0 in a child while its hooks run: who is in another process than this one calls `check`."""
+"""`pid`, or 0 in a child while its hooks run: whoever finds another process than this one calls `check`.
+
+Other threads wait there. It remains 0 where the handler of a signal ended the hooks; whoever comes next goes
+on with them.
+"""
 
 registrations: int = 0
 """How many objects were ever registered."""
@@ -115,12 +119,6 @@ forking: int = 0
 """The thread that is between the hooks before a fork and those after it, 0 for none."""
 
 _forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
-
-catching_up: int = 0
-"""The thread that calls the hooks of a fork in the child, 0 for none: others wait for it in `check`.
-
-It remains set where the handler of a signal ended that; whoever comes next begins anew.
-"""
 
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
@@ -316,7 +314,7 @@ def _catch_up() -> None:
         return
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
     try:
-        if os.getpid() != pid or (held and catching_up):
+        if os.getpid() != pid or (held and not here):
             early = bool(forking)
             _advance()
             resume_collection() if early else _over()
@@ -558,10 +556,9 @@ def held_up() -> float:
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global catching_up, here
+    global here
+    begun = not here and os.getpid() == pid  # and was ended by the handler of a signal
     here = 0
-    begun = catching_up and os.getpid() == pid  # and was ended by the handler of a signal
-    catching_up = get_ident()
     first = None if begun else _begin_generation
     _run_all((first, *[hooks.child for hooks in _modules], _notify_registered, _end_notifying))
 
@@ -598,16 +595,16 @@ def _notify(obj: Any) -> None:
 
 
 def _end_notifying() -> None:
-    global catching_up, here, _advanced, _alive
+    global here, _advanced, _alive
     _alive = None
     end()
     _advanced = True
-    catching_up, here = 0, pid
+    here = pid
 
 
 def _in_child() -> None:
     # else a hook of the program's came first and used something; there are forks before which no hook runs
-    if not _advanced or os.getpid() != pid or catching_up:
+    if not _advanced or os.getpid() != here:
         if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
             _catching._at_fork_reinit()  # type: ignore[attr-defined]
         with _catching:

@@ -58,6 +58,7 @@ def owner_only(func: F) -> F:
 
     @wraps(func)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # a finalizer, which may run anywhere, has no occasion to catch up with a fork
         if os.getpid() != hooks.pid or not is_mine(self):
             return None
         return func(self, *args, **kwargs)
@@ -92,7 +93,7 @@ class Caught(Generic[T]):
     def __get__(self, obj: Any, owner: type | None = None) -> T:
         if os.getpid() != hooks.here and obj is not None:
             hooks.check()
-            if not hooks.catching_up:  # else this thread does, by hooks that use the attribute
+            if hooks.here:  # else this thread does, by hooks that use the attribute
                 return cast("T", getattr(obj, self._name))
         try:
             return cast("T", vars(obj)[self._name])
