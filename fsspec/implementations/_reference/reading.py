@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from fsspec._files.replacing import replacing
+from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.ranges import per_path
@@ -309,7 +309,7 @@ class ReferenceReading(AsyncFileSystem):
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             source = self._fs_of(said.url)
             with failing(rpath, said.url, lpath):
-                _make_parent(lpath)
+                make_folder_of(os.path.abspath(lpath))
                 (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
@@ -324,7 +324,7 @@ class ReferenceReading(AsyncFileSystem):
         said = await self._off_loop(self._reference, rpath)
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             with failing(rpath, said.url, lpath):
-                _make_parent(lpath)
+                make_folder_of(os.path.abspath(lpath))
                 await self._fs_of(said.url)._get_file(said.url, os.fspath(lpath), callback=callback, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
@@ -402,17 +402,14 @@ def _fetch_blocking(plan: Reads, source: AbstractFileSystem, blocks: list[Block]
         plan.settle(url, _size_of(source, url))
 
 
-def _make_parent(lpath: StrPath) -> None:
-    os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
-
-
 def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
     callback.set_size(len(data))
     if isfilelike(lpath):
         lpath.write(data)
     else:
-        _make_parent(lpath)
-        with replacing(os.path.abspath(lpath)) as f:
+        lpath = os.path.abspath(lpath)
+        make_folder_of(lpath)
+        with replacing(lpath) as f:
             f.write(data)
     callback.absolute_update(len(data))
 
