@@ -196,8 +196,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if not _advanced or os.getpid() != pid or catching_up:\n        if not",
-                "    if not _advanced or catching_up:\n        if not",
+                "    if not _advanced or os.getpid() != here:\n        if not",
+                "    if not _advanced:\n        if not",
             ),
         ),
         (f"{HOOKS}::test_hooks_of_the_child_alone_are_enough",),
@@ -215,12 +215,26 @@ GUARDS = (
         (f"{HOOKS}::test_a_child_that_a_library_of_c_forked_may_begin_with_anything[1]",),
     ),
     Guard(
+        "downloads",
+        "a child forked within a download removes and renames no file of its parent's",
+        (
+            Edit(
+                "fsspec/_plans/transfers.py",
+                "        if not is_mine(self):\n            return\n",
+                "",
+            ),
+        ),
+        (
+            "fsspec/tests/test_transfers.py::test_a_child_that_is_forked_within_a_download_leaves_its_parents_files",
+        ),
+    ),
+    Guard(
         "interrupted catching up",
         "a signal that ends the catching up with a fork leaves nothing out",
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "        if os.getpid() != pid or (held and catching_up):\n",
+                "        if os.getpid() != pid or (held and not here):\n",
                 "        if os.getpid() != pid:\n",
             ),
         ),

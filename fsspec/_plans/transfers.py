@@ -15,10 +15,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import file_state, name_beside, take_place
+from fsspec._fork.owned import is_mine, own
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
@@ -350,6 +351,7 @@ class _Downloads(_Transfers):
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         folders: _Made = self.folders or (yield local(_make_folders, self.pairs, self.passed))
         self.before, self.made = folders
+        own(self)
         self.failed: list[str] = []
         self.beside: dict[str, str] = {}  # by target, while they are written
         if self.in_place and not self.kwargs and any(self.before.values()):
@@ -388,13 +390,17 @@ class _Downloads(_Transfers):
 
     def finish(self) -> None:
         """Give the files written beside their targets their names. Remove what failed downloads wrote, and
-        folders made for them that are empty; what they had not touched, and what is no plain file, stays."""
+        folders made for them that are empty; what they had not touched, and what is no plain file, stays. A
+        child that was forked meanwhile does nothing: the files are its parent's."""
+        if not is_mine(self):
+            return
         for path in self.failed:
             if path in self.beside:
                 with suppress(OSError):
                     os.unlink(self.beside.pop(path))
-        for path, partial in self.beside.items():
-            take_place(partial, path)
+        with ExitStack() as stack:  # all of them, whatever one raises
+            for path, partial in self.beside.items():
+                stack.callback(take_place, partial, path)
         for path in self.failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and file_state(real) != self.before[path]:

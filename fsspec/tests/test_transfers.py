@@ -705,3 +705,36 @@ def test_downloads_of_this_package_are_whole_by_themselves(protocol):
     assert getattr(kind, "_get_file" if kind.async_impl else "get_file").__module__.startswith(
         transfers._WHOLE
     )
+
+
+def test_a_child_that_is_forked_within_a_download_leaves_its_parents_files(tmp_path):
+    """It ends by an exception, which passes through its copy of the transfer."""
+    run(
+        """
+        import os
+        from pathlib import Path
+        from fsspec.tests.test_transfers import InPlaceBlocking
+
+        folder, pids = Path(os.environ["FOLDER"]), []
+
+        class Forking(InPlaceBlocking):
+            def get_file(self, rpath, lpath, **kwargs):
+                with open(lpath, "wb") as f:
+                    f.write(b"first ")
+                    f.flush()
+                    pid = os.fork()
+                    if not pid:
+                        raise SystemExit(7)
+                    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+                    pids.append(pid)
+                    f.write(b"rest")
+
+        fs = Forking()
+        (folder / "old").write_bytes(b"old")
+        fs.get(["a", "b"], [str(folder / "old"), str(folder / "new")])
+        assert len(pids) == 2
+        got = {p.name: p.read_bytes() for p in folder.iterdir()}
+        assert got == dict.fromkeys(("old", "new"), b"first rest")
+        """,
+        FOLDER=str(tmp_path),
+    )
