@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
+from fsspec._fork.written_files import close_layers
 from fsspec._public import publish
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ publish(__name__, logger="fsspec")
 
 def _finish(f: Any, how: str) -> None:
     """``commit`` or ``discard`` a file; one that has neither was written as it was closed, and stays."""
+    if how == "commit":
+        close_layers(f)
     method = getattr(f, how, None)
     if method is not None:
         method()

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import io
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import get_ident
 from typing import Any
 
@@ -56,7 +57,7 @@ class Text(io.TextIOWrapper):
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)
         if buffer.writable():
-            _layers.add(self)
+            _remember(self, buffer)
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
@@ -165,9 +166,28 @@ def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
     layer = codec(file, mode=mode)
     if mode != "r":
-        with suppress(TypeError):  # of a class without weak references
-            _layers.add(layer)
+        _remember(layer, file)
     return layer
+
+
+_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
+"""By the id of a file: the file, and the layer above it."""
+
+
+def _remember(layer: Any, file: Any) -> None:
+    with suppress(TypeError):  # of a class without weak references
+        _layers.add(layer)
+        key = id(file)
+        _above[key] = weakref.ref(file, partial(_above.pop, key)), weakref.ref(layer)
+
+
+def close_layers(file: Any) -> None:
+    """Have the layers above a file that is written put down what they hold, and close them."""
+    known = _above.get(id(file))
+    layer = known[1]() if known is not None and known[0]() is file else None
+    if layer is not None:
+        close_layers(layer)
+        layer.close()
 
 
 def _refuse_compressor(layer: Any) -> None:

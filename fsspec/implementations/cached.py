@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._fork.written_files import close_layers
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import default
 from fsspec._public import publish
@@ -62,6 +63,8 @@ class WriteCachedTransaction(Transaction):
         self.files.clear()
         try:
             if commit:
+                for f in files:
+                    close_layers(f)
                 fs._upload(files)
             else:
                 for f in files:

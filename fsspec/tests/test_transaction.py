@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+import fsspec
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.transaction import DaskTransaction, FileActor, Transaction
 
@@ -280,3 +281,21 @@ def test_a_transaction_belongs_to_the_generation_that_began_it():
         """
     )
     assert said == ["1"]
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "simplecache", "dir"])
+@pytest.mark.parametrize("compression", [None, "gzip", "bz2", "xz"])
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_what_layers_of_a_file_left_open_hold_is_committed(kind, compression, mode, m, tmp_path):
+    options = {
+        "simplecache": {"fs": m, "cache_storage": str(tmp_path / "cache")},
+        "dir": {"path": str(tmp_path), "fs": fsspec.filesystem("file")},
+    }
+    fs = fsspec.filesystem(kind, **options.get(kind, {}))
+    path = "new" if kind == "dir" else f"{tmp_path}/new"
+    with fs.transaction:
+        f = fs.open(path, mode, compression=compression)
+        f.write("all of it" if mode == "w" else b"all of it")
+    f.close()
+    with fs.open(path, "rb", compression=compression) as f:
+        assert f.read() == b"all of it"
