@@ -224,9 +224,7 @@ GUARDS = (
                 "",
             ),
         ),
-        (
-            "fsspec/tests/test_transfers.py::test_a_child_that_is_forked_within_a_download_leaves_its_parents_files",
-        ),
+        ("fsspec/tests/test_transfers.py::test_a_child_forked_within_a_download_leaves_its_files",),
     ),
     Guard(
         "interrupted catching up",

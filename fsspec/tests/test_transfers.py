@@ -707,7 +707,7 @@ def test_downloads_of_this_package_are_whole_by_themselves(protocol):
     )
 
 
-def test_a_child_that_is_forked_within_a_download_leaves_its_parents_files(tmp_path):
+def test_a_child_forked_within_a_download_leaves_its_files(tmp_path):
     """It ends by an exception, which passes through its copy of the transfer."""
     run(
         """
