@@ -47,6 +47,7 @@ from fsspec._loop.twins import (
     private,
     sync_wrapper,
 )
+from fsspec._overriding import default, overridden
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
@@ -175,7 +176,7 @@ class AsyncFileSystem(AbstractFileSystem):
 
     # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
-        if not listing.overridden(self, "rm"):
+        if not overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
         await self._rm(path, batch_size=1, **kwargs)
 
@@ -189,7 +190,7 @@ class AsyncFileSystem(AbstractFileSystem):
         await self._cp_file(path1, path2)
         await self._rm_file(path1)
 
-    @listing.default
+    @default
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot write: it has no _pipe_file of its own")
 
@@ -216,7 +217,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         pass  # as above
 
-    @listing.default
+    @default
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         try:
             await self._info(path, **kwargs)
@@ -224,7 +225,7 @@ class AsyncFileSystem(AbstractFileSystem):
             return False
         return True
 
-    @listing.default
+    @default
     async def _isfile(self, path: str) -> bool:
         try:
             return bool((await self._info(path))["type"] == "file")
@@ -233,7 +234,7 @@ class AsyncFileSystem(AbstractFileSystem):
         except Exception:  # as in _exists
             return False
 
-    @listing.default
+    @default
     async def _isdir(self, path: str) -> bool:
         try:
             return bool((await self._info(path))["type"] == "directory")
@@ -255,7 +256,7 @@ class AsyncFileSystem(AbstractFileSystem):
         return f"bytes={start or 0}-{last}"
 
     # trees ------------------------------------------------------------------------
-    @listing.default
+    @default
     async def _walk(
         self,
         path: str,
@@ -267,7 +268,7 @@ class AsyncFileSystem(AbstractFileSystem):
         async for item in stream(self, listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)):
             yield item
 
-    @listing.default
+    @default
     async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         return await drive(self, listing.find(self, path, maxdepth, withdirs, **kwargs))
 
@@ -276,7 +277,7 @@ class AsyncFileSystem(AbstractFileSystem):
     ) -> int | dict[str, int]:
         return await drive(self, listing.du(self, path, total, maxdepth, **kwargs))
 
-    @listing.default
+    @default
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         return await drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 
@@ -321,7 +322,7 @@ class AsyncFileSystem(AbstractFileSystem):
     ) -> list[Any] | None:
         return await drive(self, bulk.pipe(self, path, value, kwargs, batch_size))
 
-    @listing.default
+    @default
     async def _rm(
         self,
         path: StrPaths,
@@ -332,7 +333,7 @@ class AsyncFileSystem(AbstractFileSystem):
     ) -> list[Any] | None:
         return await drive(self, bulk.rm(self, path, recursive, maxdepth, kwargs, batch_size))
 
-    @listing.default
+    @default
     async def _copy(
         self,
         path1: StrPaths,

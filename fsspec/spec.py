@@ -33,9 +33,10 @@ from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
+from fsspec._overriding import default, is_default
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors
-from fsspec._plans import bulk, drive, listing
+from fsspec._plans import bulk, drive
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.identity import Identity
@@ -285,7 +286,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             return {"name": plain, "size": 0, "type": "directory"}
         raise FileNotFoundError(redact_paths(path))
 
-    @listing.default
+    @default
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; False where that cannot be found out."""
         try:
@@ -300,7 +301,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         """Like `exists`, but true of a link that leads nowhere, where the backend has links."""
         return self.exists(path)
 
-    @listing.default
+    @default
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder; False where it is not there."""
         try:
@@ -308,7 +309,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         except OSError:
             return False
 
-    @listing.default
+    @default
     def isfile(self, path: str) -> bool:
         """Whether a path is a file; False where it is not there."""
         try:
@@ -418,6 +419,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             where something is in it
         """
 
+    @default
     def rm_file(self, path: str) -> None:
         """Remove one file.
 
@@ -459,6 +461,12 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
                 self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
             )
 
+    @property
+    def _opens_itself(self) -> bool:
+        """Whether `open` and `_open` are this package's: else contents are what the ones in their place give,
+        and no shortcut goes past those."""
+        return is_default(self.open) and is_default(self._open)
+
     @overload
     def open(
         self,
@@ -492,6 +500,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         **kwargs: Any,
     ) -> IO[Any]: ...
 
+    @default
     def open(
         self,
         path: str,

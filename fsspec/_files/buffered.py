@@ -37,6 +37,7 @@ from fsspec._fork.owned import is_mine, own
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import Plan, call, drive
+from fsspec._overriding import is_default
 from fsspec._paths.ranges import as_number
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, caches
@@ -179,7 +180,7 @@ def writable_now(file: AbstractBufferedFile) -> None:
 def _own_pipe(fs: object) -> Callable[..., Any] | None:
     """The method of a filesystem's own by which it writes whole files; None where it has none."""
     method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
-    return None if getattr(method, "__default__", False) else method
+    return None if is_default(method) else method
 
 
 class AbstractBufferedFile(io.IOBase):

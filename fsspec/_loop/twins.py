@@ -10,6 +10,7 @@ from typing import Any
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.bridge import sync
+from fsspec._overriding import mark_twin, mirrored
 from fsspec.callbacks import for_file
 
 private: re.Pattern[str] = re.compile("_[^_]")
@@ -94,7 +95,7 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     blocking.__module__ = method.__module__
     blocking.__doc__ = method.__doc__
     blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
-    blocking._mirrors = name  # type: ignore[attr-defined]
+    mark_twin(blocking, name)
     return blocking
 
 
@@ -118,7 +119,7 @@ def mirror_class(cls: type, base: type) -> None:
             if present is not own:
                 setattr(cls, plain, own)
             continue
-        is_twin = getattr(present, "_mirrors", None) == name
+        is_twin = mirrored(present) == name
         if not wanted:
             if is_twin and default is not None:
                 setattr(cls, plain, default)
@@ -133,7 +134,7 @@ def _without_twins(cls: type, plain: str) -> Any:
     """What the ancestors of a class call by a name, twins apart."""
     for ancestor in cls.__mro__:
         found = vars(ancestor).get(plain)
-        if found is not None and not hasattr(found, "_mirrors"):
+        if found is not None and mirrored(found) is None:
             return found
     return None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from fsspec._overriding import overridden
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import ask, check_depth, find_call, overridden, together
+from fsspec._plans.listing import ask, check_depth, find_call, together
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:

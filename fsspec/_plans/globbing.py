@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from fsspec._overriding import overridden
 from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, listings, overridden, unless_absent
+from fsspec._plans.listing import ask, check_depth, listings, unless_absent
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:

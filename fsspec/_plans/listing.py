@@ -16,31 +16,16 @@ import errno
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
+from fsspec._overriding import overridden
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Entry, Options, T
     from fsspec._plans.filesystem import Filesystem
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def default(method: Method) -> Method:
-    """Mark the method of a base class that only starts a plan, for `overridden`."""
-    method.__default__ = True  # type: ignore[attr-defined]
-    return method
-
-
-def overridden(fs: Filesystem, name: str) -> bool:
-    """Whether a backend has its own form of the operation ``name``."""
-    method = getattr(fs, f"_{name}" if fs.async_impl else name)
-    # an awaitable backend that says that it is not has blocking twins
-    return not getattr(getattr(fs, getattr(method, "_mirrors", ""), method), "__default__", False)
 
 
 def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:

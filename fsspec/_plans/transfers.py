@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
+from fsspec._overriding import is_default, overridden
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
-from fsspec._plans.listing import ask, overridden, together
+from fsspec._plans.listing import ask, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths, stringify_path
 
@@ -291,6 +292,9 @@ _Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
 class _Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
+    wrap: Callable[[Iterable[Any]], Iterable[Any]] | None = None
+    """The callback's own, which counts them; as upstream's transfers that block do."""
+
     def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
         self.name = name
         self.pairs = pairs
@@ -301,6 +305,8 @@ class _Transfers:
     def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         """All of them; a list of what they return."""
         self.callback.set_size(len(self.pairs))
+        if not fs.async_impl and not is_default(self.callback.wrap):
+            self.wrap = self.callback.wrap
         answers: list[Any] = []
         for self.pairs in _rounds(fs, self.pairs):
             answers += yield from self.in_round(batch_size, return_exceptions)
@@ -320,7 +326,8 @@ class _Transfers:
 
     def calls(self) -> Iterator[call]:
         told = type(self.callback) is not NoOpCallback
-        for position, (a, b) in enumerate(self.pairs):
+        pairs = self.pairs if self.wrap is None else self.wrap(self.pairs)
+        for position, (a, b) in enumerate(pairs):
             child = Callback.as_callback(self.callback.branched(a, b, **self.kwargs) if told else None)
             self.under_way[position] = child
             if told:
@@ -333,7 +340,8 @@ class _Transfers:
 
     def done(self, position: int, result: object) -> None:
         self.end(position, whole=not isinstance(result, BaseException))
-        self.callback.relative_update(1)
+        if self.wrap is None:
+            self.callback.relative_update(1)
 
     def end(self, position: int, whole: bool) -> None:
         child = self.under_way.pop(position)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
+from fsspec._overriding import default
 from fsspec._paths.ranges import file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -149,7 +150,7 @@ class Contents:
             return read_block(f, offset, length, delimiter)
 
     # writing ----------------------------------------------------------------------
-    @listing.default
+    @default
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes.
 

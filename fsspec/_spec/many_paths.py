@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec._overriding import default
 from fsspec._paths.ranges import per_path
 from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
 from fsspec._spec.contents import Contents
@@ -28,7 +29,7 @@ class ManyPaths(Contents):
         return drive(self, plan)
 
     # looking ----------------------------------------------------------------------
-    @listing.default
+    @default
     def walk(
         self,
         path: str,
@@ -66,7 +67,7 @@ class ManyPaths(Contents):
         plan = listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)
         return stream(self, plan)
 
-    @listing.default
+    @default
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
@@ -117,7 +118,7 @@ class ManyPaths(Contents):
         """
         return drive(self, listing.du(self, path, total, maxdepth, withdirs, **kwargs))
 
-    @listing.default
+    @default
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The paths that match a pattern.
 
@@ -305,7 +306,7 @@ class ManyPaths(Contents):
         drive(self, bulk.pipe(self, path, value, kwargs))
 
     # copying and removing ---------------------------------------------------------
-    @listing.default
+    @default
     def copy(
         self,
         path1: StrPaths,
@@ -416,7 +417,7 @@ class ManyPaths(Contents):
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs)
         drive(self, plan)
 
-    @listing.default
+    @default
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files.
 

@@ -23,8 +23,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork.written_files import close_layers
+from fsspec._overriding import default
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import default
 from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalCopy, _reopened, logger

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import Caught, finalize, is_mine
+from fsspec._overriding import default
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -275,6 +276,7 @@ class FTPFileSystem(ServerFileSystem):
         return found or super().modified(path)
 
     # reading ----------------------------------------------------------------------
+    @default
     def _open(
         self,
         path: str,
@@ -381,7 +383,7 @@ class FTPFileSystem(ServerFileSystem):
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes, by one transfer."""
-        if kwargs or self._intrans:
+        if kwargs or self._intrans or not self._opens_itself:
             return super().pipe_file(path, value, mode=mode, **kwargs)
         path = self._strip_protocol(path)
         if mode == "create" and self._is_taken(path):
@@ -397,7 +399,7 @@ class FTPFileSystem(ServerFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload a file, by one transfer; for a folder only a folder is made."""
-        if self._intrans or kwargs or os.path.isdir(lpath):
+        if self._intrans or kwargs or not self._opens_itself or os.path.isdir(lpath):
             return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if mode == "create" and self._is_taken(rpath):

@@ -24,8 +24,8 @@ import yarl
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
 from fsspec._loop.forking import note_foreign
+from fsspec._overriding import default
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import listing
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
@@ -442,7 +442,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             info.update((k, v) for k, v in (await ask(self, url, "get", kwargs)).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
-    @listing.default
+    @default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise what stood in the
         way of an answer, instead of False. Raises ValueError: the URL, or an option, cannot be used."""
@@ -463,7 +463,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 raise
             return False
 
-    @listing.default
+    @default
     async def _isfile(self, path: str, **kwargs: Any) -> bool:
         """Whether there is something at a URL."""
         return await self._exists(path, **kwargs)

@@ -19,8 +19,9 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
 from fsspec._fork.owned import Caught
+from fsspec._overriding import default
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import drive, listing
+from fsspec._plans import drive
 from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -362,7 +363,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             kind: Any = FileNotFoundError if self.js else InvalidURLError
             raise kind(answers.why_invalid(url, malformed)) from malformed
 
-    @listing.default
+    @default
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds."""
         kwargs.pop("refresh", None)
@@ -381,7 +382,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 raise
             return False
 
-    @listing.default
+    @default
     def isfile(self, path: str, **kwargs: Any) -> bool:
         """Whether there is something at a URL."""
         return self.exists(path, **kwargs)

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
+from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path, trailing_sep
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
@@ -162,9 +163,9 @@ class LocalFileSystem(AbstractFileSystem):
         with scan:
             if not detail:
                 return [base + item.name for item in scan]
-            if type(self).info is not LocalFileSystem.info:  # one of a subclass has the say
-                return [self.info(item) for item in scan]
-            return [self._entry_of(base + item.name, item) for item in scan]
+            if is_default(self.info):
+                return [self._entry_of(base + item.name, item) for item in scan]
+            return [self.info(item) for item in scan]
 
     def _entry_of(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
         """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
@@ -198,6 +199,7 @@ class LocalFileSystem(AbstractFileSystem):
             entry["destination"] = os.readlink(path)
         return entry
 
+    @default
     def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
         item, name = (path, path.path) if isinstance(path, os.DirEntry) else (None, path)
         stripped = self._strip_protocol(name)
@@ -206,7 +208,7 @@ class LocalFileSystem(AbstractFileSystem):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
         return entry
 
-    @listing.default
+    @default
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         if kwargs or type(self) is not LocalFileSystem:
             return super().glob(path, maxdepth=maxdepth, **kwargs)
@@ -222,7 +224,7 @@ class LocalFileSystem(AbstractFileSystem):
             return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
         return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
 
-    @listing.default
+    @default
     def walk(
         self,
         path: str,
@@ -235,7 +237,7 @@ class LocalFileSystem(AbstractFileSystem):
             return super().walk(path, maxdepth, topdown, on_error, **kwargs)
         return stream(_Types(self), listing.walk(self, path, maxdepth, topdown, on_error))
 
-    @listing.default  # to search by it would be to look at all that lies below
+    @default  # to search by it would be to look at all that lies below
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
@@ -271,6 +273,8 @@ class LocalFileSystem(AbstractFileSystem):
 
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
+        if not is_default(self.info):
+            return super().exists(path, **kwargs)
         return osp.exists(self._strip_protocol(path))
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
@@ -300,12 +304,12 @@ class LocalFileSystem(AbstractFileSystem):
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if osp.exists(path):
+        if self.exists(path):
             raise FileExistsError(path)
         if not create_parents:
             os.mkdir(path, **kwargs)
         else:
-            os.makedirs(path, exist_ok=True)
+            self.makedirs(path, exist_ok=True)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         os.makedirs(self._strip_protocol(path), exist_ok=exist_ok)
@@ -315,7 +319,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        if kwargs:
+        if kwargs or not self._opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         with open(self._strip_protocol(path), "rb", buffering=0) as f:
             if start is None and end is None:
@@ -350,8 +354,7 @@ class LocalFileSystem(AbstractFileSystem):
             self.makedirs(self._parent(path), exist_ok=True)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        mine = type(self)._open is LocalFileSystem._open and type(self).open is LocalFileSystem.open
-        if kwargs or self._intrans or not mine:
+        if kwargs or self._intrans or not self._opens_itself:
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
         data = memoryview(value)  # what cannot be written does not begin a file
@@ -411,7 +414,7 @@ class LocalFileSystem(AbstractFileSystem):
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
             paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
-        folders = {p for p in paths if osp.isdir(p) and not osp.islink(p)}
+        folders = {p for p in paths if self.isdir(p) and not osp.islink(p)}
         for p in folders:  # before anything is removed
             if not recursive:
                 raise ValueError(
@@ -457,6 +460,7 @@ class LocalFileSystem(AbstractFileSystem):
         os.chmod(self._strip_protocol(path), mode)
 
     # opening ----------------------------------------------------------------------
+    @default
     def open(
         self,
         path: str,
@@ -466,11 +470,12 @@ class LocalFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        if mode == "rb" and compression is None and not kwargs and type(self) is LocalFileSystem:
+        if mode == "rb" and compression is None and not kwargs and is_default(self._open):
             logger.debug("open %s as %s", path, mode)
             return cast("IO[Any]", LocalFileOpener(self._strip_protocol(path), "rb", fs=self))
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
+    @default
     def _open(
         self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
     ) -> LocalFileOpener:

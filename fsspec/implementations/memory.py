@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
@@ -141,6 +142,7 @@ class MemoryFileSystem(AbstractFileSystem):
                 made.append(self._folder_at(p))  # folders without a file come last
         return entries + made
 
+    @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         if self._is_folder(path):
@@ -185,6 +187,8 @@ class MemoryFileSystem(AbstractFileSystem):
 
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
+        if not is_default(self.info):
+            return super().exists(path, **kwargs)
         path = self._strip_protocol(path)
         return path in self.store or self._is_folder(path)
 
@@ -192,6 +196,8 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._strip_protocol(path) in self.store
 
     def isdir(self, path: str) -> bool:
+        if not is_default(self.info):
+            return super().isdir(path)
         return self._is_folder(self._strip_protocol(path))
 
     def created(self, path: str) -> datetime:
@@ -271,7 +277,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return bytes(memoryview(f.getvalue())[start:end])
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        if self._intrans:  # the file waits for the end, as others do
+        if self._intrans or not self._opens_itself:  # the file waits for the end, as others do
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
         if mode == "create" and self.exists(path):
@@ -298,6 +304,7 @@ class MemoryFileSystem(AbstractFileSystem):
         else:
             raise FileNotFoundError(path1)
 
+    @default
     def _rm(self, path: str) -> None:
         path = self._strip_protocol(path)
         try:
@@ -314,13 +321,17 @@ class MemoryFileSystem(AbstractFileSystem):
                 raise FileNotFoundError(p)
             if p and p not in self.store and not doomed.issuperset(list(tree.get(p, ()))):
                 raise self._not_empty(p, "; recursive=True removes all that is in it")
+        plainly = is_default(self.rm_file) and is_default(self._rm)
         for p in reversed(paths):
-            if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
+            if not plainly and p in self.store:
+                self.rm_file(p)
+            elif self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
                 if whole and self._tree_at().get(p):
                     continue  # another thread writes there
                 self.rmdir(p)
 
     # opening ----------------------------------------------------------------------
+    @default
     def open(
         self,
         path: str,
@@ -330,7 +341,7 @@ class MemoryFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        if mode == "rb" and compression is None and not kwargs and type(self) is MemoryFileSystem:
+        if mode == "rb" and compression is None and not kwargs and is_default(self._open):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 logger.debug("open %s as %s", path, mode)
@@ -340,6 +351,7 @@ class MemoryFileSystem(AbstractFileSystem):
             file.commit()  # it is not the transaction's
         return file
 
+    @default
     def _open(
         self,
         path: str,
@@ -371,7 +383,7 @@ class MemoryFileSystem(AbstractFileSystem):
         else:
             f = MemoryFile(self, path)
         f.mode = mode  # type: ignore[misc]
-        passed_on = not self._intrans or type(self)._open is MemoryFileSystem._open
+        passed_on = not self._intrans or is_default(self._open)
         if autocommit and passed_on:  # a subclass may have kept autocommit=False to itself
             self.store[path] = f
         return f

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 import paramiko
 
 from fsspec._fork.owned import Caught, finalize, is_mine
+from fsspec._overriding import default
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
@@ -229,10 +230,13 @@ class SFTPFileSystem(ServerFileSystem):
         self._ask(new, "rename", old, new, making=True)
 
     # contents ---------------------------------------------------------------------
+    @default
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> SFTPFile:
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        if not self._opens_itself:
+            return super().cat_file(path, start, end, **kwargs)
         with _Reader(self, self._strip_protocol(path)) as reader:
             begin, stop, _ = slice(start, end).indices(reader.size)
             return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))

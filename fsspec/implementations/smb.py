@@ -22,6 +22,7 @@ from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Caught, Owned, finalize, is_mine
+from fsspec._overriding import default
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
@@ -63,6 +64,7 @@ class SMBFileSystem(ServerFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
+    _copies_by_open: ClassVar[bool] = True
     _link: Caught[SMBLink] = Caught()
 
     def __init__(
@@ -240,6 +242,7 @@ class SMBFileSystem(ServerFileSystem):
             raise
 
     # contents ---------------------------------------------------------------------
+    @default
     def _open(
         self,
         path: str,

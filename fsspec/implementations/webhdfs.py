@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._fork.owned import Caught
+from fsspec._overriding import default
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watch_connections, watched_session
@@ -77,6 +78,7 @@ class WebHDFS(ServerFileSystem):
 
     tempdir = "/tmp"
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
+    _copies_by_open: ClassVar[bool] = True
     session: Caught[requests.Session] = Caught()
 
     def __init__(
@@ -335,6 +337,7 @@ class WebHDFS(ServerFileSystem):
                 raise
 
     # contents ---------------------------------------------------------------------
+    @default
     def _open(
         self,
         path: str,

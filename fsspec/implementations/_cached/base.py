@@ -14,13 +14,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
+from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import default, together
+from fsspec._plans.listing import together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
@@ -181,6 +182,7 @@ class Cache(ChainedFileSystem):
             return [self._bare(p) for p in path]
         return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
 
+    @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path; of a page that the page above lists as a folder, the entry there."""
         return self._entry(self._strip_protocol(path), kwargs)
@@ -199,6 +201,8 @@ class Cache(ChainedFileSystem):
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
+        if not is_default(self.info):
+            return AbstractFileSystem.exists(self, path, **kwargs)
         path = self._strip_protocol(path)
         if not self.fs._lists_files:
             return bool(self.fs.exists(path, **kwargs))
@@ -211,6 +215,8 @@ class Cache(ChainedFileSystem):
         return True
 
     def isdir(self, path: str) -> bool:
+        if not is_default(self.info):
+            return AbstractFileSystem.isdir(self, path)
         return bool(self.fs.isdir(self._strip_protocol(path)))
 
     def isfile(self, path: str) -> bool:
@@ -274,12 +280,12 @@ class Cache(ChainedFileSystem):
     def _own_check(self) -> Callable[[str], Any] | None:
         """The `_check_file` of a subclass, which has the say on what copy can be used."""
         check = self.__dict__.get("_check_file") or type(self)._check_file
-        return None if getattr(check, "__default__", False) else self._check_file
+        return None if is_default(check) else self._check_file
 
     def _own_hook(self, name: str) -> Callable[..., Any] | None:
         """A method that a subclass overrides; None if it is this package's."""
         method = self.__dict__.get(name) or getattr(type(self), name)
-        return None if getattr(method, "__default__", False) else getattr(self, name)
+        return None if is_default(method) else getattr(self, name)
 
     # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
+from fsspec._overriding import default
 from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
@@ -87,6 +88,7 @@ class CachingFileSystem(Cache):
     protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
 
     # opening ----------------------------------------------------------------------
+    @default
     def _open(
         self,
         path: str,

@@ -47,6 +47,9 @@ PASSED: dict[str, Passed] = {
 _PATHS = ("path", "path1", "path2", "paths", "rpath")
 """What parameters are called that are paths on the target."""
 
+_OPENING = ("pipe", "pipe_file")
+"""Those that are done through `open` as well where a subclass brings one, or its own `_open`."""
+
 _TWINS = {"mv_file": "mv"}
 """Awaitable operations whose blocking twin has another name."""
 
@@ -82,7 +85,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
                 given[position] = self._bare(given[position])
             elif parameter in kwargs:
                 kwargs[parameter] = self._bare(kwargs[parameter])
-        if passed.waits and self._intrans:
+        if passed.waits and (self._intrans or name in _OPENING and not self._opens_itself):
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)

@@ -22,9 +22,9 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
+from fsspec._overriding import default
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_text, redact_url
-from fsspec._plans.listing import default
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import remove
@@ -279,6 +279,7 @@ class PendingFileSystem(CachingFileSystem):
             return {"name": path, "size": 0, "type": "directory"}
         return None
 
+    @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         return self._pending_entry(path) or super().info(path, **kwargs)

@@ -22,13 +22,14 @@ from fsspec._files.replacing import in_place
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
+from fsspec._overriding import default, is_default
 from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
 from fsspec._plans.bulk import raise_first, split_callback, without_folders, without_refusals
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import default, together
+from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.implementations._cached.base import copies_in_table
@@ -36,6 +37,7 @@ from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.pending import LocalTempFile, PendingFileSystem, start_of
+from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
@@ -260,6 +262,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
+        if not self._opens_itself:
+            return AbstractFileSystem.cat_file(self, path, start, end, **kwargs)
         part_of = partial(self._local.cat_file, start=start, end=end)
         return self._with_copy(self._strip_protocol(path), part_of, kwargs)
 
@@ -314,6 +318,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
+        if not self._opens_itself:
+            return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
         return cast("list[Any]", self._on_target(self._ranges(paths, starts, ends, on_error, kwargs)))
 
     def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None) -> Plan:
@@ -378,8 +384,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         return found
 
     # writing ----------------------------------------------------------------------
+    @default
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
+        if not self._opens_itself:
+            return AbstractFileSystem.pipe_file(self, path, cast("bytes", value), **kwargs)
         contents: dict[str, Any] = {path: value}
         self.pipe(contents, **kwargs)
 
@@ -387,6 +396,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
     ) -> None:
         """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
+        if not self._opens_itself or not is_default(self.pipe_file):
+            return AbstractFileSystem.pipe(self, path, value, **kwargs)
         contents: Mapping[str, Any] = {path: value} if isinstance(path, str) else path
         if not isinstance(contents, dict):
             raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
@@ -423,6 +434,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         return f
 
     # opening ----------------------------------------------------------------------
+    @default
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
         if "r" in mode and "+" not in mode:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from fsspec._overriding import overridden
 from fsspec._plans import Plan, call, globbing
-from fsspec._plans.listing import overridden
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._paths.urls import server_options
@@ -28,6 +28,8 @@ class ServerFileSystem(AbstractFileSystem):
     """Base of the filesystems whose URLs begin with a server and who logs in."""
 
     _fork_sensitive = True
+    _copies_by_open: ClassVar[bool] = False
+    """Whether a class that brings its own `open` or `_open` has files copied through it, as upstream's."""
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
@@ -59,6 +61,8 @@ class ServerFileSystem(AbstractFileSystem):
         ``lpath``: where to, or a binary file object.
         ``callback``: is told the size and the bytes as they come.
         """
+        if self._copies_by_open and not self._opens_itself:
+            return super().get_file(rpath, lpath, **kwargs)
         callback = for_file(kwargs.get("callback"), rpath)
         rpath = self._strip_protocol(rpath)
         outfile = lpath if isfilelike(lpath) else kwargs.get("outfile")

@@ -1,0 +1,49 @@
+"""Which methods are still this package's, and which a subclass, an instance or a patch has replaced.
+
+Shortcuts past a method that upstream calls, and forms of an operation that cost less, are taken only where
+nobody has replaced what they go past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from fsspec._plans.filesystem import Filesystem
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def default(method: Method) -> Method:
+    """Mark a method of this package for `is_default`. Put it next to the function, below other decorators.
+
+    The mark is the function itself: `functools.wraps` copies the attributes of what it wraps, and a wrapper
+    that somebody puts around a method replaces it.
+    """
+    method.__default__ = method  # type: ignore[attr-defined]
+    return method
+
+
+def is_default(method: object) -> bool:
+    """Whether a function or a bound method is one that `default` marked."""
+    function = getattr(method, "__func__", method)
+    return function is not None and getattr(function, "__default__", None) is function
+
+
+def mark_twin(blocking: Callable[..., Any], name: str) -> None:
+    """Mark a function as the blocking form of the async method ``name``, for `mirrored`."""
+    blocking._mirrors = blocking, name  # type: ignore[attr-defined]
+
+
+def mirrored(method: object) -> str | None:
+    """The name of the async method that a method is the blocking form of, made by this package."""
+    function, name = getattr(method, "_mirrors", (None, None))
+    return name if function is getattr(method, "__func__", method) else None
+
+
+def overridden(fs: Filesystem, name: str) -> bool:
+    """Whether a backend has its own form of the operation ``name``."""
+    method = getattr(fs, f"_{name}" if fs.async_impl else name)
+    twin_of = mirrored(method)  # an awaitable backend that says that it is not has blocking twins
+    return not is_default(getattr(fs, twin_of) if twin_of else method)
