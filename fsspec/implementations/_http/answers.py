@@ -70,6 +70,8 @@ class Version(NamedTuple):
     size: int | None = None
     host: str | None = None
     """The host that said so, after redirects: tags of different hosts cannot be compared."""
+    encoding: str = ""
+    """The ``Content-Encoding`` of the answer: a compressed form has a tag and a time of its own."""
 
     def __str__(self) -> str:
         words = {"ETag": self.etag, "Last-Modified": self.modified, "size": self.size}
@@ -83,19 +85,22 @@ class Version(NamedTuple):
         if new == self:
             return self
         one_host = self.host == new.host or not self.host or not new.host
+        one_form = self.encoding == new.encoding
         by_tag = one_host and bool(self.etag) and bool(new.etag)
         changed = self.size is not None and new.size is not None and self.size != new.size
-        if by_tag:
+        if not one_form:
+            pass  # whether the file itself changed is told by its size alone
+        elif by_tag:
             changed = changed or _opaque(self.etag) != _opaque(new.etag)
         elif self.modified and new.modified:
             changed = changed or self.modified != new.modified
         if changed:
             raise FileChangedError(redact_url(url), str(self), str(new))
+        size = new.size if self.size is None else self.size
+        if not one_form:
+            return (self if self.etag or self.modified else new)._replace(size=size)
         return Version(
-            self.etag or new.etag,
-            self.modified or new.modified,
-            new.size if self.size is None else self.size,
-            self.host or new.host,
+            self.etag or new.etag, self.modified or new.modified, size, self.host or new.host, self.encoding
         )
 
 
@@ -114,7 +119,10 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
     if modified is not None and modified == headers.get("Date"):
         modified = None
     # of interest only where there is a tag
-    return Version(tag, modified, size, None if tag is None else _host(url))
+    host = None if tag is None else _host(url)
+    return Version(
+        tag, modified, size, host, "" if is_plain(headers) else headers["Content-Encoding"].lower()
+    )
 
 
 def version_in(info: Mapping[str, Any]) -> Version:

@@ -336,13 +336,17 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=size, **kwargs)
 
     async def read(self, num: int = -1) -> bytes:
-        """Read on; see `HTTPStreamFile.read`."""
+        """Read on; see `HTTPStreamFile.read`. Raises FileChangedError: the file does not end where the server
+        first said that it does."""
         self._check_open()
         stream = self._body_stream
         if stream is None:
             stream = self._body_stream = await self._begin_body()
         data = await (stream.rest() if num is None or num < 0 else stream.take(num, num))
         self.loc += len(data)
+        if stream.done and self._known_version.size:  # 0 is what some servers answer to each HEAD
+            # of what came compressed, or in chunks, the headers did not tell the size
+            self._known_version.updated(self.url, Version(size=stream.position))
         return data
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 from contextlib import nullcontext
@@ -357,6 +358,70 @@ def test_tags_of_different_hosts_are_not_compared():
     with pytest.raises(FileChangedError):
         one.updated("u", version({"ETag": '"a"'}, "http://two/f", 11))
     assert one.updated("u", version({"ETag": 'W/"a"'}, "http://one/f", 10)).size == 10
+
+
+FORMS = {
+    "compressed beforehand": NEW["tag"]["headers"] | NEW["time"]["headers"],
+    "compressed on the way": {"ETag": '"old-gzip"'},
+    "without a tag": {"ETag": ""},
+}
+"""What the gzip form of a file has for headers of its own."""
+
+
+async def streamed(url, size, before_reading=lambda: None):
+    fs = http.HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
+    session = await fs.set_session()
+    try:
+        f = await fs.open_async(url)
+        before_reading()
+        got = []
+        while data := await f.read(size):
+            got.append(data)
+        return b"".join(got)
+    finally:
+        await f.close()
+        await session.close()
+
+
+@pytest.mark.parametrize("size", [-1, 1000])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_another_encoding_is_no_other_version(http_server, url, form, size):
+    http_server.fault("/f", **OLD, gzip_form=form)
+    assert asyncio.run(streamed(url, size)) == SMALL
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_compressed_file_is_read_in_every_way(http_server, fs, url, form, tmp_path):
+    http_server.fault("/f", **OLD, gzip_form=form)
+    kept = fsspec.filesystem("blockcache", fs=fs, cache_storage=str(tmp_path), skip_instance_cache=True)
+    assert fs.info(url)["size"] == len(SMALL)
+    fs.get_file(url, str(tmp_path / "f"))
+    with fs.open(url, block_size=0) as on, fs.open(url, block_size=100) as f, kept.open(url) as k:
+        assert f.read(10) + fs.cat_file(url, 10) == SMALL
+        assert f.read() == SMALL[10:]
+        assert SMALL == fs.cat_file(url) == on.read() == k.read() == (tmp_path / "f").read_bytes()
+    assert fs.cat_ranges([url, url], [0, 5], [None, 9]) == [SMALL, SMALL[5:9]]
+
+
+@pytest.mark.parametrize(
+    "how", [{"gzip_form": NEW["tag"]["headers"]}, {"chunked": True, "methods": ("GET",)}]
+)
+@pytest.mark.parametrize("size", [-1, 1000])
+def test_a_stream_of_another_length_is_of_another_version(http_server, url, how, size):
+    http_server.fault("/f", **how)
+    with pytest.raises(FileChangedError, match=f"size {len(SMALL)} to size {len(SMALL) + 4}"):
+        asyncio.run(streamed(url, size, lambda: http_server.files.update({"/f": SMALL + b"more"})))
+
+
+def test_versions_of_two_encodings():
+    plain = version({"ETag": '"a"', "Last-Modified": "x"}, "http://h/f", 10)
+    packed = version({"ETag": '"b"', "Last-Modified": "y", "Content-Encoding": "GZip"}, "http://h/f")
+    assert plain.updated("u", packed) == plain
+    assert packed.updated("u", plain) == packed._replace(size=10)
+    assert Version(size=10).updated("u", packed) == packed._replace(size=10)
+    for old, new in ((plain, packed._replace(size=11)), (packed, packed._replace(etag='"c"'))):
+        with pytest.raises(FileChangedError):
+            old.updated("u", new)
 
 
 def test_secrets_are_not_in_the_error():

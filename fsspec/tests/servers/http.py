@@ -92,6 +92,8 @@ class Fault:
     redirect_status: int = 302
     gzip: bool = False
     """Content-Encoding gzip"""
+    gzip_form: dict[str, str] | None = None
+    """headers of its own that a form by gzip has, which clients get that accept one"""
     chunked: bool = False
     """no Content-Length"""
     no_accept_ranges: bool = False
@@ -292,9 +294,10 @@ class Site:
                 )
             elif not fault.no_content_range:
                 headers["Content-Range"] = said
-        if fault.gzip:
+        accepted = "gzip" in request.headers.get("Accept-Encoding", "")
+        if fault.gzip or fault.gzip_form is not None and accepted:
             view = memoryview(gzip.compress(view))
-            headers["Content-Encoding"] = "gzip"
+            headers.update({"Content-Encoding": "gzip", **(fault.gzip_form or {})})
         response = web.StreamResponse(status=status, headers=headers)
         if fault.chunked:
             response.enable_chunked_encoding()
