@@ -164,6 +164,7 @@ class GenericFileSystem(AsyncFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "generic"
+    _fork_passes_on = True
 
     def __init__(
         self, default_method: str = "default", storage_options: dict[str, Any] | None = None, **kwargs: Any

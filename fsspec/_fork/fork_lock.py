@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import _thread
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,19 +10,22 @@ from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from operator import methodcaller
+from typing import Any
 
 from fsspec._fork import hooks
 
+_RLock: Any = _thread.RLock
 _BOUND = 1.0  # seconds for which one who wants a lock waits for a fork that has it
 
 _locks: list[ForkLock] = []
 
 
-class ForkLock(type(threading.RLock())):  # type: ignore[misc]  # a type that is not named
+class ForkLock(_RLock):  # type: ignore[misc]  # its type names not all it has
     """A re-entrant lock that a fork takes before it is made; in the child it is free.
 
-    It is the interpreter's own, so that an interrupt (`KeyboardInterrupt`) finds it held within the ``with``
-    block or not at all: a release written in Python could be interrupted before it has released.
+    It is the interpreter's own, also where gevent or eventlet put theirs into `threading`, so that an
+    interrupt (`KeyboardInterrupt`) finds it held within the ``with`` block or not at all: a release that
+    is written in Python could be interrupted before it has released.
 
     A hook of the program's, inside a fork, may wait for a thread that wants the lock: after a
     second that thread takes the lock from the fork. One is made by a module, as it is imported.

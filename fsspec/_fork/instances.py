@@ -262,6 +262,7 @@ class _Revival:
         self.thread = threading.get_ident()
         self.over = threading.Event()
         self.waits_for: Any = None  # a loop
+        self.allowed = False  # by the variable or by hand, for those it stands upon as well
 
     def mine(self) -> bool:
         """Whether the caller is the reviving thread, or does something on its behalf."""
@@ -386,10 +387,11 @@ def touch(fs: Any, by_hand: bool = False) -> None:
             return
         behalf = _on_behalf_of.set((*_on_behalf_of.get(), mine))
         real = original(type(fs))
+        mine.allowed = by_hand or _allowed()
         if mine.before.get("_pid") == os.getpid():
             _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
             _untouched.pop(id(fs), None)
-        elif by_hand or _allowed() or real._fork_passes_on or _is_unused(mine.before):
+        elif mine.allowed or real._fork_passes_on or _is_unused(mine.before):
             _construct_again(fs, real, mine.before)
         else:
             owner = mine.before.get("_pid") or hooks.owner_pid(hooks.made_in(fs))
@@ -407,6 +409,16 @@ def touch(fs: Any, by_hand: bool = False) -> None:
             if is_stale(below):
                 with suppress(ForkError):  # it may not be asked for anything
                     touch(below, by_hand)
+
+
+def touch_below(fs: Any, below: Any) -> None:
+    """Make usable what an instance that is being revived stands upon, as far as that is allowed."""
+    revival = reviving.get(id(fs))
+    try:
+        touch(below, by_hand=revival is None or revival.allowed)
+    except ForkError:
+        if revival is None or revival.allowed:
+            raise  # else it refuses by itself, once it is asked
 
 
 def _is_unused(before: dict[str, Any]) -> bool:
@@ -480,6 +492,9 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     options = {**before.get("storage_options", {}), **before.get("_unlisted_options", {})}
     if options.get("loop") is not None and not options.get("asynchronous"):
         options["loop"] = None  # its thread is not in this process
+    for below in (*args, *options.values()):
+        if is_stale(below):
+            touch_below(fs, below)
     state = _state(fs)
     state.clear()
     real.__init__(fs, *args, **options)

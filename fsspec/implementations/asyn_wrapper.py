@@ -149,6 +149,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = ("asyncwrapper", "async_wrapper")  # type: ignore[assignment]
+    _fork_passes_on = True
     cachable = False
 
     def __init__(

@@ -182,6 +182,7 @@ class ReferenceFileSystem(ReferenceReading):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "reference"
+    _fork_passes_on = True
     cachable = False
     references: Any
     templates: dict[str, Any]
@@ -246,7 +247,7 @@ class ReferenceFileSystem(ReferenceReading):
         inherited.append(getattr(own["references"], "fs", None))
         for each in reversed(inherited):  # what is inside of others first
             if each is not None and instances.is_stale(each):
-                instances.touch(each, by_hand=True)
+                instances.touch_below(self, each)
 
     # what there is ----------------------------------------------------------------
     def _folders(self) -> KeyTree:

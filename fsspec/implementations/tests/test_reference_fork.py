@@ -318,7 +318,7 @@ def test_zarr_in_four_children(http_server):
 # -- not opted in --------------------------------------------------------------
 
 
-def test_refuses_without_opting_in(http_server, url):
+def test_without_opting_in_its_target_refuses(http_server, url):
     run(
         """
         fs = ReferenceFileSystem(references(sys.argv[1]))
@@ -327,7 +327,9 @@ def test_refuses_without_opting_in(http_server, url):
         def child():
             refuses(lambda: fs.cat_file("a"))
             refuses(lambda: fs.cat(["a", "b"]))
-            refuses(lambda: fs.ls(""))
+            refuses(lambda: fs.open("a").read())
+            assert fs.cat("i") == fs.open("i").read() == b"inline"
+            assert len(fs.ls("")) == 6 and fs.isdir("d") and fs.size("a") == 20
             check(ReferenceFileSystem(references(sys.argv[1])))  # a new one works
 
         well(by_fork(child))

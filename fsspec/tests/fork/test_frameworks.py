@@ -441,3 +441,57 @@ def test_celery_prefork(mode, places, tmp_path):
     assert done, text
     assert "Traceback" not in text, text
     assert len({(marks / str(n)).read_text() for n in range(12)}) >= 4
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import os, sys
+import fsspec, fsspec.asyn, fsspec.generic
+
+top = sys.argv[1]
+local, memory = fsspec.filesystem("file"), fsspec.filesystem("memory")
+local.pipe_file(top + "/a", b"hello"), memory.pipe_file("/a", b"hello")
+refs = {"a": "hello", "b": ["memory:///a", 0, 5]}
+made = [
+    (local, top + "/a"),
+    (fsspec.filesystem("dir", path=top, fs=local), "a"),
+    (fsspec.filesystem("simplecache", fs=memory, cache_storage=top + "/s"), "/a"),
+    (fsspec.filesystem("filecache", fs=local, cache_storage=top + "/f"), top + "/a"),
+    (fsspec.filesystem("blockcache", fs=local, cache_storage=top + "/b"), top + "/a"),
+    (fsspec.filesystem("reference", fo=refs), "a"),
+]
+
+def use():
+    for fs, path in made:
+        assert fs.open(path).read() == b"hello", fs
+
+try:
+    fsspec.generic.rsync("memory://", "file://" + top + "/to")
+except NotImplementedError as error:
+    assert "gevent" in str(error)
+else:
+    raise AssertionError("awaited where the loop runs in the thread that calls")
+
+use()
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        use()
+        sys.exit()
+    assert os.waitpid(pid, 0)[1] == 0
+    use()
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blocking_filesystems_where_gevent_has_patched_threads(mode, places, tmp_path):
+    pytest.importorskip("gevent")
+    done = subprocess.run(
+        [sys.executable, "-c", GEVENT, str(tmp_path)],
+        env=environment(places, mode, str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
