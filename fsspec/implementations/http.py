@@ -40,7 +40,7 @@ from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
-from fsspec.implementations._http.plans import glob, request_options
+from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,
@@ -55,7 +55,7 @@ from fsspec.implementations._http.responses import (
     headers_of,
 )
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
-from fsspec.implementations._http.retrying import Retries
+from fsspec.implementations._http.retrying import Retries, given_number
 from fsspec.implementations._http.sending import Sender, check_upload
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
@@ -180,15 +180,18 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
             storage_options,
         )  # fmt: skip
+        if not callable(get_client):
+            raise TypeError(f"get_client is a function that makes a session, not {type(get_client).__name__}")
         self.get_client = get_client
         self._traffic_counts = Traffic()
         repeat = Retries.given(retries, retry_wait, retry_statuses)
-        how = repeat, self._traffic_counts, answers.disregarded(validators)
+        how = repeat, self._traffic_counts, answers.disregarded(validators), type(self)
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
             self._request_sender, self._session_options = Sender.of(self.client_kwargs, *how)
         else:
             self._request_sender, self._session_options = Sender({}, *how), self.client_kwargs
+        max_concurrency = given_number("max_concurrency", max_concurrency, "connections")
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
@@ -217,7 +220,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             self._session_options = {**self._session_options, "headers": self._parent_login[1]}
 
     async def _make_session(self, loop: asyncio.AbstractEventLoop | None) -> aiohttp.ClientSession:
-        made = await self.get_client(loop=loop, **self._session_options)
+        try:
+            made = await self.get_client(loop=loop, **self._session_options)
+        except TypeError as error:
+            if self.get_client is not _get_client:
+                raise
+            check_options(error, aiohttp.ClientSession, self._session_options, type(self))
+            raise
         if self._parent_login is not None and isinstance(made, aiohttp.ClientSession):
             jar, _ = self._parent_login
             made._cookie_jar = jar  # whatever jar a ``get_client`` of the program's has made
@@ -432,7 +441,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         """
         try:
             info = await ask(self, url, "head", kwargs)
-        except (aiohttp.ClientConnectorError, InvalidURLError):
+        except (aiohttp.ClientConnectorError, InvalidURLError, answers.UnknownOptionError):
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
@@ -550,7 +559,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     ) -> None:
         options = {**self.kwargs, **options}
         if size is not None:  # many servers take nothing of unknown length
-            headers = dict(options.get("headers") or {})
+            headers = parsing.own_headers(options)
             if not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
                 options = {**options, "headers": {**headers, "Content-Length": str(size)}}
 
@@ -603,9 +612,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         session = self._session if here and self._session is not None else sync(self.loop, self.set_session)
         if not (block_size and size and info.get("partial", True)):
             response = first if isinstance(first, BodyStream) else None
-            return HTTPStreamFile(
-                self, path, mode=mode, loop=self.loop, session=session, response=response, **options
-            )
+            options.update(mode=mode, loop=self.loop, session=session, response=response)
+            with answers.of_file():
+                return HTTPStreamFile(self, path, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
         honours_ranges = not isinstance(first, BodyStream)
@@ -627,9 +636,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         session = await self.set_session()
         known = answers.Version()
         if size is None:
-            with suppress(FileNotFoundError):
+            try:
                 info = await self._info(path, **kwargs)
                 size, known = info["size"], answers.version_in(info)
+            except answers.UnknownOptionError:
+                raise
+            except FileNotFoundError:
+                pass  # reading says so
         options = {**self.kwargs, **kwargs}
         opened = AsyncStreamFile(self, path, loop=self._loop, session=session, size=size, **options)
         opened._known_version = known

@@ -148,7 +148,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         )
         for name, value in self.client_kwargs.items():
             if name == "headers":
-                self.session.headers.update(value)
+                self.session.headers.update(parsing.own_headers(self.client_kwargs))
+            elif not self.js and not hasattr(self.session, name):
+                raise TypeError(f"client_kwargs has {name!r}, which is no attribute of requests.Session")
             else:
                 setattr(self.session, name, value)
 
@@ -213,7 +215,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     # reading ----------------------------------------------------------------------
     def _get_response(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
         """A response whose body is still to be read."""
-        return self.session.get(str(self.encode_url(url)), stream=True, **{**self.kwargs, **options})
+        options = {**self.kwargs, **options}
+        return sync_responses.send(self, self.session, "get", str(self.encode_url(url)), options, stream=True)
 
     def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
         """The value of a ``Range`` header for limits as slices have them."""
@@ -321,6 +324,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         try:
             info = self._ask_by(url, "head", kwargs)
         except FileNotFoundError as error:
+            if isinstance(error, answers.UnknownOptionError):
+                raise
             if not self.js and isinstance(error, (UnreachableError, InvalidURLError)):
                 raise
             info = {}
@@ -346,10 +351,10 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def _send_method(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
-        send = getattr(self.session, method)
+        options = {"allow_redirects": True, "stream": method == "get", **options}
         try:
-            target = str(self.encode_url(url))
-            return send(target, **{"allow_redirects": True, "stream": method == "get", **options})
+            with answers.of_file():
+                return sync_responses.send(self, self.session, method, str(self.encode_url(url)), options)
         except OSError as error:
             if self.js:
                 raise
@@ -446,12 +451,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             self._upload_body(method, rpath, body, kwargs)
 
     def _upload_body(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
-        send = getattr(self.session, method)
+        options = {**self.kwargs, **options}
 
         def upload() -> None:
             data.rewind()
             body = b"".join(data) if self.js else data
-            with closing(send(url, data=body, **{**self.kwargs, **options})) as response:
+            with closing(
+                sync_responses.send(self, self.session, method, url, options, data=body)
+            ) as response:
                 self._raise_not_found_for_status(response, url)
                 if 300 <= response.status_code < 400 and response.status_code != 303 and not self.js:
                     message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"
@@ -482,7 +489,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info = self._info_of(path, kwargs)
             size = info["size"]
         if not (block_size and size and info.get("partial", True)):
-            return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
+            with answers.of_file():
+                return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
         opened = HTTPFile(

@@ -62,6 +62,23 @@ class RangesIgnoredError(ValueError):
         )
 
 
+class UnknownOptionError(TypeError):
+    """An option that neither a filesystem has nor the requests of its client library."""
+
+
+class UnknownOptionOfFileError(UnknownOptionError, FileNotFoundError):
+    """The same from ``info`` and ``open``, of which programs catch that a file is not there."""
+
+
+@contextmanager
+def of_file() -> Iterator[None]:
+    """Raise an `UnknownOptionError` as `info` and `open` do."""
+    try:
+        yield
+    except UnknownOptionError as error:
+        raise UnknownOptionOfFileError(*error.args) from None
+
+
 class Version(NamedTuple):
     """What headers tell of the state of a file; None where they say nothing."""
 
@@ -141,8 +158,11 @@ VALIDATORS = ("ETag", "Last-Modified")
 
 def disregarded(validators: Iterable[str]) -> frozenset[str]:
     """Those `VALIDATORS`, in small letters, that are not among ``validators``. Raises ValueError for what is
-    none of them."""
-    names = {validators} if isinstance(validators, str) else set(validators)
+    none of them, TypeError for what is no list."""
+    try:
+        names = {validators} if isinstance(validators, str) else set(validators)
+    except TypeError:
+        raise TypeError(f"validators is a list of names of headers, not {validators!r}") from None
     known, given = {name.lower() for name in VALIDATORS}, {str(name).lower() for name in names}
     if given - known:
         raise ValueError(f"validators are some of {', '.join(VALIDATORS)}, not {sorted(map(str, names))}")

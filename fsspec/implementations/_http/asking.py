@@ -14,7 +14,7 @@ import aiohttp
 
 from fsspec.implementations._http import responses
 from fsspec.implementations._http.ahead import FIRST
-from fsspec.implementations._http.answers import why_invalid
+from fsspec.implementations._http.answers import of_file, why_invalid
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _not_there(url: str) -> Iterator[None]:
-    """Raise errors about an unreachable host or a malformed URL as FileNotFoundError, too."""
+    """Raise errors about an unreachable host, a malformed URL or an option as FileNotFoundError, too."""
     try:
-        yield
+        with of_file():
+            yield
     except (responses.UnreachableError, responses.InvalidURLError):
         raise
     except aiohttp.ClientConnectorError as error:

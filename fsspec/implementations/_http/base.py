@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import as_number
@@ -43,6 +44,10 @@ class HTTPBase:
                 " filesystem: in a name write it as %3A%3A, or give the URL to a method of"
                 ' fsspec.filesystem("http")'
             )
+        for name, given in (("client_kwargs", client_kwargs), ("cache_options", cache_options)):
+            if not isinstance(given or {}, Mapping):  # the values of the first may be secret
+                raise TypeError(f"{name} is a dict of options, not {type(given).__name__}")
+        parsing.own_headers(storage_options)
         self.block_size: int = CHUNK if block_size is None else as_number("block_size", block_size, "bytes")
         self.simple_links = simple_links
         self.same_schema = same_scheme

@@ -93,7 +93,7 @@ class _Connected:
 
     @property
     def _request_sender(self) -> Sender:
-        return getattr(self.fs, "_request_sender", None) or Sender()
+        return getattr(self.fs, "_request_sender", None) or Sender(kind=type(self.fs))
 
 
 class HTTPFile(_Connected, AbstractBufferedFile):

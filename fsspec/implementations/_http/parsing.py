@@ -72,10 +72,24 @@ def range_value(start: int, end: int | None) -> str:
     return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
 
 
+def own_headers(options: Mapping[str, Any]) -> dict[str, str]:
+    """The headers among the options of a request. Raises TypeError: they are none."""
+    given = options.get("headers") or {}
+    try:
+        headers = dict(given)
+    except (TypeError, ValueError):
+        kind = type(given).__name__  # the values may be secret
+        raise TypeError(f"headers is a mapping of names to values, not {kind}") from None
+    for name in headers:
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"headers has the name {name!r}, which is no text")
+    return headers
+
+
 def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
     """A copy of the options of a request with further headers, the caller's own going first. ``headers``:
     names with ``_`` for ``-``."""
-    own = dict(options.get("headers") or {})
+    own = own_headers(options)
     present = {name.lower() for name in own}
     for name, value in headers.items():
         name = name.replace("_", "-")
@@ -89,8 +103,8 @@ def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] =
     hold where there are no others; ``headers`` as a whole."""
     merged = {**defaults, **options}
     headers: dict[str, str] = {}
-    if own := merged.get("headers"):
-        headers = {k: v for k, v in dict(own).items() if k.lower() != "range"}
+    if merged.get("headers"):
+        headers = {k: v for k, v in own_headers(merged).items() if k.lower() != "range"}
     if not headers or "accept-encoding" not in map(str.lower, headers):
         headers["Accept-Encoding"] = "identity"
     headers["Range"] = value

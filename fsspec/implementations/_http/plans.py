@@ -1,14 +1,16 @@
-"""Globbing over URLs, in which a question mark begins the query and is no wildcard; options of listings."""
+"""Globbing over URLs, in which a question mark begins the query and is no wildcard; options of requests."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import overridden
+from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, call, globbing
+from fsspec.implementations._http.answers import UnknownOptionError
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
 
 if TYPE_CHECKING:
@@ -48,6 +50,30 @@ def request_options(request: Callable[..., Any], options: Options) -> dict[str, 
     """Those of the options of a listing that ``request`` takes. Callers of listings, walks and patterns pass
     on what is for others, such as the limits of what is read from the files that are found."""
     return {name: value for name, value in options.items() if name in _taken(request)} if options else {}
+
+
+def check_options(
+    error: TypeError, request: Callable[..., Any], options: Iterable[str], kind: type, url: object = None
+) -> None:
+    """See whether an ``error`` of ``request`` is about one of its options. Raises UnknownOptionError: it is.
+
+    ``kind``: the class of the filesystem, whose own options may have been meant.
+    ``url``: what was to be asked for; None where ``request`` makes the session.
+    """
+    name = next((name for name in options if name not in _taken(request)), None)
+    if name is None:
+        return
+    from difflib import get_close_matches  # only where something is wrong already
+
+    known = set(_taken(request))
+    if url is None:
+        text = f"client_kwargs of {kind.__name__} has {name!r}, which the session does not take"
+    else:
+        known.update(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]
+        text = f"{kind.__name__} has no option {name!r}, nor has its request for {redact_url(url)}"
+    meant = get_close_matches(name, sorted(known - {"self", "args", "kwargs", "storage_options"}), 1)
+    advice = f"is {meant[0]!r} meant?" if meant else "leave it out, or correct its name"
+    raise UnknownOptionError(f"{text}: {advice} ({error})") from None
 
 
 @lru_cache

@@ -13,17 +13,25 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fsspec._paths.ranges import as_number
 from fsspec._plans import Plan, call
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.logs import logger
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Errors
+    from fsspec._paths.types import Errors, T
 
 STATUSES = (408, 429, 500, 502, 503, 504)
 """Answers that say nothing of the file, and may be different the next time."""
 MAX_WAIT = 120.0
 """Seconds: a server that wants more time is not waited for, and its answer is raised."""
+
+
+def given_number(option: str, value: T, unit: str) -> T:
+    """As `as_number`, of an option that has to be given."""
+    if value is None:
+        raise TypeError(f"{option} is a number of {unit}, not None")
+    return as_number(option, value, unit)
 
 
 class Retries(NamedTuple):
@@ -41,10 +49,19 @@ class Retries(NamedTuple):
 
     @classmethod
     def given(cls, times: int, wait: float, statuses: Iterable[int] | None) -> Retries:
-        """Check the options of a filesystem. Raises ValueError: fewer retries or a shorter wait than 0."""
+        """Check the options of a filesystem. Raises ValueError: fewer retries or a shorter wait than 0.
+        Raises TypeError: an option is no number, or not several."""
+        times = given_number("retries", times, "further attempts")
+        wait = given_number("retry_wait", wait, "seconds")
         if times < 0 or wait < 0:
             raise ValueError(f"retries and retry_wait cannot be below 0, but are {times} and {wait}")
-        return cls(times, wait, frozenset(STATUSES if statuses is None else statuses))
+        try:
+            kept = tuple(STATUSES if statuses is None else statuses)
+            if isinstance(statuses, (str, bytes)):
+                raise TypeError
+            return cls(times, wait, frozenset(map(int, kept)))
+        except (TypeError, ValueError):
+            raise TypeError(f"retry_statuses is a list of numbers, not {statuses!r}") from None
 
     def pause(self, attempt: int, error: BaseException, passing: Errors, lasting: Errors) -> float | None:
         """Seconds to wait before another attempt; None if there is to be none.

@@ -24,7 +24,8 @@ from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
-from fsspec.implementations._http.parsing import is_proper_url
+from fsspec.implementations._http.parsing import is_proper_url, own_headers
+from fsspec.implementations._http.plans import check_options
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
 
@@ -50,21 +51,28 @@ class Sender(NamedTuple):
     ``retries``: when and how often GET, HEAD and PUT are made again.
     ``traffic``: what counts the requests, if anything does.
     ``disregarded``: headers of answers that do not count, see `answers.disregarded`.
+    ``kind``: the class of the filesystem, for messages.
     """
 
     headers: Mapping[str, str] = {}
     retries: Retries = Retries()
     traffic: Traffic | None = None
     disregarded: frozenset[str] = frozenset()
+    kind: type = object
 
     @classmethod
     def of(
-        cls, client_kwargs: Options, retries: Retries, traffic: Traffic, disregarded: frozenset[str]
+        cls,
+        client_kwargs: Options,
+        retries: Retries,
+        traffic: Traffic,
+        disregarded: frozenset[str],
+        kind: type,
     ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
         rest = {k: v for k, v in client_kwargs.items() if k != "auth"}
         cookies = rest.get("cookies")
-        headers = dict(rest.get("headers") or {})
+        headers = own_headers(rest)
         secret = {k: headers.pop(k) for k in list(headers) if k.lower() in SECRET_HEADERS}
         if secret:
             rest["headers"] = headers
@@ -76,7 +84,7 @@ class Sender(NamedTuple):
         auth = client_kwargs.get("auth")
         if auth is not None:
             secret["Authorization"] = _basic(auth)
-        return cls(secret, retries, traffic, disregarded), rest
+        return cls(secret, retries, traffic, disregarded, kind), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
@@ -112,6 +120,10 @@ class Sender(NamedTuple):
                 with Request(self.traffic, method, url, options.get("headers")) as request:
                     response = await getattr(session, method)(url, **options)
                     request.status = response.status
+            except TypeError as error:
+                taken = getattr(type(session), "_request", aiohttp.ClientSession._request)
+                check_options(error, taken, options, self.kind, url)
+                raise
             except aiohttp.ClientError as error:
                 _raise_without_secrets(error)
                 raise
@@ -152,7 +164,7 @@ class Sender(NamedTuple):
             response._disregarded = self.disregarded
 
     def _add_credentials(self, url: yarl.URL, options: Options) -> None:
-        given = dict(options.get("headers") or {})
+        given = own_headers(options)
         names = {name.lower() for name in given}
         if _names_user(url):
             names.add("authorization")

@@ -125,7 +125,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _fetch_once(self, start: int, end: int) -> bytes:
         options = ranged(self.kwargs, range_value(start, end))
         target = str(self.fs.encode_url(self.url))
-        with closing(self.session.get(target, stream=True, **options)) as response:
+        got = sync_responses.send(self.fs, self.session, "get", target, options, stream=True)
+        with closing(got) as response:
             if response.status_code != 416:
                 self.fs._raise_not_found_for_status(response, self.url)
             parse = answers.exclusive(self._parse_content_range)
@@ -153,7 +154,8 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         self.session = session if session is not None else fs.session
         self._details = {"name": url, "size": None}
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
-        self.r: Any = self.session.get(str(fs.encode_url(url)), stream=True, **kwargs)
+        target = str(fs.encode_url(url))
+        self.r: Any = sync_responses.send(fs, self.session, "get", target, kwargs, stream=True)
         fs._raise_not_found_for_status(self.r, url)
         sync_responses.check_is_whole(self.r, url)
         self._parts = sync_responses.body_parts(self.r, url)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
@@ -18,13 +18,27 @@ from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import answers
 from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain, range_value, ranged
+from fsspec.implementations._http.plans import check_options
 from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import Errors, T
+    from fsspec._paths.types import Errors, Options, T
     from fsspec.implementations._http.browser import RequestsSessionShim, ResponseProxy
+
+
+def send(
+    fs: object, session: Any, method: str, url: str, options: Options, **ours: Any
+) -> requests.Response | ResponseProxy:
+    """A response, whose body is still to be read where ``ours`` has ``stream``. ``fs``: whose options they
+    are. Raises UnknownOptionError: one of the options has a name that is not known."""
+    request = getattr(session, method)
+    try:
+        return cast("requests.Response", request(url, **ours, **options))
+    except TypeError as error:
+        check_options(error, type(session).request, options, type(fs), url)
+        raise
 
 
 def placed(

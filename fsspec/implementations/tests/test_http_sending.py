@@ -217,6 +217,97 @@ def test_basic_authentication_by_a_pair(http_server, url, where):
         assert "secretpw" not in str(caught.value)
 
 
+OPERATIONS = {
+    "info": lambda fs, url, **o: fs.info(url, **o),
+    "open": lambda fs, url, **o: fs.open(url, **o),
+    "open, reading on": lambda fs, url, **o: fs.open(url, block_size=0, **o),
+    "cat_file": lambda fs, url, **o: fs.cat_file(url, **o),
+    "a part": lambda fs, url, **o: fs.cat_file(url, 1, 2, **o),
+    "get_file": lambda fs, url, **o: fs.get_file(url, io.BytesIO(), **o),
+    "put_file": lambda fs, url, **o: fs.put_file(io.BytesIO(b"x"), url, **o),
+    "exists": lambda fs, url, **o: fs.exists(url, **o),
+    "read": lambda fs, url, **o: fs.open(url, size=17, **o).read(),
+    "a stale size": lambda fs, url, **o: fs.open(url, size=17, cache_type="none", **o).read(5),
+}
+
+
+@pytest.mark.parametrize("how", OPERATIONS)
+@pytest.mark.parametrize("of_call", [False, True])
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [("anon", "leave it out"), ("header", "'headers'"), ("client_kwarg", "'client_kwargs'")],
+)
+def test_an_unknown_option_is_named(make, http_server, url, how, of_call, option, advice):
+    given = {option: True}
+    fs = make(**({} if of_call else given))
+    target = url + "/f?sig=hidden"
+    with pytest.raises(TypeError, match=f"HTTPFileSystem has no option '{option}'.*{advice}") as caught:
+        OPERATIONS[how](fs, target, **(given if of_call else {}))
+    text = str(caught.value)
+    assert url + "/f" in text and "hidden" not in text and f"keyword argument '{option}'" in text
+    # upstream finds no file where it asks for information first
+    assert isinstance(caught.value, FileNotFoundError) == (how in ("info", "open", "open, reading on"))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == text
+    assert not http_server.requests
+
+
+def test_an_unknown_option_says_nothing_of_what_is_there(make, url):
+    fs = make(anon=True)
+    for ask in (fs.isdir, fs.isfile, fs.ls, fs.find, fs.walk, fs.glob):
+        with pytest.raises(TypeError, match="anon") as caught:
+            list(ask(url + "/f"))
+        assert not isinstance(caught.value, OSError)
+    if hasattr(fs, "open_async"):
+        with pytest.raises(TypeError, match="anon"):
+            fsspec.asyn.sync(fs.loop, fs.open_async, url + "/f")
+
+
+def test_an_unknown_option_of_the_session_is_named(make, url):
+    with pytest.raises(TypeError, match="client_kwargs .*'trust_en'") as caught:
+        make(client_kwargs={"trust_en": True}).info(url + "/f")
+    assert not isinstance(caught.value, OSError)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"client_kwargs": 3},
+        {"client_kwargs": "hidden"},
+        {"client_kwargs": {"headers": "hidden"}},
+        {"cache_options": 3},
+        {"headers": "hidden"},
+        {"headers": ["hidden"]},
+        {"headers": {1: "hidden"}},
+        {"retries": "many"},
+        {"retries": None},
+        {"retry_wait": "long"},
+        {"retry_statuses": 503},
+        {"retry_statuses": "503"},
+        {"retry_statuses": ["x"]},
+        {"validators": 3},
+        {"block_size": "x"},
+    ],
+    ids=str,
+)
+def test_an_option_of_another_type_is_named(make, options):
+    ((name, value),) = options.items()
+    with pytest.raises(TypeError, match="headers" if isinstance(value, dict) else name) as caught:
+        make(**options)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"max_concurrency": "x"}, {"max_concurrency": None}, {"get_client": 3}])
+def test_an_option_of_aiohttp_of_another_type_is_named(options):
+    with pytest.raises(TypeError, match=next(iter(options))):
+        http.HTTPFileSystem(**options, skip_instance_cache=True)
+
+
+def test_numbers_may_be_text(http_server, make, url):
+    http_server.fault("/f", status=503, times=1)
+    fs = make(retries="1", retry_wait="0", retry_statuses=["503"])
+    assert fs.cat_file(url + "/f") == SMALL
+
+
 @pytest.mark.parametrize("where", ["client", "request"])
 def test_cookies_stay_with_their_host(http_server, make, url, where):
     http_server.fault("/same", redirect="/f")
