@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -156,6 +157,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             through ``..``. Nothing is written then.
         """
         self._folders()
+        rpath = path_texts(rpath)
         refused = self.__dict__.get("_refused")
         if refused:
             for path in self.expand_path(rpath, recursive=recursive, maxdepth=maxdepth):

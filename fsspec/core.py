@@ -21,8 +21,8 @@ from fsspec._files.open_file import (
     TextMode,
     get_compression,
 )
+from fsspec._paths.paths import path_texts, url_text
 from fsspec._paths.redaction import redact_paths, redact_url
-from fsspec._paths.urls import url_text
 from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
@@ -403,8 +403,9 @@ def get_fs_token_paths(
     ValueError
         there are no URLs, or they are of several filesystems.
     """
-    several = isinstance(urlpath, (list, tuple, set))
-    urls = [stringify_path(u) for u in urlpath] if several else [stringify_path(urlpath)]
+    given = path_texts(urlpath)
+    several = isinstance(given, list)
+    urls = given if isinstance(given, list) else [given]
     if not urls:
         raise ValueError("empty urlpath sequence: at least one URL is needed")
     options = {**(storage_options or {}), **({"protocol": protocol} if protocol else {})}

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._paths.paths import renamed
+from fsspec._paths.paths import path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
@@ -35,7 +35,7 @@ from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
 from fsspec.registry import filesystem, get_filesystem_class
-from fsspec.utils import check_contained, stringify_path
+from fsspec.utils import check_contained
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Found, PathOrPaths, StrPaths, T
@@ -179,7 +179,7 @@ class GenericFileSystem(AsyncFileSystem):
     # paths ------------------------------------------------------------------------
     def _side_of(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
-        url = stringify_path(url).removeprefix("generic://")
+        url = url_text(url).removeprefix("generic://")
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 
@@ -300,9 +300,10 @@ class GenericFileSystem(AsyncFileSystem):
             urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH
         )
 
-    async def _rm(self, url: str | Iterable[str], **kwargs: Any) -> None:
+    async def _rm(self, url: StrPaths, **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
-        for each in [url] if isinstance(url, str) or not isinstance(url, Iterable) else url:
+        urls = path_texts(url)
+        for each in [urls] if isinstance(urls, str) else urls:
             fs, path = self._side_of(each)
             groups.setdefault(id(fs), (fs, []))[1].append(path)
 

@@ -34,6 +34,7 @@ from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, over
 from fsspec._overriding import default, is_default
+from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors
 from fsspec._plans import bulk, drive
@@ -45,7 +46,7 @@ from fsspec.compression import compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.transaction import Transaction
-from fsspec.utils import stringify_path, tokenize
+from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
     import logging
@@ -145,7 +146,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         if type(path) is not str:
             if isinstance(path, list):
                 return [cls._strip_protocol(p) for p in path]
-            path = stringify_path(path)
+            path = url_text(path)
         if ":" in path:
             for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
                 if path.startswith(protocol):

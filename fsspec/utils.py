@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fsspec._paths.glob import glob_translate
 from fsspec._paths.paths import (
+    NoPathError,
     build_name_function,
     check_contained,
     common_prefix,
@@ -32,7 +33,6 @@ from fsspec._paths.ranges import (
     seek_delimiter,
 )
 from fsspec._paths.urls import (
-    NoPathError,
     _unstrip_protocol,
     can_be_local,
     compressions,

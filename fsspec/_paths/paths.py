@@ -40,6 +40,44 @@ def stringify_path(filepath: object) -> object:
     return getattr(filepath, "path", filepath)
 
 
+def a_kind_of(value: object) -> str:
+    """What a value is, for messages: "an int", "a list", "None"."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}"
+
+
+class NoPathError(TypeError, AttributeError):
+    """Something that is no path where a path is needed: of both classes, as programs catch either."""
+
+
+def url_text(url: object) -> str:
+    """A URL or path as text; `NoPathError` where it is neither."""
+    if type(url) is str:
+        return url
+    text = stringify_path(url)
+    if not isinstance(text, str):
+        raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {a_kind_of(text)}")
+    return text
+
+
+def path_texts(paths: object) -> str | list[str]:
+    """One path as text, or several as a list of texts; `NoPathError` where it is neither.
+
+    Several are any iterable: a set, the keys of a dict, an array. A generator is gone through here, once, so
+    that an operation begins with this and does not use ``paths`` again.
+    """
+    text = stringify_path(paths)
+    if isinstance(text, str):
+        return text
+    if not isinstance(text, Iterable) or isinstance(text, (bytes, bytearray, memoryview)):
+        raise NoPathError(
+            f"a path, a str or an os.PathLike, or an iterable of several is needed, not {a_kind_of(text)}"
+        )
+    return [url_text(path) for path in text]
+
+
 def common_prefix(paths: Iterable[str]) -> str:
     """The longest run of whole components that all the paths begin with.
 

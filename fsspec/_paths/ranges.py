@@ -7,8 +7,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from fsspec._paths.paths import a_kind_of, path_texts
+
 if TYPE_CHECKING:
-    from fsspec._paths.types import Offsets, T
+    from fsspec._paths.types import Offsets, StrPath, T
 
 
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
@@ -104,7 +106,9 @@ def merge_offset_ranges(
     ValueError
         if there are not as many starts or ends as paths
     """
-    firsts, lasts = per_path(paths, starts, ends)
+    if not isinstance(paths, list):
+        raise TypeError(f"a list of paths is needed, not {a_kind_of(paths)}")
+    paths, firsts, lasts = per_path(paths, starts, ends)
     out_paths: list[str] = []
     out_starts: list[int] = []
     out_ends: list[int | None] = []
@@ -117,16 +121,21 @@ def merge_offset_ranges(
     return out_paths, out_starts, out_ends
 
 
-def per_path(paths: list[str], starts: Offsets, ends: Offsets) -> tuple[list[Any], list[Any]]:
-    """A start and an end for each of some paths, of lists, arrays or single values. Raises TypeError if the
-    paths are no list. Raises ValueError if there are not as many."""
+def per_path(
+    paths: Iterable[StrPath], starts: Offsets, ends: Offsets
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Several paths as a list, with a start and an end for each, of lists, arrays or single values. Raises
+    TypeError if it is one path. Raises ValueError if there are not as many."""
     if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not {type(paths).__name__}")
+        texts = path_texts(paths)
+        if not isinstance(texts, list):
+            raise TypeError(f"several paths are needed, a list for instance, not {a_kind_of(paths)}")
+        paths = texts
     firsts, lasts = _listed(starts, len(paths)), _listed(ends, len(paths))
     if not len(paths) == len(firsts) == len(lasts):
         many = f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends"
         raise ValueError(f"{many}: as many of each are needed")
-    return firsts, lasts
+    return paths, firsts, lasts
 
 
 def _listed(offsets: object, count: int) -> list[Any]:

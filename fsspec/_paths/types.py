@@ -7,7 +7,7 @@ They are for annotations.  What a backend returns from ``ls`` and ``info`` stays
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ T = TypeVar("T")
 StrPath = str | os.PathLike[str]
 """One path, or a URL."""
 
-StrPaths = StrPath | Sequence[StrPath] | Set[StrPath]
-"""One path or pattern, or several."""
+StrPaths = StrPath | Iterable[StrPath]
+"""One path or pattern, or several; `paths.path_texts` tells them apart."""
 
 PathOrPaths = TypeVar("PathOrPaths", str, list[str])
 """A path gives one path, a list of them gives a list."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fsspec._paths.paths import stringify_path
+from fsspec._paths.paths import url_text
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options, StrPath
@@ -45,20 +45,6 @@ def infer_compression(filename: StrPath) -> str | None:
     if not stem.strip("."):  # there is no dot, or the name is hidden and has no extension
         return None
     return compressions.get(extension.lower())
-
-
-class NoPathError(TypeError, AttributeError):
-    """Something that is no path where a path is needed: of both classes, as programs catch either."""
-
-
-def url_text(url: object) -> str:
-    """A URL or path as text; `NoPathError` where it is neither."""
-    if type(url) is str:
-        return url
-    text = stringify_path(url)
-    if not isinstance(text, str):
-        raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {type(text).__name__}")
-    return text
 
 
 def get_protocol(url: StrPath) -> str:

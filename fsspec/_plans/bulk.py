@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.listing import ask, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Offsets, Options, StrPaths
+    from fsspec._paths.types import Depth, Offsets, Options, StrPath, StrPaths
     from fsspec._plans.filesystem import Filesystem
 
 
@@ -53,7 +53,7 @@ def cat(
 ) -> Plan:
     """The bytes of files; see ``AbstractFileSystem.cat``."""
     callback, kwargs = split_callback(kwargs)
-    given = stringify_path(path)
+    given = path_texts(path)
     paths = yield call("expand_path", given, recursive=recursive, **listing_options(fs, kwargs))
     single = isinstance(given, str) and len(paths) == 1 and paths[0] == fs._strip_protocol(given)
     if single and not recursive:
@@ -112,7 +112,7 @@ def cat_ranges(
     if max_gap is not None:
         # joined ranges are for callers of merge_offset_ranges, who know what they ask for
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
-    firsts, lasts = per_path(paths, starts, ends)
+    paths, firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = split_callback(kwargs)
     calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
     return (yield from _with_progress(calls, callback, batch_size, return_exceptions=on_error == "return"))
@@ -148,7 +148,7 @@ def rm(
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
     callback, kwargs = split_callback(kwargs)
-    paths = yield call("expand_path", path, recursive=recursive, maxdepth=maxdepth)
+    paths = yield call("expand_path", path_texts(path), recursive=recursive, maxdepth=maxdepth)
     callback.set_size(len(paths))
     answers = yield from removing(fs, paths, kwargs, batch_size)
     callback.relative_update(len(paths))
@@ -195,6 +195,9 @@ def _folders_above(paths: list[str]) -> set[str]:
     return above
 
 
-def sizes(fs: Filesystem, paths: list[str], batch_size: int | None = None) -> PlanOf[list[int | None]]:
+def sizes(
+    fs: Filesystem, paths: Iterable[StrPath], batch_size: int | None = None
+) -> PlanOf[list[int | None]]:
     """The bytes of several files, in order; see ``AbstractFileSystem.sizes``."""
+    paths = list(paths)
     return (yield from together((call("size", p) for p in paths), len(paths), batch_size=batch_size))

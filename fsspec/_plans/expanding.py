@@ -6,16 +6,15 @@ folders given in a second one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import overridden
+from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import ask, check_depth, find_call, together
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, StrPaths
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
 
 
 def _stripped(fs: Filesystem, path: StrPaths) -> list[str]:
-    given = stringify_path(path)
-    names: Iterable[Any] = [given] if isinstance(given, str) else given
-    return [fs._strip_protocol(p) for p in names]
+    given = path_texts(path)
+    return [fs._strip_protocol(p) for p in ([given] if isinstance(given, str) else given)]
 
 
 def without_patterns(fs: Filesystem, path: StrPaths, assume_literal: bool) -> list[str] | None:
@@ -46,6 +44,7 @@ def expand_path(
 ) -> PlanOf[list[str]]:
     """What paths and patterns stand for; see ``AbstractFileSystem.expand_path``."""
     check_depth(maxdepth)
+    path = path_texts(path)
     paths = _stripped(fs, path)
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
     matches: list[Any] = []

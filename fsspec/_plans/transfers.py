@@ -16,22 +16,22 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
 from fsspec._overriding import is_default, overridden
-from fsspec._paths.paths import trailing_sep
+from fsspec._paths.paths import path_texts, trailing_sep
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
-from fsspec.utils import check_contained, other_paths, stringify_path
+from fsspec.utils import check_contained, other_paths
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Options, StrPath, StrPaths
+    from fsspec._paths.types import Depth, Options, StrPaths
     from fsspec._plans.filesystem import Filesystem
     from fsspec.spec import AbstractFileSystem
 
@@ -58,14 +58,7 @@ def _matched_others(source: str, sources: list[str]) -> bool:
     return not is_itself
 
 
-def _texts(paths: StrPaths) -> str | list[str]:
-    """Paths as text, several as a list."""
-    if isinstance(paths, (list, tuple, set)):
-        return [stringify_path(p) for p in paths]
-    return cast("str", stringify_path(paths))
-
-
-def _paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
+def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources, but {len(targets)} targets")
     return list(zip(sources, targets))
@@ -132,14 +125,14 @@ def _pairs(
     batch_size: int | None,
 ) -> Plan:
     """Each file to copy with its target."""
-    path1, path2 = _texts(path1), _texts(path2)
+    path1, path2 = path_texts(path1), path_texts(path2)
     if isinstance(path1, list) and isinstance(path2, list):
-        return _paired(path1, path2)
+        return paired(path1, path2)
     sources = yield from _sources(fs, path1, recursive, maxdepth, kwargs, batch_size)
     if not sources:
         return []
     folder = isinstance(path2, str) and (yield from _is_target_folder(fs, path2))
-    return _paired(sources, _targets(path1, sources, path2, folder))
+    return paired(sources, _targets(path1, sources, path2, folder))
 
 
 def copy(
@@ -214,6 +207,10 @@ def mv(
 ) -> Plan:
     """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, nor
     what a copy was put into."""
+    path1, path2 = path_texts(path1), path_texts(path2)
+    one_by_one = isinstance(path1, list) and isinstance(
+        path2, list
+    )  # of a folder what is in it is not copied
     if (
         path1 == path2
         or isinstance(path1, str)
@@ -240,7 +237,7 @@ def mv(
     if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
         # of a folder without what is in it only an empty one goes
         doomed = _tops(fs, moved) if _may_match(fs, path1, moved) else path1
-        yield call("rm", doomed, recursive=recursive and (bool(pairs) or maxdepth is None))
+        yield call("rm", doomed, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None))
     else:
         yield from removing(fs, sorted({fs._strip_protocol(a) for a, _ in moved}), {})
     return None
@@ -270,7 +267,7 @@ def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[st
 
 def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -> bool:
     """Whether patterns, asked again after the copy, may match what was put there."""
-    given = _texts(source)
+    given = path_texts(source)
     several = [given] if isinstance(given, str) else given
     roots = [literal_root(p) for p in map(fs._strip_protocol, several) if has_magic(p)]
     return any(_without_slash(fs, b).startswith(root) for root in roots for _, b in pairs)
@@ -467,7 +464,7 @@ def _download_pairs(
     targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
     # a backslash in a name is a separator where the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
-    pairs = _paired(sources, targets)
+    pairs = paired(sources, targets)
     return pairs, _make_folders(pairs, passed) if len(set(targets)) == len(targets) else None
 
 
@@ -484,12 +481,12 @@ def get(
 ) -> Plan:
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
-    rpath, lpath = _texts(rpath), _texts(lpath)
+    rpath, lpath = path_texts(rpath), path_texts(lpath)
     ignore, folders = on_error == "ignore", None
     # of a blocking filesystem the first file tells what is in its way, not the first folder
     passed = () if fs.async_impl else (FileExistsError, NotADirectoryError)
     if isinstance(rpath, list) and isinstance(lpath, list):
-        pairs = _paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
+        pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
         sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
@@ -497,7 +494,7 @@ def get(
         if isinstance(lpath, str):
             pairs, folders = yield local(_download_pairs, rpath, sources, lpath, passed)
         else:
-            pairs = _paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
+            pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = _Downloads("get_file", pairs, callback, kwargs)
     transfers.passed, transfers.folders, transfers.in_place = passed, folders, _writes_in_place(fs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
@@ -529,10 +526,8 @@ def put(
 
     callback = Callback.as_callback(callback)
     # a path object, unlike text, counts as a list of one: it goes into ``rpath``
-    lpath, rpath = (
-        _texts(lpath if isinstance(lpath, (str, list, tuple, set)) else [cast("StrPath", lpath)]),
-        _texts(rpath),
-    )
+    local_side, rpath = path_texts(lpath), path_texts(rpath)
+    lpath = [local_side] if isinstance(local_side, str) and not isinstance(lpath, str) else local_side
     if isinstance(lpath, list) and isinstance(rpath, list):
         sources, targets = lpath, rpath
         folders = yield local(_folders_among, sources)
@@ -551,7 +546,7 @@ def put(
         else:
             into, remote = False, [fs._strip_protocol(p) for p in rpath]
         targets = _targets(given, sources, remote, into)
-    pairs = _paired(sources, targets)
+    pairs = paired(sources, targets)
     if fs.async_impl:
         calls = [call("makedirs", b, exist_ok=True) for a, b in pairs if a in folders]
         yield from together(calls, len(calls), batch_size=batch_size)

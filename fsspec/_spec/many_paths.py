@@ -280,7 +280,7 @@ class ManyPaths(Contents):
         if self.async_impl or max_gap is not None or "callback" in kwargs:
             return drive(self, bulk.cat_ranges(self, paths, starts, ends, max_gap, on_error, kwargs))
         out: list[Any] = []
-        for p, first, last in zip(paths, *per_path(paths, starts, ends)):
+        for p, first, last in zip(*per_path(paths, starts, ends)):
             try:
                 out.append(self.cat_file(p, start=first, end=last, **kwargs))
             except Exception as error:

@@ -8,8 +8,8 @@ import io
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import unquote_to_bytes
 
+from fsspec._paths.paths import url_text
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Found, PathOrPaths
@@ -24,7 +24,7 @@ class DataFileSystem(AbstractFileSystem):
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = stringify_path(path)
+        path = url_text(path)
         return path.removeprefix("data:").removeprefix("//") if path.startswith("data:") else path
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._paths.paths import hidden_name
+from fsspec._paths.paths import hidden_name, url_text
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
@@ -17,7 +17,7 @@ from fsspec.spec import AbstractBufferedFile
 if TYPE_CHECKING:
     import requests
 
-    from fsspec._paths.types import Depth, PathOrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
@@ -83,7 +83,7 @@ class DatabricksFileSystem(RestFileSystem):
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        text = str(path)
+        text = url_text(path)
         text = text.removeprefix("dbfs:") if text.startswith("dbfs:/") else text
         return "/" + text.strip("/")
 
@@ -184,7 +184,7 @@ class DatabricksFileSystem(RestFileSystem):
         self._call("mkdirs", path, path=path)
         self.dircache.clear()
 
-    def rm(self, path: str | list[str], recursive: bool = False, **kwargs: Any) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Remove files, or folders: empty ones, with ``recursive`` all.
 
         The service removes large folders bit by bit, and is asked until nothing is left.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._paths.paths import as_requested, renamed
+from fsspec._paths.paths import as_requested, path_texts, renamed
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -142,10 +142,9 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             return None
         if isinstance(path, dict):
             return {self._join(key): value for key, value in path.items()}
-        if not isinstance(path, str):
-            if isinstance(path, (list, tuple, set)):
-                return [self._join(p) for p in path]
-            path = str(path)
+        path = path_texts(path)
+        if isinstance(path, list):
+            return [self._join(p) for p in path]
         if ":" in path:
             path = self._plain_path(path)
         if not self.path:
@@ -161,7 +160,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     def _source_there(self, path: Any) -> Any:
         """What is to be copied: ``"/"`` is what is in the folder."""
-        return self.path.rstrip("/") + "/" if path == "/" else self._join(path)
+        return self.path.rstrip("/") + "/" if isinstance(path, str) and path == "/" else self._join(path)
 
     def _plain_path(self, path: str) -> str:
         """A path without the protocol; a slash at its end, which means a folder, stays."""

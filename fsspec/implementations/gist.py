@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec._files.whole import WholeFile
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import folder_error, url_text
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -103,7 +103,7 @@ class GistFileSystem(RestFileSystem):
         """The name of a file: what a URL says before it is of the gist."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        text = str(path)
+        text = url_text(path)
         if "://" in text:
             return text.partition("://")[2].partition("/")[2].rstrip("/").rpartition("/")[2]
         return text.strip("/")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._files.whole import WholeFile
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import folder_error, url_text
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.utils import infer_storage_options
@@ -137,7 +137,7 @@ class GithubFileSystem(RestFileSystem):
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        text = str(path)
+        text = url_text(path)
         if text.startswith("github://") and "@" in text.partition("://")[2].partition("/")[0]:
             return text.partition("://")[2].partition("/")[2].rstrip("/")
         return str(super()._strip_protocol(path))

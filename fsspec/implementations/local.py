@@ -24,13 +24,14 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
 from fsspec._overriding import default, is_default
-from fsspec._paths.paths import false_without_path, trailing_sep
+from fsspec._paths.paths import false_without_path, path_texts, trailing_sep, url_text
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.transfers import paired
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import isfilelike, stringify_path
+from fsspec.utils import isfilelike, other_paths, stringify_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ class LocalFileSystem(AbstractFileSystem):
             return path.rstrip("/") or "/"
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = stringify_path(path)
+        path = url_text(path)
         for prefix in ("file:", "local:"):
             if path.startswith(prefix):
                 path = path[len(prefix) :]
@@ -387,10 +388,25 @@ class LocalFileSystem(AbstractFileSystem):
         callback.set_size(size)
         callback.absolute_update(size)
 
-    def mv(self, path1: str, path2: str, recursive: bool = True, **kwargs: Any) -> None:
-        path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
-        self._make_parent(path2)
-        shutil.move(path1, path2, copy_function=self._copy_to_other_disk)
+    def mv(self, path1: StrPaths, path2: StrPaths, recursive: bool = True, **kwargs: Any) -> None:
+        sources, targets = path_texts(path1), path_texts(path2)
+        if isinstance(sources, str) and isinstance(targets, str):
+            self._move_one(self._strip_protocol(sources), self._strip_protocol(targets))
+            return
+        names: list[str] = self._strip_protocol([sources] if isinstance(sources, str) else sources)
+        if isinstance(targets, str):
+            places = other_paths(names, self._strip_protocol(targets), flatten=True)
+        else:
+            places = self._strip_protocol(targets)
+        pairs = paired(names, places)
+        if len(set(places)) < len(places):
+            raise ValueError(f"mv would put several files at one place of {places}; move them one by one")
+        for source, target in pairs:
+            self._move_one(source, target)
+
+    def _move_one(self, source: str, target: str) -> None:
+        self._make_parent(target)
+        shutil.move(source, target, copy_function=self._copy_to_other_disk)
 
     def _copy_to_other_disk(self, source: str, target: str) -> None:
         write_whole(target, partial(shutil.copyfile, source), osp.getsize(source), self.atomic)
@@ -409,8 +425,9 @@ class LocalFileSystem(AbstractFileSystem):
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths: list[str] = []
-        for given in path if isinstance(path, (list, tuple, set)) else [path]:
-            stripped = self._strip_protocol(cast("str", given))
+        texts = path_texts(path)
+        for given in [texts] if isinstance(texts, str) else texts:
+            stripped = self._strip_protocol(given)
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
             paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]

@@ -15,11 +15,10 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._overriding import default, is_default
-from fsspec._paths.paths import false_without_path, folder_error
+from fsspec._paths.paths import false_without_path, folder_error, url_text
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -78,7 +77,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if type(path) is not str:
             if isinstance(path, list):
                 return [cls._strip_protocol(p) for p in path]
-            path = stringify_path(path).removeprefix("memory://")
+            path = url_text(path).removeprefix("memory://")
         if ":" in path:
             path = path.removeprefix("memory://")
             if "::" in path or "://" in path:

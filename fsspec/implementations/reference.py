@@ -20,7 +20,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
-from fsspec._paths.paths import false_without_path
+from fsspec._paths.paths import false_without_path, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
 from fsspec._spec.contents import has_checking_files
@@ -352,7 +352,8 @@ class ReferenceFileSystem(ReferenceReading):
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`. Of several folders each stays one."""
-        if recursive and not isinstance(rpath, (str, os.PathLike)) and isinstance(lpath, (str, os.PathLike)):
+        rpath, lpath = path_texts(rpath), path_texts(lpath)
+        if recursive and isinstance(rpath, list) and isinstance(lpath, str):
             top = os.path.abspath(lpath)
             rpath = self.expand_path(rpath, recursive=True, maxdepth=kwargs.pop("maxdepth", None))
             lpath = other_paths(rpath, top)

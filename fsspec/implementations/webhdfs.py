@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from fsspec._fork.owned import Caught
 from fsspec._overriding import default
-from fsspec._paths.paths import hidden_name
+from fsspec._paths.paths import hidden_name, path_texts
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watch_connections, watched_session
 from fsspec.implementations._remote.refusals import refusal
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import requests
+
+    from fsspec._paths.types import StrPaths
 
 
 logger: logging.Logger = logging.getLogger("webhdfs")
@@ -306,9 +308,10 @@ class WebHDFS(ServerFileSystem):
         self.info(path1)
         raise OSError(f"the namenode does not rename {path1!r} to {path2!r}; is there something already?")
 
-    def rm(self, path: str | list[str], recursive: bool = False, **kwargs: Any) -> None:
+    def rm(self, path: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Remove a file or, with ``recursive``, a folder with everything in it; one request a path."""
-        for one in path if isinstance(path, list) else [path]:
+        paths = path_texts(path)
+        for one in [paths] if isinstance(paths, str) else paths:
             reply = self._call("DELETE", "delete", one, recursive="true" if recursive else "false")
             if not reply.json().get("boolean"):
                 self.info(one)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._overriding import default, is_default
-from fsspec._paths.paths import false_without_path
+from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
@@ -176,11 +176,16 @@ class Cache(ChainedFileSystem):
 
     def _bare(self, path: Any) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
-        if isinstance(path, str):
-            return _without_protocol(path, type(self))
-        if isinstance(path, (list, tuple)):
-            return [self._bare(p) for p in path]
-        return {self._bare(p): value for p, value in path.items()} if isinstance(path, dict) else path
+        if isinstance(path, dict):
+            return {self._bare(p): value for p, value in path.items()}
+        if path is None:
+            return None
+        given = path_texts(path)
+        return (
+            [self._bare(p) for p in given]
+            if isinstance(given, list)
+            else _without_protocol(given, type(self))
+        )
 
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -224,8 +229,9 @@ class Cache(ChainedFileSystem):
         return AbstractFileSystem.isfile(self, path)
 
     def _rm(self, path: StrPaths, *args: Any, **kwargs: Any) -> Any:
+        path = self._bare(path)
         try:
-            return awaited_method(self, "_rm", self.fs._rm)(self._bare(path), *args, **kwargs)
+            return awaited_method(self, "_rm", self.fs._rm)(path, *args, **kwargs)
         finally:
             self._drop([path])
 
@@ -492,7 +498,7 @@ def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]
     def strip(path: StrPath | list[str]) -> str | list[str]:
         if isinstance(path, list):
             return [str(strip(p)) for p in path]
-        found: str = target(_without_protocol(stringify_path(path), cls))
+        found: str = target(_without_protocol(url_text(path), cls))
         return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
 
     return strip

@@ -243,7 +243,7 @@ class CachingFileSystem(Cache):
     ) -> list[Any]:
         """As `cat_ranges`, awaited."""
         callback, _ = split_callback(kwargs)
-        firsts, lasts = per_path(paths, starts, ends)
+        paths, firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         size = getattr(self.fs, "batch_size", None) or get_batch_size()
         one = self._cat_file

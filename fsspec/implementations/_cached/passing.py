@@ -73,18 +73,26 @@ def _given(places: list[tuple[int, str]], args: Sequence[Any], kwargs: Options) 
     return found
 
 
+def _changed_arguments(
+    places: list[tuple[int, str]], args: Sequence[Any], kwargs: Options, change: Callable[[Any], Any]
+) -> tuple[list[Any], Options]:
+    """The arguments, with those at these places changed."""
+    given, named = list(args), dict(kwargs)
+    for position, parameter in places:
+        if position < len(given):
+            given[position] = change(given[position])
+        elif parameter in named:
+            named[parameter] = change(named[parameter])
+    return given, named
+
+
 def _make(name: str, passed: Passed) -> Callable[..., Any]:
     """The blocking method of an operation."""
     base = getattr(AbstractFileSystem, name)
     paths, changed = _places(name, _PATHS), _places(name, passed.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
-        given = list(args)
-        for position, parameter in paths:
-            if position < len(given):
-                given[position] = self._bare(given[position])
-            elif parameter in kwargs:
-                kwargs[parameter] = self._bare(kwargs[parameter])
+        given, kwargs = _changed_arguments(paths, args, kwargs, self._bare)
         if passed.waits and (self._intrans or name in _OPENING and not self._opens_itself):
             return base(self, *given, **kwargs)
         try:
@@ -115,10 +123,12 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
     changed = _places(twin, passed.changes.split())
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
+        # both the target and `_drop` go through what may be a generator
+        given, kwargs = _changed_arguments(changed, args, kwargs, owner._bare)
         try:
-            return await method(*args, **kwargs)
+            return await method(*given, **kwargs)
         finally:
-            owner._drop(_given(changed, args, kwargs))
+            owner._drop(_given(changed, given, kwargs))
 
     update_wrapper(dropping, method)
     return dropping

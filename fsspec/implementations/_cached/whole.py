@@ -23,7 +23,7 @@ from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._overriding import default, is_default
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import folder_error, path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
@@ -38,7 +38,6 @@ from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.pending import LocalTempFile, PendingFileSystem, start_of
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -301,7 +300,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: Options
     ) -> Plan:
         callback, _ = split_callback(kwargs)
-        firsts, lasts = per_path(paths, starts, ends)
+        paths, firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
         out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
         if on_error == "raise":
@@ -324,7 +323,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None) -> Plan:
         callback = Callback.as_callback(callback)
-        given = stringify_path(path)
+        given = path_texts(path)
         if isinstance(given, str) and not recursive and not has_magic(given):
             paths = [self.fs._strip_protocol(self._bare(given))]
         else:

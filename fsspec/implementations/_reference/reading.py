@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
+from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
 from fsspec._plans.bulk import raise_first, split_callback
@@ -29,7 +29,7 @@ from fsspec.implementations._reference.joining import Block, Reads
 from fsspec.implementations._reference.loading import Targets
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import Part, parsed
-from fsspec.utils import isfilelike, stringify_path
+from fsspec.utils import isfilelike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,7 +225,7 @@ class ReferenceReading(AsyncFileSystem):
         kwargs: Options,
         in_order: bool = False,
     ) -> Plan:
-        given = stringify_path(path)
+        given = path_texts(path)
         paths = self._literal(given, recursive)
         if paths is None:
             paths = yield call("expand_path", given, recursive=recursive)
@@ -259,7 +259,7 @@ class ReferenceReading(AsyncFileSystem):
         return await drive_awaiting(self, plan)
 
     def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
-        firsts, lasts = per_path(paths, starts, ends)
+        paths, firsts, lasts = per_path(paths, starts, ends)
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
     def cat_ranges(
@@ -288,14 +288,12 @@ class ReferenceReading(AsyncFileSystem):
         wanted = self._slices(paths, starts, ends)
         return await drive_awaiting(self, self._many(wanted, max_gap, on_error, batch_size, kwargs))
 
-    def _literal(self, path: StrPaths, recursive: bool) -> list[str] | None:
+    def _literal(self, path: str | list[str], recursive: bool) -> list[str] | None:
         """Paths that need no expanding, as keys; None for patterns and folders."""
-        given = (
-            [path] if isinstance(path, str) else list(map(stringify_path, cast("Iterable[StrPath]", path)))
-        )
-        if recursive or any(map(has_magic, given)):
+        several = [path] if isinstance(path, str) else path
+        if recursive or any(map(has_magic, several)):
             return None
-        return list(dict.fromkeys(map(self._strip_protocol, given)))
+        return list(dict.fromkeys(map(self._strip_protocol, several)))
 
     # to this machine --------------------------------------------------------------
     def get_file(
