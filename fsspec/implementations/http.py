@@ -540,14 +540,20 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         with moving.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
             await self._upload_body(method, rpath, body, kwargs, body.size)
 
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        """Upload bytes, by one PUT request. ``mode``: ``"create"`` asks the server to refuse, with
-        FileExistsError, if something is there."""
+    async def _pipe_file(
+        self, path: str, value: bytes, mode: str = "overwrite", method: str = "put", **kwargs: Any
+    ) -> None:
+        """Upload bytes, by one request.
+
+        ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
+        ``method``: ``"put"`` or ``"post"``; `_put_file` has the other one by default.
+        """
+        method = moving.check_method(method)
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
             moving.only_overwriting(mode)
-        await self._upload_body("put", path, lambda: value, kwargs)
+        await self._upload_body(method, path, lambda: value, kwargs)
 
     async def _upload_body(
         self,

@@ -481,7 +481,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> AbstractBufferedFile:
         """Open a file for reading; see the awaitable filesystem."""
-        answers.only_read(mode)
+        answers.only_read(mode, "fs.put_file(file, url), also of an io.BytesIO")  # pipe_file comes here
         block_size = block_size if block_size is not None else self.block_size
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}

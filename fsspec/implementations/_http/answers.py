@@ -37,12 +37,11 @@ STREAM_ADVICE = "It cannot be resumed: open the file in the process that reads i
 """The way out for who reads a parent's response on in a child."""
 
 
-def only_read(mode: str) -> None:
-    """Refuse to open a file in another mode than "rb"."""
+def only_read(mode: str, way_out: str = "fs.pipe_file(url, data) and fs.put_file(path, url)") -> None:
+    """Refuse to open a file in another mode than "rb". ``way_out``: what writes whole files."""
     if mode != "rb":
         raise NotImplementedError(
-            "HTTP files can only be opened for reading, mode 'rb'; what writes whole files is"
-            " fs.pipe_file(url, data) and fs.put_file(path, url)"
+            f"HTTP files can only be opened for reading, mode 'rb'; what writes whole files is {way_out}"
         )
 
 

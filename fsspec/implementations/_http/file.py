@@ -27,7 +27,14 @@ from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
 from fsspec.implementations._http.parsing import inclusive_range
 from fsspec.implementations._http.parts import fetching_ahead
-from fsspec.implementations._http.responses import ALL, BodyStream, check_is_whole, no_total_timeout, placed
+from fsspec.implementations._http.responses import (
+    ALL,
+    BodyStream,
+    ClosedFileError,
+    check_is_whole,
+    no_total_timeout,
+    placed,
+)
 from fsspec.implementations._http.sending import Sender
 from fsspec.implementations._http.streamed import ReadOn
 from fsspec.spec import AbstractBufferedFile
@@ -258,7 +265,7 @@ class _Streamed(_Connected):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise ValueError(f"the file {redact_url(self.url)} is closed")
+            raise ClosedFileError(f"the file {redact_url(self.url)} is closed")
         if self._body_stream is not None and self._body_stream.inherited:
             refuse(self._body_stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
 

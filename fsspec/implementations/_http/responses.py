@@ -87,6 +87,10 @@ class InvalidURLError(FileNotFoundError, ValueError):
     """A URL that cannot be requested, at which there is no file either."""
 
 
+class ClosedFileError(aiohttp.ClientConnectionError, ValueError):
+    """A streamed file was read after it was closed: as of any file of Python, and as of aiohttp."""
+
+
 class IncompleteResponse(aiohttp.ClientPayloadError, IncompleteRead):
     """A body ended early, or is not what was asked for."""
 

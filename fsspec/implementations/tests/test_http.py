@@ -324,6 +324,10 @@ def test_uploads(http_server, fs, url, tmp_path):
     assert [r.method for r in http_server.requests] == ["PUT", "PUT", "POST"]
     assert http_server.requests[1].headers["Content-Length"] == "3000"
     assert (seen.size, seen.value) == (3000, 3000)
+    fs.pipe_file(url + "/a", b"posted", method="POST")
+    assert (http_server.files["/a"], http_server.requests[-1].method) == (b"posted", "POST")
+    with pytest.raises(ValueError, match="'patch'"):
+        fs.pipe_file(url + "/a", b"x", method="patch")
     with pytest.raises(NotImplementedError):
         fs.put_file(str(local), url + "/b", mode="create")
     for mode in ("wb", "ab", "wt"):
@@ -631,8 +635,9 @@ def test_streamed_file(http_server, fs, url, fault):
     with fs.open(url + "/small.txt") as f:
         f.readline()  # has the next ones as well
     for read in (f.read, f.readline, f.readuntil, f.readlines, f.__next__):
-        with pytest.raises(ValueError, match="closed"):
+        with pytest.raises(ValueError, match="closed") as caught:
             read()
+        assert isinstance(caught.value, aiohttp.ClientConnectionError)  # upstream's
     with fs.open(url + "/small.txt", "rt") as f:
         assert f.read() == "alpha\nbeta\ngamma\n"
 

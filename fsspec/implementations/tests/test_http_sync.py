@@ -391,3 +391,12 @@ def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, cap
     http_server.files["/eleven"] = b"hello world"
     url = http_server.url
     check_bars(fs, f"{url}/eleven", f"{url}/twelve", tmp_path, capsys, method="put")
+
+
+def test_what_writes_is_put_file_alone(http_server, fs, url):
+    for write in (lambda: fs.open(url + "/new", "wb"), lambda: fs.pipe_file(url + "/new", b"x")):
+        with pytest.raises(NotImplementedError, match=r"put_file.*BytesIO") as caught:
+            write()
+        assert "pipe_file" not in str(caught.value)
+    fs.put_file(io.BytesIO(b"x"), url + "/new")
+    assert http_server.files["/new"] == b"x"
