@@ -160,13 +160,16 @@ def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int 
     with what was in it, as in stores without folders, is no failure."""
     above = _folders_above(paths)
     answers: list[Any] = []
+    gone: dict[str, FileNotFoundError] = {}
     if not fs.async_impl:
         for p in reversed(paths):
             try:
                 answers.append((yield call("rm_file", p, **kwargs)))
-            except FileNotFoundError:
+            except FileNotFoundError as error:
                 if p.rstrip("/") not in above:
                     raise
+                gone[p] = error
+        yield from _check_gone(fs, gone, batch_size)
         return answers
     levels: dict[int, list[str]] = {}
     for p in reversed(paths):
@@ -177,11 +180,23 @@ def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int 
         calls = (call("rm_file", p, **kwargs) for p in level)
         found = yield from together(calls, len(level), return_exceptions=may_be_gone, batch_size=batch_size)
         for p, answer in zip(level, found):
-            gone = isinstance(answer, FileNotFoundError) and p.rstrip("/") in above
-            if isinstance(answer, BaseException) and not gone:
+            if isinstance(answer, FileNotFoundError) and p.rstrip("/") in above:
+                gone[p] = answer
+                answer = None
+            elif isinstance(answer, BaseException):
                 raise answer
-            answers.append(None if gone else answer)
+            answers.append(answer)
+    yield from _check_gone(fs, gone, batch_size)
     return answers
+
+
+def _check_gone(fs: Filesystem, gone: dict[str, FileNotFoundError], batch_size: int | None) -> Plan:
+    """Raise what a backend raised for a folder that it has not removed: one that cannot."""
+    below = tuple(p.rstrip("/") + "/" for p in gone)
+    tops = [p for p in gone if not p.rstrip("/").startswith(below)]
+    for p, there in zip(tops, (yield from ask(fs, "exists", tops, batch_size))):
+        if there:
+            raise gone[p]
 
 
 def _folders_above(paths: list[str]) -> set[str]:

@@ -277,6 +277,24 @@ def test_folders_that_are_gone_with_what_was_in_them_are_no_failure(kind):
     assert "r/sub/three" not in fs.find("r")
 
 
+@pytest.mark.parametrize("kind", [Store, BlockingStore])
+def test_a_folder_that_stays_is_a_failure(kind):
+    """Of a backend that cannot remove folders."""
+    files = {path: data for path, data in FILES.items() if path[-1] != "/"}
+    fs = kind({**files, "r/sub/": b""})  # not only by what is in it
+    if kind is Store:
+
+        async def refuse(path, **kwargs):
+            if path in fs.files:
+                return await Store._rm_file(fs, path)
+            raise FileNotFoundError(path)
+
+        fs._rm_file = refuse
+    with pytest.raises(FileNotFoundError, match="r/sub|r"):
+        fs.rm("r", recursive=True)
+    assert fs.exists("r/sub")
+
+
 def test_offsets_may_be_arrays_where_they_are_awaited():
     numpy = pytest.importorskip("numpy")
     fs = WritableDictFileSystem(FILES)
