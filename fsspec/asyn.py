@@ -12,7 +12,7 @@ Async methods belong to the loop they are awaited on; an instance made with
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
@@ -380,6 +380,15 @@ class AsyncFileSystem(AbstractFileSystem):
         return result
 
     # opening ----------------------------------------------------------------------
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def wait() -> Any:
+            return await coroutine
+
+        try:
+            return sync(self.loop, wait)
+        finally:
+            coroutine.close()  # where there is no loop to run it
+
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         """A file whose methods are awaited, where the backend has such files.
 

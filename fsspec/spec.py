@@ -24,6 +24,7 @@ a second name of another method, `_spec.aliases`; anything else about one path, 
 from __future__ import annotations
 
 import io
+from types import CoroutineType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
@@ -36,7 +37,7 @@ from fsspec._fork.written_files import Text, over
 from fsspec._overriding import default, is_default
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
-from fsspec._paths.types import Entry, Errors
+from fsspec._paths.types import Entry, Errors, Options
 from fsspec._plans import bulk, drive
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
@@ -50,6 +51,7 @@ from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Coroutine
     from datetime import datetime
 
     from fsspec._files.open_file import BinaryMode, TextMode
@@ -561,9 +563,9 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
                 codec = compr[get_compression(path, compression)]
             except ValueError:
                 if "r" in mode:  # that there is no such file comes first
-                    self._open(path, mode=mode, **kwargs).close()
+                    self._opened(path, mode, kwargs).close()
                 raise
-        file: IO[Any] = self._open(path, mode=mode, **kwargs)
+        file = self._opened(path, mode, kwargs)
         if not is_ours(type(file)) and AbstractBufferedFile not in type(file).__mro__:
             adopt(file, mode)
         if not autocommit and "r" not in mode:
@@ -572,6 +574,18 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             layered: IO[Any] = over(codec, file, mode[0])
             return layered
         return file
+
+    def _opened(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
+        """What `_open` gives, which may be a coroutine function of an awaitable backend."""
+        file: Any = self._open(path, mode=mode, **kwargs)
+        opened: IO[Any] = self._wait_for(file) if type(file) is CoroutineType else file
+        return opened
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        coroutine.close()
+        raise TypeError(
+            f"{type(self).__name__}._open is a coroutine function, which needs an AsyncFileSystem"
+        )
 
     # transactions -----------------------------------------------------------------
     @property

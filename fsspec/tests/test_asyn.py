@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import io
 import os
 import pickle
 import socket
@@ -753,3 +754,56 @@ def test_an_awaitable_backend_that_says_it_blocks():
     fs.rm("a")
     fs.rm_file("b")
     assert fs.files == {}
+
+
+class AwaitedOpen(AsyncFileSystem):
+    """A backend whose `_open` is a coroutine function."""
+
+    cachable = False
+
+    async def _info(self, path, **kwargs):
+        return {"name": path, "size": 3, "type": "file"}
+
+    async def _open(self, path, mode="rb", **kwargs):
+        await asyncio.sleep(0)
+        if path == "none":
+            raise FileNotFoundError(path)
+        if "r" in mode:
+            return io.BytesIO(b"abc")
+        return self.__dict__.setdefault("files", {}).setdefault(path, NotClosed())
+
+
+class NotClosed(io.BytesIO):
+    def close(self):
+        self.flush()
+
+
+def test_an_open_that_is_awaited(tmp_path):
+    fs = AwaitedOpen()
+    assert fs.open("q").read() == b"abc" and fs.open("q", "r").read() == "abc"
+    assert fs.head("q", 2) == b"ab"
+    with fs.open("w", "wb") as f:
+        f.write(b"123")
+    assert fs.files["w"].getvalue() == b"123"
+    with pytest.raises(FileNotFoundError):
+        fs.open("none")
+    with pytest.raises(FileNotFoundError):
+        fs.open("none", compression="gzip")
+    with fsspec.filesystem("blockcache", fs=fs, cache_storage=str(tmp_path)).open("x", "wb") as f:
+        f.write(b"45")
+    assert fs.files["x"].getvalue() == b"45"
+
+    async def inside():
+        with pytest.raises(RuntimeError):
+            AwaitedOpen(asynchronous=True).open("q")
+
+    asyncio.run(inside())
+
+
+def test_an_open_that_nobody_can_await():
+    class Blocking(AbstractFileSystem):
+        async def _open(self, path, mode="rb", **kwargs):
+            return io.BytesIO()
+
+    with pytest.raises(TypeError, match="AsyncFileSystem"):
+        Blocking(skip_instance_cache=True).open("q")
