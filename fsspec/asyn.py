@@ -381,6 +381,8 @@ class AsyncFileSystem(AbstractFileSystem):
 
     # opening ----------------------------------------------------------------------
     def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """What a coroutine of `_open` returns; blocks."""
+
         async def wait() -> Any:
             return await coroutine
 

@@ -329,14 +329,19 @@ class GenericFileSystem(AsyncFileSystem):
 
         ``path1``, ``path2``: see `AbstractFileSystem.copy`.
         ``recursive``: NotImplementedError: trees are copied by `rsync`.
-        ``on_error``: ``"ignore"`` passes over sources that are not there; ``"raise"`` does not.
+        ``on_error``: ``"ignore"`` passes over sources that are not there, where they are copied from one
+            filesystem to another; ``"raise"`` does not, nor does a copy within one filesystem.
         ``batch_size``: how many files at a time, by default 20.
         ``tempdir``: not needed: nothing is put down on this machine on the way.
         """
         if recursive:
             raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
         size = batch_size or self.batch_size or _BATCH
-        await super()._copy(path1, path2, False, on_error or "ignore", maxdepth, size, **kwargs)
+        source, target = path_texts(path1), path_texts(path2)
+        urls = [url for given in (source, target) for url in ([given] if isinstance(given, str) else given)]
+        within_one = len({id(self._side_of(url)[0]) for url in urls}) == 1
+        chosen = "raise" if within_one else on_error or "ignore"
+        await super()._copy(source, target, False, chosen, maxdepth, size, **kwargs)
 
     async def _cp_file(
         self,

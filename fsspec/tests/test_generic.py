@@ -180,6 +180,9 @@ def test_trees_are_not_for_copy(fs, tree, out):
 def test_missing_sources(fs, tree, out, tmp_path):
     fs.copy(["memory://r/none", "memory://r/one"], [out + "1", out + "2"])
     assert below(tmp_path) == {"out2": b"1"}
+    for within in ("memory://r/new", ["memory://r/new"]):
+        with pytest.raises(FileNotFoundError, match="/r/none"):
+            fs.copy("memory://r/none" if isinstance(within, str) else ["memory://r/none"], within)
     with pytest.raises(FileNotFoundError, match="/r/none"):
         fs.copy("memory://r/none", out, on_error="raise")
     with pytest.raises(FileNotFoundError, match="/r/none"):
