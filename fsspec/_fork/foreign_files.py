@@ -39,6 +39,9 @@ _LOOKED_AT = 400  # objects below a file of unknown make that are searched for c
 _FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".split())
 """What can be asked of a stale file without using it."""
 
+_OF_BUFFERED = frozenset("fs cache buffer details".split())
+"""What every `AbstractBufferedFile` has, which leads to no connection but those of its filesystem."""
+
 _LETTING_GO = frozenset(("close", "discard"))
 
 _busy: dict[int, int] = {}  # id of a file being opened again: the thread that does it
@@ -139,7 +142,7 @@ def use(file: Any) -> None:
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
         owner = hooks.owner_pid(before.get("_fork_generation"))
-        if not _allowed(before):
+        if not _allowed(before) and (_holds(real, before) or instances.is_stale(before.get("fs"))):
             raise ForkError(_named(file), owner)
         _busy[id(file)] = threading.get_ident()
         try:
@@ -273,8 +276,9 @@ def _holds(cls: type, state: dict[str, Any]) -> bool:
     events = sys.modules.get("asyncio.events")
     if events is not None and any(isinstance(v, events.AbstractEventLoop) for v in state.values()):
         return True
-    by_cache = _buffered(cls) and getattr(cls, "read", None) is _base("read")
-    return not by_cache and _reaches_connection(state)
+    if _buffered(cls):
+        state = {name: value for name, value in state.items() if name not in _OF_BUFFERED}
+    return _reaches_connection(state)
 
 
 def _ends_itself(cls: type) -> bool:

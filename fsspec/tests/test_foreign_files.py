@@ -446,3 +446,96 @@ f.close()
         address,
         reset,
     )
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+@pytest.mark.parametrize(
+    "held",
+    [
+        "connect()",
+        "connect().makefile('rb')",
+        "{'client': [types.SimpleNamespace(transport=connect())]}",
+        "http_client()",
+    ],
+)
+def test_what_a_buffered_file_holds_is_seen(held, reset, address):
+    """Where its class brings no method but that which fetches."""
+    program(
+        f"""
+import http.client, types
+from fsspec.implementations.memory import MemoryFileSystem
+
+made = []
+def connect():
+    made.append(socket.create_connection((host, int(port))))
+    return made[-1]
+def http_client():
+    made.append(http.client.HTTPConnection(host, int(port)))
+    made[-1].connect()
+    return made[-1]
+
+class Holding(spec.AbstractBufferedFile):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, size=100_000, block_size=1000, cache_type="readahead", **kwargs)
+        self.made_in, self.held = os.getpid(), {held}
+    def _fetch_range(self, start, end):
+        return expected[start:end]
+
+class Toy(MemoryFileSystem):
+    protocol, cachable = "held", False
+    def _open(self, path, mode="rb", **kwargs):
+        return Holding(self, path, mode)
+
+f = Toy().open("a")
+assert f.read(10) == expected[:10]
+def used():
+    try:
+        assert f.read(10) == expected[10:20] and f.made_in == os.getpid() and {reset} == 1
+    except ForkError:
+        assert {reset} == 0
+for act in (used, lambda: f.close(), lambda: None):
+    finds(by_fork(act).problem())
+assert f.read(10) == expected[10:20]
+f.held = None
+for connection in made:
+    connection.close()
+""",
+        address,
+        reset,
+    )
+
+
+def test_a_file_that_holds_nothing_needs_no_opt_in(address):
+    """Though its class closes it by a method of its own, as upstream's that read through a cache do."""
+    program(
+        """
+from fsspec.implementations.memory import MemoryFileSystem
+
+class Own(spec.AbstractBufferedFile):
+    def _fetch_range(self, start, end):
+        return expected[start:end]
+    def close(self):
+        closed.append(os.getpid())
+        super().close()
+
+class Toy(MemoryFileSystem):
+    protocol, cachable = "own", False
+    def _open(self, path, mode="rb", **kwargs):
+        return Own(self, path, mode, size=100_000, block_size=1000)
+
+closed = []
+f, unused = Toy().open("a"), Toy().open("b")
+assert f.read(10) == expected[:10]
+def used():
+    assert (f.tell(), f.read(10)) == (10, expected[10:20])
+    unused.close()
+    assert not closed
+    f.close()
+    assert closed == [os.getpid()]
+for act in (used, lambda: None):
+    finds(by_fork(act).problem())
+assert f.read(10) == expected[10:20]
+""",
+        address,
+        "0",
+    )
