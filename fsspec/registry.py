@@ -305,8 +305,11 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
         advice = entry.get("err")
         if advice is None:
             raise
-        kind = type(error) if name in ("hdfs", "arrow_hdfs") else ImportError
-        raise kind(f"{_advice_for(advice, error)} ({error})", name=error.name) from error
+        if name in ("hdfs", "arrow_hdfs"):  # of which a library outside Python may be missing
+            raise type(error)(f"{advice} ({error})", name=error.name) from error
+        if not _is_of_a_package(error):
+            advice = f"the protocol {name} cannot be used: the import of {entry['class']} fails"
+        raise ImportError(f"{_advice_for(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
     return cls
 
@@ -318,6 +321,12 @@ def _similar(name: str) -> str:
     typed = str(name).partition("://")[0].lower()
     found = get_close_matches(typed, known_implementations, n=1, cutoff=0.7 if len(typed) > 2 else 0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def _is_of_a_package(error: ImportError) -> bool:
+    """Whether a package is missing; else one that is installed cannot be imported."""
+    missing = (error.name or "").partition(".")[0]
+    return isinstance(error, ModuleNotFoundError) and missing not in sys.stdlib_module_names
 
 
 def _advice_for(advice: str, error: ImportError) -> str:

@@ -370,3 +370,18 @@ def test_registered_in_the_parent_is_registered_in_the_child():
         """
     )
     assert found == "False False\n"
+
+
+@pytest.mark.parametrize("text", ["import http.nothing", "raise ImportError('its library is too old')"])
+def test_a_package_that_is_there_and_cannot_be_imported_is_not_to_be_installed(text, tmp_path, monkeypatch):
+    (tmp_path / "brokenfs.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = {"class": "brokenfs.BrokenFileSystem", "err": "the protocol broken needs the package brokenfs"}
+    monkeypatch.setitem(known_implementations, "broken", entry)
+    with pytest.raises(
+        ImportError, match="import of brokenfs.BrokenFileSystem fails .*(http.nothing|too old)"
+    ):
+        get_filesystem_class("broken")
+    monkeypatch.setitem(known_implementations, "absent", {**entry, "class": "absentfs.FileSystem"})
+    with pytest.raises(ImportError, match="needs the package brokenfs .*absentfs"):
+        get_filesystem_class("absent")
