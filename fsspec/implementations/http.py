@@ -39,7 +39,7 @@ from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStr
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
-from fsspec.implementations._http.parts import PART, download_in_parts, fetching_ahead, gather, may_split
+from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.responses import (
     BodyStream,
@@ -143,10 +143,10 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         several backends behind a balancer may do; a change that keeps the size then goes unnoticed.
     max_concurrency
         connections over which one file may be read at a time. With more than one, ``cat_file`` and
-        ``get_file`` read what is longer than 4 MiB in parts of that size, and files of more than 8 MiB
-        that are opened with ``cache_type="adaptive"`` are fetched ahead over as many, from the second
-        read in order on; with the default one as well, if the first reads had less than 100 MiB/s. For
-        stores that limit the rate of each connection.
+        ``get_file`` read what is longer than 4 MiB in parts of that size, and an open file what is longer
+        than 8 MiB. Files of more than 8 MiB that are opened with ``cache_type="adaptive"`` are fetched
+        ahead over as many, from the second read in order on; with the default one as well, if the first
+        reads had less than 100 MiB/s. For stores that limit the rate of each connection.
     **storage_options
         for each request (``headers``, ``auth``, ``ssl``, ``proxy``, ``timeout`` ...),
         besides those of every filesystem.
@@ -624,7 +624,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
         honours_ranges = not isinstance(first, BodyStream)
-        several = self.max_concurrency > 1 and size > 2 * PART and honours_ranges
+        several = may_split(self, kwargs) and size > MANY and honours_ranges
         if several and options["cache_type"] == "adaptive" and not options["cache_options"]:
             options["cache_options"] = fetching_ahead(self.max_concurrency)
         options.update(mode=mode, session=session, loop=self.loop, size=size, block_size=block_size)
@@ -632,6 +632,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         opened._ahead.several = several and plain
         if info:
             opened._begin_with(info, first)
+            opened._ahead.splits = several  # the parts are compared with what is known now
         return opened
 
     async def open_async(

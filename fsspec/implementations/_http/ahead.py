@@ -20,6 +20,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -31,6 +32,7 @@ from fsspec.implementations._http import responses
 from fsspec.implementations._http.answers import Placed, RangesIgnoredError, Version, correct_size, exclusive
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import range_value, ranged
+from fsspec.implementations._http.parts import MANY, gather
 from fsspec.implementations._http.responses import BodyStream
 
 if TYPE_CHECKING:
@@ -63,11 +65,12 @@ class Ahead:
     ``streams``: the streams of its filesystem, to which this file's are added.
     ``several``: whether the file may be read over more than one connection, if one is slow.
     ``slow``: whether one was, once its rate was measured.
+    ``splits``: whether reads of many bytes are made in parts, over several connections at once.
     """
 
     __slots__ = (
-        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "several", "slow", "stream",
-        "version",
+        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "several", "slow", "splits",
+        "stream", "version",
     )  # fmt: skip
 
     def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
@@ -78,6 +81,7 @@ class Ahead:
         self._patience = 1
         self._waited = 0.0
         self.several = False
+        self.splits = False
         self.slow: bool | None = None
         self.stream: BodyStream | None = None
         self.version = Version()
@@ -238,6 +242,18 @@ class Ahead:
 
         return cast("bytes", await self._file._request_sender.repeat(fetch))
 
+    async def in_parts(self, start: int, end: int, head: bytes = b"") -> bytes | None:
+        """The bytes from ``start`` up to ``end`` over several connections, behind ``head``, which are those
+        before them. None where they are better had by `fetch` or `rest`."""
+        if not self.splits or self.stream is not None or end - start <= MANY:
+            return None
+        file = self._file
+        self._next = end
+        read = partial(gather, file.fs, file.url, start, end, self.version, file.kwargs, head)
+        data: bytes | None = await file._request_sender.repeat(read)
+        self.splits = data is not None
+        return data
+
     async def rest(self, head: bytes) -> bytes:
         """The whole file, of which ``head`` is there already."""
         size = self._file.size
@@ -262,7 +278,7 @@ class Ahead:
 
     def _comes_in_one(self) -> None:
         """The server ignores ranges: all has to come by one connection."""
-        self.several = False
+        self.several = self.splits = False
         cache = getattr(self._file, "cache", None)  # some fetch as they are made
         if isinstance(cache, AheadCache):
             cache.in_one = True

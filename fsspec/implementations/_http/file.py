@@ -26,7 +26,7 @@ from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
 from fsspec.implementations._http.parsing import inclusive_range
-from fsspec.implementations._http.parts import fetching_ahead
+from fsspec.implementations._http.parts import MANY, fetching_ahead
 from fsspec.implementations._http.responses import (
     ALL,
     BodyStream,
@@ -186,7 +186,9 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     async def async_fetch_all(self) -> None:
         """Read the whole file by one request, and keep it."""
         head = self.cache.head() if isinstance(self.cache, AheadCache) else b""
-        data = await self._ahead.rest(head)
+        data = await self._ahead.in_parts(len(head), self.size or 0, head)
+        if data is None:
+            data = await self._ahead.rest(head)
         if self.size is not None and len(data) < self.size:  # the program gave another one
             data = await self._ahead.rest(data)
         self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
@@ -211,7 +213,12 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         cache = getattr(self, "cache", None)  # some fetch as they are made
         if getattr(cache, "fetches_ahead", False):
             return sync(self.loop, self._ahead.exactly, start, end)
-        return joined(sync(self.loop, self._ahead.fetch, start, end))
+        data = self._fetch_many(start, end)
+        return joined(sync(self.loop, self._ahead.fetch, start, end)) if data is None else data
+
+    def _fetch_many(self, start: int, end: int) -> bytes | None:
+        splits = self._ahead.splits and end - start > MANY  # else not worth going to the loop for
+        return sync(self.loop, self._ahead.in_parts, start, end) if splits else None
 
     def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
         if run and self._ahead.slow:  # one connection alone: from here on there are several
@@ -221,6 +228,9 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             )
             made.go_on(start, end - start)
             return [made._fetch(start, end)]
+        data = self._fetch_many(start, end)
+        if data is not None:
+            return [data]
         return sync(self.loop, self._ahead.fetch, start, end, run)
 
     def close(self) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PART = 4 * 2**20
 """Bytes of a part; what comes of it is put where it belongs at once."""
+MANY = 2 * PART
+"""Bytes that a read of an open file is longer than which is split."""
 AHEAD = 10 * 2**20
 """Bytes that are fetched ahead in an open file for each connection: two fetches of the prefetcher's."""
 
@@ -90,20 +92,29 @@ async def read_in_parts(
 
 
 async def gather(
-    fs: HTTPFileSystem, url: str, start: int, end: int | None, known: Version, options: Options
+    fs: HTTPFileSystem,
+    url: str,
+    start: int,
+    end: int | None,
+    known: Version,
+    options: Options,
+    head: bytes = b"",
 ) -> bytes | None:
-    """The bytes from ``start`` up to ``end``; None where they cannot be read in parts."""
+    """The bytes from ``start`` up to ``end``, behind ``head``, which are those before them; None where they
+    cannot be read in parts."""
     into = io.BytesIO()
+    begin = start - len(head)
 
     def put(offset: int, data: bytes) -> None:
-        into.seek(offset - start)
+        into.seek(offset - begin)
         into.write(data)
 
     def told(size: int | None) -> None:
         nonlocal into
         stop = end if size is None else size if end is None else min(end, size)
         if stop is not None:
-            into = with_room(stop - start)  # so that what comes is put where it stays
+            into = with_room(stop - begin)  # so that what comes is put where it stays
+            into.write(head)
 
     return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, told) else None
 

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from fsspec.exceptions import FileChangedError, IncompleteRead  # noqa: E402
-from fsspec.implementations._http.parts import PART  # noqa: E402
+from fsspec.implementations._http.parts import MANY, PART  # noqa: E402
 from fsspec.implementations.http import HTTPFileSystem  # noqa: E402
 from fsspec.tests.servers.http import HTTPServer  # noqa: E402
 
@@ -52,6 +52,13 @@ def download(fs: HTTPFileSystem, url: str, folder: Path) -> bytes:
 READ: dict[str, Any] = {
     "cat_file": lambda fs, url, folder: fs.cat_file(url),
     "get_file": download,
+}
+
+
+READ_OPEN: dict[str, Any] = {
+    "open": lambda fs, url, folder: fs.open(url).read(),
+    "two reads": lambda fs, url, folder: (lambda f: f.read(3 * PART) + f.read(4 * PART))(fs.open(url)),
+    "the rest": lambda fs, url, folder: (lambda f: f.read(9) + f.read())(fs.open(url)),
 }
 
 
@@ -104,47 +111,47 @@ def test_a_server_that_honours_no_ranges(
         assert file.read(1000) == DATA[:1000]
 
 
-@pytest.mark.parametrize("how", READ)
+@pytest.mark.parametrize("how", READ | READ_OPEN)
 def test_a_server_that_does_not_tell_the_size(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
 ) -> None:
     http_server.fault("/large", total="*")
-    assert READ[how](fs, large, tmp_path) == DATA
+    assert (READ | READ_OPEN)[how](fs, large, tmp_path) == DATA
 
 
-@pytest.mark.parametrize("how", READ)
+@pytest.mark.parametrize("how", READ | READ_OPEN)
 def test_a_file_that_changes_meanwhile_is_an_error(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
 ) -> None:
     http_server.fault("/large", headers={"ETag": '"1"'}, times=1, then={"ETag": '"2"'})
     with pytest.raises(FileChangedError):
-        READ[how](fs, large, tmp_path)
+        (READ | READ_OPEN)[how](fs, large, tmp_path)
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("how", READ)
+@pytest.mark.parametrize("how", READ | READ_OPEN)
 def test_a_part_that_is_short_is_an_error_and_leaves_what_was_there(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, tmp_path: Path, how: str
 ) -> None:
     http_server.fault("/large", headers={"ETag": '"1"'}, truncate=PART - 1)  # but for the last part
     (tmp_path / "got").write_bytes(b"before")
     with pytest.raises(IncompleteRead):
-        READ[how](fs, large, tmp_path)
+        (READ | READ_OPEN)[how](fs, large, tmp_path)
     assert os.listdir(tmp_path) == ["got"]
     assert (tmp_path / "got").read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("how", READ)
+@pytest.mark.parametrize("how", READ | READ_OPEN)
 def test_what_fails_once_is_read_again(large: str, http_server: HTTPServer, tmp_path: Path, how: str) -> None:
     http_server.fault("/large", drop_after=PART // 2, times=1)
     fs = HTTPFileSystem(max_concurrency=3, retries=1, retry_wait=0.0, skip_instance_cache=True)
-    assert READ[how](fs, large, tmp_path) == DATA
+    assert (READ | READ_OPEN)[how](fs, large, tmp_path) == DATA
 
 
-@pytest.mark.parametrize("how", READ)
+@pytest.mark.parametrize("how", READ | READ_OPEN)
 def test_what_is_not_there(fs: HTTPFileSystem, http_server: HTTPServer, tmp_path: Path, how: str) -> None:
     with pytest.raises(FileNotFoundError):
-        READ[how](fs, f"{http_server.url}/absent", tmp_path)
+        (READ | READ_OPEN)[how](fs, f"{http_server.url}/absent", tmp_path)
     assert not os.listdir(tmp_path)
 
 
@@ -168,6 +175,51 @@ def test_progress_is_told(fs: HTTPFileSystem, large: str, tmp_path: Path) -> Non
     callback = Callback()
     fs.get_file(large, str(tmp_path / "got"), callback=callback)
     assert (callback.size, callback.value) == (len(DATA), len(DATA))
+
+
+@pytest.mark.parametrize("how", READ_OPEN)
+@pytest.mark.parametrize("cache_type", [None, "readahead", "none", "blockcache"])
+@pytest.mark.parametrize("block_size", [None, 2**30])
+def test_many_bytes_of_an_open_file_are_read_in_parts(
+    large: str,
+    http_server: HTTPServer,
+    tmp_path: Path,
+    how: str,
+    cache_type: str | None,
+    block_size: int | None,
+) -> None:
+    options = {} if cache_type is None else {"cache_type": cache_type}
+    fs = HTTPFileSystem(max_concurrency=3, block_size=block_size, skip_instance_cache=True, **options)
+    assert READ_OPEN[how](fs, large, tmp_path) == DATA
+    if cache_type == "blockcache" and block_size is None and how != "open":
+        return  # which never asks for more than a block
+    opening, *others = http_server.requests
+    assert PARTS - 2 < len(others) <= PARTS + 1
+    assert max(request.sent for request in others) <= MANY
+    assert sum(request.sent for request in http_server.requests) <= len(DATA) + 2**17
+    assert len({request.connection for request in others}) == 3
+
+
+def test_a_read_that_ignores_the_cache_of_an_open_file_is_split_too(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer
+) -> None:
+    with fs.open(large) as file:
+        file.seek(PART)
+        assert file.read(2 * PART) == DATA[PART : 3 * PART]
+        assert file.read(2 * PART + 1) == DATA[3 * PART : 5 * PART + 1]
+        file.seek(5)
+        assert file.read(3 * PART) == DATA[5 : 3 * PART + 5]
+    assert max(request.sent for request in http_server.requests) <= 2 * PART + 2**20
+
+
+def test_a_server_that_stops_to_honour_ranges_sends_one_stream(
+    fs: HTTPFileSystem, large: str, http_server: HTTPServer
+) -> None:
+    with fs.open(large) as file:
+        http_server.fault("/large", ignore_range=True)
+        assert file.read() == DATA
+    with fs.open(large, size=len(DATA)) as file:  # of which nothing else is known
+        assert file.read() == DATA
 
 
 @pytest.mark.parametrize("options", [{}, {"cache_type": "adaptive"}])
