@@ -379,8 +379,10 @@ class MemoryFileSystem(AbstractFileSystem):
         if kind[0] == "a" and present is not None:
             f = MemoryFile(self, path, present.getvalue())
             f.seek(0, 2)
-        else:
-            f = MemoryFile(self, path)
+        else:  # a file that begins with the bytes of ``data``, as its `MemoryFile` takes them
+            f = MemoryFile(self, path, kwargs.get("data"))
+            if kind[0] == "a":
+                f.seek(0, 2)
         f.mode = mode  # type: ignore[misc]
         passed_on = not self._intrans or is_default(self._open)
         if autocommit and passed_on:  # a subclass may have kept autocommit=False to itself

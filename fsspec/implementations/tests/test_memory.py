@@ -529,3 +529,50 @@ def test_a_transaction_where_open_hands_no_options_on():
     with fs.open("/after", "wb") as f:
         f.write(b"2")
     assert fs.find("/") == ["/after", "/at-once", "/waits"]
+
+
+@pytest.mark.parametrize("mode", ["wb", "w", "ab", "a", "xb", "x", "w+b", "a+b", "x+b"])
+def test_a_file_begins_with_the_data_that_open_is_given(m, mode):
+    with m.open("/a", mode, data=b"123") as f:
+        assert f.tell() == (3 if "a" in mode else 0) and m.cat_file("/a") == b"123"
+        f.write(b"4" if "b" in mode else "4")
+    assert m.cat_file("/a") == (b"1234" if "a" in mode else b"423")
+
+
+def test_what_is_appended_to_keeps_its_bytes_in_place_of_data(m):
+    m.pipe_file("/a", b"old")
+    with m.open("/a", "ab", data=b"x") as f:
+        f.write(b"er")
+    assert m.cat_file("/a") == b"older"
+
+
+@pytest.mark.parametrize("data", [bytearray(b"12"), memoryview(b"12"), None])
+def test_any_bytes_may_be_data(m, data):
+    m.open("/a", "wb", data=data)
+    assert m.cat_file("/a") == bytes(data or b"")
+
+
+def test_text_is_no_data(m):
+    with pytest.raises(TypeError, match="bytes-like"):
+        m.open("/a", "w", data="text")
+    assert not m.exists("/a")
+
+
+def test_data_in_a_transaction_and_compressed(m):
+    import gzip
+
+    class Piping(MemoryFileSystem):
+        cachable = False
+        store, pseudo_dirs = {}, [""]
+
+        def pipe_file(self, path, value, **kwargs):
+            self.open(path, "wb", data=value)
+
+    fs = Piping()
+    with fs.transaction:
+        fs.pipe({"/a": b"1"})
+        assert not fs.exists("/a")
+    assert fs.cat_file("/a") == b"1"
+    with m.open("/z", "wb", compression="gzip", data=b"") as f:
+        f.write(b"later")
+    assert gzip.decompress(m.cat_file("/z")) == b"later"
