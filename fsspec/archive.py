@@ -59,7 +59,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     Attributes
     ----------
     dir_cache : dict of str to dict
-        the entries of the members; None until they have been read
+        the entries of the members and of the folders that lead to them; None until they have been read
     """
 
     dir_cache: dict[str, dict[str, Any]] | None = None
@@ -192,6 +192,14 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 def leads_outside(name: str) -> bool:
     """Whether a name in an archive leads out of the folder that this is unpacked into."""
     return name.startswith("/") or (".." in name and ".." in name.split("/"))
+
+
+def add_folders(table: dict[str, dict[str, Any]], name: str) -> None:
+    """Put the folders that lead to a member into a table of entries, as upstream's tables have them."""
+    folder = _folder_of(name)
+    while folder and folder not in table:
+        table[folder] = {"name": folder, "size": 0, "type": "directory"}
+        folder = _folder_of(folder)
 
 
 def _folder_of(path: str) -> str:

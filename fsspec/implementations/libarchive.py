@@ -22,7 +22,7 @@ from libarchive import ffi
 from libarchive.exception import ArchiveError
 from libarchive.ffi import SEEK_CALLBACK, read_set_seek_callback
 
-from fsspec.archive import leads_outside
+from fsspec.archive import add_folders, leads_outside
 from fsspec.implementations._archive.bytes import View
 from fsspec.implementations._archive.files import FileArchive, member_is_folder, reopened
 
@@ -174,6 +174,7 @@ class LibArchiveFileSystem(FileArchive):
                 for number, entry in enumerate(archive):
                     if entry.isfile or entry.isdir:
                         name = entry.pathname.strip("/")
+                        add_folders(table, name)
                         table[name] = _described(entry, name)
                         self._numbers[name] = number
                         if leads_outside(entry.pathname):

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
 from fsspec._public import publish
-from fsspec.archive import leads_outside
+from fsspec.archive import add_folders, leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import ArchiveBytes, DirectoryView, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, member_is_folder
@@ -152,6 +152,7 @@ class TarFileSystem(FileArchive):
             target = self._resolved(member)
             kind = typemap.get(member.type, "file")
             entry.update(name=name, size=target.size if target else 0, type=kind)
+            add_folders(table, name)
             table[name] = entry
             if leads_outside(member.name):
                 self._refused[name] = f"the name of member {member.name!r} leads out of it"

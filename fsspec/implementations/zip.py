@@ -24,7 +24,7 @@ from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, refuse
 from fsspec._public import publish
-from fsspec.archive import leads_outside
+from fsspec.archive import add_folders, leads_outside
 from fsspec.implementations._archive.bytes import DirectoryView
 from fsspec.implementations._archive.files import (
     DAMAGED,
@@ -173,6 +173,7 @@ class ZipFileSystem(FileArchive):
             )
             if leads_outside(member.filename):
                 self._refused[name] = f"the name of member {member.filename!r} leads out of it"
+            add_folders(table, name)
             table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
         self.dir_cache: dict[str, dict[str, Any]] | None = table
         self._listed = len(members)

@@ -32,6 +32,7 @@ def test_listings_and_reading(path):
     fs = fsspec.filesystem("libarchive", fo=path)
     assert fs.find("") == sorted(TREE)
     assert fs.ls("/a", detail=False) == ["a/b.txt", "a/c"] and fs.isdir("a/c")
+    assert fs.dir_cache["a/c"]["type"] == "directory" and {*fs.dir_cache} >= {*TREE, "a", "a/c"}
     entry = fs.info("top")
     assert (entry["size"], entry["type"], entry["name"]) == (10, "file", "top") and entry["mode"]
     assert {name: fs.cat(name) for name in TREE} == TREE

@@ -77,6 +77,7 @@ def test_listings(fs):
     assert fs.ls("", detail=False) == ["a", "top"]
     assert fs.ls("/a", detail=False) == fs.ls("tar://a/", detail=False) == ["a/b.txt", "a/c"]
     assert fs.find("") == sorted(TREE) and fs.glob("*/*.txt") == ["a/b.txt"]
+    assert fs.dir_cache["a/c"]["type"] == "directory" and {*fs.dir_cache} == {*TREE, "a", "a/c"}
     entry = fs.info("/a/b.txt")
     assert (entry["name"], entry["size"], entry["type"], entry["linkname"]) == ("a/b.txt", 20, "file", "")
     assert fs.isdir("a/c") and typemap[b"5"] == "directory"

@@ -78,6 +78,22 @@ def test_the_directory_is_read_once_and_no_listing_made_to_open(fs, path):
     assert fs.dir_cache is table
 
 
+def test_the_table_has_the_folders_as_well():
+    buffer = io.BytesIO()
+    fs = fsspec.filesystem("zip", fo=buffer, mode="w")
+    fs.pipe_file("a/b/c", b"1")
+    fs._get_dirs()
+    assert {name: entry["type"] for name, entry in fs.dir_cache.items()} == {
+        "a": "directory",
+        "a/b": "directory",
+        "a/b/c": "file",
+    }
+    fs.pipe_file("a/d", b"2")
+    fs.pipe_file("e/f", b"3")
+    assert fs.find("", withdirs=True) == sorted(fs.dir_cache) == ["a", "a/b", "a/b/c", "a/d", "e", "e/f"]
+    fs.close()
+
+
 # reading -----------------------------------------------------------------------------
 def test_reading(fs):
     with fs.open("a/b.txt") as f:
