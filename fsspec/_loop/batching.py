@@ -12,6 +12,7 @@ Runs on whichever loop awaits it.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -25,7 +26,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 T = TypeVar("T")
 
 NOFILES_DEFAULT = 1280
-_FILES_FALLBACK = 128
+FILES_FALLBACK = 128
 
 
 def get_batch_size(nofiles: bool = False) -> int:
@@ -38,17 +39,23 @@ def get_batch_size(nofiles: bool = False) -> int:
         may have is the default.
     """
     if nofiles:
-        number: int = config.conf.get("nofiles_gather_batch_size", NOFILES_DEFAULT)
-        return number
+        number: int | None = config.conf.get("nofiles_gather_batch_size")
+        return _set_in_asyn("_NOFILES_DEFAULT_BATCH_SIZE", NOFILES_DEFAULT) if number is None else number
     if "gather_batch_size" in config.conf:
         number = config.conf["gather_batch_size"]
         return number
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows
-        return _FILES_FALLBACK
+        return _set_in_asyn("_DEFAULT_BATCH_SIZE", FILES_FALLBACK)
     limit = getrlimit(RLIMIT_NOFILE)[0]
     return -1 if limit == RLIM_INFINITY else limit // 8
+
+
+def _set_in_asyn(name: str, default: int) -> int:
+    """A default that programs may have changed in `fsspec.asyn`, where upstream has it."""
+    number: int = getattr(sys.modules.get("fsspec.asyn"), name, default)
+    return number
 
 
 class _Workers:

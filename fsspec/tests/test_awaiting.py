@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import warnings
 from contextlib import suppress
 
 import pytest
 
-from fsspec import config
+from fsspec import asyn, config
 from fsspec._loop.batching import get_batch_size, run_concurrently, run_coros_in_chunks
 from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
@@ -406,6 +407,17 @@ def test_without_configuration_files_are_fewer(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, 8000))
     assert get_batch_size() == -1
     assert get_batch_size(nofiles=True) > 100
+
+
+def test_defaults_may_be_set_where_upstream_has_them(monkeypatch):
+    monkeypatch.delitem(config.conf, "nofiles_gather_batch_size", raising=False)
+    monkeypatch.delitem(config.conf, "gather_batch_size", raising=False)
+    assert (asyn._DEFAULT_BATCH_SIZE, asyn._NOFILES_DEFAULT_BATCH_SIZE) == (128, 1280)
+    monkeypatch.setattr(asyn, "_NOFILES_DEFAULT_BATCH_SIZE", 4)
+    monkeypatch.setattr(asyn, "_DEFAULT_BATCH_SIZE", 5)
+    assert get_batch_size(nofiles=True) == 4
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert get_batch_size() == 5
 
 
 class Empty(AsyncFileSystem):
