@@ -95,6 +95,8 @@ class Caught(Generic[T]):
             hooks.check()
             if hooks.here:  # else this thread does, by hooks that use the attribute
                 return cast("T", getattr(obj, self._name))
+        if obj is None:  # as of an attribute that only instances have
+            raise AttributeError(f"{owner!r} has no attribute {self._name!r}")
         try:
             return cast("T", vars(obj)[self._name])
         except KeyError:

@@ -330,6 +330,8 @@ class FTPFileSystem(ServerFileSystem):
         return self.info(path)["size"] if size is None else size
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        if kwargs.get("compression"):
+            return super().cat_file(path, start, end, **kwargs)
         path = self._strip_protocol(path)
         size = self._size(path)
         if size is None:

@@ -235,7 +235,7 @@ class SFTPFileSystem(ServerFileSystem):
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        if not self._opens_itself:
+        if kwargs.get("compression") or not self._opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         with _Reader(self, self._strip_protocol(path)) as reader:
             begin, stop, _ = slice(start, end).indices(reader.size)

@@ -61,7 +61,7 @@ class ServerFileSystem(AbstractFileSystem):
         ``lpath``: where to, or a binary file object.
         ``callback``: is told the size and the bytes as they come.
         """
-        if self._copies_by_open and not self._opens_itself:
+        if self._copies_by_open and (kwargs.get("compression") or not self._opens_itself):
             return super().get_file(rpath, lpath, **kwargs)
         callback = for_file(kwargs.get("callback"), rpath)
         rpath = self._strip_protocol(rpath)

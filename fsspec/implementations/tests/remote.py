@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 from pathlib import Path
@@ -97,6 +98,11 @@ class RemoteTests:
     )
     def test_cat_file(self, fs: Any, start: int | None, end: int | None) -> None:
         assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
+
+    def test_a_compression_is_not_gone_past(self, server: Any, fs: Any) -> None:
+        put(server, "a.gz", gzip.compress(b"0123456789"))
+        assert fs.cat_file("/a.gz", compression="gzip") == b"0123456789"
+        assert fs.cat_file("/a.gz", 2, -5, compression="infer") == b"234"
 
     def test_reading_parts(self, server: Any, fs: Any) -> None:
         put(server, "big", BIG)

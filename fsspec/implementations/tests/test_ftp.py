@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ftplib
+import inspect
 import os
 import pickle
 from datetime import datetime, timedelta, timezone
@@ -620,3 +621,10 @@ def test_below_a_file_there_is_nothing():
     error = ftp_parsing.error_of_reply("550 Not a directory.", "/file/in")
     assert isinstance(error, FileNotFoundError) and isinstance(error, NotADirectoryError)
     assert isinstance(error, ftplib.error_perm) and error.errno == 20
+
+
+def test_the_connection_is_no_attribute_of_the_class():
+    """As of other attributes of instances: what looks through a class, as `inspect.getmembers`, goes on."""
+    assert not hasattr(FTPFileSystem, "_link") and "_strip_protocol" in dict(
+        inspect.getmembers(FTPFileSystem)
+    )

@@ -5,6 +5,7 @@ That server does not copy by itself, as Windows and Samba do: copying is not tri
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
@@ -129,6 +130,12 @@ def test_reading(fs, tmp_path):
         assert f.read() == BIG
     fs.get_file("/SHARE/big", str(tmp_path / "big"))
     assert (tmp_path / "big").read_bytes() == BIG
+
+
+def test_a_compression_is_not_gone_past(fs, tmp_path):
+    fs.pipe_file("/share/d/a.gz", gzip.compress(b"0123456789"))
+    fs.get_file("/share/d/a.gz", tmp_path / "a", compression="gzip")
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
 def test_writing(server, fs):

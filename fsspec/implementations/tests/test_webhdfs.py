@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
@@ -128,6 +129,12 @@ def test_short_answers(server, fs, tmp_path):
     with pytest.raises(OSError, match="/big"):
         fs.get_file("/big", str(tmp_path / "big"))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_compression_is_not_gone_past(fs, tmp_path):
+    fs.pipe_file("/d/a.gz", gzip.compress(b"0123456789"))
+    fs.get_file("/d/a.gz", tmp_path / "a", compression="gzip")
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
 def test_writing(server, fs):
