@@ -1,4 +1,5 @@
-"""Which methods are still this package's, and which a subclass, an instance or a patch has replaced.
+"""Which methods are still this package's, which a subclass, an instance or a patch has replaced, and which
+keywords those take.
 
 Shortcuts past a method that upstream calls, and forms of an operation that cost less, are taken only where
 nobody has replaced what they go past.
@@ -6,7 +7,8 @@ nobody has replaced what they go past.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -47,3 +49,29 @@ def overridden(fs: Filesystem, name: str) -> bool:
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
     twin_of = mirrored(method)  # an awaitable backend that says that it is not has blocking twins
     return not is_default(getattr(fs, twin_of) if twin_of else method)
+
+
+def taken(
+    fs: Any, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
+) -> dict[str, Any]:
+    """``options`` without the keywords that the operation ``name`` of a filesystem does not take.
+
+    For keywords that upstream does not pass, so that a method written for upstream may not have them. What
+    hands its arguments on to a filesystem behind it, as ``dir`` does, takes what that one takes.
+
+    ``optional``: the keywords that may be left out; by default all.
+    """
+    method, behind = getattr(fs, name), getattr(fs, "_fs_behind", None)
+    method = getattr(fs, mirrored(method) or name)
+    if behind is None and is_default(method):
+        return dict(options)
+    try:
+        known = inspect.signature(method).parameters
+    except (TypeError, ValueError):  # a callable without a signature
+        return dict(options)
+    left = [n for n in options if n not in known and (optional is None or n in optional)]
+    if left and any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        if behind is None:
+            return dict(options)
+        return taken(behind, name if hasattr(behind, name) else name[1:], options, left)
+    return {n: value for n, value in options.items() if n not in left}

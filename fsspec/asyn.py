@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._files.caches_base import check_fetched
+from fsspec._loop.batching import FILES_FALLBACK as _DEFAULT_BATCH_SIZE
+from fsspec._loop.batching import NOFILES_DEFAULT as _NOFILES_DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import get_batch_size as _get_batch_size
 from fsspec._loop.batching import run_coros_in_chunks as _run_coros_in_chunks
 from fsspec._loop.bridge import (
@@ -47,7 +49,7 @@ from fsspec._loop.twins import (
     private,
     sync_wrapper,
 )
-from fsspec._overriding import default, overridden
+from fsspec._overriding import default, overridden, taken
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
@@ -78,6 +80,8 @@ __all__ = [
     "FSSpecCoroutineCancel",
     "FSTimeoutError",
     "ResourceError",
+    "_DEFAULT_BATCH_SIZE",
+    "_NOFILES_DEFAULT_BATCH_SIZE",
     "_dump_running_tasks",
     "_get_batch_size",
     "_run_coros_in_chunks",
@@ -178,7 +182,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
-        await self._rm(path, batch_size=1, **kwargs)
+        await self._rm(path, **taken(self, "_rm", {"batch_size": 1}), **kwargs)
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(

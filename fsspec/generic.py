@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
+from fsspec._overriding import taken
 from fsspec._paths.paths import path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
@@ -231,7 +232,8 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
         fs, path = self._side_of(rpath)
-        await _ask(fs, "put_file", lpath, path, mode=mode, **kwargs)
+        how = taken(fs, "put_file", {"mode": mode}) if mode == "overwrite" else {"mode": mode}
+        await _ask(fs, "put_file", lpath, path, **how, **kwargs)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         fs, plain = self._side_of(path)
@@ -245,7 +247,10 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
-        return cast("Found", await self._glob_there(path, maxdepth=maxdepth, **kwargs))
+        limit = (
+            {"maxdepth": maxdepth} if maxdepth else taken(self._side_of(path)[0], "glob", {"maxdepth": None})
+        )
+        return cast("Found", await self._glob_there(path, **limit, **kwargs))
 
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""
@@ -378,7 +383,9 @@ class GenericFileSystem(AsyncFileSystem):
         if isinstance(path1, str) and isinstance(path2, str):
             (source, path), (target, to) = self._side_of(path1), self._side_of(path2)
             if source is target:
-                source.mv(path, to, recursive=recursive, maxdepth=maxdepth, **kwargs)
+                given = {"recursive": recursive, "maxdepth": maxdepth}
+                unset = [name for name, value in given.items() if not value]
+                source.mv(path, to, **taken(source, "mv", given, unset), **kwargs)
                 return
         super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
 

@@ -16,7 +16,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._overriding import taken
 from fsspec._paths.redaction import redact_paths, redact_url
+from fsspec._plans.bulk import raise_first
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import merge_offset_ranges, stringify_path
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from fastparquet import ParquetFile
     from typing_extensions import ParamSpec
 
-    from fsspec._paths.types import StrPath, T
+    from fsspec._paths.types import Offsets, StrPath, T
     from fsspec.spec import AbstractFileSystem
 
     P = ParamSpec("P")
@@ -137,7 +139,7 @@ def open_parquet_files(
         parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
     elif columns is None and row_groups is None and filters is None:
         nothing = [None] * len(paths)
-        contents = fs.cat_ranges(paths, nothing, nothing, on_error="raise")
+        contents = _all_ranges(fs, paths, nothing, nothing)
         sizes = [len(data) for data in contents]
         parts, wanted = [{(0, len(data)): data} for data in contents], [[] for _ in paths]
     else:
@@ -221,8 +223,16 @@ def _sizes(fs: AbstractFileSystem, paths: list[str]) -> list[int]:
     return cast("list[int]", sizes)
 
 
+def _all_ranges(fs: AbstractFileSystem, paths: list[str], starts: Offsets, ends: Offsets) -> list[bytes]:
+    """The bytes of ranges; raises the first error, of a backend that knows no ``on_error`` as well."""
+    how = taken(fs, "cat_ranges", {"on_error": "raise"})
+    found: list[bytes] = fs.cat_ranges(paths, starts, ends, **how)
+    raise_first(found)
+    return found
+
+
 def _ranges(fs: AbstractFileSystem, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
-    found: list[bytes] = fs.cat_ranges(paths, starts, ends, on_error="raise")
+    found = _all_ranges(fs, paths, starts, ends)
     for path, start, end, data in zip(paths, starts, ends, found):
         if len(data) != end - start:
             raise OSError(

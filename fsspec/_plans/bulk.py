@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call
-from fsspec._plans.listing import ask, together
+from fsspec._plans.listing import ask, expand_call, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 if TYPE_CHECKING:
@@ -114,7 +114,11 @@ def cat_ranges(
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
     paths, firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = split_callback(kwargs)
-    calls = [call("cat_file", p, start=a, end=b, **kwargs) for p, a, b in zip(paths, firsts, lasts)]
+    named = fs.async_impl  # as upstream: a blocking backend may have other names for them
+    calls = [
+        call("cat_file", p, start=a, end=b, **kwargs) if named else call("cat_file", p, a, b, **kwargs)
+        for p, a, b in zip(paths, firsts, lasts)
+    ]
     return (yield from _with_progress(calls, callback, batch_size, return_exceptions=on_error == "return"))
 
 
@@ -148,7 +152,7 @@ def rm(
 ) -> Plan:
     """Remove files, and with ``recursive`` folders; see ``AbstractFileSystem.rm``."""
     callback, kwargs = split_callback(kwargs)
-    paths = yield call("expand_path", path_texts(path), recursive=recursive, maxdepth=maxdepth)
+    paths = yield expand_call(fs, path_texts(path), recursive, maxdepth)
     callback.set_size(len(paths))
     answers = yield from removing(fs, paths, kwargs, batch_size)
     callback.relative_update(len(paths))

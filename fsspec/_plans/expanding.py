@@ -51,7 +51,7 @@ def expand_path(
     if patterns:
         # with entries at hand, files among the matches need no further request
         details = {} if overridden(fs, "glob") else {"detail": True}
-        calls = [call("glob", p, maxdepth=maxdepth, **details, **kwargs) for p in patterns]
+        calls = [call("glob", p, maxdepth=maxdepth, **{**details, **kwargs}) for p in patterns]
         answers = yield from together(calls, len(calls), return_exceptions=True)
         names = yield from _existing_names(fs, patterns, answers)
         matches = [found for p, found in zip(patterns, answers) if p not in names]

@@ -13,35 +13,34 @@ be named with a slash at their end.  Entries keep the names they were given.
 from __future__ import annotations
 
 import errno
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
-from fsspec._overriding import overridden
+from fsspec._overriding import overridden, taken
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Entry, Options, T
+    from fsspec._paths.types import Depth, Entry, Options, StrPaths, T
     from fsspec._plans.filesystem import Filesystem
 
 
 def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:
     """A call of `find` with those options that a backend's own form of it takes; limits are kept."""
-    if overridden(fs, "find"):
-        known = inspect.signature(getattr(fs, "_find" if fs.async_impl else "find")).parameters
-        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known.values()):
-            options = {
-                name: value
-                for name, value in options.items()
-                if name in known
-                or name not in ("maxdepth", "withdirs", "detail")
-                or name == "maxdepth"
-                and value
-            }
-    return call("find", path, **options)
+    limit = () if options.get("maxdepth") else ("maxdepth",)
+    return call("find", path, **taken(fs, "find", options, ("withdirs", "detail", *limit)))
+
+
+def expand_call(
+    fs: Filesystem, path: StrPaths, recursive: bool, maxdepth: Depth, options: Mapping[str, Any] = {}
+) -> call:
+    """A call of `expand_path`; of one that knows no ``maxdepth`` where there is none."""
+    options = {"maxdepth": maxdepth, **options}
+    if maxdepth is None:
+        options = taken(fs, "expand_path", options, ("maxdepth",))
+    return call("expand_path", path, recursive=recursive, **options)
 
 
 def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
@@ -190,6 +189,8 @@ def walk(
     recursive = overridden(fs, "walk") and not fs.async_impl
     told = {} if on_error == "omit" else {"on_error": on_error}
     own = {"topdown": topdown, "detail": detail, **told, **kwargs}
+    if recursive:
+        own = taken(fs, "walk", own, (("topdown",) if topdown else ()) + (() if detail else ("detail",)))
     turns = [_Turn(path, 1)]  # the next one last
     ahead: dict[str, Any] = {}  # listings that were asked for before their turn
     emitted = 0

@@ -26,7 +26,7 @@ from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
-from fsspec._plans.listing import ask, together
+from fsspec._plans.listing import ask, expand_call, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths
 
@@ -100,7 +100,7 @@ def _sources(
 ) -> Plan:
     """What is meant by ``source``; the folders among it only where their contents come with them."""
     options = listing_options(fs, kwargs)
-    found = yield call("expand_path", source, recursive=recursive, maxdepth=maxdepth, **options)
+    found = yield expand_call(fs, source, recursive, maxdepth, options)
     if isinstance(source, str) and (not recursive or maxdepth is not None):
         named = [p for p in found if not trailing_sep(p)]
         is_folder = yield from ask(fs, "isdir", named, batch_size)

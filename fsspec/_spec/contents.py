@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
-from fsspec._overriding import default
+from fsspec._overriding import default, taken
 from fsspec._paths.ranges import file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -95,8 +95,14 @@ class Contents:
         **kwargs
             for `open`
         """
-        with self.open(path, mode="r", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
+        text = self._text_options(encoding, errors, newline)
+        with self.open(path, mode="r", **text, **kwargs) as f:
             return cast("IO[str]", f).read()
+
+    def _text_options(self, encoding: str | None, errors: str | None, newline: str | None) -> dict[str, Any]:
+        """What `open` is given for text: by one that knows none of these only those that are set."""
+        options = {"encoding": encoding, "errors": errors, "newline": newline}
+        return taken(self, "open", options, [name for name, value in options.items() if value is None])
 
     def head(self, path: str, size: int = 1024) -> bytes:
         """The first bytes of a file.
@@ -207,7 +213,8 @@ class Contents:
         int
             the characters written
         """
-        with self.open(path, mode="w", encoding=encoding, errors=errors, newline=newline, **kwargs) as f:
+        text = self._text_options(encoding, errors, newline)
+        with self.open(path, mode="w", **text, **kwargs) as f:
             return cast("IO[str]", f).write(value)
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:

@@ -282,7 +282,7 @@ class ManyPaths(Contents):
         out: list[Any] = []
         for p, first, last in zip(*per_path(paths, starts, ends)):
             try:
-                out.append(self.cat_file(p, start=first, end=last, **kwargs))
+                out.append(self.cat_file(p, first, last, **kwargs))
             except Exception as error:
                 if on_error != "return":
                     raise

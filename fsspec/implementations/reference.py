@@ -20,6 +20,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
+from fsspec._loop.driving import perform
 from fsspec._paths.paths import false_without_path, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
@@ -355,7 +356,8 @@ class ReferenceFileSystem(ReferenceReading):
         rpath, lpath = path_texts(rpath), path_texts(lpath)
         if recursive and isinstance(rpath, list) and isinstance(lpath, str):
             top = os.path.abspath(lpath)
-            rpath = self.expand_path(rpath, recursive=True, maxdepth=kwargs.pop("maxdepth", None))
+            step = listing.expand_call(self, rpath, True, kwargs.pop("maxdepth", None))
+            rpath = cast("list[str]", perform(self, step))
             lpath = other_paths(rpath, top)
             check_contained(top, lpath)
         sync(self.loop, self._get, rpath, lpath, recursive, **kwargs)

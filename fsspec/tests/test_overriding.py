@@ -1,21 +1,27 @@
 """What subclasses, instances and patches put in the place of a method is what programs meet."""
 
+import asyncio
 import functools
+import shutil
 
 import pytest
 
 import fsspec
-from fsspec._overriding import default, is_default, mirrored
+from fsspec import generic
+from fsspec._overriding import default, is_default, mirrored, taken
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.cached import CachingFileSystem, SimpleCacheFileSystem, WholeFileCacheFileSystem
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.ftp import FTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.implementations.sftp import SFTPFileSystem
 from fsspec.implementations.smb import SMBFileSystem
 from fsspec.spec import AbstractFileSystem
-from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 
 class Swapped:
@@ -257,3 +263,203 @@ def test_transfers_count_by_a_wrap_of_the_callback(direction, tmp_path):
         assert fs.cat("/c") == b"3"
     assert len(seen) == callback.size >= 1
     assert callback.value == 0
+
+
+# keywords that upstream does not pass ----------------------------------------------
+FILES = {"r/x": b"0123456789" * 10, "r/s/y": b"yy"}
+
+
+class Ranges(AsyncDictFileSystem):
+    async def _cat_ranges(self, paths, starts, ends):
+        return [self.files.get(p, KeyError(p))[a:b] for p, a, b in zip(paths, starts, ends)]
+
+
+class JoiningRanges(AsyncDictFileSystem):
+    async def _cat_ranges(self, paths, starts, ends, max_gap=None, batch_size=None):
+        return await super()._cat_ranges(paths, starts, ends, max_gap, batch_size)
+
+
+class BlockingForm(AsyncDictFileSystem):
+    def cat_ranges(self, paths, starts, ends):
+        return [self.files[p][a:b] for p, a, b in zip(paths, starts, ends)]
+
+
+class BlockingRanges(DictFileSystem):
+    def cat_ranges(self, paths, starts, ends, max_gap=None):
+        return super().cat_ranges(paths, starts, ends, max_gap)
+
+
+class Opening(DictFileSystem):
+    def open(self, path, mode="rb", block_size=None):
+        return self._open(path, mode, block_size)
+
+
+class OpeningItself(DictFileSystem):
+    def _open(self, path, mode="rb", block_size=None, autocommit=True, cache_options=None):
+        return super()._open(path, mode, block_size, autocommit, cache_options)
+
+
+NARROW = [Ranges, JoiningRanges, BlockingForm, BlockingRanges, Opening, OpeningItself]
+
+
+@pytest.mark.parametrize("cls", NARROW)
+def test_blocks_of_backends_with_fewer_parameters(cls, tmp_path):
+    for number, target in enumerate((cls(FILES), DirFileSystem(path="r", fs=cls(FILES)))):
+        fs = CachingFileSystem(fs=target, cache_storage=str(tmp_path / str(number)))
+        path = "x" if number else "r/x"
+        with fs.open(path) as f:
+            assert f.read(5) == b"01234"
+        assert fs.cat_file(path, 2, 4) == b"23" and fs.read_text(path) == FILES["r/x"].decode()
+
+
+def test_answers_that_are_errors_are_raised_though_they_cannot_be_asked_for(tmp_path):
+    class Gone(AsyncDictFileSystem):
+        async def _cat_ranges(self, paths, starts, ends):
+            return [PermissionError(path) for path in paths]
+
+    fs = CachingFileSystem(fs=Gone(FILES), cache_storage=str(tmp_path / "cache"))
+    with fs.open("r/x") as f, pytest.raises(PermissionError, match="r/x"):
+        f.read()
+    with pytest.raises(PermissionError, match="r/x"):
+        asyncio.run(fs._cat_file("r/x"))
+
+
+def test_references_into_backends_with_fewer_parameters(tmp_path):
+    class Few(BlockingRanges):
+        def get_file(self, rpath, lpath):
+            super().get_file(rpath, lpath)
+
+    for cls in (Few, Ranges):
+        references = {"a": ["r/x", 0, 3], "b": ["r/x", 5, 4], "c": ["r/s/y"]}
+        fs = ReferenceFileSystem(references, fs=cls(FILES), skip_instance_cache=True)
+        assert fs.cat(["a", "b", "c"]) == {"a": b"012", "b": b"5678", "c": b"yy"}
+        if cls is Few:
+            fs.get("", (tmp_path / "x").as_posix(), recursive=True)
+            assert (tmp_path / "x" / "c").read_bytes() == b"yy"
+
+
+def test_parameters_of_expand_path(tmp_path):
+    class Expanding(AsyncFileSystemWrapper):
+        cachable = False
+
+        async def _expand_path(self, path, recursive=False):
+            return await super()._expand_path(path, recursive=recursive)
+
+    class Blocking(DictFileSystem):
+        def expand_path(self, path, recursive=False):
+            return super().expand_path(path, recursive=recursive)
+
+    target = (tmp_path / "x").as_posix()
+    for fs in (Expanding(DictFileSystem(FILES)), Blocking(FILES), DirFileSystem(path="", fs=Blocking(FILES))):
+        fs.get("r", target, recursive=True)
+        assert (tmp_path / "x" / "s" / "y").read_bytes() == b"yy"
+        shutil.rmtree(target)
+    cached = CachingFileSystem(fs=Blocking(FILES), cache_storage=str(tmp_path / "cache"))
+    assert cached.cat("r/s/*") == {"r/s/y": b"yy"}
+    blocking = Blocking(FILES)
+    blocking.rm(["r/x", "r/s/y"])
+    assert not blocking.files
+    with pytest.raises(TypeError, match="maxdepth"):  # a limit is not left out
+        Blocking(FILES).get("r", target, recursive=True, maxdepth=1)
+
+
+def test_parameters_of_walk_and_cat_file():
+    class Few(DictFileSystem):
+        def walk(self, path, maxdepth=None):
+            return super().walk(path, maxdepth)
+
+        def cat_file(self, path, first=None, last=None):
+            return super().cat_file(path, first, last)
+
+    assert [folder for folder, _, _ in Few(FILES).walk("r")] == ["r", "r/s"]
+    assert Few(FILES).cat_ranges(["r/x", "r/s/y"], [1, 0], [3, 1]) == [b"12", b"y"]
+
+
+def test_parameters_of_open_for_text():
+    fs = Opening(FILES)
+    fs.open("r/t", "wb").close()
+    assert Opening.read_text(TextOpening(FILES), "r/s/y") == "yy"
+    text = TextOpening()
+    text.write_text("t", "w")
+    assert text.files == {"t": b"w"} and text.read_text("t") == "w"
+    with pytest.raises(TypeError, match="encoding"):
+        text.read_text("t", encoding="latin-1")
+
+
+class TextOpening(DictFileSystem):
+    def open(self, path, mode="rb"):
+        return super().open(path, mode)
+
+
+def test_parameters_of_an_awaitable_rm():
+    class Few(AsyncDictFileSystem):
+        async def _rm(self, path, recursive=False):
+            del self.files[path]
+
+    fs = Few(FILES)
+    fs.rm_file("r/x")
+    assert [*fs.files] == ["r/s/y"]
+
+
+def test_uploads_of_caches_to_backends_with_fewer_parameters(tmp_path):
+    class Few(DictFileSystem):
+        def put_file(self, lpath, rpath, callback=None):
+            super().put_file(lpath, rpath)
+
+    target = Few()
+    for cls in KINDS[2:]:
+        fs = cls(fs=target, cache_storage=str(tmp_path / cls.__name__))
+        with fs.open(cls.__name__, "xb") as f:
+            f.write(b"1")
+        fs.pipe_file(f"{cls.__name__} piped", b"2", mode="create")
+        with pytest.raises(FileExistsError):
+            fs.open(cls.__name__, "xb")
+    assert sorted(target.files.values()) == [b"1", b"1", b"2", b"2"]
+
+
+def test_one_file_is_piped_by_no_pipe_of_its_own(tmp_path, m):
+    class Few(SimpleCacheFileSystem):
+        def pipe(self, path, value=None):
+            raise AssertionError("as upstream, this is for many files")
+
+    fs = Few(fs=m, cache_storage=str(tmp_path))
+    fs.pipe_file("/a", b"1", mode="create")
+    assert m.cat_file("/a") == b"1"
+
+
+def test_parameters_of_what_generic_asks_for(monkeypatch, tmp_path):
+    class Few(DictFileSystem):
+        protocol = "few"
+
+        def glob(self, path):
+            return super().glob(path)
+
+        def mv(self, path1, path2):
+            super().mv(path1, path2)
+
+        def put_file(self, lpath, rpath):
+            super().put_file(lpath, rpath)
+
+    fs = Few(FILES)
+    monkeypatch.setitem(generic._generic_fs, "few", fs)
+    both = generic.GenericFileSystem(default_method="generic", skip_instance_cache=True)
+    assert both.glob("few://r/*") == ["few://r/s", "few://r/x"]
+    both.mv("few://r/x", "few://r/z")
+    (tmp_path / "p").write_bytes(b"p")
+    both.put_file((tmp_path / "p").as_posix(), "few://r/p")
+    assert sorted(fs.files) == ["r/p", "r/s/y", "r/z"]
+
+
+def test_what_a_method_takes():
+    class Both(DictFileSystem):
+        def given(self, a, *, b=None):
+            pass
+
+        def anything(self, a, **kwargs):
+            pass
+
+    fs, options = Both(), {"a": 1, "b": 2, "c": 3}
+    assert taken(fs, "given", options) == {"a": 1, "b": 2}
+    assert taken(fs, "given", options, ("a", "b")) == taken(fs, "anything", options) == options
+    fs.plain = "".join  # tells nothing of its parameters, or that it takes none of these
+    assert taken(fs, "find", {"detail": True}) == {"detail": True}

@@ -18,6 +18,7 @@ from fsspec.parquet import (  # noqa: E402
     open_parquet_file,
     open_parquet_files,
 )
+from fsspec.tests.dictfs import DictFileSystem  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 ROWS = 80_000
@@ -392,3 +393,15 @@ def test_footer_longer_than_the_sample(m):
     f = open_parquet_file("memory://wide.parquet", columns=["column number 7"], footer_sample_size=8)
     assert f.size - f.cache._fetch(f.size - 8, f.size - 4)[0] > 2**16
     assert pq.ParquetFile(f).read(columns=["column number 7"]).num_rows == 50
+
+
+def test_backends_whose_cat_ranges_has_no_on_error(data):
+    class Few(DictFileSystem):
+        def cat_ranges(self, paths, starts, ends):
+            return super().cat_ranges(paths, starts, ends)
+
+    fs = Few({"a.parquet": data})
+    with open_parquet_file("a.parquet", fs=fs) as f:
+        assert f.read() == data
+    with pytest.raises(FileNotFoundError):
+        open_parquet_file("b.parquet", fs=fs)

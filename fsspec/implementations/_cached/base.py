@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
+from fsspec._loop.driving import perform
 from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
@@ -21,7 +22,7 @@ from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.listing import together
+from fsspec._plans.listing import expand_call, together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
@@ -241,9 +242,8 @@ class Cache(ChainedFileSystem):
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
             return [self.fs._strip_protocol(self._bare(path))]
-        found: list[str] = self.fs.expand_path(
-            self._bare(path), recursive=recursive, maxdepth=maxdepth, **kwargs
-        )
+        step = expand_call(self.fs, self._bare(path), recursive, maxdepth, kwargs)
+        found: list[str] = perform(self.fs, step)
         return found
 
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own
+from fsspec._overriding import taken
 from fsspec._paths.redaction import redact_text, redact_url
+from fsspec._plans.bulk import raise_first
 from fsspec._spec.contents import has_checking_files
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
@@ -116,7 +118,9 @@ class BlockSource:
             self.confirm(self.fs.info(self.path, **self.uncached_options()))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
-            found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, on_error="raise")
+            how = taken(self.fs, "cat_ranges", {"on_error": "raise"})
+            found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, **how)
+        raise_first(found)
         if self.is_short(ranges, found):
             self.confirm(self.fs.info(self.path, **self.uncached_options()))
         return found
@@ -170,7 +174,8 @@ class BlockSource:
 
 def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> AbstractBufferedFile:
     """A file on the filesystem behind a cache."""
-    opened: Any = fs.open(path, "rb", cache_type="none", **kwargs)
+    how = taken(fs, "_open", taken(fs, "open", {"cache_type": "none"}))
+    opened: Any = fs.open(path, "rb", **how, **kwargs)
     return cast("AbstractBufferedFile", opened)
 
 

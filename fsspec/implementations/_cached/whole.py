@@ -261,7 +261,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
-        if not self._opens_itself:
+        if not self._opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_file(self, path, start, end, **kwargs)
         part_of = partial(self._local.cat_file, start=start, end=end)
         return self._with_copy(self._strip_protocol(path), part_of, kwargs)
@@ -317,7 +317,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
-        if not self._opens_itself:
+        if not self._opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
         return cast("list[Any]", self._on_target(self._ranges(paths, starts, ends, on_error, kwargs)))
 
@@ -388,8 +388,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
         if not self._opens_itself:
             return AbstractFileSystem.pipe_file(self, path, cast("bytes", value), **kwargs)
-        contents: dict[str, Any] = {path: value}
-        self.pipe(contents, **kwargs)
+        self._pipe_files({path: value}, kwargs)
 
     def pipe(
         self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
@@ -400,6 +399,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         contents: Mapping[str, Any] = {path: value} if isinstance(path, str) else path
         if not isinstance(contents, dict):
             raise ValueError(f"a path and bytes, or a mapping of them, is needed, not {type(path).__name__}")
+        self._pipe_files(contents, kwargs)
+
+    def _pipe_files(self, contents: Mapping[str, Any], kwargs: Options) -> None:
         if kwargs.pop("mode", "overwrite") == "create":
             kwargs["mode"] = "create"
             for p in contents:
@@ -532,7 +534,7 @@ class _Together(list[Any]):
 
 
 def _uploading(files: list[LocalTempFile]) -> Plan:
-    calls = [call("put_file", f.fn, f.path, **f.kwargs) for f in files]
+    calls = [call("put_file", f.fn, f.path, **f.put_options()) for f in files]
     answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
     for f, answer in zip(files, answers):
         if isinstance(answer, BaseException):

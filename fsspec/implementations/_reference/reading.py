@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
+from fsspec._overriding import taken
 from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
@@ -305,10 +306,12 @@ class ReferenceReading(AsyncFileSystem):
             return
         said = self._reference(rpath)
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
-            source = self._fs_of(said.url)
+            found = self._fs_of(said.url)
+            source = blocking_of(found) or found
             with failing(rpath, said.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                (blocking_of(source) or source).get_file(said.url, lpath, callback=callback, **kwargs)
+                told = taken(source, "get_file", {"callback": callback})
+                source.get_file(said.url, lpath, **told, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
@@ -321,9 +324,11 @@ class ReferenceReading(AsyncFileSystem):
             return
         said = await self._off_loop(self._reference, rpath)
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
+            source = self._fs_of(said.url)
             with failing(rpath, said.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                await self._fs_of(said.url)._get_file(said.url, os.fspath(lpath), callback=callback, **kwargs)
+                told = taken(source, "_get_file", {"callback": callback})
+                await source._get_file(said.url, os.fspath(lpath), **told, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 
@@ -393,7 +398,8 @@ def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
 def _fetch_blocking(plan: Reads, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]
-    answers = source.cat_ranges(urls, starts, ends, on_error="return", **kwargs)
+    how = {**taken(source, "cat_ranges", {"on_error": "return"}), **kwargs}
+    answers = source.cat_ranges(urls, starts, ends, **how)
     for block, data in zip(blocks, answers):
         plan.take(block, data)
     for url in list(plan.short):

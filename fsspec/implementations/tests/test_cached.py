@@ -982,3 +982,15 @@ def test_before_a_file_is_opened_a_subclass_may_have_the_copy(kind, target, tmp_
     c = Skipping(fs=target, cache_storage=str(tmp_path / "d"), skip_instance_cache=True)
     asked.clear()
     assert c.open("r/two").read() == b"22" and asked == ["r/two"]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "infer"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_whole_contents_are_decompressed_where_that_is_asked_for(kind, compression, tmp_path):
+    import gzip
+
+    c = make(kind, DictFileSystem({"r/a.gz": gzip.compress(b"0123456789")}), tmp_path)
+    assert c.cat_file("r/a.gz", compression=compression) == b"0123456789"
+    assert c.cat_file("r/a.gz", 2, 5, compression=compression) == b"234"
+    assert c.cat_ranges(["r/a.gz"] * 2, [0, -2], [3, None], compression=compression) == [b"012", b"89"]
+    assert c.cat_file("r/a.gz", 0, 2) == b"\x1f\x8b"
