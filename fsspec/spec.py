@@ -559,9 +559,9 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
                 codec = compr[get_compression(path, compression)]
             except ValueError:
                 if "r" in mode:  # that there is no such file comes first
-                    self._opened(path, mode, kwargs).close()
+                    self._opened_file(path, mode, kwargs).close()
                 raise
-        file = self._opened(path, mode, kwargs)
+        file = self._opened_file(path, mode, kwargs)
         if not is_ours(type(file)) and AbstractBufferedFile not in type(file).__mro__:
             adopt(file, mode)
         if not autocommit and "r" not in mode:
@@ -571,7 +571,7 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             return layered
         return file
 
-    def _opened(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
+    def _opened_file(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
         """What `_open` gives, which may be a coroutine function of an awaitable backend."""
         file: Any = self._open(path, mode=mode, **kwargs)
         opened: IO[Any] = self._wait_for(file) if type(file) is CoroutineType else file

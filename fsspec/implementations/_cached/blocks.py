@@ -103,7 +103,7 @@ class CachingFileSystem(Cache):
         if "r" not in mode or "+" in mode:
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
-            opened = self.fs._opened(path, mode, kwargs)
+            opened = self.fs._opened_file(path, mode, kwargs)
             self._drop([path])  # it was not refused
             return opened
         for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself
