@@ -384,7 +384,7 @@ class AsyncFileSystem(AbstractFileSystem):
         return result
 
     # opening ----------------------------------------------------------------------
-    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def _run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """What a coroutine of `_open` returns; blocks."""
 
         async def wait() -> Any:

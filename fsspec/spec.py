@@ -574,10 +574,10 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
     def _opened_file(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
         """What `_open` gives, which may be a coroutine function of an awaitable backend."""
         file: Any = self._open(path, mode=mode, **kwargs)
-        opened: IO[Any] = self._wait_for(file) if type(file) is CoroutineType else file
+        opened: IO[Any] = self._run_open(file) if type(file) is CoroutineType else file
         return opened
 
-    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def _run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         coroutine.close()
         raise TypeError(
             f"{type(self).__name__}._open is a coroutine function, which needs an AsyncFileSystem"

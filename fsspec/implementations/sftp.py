@@ -22,6 +22,7 @@ from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
+from fsspec.implementations._remote.updating import Handle, UpdatedFile, check_mode, update
 from fsspec.implementations._remote.writing import SeekableWriting
 
 if TYPE_CHECKING:
@@ -231,7 +232,12 @@ class SFTPFileSystem(ServerFileSystem):
 
     # contents ---------------------------------------------------------------------
     @default
-    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> SFTPFile:
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any
+    ) -> SFTPFile | UpdatedFile:
+        if "+" in mode:
+            mode = check_mode(path, mode, kwargs.get("autocommit", True))
+            return update(_SFTPHandle(self, path, mode), block_size)
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -474,6 +480,37 @@ class SFTPFile(SeekableWriting):
 
     def discard(self) -> None:
         discard_a_file(self)
+
+
+class _SFTPHandle(Handle):
+    fs: SFTPFileSystem
+
+    def __init__(self, fs: SFTPFileSystem, path: str, mode: str) -> None:
+        super().__init__(fs, path, mode)
+        self._link = link = fs._link
+        try:
+            self.remote = link.run(lambda sftp: link.open(sftp, path, mode.replace("x", "wx")))
+        except OSError as error:
+            fs._refuse(error, path, making=True)
+        self._session = link.sftp
+
+    def _ask(self, operation: Callable[[Any], T]) -> T:
+        def with_remote(sftp: paramiko.SFTPClient) -> T:
+            if sftp is not self._session:
+                raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
+            return operation(self.remote)
+
+        try:
+            return self._link.run(with_remote)
+        except OSError as error:
+            self.fs._refuse(error, self.path)
+
+    def _get_size(self) -> int:
+        size = self._ask(size_by_handle)
+        return size if size is not None else cast("int", self.fs.info(self.path)["size"])
+
+    def _let_go_of_remote(self) -> None:
+        self._link.close_file(self.remote)
 
 
 def commit_a_file(self: Any) -> None:

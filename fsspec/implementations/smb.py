@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import io
 import os
 import stat
 import threading
@@ -28,6 +29,7 @@ from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
+from fsspec.implementations._remote.updating import Handle, UpdatedFile, check_mode, update
 from fsspec.implementations._remote.writing import SeekableWriting
 
 if TYPE_CHECKING:
@@ -251,15 +253,19 @@ class SMBFileSystem(ServerFileSystem):
         autocommit: bool = True,
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> SMBFileOpener:
+    ) -> SMBFileOpener | UpdatedFile:
         """A file object; ``share_access`` as for the filesystem."""
         temp = None
+        if "+" in mode:
+            mode = check_mode(path, mode, autocommit)
         if mode != "rb":
             if self.auto_mkdir and self._parent(path).strip("/").count("/"):
                 self.makedirs(self._parent(path), exist_ok=True)
             if not autocommit:
                 temp = hidden_name(path, self.temppath or self._parent(path))
         kwargs.setdefault("share_access", self.share_access or ("r" if mode == "rb" else None))
+        if "+" in mode:
+            return update(_SMBHandle(self, path, mode, kwargs["share_access"]), block_size)
         return SMBFileOpener(
             path, temp, mode, self._port, block_size or -1, fs=self, cache_options=cache_options, **kwargs
         )
@@ -475,3 +481,39 @@ class SMBFileOpener(SeekableWriting):
         if self.temp is not None:
             with suppress(FileNotFoundError):
                 self.fs._call(smbclient.remove, self.fs._unc(self.temp))
+
+
+class _SMBHandle(Handle):
+    fs: SMBFileSystem
+
+    def __init__(self, fs: SMBFileSystem, path: str, mode: str, share_access: str | None) -> None:
+        super().__init__(fs, path, mode)
+        self._link = link = fs._link
+        with link.turn():
+            self.remote = fs._call(
+                smbclient.open_file, fs._unc(path), mode=mode, buffering=0, share_access=share_access
+            )
+            link.remotes.add(self.remote)
+
+    def _ask(self, operation: Callable[[Any], T]) -> T:
+        self._link.check_owner()
+        with self._link.turn():
+            if self.remote not in self._link.remotes:
+                raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
+            try:
+                return operation(self.remote)
+            except smbprotocol.exceptions.SMBException as error:
+                if isinstance(error, OSError):
+                    raise
+                self._link.forget(self.remote)
+                raise ConnectionResetError(f"{self.path!r}: {error}") from error
+
+    def _get_size(self) -> int:
+        size: int = self._ask(lambda remote: remote.seek(0, 2))
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        raise io.UnsupportedOperation(f"{self.path!r}: SMB files cannot be cut, smbclient writes into them")
+
+    def _let_go_of_remote(self) -> None:
+        self._link.close_file(self.remote)

@@ -251,3 +251,84 @@ def check_bars(fs: Any, path: str, other: str, tmp_path: Path, capsys: Any, **pu
     assert "11.0/11.0" in capsys.readouterr().err
     fs.put_file(local, other, callback="tqdm", **put)
     assert "11.0/11.0" in capsys.readouterr().err
+
+
+def check_updating(fs: Any, path: str) -> None:
+    """Files that are read and written at once: each mode, as the built-in ``open`` has them."""
+    fs.pipe_file(path, b"0123456789")
+    with fs.open(path, "r+b") as f:
+        assert f.read(3) == b"012" and f.writable() and f.seekable() and (f.path, f.mode) == (path, "r+b")
+        f.seek(5)
+        f.write(b"XY")
+        assert (f.tell(), f.read(), f.seek(0), f.readline()) == (7, b"789", 0, b"01234XY789")
+        assert f.seek(-1, 2) == 9 and f.write(b"ABC") == 3
+    assert fs.cat_file(path) == b"01234XY78ABC"
+    with fs.open(path, "rb+") as f:  # larger than its buffer
+        f.write(BIG[:100_000])
+        f.seek(50_000)
+        assert f.read(10) == BIG[50_000:50_010]
+    assert fs.cat_file(path) == BIG[:100_000]
+    with fs.open(path, "w+") as f:
+        f.write("two\nlines")
+        f.seek(0)
+        assert f.readlines() == ["two\n", "lines"]
+    with fs.open(path, "a+b") as f:
+        assert f.tell() == 9
+        f.write(b"!")
+        f.seek(0)
+        assert f.read() == b"two\nlines!"
+        f.seek(0)
+        f.write(b"?")
+    assert fs.cat_file(path) == b"two\nlines!?"
+    with pytest.raises(FileExistsError):
+        fs.open(path, "x+b")
+    assert fs.cat_file(path) == b"two\nlines!?"
+    for absent, mode in ((f"{path}-2", "w+b"), (f"{path}-3", "x+b"), (f"{path}-4", "a+b")):
+        with fs.open(absent, mode) as f:
+            f.write(b"new")
+            f.seek(1)
+            assert f.read() == b"ew"
+        assert fs.cat_file(absent) == b"new"
+    with pytest.raises(FileNotFoundError):
+        fs.open(f"{path}-none", "r+b")
+    with pytest.raises(ValueError, match="r\\+b"):
+        fs.open(path, "q+b")
+    with fs.transaction, pytest.raises(NotImplementedError, match="transaction"):
+        fs.open(path, "r+b")
+    f = fs.open(path, "r+b")
+    with pytest.raises(ValueError, match="negative"):
+        f.seek(-1)
+    f.close()
+    f.close()
+    with pytest.raises(ValueError, match="closed"):
+        f.read()
+    assert fs.cat_file(path) == b"two\nlines!?"
+
+
+UPDATED_IN_A_CHILD = """
+held = fs.open(path, "r+b")
+held.write(b"HEL")  # in its buffer
+
+def touched():
+    far = lambda: (held.seek(10**5), held.read(1))
+    for use in (held.read, lambda: held.write(b"child"), held.flush, far):
+        try:
+            use()
+        except ForkError:
+            pass
+        else:
+            raise AssertionError("not refused")
+    held.close()
+
+def dropped():
+    global held
+    held = None
+
+for act in (touched, dropped, lambda: held.close(), lambda: None):
+    well(by_fork(act))
+held.seek(0, 2)
+held.write(b"!")
+held.close()
+assert fs.cat_file(path) == b"HELlo world!"
+"""
+"""What programs of forks append, which have a ``path`` that holds b"hello world"."""

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from fsspec.implementations.tests.remote import SCRIPT
+from fsspec.implementations.tests.remote import SCRIPT, UPDATED_IN_A_CHILD
 from fsspec.tests.programs import run
 from fsspec.tests.servers.process import until
 
@@ -116,6 +116,13 @@ def test_not_opted_in(server):
         opted=False,
     )
     assert len(server.connections) == 3
+
+
+@pytest.mark.parametrize("opted", [True, False])
+def test_a_file_that_is_read_and_written_is_the_parents(sftp_server, opted):
+    with open(os.path.join(sftp_server.folder, "small"), "wb") as f:
+        f.write(b"hello world")
+    program(sftp_server, "path = '/small'" + UPDATED_IN_A_CHILD, opted)
 
 
 IMPORTS = {"ftp": "import ftplib", "ftps": "import ftplib", "sftp": "import paramiko"}

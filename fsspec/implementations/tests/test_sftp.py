@@ -14,7 +14,14 @@ paramiko = pytest.importorskip("paramiko")
 
 import fsspec  # noqa: E402  # after the check
 from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
-from fsspec.implementations.tests.remote import BIG, RemoteTests, check_bars, got, put  # noqa: E402
+from fsspec.implementations.tests.remote import (  # noqa: E402
+    BIG,
+    RemoteTests,
+    check_bars,
+    check_updating,
+    got,
+    put,
+)
 from fsspec.tests.programs import run  # noqa: E402
 from fsspec.tests.servers.process import until  # noqa: E402
 
@@ -107,8 +114,6 @@ class TestSFTP(RemoteTests):
             assert (f.size, f.mode, f.path, f.seek(-2, 2)) == (11, "rb", "/d/a.txt", 9)
         with fs.open("/d/new", "wb") as f:
             assert f.write(b"x") == 1 and f.seekable()
-        with pytest.raises(NotImplementedError, match="opened as"):
-            fs.open("/d/a.txt", "r+b")
         with fs.ftp.open("/d/a.txt", "r+b") as f:
             f.seek(6)
             f.write(b"W")
@@ -401,3 +406,11 @@ def test_a_file_that_is_left_open_at_the_end(server, mode, tmp_path):
 def test_tqdm_by_name_draws_the_bytes_of_one_file(fs, tmp_path, capsys):
     check_bars(fs, "/d/a.txt", "/d/a.txt2", tmp_path, capsys)
     assert fs.cat_file("/d/a.txt2") == b"hello world"
+
+
+def test_files_that_are_read_and_written(fs):
+    check_updating(fs, "/updated")
+    fs.pipe_file("/cut", b"0123456789")
+    with fs.open("/cut", "r+b") as f:
+        assert f.truncate(4) == 4 and f.read() == b"0123"
+    assert fs.cat_file("/cut") == b"0123"

@@ -6,6 +6,7 @@ That server does not copy by itself, as Windows and Samba do: copying is not tri
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import pickle
@@ -18,7 +19,7 @@ pytest.importorskip("impacket")  # the server's
 from smbprotocol.exceptions import SMBOSError  # noqa: E402  # after the checks
 
 from fsspec.implementations.smb import SMBFileSystem  # noqa: E402
-from fsspec.implementations.tests.remote import check_races  # noqa: E402
+from fsspec.implementations.tests.remote import check_races, check_updating  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
@@ -208,3 +209,9 @@ def test_a_file_that_is_left_open_at_the_end(server, mode):
         """,
         OPTIONS=json.dumps(server.options),
     )
+
+
+def test_files_that_are_read_and_written(fs):
+    check_updating(fs, "/SHARE/updated")
+    with fs.open("/SHARE/updated", "r+b") as f, pytest.raises(io.UnsupportedOperation, match="updated"):
+        f.truncate(4)

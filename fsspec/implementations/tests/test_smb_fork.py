@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
-from fsspec.implementations.tests.remote import SCRIPT  # noqa: E402
+from fsspec.implementations.tests.remote import SCRIPT, UPDATED_IN_A_CHILD  # noqa: E402
 from fsspec.tests.programs import run  # noqa: E402  # after the checks
 from fsspec.tests.servers.process import until  # noqa: E402
 
@@ -154,6 +154,11 @@ def test_a_derived_class_that_connects_in_its_own_way(server):
         assert fs.cat_file(SMALL) == b"hello world" and calls == 2 * [os.getpid()]
         """,
     )
+
+
+@pytest.mark.parametrize("opted", [True, False])
+def test_a_file_that_is_read_and_written_is_the_parents(server, opted):
+    program(server, "path = SMALL" + UPDATED_IN_A_CHILD, opted=opted)
 
 
 def test_not_opted_in(server):
