@@ -51,6 +51,13 @@ compr: dict[str | None, Codec] = {None: noop_file}
 _needs: dict[Codec, tuple[str, ...]] = {}
 """For codecs that need a package: modules, any of which will do."""
 
+_packages: dict[Codec, str] = {}
+"""For these codecs: what to install."""
+
+
+class MissingCodecError(ImportError, ValueError):
+    """The package of a compression is not installed: of both classes, as programs catch either."""
+
 
 def register_compression(
     name: str, callback: Codec, extensions: str | Iterable[str], force: bool = False
@@ -116,10 +123,20 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _missing_package(name: str, packages: str, error: ImportError) -> ImportError:
-    return ImportError(
-        f"the compression {name!r} needs the package {packages}: pip install {packages.split()[0]} ({error})"
+def _missing_package(name: str | None, codec: Codec, error: ImportError | None = None) -> MissingCodecError:
+    packages = _packages[codec]
+    return MissingCodecError(
+        f"Compression type {name} not supported: the compression {name!r} needs the package {packages}:"
+        f" pip install {packages.split()[0]}{f' ({error})' if error else ''}"
     )
+
+
+def check_installed(name: str | None) -> None:
+    """Raise `MissingCodecError` for a compression whose package is not there: before a file is opened, which
+    would be emptied for it."""
+    codec = compr[name]
+    if not _usable(codec):
+        raise _missing_package(name, codec)
 
 
 def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kwargs: Any) -> IO[bytes]:
@@ -185,7 +202,7 @@ def _lz4(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lz4.frame.LZ4FrameFil
     try:
         import lz4.frame
     except ImportError as e:
-        raise _missing_package("lz4", "lz4", e) from e
+        raise _missing_package("lz4", _lz4, e) from e
     return lz4.frame.open(f, mode=mode, **kwargs)
 
 
@@ -195,7 +212,7 @@ def _snappy(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> SnappyFile:
     try:
         return SnappyFile(f, mode, **kwargs)
     except ImportError as e:
-        raise _missing_package("snappy", "python-snappy", e) from e
+        raise _missing_package("snappy", _snappy, e) from e
 
 
 class _ZstdFile(BufferedReader):
@@ -312,7 +329,7 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     try:
         import zstandard
     except ImportError as e:
-        raise _missing_package("zstd", "zstandard or backports.zstd", e) from e
+        raise _missing_package("zstd", zstandard_file, e) from e
     if "r" in mode:
         return _ZstdFile(_ZstdFrames(infile), 2**17)
     return zstandard.ZstdCompressor(level=10).stream_writer(infile)
@@ -334,3 +351,4 @@ compr.update(
 _needs[_snappy] = ("snappy",)
 _needs[_lz4] = ("lz4",)
 _needs[zstandard_file] = ("compression.zstd", "backports.zstd", "zstandard")
+_packages.update({_snappy: "python-snappy", _lz4: "lz4", zstandard_file: "zstandard or backports.zstd"})

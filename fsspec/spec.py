@@ -43,7 +43,7 @@ from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.identity import Identity
 from fsspec.callbacks import DEFAULT_CALLBACK
-from fsspec.compression import compr
+from fsspec.compression import check_installed, compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.transaction import Transaction
@@ -556,7 +556,9 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         codec = None
         if compression is not None:
             try:
-                codec = compr[get_compression(path, compression)]
+                name = get_compression(path, compression)
+                check_installed(name)
+                codec = compr[name]
             except ValueError:
                 if "r" in mode:  # that there is no such file comes first
                     self._opened_file(path, mode, kwargs).close()

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsInd
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import Text, over
 from fsspec._paths.redaction import redact_url
-from fsspec.compression import compr
+from fsspec.compression import check_installed, compr
 from fsspec.utils import infer_compression
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ def get_compression(urlpath: str, compression: str | None) -> str | None:
     if name is not None and name not in compr:
         known = ", ".join(sorted(key for key in compr if key))
         raise ValueError(
-            f"the compression {name!r} is not known (for {redact_url(urlpath)!r}); there are: {known}"
+            f"Compression type {name} not supported: {name!r} is not known (for {redact_url(urlpath)!r});"
+            f" there are: {known}"
         )
+    if compression != "infer":  # the file of a name that is inferred may be opened elsewhere
+        check_installed(name)
     return name
 
 
@@ -51,6 +54,13 @@ class PickleableTextIOWrapper(Text):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return PickleableTextIOWrapper, self.args
+
+
+_OF_FILES = frozenset(
+    "read readinto readline readlines write writelines seek tell flush truncate readable writable seekable"
+    " closed fileno".split()
+)
+"""What open files have, and those to be opened have not."""
 
 
 class OpenFile(Generic[AnyStr]):
@@ -97,6 +107,8 @@ class OpenFile(Generic[AnyStr]):
 
     def __enter__(self) -> IO[AnyStr]:
         mode = self.mode.replace("t", "").replace("b", "")
+        if "r" not in mode:
+            check_installed(self.compression)  # before there is an empty file
         try:
             f = self.fs.open(self.path, mode=mode + "b")
         except FileNotFoundError as error:
@@ -125,6 +137,17 @@ class OpenFile(Generic[AnyStr]):
 
     def __exit__(self, *args: Any) -> None:
         self.close()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ""
+            if name in _OF_FILES:
+                hint = (
+                    ": it is not open; use 'with fsspec.open(...) as f', or .open(), for a file that has it"
+                )
+            why = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+            raise AttributeError(why, name=name, obj=self)
 
     @property
     def full_name(self) -> str:

@@ -8,7 +8,9 @@ import zipfile
 
 import pytest
 
+import fsspec
 from fsspec import compression, utils
+from fsspec._files.open_file import get_compression
 from fsspec.compression import available_compressions, compr, register_compression
 
 TEXT = b"first line\nsecond\n" + b"payload " * 5000
@@ -237,14 +239,14 @@ def test_unless_by_force(registry):
     assert compr["gzip"] is mine and utils.infer_compression("a.gz") == "gzip"
 
 
-@pytest.mark.parametrize(
-    "name, modules, package",
-    [
-        ("snappy", ["snappy"], "python-snappy"),
-        ("lz4", ["lz4", "lz4.frame"], "lz4"),
-        ("zstd", ["zstandard", "backports.zstd", "backports", "compression.zstd"], "zstandard"),
-    ],
-)
+MODULES = {
+    "snappy": (["snappy"], "python-snappy"),
+    "lz4": (["lz4", "lz4.frame"], "lz4"),
+    "zstd": (["zstandard", "backports.zstd", "backports", "compression.zstd"], "zstandard"),
+}
+
+
+@pytest.mark.parametrize("name, modules, package", [(name, *needs) for name, needs in MODULES.items()])
 def test_a_package_that_is_missing_is_named_when_a_file_is_opened(name, modules, package):
     code = (
         "import sys\n"
@@ -256,3 +258,49 @@ def test_a_package_that_is_missing_is_named_when_a_file_is_opened(name, modules,
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert package in done.stdout and not done.stderr
+
+
+@pytest.fixture(params=MODULES)
+def missing(request, monkeypatch):
+    """The name of a codec whose package is not there."""
+    modules, _ = MODULES[request.param]
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    return request.param
+
+
+ASKING = {
+    "fsspec.open": lambda name: fsspec.open("memory://f", compression=name),
+    "to write": lambda name: fsspec.open("memory://f", "wb", compression=name),
+    "open_files": lambda name: fsspec.open_files(["memory://f"], compression=name),
+    "fs.open": lambda name: fsspec.filesystem("memory").open("/f", compression=name),
+    "fs.open to write": lambda name: fsspec.filesystem("memory").open("/f", "wb", compression=name),
+    "get_compression": lambda name: get_compression("f", name),
+    "codec": lambda name: compr[name](io.BytesIO(), mode="rb"),
+}
+
+
+@pytest.mark.parametrize("way", ASKING)
+def test_a_missing_codec_is_an_error_of_both_kinds_before_anything_is_opened(m, missing, way):
+    m.pipe_file("/f", b"kept")
+    for kind in (ImportError, ValueError):
+        with pytest.raises(kind, match=f"Compression type {missing} not supported.*pip install"):
+            ASKING[way](missing)
+    assert m.cat_file("/f") == b"kept"
+
+
+@pytest.mark.parametrize(
+    "open_it",
+    [
+        lambda url: fsspec.open(url, "wb", compression="infer").open(),
+        lambda url: fsspec.filesystem("memory").open(url, "wb", compression="infer"),
+    ],
+)
+def test_a_file_is_not_emptied_for_an_inferred_codec_that_is_missing(m, missing, open_it):
+    ending = {"zstd": "zst", "lz4": "lz4"}.get(missing)
+    if ending is None:
+        pytest.skip("no extension stands for it")
+    m.pipe_file(f"/f.{ending}", b"kept")
+    with pytest.raises(ValueError, match="pip install"):
+        open_it(f"memory://f.{ending}")
+    assert m.cat_file(f"/f.{ending}") == b"kept"

@@ -317,3 +317,18 @@ def test_secrets_of_urls_are_not_shown():
     with pytest.raises(ValueError, match="Seek before start") as early:
         shown.seek(-1)
     assert "hidden" not in str(early.value)
+
+
+@pytest.mark.parametrize("name", ["read", "write", "readline", "seek", "closed"])
+def test_what_is_not_open_says_how_it_is_opened(m, name):
+    file = fsspec.open("memory://a")
+    with pytest.raises(AttributeError, match=f"no attribute '{name}': .* 'with fsspec.open"):
+        getattr(file, name)
+    assert not hasattr(file, name)
+
+
+def test_another_attribute_is_only_missing(m):
+    with pytest.raises(AttributeError, match="'OpenFile' object has no attribute 'nothing'$"):
+        fsspec.open("memory://a").nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute '__len__'$"):
+        fsspec.open("memory://a").__len__()
