@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.paths import a_kind_of
+
 if TYPE_CHECKING:
     import inspect
 
@@ -149,7 +151,7 @@ def _read_json(path: str) -> dict[str, Any]:
         except json.JSONDecodeError as error:
             raise json.JSONDecodeError(f"{path} is no JSON: {error.msg}", error.doc, error.pos) from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} holds a {type(found).__name__}, not an object of options by protocol")
+        raise ValueError(f"{path} holds {a_kind_of(found)}, not an object of options by protocol")
     return found
 
 

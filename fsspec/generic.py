@@ -27,7 +27,7 @@ from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_th
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._overriding import taken
-from fsspec._paths.paths import path_texts, renamed, url_text
+from fsspec._paths.paths import path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
@@ -427,7 +427,7 @@ async def copy_file_op(
     if on_error not in ("ignore", "raise", "return"):
         raise ValueError(f'on_error is "ignore", "raise" or "return", not {on_error!r}')
     if len(url1) != len(url2):
-        raise ValueError(f"{len(url1)} sources, but {len(url2)} targets")
+        raise ValueError(unequal(url1, url2))
 
     async def copy(pair: tuple[str, str]) -> None:
         path, path2 = fs1._strip_protocol(pair[0]), fs2._strip_protocol(pair[1])

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._overriding import taken
+from fsspec._paths.paths import a_kind_of
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans.bulk import raise_first
 from fsspec.core import url_to_fs
@@ -373,7 +374,7 @@ class PyarrowEngine:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.pq.FileMetaData):
             raise ValueError(
-                f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not a {type(metadata).__name__}"
+                f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not {a_kind_of(metadata)}"
             )
 
     def files(self, metadata: pq.FileMetaData) -> list[str]:
@@ -437,7 +438,7 @@ class FastparquetEngine:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.fp.ParquetFile):
             raise NoMetadata(
-                f"the metadata of fastparquet are a fastparquet.ParquetFile, not a {type(metadata).__name__}"
+                f"the metadata of fastparquet are a fastparquet.ParquetFile, not {a_kind_of(metadata)}"
             )
 
     def files(self, metadata: ParquetFile) -> list[str]:

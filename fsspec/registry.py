@@ -17,6 +17,7 @@ from functools import wraps
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.paths import a_kind_of
 from fsspec._version import __version__
 
 if TYPE_CHECKING:
@@ -167,8 +168,7 @@ def register_implementation(
         raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")
     if not callable(cls) and not isinstance(cls, str):
         raise TypeError(
-            f"for the protocol {name!r} a class is needed, or where to import it from, not a"
-            f" {type(cls).__name__}"
+            f"for the protocol {name!r} a class is needed, or where to import it from, not {a_kind_of(cls)}"
         )
     if isinstance(cls, str):
         if not all(cls.replace(":", ".").rpartition(".")):
@@ -318,7 +318,9 @@ def _similar(name: str) -> str:
     """What may have been meant by a protocol that is not known."""
     from difflib import get_close_matches  # only for an error
 
-    typed = str(name).partition("://")[0].lower()
+    if not isinstance(name, str):
+        return " A protocol is text."
+    typed = name.partition("://")[0].lower()
     found = get_close_matches(typed, known_implementations, n=1, cutoff=0.7 if len(typed) > 2 else 0.5)
     return f" Did you mean {found[0]!r}?" if found else ""
 
@@ -347,7 +349,8 @@ def filesystem(protocol: str, **storage_options: Any) -> AbstractFileSystem:
     protocol
         "file", "memory", "s3", ...
     **storage_options
-        for the class that serves it; the same options give the same instance.
+        for the class that serves it, ``help(fsspec.get_filesystem_class(protocol))`` lists them; the same
+        options give the same instance.
     """
     if protocol == "arrow_hdfs":
         import warnings

@@ -99,6 +99,12 @@ def common_prefix(paths: Iterable[str]) -> str:
     return low[: max(low.rfind("/", 0, length), 0)]
 
 
+def unequal(sources: Sequence[str], targets: Sequence[str]) -> str:
+    """What is wrong where there are not as many targets as sources."""
+    (a, b) = (len(sources), len(targets))
+    return f"{a} source{'s' * (a != 1)}, but {b} target{'s' * (b != 1)}"
+
+
 def other_paths(
     paths: Sequence[str], path2: str | list[str], exists: bool = False, flatten: bool = False
 ) -> list[str]:
@@ -129,7 +135,7 @@ def other_paths(
         if there are no sources
     """
     if not isinstance(path2, str):
-        assert len(paths) == len(path2), f"{len(paths)} sources, but {len(path2)} targets"
+        assert len(paths) == len(path2), unequal(paths, path2)
         return path2
     target = path2.rstrip("/")
     if target.endswith(":") and len(target) > 2 and path2.startswith(f"{target}//"):

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import a_kind_of, path_texts
+from fsspec._paths.redaction import redact_url
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Offsets, StrPath, T
@@ -33,6 +34,23 @@ _TEXTS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
+
+
+def as_view(path: str, value: object) -> memoryview:
+    """What is to be written to a path; TypeError, which names the path, for what has no bytes."""
+    try:
+        return memoryview(value)  # type: ignore[arg-type]  # it is what is asked
+    except TypeError:
+        how = "; write_text writes text" if isinstance(value, str) else ""
+        why = f"a bytes-like object is required, not {type(value).__name__!r}"
+        raise TypeError(f"{why}, to write to {redact_url(path)!r}{how}") from None
+
+
+def check_limits(path: str, start: object, end: object) -> None:
+    """Raise TypeError, which names the path, for what is no place in a file."""
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not hasattr(value, "__index__"):
+            raise TypeError(f"{name} is a number of bytes, not {value!r} (for {redact_url(path)!r})")
 
 
 def as_bool(option: str, value: T) -> T:

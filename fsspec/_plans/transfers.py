@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
 from fsspec._overriding import is_default, overridden
-from fsspec._paths.paths import path_texts, trailing_sep
+from fsspec._paths.paths import path_texts, trailing_sep, unequal
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
@@ -60,7 +60,7 @@ def _matched_others(source: str, sources: list[str]) -> bool:
 
 def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     if len(sources) != len(targets):
-        raise ValueError(f"{len(sources)} sources, but {len(targets)} targets")
+        raise ValueError(unequal(sources, targets))
     return list(zip(sources, targets))
 
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._overriding import default, taken
-from fsspec._paths.ranges import file_size
+from fsspec._paths.ranges import as_view, check_limits, file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -66,6 +66,7 @@ class Contents:
         bytes
             empty where the part lies past the end, or ends before it starts
         """
+        check_limits(path, start, end)
         with self.open(path, "rb", **kwargs) as f:
             begin, moved = start or 0, False
             if begin < 0 or (end is not None and end < 0):
@@ -178,7 +179,7 @@ class Contents:
         """
         if mode == "create" and self._is_taken(path):
             raise FileExistsError(redact_paths(path))
-        memoryview(value).release()  # what cannot be written does not begin a file, nor empty one
+        as_view(path, value).release()  # what cannot be written does not begin a file, nor empty one
         with self.open(path, "wb", **kwargs) as f:
             f.write(value)
 

@@ -25,6 +25,7 @@ from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
 from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path, path_texts, trailing_sep, url_text
+from fsspec._paths.ranges import as_view, check_limits
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.transfers import paired
@@ -325,6 +326,7 @@ class LocalFileSystem(AbstractFileSystem):
         with open(self._strip_protocol(path), "rb", buffering=0) as f:
             if start is None and end is None:
                 return f.read()
+            check_limits(path, start, end)
             first, last = start or 0, end
             if first < 0 or (last is not None and last < 0):
                 first, last, _ = slice(start, end).indices(os.fstat(f.fileno()).st_size)
@@ -358,7 +360,7 @@ class LocalFileSystem(AbstractFileSystem):
         if kwargs or self._intrans or not self._opens_itself:
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
-        data = memoryview(value)  # what cannot be written does not begin a file
+        data = as_view(path, value)  # what cannot be written does not begin a file
         plain = data.cast("B") if data.c_contiguous else bytes(data)
         self._make_parent(path)
         write_whole(

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._overriding import default, is_default
 from fsspec._paths.paths import false_without_path, folder_error, url_text
+from fsspec._paths.ranges import as_view, check_limits
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
@@ -272,6 +273,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if start is None and end is None:
             data: bytes = f.getvalue()
             return data
+        check_limits(path, start, end)
         # not getbuffer: that copies all that is shared with whoever wrote or read it
         return bytes(memoryview(f.getvalue())[start:end])
 
@@ -282,7 +284,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if mode == "create" and self.exists(path):
             raise FileExistsError(path)
         self._check_target(path)
-        memoryview(value).release()  # MemoryFile would take None for no bytes
+        as_view(path, value).release()  # MemoryFile would take None for no bytes
         self.store[path] = MemoryFile(self, path, value)
 
     def _check_target(self, path: str) -> None:

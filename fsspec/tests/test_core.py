@@ -395,3 +395,11 @@ def test_urls_of_one_call_have_one_protocol(tmp_path):
     """That is told before anything is opened."""
     with pytest.raises(ValueError, match="Protocol mismatch.*file, zip"):
         open_files(["zip://::nowhere.zip", f"{tmp_path}/one"])
+
+
+@pytest.mark.parametrize("some", [frozenset, iter, dict.fromkeys, lambda urls: (url for url in urls)])
+def test_several_urls_are_any_iterable(m, some):
+    m.pipe({"/a": b"1", "/b": b"2"})
+    files = fsspec.open_files(some(["memory://a", "memory://b"]))
+    assert sorted(f.path for f in files) == ["/a", "/b"]
+    assert len(fsspec.open_local(some(["simplecache::memory://a", "simplecache::memory://b"]))) == 2

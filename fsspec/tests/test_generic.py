@@ -213,7 +213,7 @@ def test_copy_file_op(fs, tree):
         asyncio.run(copy_file_op(memory, ["/r/none"], local, ["/nowhere/x"], on_error="raise"))
     with pytest.raises(ValueError, match="on_error"):
         asyncio.run(copy_file_op(memory, [], local, [], on_error="pass"))
-    with pytest.raises(ValueError, match="1 sources"):
+    with pytest.raises(ValueError, match="1 source, "):
         asyncio.run(copy_file_op(memory, ["a"], local, []))
 
 
@@ -703,3 +703,10 @@ def test_a_chain_is_refused_with_the_way_out(m, chain):
     finally:
         generic._generic_fs.clear()
     assert m.cat_file("/copied/in/x") == b"1"
+
+
+@pytest.mark.parametrize("urls", [(None, "memory://a"), ("memory://a", 3)])
+def test_rsync_of_what_is_no_url(tree, urls):
+    for kind in (TypeError, AttributeError):
+        with pytest.raises(kind, match="a URL or a path is needed"):
+            rsync(*urls)

@@ -201,3 +201,27 @@ def test_folders_moved_to_one_place_each_lose_nothing(m):
         m.mv(["/d", "/g"], ["/e", "/h"], recursive=True)
     assert m.cat_file("/d/f") == b"1"
     assert m.cat_file("/h") == b"2"
+
+
+@pytest.mark.parametrize(
+    "name", ["memory", "file", "dict", "dir:memory", "simplecache:memory", "filecache:file"]
+)
+@pytest.mark.usefixtures("m")
+def test_what_has_no_bytes_is_refused_with_the_path(name, tmp_path):
+    trial = Trial(name, tmp_path / "trial")
+    path = trial.targets[0]
+    for write in (lambda: trial.pipe_file(path, "text"), lambda: trial.pipe({path: "text"})):
+        with pytest.raises(TypeError, match="a bytes-like object is required, not 'str', to write to '.*x'"):
+            write()
+    assert not trial.exists(path)
+    with pytest.raises(TypeError, match="not 'int', to write to '.*x'$"):
+        trial.pipe_file(path, 3)
+
+
+@pytest.mark.parametrize("limit", ["start", "end"])
+@pytest.mark.parametrize("name", ["memory", "file", "dict", "dir:memory", "dir:file"])
+@pytest.mark.usefixtures("m")
+def test_what_is_no_place_in_a_file_is_refused_with_the_path(name, limit, tmp_path):
+    trial = Trial(name, tmp_path / "trial")
+    with pytest.raises(TypeError, match=f"{limit} is a number of bytes, not 'x' .*a'"):
+        trial.cat_file(trial.sources[0], **{limit: "x"})

@@ -385,3 +385,13 @@ def test_a_package_that_is_there_and_cannot_be_imported_is_not_to_be_installed(t
     monkeypatch.setitem(known_implementations, "absent", {**entry, "class": "absentfs.FileSystem"})
     with pytest.raises(ImportError, match="needs the package brokenfs .*absentfs"):
         get_filesystem_class("absent")
+
+
+def test_what_is_no_text_is_like_no_protocol():
+    with pytest.raises(ValueError, match="Protocol not known: 3. A protocol is text"):
+        fsspec.filesystem(3)
+
+
+def test_a_message_has_the_right_article():
+    with pytest.raises(TypeError, match="not an int$"):
+        register_implementation("articles", 3)

@@ -123,7 +123,7 @@ def test_copy_of_a_list_to_a_list(fs):
 
 def test_lists_that_do_not_match(fs, tmp_path):
     for method in (fs.copy, fs.get, fs.put):
-        with pytest.raises(ValueError, match="2 sources, but 1 targets"):
+        with pytest.raises(ValueError, match="2 sources, but 1 target$"):
             method(["r/one", "r/two.txt"], ["a"])
 
 

@@ -26,7 +26,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import NoPathError, a_kind_of, folder_error
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
@@ -93,10 +93,13 @@ class FileArchive(AbstractArchiveFileSystem):
         self._refused = {}
         if mode != "rb":
             check_may_write(type(self), fo, mode)
+        how = f"write {type(self).protocol}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
         if fo == "":
-            scheme = type(self).protocol
-            how = f"no archive is named: write {scheme}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
-            raise folder_error(os.getcwd(), what=how)
+            raise folder_error(os.getcwd(), what=f"no archive is named: {how}")
+        is_file = hasattr(fo, "read") or hasattr(fo, "write")
+        if not is_file and not isinstance(fo, (str, os.PathLike, core.OpenFile)):
+            needed = "an archive is a path, a URL or an open binary file"
+            raise NoPathError(f"{needed}, not {a_kind_of(fo)}: {how}")
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):
@@ -129,7 +132,7 @@ class FileArchive(AbstractArchiveFileSystem):
         name = getattr(self.fo, "path", None) or getattr(self.fo, "name", None)
         if isinstance(name, str):
             return f"archive {redact_url(name)!r}"
-        return f"archive in a {type(self.fo).__name__}"
+        return f"archive in {a_kind_of(self.fo)}"
 
     _reported: int | None = None
     """The number of the error that a write raised."""

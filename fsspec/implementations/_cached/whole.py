@@ -24,7 +24,7 @@ from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
 from fsspec._overriding import default, is_default
 from fsspec._paths.paths import folder_error, path_texts
-from fsspec._paths.ranges import per_path
+from fsspec._paths.ranges import as_view, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
 from fsspec._plans.bulk import raise_first, split_callback, without_folders, without_refusals
@@ -424,6 +424,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         callback.relative_update(len(contents))
 
     def _written(self, path: str, data: ReadableBuffer, kwargs: Options) -> LocalTempFile:
+        as_view(path, data).release()
         f: LocalTempFile = self._open(path, "wb", autocommit=False)
         try:
             f.kwargs = dict(kwargs)

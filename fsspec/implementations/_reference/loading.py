@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._paths.paths import a_kind_of
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.core import split_protocol, url_to_fs
@@ -41,7 +42,7 @@ def load(
     url = stringify_path(fo)
     if not isinstance(url, str):
         raise TypeError(
-            f"references are a mapping, or the URL of a file or folder of them; not a {type(fo).__name__}"
+            f"references are a mapping, or the URL of a file or folder of them; not {a_kind_of(fo)}"
         )
     options = dict(options)
     compression = options.pop("compression", None)
@@ -138,7 +139,7 @@ class Targets:
         """An instance as one that can be awaited here. Raises TypeError if it is no filesystem. Raises
         ValueError if it is awaited on other loops than the one of references."""
         if not hasattr(fs, "async_impl"):
-            raise TypeError(f"the filesystem of targets is a {type(fs).__name__}; give one, or its options")
+            raise TypeError(f"the filesystem of targets is {a_kind_of(fs)}; give one, or its options")
         if not is_awaitable(fs):
             wrapped = self._wrapped.get(id(fs))
             if wrapped is None:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec._paths.paths import a_kind_of
+
 if TYPE_CHECKING:
     from jinja2 import nodes
     from jinja2.runtime import Context
@@ -57,7 +59,7 @@ class Renderer:
     def template(self, name: str, text: object) -> str | Callable[..., str]:
         """What a template stands for: a text; or, if it has parameters, a function of them."""
         if not isinstance(text, str):
-            raise ValueError(f"the template {name!r} has to be a text, not a {type(text).__name__}")
+            raise ValueError(f"the template {name!r} has to be a text, not {a_kind_of(text)}")
         if "{{" not in text:
             return text
 

@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 
+import fsspec
+
 AT_THE_END = """
 import ctypes, os, sys, tarfile, zipfile
 import fsspec
@@ -46,3 +48,13 @@ def test_the_interpreters_end_is_silent_though_modules_outlive_their_globals(kin
     if how == "written":
         with zipfile.ZipFile(tmp_path / "new.zip") as z:
             assert z.read("a") == b"written"
+
+
+@pytest.mark.parametrize("fo, what", [(None, "None"), (3, "an int"), ([], "a list")])
+@pytest.mark.parametrize("kind", ["zip", "tar", "libarchive"])
+def test_what_is_no_archive_is_named(kind, fo, what):
+    if kind == "libarchive":
+        pytest.importorskip("libarchive")
+    for error in (TypeError, AttributeError):
+        with pytest.raises(error, match=f"not {what}: write {kind}://"):
+            fsspec.filesystem(kind, fo=fo, skip_instance_cache=True)
