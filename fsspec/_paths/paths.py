@@ -40,6 +40,12 @@ def stringify_path(filepath: object) -> object:
     return getattr(filepath, "path", filepath)
 
 
+TAKING_ANY = frozenset(
+    "cat cat_ranges copy delete download exists expand_path get lexists mv pipe put rm sizes upload".split()
+)
+"""Operations on several paths, and those that answer whatever they are asked about; all others are on one."""
+
+
 def a_kind_of(value: object) -> str:
     """What a value is, for messages: "an int", "a list", "None"."""
     if value is None:

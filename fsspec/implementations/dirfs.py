@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._paths.paths import as_requested, path_texts, renamed
+from fsspec._paths.paths import TAKING_ANY, as_requested, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -158,6 +158,10 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
                 check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
 
+    def _join_one(self, path: Any) -> Any:
+        """One path on the other filesystem; `NoPathError` for several."""
+        return self._join(path if path is None else url_text(path))
+
     def _source_there(self, path: Any) -> Any:
         """What is to be copied: ``"/"`` is what is in the folder."""
         return self.path.rstrip("/") + "/" if isinstance(path, str) and path == "/" else self._join(path)
@@ -199,14 +203,14 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     # operations that no _Shape describes ----------------------------------------------
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        folder = self._join(path)
+        folder = self._join_one(path)
         found = self.fs.ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        folder = self._join(path)
+        folder = self._join_one(path)
         found = await self.fs._ls(folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
             found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
@@ -249,7 +253,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return await self.fs.set_session(*args, **kwargs)
 
     async def open_async(self, path: str, *args: Any, **kwargs: Any) -> AbstractAsyncStreamedFile:
-        opened: AbstractAsyncStreamedFile = await self.fs.open_async(self._join(path), *args, **kwargs)
+        opened: AbstractAsyncStreamedFile = await self.fs.open_async(self._join_one(path), *args, **kwargs)
         return opened
 
     @property
@@ -265,7 +269,8 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
         if (name, word) in _SOURCES:
             given.append(f"self._source_there({word})")
         elif word in shape.paths.split():
-            given.append(f"self._join({word})")
+            join = "_join" if name in TAKING_ANY else "_join_one"
+            given.append(f"self.{join}({word})")
         else:
             given.append(f"{word}={word}" if default else word)
     target, prefix, wait = ("_" + name, "async ", "await ") if awaited else (name, "", "")

@@ -188,10 +188,33 @@ def test_one_path_is_no_list_of_ranges(m):
         m.cat_ranges("/a", 0, 1)
 
 
-@pytest.mark.parametrize("operation", ["info", "ls", "open", "cat_file", "find", "walk", "size", "rm_file"])
-def test_where_one_path_is_needed_the_error_says_so(m, operation):
-    with pytest.raises(TypeError, match="a URL or a path is needed, .* not a generator"):
-        list(getattr(m, operation)(path for path in ["/a", "/b"]))
+ONE = ["info", "ls", "open", "cat_file", "find", "walk", "du", "size", "rm_file", "touch", "created"]
+
+
+@pytest.mark.parametrize("operation", ONE)
+@pytest.mark.parametrize("name", ["memory", "file", "dir:memory", "dir:file", "simplecache:memory"])
+@pytest.mark.usefixtures("m")
+def test_where_one_path_is_needed_the_error_says_so(name, operation, tmp_path):
+    trial = Trial(name, tmp_path / "trial")
+    kinds = [tuple, iter, dict.fromkeys, *([list] if name.startswith("dir") else [])]
+    for some in kinds:
+        for kind in (TypeError, AttributeError):
+            with pytest.raises(kind, match="a URL or a path is needed, .* not a"):
+                list(getattr(trial, operation)(some(trial.sources)))
+
+
+@pytest.mark.parametrize("operation", ["exists", "isfile", "isdir", "lexists"])
+def test_several_paths_are_nothing_that_exists(m, operation, tmp_path):
+    folder = fsspec.filesystem("dir", path="/r", fs=m)
+    for some in (list, tuple, iter):
+        given = some(["/a", "/b"])
+        try:
+            expected = getattr(m, operation)(some(["/a", "/b"]))
+        except (TypeError, AttributeError) as error:
+            with pytest.raises(type(error)):
+                getattr(folder, operation)(given)
+        else:
+            assert getattr(folder, operation)(given) is expected
 
 
 def test_folders_moved_to_one_place_each_lose_nothing(m):

@@ -188,6 +188,10 @@ class Cache(ChainedFileSystem):
             else _without_protocol(given, type(self))
         )
 
+    def _bare_one(self, path: Any) -> Any:
+        """One path without the protocol of the cache; `NoPathError` for several."""
+        return self._bare(path if path is None else url_text(path))
+
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path; of a page that the page above lists as a folder, the entry there."""

@@ -12,6 +12,7 @@ from functools import update_wrapper
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from fsspec._paths.paths import TAKING_ANY
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     paths, changed = _places(name, _PATHS), _places(name, passed.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
-        given, kwargs = _changed_arguments(paths, args, kwargs, self._bare)
+        bare = self._bare if name in TAKING_ANY else self._bare_one
+        given, kwargs = _changed_arguments(paths, args, kwargs, bare)
         if passed.waits and (self._intrans or name in _OPENING and not self._opens_itself):
             return base(self, *given, **kwargs)
         try:
@@ -124,7 +126,8 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
         # both the target and `_drop` go through what may be a generator
-        given, kwargs = _changed_arguments(changed, args, kwargs, owner._bare)
+        bare = owner._bare if twin in TAKING_ANY else owner._bare_one
+        given, kwargs = _changed_arguments(changed, args, kwargs, bare)
         try:
             return await method(*given, **kwargs)
         finally:
