@@ -79,7 +79,7 @@ def path_texts(paths: object) -> str | list[str]:
         return text
     if not isinstance(text, Iterable) or isinstance(text, (bytes, bytearray, memoryview)):
         raise NoPathError(
-            f"a path, a str or an os.PathLike, or an iterable of several is needed, not {a_kind_of(text)}"
+            f"a URL or a path is needed, a str or an os.PathLike, or several, not {a_kind_of(text)}"
         )
     return [url_text(path) for path in text]
 
