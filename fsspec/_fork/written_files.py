@@ -124,9 +124,9 @@ _DROPPED = "close", "discard", "__exit__", "__aexit__", "__del__"
 
 
 @lru_cache(maxsize=None)
-def _front(awaited: frozenset[str], closed: bool) -> type:
-    """The front of files some of whose methods are awaited."""
-    members: dict[str, Any] = {name: _refused(name) for name in _REFUSED}
+def _front(awaited: frozenset[str], closed: bool, reading: tuple[str, ...]) -> type:
+    """The front of files some of whose methods are awaited. ``reading``: those to be refused as well."""
+    members: dict[str, Any] = {name: _refused(name) for name in (*_REFUSED, *reading)}
     if closed:
         members["closed"] = property(lambda self: True)
     members.update(dict.fromkeys(_DROPPED, _dropped))
@@ -143,13 +143,14 @@ def is_inherited(cls: type) -> bool:
 def inherited(cls: type, closed: bool = False) -> type[Any]:
     """The class that files of ``cls`` have in a child if they were being written at the fork.
 
-    ``closed``: such a file says that it is closed, whatever its own class would say.
+    ``closed``: such a file says that it is closed, whatever its own class would say. A class that is read as
+    well, and must not be in a child, names these methods in ``_refused_in_child``.
     """
     if is_inherited(cls):  # a child's child
         return cls
     codes = {name: getattr(_member(cls, name), "__code__", None) for name in (*_REFUSED, *_DROPPED)}
     awaited = (name for name, code in codes.items() if code is not None and code.co_flags & 0x80)
-    return variant(cls, _front(frozenset(awaited), closed))
+    return variant(cls, _front(frozenset(awaited), closed, getattr(cls, "_refused_in_child", ())))
 
 
 def _member(cls: type, name: str) -> object:

@@ -429,7 +429,7 @@ def _writes_in_place(fs: Filesystem) -> bool:
     while (behind := getattr(fs, "_fs_behind", None)) is not None:
         fs = behind
     name = "_get_file" if fs.async_impl else "get_file"
-    return not getattr(type(fs), name).__module__.startswith(_WHOLE)
+    return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)
 
 
 def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Made:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
-    from fsspec._paths.types import BinaryReader, BinaryWriter, StrPath
+    from fsspec._paths.types import BinaryReader, BinaryWriter, Options, StrPath
 
 
 def has_checking_files(fs: Any) -> bool:
@@ -343,10 +343,14 @@ class Contents:
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.mkdirs(self._parent(os.fspath(rpath)), exist_ok=True)
-            with self.open(rpath, "wb", **kwargs) as target:
+            with self._open_upload(rpath, kwargs) as target:
                 for data in parts_of(source, self.blocksize):
                     written = target.write(data)
                     callback.relative_update(len(data) if written is None else written)
+
+    def _open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+        """The file that `put_file` writes to."""
+        return self.open(path, "wb", **kwargs)
 
     # copying ----------------------------------------------------------------------
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:

@@ -179,6 +179,13 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
             setattr(self, name, getattr(self.sync_fs, name))
         self._wrap_all_sync_methods()
 
+    def _revive(self, before: dict[str, Any]) -> None:
+        """In a child it is awaitable or not as it was, wherever it is used first."""
+        options = before.get("storage_options", {})
+        was = {"asynchronous": before["asynchronous"]}
+        super()._revive({**before, "storage_options": {**options, **was}})
+        self.storage_options, self._follows_caller = options, before["_follows_caller"]
+
     def _wrap_all_sync_methods(self) -> None:
         """Set the operations that are the blocking filesystem's own; called once, when the rest is set."""
         kind = type(self.sync_fs)

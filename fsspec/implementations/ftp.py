@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import Caught, finalize, is_mine
-from fsspec._overriding import default
+from fsspec._overriding import default, is_default
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -169,6 +169,7 @@ class FTPFileSystem(ServerFileSystem):
         raise ftp_parsing.refused(PermissionError, errno.EACCES, reply, path) from None
 
     # listings ---------------------------------------------------------------------
+    @default
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds; a file gives itself. Two commands and a connection for data.
 
@@ -239,6 +240,8 @@ class FTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         if path == "/":
             return {"name": "/", "size": 0, "type": "directory"}
+        if not is_default(self.ls):
+            return super().info(path, **kwargs)
         entry = self._remembered(path) or self._entry(path)
         return self._with_target(entry) if "destination" in entry else entry
 
@@ -330,7 +333,8 @@ class FTPFileSystem(ServerFileSystem):
         return self.info(path)["size"] if size is None else size
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        if kwargs.get("compression"):
+        limited = start is not None or end is not None
+        if kwargs.get("compression") or limited and not self._opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         path = self._strip_protocol(path)
         size = self._size(path)
@@ -450,7 +454,7 @@ class FTPFileSystem(ServerFileSystem):
             if kinds[p] == "directory":
                 self.rmdir(p)
             else:
-                self._rm(p)
+                self.rm_file(p)
 
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Rename a file or folder on the server; nothing is copied."""

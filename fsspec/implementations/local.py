@@ -433,6 +433,7 @@ class LocalFileSystem(AbstractFileSystem):
             is_pattern = has_magic(stripped) and not osp.lexists(stripped)
             recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
             paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
+        paths = list(dict.fromkeys(paths))
         folders = {p for p in paths if self.isdir(p) and not osp.islink(p)}
         for p in folders:  # before anything is removed
             if not recursive:

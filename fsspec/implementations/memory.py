@@ -278,7 +278,10 @@ class MemoryFileSystem(AbstractFileSystem):
         return bytes(memoryview(f.getvalue())[start:end])
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        if self._intrans or not self._opens_itself:  # the file waits for the end, as others do
+        if not self._opens_itself:  # which is asked as upstream's, and need not write the bytes itself
+            self.open(path, "xb" if mode == "create" else "wb", data=value)
+            return
+        if self._intrans:  # the file waits for the end, as others do
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
         if mode == "create" and self.exists(path):

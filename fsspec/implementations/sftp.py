@@ -12,7 +12,7 @@ import errno
 import logging
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
@@ -28,7 +28,7 @@ from fsspec.implementations._remote.writing import SeekableWriting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fsspec._paths.types import BinaryWriter, StrPath, T
+    from fsspec._paths.types import BinaryWriter, Options, StrPath, T
     from fsspec.implementations._remote.server import Send
 
 
@@ -251,6 +251,12 @@ class SFTPFileSystem(ServerFileSystem):
     def _sending(self, path: str) -> Iterator[Send]:
         with _Reader(self, path) as reader:
             yield reader.copy_to
+
+    def _open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+        if kwargs or self._intrans or self._opens_itself:
+            return super()._open_upload(path, kwargs)
+        plain: Any = SFTPFile(self, self._strip_protocol(path), "wb")  # `get_file` asks no `_open` either
+        return cast("IO[Any]", plain)
 
     def put_file(self, lpath: StrPath, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
         """Upload a file; for a folder only a folder is made."""

@@ -509,10 +509,13 @@ class _SMBHandle(Handle):
                 raise ConnectionResetError(f"{self.path!r}: {error}") from error
 
     def _get_size(self) -> int:
-        size: int = self._ask(lambda remote: remote.seek(0, 2))
+        size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was as the file was opened
         return size
 
     def truncate(self, size: int | None = None) -> int:
+        end = self._position if size is None else size
+        if end == self._get_size():
+            return end
         raise io.UnsupportedOperation(f"{self.path!r}: SMB files cannot be cut, smbclient writes into them")
 
     def _let_go_of_remote(self) -> None:

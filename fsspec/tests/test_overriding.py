@@ -98,11 +98,25 @@ def test_contents_go_through_an_open_of_its_own(cls, derive, tmp_path):
     assert (tmp_path / "b").read_bytes() == b"tEXT"
 
 
-@pytest.mark.parametrize("derive", [swapping, swapping_open])
-def test_memory_is_written_through_an_open_of_its_own(derive):
-    fs = derive(MemoryFileSystem)(global_store=False)
+@pytest.mark.parametrize("name", ["open", "_open"])
+def test_memory_hands_what_is_piped_to_an_open_of_its_own(name):
+    """Which is kept as it is, so that what is read past that method is what was piped."""
+    asked = []
+
+    class Asked(MemoryFileSystem):
+        cachable = False
+
+    def method(self, path, mode="rb", **kwargs):
+        asked.append((path, mode, kwargs["data"]))
+        return Swapped(getattr(super(Asked, self), name)(path, mode=mode, **kwargs))
+
+    setattr(Asked, name, method)
+    fs = Asked(global_store=False)
     fs.pipe_file("/a", b"Some text")
-    assert fs.store["/a"].getvalue() == b"sOME TEXT"
+    fs.get_mapper("/")["b"] = b"more"
+    fs.pipe_file("/c", b"new", mode="create")
+    assert asked == [("/a", "wb", b"Some text"), ("/b", "wb", b"more"), ("/c", "xb", b"new")]
+    assert fs.cat(["/a", "/b"]) == {"/a": b"Some text", "/b": b"more"}
 
 
 def test_remote_contents_go_through_an_open_of_its_own(ftp_server, sftp_server, smb_server, tmp_path):
@@ -112,9 +126,14 @@ def test_remote_contents_go_through_an_open_of_its_own(ftp_server, sftp_server, 
     ftp.put_file(str(tmp_path / "local"), "/put")
     plain = FTPFileSystem(**ftp_server.options)
     assert plain.cat(["/piped", "/put"]) == dict.fromkeys(["/piped", "/put"], b"sOME TEXT")
+    assert ftp.cat_file("/piped", 5, None) == b"text"
 
     SFTPFileSystem(**sftp_server.options).pipe_file("/a", b"Some text")
-    assert swapping(SFTPFileSystem)(**sftp_server.options).cat_file("/a", 5, None) == b"TEXT"
+    sftp = swapping(SFTPFileSystem)(**sftp_server.options)
+    assert sftp.cat_file("/a", 5, None) == b"TEXT"
+    sftp.put_file(str(tmp_path / "local"), "/put")  # past `_open`, as what gets it
+    sftp.get_file("/put", str(tmp_path / "got"))
+    assert (tmp_path / "got").read_bytes() == b"Some text"
 
     SMBFileSystem(**smb_server.options).pipe_file("/SHARE/a", b"Some text")
     swapping(SMBFileSystem)(**smb_server.options).get_file("/SHARE/a", str(tmp_path / "got"))
@@ -153,6 +172,38 @@ def test_memory_removes_by_a_method_of_its_own(name):
         with pytest.raises(PermissionError):
             fs.rm("/a" if recursive else "/a/b", recursive=recursive)
     assert fs.cat("/a/b") == b"1"
+
+
+@pytest.mark.parametrize("name", ["rm_file", "_rm"])
+def test_ftp_removes_by_a_method_of_its_own(name, ftp_server):
+    class Guarded(FTPFileSystem):
+        cachable = False
+
+    def refuse(self, path):
+        raise PermissionError(path)
+
+    setattr(Guarded, name, refuse)
+    fs = Guarded(**ftp_server.options)
+    fs.mkdir("/d")
+    fs.pipe_file("/d/a", b"1")
+    for path, recursive in (("/d/a", False), (["/d/a"], False), ("/d", True)):
+        with pytest.raises(PermissionError):
+            fs.rm(path, recursive=recursive)
+    assert fs.cat_file("/d/a") == b"1"
+
+
+def test_entries_over_ftp_are_those_of_an_ls_of_its_own(ftp_server):
+    class Repaired(FTPFileSystem):
+        cachable = False
+
+        def ls(self, path, detail=True, **kwargs):
+            entries = [{**e, "size": 7} for e in super().ls(path, detail=True, **kwargs)]
+            return entries if detail else [e["name"] for e in entries]
+
+    fs = Repaired(**ftp_server.options)
+    fs.pipe_file("/a", b"1")
+    assert fs.info("/a")["size"] == fs.size("/a") == 7
+    assert fs.exists("/a") and fs.isfile("/a") and not fs.exists("/none")
 
 
 def test_a_folder_is_made_by_makedirs_of_its_own(tmp_path):
@@ -463,3 +514,14 @@ def test_what_a_method_takes():
     assert taken(fs, "given", options, ("a", "b")) == taken(fs, "anything", options) == options
     fs.plain = "".join  # tells nothing of its parameters, or that it takes none of these
     assert taken(fs, "find", {"detail": True}) == {"detail": True}
+
+
+def test_downloads_by_a_method_that_has_no_module(tmp_path):
+    namespace = {}
+    exec("def get_file(self, rpath, lpath, **kwargs):\n    open(lpath, 'wb').close()", namespace)
+    cls = type("Made", (MemoryFileSystem,), {"get_file": namespace["get_file"], "cachable": False})
+    cls.get_file.__module__ = None
+    fs = cls(global_store=False)
+    fs.pipe_file("/a", b"1")
+    fs.get("/a", f"{tmp_path}/a")
+    assert (tmp_path / "a").read_bytes() == b""

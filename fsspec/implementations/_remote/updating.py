@@ -25,7 +25,7 @@ _MODES = ("a+b", "r+b", "w+b", "x+b")
 
 def check_mode(path: str, mode: str, autocommit: bool) -> str:
     """A mode with its letters in order. Raises ValueError or NotImplementedError: there is no such file."""
-    ordered = f"{mode.replace('+', '').replace('b', '')}+b"
+    ordered = f"{mode.replace('+', '', 1).replace('b', '', 1)}+b"
     if ordered not in _MODES:
         raise ValueError(
             f"mode {mode!r} of {redact_url(path)!r}: such files are opened as {', '.join(_MODES)}"
@@ -64,6 +64,11 @@ class Handle(io.RawIOBase):
 
     def _get_size(self) -> int:
         raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self.path
 
     def readable(self) -> bool:
         return True
@@ -125,7 +130,14 @@ class Handle(io.RawIOBase):
 
 
 class UpdatedFile(io.BufferedRandom):
-    """A file of a server that is read and written, with a buffer."""
+    """A file of a server that is read and written, with a buffer.
+
+    Another thread may hold the lock of the buffer as a child is forked, which therefore refuses to read, too.
+    """
+
+    _refused_in_child = tuple(
+        "read read1 readinto readinto1 peek readline readlines seek tell truncate detach __next__".split()
+    )
 
     def __init__(self, handle: Handle, block_size: int | None = None) -> None:
         size = block_size if block_size and block_size > 0 else _BLOCK

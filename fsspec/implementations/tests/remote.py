@@ -330,5 +330,31 @@ held.seek(0, 2)
 held.write(b"!")
 held.close()
 assert fs.cat_file(path) == b"HELlo world!"
+
+fs.pipe_file(path, BIG[:10**6])
+busy, done = fs.open(path, "r+b"), threading.Event()
+
+def keep_busy():
+    while not done.is_set():
+        busy.seek(0)
+        busy.read(500_000)
+
+def refused_at_once():
+    for use in (lambda: busy.read(1), lambda: busy.seek(0), busy.tell, busy.readline, lambda: next(busy)):
+        try:
+            use()
+        except ForkError:
+            pass
+        else:
+            raise AssertionError("not refused")
+
+thread = threading.Thread(target=keep_busy)
+thread.start()
+for _ in range(3):
+    time.sleep(0.05)
+    well(by_fork(refused_at_once))
+done.set()
+thread.join()
+busy.close()
 """
 """What programs of forks append, which have a ``path`` that holds b"hello world"."""

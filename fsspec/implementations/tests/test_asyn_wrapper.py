@@ -226,6 +226,29 @@ def test_inherited_by_a_child(files, opted):
     )
 
 
+@pytest.mark.parametrize("opted", ["1", "0"])
+def test_what_stands_on_one_can_be_awaited_in_a_child(files, opted):
+    """It is not made anew as that of the loop that it is first used in."""
+    run(
+        f"""
+        import asyncio, fsspec
+        from fsspec._checks.forked import by_fork
+        from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+        wrapper = AsyncFileSystemWrapper(fsspec.filesystem("file"))
+        fs = fsspec.filesystem("dir", path={files!r}, fs=wrapper)
+        options = dict(wrapper.storage_options)
+        assert fs.cat("one") == b"1"
+        def use():
+            assert asyncio.run(fs._cat_file("one")) == fs.cat("one") == b"1"
+            assert wrapper.storage_options == options and not wrapper.asynchronous
+        report = by_fork(use)
+        assert report.problem() == "", report.problem()
+        use()
+        """,
+        FSSPEC_FORK_RESET=opted,
+    )
+
+
 def test_what_it_is_as_a_dict_has_the_protocol_of_what_it_wraps():
     fs = AsyncFileSystemWrapper(fsspec.filesystem("memory"))
     assert fs.to_dict()["protocol"] == "memory" and type(fs).from_json(fs.to_json()) == fs

@@ -783,3 +783,10 @@ def test_an_info_of_one_s_own_is_in_listings(tmp_path):
     for found in (fs.find(tmp_path, withdirs=True, detail=True), fs.glob(f"{tmp_path}/*", detail=True)):
         entries += found.values()
     assert len(entries) == 2 + 1 + 4 + 2 and all(entry["noted"] for entry in entries)
+
+
+def test_what_several_patterns_match_is_removed_once(tmp_path):
+    for name in ("p1", "p2", "q"):
+        (tmp_path / name).write_bytes(b"")
+    LocalFileSystem().rm([f"{tmp_path.as_posix()}/{pattern}" for pattern in ("p*", "p*", "p1", "q")])
+    assert not list(tmp_path.iterdir())

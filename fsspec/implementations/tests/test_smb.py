@@ -213,5 +213,20 @@ def test_a_file_that_is_left_open_at_the_end(server, mode):
 
 def test_files_that_are_read_and_written(fs):
     check_updating(fs, "/SHARE/updated")
-    with fs.open("/SHARE/updated", "r+b") as f, pytest.raises(io.UnsupportedOperation, match="updated"):
-        f.truncate(4)
+    with fs.open("/SHARE/updated", "r+b") as f:
+        assert f.truncate(f.seek(0, 2)) == fs.size("/SHARE/updated")  # it has that size
+        with pytest.raises(io.UnsupportedOperation, match="updated"):
+            f.truncate(4)
+
+
+def test_the_end_of_an_updated_file_is_where_others_have_put_it(fs):
+    fs.pipe_file("/SHARE/shared", b"0123")
+    with (
+        fs.open("/SHARE/shared", "a+b", share_access="rwd") as one,
+        fs.open("/SHARE/shared", "a+b", share_access="rwd") as two,
+    ):
+        for f, data in ((one, b"A"), (two, b"B"), (one, b"a"), (two, b"b")):
+            f.write(data)
+            f.flush()
+        assert two.seek(0, 2) == 8
+    assert fs.cat_file("/SHARE/shared") == b"0123ABab"
