@@ -208,9 +208,8 @@ def mv(
     """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, nor
     what a copy was put into."""
     path1, path2 = path_texts(path1), path_texts(path2)
-    one_by_one = isinstance(path1, list) and isinstance(
-        path2, list
-    )  # of a folder what is in it is not copied
+    # pairs: of a folder among them what is in it is not copied
+    one_by_one = isinstance(path1, list) and isinstance(path2, list)
     if (
         path1 == path2
         or isinstance(path1, str)

@@ -515,7 +515,7 @@ class _SFTPHandle(Handle):
         size = self._ask(size_by_handle)
         return size if size is not None else cast("int", self.fs.info(self.path)["size"])
 
-    def _let_go_of_remote(self) -> None:
+    def _close_remote(self) -> None:
         self._link.close_file(self.remote)
 
 

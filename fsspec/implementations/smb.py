@@ -518,5 +518,5 @@ class _SMBHandle(Handle):
             return end
         raise io.UnsupportedOperation(f"{self.path!r}: SMB files cannot be cut, smbclient writes into them")
 
-    def _let_go_of_remote(self) -> None:
+    def _close_remote(self) -> None:
         self._link.close_file(self.remote)

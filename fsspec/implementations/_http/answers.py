@@ -105,7 +105,7 @@ class Version(NamedTuple):
         by_tag = one_host and bool(self.etag) and bool(new.etag)
         changed = self.size is not None and new.size is not None and self.size != new.size
         if not one_form:
-            pass  # whether the file itself changed is told by its size alone
+            pass  # only its size shows whether the file itself changed
         elif by_tag:
             changed = changed or _opaque(self.etag) != _opaque(new.etag)
         elif self.modified and new.modified:

@@ -362,7 +362,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
         data = await (stream.rest() if num is None or num < 0 else stream.take(num, num))
         self.loc += len(data)
         if stream.done and self._known_version.size:  # 0 is what some servers answer to each HEAD
-            # of what came compressed, or in chunks, the headers did not tell the size
+            # the headers of what came compressed, or in chunks, do not hold its size
             self._known_version.updated(self.url, Version(size=stream.position))
         return data
 

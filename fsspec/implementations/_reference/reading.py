@@ -310,8 +310,8 @@ class ReferenceReading(AsyncFileSystem):
             source = blocking_of(found) or found
             with failing(rpath, said.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                told = taken(source, "get_file", {"callback": callback})
-                source.get_file(said.url, lpath, **told, **kwargs)
+                extra = taken(source, "get_file", {"callback": callback})
+                source.get_file(said.url, lpath, **extra, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
@@ -327,8 +327,8 @@ class ReferenceReading(AsyncFileSystem):
             source = self._fs_of(said.url)
             with failing(rpath, said.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                told = taken(source, "_get_file", {"callback": callback})
-                await source._get_file(said.url, os.fspath(lpath), **told, **kwargs)
+                extra = taken(source, "_get_file", {"callback": callback})
+                await source._get_file(said.url, os.fspath(lpath), **extra, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 

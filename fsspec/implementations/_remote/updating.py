@@ -59,7 +59,7 @@ class Handle(io.RawIOBase):
         """What an operation makes of the remote file. Raises ConnectionError: it was lost."""
         raise NotImplementedError
 
-    def _let_go_of_remote(self) -> None:
+    def _close_remote(self) -> None:
         raise NotImplementedError
 
     def _get_size(self) -> int:
@@ -124,7 +124,7 @@ class Handle(io.RawIOBase):
     def close(self) -> None:
         if not self.closed and is_mine(self):
             try:
-                self._let_go_of_remote()
+                self._close_remote()
             finally:
                 super().close()
 
