@@ -65,7 +65,7 @@ class UnknownOptionError(TypeError):
     """An option that neither a filesystem has nor the requests of its client library."""
 
 
-class UnknownOptionOfFileError(UnknownOptionError, FileNotFoundError):
+class UnknownOptionOfFileError(FileNotFoundError, UnknownOptionError):
     """The same from ``info`` and ``open``, of which programs catch that a file is not there."""
 
 
