@@ -58,6 +58,12 @@ class LocalRaw(io.RawIOBase):
         own(self)
         self._at = at
 
+    @property
+    def mode(self) -> str:
+        """As `io.FileIO` writes it: what is detached from a file is taken for one."""
+        plus = "+" in self._mode
+        return ("r" if plus and self._mode[0] == "w" else self._mode[0]) + "b" + "+" * plus
+
     def fileno(self) -> int:
         if self.closed:  # the number may be another file's by now
             raise ValueError(_CLOSED)

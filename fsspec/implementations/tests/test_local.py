@@ -790,3 +790,13 @@ def test_what_several_patterns_match_is_removed_once(tmp_path):
         (tmp_path / name).write_bytes(b"")
     LocalFileSystem().rm([f"{tmp_path.as_posix()}/{pattern}" for pattern in ("p*", "p*", "p1", "q")])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["wb", "rb", "ab", "r+b", "w+b", "a+b"])
+def test_what_is_detached_has_the_mode_of_a_file_of_io(mode, tmp_path):
+    (tmp_path / "a").write_bytes(b"1")
+    f = LocalFileSystem().open((tmp_path / "a").as_posix(), mode)
+    raw = f.detach()
+    with io.open(tmp_path / "a", mode, buffering=0) as plain:
+        assert raw.mode == plain.mode
+    raw.close()
