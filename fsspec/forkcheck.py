@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
-import io
 import json
 import os
 import signal
@@ -28,190 +27,34 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from fsspec import asyn, core
+from fsspec import asyn
 from fsspec._checks import forked, report
 from fsspec._checks.advice import FILE_SHARES, NOT_TRIED, SHARES, advise, located
 from fsspec._checks.forked import Sockets
 from fsspec._checks.report import Finding
+from fsspec._checks.subject import PATIENCE, Handle, Subject, Written, from_start, is_stream, parent_problem
 from fsspec._fork import hooks
 from fsspec._paths.redaction import redact_values
 from fsspec._public import publish
 from fsspec.exceptions import ForkError
-from fsspec.mapping import FSMap
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options, T
-    from fsspec.spec import AbstractFileSystem
 
 
 __all__ = ["Finding", "check", "main"]
 publish(__name__, Finding)
 
-PATIENCE = 5.0  # seconds for the parent to answer after a child
 CHILD_PATIENCE = 10.0  # seconds for what a child does
-SAMPLE = 65536  # bytes read of a file
 TOGETHER = 10  # reads of a child while the parent reads too
-STREAM_NOTE = (
-    "files here are one response, read as it arrives: a child cannot resume it and gets a ForkError, as"
-    " documented; open them in the process that reads them, or by simplecache::"
-)
-
-
-class _Handle(NamedTuple):
-    name: str
-    make: Callable[[], Any]
-    read: Callable[[Any], bytes]
-
-
-class _Subject:
-    """A URL and the handles made of it."""
-
-    def __init__(self, url: str, options: Options) -> None:
-        self.url, self.options = url, options
-        self.others = forked.open_sockets()  # before there is a filesystem
-        self.fs, self.path = self.open_url()
-        entry = self.fs.info(self.path)
-        if entry["type"] == "directory":
-            names = [e["name"] for e in self.fs.ls(self.path, detail=True) if e["type"] == "file"]
-            if not names:
-                raise FileNotFoundError("there is no file directly in this folder: give the URL of a file")
-            self.path = names[0]
-        given = self.fs.cat_file(self.path, start=0, end=SAMPLE)
-        self.note = " ".join(filter(None, (_range_note(len(given)), _keeps_note(self.fs))))
-        self.streams = False
-        self.wanted = given[:SAMPLE]
-        self.folder, _, self.name = self.path.rpartition("/")
-        self.sharing = ""  # what to do where the instance shares its connection, once that was found
-        self.outside = forked.shared_by_instances(self.others, self.anew)
-        for handle in self.handles():
-            box = [handle.make()]
-            self.streams = self.streams or _is_stream(box[0])
-            problem = _parent_problem(handle.read, box, self.wanted)
-            del box
-            if problem:
-                raise ValueError(f"{handle.name}, before any fork, beside cat_file: {problem}")
-        if self.streams:
-            self.note = f"{self.note} {STREAM_NOTE}".strip()
-
-    def open_url(self) -> tuple[Any, str]:
-        """A new instance, and the path of the URL in it."""
-        return core.url_to_fs(self.url, skip_instance_cache=True, **self.options)
-
-    def renew(self) -> str:
-        """Take another instance, which no child has harmed; what is wrong with its first read."""
-        if not self.outside:
-            self.others = (
-                forked.open_sockets()
-            )  # also those of handles before, which a thread that hangs may have
-        self.fs = self.open_url()[0]
-        return _parent_problem(self.cat, [self.fs], self.wanted)
-
-    def anew(self) -> AbstractFileSystem:
-        """Another instance, after a read, by which it has connected."""
-        fs: AbstractFileSystem = self.open_url()[0]
-        _parent_problem(self.cat, [fs], self.wanted)
-        return fs
-
-    def cat(self, fs: AbstractFileSystem) -> bytes:
-        return fs.cat_file(self.path, start=0, end=SAMPLE)[:SAMPLE]
-
-    def handles(self) -> list[_Handle]:
-        """What crosses the fork to be read; a file first, whose use has to revive what is below it."""
-        made = [_Handle("open file", lambda: self.fs.open(self.path, "rb"), _from_start)]
-        if self.folder and self.name:
-            made.append(
-                _Handle("mapping", lambda: FSMap(self.folder, self.fs), lambda m: m[self.name][:SAMPLE])
-            )
-        return [*made, _Handle("instance", lambda: self.fs, self.cat)]
-
-    def declares(self) -> bool:
-        """Whether the class says that a child must not use its connections."""
-        return bool(type(self.fs)._fork_sensitive)
-
-    def sockets(self) -> Sockets:
-        """Those that were opened since there is a filesystem."""
-        return forked.opened_since(self.others)
-
-
-def _is_stream(handle: object) -> bool:
-    """Whether it is a file that is read as it arrives. At an instance, which may be the parent's, nothing is
-    looked up."""
-    return issubclass(type(handle), io.IOBase) and not cast("IO[bytes]", handle).seekable()
-
-
-def _range_note(length: int) -> str:
-    """What is to be said of how much ``cat_file`` gave of a file; empty where it is what was asked for."""
-    if length <= SAMPLE:
-        return ""
-    return (
-        f"cat_file(start=0, end={SAMPLE}) gave {length} bytes, so that it ignores the range: a fault of the"
-        " backend, and none of forks; the bytes that were asked for are compared"
-    )
-
-
-def _keeps_note(fs: AbstractFileSystem) -> str:
-    """What is to be said of names in ``_fork_keeps``; empty where the instance, which was used, has them."""
-    missing = [name for name in type(fs)._fork_keeps if not hasattr(fs, name)]
-    return f"_fork_keeps names what the instance does not have: {', '.join(missing)}" if missing else ""
 
 
 def _name_peers(text: str, parents: Sockets) -> str:
     """In a child: ``text`` with the peers of the parent's sockets that it holds; empty without any."""
     peers = forked.shared_connections(parents)
     return f"{text} to {', '.join(peers)}" if peers else ""
-
-
-class _Written:
-    """A small file being written beside the one that URL names."""
-
-    def __init__(self, subject: _Subject) -> None:
-        self.fs = subject.fs
-        self.path = f"{subject.folder}/.fsspec-forkcheck-{os.getpid()}-{id(self):x}"
-        self.file: Any = self.fs.open(self.path, "wb")
-        self.file.write(b"first")
-        self.before = self.seen()
-
-    def seen(self) -> bytes:
-        """What others see of the file: mostly nothing until it is closed."""
-        self.fs.invalidate_cache()
-        try:
-            return cast("bytes", self.fs.cat_file(self.path))
-        except FileNotFoundError:
-            return b""
-
-    def finish(self) -> bytes:
-        """The file's contents after the parent has closed it; those that came from a child are marked."""
-        try:
-            seen = self.seen()
-            self.file.write(b" second")
-            self.file.close()
-            return self.seen() if seen == self.before else b"not the parent's: " + seen
-        finally:
-            with suppress(FileNotFoundError):
-                self.fs.rm_file(self.path)
-
-
-def _from_start(f: IO[bytes]) -> bytes:
-    f.seek(0)
-    return f.read(SAMPLE)
-
-
-def _parent_problem(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
-    """In the parent: what is wrong with the next read from the handle in the box; empty where nothing is."""
-    outcome: list[str] = []
-
-    def run() -> None:
-        try:
-            outcome.append("" if read(box[0]) == wanted else "the parent reads other bytes")
-        except Exception as error:  # whatever a third-party backend raises is the finding
-            outcome.append(f"the parent's next read: {type(error).__name__}: {error}")
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return outcome[0] if outcome else "the parent's next read hangs"
 
 
 # what a child does ----------------------------------------------------------------
@@ -230,7 +73,7 @@ def _or_refused(act: Act, mode: str) -> Act:
             return act(box)
         except RuntimeError as error:
             refused = mode == "neither" and "fork-safe" in str(error)
-            if refused or isinstance(error, ForkError) and _is_stream(box[0]):
+            if refused or isinstance(error, ForkError) and is_stream(box[0]):
                 return "refused"
             raise
 
@@ -251,7 +94,7 @@ def _do_nothing(box: list[Any]) -> None:
     pass
 
 
-def _drop_act(subject: _Subject) -> Act:
+def _drop_act(subject: Subject) -> Act:
     def act(box: list[Any]) -> None:
         box.clear()
         subject.fs = None
@@ -289,11 +132,11 @@ def _with_time_limit(act: Callable[..., T], *args: Any) -> T:
 class _Try:
     """One child, and what it does with one handle or several."""
 
-    subject: _Subject
-    handles: list[_Handle]
+    subject: Subject
+    handles: list[Handle]
     child: str
     mode: str
-    act: Callable[[_Handle], Act]
+    act: Callable[[Handle], Act]
     wanted: bytes
     together: bool = False
     killed: bool = False
@@ -322,7 +165,7 @@ class _Try:
 
         def read_on() -> None:
             while not over.is_set() and not any(meanwhile):
-                meanwhile.extend(_parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles)
+                meanwhile.extend(parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles)
 
         thread = threading.Thread(target=read_on, daemon=True)
         if self.together:
@@ -338,7 +181,7 @@ class _Try:
             ended.result = "done"
         problem = ended.problem(killed=self.killed).strip()
         problem = located(problem, type(self.subject.fs)) or said.pop("", "")
-        notes = {h.name: _parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles}
+        notes = {h.name: parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles}
         if any([problem, *meanwhile, *notes.values(), *(w for w in said.values() if w != "refused")]):
             if len(self.handles) > 1:
                 return self.one_by_one()
@@ -350,7 +193,7 @@ class _Try:
     def file_in_use(self) -> object:
         """A file that was read, since some connect only then; it is not the one that crosses."""
         file = self.subject.fs.open(self.subject.path, "rb")  # the cache of the other would answer the child
-        _parent_problem(_from_start, [file], self.wanted)
+        parent_problem(from_start, [file], self.wanted)
         return file
 
     def body(self, boxes: dict[str, list[Any]], sockets: Sockets, of_file: Sockets) -> dict[str, str]:
@@ -406,17 +249,17 @@ def _summary(problem: str) -> str:
     return lines[0]
 
 
-def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
+def _tries(subject: Subject, write: bool) -> Iterator[_Try]:
     wanted, handles = subject.wanted, subject.handles()
     for mode in report.MODES:
 
-        def using(handle: _Handle, mode: str = mode) -> Act:
+        def using(handle: Handle, mode: str = mode) -> Act:
             return _or_refused(_read_act(handle.read, wanted), mode)
 
-        def anew(handle: _Handle, mode: str = mode) -> Act:
+        def anew(handle: Handle, mode: str = mode) -> Act:
             return _or_refused(_read_act(lambda _: subject.cat(subject.open_url()[0]), wanted), mode)
 
-        def closing(handle: _Handle, mode: str = mode) -> Act:
+        def closing(handle: Handle, mode: str = mode) -> Act:
             return _or_refused(_close, mode)
 
         made = partial(_Try, subject, mode=mode, wanted=wanted)
@@ -440,7 +283,7 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
                 act=lambda handle: lambda box: os.kill(os.getpid(), signal.SIGKILL),
                 killed=True,
             )
-        nothing = [_Handle("nothing", lambda: subject.fs, subject.cat)]
+        nothing = [Handle("nothing", lambda: subject.fs, subject.cat)]
         yield made(nothing, "makes an instance", act=anew)
         if write and subject.folder:
             for child, act in {
@@ -452,18 +295,18 @@ def _tries(subject: _Subject, write: bool) -> Iterator[_Try]:
                 yield _writing_try(subject, child, mode, act)
 
 
-def _writing_try(subject: _Subject, child: str, mode: str, act: Act) -> _Try:
-    written: list[_Written] = []
+def _writing_try(subject: Subject, child: str, mode: str, act: Act) -> _Try:
+    written: list[Written] = []
 
     def make() -> object:
-        written.append(_Written(subject))
+        written.append(Written(subject))
         return written[0].file
 
     def act_on_it(box: list[Any]) -> str | None:
         del written[:]  # the box has the only reference
         return act(box)
 
-    handle = _Handle("file being written", make, lambda f: written.pop().finish())
+    handle = Handle("file being written", make, lambda f: written.pop().finish())
     return _Try(subject, [handle], child, mode, lambda handle: act_on_it, b"first second", exits=True)
 
 
@@ -492,16 +335,16 @@ def check(
 
 def _check(
     url: str, options: Options, write: bool, progress: Callable[[str], None]
-) -> tuple[_Subject, list[Finding]]:
+) -> tuple[Subject, list[Finding]]:
     """What was tried, and what was found."""
     findings: list[Finding] = []
     inherited = os.environ.get("FSSPEC_FORK_RESET")
     hangs, harmed = 0, False
     try:
         progress("reading the URL")
-        subject = _Subject(url, options)
+        subject = Subject(url, options)
         if write:
-            _Written(subject).finish()  # whether that is possible at all
+            Written(subject).finish()  # whether that is possible at all
         tries = list(_tries(subject, write))
         total = sum(len(one.handles) for one in tries)
         for one in tries:

@@ -19,6 +19,7 @@ import pytest
 from fsspec import forkcheck
 from fsspec._checks.advice import advise, located
 from fsspec._checks.report import MODES, report
+from fsspec._checks.subject import SAMPLE
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
@@ -315,7 +316,7 @@ def test_a_range_that_is_ignored_is_a_note_and_no_fault_of_forks(words, tmp_path
     asked = ["words://a/b", "--quiet", "--storage-options", json.dumps({"port": words})]
     done = checked(*asked, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = f"cat_file(start=0, end={forkcheck.SAMPLE}) gave {len(CONTENT)} bytes"
+    said = f"cat_file(start=0, end={SAMPLE}) gave {len(CONTENT)} bytes"
     assert f"note      {said}" in done.stdout
     assert json.loads(checked(*asked, "--json", **environment).stdout)["note"].startswith(said)
 
