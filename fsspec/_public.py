@@ -19,8 +19,8 @@ LENT: dict[str, str] = {
     "caching.BaseCache caching.BlockCache caching.MMapCache caching.ReadAheadCache config.conf"
     " registry.available_protocols utils.infer_compression",
     "fsspec.spec": ""
-    "config.apply_config config.conf utils.check_contained utils.glob_translate utils.isfilelike"
-    " utils.other_paths utils.read_block",
+    "config.apply_config config.conf transaction.Transaction utils.check_contained utils.glob_translate"
+    " utils.isfilelike utils.other_paths utils.read_block",
     "fsspec.asyn": ""
     "implementations.local.LocalFileSystem implementations.local.make_path_posix"
     " utils.check_contained utils.glob_translate utils.is_exception utils.other_paths",

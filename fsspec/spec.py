@@ -16,9 +16,10 @@ What always holds:
 
 An instance may be used by any thread unless its backend says otherwise.
 
-Where a method lives follows from what it takes: no path, `_spec.identity`; many paths (a
-list, a pattern, a tree), `_spec.many_paths`; the contents of one file, `_spec.contents`;
-a second name of another method, `_spec.aliases`; anything else about one path, here.
+Where a method lives follows from what it takes: no path, `_spec.identity`, or `_spec.transactions`
+where it is about files that appear together; many paths (a list, a pattern, a tree),
+`_spec.many_paths`; the contents of one file, `_spec.contents`; a second name of another method,
+`_spec.aliases`; anything else about one path, here.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from fsspec._plans import bulk, drive
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.identity import Identity
+from fsspec._spec.transactions import Transactions
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.compression import check_installed, compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
-from fsspec.transaction import Transaction
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
 @claim
-class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
+class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     """The interface of every filesystem, and its behaviour where a backend has no better one.
 
     Making the same class with the same arguments twice gives one instance, unless
@@ -107,25 +108,18 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
     sep: str = "/"
     protocol: ClassVar[str | tuple[str, ...]] = "abstract"
     _latest: ClassVar[str | None] = None
-    _only_transactions_wait: ClassVar[bool] = (
-        False  # whether ``autocommit=False`` counts in transactions only
-    )
     async_impl: bool = False
     """Whether the operations of the backend are awaitable."""
     mirror_sync_methods: bool = False
     """Whether awaitable methods get blocking twins when an instance is made."""
     root_marker: str = ""
     """How the root itself is written."""
-    transaction_type: type[Transaction] = Transaction
     _extra_tokenize_attributes: tuple[str, ...] = ()
     """Names of class attributes that make instances differ."""
     _strip_tokenize_options: tuple[str, ...] = ()
     """Names of options that do not make instances differ."""
 
     dircache: DirCache
-    _intrans: bool
-    _transaction: Transaction | None
-    _invalidated_caches_in_transaction: list[str | None]
 
     def __init__(self, *args: Any, **storage_options: Any) -> None:
         if self._cached:  # the metaclass or a subclass constructs what is set up already
@@ -585,36 +579,6 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
             f"{type(self).__name__}._open is a coroutine function, which needs an AsyncFileSystem"
         )
 
-    # transactions -----------------------------------------------------------------
-    @property
-    def transaction(self) -> Transaction:
-        """A context in which files that are written appear together, at its end.
-
-        If it is left by an exception, none of them appears. What is not written through ``open``
-        does not wait: ``put``, ``copy``, ``mv`` and ``rm``, and what a backend writes in a way of its own.
-        """
-        if self._transaction is None:
-            self._transaction = self.transaction_type(self)
-        return self._transaction
-
-    def start_transaction(self) -> Transaction:
-        """Begin a transaction without a context; see `end_transaction`."""
-        self._intrans = True
-        self._transaction = self.transaction_type(self)
-        return self.transaction
-
-    def end_transaction(self) -> None:
-        """Let the files written in the transaction appear."""
-        self.transaction.complete()
-        self._transaction = None
-        self._forget_changed()
-
-    def _forget_changed(self) -> None:
-        """Invalidate what a transaction changed: it was listed before its files appeared."""
-        changed, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
-        for path in changed:
-            self.invalidate_cache(path)
-
     # other views ------------------------------------------------------------------
     def get_mapper(
         self,
@@ -639,11 +603,3 @@ class AbstractFileSystem(Identity, Aliases, metaclass=_Cached):
         from fsspec.mapping import FSMap
 
         return FSMap(root, self, check=check, create=create, missing_exceptions=missing_exceptions)
-
-    def _isfilestore(self) -> bool:
-        """Kept for pyarrow, which asked this of filesystems before it had its own."""
-        return False
-
-    def _get_pyarrow_filesystem(self) -> AbstractFileSystem:
-        """The instance itself: pyarrow takes these filesystems as they are."""
-        return self

@@ -108,6 +108,14 @@ class Identity:
     def __reduce__(self) -> tuple[Any, ...]:
         return instances.reduced(type(self), self.__dict__)
 
+    def _isfilestore(self) -> bool:
+        """Kept for pyarrow, which asked this of filesystems before it had its own."""
+        return False
+
+    def _get_pyarrow_filesystem(self) -> Self:
+        """The instance itself: pyarrow takes these filesystems as they are."""
+        return self
+
     @classmethod
     def current(cls) -> Self:
         """The instance that was last made or given out; a new one where there is none."""
