@@ -34,8 +34,9 @@ from _thread import RLock, get_ident, interrupt_main
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import FrameType
 from typing import Any, NamedTuple
+
+from fsspec._fork import signals
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""
@@ -167,7 +168,7 @@ def _register_before() -> None:
 
         os.register_at_fork(before=_before)
         os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
-        for slot in _signals:
+        for slot in signals.raised:
             # none of it in Python code, in which the interpreter would call the handler
             for call in (partial(sorted, slot, key=interrupt_main), slot.clear):
                 os.register_at_fork(after_in_parent=call, after_in_child=call)
@@ -339,6 +340,11 @@ def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     return None
 
 
+def _is_of_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal raised ``error``, and will be called when the fork is over."""
+    return _before_registered and signals.is_of_signal(error)
+
+
 def _run(hook: Callable[[], None] | None) -> None:
     if hook is not None:
         attempt(f"hook {getattr(hook, '__qualname__', hook)!r}", hook)
@@ -357,52 +363,6 @@ def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
         except BaseException as error:
             if not _is_of_signal(error):
                 raise
-
-
-_signals: tuple[list[int], ...] = ([], [], [])
-"""In each at most one, of those whose handlers raised within a hook."""
-
-
-def _is_of_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal raised it, which is called once more when the fork is over.
-
-    The interpreter drops what a hook of a fork raises. Such a hook may have waited for seconds: one
-    who presses Ctrl-C, or ends a worker that has just begun, is not to find that nothing came of it.
-    """
-    if not _before_registered:
-        return False
-    import signal  # has been imported by who set a handler
-
-    number, traceback = 0, error.__traceback__
-    if isinstance(error, KeyboardInterrupt):
-        number = _number(signal.default_int_handler, None)
-    while traceback is not None and not number:
-        number, traceback = _number(None, traceback.tb_frame), traceback.tb_next
-    slot = next((slot for slot in _signals if slot in ([], [number])), None)
-    if not number or slot is None:
-        return False
-    slot[:] = [number]
-    return True
-
-
-def _number(handler: Any, frame: FrameType | None) -> int:
-    """The signal that ``handler``, or the function of ``frame``, was called for as a handler; 0 for none."""
-    import signal
-
-    given: tuple[Any, ...] = ()
-    if frame is not None:
-        code, values = frame.f_code, frame.f_locals
-        given = tuple(values.get(name) for name in code.co_varnames[: code.co_argcount][:2])
-        if code.co_flags & 4:  # it takes *args
-            given += tuple(values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ()))[:2]
-    for number in signal.valid_signals():
-        found = signal.getsignal(number)
-        if frame is None:
-            if found is handler:
-                return number
-        elif number in given and getattr(getattr(found, "__func__", found), "__code__", None) is frame.f_code:
-            return number
-    return 0
 
 
 def _over() -> None:
@@ -567,7 +527,7 @@ def _begin_generation() -> None:
     global generation, pid, granted, _alive
     granted = opted_in()
     _pausing.clear()
-    for slot in _signals:
+    for slot in signals.raised:
         slot.clear()
     deferred.clear()
     _forks.clear()
