@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ def is_default(method: object) -> bool:
     return function is not None and getattr(function, "__default__", None) is function
 
 
+def mark_built_in(cls: type) -> None:
+    """Mark the methods that a class of this package has, for `is_built_in`."""
+    if not cls.__module__.startswith("fsspec.") or ".tests." in cls.__module__:
+        return
+    for method in vars(cls).values():
+        if type(method) is FunctionType:
+            method.__built_in__ = method  # type: ignore[attr-defined]
+
+
+def is_built_in(method: object) -> bool:
+    """Whether a method is this package's, be it that of the base class or a backend's own form of it."""
+    function = getattr(method, "__func__", method)
+    return getattr(function, "__built_in__", None) is function or is_default(function)
+
+
 def mark_twin(blocking: Callable[..., Any], name: str) -> None:
     """Mark a function as the blocking form of the async method ``name``, for `mirrored`."""
     blocking._mirrors = blocking, name  # type: ignore[attr-defined]
@@ -46,9 +62,36 @@ def mirrored(method: object) -> str | None:
 
 def overridden(fs: Filesystem, name: str) -> bool:
     """Whether a backend has its own form of the operation ``name``."""
+    return not is_default(_asked(fs, name))
+
+
+def replaced(fs: Filesystem, name: str) -> bool:
+    """Whether a program, or another package, has its own form of the operation ``name``."""
+    return not is_built_in(_asked(fs, name))
+
+
+def replaced_apart(fs: Filesystem, name: str, *others: str) -> bool:
+    """Whether a program has its own form of the operation ``name``, but of none of the ``others``, which
+    give the same together with more: a subclass further down than those that have them, an instance, or a
+    patch."""
+    if not replaced(fs, name):
+        return False
+    at = _place(fs, name)
+    return all(_place(fs, other) > at or not replaced(fs, other) for other in others)
+
+
+def _asked(fs: Filesystem, name: str) -> Any:
+    """The method that plans call for an operation."""
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
     twin_of = mirrored(method)  # an awaitable backend that says that it is not has blocking twins
-    return not is_default(getattr(fs, twin_of) if twin_of else method)
+    return getattr(fs, twin_of) if twin_of else method
+
+
+def _place(fs: Filesystem, name: str) -> int:
+    """How far up an operation is found: 0 on the instance, 1 in its class, then in the classes above."""
+    names = {f"_{name}"} if fs.async_impl else {name, f"_{name}"}
+    places = [vars(fs), *map(vars, type(fs).__mro__)]
+    return next((at for at, place in enumerate(places) if not names.isdisjoint(place)), len(places))
 
 
 def taken(

@@ -36,7 +36,8 @@ from fsspec._loop.bridge import (
     sync,
     sync_teardown,
 )
-from fsspec._loop.driving import call
+from fsspec._loop.driving import awaitable_of, call
+from fsspec._loop.driving import drive as drive_blocking
 from fsspec._loop.driving import drive_awaiting as drive
 from fsspec._loop.driving import stream_awaiting as stream
 from fsspec._loop.forking import quiesce
@@ -49,7 +50,7 @@ from fsspec._loop.twins import (
     private,
     sync_wrapper,
 )
-from fsspec._overriding import default, overridden, taken
+from fsspec._overriding import default, mirrored, overridden, taken
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
@@ -182,7 +183,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
-        await self._rm(path, **taken(self, "_rm", {"batch_size": 1}), **kwargs)
+        await awaitable_of(self._rm(path, **taken(self, "_rm", {"batch_size": 1}), **kwargs))
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(
@@ -378,6 +379,16 @@ class AsyncFileSystem(AbstractFileSystem):
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
         return await drive(self, plan)
 
+    def mv(
+        self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
+    ) -> None:
+        if mirrored(self.copy) and mirrored(self.rm):
+            super().mv(path1, path2, recursive, maxdepth, **kwargs)
+            return
+        fs: Any = _Blocking(self)
+        plan = transfers.mv(fs, path1, path2, recursive, maxdepth, kwargs.get("callback"))
+        drive_blocking(fs, plan)
+
     def _drive_plan(self, plan: PlanOf[T]) -> T:
         """What a plan returns, its operations awaited on the instance's loop."""
         result: T = sync(self.loop, drive, self, plan)
@@ -406,6 +417,18 @@ class AsyncFileSystem(AbstractFileSystem):
         if "b" not in mode or kwargs.get("compression"):
             raise ValueError(f"{redact_url(path)!r}: only plain binary files can be opened to be awaited")
         raise NotImplementedError(f"{type(self).__name__} has no files that are awaited")
+
+
+class _Blocking:
+    """A filesystem seen by its blocking methods, of which a backend may have some of its own."""
+
+    async_impl = False
+
+    def __init__(self, fs: AsyncFileSystem) -> None:
+        self._fs = fs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fs, name)
 
 
 def _adopt_texts(cls: type) -> None:

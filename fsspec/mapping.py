@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._overriding import is_built_in, is_default
 from fsspec._paths.paths import as_requested
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.globbing import has_magic
@@ -64,8 +65,6 @@ class FSMap(MutableMapping[str, bytes]):
         the errors that mean that there is no such key.
     """
 
-    _reads_files = False
-
     def __init__(
         self,
         root: str,
@@ -77,8 +76,6 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs = fs
         self.root: str = fs._strip_protocol(root)
         self._root_key_to_str = fs._strip_protocol(posixpath.join(root, "x"))[:-1]
-        # the cat of the base class would look for patterns, and do the same
-        self._reads_files = not fs.async_impl and type(fs).cat is AbstractFileSystem.cat
         self.missing_exceptions: Errors = _MISSING if missing_exceptions is None else missing_exceptions
         self.check = check
         self.create = create
@@ -125,6 +122,11 @@ class FSMap(MutableMapping[str, bytes]):
             if ".." in (read := as_requested(self.fs, key)) and read != key:
                 check_contained(".", [read.lstrip("/")])
         return path
+
+    @property
+    def _reads_files(self) -> bool:
+        """Whether files are read one by one: `cat` of the base class would look for patterns, and do so."""
+        return not self.fs.async_impl and is_default(self.fs.cat) and is_built_in(self.fs.expand_path)
 
     def _str_to_key(self, path: str) -> str:
         return path[len(self.root) :].lstrip("/")

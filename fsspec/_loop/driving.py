@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import cache
+from types import GeneratorType
 from typing import Any, TypeVar
 
 
@@ -179,7 +180,7 @@ async def perform_awaiting(target: object, step: Step) -> Any:
         answer = getattr(target, f"_{step.name}")(*step.args, **step.kwargs)
         if hasattr(answer, "__aiter__"):  # a stream, of a walk
             return [item async for item in answer]
-        return await answer
+        return await awaitable_of(answer)
     if type(step) is local:
         return await _in_thread(step)
     assert type(step) is batch, step
@@ -192,10 +193,21 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     method = cache(lambda name: getattr(target, f"_{name}"))  # a batch is of one operation, or of few
 
     def start(item: call) -> Awaitable[Any]:
-        found: Awaitable[Any] = method(item.name)(*item.args, **item.kwargs)
-        return found
+        return awaitable_of(method(item.name)(*item.args, **item.kwargs))
 
     return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
+
+
+def awaitable_of(answer: Any) -> Awaitable[Any]:
+    """What a method gave, to be awaited, also where a backend brings a plain function in its place."""
+    if hasattr(answer, "__await__") or type(answer) is GeneratorType:
+        awaitable: Awaitable[Any] = answer
+        return awaitable
+    return _itself(answer)
+
+
+async def _itself(answer: T) -> T:
+    return answer
 
 
 async def _in_thread(step: local) -> Any:

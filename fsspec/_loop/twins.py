@@ -126,7 +126,10 @@ def mirror_class(cls: type, base: type) -> None:
             continue
         method: Any = getattr(cls, name, None)
         twin: Any = present
-        if _is_awaitable_method(method) and not (is_twin and twin.__wrapped__ is method):
+        if not _is_awaitable_method(method):
+            if is_twin and default is not None:  # a plain method has no twin: what blocks is the base class's
+                setattr(cls, plain, default)
+        elif not (is_twin and twin.__wrapped__ is method):
             setattr(cls, plain, _twin(name, method))
 
 

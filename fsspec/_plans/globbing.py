@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from fsspec._overriding import overridden
+from fsspec._overriding import overridden, replaced
 from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, listings, unless_absent
@@ -217,6 +217,8 @@ def by_steps(
     deepest = pattern.depth(maxdepth)
     depth = 0
     root_may_match = pattern.start.ends and withdirs and root
+    if root_may_match and replaced(fs, "isdir"):
+        root_may_match = yield call("isdir", root)
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
         options = kwargs if depth else at_root

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
-from fsspec._overriding import overridden, taken
+from fsspec._overriding import overridden, replaced, replaced_apart, taken
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
@@ -292,6 +292,8 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
+    if ask_top and replaced(fs, "isdir"):
+        ask_top = yield call("isdir", path)
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request
         (top,) = yield from together([call("info", path)], 1, return_exceptions=True)
         entry = unless_absent(top)
@@ -333,7 +335,10 @@ def du(
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
     # that of a file is its info already: asked again it would tell no more
     known = top if "size" in found.get(top, ()) else None
-    unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
+    if replaced_apart(fs, "info", "ls", "find", "walk"):
+        unknown = list(found)
+    else:
+        unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield from together(calls, len(unknown)))))

@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
+from fsspec._overriding import mark_built_in
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,6 +44,7 @@ class Identity:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        mark_built_in(cls)
         if isinstance(cls._fork_keeps, str):
             raise TypeError(f"{cls.__name__}._fork_keeps is text; ({cls._fork_keeps!r},) is a tuple of names")
 

@@ -149,6 +149,7 @@ class ManyPaths(Contents):
         """
         return drive(self, globbing.glob(self, path, maxdepth, **kwargs))
 
+    @default
     def expand_path(
         self,
         path: StrPaths,
@@ -221,6 +222,7 @@ class ManyPaths(Contents):
         return drive(self, plan)
 
     # contents ---------------------------------------------------------------------
+    @default
     def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         """The bytes of files.
 

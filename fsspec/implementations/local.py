@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
-from fsspec._overriding import default, is_default
+from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, path_texts, trailing_sep, url_text
 from fsspec._paths.ranges import as_view, check_limits
 from fsspec._plans import drive, globbing, listing, stream
@@ -156,18 +156,22 @@ class LocalFileSystem(AbstractFileSystem):
     # entries ----------------------------------------------------------------------
     def ls(self, path: str, detail: bool = False, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
+        plainly = is_default(self.info)
         try:
+            if not plainly and (entry := self.info(path))["type"] != "directory":
+                return [entry if detail else entry["name"]]
             scan = os.scandir(path)
         except NotADirectoryError:
             entry = self.info(path)  # or there is nothing, below a file
             return [entry] if detail else [path]
         base = path.rstrip("/") + "/"
         with scan:
+            if not plainly:
+                entries = [self.info(item) for item in scan]
+                return entries if detail else [entry["name"] for entry in entries]
             if not detail:
                 return [base + item.name for item in scan]
-            if is_default(self.info):
-                return [self._entry_of(base + item.name, item) for item in scan]
-            return [self.info(item) for item in scan]
+            return [self._entry_of(base + item.name, item) for item in scan]
 
     def _entry_of(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
         """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
@@ -210,9 +214,15 @@ class LocalFileSystem(AbstractFileSystem):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
         return entry
 
+    @property
+    def _lists_itself(self) -> bool:
+        """Whether trees are looked at by the methods here, so that no shortcut goes past others."""
+        asked = self.ls, self.info, self.walk, self.find, self.isdir, self.isfile, self.exists
+        return type(self) is LocalFileSystem and all(map(is_built_in, asked))
+
     @default
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
-        if kwargs or type(self) is not LocalFileSystem:
+        if kwargs or not self._lists_itself:
             return super().glob(path, maxdepth=maxdepth, **kwargs)
         if maxdepth is None and type(path) is str and path[-1:] != "/":
             name = self._strip_protocol(path)
@@ -222,7 +232,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     def _glob_types(self, path: str, maxdepth: Depth = None) -> dict[str, dict[str, Any]]:
         """What a pattern matches, with entries that hold nothing but a name and a type."""
-        if type(self) is not LocalFileSystem:
+        if not self._lists_itself:
             return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
         return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
 
@@ -235,7 +245,7 @@ class LocalFileSystem(AbstractFileSystem):
         on_error: str | Callable[[OSError], Any] = "omit",
         **kwargs: Any,
     ) -> Iterator[tuple[str, Any, Any]]:
-        if kwargs or type(self) is not LocalFileSystem:
+        if kwargs or not self._lists_itself:
             return super().walk(path, maxdepth, topdown, on_error, **kwargs)
         return stream(_Types(self), listing.walk(self, path, maxdepth, topdown, on_error))
 
@@ -243,7 +253,7 @@ class LocalFileSystem(AbstractFileSystem):
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Any:
-        if maxdepth is not None or kwargs or type(self) is not LocalFileSystem:
+        if maxdepth is not None or kwargs or not self._lists_itself:
             return super().find(path, maxdepth=maxdepth, withdirs=withdirs, detail=detail, **kwargs)
         path = self._strip_protocol(path)
         out: dict[str, Any] = {}
@@ -278,6 +288,10 @@ class LocalFileSystem(AbstractFileSystem):
         if not is_default(self.info):
             return super().exists(path, **kwargs)
         return osp.exists(self._strip_protocol(path))
+
+    @property
+    def _exists_itself(self) -> bool:
+        return is_built_in(self.exists) and is_default(self.info)
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         stripped = self._strip_protocol(path)
@@ -342,9 +356,14 @@ class LocalFileSystem(AbstractFileSystem):
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         self._make_parent(path2)
         source, there = _found(path1), _found(path2)
-        if source is not None and stat.S_ISDIR(source.st_mode):
-            os.makedirs(path2, exist_ok=True)
-        elif source is None or not stat.S_ISREG(source.st_mode):
+        is_file = source is not None and stat.S_ISREG(source.st_mode)
+        is_folder = source is not None and stat.S_ISDIR(source.st_mode)
+        if not (is_built_in(self.isfile) and is_built_in(self.isdir)):
+            is_file = self.isfile(path1)
+            is_folder = not is_file and self.isdir(path1)
+        if is_folder:
+            self.makedirs(path2, exist_ok=True)
+        elif source is None or not is_file:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
         elif there is not None and (osp.samestat(source, there) or not stat.S_ISREG(there.st_mode)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
@@ -362,6 +381,8 @@ class LocalFileSystem(AbstractFileSystem):
         path = self._strip_protocol(path)
         data = as_view(path, value)  # what cannot be written does not begin a file
         plain = data.cast("B") if data.c_contiguous else bytes(data)
+        if mode == "create" and not self._exists_itself and self.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._make_parent(path)
         write_whole(
             path, partial(write_file, data=plain), data.nbytes, self.atomic, exclusive=mode == "create"
@@ -434,7 +455,7 @@ class LocalFileSystem(AbstractFileSystem):
             recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
             paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
         paths = list(dict.fromkeys(paths))
-        folders = {p for p in paths if self.isdir(p) and not osp.islink(p)}
+        folders = {p for p in paths if self.isdir(p) and not self.islink(p)}
         for p in folders:  # before anything is removed
             if not recursive:
                 raise ValueError(

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._overriding import default, is_default
+from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, folder_error, url_text
 from fsspec._paths.ranges import as_view, check_limits
 from fsspec._public import publish
@@ -163,8 +163,8 @@ class MemoryFileSystem(AbstractFileSystem):
         top = store.get(path)
         if top is not None:
             return {path: self._file_at(path, top)} if detail else [path]
-        if withdirs and path and self._is_folder(path):
-            out[path] = self._folder_at(path)
+        if withdirs and path and self.isdir(path):
+            out[path] = self._folder_at(path) if is_default(self.info) else self.info(path)
         level = [path]
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
@@ -219,10 +219,14 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
     # folders ----------------------------------------------------------------------
+    def _is_file(self, path: str) -> bool:
+        """Whether there is a file, or an `isfile` of its own says so."""
+        return path in self.store if is_built_in(self.isfile) else self.isfile(path)
+
     def _check_parents(self, path: str, error: type[OSError]) -> None:
         parent = path.rpartition("/")[0]
         while parent:
-            if parent in self.store:
+            if self._is_file(parent):
                 raise error(f"{parent!r} is a file, so that nothing can lie below it")
             parent = parent.rpartition("/")[0]
 
@@ -251,7 +255,7 @@ class MemoryFileSystem(AbstractFileSystem):
             return  # the root stays
         if path not in self.pseudo_dirs and not self._tree_at().get(path):
             raise FileNotFoundError(path)
-        if self._tree_at().get(path):
+        if self._tree_at().get(path) if is_built_in(self.ls) else self.ls(path, detail=False):
             raise self._not_empty(path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
@@ -291,18 +295,18 @@ class MemoryFileSystem(AbstractFileSystem):
         self.store[path] = MemoryFile(self, path, value)
 
     def _check_target(self, path: str) -> None:
-        if path in self.store:
+        if path in self.store and is_built_in(self.isfile):
             return
-        if path in self.pseudo_dirs:
+        if path in self.pseudo_dirs and path not in self.store:
             raise folder_error(path)
         self._check_parents(path, FileExistsError)
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
-        f = self.store.get(path1)
+        f = self.store.get(path1) if self._is_file(path1) else None
         if f is not None:
             self.store[path2] = MemoryFile(self, path2, f.getvalue())
-        elif self._is_folder(path1):
+        elif self.isdir(path1):
             if path2 not in self.pseudo_dirs:
                 self.pseudo_dirs.append(path2)
         else:
@@ -320,18 +324,33 @@ class MemoryFileSystem(AbstractFileSystem):
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         tree, doomed = self._tree_at(), set(paths)
         whole = recursive and maxdepth is None
+        asked = self.rm_file, self._rm, self.isfile, self.exists, self.info
+        plainly = all(map(is_built_in, asked))
         for p in paths if not whole else ():  # before anything is removed
-            if p not in self.store and not self._is_folder(p):
+            if p not in self.store and not self._is_folder(p) and (plainly or not self.exists(p)):
                 raise FileNotFoundError(p)
             if p and p not in self.store and not doomed.issuperset(list(tree.get(p, ()))):
                 raise self._not_empty(p, "; recursive=True removes all that is in it")
-        plainly = is_default(self.rm_file) and is_default(self._rm)
+        if not plainly:
+            self._rm_by_own_methods(paths)
+            return
         for p in reversed(paths):
-            if not plainly and p in self.store:
-                self.rm_file(p)
-            elif self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
+            if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
                 if whole and self._tree_at().get(p):
                     continue  # another thread writes there
+                self.rmdir(p)
+
+    def _rm_by_own_methods(self, paths: list[str]) -> None:
+        """Remove sorted paths by the methods of one path, some of which are not this package's."""
+        folders = {p for p in paths if self._is_folder(p)}
+        for p in reversed(paths):
+            if self.isfile(p):
+                self.rm_file(p)
+            elif p in folders and not self._is_folder(p):
+                continue  # it went with what was in it
+            elif not self.exists(p):
+                raise FileNotFoundError(p)
+            elif p:
                 self.rmdir(p)
 
     # opening ----------------------------------------------------------------------
@@ -345,7 +364,13 @@ class MemoryFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        if mode == "rb" and compression is None and not kwargs and is_default(self._open):
+        if (
+            mode == "rb"
+            and compression is None
+            and not kwargs
+            and is_default(self._open)
+            and is_built_in(self.isfile)
+        ):
             present = self.store.get(self._strip_protocol(path))
             if present is not None:
                 logger.debug("open %s as %s", path, mode)
@@ -374,6 +399,8 @@ class MemoryFileSystem(AbstractFileSystem):
         if kind[0] == "x" and self.exists(path):
             raise FileExistsError(path)
         if kind[0] == "r":
+            if not is_built_in(self.isfile):
+                self._check_parents(path, FileExistsError)
             if present is None:
                 raise folder_error(path, IsFolderError) if self._is_folder(path) else FileNotFoundError(path)
             if kind == "r":

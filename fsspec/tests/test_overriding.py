@@ -8,7 +8,7 @@ import pytest
 
 import fsspec
 from fsspec import generic
-from fsspec._overriding import default, is_default, mirrored, taken
+from fsspec._overriding import default, is_default, mirrored, replaced_apart, taken
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -20,6 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.implementations.sftp import SFTPFileSystem
 from fsspec.implementations.smb import SMBFileSystem
+from fsspec.registry import get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
@@ -525,3 +526,287 @@ def test_downloads_by_a_method_that_has_no_module(tmp_path):
     fs.pipe_file("/a", b"1")
     fs.get("/a", f"{tmp_path}/a")
     assert (tmp_path / "a").read_bytes() == b""
+
+
+# one method of its own, which others ask ---------------------------------------------
+def own(cls, **methods):
+    """A subclass with these methods, which take the base class's first."""
+
+    def bound(name, change):
+        def method(self, path, *args, **kwargs):
+            return change(getattr(super(made, self), name), path, *args, **kwargs)
+
+        return method
+
+    made = type(cls)(cls.__name__, (cls,), {"cachable": False})
+    for name, change in methods.items():
+        setattr(made, name, bound(name, change))
+    return made
+
+
+@pytest.fixture
+def tree():
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    MemoryFileSystem().pipe({"/r/a": b"abc", "/r/s/b": b"bb"})
+    MemoryFileSystem().mkdir("/e")
+    yield "/r"
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+def seven(real, path, **kwargs):
+    return {**real(path, **kwargs), "size": 7}
+
+
+def test_memory_measures_and_finds_by_an_info_of_its_own(tree):
+    fs = own(MemoryFileSystem, info=seven)()
+    assert fs.du("/r", total=False) == {"/r/a": 7, "/r/s/b": 7}
+    assert fs.du("/r/a") == 7
+    assert fs.find("/r", withdirs=True, detail=True)["/r"]["size"] == 7
+
+
+@pytest.mark.parametrize("where", ["class", "instance"])
+def test_a_patched_info_measures(where, tree, monkeypatch):
+    fs = MemoryFileSystem(skip_instance_cache=True)
+    real = fs.info
+    monkeypatch.setattr(
+        MemoryFileSystem if where == "class" else fs,
+        "info",
+        lambda *args, **kwargs: {**real(args[-1], **kwargs), "size": 7},
+    )
+    assert fs.du("/r") == 14
+
+
+def test_a_backend_with_listings_of_its_own_is_measured_by_them():
+    """Which have the sizes: its `info` would be a request for each file."""
+
+    class Listing(DictFileSystem):
+        def info(self, path, **kwargs):
+            raise AssertionError(path)
+
+        def ls(self, path, detail=True, **kwargs):
+            return super().ls(path, detail=detail, **kwargs)
+
+    assert Listing({"r/a": b"abc"}).du("r") == 3
+    with pytest.raises(AssertionError):
+        own(Listing, info=lambda real, path, **kwargs: real(path))({"r/a": b"abc"}).du("r")
+
+
+def test_entries_of_each_filesystem_here_agree_with_its_info():
+    for name in known_implementations:
+        try:
+            cls = get_filesystem_class(name)
+        except (ImportError, AttributeError):  # a package that is missing, or has it no more
+            continue
+        if cls.__module__.startswith("fsspec."):
+            assert not replaced_apart(cls.__new__(cls), "info", "ls", "find", "walk"), cls
+
+
+def no(real, path, *args, **kwargs):
+    return False
+
+
+def yes(real, path, *args, **kwargs):
+    return True
+
+
+@pytest.mark.parametrize(
+    "name, answer, refused, error",
+    [
+        ("isfile", yes, lambda fs: fs.rm("/r", recursive=True), FileNotFoundError),
+        ("isfile", no, lambda fs: fs.rm("/r/a"), FileNotFoundError),
+        ("isfile", no, lambda fs: fs.cp_file("/r/a", "/n"), FileNotFoundError),
+        ("isfile", no, lambda fs: fs.mv("/r/a", "/n"), FileNotFoundError),
+        ("isfile", yes, lambda fs: fs.mkdir("/x/y"), NotADirectoryError),
+        ("isfile", yes, lambda fs: fs.open("/r/a"), FileExistsError),
+        ("isfile", yes, lambda fs: fs.open("/r/a", "wb"), FileExistsError),
+        ("isfile", yes, lambda fs: fs.pipe_file("/q/a", b"1"), FileExistsError),
+        ("isdir", no, lambda fs: fs.cp_file("/e", "/n"), FileNotFoundError),
+        ("exists", no, lambda fs: fs.rm("/e", recursive=True), FileNotFoundError),
+        ("exists", yes, lambda fs: fs.rm("/none", recursive=True), FileNotFoundError),
+        ("ls", lambda real, path, **kwargs: ["x"], lambda fs: fs.rmdir("/e"), OSError),
+    ],
+)
+def test_memory_asks_a_method_of_its_own(name, answer, refused, error, tree):
+    fs = own(MemoryFileSystem, **{name: answer})()
+    with pytest.raises(error):
+        refused(fs)
+    assert MemoryFileSystem().isdir("/e")
+
+
+def test_memory_removes_a_tree_by_methods_of_its_own(tree):
+    fs = own(MemoryFileSystem, exists=lambda real, path, **kwargs: real(path))()
+    MemoryFileSystem().mkdir("/r/s/empty")
+    fs.rm("/r", recursive=True)
+    assert fs.find("/", withdirs=True) == ["/e"]
+    with pytest.raises(FileNotFoundError):
+        fs.rm("/r")
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, AsyncDictFileSystem, MemoryFileSystem, LocalFileSystem])
+def test_the_top_of_what_is_found_is_a_folder_by_an_isdir_of_its_own(base, tmp_path):
+    asked = []
+
+    async def refuse_awaited(self, path):
+        asked.append(path)
+        return False
+
+    def refuse(self, path):
+        asked.append(path)
+        return False
+
+    method = {"_isdir": refuse_awaited} if base is AsyncDictFileSystem else {"isdir": refuse}
+    fs, top = type("Own", (base,), {"cachable": False, **method})(), tmp_path.as_posix()
+    if base is AsyncDictFileSystem:
+        fs.files[f"{top}/a"] = b"1"
+    else:
+        fs.pipe_file(f"{top}/a", b"1")
+    assert fs.find(top, withdirs=True) == fs.glob(f"{top}/**") == [f"{top}/a"]
+    assert fs.du(top, total=False, withdirs=True) == {f"{top}/a": 1}
+    assert asked
+    if base is MemoryFileSystem:
+        MemoryFileSystem().rm(top, recursive=True)
+
+
+def test_local_lists_by_an_info_of_its_own(tmp_path):
+    """As of one that takes some folders for files."""
+
+    def store(real, path, **kwargs):
+        entry = real(path, **kwargs)
+        return {**entry, "type": "file", "size": 7} if entry["name"].endswith(".zarr") else entry
+
+    (tmp_path / "x.zarr/in").mkdir(parents=True)
+    (tmp_path / "a").touch()
+    fs, top = own(LocalFileSystem, info=store)(), tmp_path.as_posix()
+    assert fs.ls(f"{top}/x.zarr") == [f"{top}/x.zarr"]
+    assert fs.find(top) == [f"{top}/a", f"{top}/x.zarr"]
+    assert fs.du(top) == 7
+    renamed = own(LocalFileSystem, info=lambda real, path, **kw: {**real(path, **kw), "name": "n"})()
+    assert renamed.ls(top) == ["n", "n"]
+
+
+@pytest.mark.parametrize(
+    "name, answer, refused, error",
+    [
+        ("isfile", no, lambda fs, top: fs.cp_file(f"{top}/a", f"{top}/n"), FileNotFoundError),
+        ("isfile", no, lambda fs, top: fs.get_file(f"{top}/a", f"{top}/n"), FileNotFoundError),
+        ("isdir", no, lambda fs, top: fs.cp_file(f"{top}/d", f"{top}/n"), FileNotFoundError),
+        ("exists", yes, lambda fs, top: fs.pipe_file(f"{top}/n", b"1", mode="create"), FileExistsError),
+        ("islink", yes, lambda fs, top: fs.rm(f"{top}/d", recursive=True), OSError),
+    ],
+)
+def test_local_asks_a_method_of_its_own(name, answer, refused, error, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "a").touch()
+    with pytest.raises(error):
+        refused(own(LocalFileSystem, **{name: answer})(), tmp_path.as_posix())
+    assert (tmp_path / "d").is_dir() and not (tmp_path / "n").exists()
+
+
+def test_local_copies_a_folder_by_makedirs_of_its_own(tmp_path):
+    made = []
+    (tmp_path / "d").mkdir()
+    fs = own(LocalFileSystem, makedirs=lambda real, path, **kwargs: made.append(path))()
+    fs.cp_file(f"{tmp_path}/d", f"{tmp_path}/n")
+    assert made == [f"{tmp_path}/n"]
+
+
+@pytest.mark.parametrize("name", ["ls", "isdir"])
+def test_a_patch_of_local_is_seen_where_trees_are_looked_at(name, tmp_path, monkeypatch):
+    asked = []
+    real = getattr(LocalFileSystem, name)
+
+    def recording(self, path, *args, **kwargs):
+        asked.append(path)
+        return real(self, path, *args, **kwargs)
+
+    (tmp_path / "d").mkdir()
+    monkeypatch.setattr(LocalFileSystem, name, recording)
+    fs = LocalFileSystem()
+    fs.find(tmp_path.as_posix(), withdirs=True)
+    if name == "ls":
+        fs.glob(f"{tmp_path.as_posix()}/*/*")
+        list(fs.walk(tmp_path.as_posix()))
+    assert len(asked) >= (5 if name == "ls" else 1)
+
+
+def test_a_mapping_reads_by_an_expand_path_of_its_own(tree, monkeypatch):
+    asked = []
+
+    def recording(real, path, **kwargs):
+        asked.append(path)
+        return real(path, **kwargs)
+
+    mapper = own(MemoryFileSystem, expand_path=recording)().get_mapper("/r")
+    assert mapper["a"] == b"abc" and mapper.getitems(["a"]) == {"a": b"abc"}
+    assert asked == ["/r/a", ["/r/a"]]
+    plain = MemoryFileSystem(skip_instance_cache=True)
+    mapper = plain.get_mapper("/r")
+    monkeypatch.setattr(plain, "cat", lambda path, **kwargs: b"cat")
+    assert mapper["a"] == b"cat"
+
+
+# plain functions where awaitable ones are expected ------------------------------------
+def test_a_plain_method_has_no_blocking_form():
+    """Then that of the base class is asked, which is made of the other operations."""
+    names = "cat cat_file cat_ranges copy du exists expand_path find get glob info isdir isfile put".split()
+    methods = {f"_{name}": lambda self, *args, **kwargs: None for name in names}
+    cls = type("Plain", (AsyncDictFileSystem,), methods)
+    for name in names:
+        assert getattr(cls, name) is getattr(AbstractFileSystem, name)
+    again = type("Again", (cls,), {"_find": AsyncFileSystem._find})
+    assert mirrored(again.find) == "_find" and mirrored(again.glob) is None
+
+    class Plain(AsyncDictFileSystem):
+        def _isdir(self, path):
+            return False
+
+        def _exists(self, path, **kwargs):
+            return True
+
+    fs = Plain(FILES)
+    assert fs.isdir("r") and not fs.exists("none")
+    assert fs.glob("r/**") == ["r/s", "r/s/y", "r/x"]
+
+
+def test_a_plain_rm_removes():
+    class Plain(AsyncDictFileSystem):
+        async def _cp_file(self, path1, path2, **kwargs):
+            self.files[path2] = self.files[path1]
+
+        def _rm(self, path, **kwargs):
+            del self.files[path]
+
+    for remove in (
+        lambda fs: fs.rm("r/x"),
+        lambda fs: fs.rm_file("r/x"),
+        lambda fs: fs.mv("r/x", "r/z"),
+        lambda fs: fs.rm(["r/x"]),
+        lambda fs: asyncio.run(fs._rm_file("r/x")),
+    ):
+        fs = Plain(FILES)
+        remove(fs)
+        assert "r/x" not in fs.files and "r/s/y" in fs.files
+
+
+@pytest.mark.parametrize("name", ["copy", "rm"])
+def test_moves_are_done_by_a_blocking_method_of_its_own(name):
+    asked = []
+
+    class Blocking(AsyncDictFileSystem):
+        async def _cp_file(self, path1, path2, **kwargs):
+            self.files[path2] = self.files[path1]
+
+        async def _rm_file(self, path, **kwargs):
+            del self.files[path]
+
+    def method(self, *args, **kwargs):
+        asked.append(args)
+        return getattr(super(Blocking, self), name)(*args, **kwargs)
+
+    setattr(Blocking, name, method)
+    fs = Blocking(FILES)
+    fs.mv("r/x", "r/z")
+    assert len(asked) == 1
+    assert fs.cat("r/z") == FILES["r/x"] and not fs.exists("r/x")
