@@ -382,6 +382,10 @@ class AsyncFileSystem(AbstractFileSystem):
     def mv(
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
+        """Move files within the filesystem; see `AbstractFileSystem.mv`.
+
+        A blocking ``copy`` or ``rm`` that a backend has of its own is called.
+        """
         if mirrored(self.copy) and mirrored(self.rm):
             super().mv(path1, path2, recursive, maxdepth, **kwargs)
             return

@@ -335,10 +335,9 @@ def du(
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
     # that of a file is its info already: asked again it would tell no more
     known = top if "size" in found.get(top, ()) else None
+    unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
     if replaced_apart(fs, "info", "ls", "find", "walk"):
-        unknown = list(found)
-    else:
-        unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
+        unknown += [name for name, entry in found.items() if entry.get("size") is not None]
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield from together(calls, len(unknown)))))
