@@ -8,6 +8,7 @@ import pytest
 import fsspec
 import fsspec.tests.abstract as abstract
 from fsspec.exceptions import FileChangedError
+from fsspec.tests.abstract._forking import MODES, WRITING
 from fsspec.tests.servers.s3 import options, serve_s3
 
 pytest.importorskip("s3fs")
@@ -77,9 +78,14 @@ class TestS3Fork(abstract.AbstractForkTests, S3Fixtures):
 
 @pytest.mark.timeout(120 * abstract.AbstractForkTests.fork_rounds)
 class TestS3ForkParts(abstract.AbstractForkTests, S3Fixtures):
-    """An upload of several parts is under way at the fork."""
+    """An upload of several parts is under way at the fork; other handles do not know of parts."""
 
     fork_block_size = 5 * 2**20
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("handle", [WRITING])
+    def test_fork(self, fork_place, handle, mode, request):
+        super().test_fork(fork_place, handle, mode, request)
 
 
 def test_the_marker_of_an_empty_folder_is_a_folder_when_downloaded(s3_address, tmp_path):

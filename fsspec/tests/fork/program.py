@@ -79,7 +79,7 @@ class Reader:
                 self.problem = f"the parent's requests meanwhile: {traceback.format_exc()}"
                 return
             self.count += 1
-            time.sleep(0.002)
+            time.sleep(0.01)  # without a pause it takes the processor from the child that is looked at
 
     def stop(self) -> str:
         self.enough.set()
