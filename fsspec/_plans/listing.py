@@ -333,8 +333,8 @@ def du(
     top = fs._strip_protocol(path)
     if withdirs and top not in found and not fs.async_impl and (yield call("isdir", top)):
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
-    # that of a file is its info already: asked again it would tell no more
-    known = top if "size" in found.get(top, ()) else None
+    # what `find` has of a file alone is its info already: asked again it would tell no more
+    known = top if "size" in found.get(top, ()) and not overridden(fs, "find") else None
     unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
     if replaced_apart(fs, "info", "ls", "find", "walk"):
         unknown += [name for name, entry in found.items() if entry.get("size") is not None]

@@ -294,6 +294,8 @@ class LocalFileSystem(AbstractFileSystem):
         return is_built_in(self.exists) and is_default(self.info)
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
+        if path == "":
+            return False
         stripped = self._strip_protocol(path)
         if stripped != path and trailing_sep(stringify_path(path)):  # by which only a folder is there
             return osp.isdir(stripped)
@@ -497,8 +499,8 @@ class LocalFileSystem(AbstractFileSystem):
             os.truncate(path, 0)
 
     def chmod(self, path: str, mode: int) -> None:
-        """Change the permissions of a file."""
-        os.chmod(self._strip_protocol(path), mode)
+        """Change the permissions of a file; an empty path is none, and not the working directory."""
+        os.chmod(self._strip_protocol(path) if path != "" else path, mode)
 
     # opening ----------------------------------------------------------------------
     @default

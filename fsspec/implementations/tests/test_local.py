@@ -72,6 +72,14 @@ def test_what_is_no_path(fs, path):
         fs.open(path, "wb")
 
 
+def test_an_empty_path_is_not_the_working_directory_for_what_asks_the_system(fs, top, monkeypatch):
+    monkeypatch.chdir(top)
+    mode = os.stat(top).st_mode
+    with pytest.raises(FileNotFoundError):
+        fs.chmod("", 0o500)
+    assert os.stat(top).st_mode == mode and not fs.lexists("")
+
+
 def test_lexists_with_a_slash_at_the_end_is_of_folders(fs, top):
     assert fs.lexists(f"{top}/ten") and not fs.lexists(f"{top}/ten/")
     assert fs.lexists(top) and fs.lexists(f"{top}/") and not fs.lexists(f"{top}/no/")

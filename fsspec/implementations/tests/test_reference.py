@@ -60,6 +60,12 @@ def test_forms(fs):
     assert fs.cat("whole") == DATA
 
 
+def test_du_of_a_file_whose_listing_has_no_size(fs):
+    assert fs.ls("whole")[0]["size"] is None
+    assert fs.du("whole") == len(DATA)
+    assert fs.du("whole", total=False) == {"whole": len(DATA)}
+
+
 @pytest.mark.parametrize("key", ["d/part", "base64", "whole"])
 @pytest.mark.parametrize("start", [None, 0, 2, -3, -100, 50])
 @pytest.mark.parametrize("end", [None, 0, 4, -1, 19, 500, -200])
