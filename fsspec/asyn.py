@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._files.caches_base import check_fetched
+from fsspec._loop import twins
 from fsspec._loop.batching import FILES_FALLBACK as _DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import NOFILES_DEFAULT as _NOFILES_DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import get_batch_size as _get_batch_size
@@ -107,6 +108,7 @@ __all__ = [
     "trailing_sep",
 ]
 publish(__name__)
+twins.home = globals()
 
 
 class AsyncFileSystem(AbstractFileSystem):

@@ -27,7 +27,7 @@ from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_th
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
 from fsspec._overriding import taken
-from fsspec._paths.paths import path_texts, renamed, unequal, url_text
+from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
@@ -243,7 +243,10 @@ class GenericFileSystem(AsyncFileSystem):
         return await self._ask_side("exists", path, **kwargs)
 
     async def _isfile(self, path: str) -> bool:
-        return await self._ask_side("isfile", path)
+        try:
+            return await self._ask_side("isfile", path)
+        except NoPathError:
+            return False
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)

@@ -25,6 +25,10 @@ async_methods: list[str] = [
 ]
 """What an awaitable backend usually has of its own."""
 
+home: dict[str, Any] = {"sync": sync}
+"""Where blocking forms find `sync`: the module that programs know it by, as soon as that is imported, so that
+one that is put in its place there is used."""
+
 _mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
 
 
@@ -41,7 +45,7 @@ def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any
 
     @wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return sync((args[0] if obj is None else obj).loop, func, *args, **kwargs)
+        return home["sync"]((args[0] if obj is None else obj).loop, func, *args, **kwargs)
 
     return wrapper
 
@@ -63,14 +67,16 @@ def async_gen_wrapper(
 
         ended = False
         try:
-            while found := sync(owner.loop, following):
+            while found := home["sync"](owner.loop, following):
                 own(following)
                 yield found[0]
             ended = True
         finally:
             close = None if ended else getattr(items, "aclose", None)
             if close is not None and is_mine(following) and not owner.loop.is_closed():
-                sync(owner.loop, close)  # else it stands where the parent left it, who goes on with it
+                home["sync"](
+                    owner.loop, close
+                )  # else it stands where the parent left it, who goes on with it
 
     return wrapper
 
@@ -87,8 +93,8 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
             if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
                 with for_file(kwargs["callback"], args[0] if args else "") as told:
-                    return sync(self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
-            return sync(self.loop, getattr(self, name), *args, **kwargs)
+                    return home["sync"](self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
+            return home["sync"](self.loop, getattr(self, name), *args, **kwargs)
 
     blocking.__name__ = name[1:]  # by which it is pickled
     blocking.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{name[1:]}"

@@ -285,6 +285,10 @@ _Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
 """The `file_state` of each target, and the folders that were made, a parent before what is in it."""
 
 
+class FileInTheWayError(FileExistsError, NotADirectoryError):
+    """A file where a folder is needed: making the folder raises the one, writing below it the other."""
+
+
 class _Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
@@ -448,7 +452,10 @@ def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...
             missing.append(above)
             above = os.path.dirname(above)
         with suppress(*passed):
-            os.makedirs(parent, exist_ok=True)
+            try:
+                os.makedirs(parent, exist_ok=True)
+            except FileExistsError as error:
+                raise FileInTheWayError(error.errno, error.strerror, error.filename) from None
             made += reversed(missing)
     # a slash at the end would have the system say that a file is no folder
     return {target: file_state(target.rstrip("/") or "/") for target in targets}, made

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
-from fsspec._overriding import default, taken
+from fsspec._overriding import default, is_built_in, mirrored, taken
 from fsspec._paths.ranges import as_view, check_limits, file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -45,6 +45,7 @@ class Contents:
         makedirs: Callable[..., None]
         mkdirs: Callable[..., None]
         open: Callable[..., IO[bytes]]
+        exists: Callable[..., bool]
         _parent: Callable[[str], str]
         _strip_protocol: Callable[..., str]
 
@@ -185,6 +186,8 @@ class Contents:
 
     def _is_taken(self, path: str) -> bool:
         """Like `exists`, but a failure is raised: it must not lead to an overwritten file."""
+        if self.async_impl and not (mirrored(self.exists) or is_built_in(self.exists)):
+            return bool(self.exists(path))  # a blocking one of its own, of which the awaitable knows nothing
         return drive(self, listing.ask(self, "exists", [path]))[0]
 
     def write_text(

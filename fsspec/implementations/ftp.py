@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import Caught, finalize, is_mine
-from fsspec._overriding import default, is_default
+from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -449,12 +449,16 @@ class FTPFileSystem(ServerFileSystem):
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files and, with ``recursive``, folders with everything in them."""
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        kinds = {p: self.info(p)["type"] for p in found}  # before listings are forgotten
+        # before listings are forgotten
+        if is_built_in(self.isfile):
+            are_files = {p: self.info(p)["type"] != "directory" for p in found}
+        else:
+            are_files = {p: self.isfile(p) for p in found}
         for p in reversed(found):
-            if kinds[p] == "directory":
-                self.rmdir(p)
-            else:
+            if are_files[p]:
                 self.rm_file(p)
+            else:
+                self.rmdir(p)
 
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Rename a file or folder on the server; nothing is copied."""

@@ -563,6 +563,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         options: Options,
         size: int | None = None,
     ) -> None:
+        moving.check_body(options)
         options = {**self.kwargs, **options}
         if size is not None:  # many servers take nothing of unknown length
             headers = parsing.own_headers(options)

@@ -451,6 +451,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             self._upload_body(method, rpath, body, kwargs)
 
     def _upload_body(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
+        moving.check_body(options)
         options = {**self.kwargs, **options}
 
         def upload() -> None:

@@ -306,12 +306,14 @@ class ReferenceFileSystem(ReferenceReading):
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return bool(await self._off_loop(self.exists, path))
 
+    @false_without_path
     def isfile(self, path: str) -> bool:
         return path in self.references or self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
         return bool(await self._off_loop(self.isfile, path))
 
+    @false_without_path
     def isdir(self, path: str) -> bool:
         path = self._strip_protocol(path)
         return path not in self.references and self._is_folder(path)

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 import paramiko
 
 from fsspec._fork.owned import Caught, finalize, is_mine
-from fsspec._overriding import default
+from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
@@ -184,7 +184,8 @@ class SFTPFileSystem(ServerFileSystem):
                 parent = self._parent(path)
                 if not create_parents or parent in (path, ""):
                     raise
-                self._make_folders(parent, True, mode=mode)
+                how: Options = {"mode": mode} if is_built_in(self.makedirs) else {}
+                self.makedirs(parent, exist_ok=True, **how)
                 self._ask(path, "mkdir", path, mode, making=True)
         except IsADirectoryError as error:
             raise FileExistsError(errno.EEXIST, error.strerror, path) from None
@@ -198,6 +199,9 @@ class SFTPFileSystem(ServerFileSystem):
 
     def _rm(self, path: str) -> None:
         path = self._strip_protocol(path)
+        if not (is_built_in(self.isdir) and is_built_in(self.info)) and self.isdir(path):
+            self.rmdir(path)
+            return
         try:
             self._ask(path, "remove", path)
         except FileNotFoundError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import io
 import os
 import stat
 import threading
@@ -23,7 +22,7 @@ from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Caught, Owned, finalize, is_mine
-from fsspec._overriding import default
+from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import refusal
@@ -194,6 +193,8 @@ class SMBFileSystem(ServerFileSystem):
             entries = [entry]
         else:
             entries = [{**entry, "name": f"{path}/{entry['name']}"} for entry in found]
+            if not is_built_in(self.info):
+                entries = [self.info(entry["name"]) for entry in entries]
         return entries if detail else sorted(entry["name"] for entry in entries)
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -430,6 +431,11 @@ class SMBFileOpener(SeekableWriting):
             self._check_connected()
             self._raw.seek(to)
 
+    def _truncate_handle(self, size: int) -> None:
+        with self._link.turn():
+            self._check_connected()
+            self._raw.truncate(size)
+
     def _check_connected(self) -> None:
         if self._raw not in self._link.remotes:
             raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
@@ -511,12 +517,6 @@ class _SMBHandle(Handle):
     def _get_size(self) -> int:
         size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was as the file was opened
         return size
-
-    def truncate(self, size: int | None = None) -> int:
-        end = self._position if size is None else size
-        if end == self._get_size():
-            return end
-        raise io.UnsupportedOperation(f"{self.path!r}: SMB files cannot be cut, smbclient writes into them")
 
     def _close_remote(self) -> None:
         self._link.close_file(self.remote)

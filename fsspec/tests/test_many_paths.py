@@ -217,6 +217,20 @@ def test_several_paths_are_nothing_that_exists(m, operation, tmp_path):
             assert getattr(folder, operation)(given) is expected
 
 
+@pytest.mark.parametrize("kind", ["simplecache", "filecache", "generic", "reference"])
+def test_several_paths_are_no_file(kind, m, tmp_path):
+    m.pipe_file("/a", b"1")
+    if kind == "generic":
+        fs = fsspec.filesystem("generic", default_method="current")
+    elif kind == "reference":
+        fs = fsspec.filesystem("reference", fo={"a": "data"}, fs=m)
+        assert not fs.isdir(["a"]) and not fs.isdir(None)
+    else:
+        fs = fsspec.filesystem(kind, fs=m, cache_storage=str(tmp_path))
+    for some in (["/a", "/b"], ("/a",), iter(["/a"]), None):
+        assert fs.isfile(some) is False
+
+
 def test_folders_moved_to_one_place_each_lose_nothing(m):
     """Of pairs only the files are copied; what is in a folder is not removed."""
     m.pipe({"/d/f": b"1", "/g": b"2"})

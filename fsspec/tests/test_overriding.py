@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import fsspec
-from fsspec import generic
+from fsspec import asyn, generic
 from fsspec._overriding import default, is_default, mirrored, replaced_apart, taken
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
@@ -810,3 +810,77 @@ def test_moves_are_done_by_a_blocking_method_of_its_own(name):
     fs.mv("r/x", "r/z")
     assert len(asked) == 1
     assert fs.cat("r/z") == FILES["r/x"] and not fs.exists("r/x")
+
+
+def test_touch_asks_a_blocking_exists_of_its_own():
+    class Blocking(AsyncDictFileSystem):
+        def exists(self, path, **kwargs):
+            return True
+
+        def _open(self, path, mode="rb", **kwargs):
+            raise AssertionError(path)
+
+    with pytest.raises(NotImplementedError, match="cannot set the time"):
+        Blocking(FILES).touch("none", truncate=False)
+
+
+def test_blocking_forms_call_a_patched_sync(monkeypatch):
+    """As programs count or time calls by one."""
+    calls = []
+    real = asyn.sync
+
+    def counting(*args, **kwargs):
+        calls.append(args[1].__name__)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(asyn, "sync", counting)
+    fs = AsyncDictFileSystem(FILES)
+    fs.info("r/x")
+    list(fs.walk("r"))
+    asyn.sync_wrapper(AsyncDictFileSystem._info)(fs, "r/x")
+    assert calls[0] == calls[-1] == "_info" and "following" in calls
+
+
+# servers -------------------------------------------------------------------------------
+def test_ftp_removes_what_an_isfile_of_its_own_says_is_a_file(ftp_server):
+    fs = own(FTPFileSystem, isfile=no)(**ftp_server.options)
+    fs.pipe_file("/a", b"1")
+    with pytest.raises(OSError, match="/a"):
+        fs.rm("/a")
+    assert fs.cat_file("/a") == b"1"
+
+
+def test_sftp_asks_methods_of_its_own(sftp_server):
+    plain = SFTPFileSystem(**sftp_server.options)
+    plain.mkdir("/d")
+    plain.pipe_file("/d/a", b"1")
+    with pytest.raises(OSError):
+        own(SFTPFileSystem, isdir=yes)(**sftp_server.options).rm("/d/a")
+    assert own(SFTPFileSystem, info=seven)(**sftp_server.options).du("/d") == 7
+    made = []
+    fs = own(SFTPFileSystem, makedirs=lambda real, path, **kwargs: made.append(path) or real(path, **kwargs))
+    fs(**sftp_server.options).mkdir("/x/y/z")
+    assert made == ["/x/y", "/x"] and plain.isdir("/x/y/z")
+    plain._link.close()
+
+
+@pytest.mark.parametrize("cls", [FTPFileSystem, SFTPFileSystem])
+def test_servers_make_folders_where_an_exists_of_its_own_says_there_is_none(cls, request):
+    server = request.getfixturevalue("ftp_server" if cls is FTPFileSystem else "sftp_server")
+    fs = own(cls, exists=yes)(**server.options)
+    fs.makedirs("/new", exist_ok=True)
+    with pytest.raises(FileExistsError):
+        fs.makedirs("/new")
+    assert not fs.isdir("/new")
+    fs = own(cls, isdir=no)(**server.options)
+    fs.makedirs("/there")
+    fs.makedirs("/there", exist_ok=True)  # by info
+    assert fs.info("/there")["type"] == "directory"
+
+
+def test_smb_lists_by_an_info_of_its_own(smb_server):
+    fs = own(SMBFileSystem, info=seven)(**smb_server.options)
+    fs.mkdir("/SHARE/d")
+    fs.pipe_file("/SHARE/d/a", b"1")
+    assert [e["size"] for e in fs.ls("/SHARE/d")] == [7]
+    assert fs.find("/SHARE/d", detail=True)["/SHARE/d/a"]["size"] == fs.du("/SHARE/d") == 7

@@ -297,6 +297,7 @@ class PendingFileSystem(CachingFileSystem):
         return pending is not None or super().exists(path, **kwargs)
 
     @default
+    @false_without_path
     def isfile(self, path: str) -> bool:
         """Whether a path is a file, or will be when the transaction ends."""
         path = self._strip_protocol(path)

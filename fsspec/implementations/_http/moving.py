@@ -17,10 +17,11 @@ from fsspec._files.replacing import replacing, write_all
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import parts_of
+from fsspec.implementations._http.answers import UnknownOptionError
 from fsspec.utils import isfilelike
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import StrPath
+    from fsspec._paths.types import Options, StrPath
     from fsspec.callbacks import Callback
 
 CHUNK = 5 * 2**20
@@ -169,6 +170,12 @@ def check_method(method: str) -> str:
     if method.lower() not in ("post", "put"):
         raise ValueError(f"an upload is made by 'post' or 'put', not by {method.lower()!r}")
     return method.lower()
+
+
+def check_body(options: Options) -> None:
+    """Refuse an option that would be another body beside what is to be uploaded."""
+    if "data" in options:
+        raise UnknownOptionError("data= is not known to uploads: what is to be uploaded is their body")
 
 
 def only_overwriting(mode: str) -> None:

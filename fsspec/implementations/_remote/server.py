@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import make_folder_of, replacing
+from fsspec._overriding import is_built_in
 from fsspec._paths.urls import server_options
 from fsspec.callbacks import for_file
 from fsspec.spec import AbstractFileSystem
@@ -47,13 +49,22 @@ class ServerFileSystem(AbstractFileSystem):
 
     def _make_folders(self, path: str, exist_ok: bool, **kwargs: Any) -> None:
         """Make a folder and those that lead to it; with ``exist_ok`` another may make it meanwhile."""
-        if exist_ok and self.isdir(path):
+        if not is_built_in(self.exists):
+            if self.exists(path):
+                if not exist_ok:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+                return
+        elif exist_ok and self._is_folder(path):
             return
         try:
             self.mkdir(path, **kwargs)
         except FileExistsError:
-            if not exist_ok or not self.isdir(path):
+            if not exist_ok or not self._is_folder(path):
                 raise
+
+    def _is_folder(self, path: str) -> bool:
+        """By `info`, whatever an `isdir` of its own says."""
+        return AbstractFileSystem.isdir(self, path)
 
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.

@@ -994,3 +994,14 @@ def test_whole_contents_are_decompressed_where_that_is_asked_for(kind, compressi
     assert c.cat_file("r/a.gz", 2, 5, compression=compression) == b"234"
     assert c.cat_ranges(["r/a.gz"] * 2, [0, -2], [3, None], compression=compression) == [b"012", b"89"]
     assert c.cat_file("r/a.gz", 0, 2) == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize("kind", ["blockcache", "filecache", "simplecache"])
+def test_what_is_piped_is_compressed_where_that_is_asked_for(kind, m, tmp_path):
+    c = make(kind, m, tmp_path)
+    c.pipe_file("/a", b"one", compression="gzip")
+    c.pipe({"/b": b"two"}, compression="gzip")
+    assert {p: gzip.decompress(data) for p, data in m.cat(["/a", "/b"]).items()} == {
+        "/a": b"one",
+        "/b": b"two",
+    }

@@ -1293,3 +1293,17 @@ def test_what_follows_two_colons_is_told_of(url):
     with pytest.raises(ValueError, match="%3A%3A") as raised:
         fsspec.open(url).open()
     assert "pw" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [HTTPFileSystem, http_sync.HTTPFileSystem])
+def test_the_body_of_an_upload_is_not_an_option(http_server, kind, tmp_path):
+    fs, url = kind(skip_instance_cache=True), f"{http_server.url}/new"
+    (tmp_path / "local").write_bytes(b"1")
+    with pytest.raises(TypeError, match="data="):
+        fs.put_file(str(tmp_path / "local"), url, data=b"2")
+    if kind is HTTPFileSystem:
+        with pytest.raises(TypeError, match="data="):
+            fs.pipe_file(url, b"1", data=b"2")
+        with pytest.raises(TypeError, match="data="):
+            fs.pipe({url: b"1"}, data=b"2")
+    assert not http_server.requests

@@ -214,9 +214,24 @@ def test_a_file_that_is_left_open_at_the_end(server, mode):
 def test_files_that_are_read_and_written(fs):
     check_updating(fs, "/SHARE/updated")
     with fs.open("/SHARE/updated", "r+b") as f:
-        assert f.truncate(f.seek(0, 2)) == fs.size("/SHARE/updated")  # it has that size
-        with pytest.raises(io.UnsupportedOperation, match="updated"):
-            f.truncate(4)
+        f.truncate(0)
+        f.write(b"0123456")
+        assert f.truncate(4) == 4 and f.tell() == 7
+    assert fs.cat_file("/SHARE/updated") == b"0123"
+
+
+@pytest.mark.parametrize("mode", ["wb", "xb", "w+b"])
+def test_what_is_written_can_be_cut_and_filled_up(fs, mode):
+    with fs.open("/SHARE/cut", mode) as f:
+        f.write(b"0123456")
+        assert f.truncate(3) == 3 and f.tell() == 7
+        f.seek(2)
+        assert f.truncate() == 2
+        f.write(b"x")
+        assert f.truncate(5) == 5
+    assert fs.cat_file("/SHARE/cut") == b"01x\0\0"
+    with fs.open("/SHARE/cut", "ab") as f, pytest.raises(io.UnsupportedOperation):
+        f.truncate(1)
 
 
 def test_the_end_of_an_updated_file_is_where_others_have_put_it(fs):

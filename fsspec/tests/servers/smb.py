@@ -53,6 +53,20 @@ def _create(service: _Service, number: Any, server: Any, packet: Any) -> Any:
     return replies, packets, 0xC0000034 if status == 0xC000000F else status
 
 
+def _set_info(number: Any, server: Any, packet: Any) -> Any:
+    """impacket's, made to cut files: it writes a zero where they are to end."""
+    from impacket.smb import SMBSetFileEndOfFileInfo
+    from impacket.smb3structs import SMB2_FILE_END_OF_FILE_INFO, SMB2SetInfo, SMB2SetInfo_Response
+    from impacket.smbserver import SMB2Commands
+
+    asked = SMB2SetInfo(packet["Data"])
+    opened = server.getConnectionData(number)["OpenedFiles"].get(asked["FileID"].getData())
+    if opened and asked["FileInfoClass"] == SMB2_FILE_END_OF_FILE_INFO:
+        os.ftruncate(opened["FileHandle"], SMBSetFileEndOfFileInfo(asked["Buffer"])["EndOfFile"])
+        return [SMB2SetInfo_Response()], None, 0
+    return SMB2Commands.smb2SetInfo(number, server, packet)
+
+
 class _Service:
     """The server, on a thread of its process."""
 
@@ -68,6 +82,7 @@ class _Service:
         server.setSMB2Support(True)
         inner = server.getServer()
         inner.hookSmb2Command(smb2.SMB2_CREATE, partial(_create, self))
+        inner.hookSmb2Command(smb2.SMB2_SET_INFO, _set_info)
         self.number = inner.server_address[1]
         self.connections: list[Connection] = []
         self.by_name: dict[str, Connection] = {}
