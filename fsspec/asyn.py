@@ -15,8 +15,8 @@ import os
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._files.buffered import closing, flushing, writable_now
 from fsspec._files.caches_base import check_fetched
+from fsspec._files.uploading import closing, flushing, writable_now
 from fsspec._loop import twins
 from fsspec._loop.batching import FILES_FALLBACK as _DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import NOFILES_DEFAULT as _NOFILES_DEFAULT_BATCH_SIZE

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import fsspec
-from fsspec._files.buffered import _GivenUp
+from fsspec._files.uploading import GivenUp
 from fsspec._paths.redaction import is_secret, redact_options, redact_text, redact_url, redact_values
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import ReferenceNotReachable
@@ -134,7 +134,7 @@ def reference_parquet():
 
 
 SHOW_URLS = {
-    "_files.buffered._GivenUp": lambda _: _GivenUp(URL, "a reason", True),
+    "_files.uploading.GivenUp": lambda _: GivenUp(URL, "a reason", True),
     "_files.buffered.AbstractBufferedFile": lambda _: buffered(),
     "_files.open_file.OpenFile": lambda _: fsspec.core.OpenFile(MemoryFileSystem(), URL),
     "implementations._archive.files.MemberFile": lambda _: archived("r"),

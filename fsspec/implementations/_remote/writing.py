@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from fsspec._files.buffered import writable_now
+from fsspec._files.uploading import writable_now
 from fsspec._fork.owned import is_mine
 from fsspec._paths.redaction import redact_url
 from fsspec.spec import AbstractBufferedFile

@@ -1,0 +1,141 @@
+"""When a file that is written is uploaded: the plans of its ``flush`` and ``close``.
+
+A plan yields the method to call, so that a file whose methods are awaited
+(`fsspec.asyn.AbstractAsyncStreamedFile`) follows the same course as `AbstractBufferedFile`.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine
+from fsspec._loop.driving import Plan, call
+from fsspec._overriding import is_default
+from fsspec._paths.redaction import redact_url
+
+if TYPE_CHECKING:
+    from fsspec._files.buffered import AbstractBufferedFile
+
+
+class GivenUp(NamedTuple):
+    """An upload that failed at its end, or could not begin."""
+
+    path: str
+    reason: str
+    """The text of the error; the error itself would lead to the file."""
+    resendable: bool
+    """Whether no part was sent, and the buffer holds the whole file."""
+
+    def __repr__(self) -> str:
+        outcome = (
+            "close the file again to send it" if self.resendable else "nothing was stored, as far as is known"
+        )
+        return f"the upload of {redact_url(self.path)!r} was given up after {self.reason}: {outcome}"
+
+
+def _is_inherited_now(file: AbstractBufferedFile) -> bool:
+    """Whether the file is the parent's, which shows only now: a C library forked, and no hook ran."""
+    hooks.check()  # gives the file the class that it has in a child
+    return not is_mine(file)
+
+
+def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
+    """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
+    before."""
+    if file.closed:
+        raise ValueError(str(file._given_up_upload or "Flush on closed file"))
+    if file.mode == "rb":
+        return
+    if _is_inherited_now(file):
+        yield call("flush", force=force)
+        return
+    if force and file.forced:
+        raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+    if force or file.buffer.tell() >= file.blocksize:  # a part is a block at least
+        yield from _sending(file, force)
+
+
+def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
+    """The plan of sending a part, the last one with ``force``."""
+    first, buffer, size = file.offset is None, file.buffer, file.buffer.seek(0, 2)
+    file.forced = file.forced or force
+    try:
+        if first:
+            file.offset = 0
+            try:
+                yield call("_initiate_upload")
+            except BaseException:
+                file.closed = True
+                raise
+        taken = yield call("_upload_chunk", final=force)
+    except BaseException as error:
+        if force or file.closed:
+            resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
+            resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file
+            file._given_up_upload = GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
+            if resendable:
+                file.offset, file.forced, file.buffer = None, False, buffer
+        raise
+    file._given_up_upload = None
+    if taken is not False:  # False: the backend has seen to the buffer
+        file.offset += file.buffer.seek(0, 2)
+        file.buffer = io.BytesIO()
+
+
+def closing(file: AbstractBufferedFile) -> Plan:
+    """The plan of closing a file; however it ends, the file is closed.
+
+    A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise the first
+    close is an error, unless one is being handled already.
+    """
+    lost = file._given_up_upload
+    if getattr(file, "_unclosable", False) or (file.closed and not (lost and lost.resendable)):
+        return
+    if file.mode == "rb":
+        end_reading(file)
+        return
+    try:
+        if _is_inherited_now(file):
+            yield call("close")
+            return
+        if lost:
+            handled = sys.exc_info()[1]
+            if not lost.resendable:
+                if handled is None and not sys.is_finalizing() and not getattr(file, "_finalizing", False):
+                    raise OSError(str(lost))
+                return
+            if not isinstance(handled, (Exception, type(None))):  # Ctrl-C is on its way
+                return
+            file.closed = False
+        if not file.forced:
+            yield from _sending(file, True) if is_default(file.flush) else (call("flush", force=True),)
+        if file.fs is not None:
+            file.fs.invalidate_cache(file.path)
+            file.fs.invalidate_cache(file.fs._parent(file.path))
+    finally:
+        file.closed = True
+
+
+def end_reading(file: AbstractBufferedFile) -> None:
+    try:
+        release = getattr(getattr(file, "cache", None), "close", None)
+        file.cache = None
+        if release is not None:
+            release()
+    finally:
+        file.closed = True
+
+
+def writable_now(file: AbstractBufferedFile) -> None:
+    """Raise ValueError unless more can be written."""
+    if not file.writable():
+        if file.closed:
+            raise ValueError(str(file._given_up_upload or "I/O operation on closed file."))
+        raise io.UnsupportedOperation("File not in write mode")
+    if file.forced:
+        raise ValueError(
+            str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
+        )
