@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial, wraps
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
@@ -34,6 +33,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, moving, parsing, responses
 from fsspec.implementations._http.asking import ask, ask_first_bytes, without_refresh
 from fsspec.implementations._http.base import HTTPBase
+from fsspec.implementations._http.bodies import body_part, upload_body, whole_body
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
@@ -56,7 +56,7 @@ from fsspec.implementations._http.responses import (
 )
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries, given_number
-from fsspec.implementations._http.sending import Sender, check_upload
+from fsspec.implementations._http.sending import Sender
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
@@ -328,7 +328,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if start is None and end is None:
             if may_split(self, kwargs):
                 return await self._gathered_parts(url, 0, None, answers.UNKNOWN, kwargs)
-            return await self._request_sender.repeat(partial(self._whole_body, url, kwargs))
+            return await self._request_sender.repeat(partial(whole_body, self, url, kwargs))
         if start == end:
             return b""
         begin, known = start or 0, answers.known_version(url)
@@ -342,7 +342,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return b""
         if may_split(self, kwargs, begin, end):
             return await self._gathered_parts(url, begin, end, known, kwargs)
-        return await self._request_sender.repeat(partial(self._body_part, url, begin, end, known, kwargs))
+        return await self._request_sender.repeat(partial(body_part, self, url, begin, end, known, kwargs))
 
     async def _gathered_parts(
         self, url: str, start: int, end: int | None, known: answers.Version, options: Options
@@ -352,41 +352,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if data is not None:
             return data
         if start == 0 and end is None:
-            return await self._request_sender.repeat(partial(self._whole_body, url, options))
-        return await self._request_sender.repeat(partial(self._body_part, url, start, end, known, options))
-
-    async def _whole_body(self, url: str, options: Options) -> bytes:
-        response = await self._get_response(url, options)
-        try:
-            self._raise_not_found_for_status(response, url)
-            return await responses.read_whole(response, url)
-        finally:
-            if not response.closed:
-                await responses.give_up(response)
-
-    async def _body_part(
-        self, url: str, start: int, end: int | None, known: answers.Version, options: Options
-    ) -> bytes:
-        value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
-        response = await self._get_response(url, parsing.ranged(options, value, self.kwargs))
-        try:
-            if response.status != 416:
-                self._raise_not_found_for_status(response, url)
-            at = responses.placed(response, url, start, end, known)
-            data = None
-            if not at.certain:  # the body is the range, or all of the file: only the size tells
-                data = await responses.read_body(
-                    response, url
-                )  # and frees the connection, which may be the last
-                with suppress(OSError, aiohttp.ClientError):
-                    told = answers.version_in(await self._info(url, **options))
-                    at = responses.placed(response, url, start, end, known.updated(url, told))
-            if at.version is not known:
-                answers.learn_version(url, at.version)
-            return await responses.read_placed(response, at, url, start, end, data)
-        finally:
-            if not response.closed:
-                await responses.give_up(response)
+            return await self._request_sender.repeat(partial(whole_body, self, url, options))
+        return await self._request_sender.repeat(partial(body_part, self, url, start, end, known, options))
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
@@ -538,7 +505,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         moving.only_overwriting(mode)
         method = moving.check_method(method)
         with moving.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
-            await self._upload_body(method, rpath, body, kwargs, body.size)
+            await upload_body(self, method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(
         self, path: str, value: bytes, mode: str = "overwrite", method: str = "put", **kwargs: Any
@@ -553,35 +520,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
             moving.only_overwriting(mode)
-        await self._upload_body(method, path, lambda: value, kwargs)
-
-    async def _upload_body(
-        self,
-        method: str,
-        url: str,
-        body: Callable[[], bytes | AsyncIterator[bytes]],
-        options: Options,
-        size: int | None = None,
-    ) -> None:
-        moving.check_body(options)
-        options = {**self.kwargs, **options}
-        if size is not None:  # many servers take nothing of unknown length
-            headers = parsing.own_headers(options)
-            if not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
-                options = {**options, "headers": {**headers, "Content-Length": str(size)}}
-
-        async def upload() -> None:
-            session = await self.set_session()
-            target = self.encode_url(url)
-            async with await self._request_sender.send(
-                session, method, target, dict(options), body
-            ) as response:
-                if response.status == 412 and "If-None-Match" in response.request_info.headers:
-                    raise FileExistsError(redact_url(url))
-                self._raise_not_found_for_status(response, url)
-                check_upload(response)
-
-        await (self._request_sender.repeat(upload) if method == "put" else upload())
+        await upload_body(self, method, path, lambda: value, kwargs)
 
     # files ------------------------------------------------------------------------
     def _open(
