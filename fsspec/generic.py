@@ -534,6 +534,13 @@ def rsync(
     return pairs
 
 
+def _folders_above(name: str) -> Iterator[str]:
+    """The folders that a path lies in, the nearest first."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
 def _check_listed(
     fs: GenericFileSystem, source: str, ours: dict[str, _Entry], others: dict[str, _Entry]
 ) -> None:
@@ -541,11 +548,8 @@ def _check_listed(
     be removed for that: folders that may not be read are passed over as trees are listed."""
     filled = {name.rpartition("/")[0] for name in ours}
     seeming = set()
-    for name in others:
-        while name:
-            name = name.rpartition("/")[0]
-            if name in ours:
-                break
+    for other in others:
+        name = next((folder for folder in _folders_above(other) if folder in ours), "")
         if name not in filled:
             seeming.add(name)
     for name in sorted(seeming):
@@ -589,15 +593,8 @@ def _field(entry: _Entry, field: str | Callable[[_Entry], object]) -> object:
 
 def _remove_others(fs: GenericFileSystem, others: dict[str, _Entry]) -> None:
     """Remove entries; folders as a whole, for their contents are among the others as well."""
-    folders = [name for name, entry in others.items() if entry["type"] == "directory"]
-
-    def above(name: str) -> Iterator[str]:
-        while "/" in name:
-            name = name.rpartition("/")[0]
-            yield name
-
-    gone = set(folders)
-    topmost = {name: e for name, e in others.items() if gone.isdisjoint(above(name))}
+    gone = {name for name, entry in others.items() if entry["type"] == "directory"}
+    topmost = {name: e for name, e in others.items() if gone.isdisjoint(_folders_above(name))}
     for whole in (False, True):
         urls = [e["name"] for name, e in topmost.items() if (name in gone) is whole]
         if urls:
