@@ -63,11 +63,11 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     """
 
     dir_cache: dict[str, dict[str, Any]] | None = None
-    _indexed: tuple[dict[str, dict[str, Any]] | None, int] = (None, -1)
+    _indexed_cache: tuple[dict[str, dict[str, Any]] | None, int] = (None, -1)
     """The table that the index is of, and how long it was."""
-    _index: dict[str, dict[str, dict[str, Any]]]
+    _entries_by_folder: dict[str, dict[str, dict[str, Any]]]
     """For each folder the entries in it, by full path."""
-    _refused: dict[str, str]
+    _refused_members: dict[str, str]
     """Why a path is not to be downloaded; a format fills it as it does ``dir_cache``."""
 
     def __repr__(self) -> str:
@@ -95,10 +95,10 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a member or folder. Raises FileNotFoundError where the archive has no such member."""
-        name = self._name(path)
+        name = self._member_name(path)
         if not name:
             return {"name": "", "type": "directory", "size": 0}
-        entry = self._folders().get(_folder_of(name), {}).get(name)
+        entry = self._indexed_folders().get(_folder_of(name), {}).get(name)
         if entry is None:
             raise FileNotFoundError(path)
         return entry
@@ -108,8 +108,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
         Raises FileNotFoundError where the archive has no such member or folder.
         """
-        name = self._name(path)
-        found = self._folders().get(name)
+        name = self._member_name(path)
+        found = self._indexed_folders().get(name)
         if found is None:
             entry = self.info(path)
             found = {} if entry["type"] == "directory" else {name: entry}
@@ -125,8 +125,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         if type(self).ls is not AbstractArchiveFileSystem.ls:  # a format with listings of its own
             return cast("Found", super().find(path, maxdepth, withdirs, detail, **kwargs))
         check_depth(maxdepth)
-        top = self._name(path)
-        index = self._folders()
+        top = self._member_name(path)
+        index = self._indexed_folders()
         if top not in index and top not in index.get(_folder_of(top), {}):
             while "//" in top:  # no member is called so, perhaps one without the doubled slashes
                 top = top.replace("//", "/")
@@ -156,9 +156,9 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         Raises ValueError if the name or the link of one of them leads out of the archive: absolute, or
             through ``..``. Nothing is written then.
         """
-        self._folders()
+        self._indexed_folders()
         rpath = path_texts(rpath)
-        refused = self.__dict__.get("_refused")
+        refused = self.__dict__.get("_refused_members")
         if refused:
             for path in self.expand_path(rpath, recursive=recursive, maxdepth=maxdepth):
                 if path.rstrip("/") in refused:
@@ -171,22 +171,22 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         """The archive, as messages may show it."""
         return repr(self)
 
-    def _name(self, path: str) -> str:
+    def _member_name(self, path: str) -> str:
         return str(self._strip_protocol(path).strip("/"))
 
-    def _folders(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _indexed_folders(self) -> dict[str, dict[str, dict[str, Any]]]:
         self._get_dirs()
         table = self.dir_cache if self.dir_cache is not None else {}
-        indexed, length = self._indexed
+        indexed, length = self._indexed_cache
         if indexed is not table or length > len(table):
             index: dict[str, dict[str, dict[str, Any]]] = {"": {}}
             _add(index, table.items())
-            self._index = index  # whole, for other threads
+            self._entries_by_folder = index  # whole, for other threads
         elif length < len(table):
             newest = [*islice(reversed(table.items()), len(table) - length)]
-            _add(self._index, reversed(newest))
-        self._indexed = (table, len(table))
-        return self._index
+            _add(self._entries_by_folder, reversed(newest))
+        self._indexed_cache = (table, len(table))
+        return self._entries_by_folder
 
 
 def leads_outside(name: str) -> bool:

@@ -79,26 +79,26 @@ class ReadAheadCache(BaseCache):
         if start is not None and end is not None and self.start <= start < end <= self.end:
             self.hit_count += 1
             return self.cache[start - self.start : end - self.start]
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if not (self.start <= start < self.end < end):
             if self.start <= start < self.end or start >= end:
-                return joined(ReadAheadCache._views(self, start, end))  # a subclass may have another
+                return joined(ReadAheadCache._fetch_views(self, start, end))  # a subclass may have another
             self.miss_count += 1
-            self._keep(b"", start)  # its memory is free before more comes
+            self._keep_data(b"", start)  # its memory is free before more comes
             self._go_on(start, end)
             return self.cache[: end - start]
         self.miss_count += 1
         begin, out = self.end, Joining(memoryview(self.cache)[start - self.start :])
         try:
-            self._keep(b"", begin)
+            self._keep_data(b"", begin)
             self._go_on(begin, end)
         except BaseException:
-            self._keep(out.part(), start)
+            self._keep_data(out.part(), start)
             raise
         return out.ended(_view_of(self.cache, 0, end - begin))
 
-    def _views(self, start: int | None, end: int | None) -> list[Any]:
-        start, end = self._bounds(start, end)
+    def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
+        start, end = self._clip_range(start, end)
         if start >= end:
             return [b""]
         if start >= self.start and end <= self.end:
@@ -109,28 +109,28 @@ class ReadAheadCache(BaseCache):
         begin = start
         if self.start <= start < self.end:
             # copied, so that the memory of the rest is free before more comes
-            self._keep(self.cache[start - self.start :], start)
+            self._keep_data(self.cache[start - self.start :], start)
             pieces.append(self.cache)
             begin = self.end
         else:
-            self._keep(b"", start)
+            self._keep_data(b"", start)
         self._go_on(begin, end)
         pieces.append(_view_of(self.cache, 0, end - begin))
         return pieces
 
     def _go_on(self, begin: int, end: int) -> None:
         """Keep, of the file, what a read needs from ``begin`` on and a block more."""
-        data = self._ask(begin, min(self.size, end + self.blocksize))
+        data = self._fetch_uncached(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
-        self._keep(data, begin)
+        self._keep_data(data, begin)
 
-    def _keep(self, data: bytes, begin: int) -> None:
+    def _keep_data(self, data: bytes, begin: int) -> None:
         """An interrupt between two of these steps leaves nothing kept: reads look at ``end`` first."""
         self.end = 0
         self.cache, self.start = data, begin
         self.end = begin + len(data)
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         if not self.start <= position < self.end:
             return None
         return Held(self.cache, position - self.start, len(self.cache))
@@ -148,17 +148,17 @@ class FirstChunkCache(BaseCache):
         self.cache: bytes | None = None
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if start >= end:
             return b""
         if start >= self.blocksize:
             self.miss_count += 1
             self.total_requested_bytes += end - start
-            return self._ask(start, end)
+            return self._fetch_uncached(start, end)
         if self.cache is None:
             self.miss_count += 1
             self.hit_count += 1  # the cache is used from now on
-            data = self._ask(0, max(end, self.blocksize))
+            data = self._fetch_uncached(0, max(end, self.blocksize))
             self.total_requested_bytes += len(data)
             self.cache = data[: self.blocksize]
             return data[start:end]
@@ -166,10 +166,10 @@ class FirstChunkCache(BaseCache):
         if end <= self.blocksize:
             return self.cache[start:end]
         self.total_requested_bytes += end - self.blocksize
-        rest = self._ask(self.blocksize, end)
+        rest = self._fetch_uncached(self.blocksize, end)
         return b"".join((memoryview(self.cache)[start:], memoryview(rest)[: end - self.blocksize]))
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         if self.cache is None or not 0 <= position < len(self.cache):
             return None
         return Held(self.cache, position, len(self.cache))
@@ -211,11 +211,11 @@ class BytesCache(BaseCache):
             if middle <= start < end <= self.end:
                 self.hit_count += 1
                 return self._after[start - middle : end - middle]
-        return joined(BytesCache._views(self, start, end))  # a subclass may have another
+        return joined(BytesCache._fetch_views(self, start, end))  # a subclass may have another
 
-    def _views(self, start: int | None, end: int | None) -> list[Any]:
+    def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
         reach = end  # how far a read would go that the end of the file does not cut
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if start >= end:
             return [b""]
         reach = end if reach is None else max(end, reach)
@@ -224,12 +224,12 @@ class BytesCache(BaseCache):
             left = right = start
         elif left <= start and end <= right:
             self.hit_count += 1
-            return self._kept(start, end)
+            return self._kept_views(start, end)
         self.miss_count += 1
         if start < left and end <= right and right - end <= self.blocksize:
-            more = self._more(start, left)[: left - start]
-            self._keep(b"", start, b"".join((more, self._before, self._after)))
-            return self._kept(start, end)
+            more = self._fetch_more(start, left)[: left - start]
+            self._keep_data(b"", start, b"".join((more, self._before, self._after)))
+            return self._kept_views(start, end)
         if left == right or start < left or start > right and reach > right + self.blocksize:
             left = right = start
         ahead = min(self.size, end + self.blocksize)
@@ -237,22 +237,22 @@ class BytesCache(BaseCache):
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
             keep = max(left, min(start, right, end - self.blocksize))
         if keep >= right and not self._before:
-            self._keep(b"", right, b"")  # the memory is free before more comes
-        more = self._more(right, ahead)
-        self._keep(joined(self._kept(keep, right)) if keep < right else b"", right, more)
-        return self._kept(start, end)
+            self._keep_data(b"", right, b"")  # the memory is free before more comes
+        more = self._fetch_more(right, ahead)
+        self._keep_data(joined(self._kept_views(keep, right)) if keep < right else b"", right, more)
+        return self._kept_views(start, end)
 
-    def _more(self, start: int, end: int) -> bytes:
-        data = self._ask(start, end)
+    def _fetch_more(self, start: int, end: int) -> bytes:
+        data = self._fetch_uncached(start, end)
         self.total_requested_bytes += len(data)
         return data
 
-    def _keep(self, before: bytes, middle: int, data: bytes) -> None:
+    def _keep_data(self, before: bytes, middle: int, data: bytes) -> None:
         self.end = None  # an interrupt between two of these steps leaves nothing kept: reads look here first
         self._before, self._middle, self._after = before, middle, data
         self.start, self.end = middle - len(before), middle + len(data)
 
-    def _kept(self, start: int, end: int) -> list[Any]:
+    def _kept_views(self, start: int, end: int) -> list[Any]:
         """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""
         start, end = start - self._middle, end - self._middle
         if start >= 0:
@@ -262,7 +262,7 @@ class BytesCache(BaseCache):
             return [_view_of(self._before, start, end + len(self._before))]
         return [_view_of(self._before, start, len(self._before)), _view_of(self._after, 0, end)]
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         if self.end is None:
             return None
         at = position - self._middle
@@ -295,14 +295,14 @@ class AllBytes(BaseCache):
         data: bytes | None = None,
     ) -> None:
         super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]
-        self.data: bytes = self._everything() if data is None else data
+        self.data: bytes = self._fetch_all() if data is None else data
 
-    def _everything(self) -> bytes:
+    def _fetch_all(self) -> bytes:
         if self.fetcher is None:
             raise ValueError("a cache of all bytes needs the bytes, or a fetcher and the size")
         self.miss_count += 1
         if self.size is not None:
-            found = self._ask(0, self.size)
+            found = self._fetch_uncached(0, self.size)
         else:
             found = self.fetcher(0, None)
             check_fetched(found, 0, None, None, self.fetcher)
@@ -313,7 +313,7 @@ class AllBytes(BaseCache):
         self.hit_count += 1
         return self.data[start:stop]
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         return Held(self.data, position, len(self.data)) if 0 <= position < len(self.data) else None
 
 
@@ -381,17 +381,17 @@ class KnownPartsOfAFile(BaseCache):
                 break
         else:
             self.miss_count += 1
-            raise self._unknown(start, stop)
+            raise self._unknown_range(start, stop)
         if stop <= right:
             self.hit_count += 1
             return part[start - left : stop - left]
         if self.strict:
             self.miss_count += 1
-            raise self._unknown(start, stop)
+            raise self._unknown_range(start, stop)
         self.hit_count += 1
-        return self._filled(start, stop)
+        return self._filled_range(start, stop)
 
-    def _filled(self, start: int, stop: int) -> bytes:
+    def _filled_range(self, start: int, stop: int) -> bytes:
         out = bytearray(stop - start)
         for (left, right), part in self.data.items():
             first, last = max(left, start), min(right, stop)
@@ -399,7 +399,7 @@ class KnownPartsOfAFile(BaseCache):
                 out[first - start : last - start] = memoryview(part)[first - left : last - left]
         return bytes(out)
 
-    def _unknown(self, start: int, stop: int) -> ValueError:
+    def _unknown_range(self, start: int, stop: int) -> ValueError:
         path = path_of(self.fetcher)
         of = f" of {path!r}" if path else ""
         return ValueError(
@@ -407,7 +407,7 @@ class KnownPartsOfAFile(BaseCache):
             " open the file with another cache_type to read them"
         )
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         for (left, right), part in self.data.items():
             if left <= position < right:
                 return Held(part, position - left, right - left)
@@ -454,6 +454,8 @@ class AdaptiveReadaheadCache(BaseCache):
     concurrency: int
     max_prefetch_size: int | None
 
+    _background_prefetcher: BackgroundPrefetcher | None = None
+
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, concurrency: int = 4,
         max_prefetch_size: int | None = None, min_prefetch_size: int = 0,
@@ -461,15 +463,15 @@ class AdaptiveReadaheadCache(BaseCache):
         super().__init__(blocksize, fetcher, size)
         self.concurrency, self.max_prefetch_size = concurrency, max_prefetch_size
         self.min_prefetch_size = min_prefetch_size
-        self._prefetcher: BackgroundPrefetcher | None = self._make()
+        self._background_prefetcher = self._make_prefetcher()
 
-    def _make(self) -> BackgroundPrefetcher:
+    def _make_prefetcher(self) -> BackgroundPrefetcher:
         # neither loads before such a cache is made; always fsspec's loop, since reads block
         from fsspec._loop.bridge import get_loop
         from fsspec.prefetcher import BackgroundPrefetcher, threaded
 
         return BackgroundPrefetcher(
-            threaded(self._ask),
+            threaded(self._fetch_uncached),
             self.size,
             self.concurrency,
             self.max_prefetch_size,
@@ -478,26 +480,26 @@ class AdaptiveReadaheadCache(BaseCache):
         )
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if start >= end:
             return b""
-        if self._prefetcher is None:
-            self._prefetcher = self._make()
+        if self._background_prefetcher is None:
+            self._background_prefetcher = self._make_prefetcher()
         self.miss_count += 1
-        data = self._prefetcher.fetch_here(start, end, self._ask)
+        data = self._background_prefetcher.fetch_here(start, end, self._fetch_uncached)
         if data is None:
-            data = self._prefetcher.fetch(start, end)
+            data = self._background_prefetcher.fetch(start, end)
         self.total_requested_bytes += len(data)
         return data
 
     def go_on(self, position: int, size: int) -> None:
         """Take reads of ``size`` bytes up to ``position``, which came by another way, for reads in order."""
-        if self._prefetcher is not None:
-            self._prefetcher.go_on(position, size)
+        if self._background_prefetcher is not None:
+            self._background_prefetcher.go_on(position, size)
 
     def close(self) -> None:
         """Stop fetching ahead, not waiting for what is under way; a later read begins anew."""
-        prefetcher, self._prefetcher = self.__dict__.get("_prefetcher"), None
+        prefetcher, self._background_prefetcher = self.__dict__.get("_background_prefetcher"), None
         if prefetcher is not None:
             prefetcher.abandon()
 
@@ -505,7 +507,7 @@ class AdaptiveReadaheadCache(BaseCache):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_prefetcher": None}
+        return {**self.__dict__, "_background_prefetcher": None}
 
 
 class UnknownCacheError(ValueError, KeyError):

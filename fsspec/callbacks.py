@@ -262,14 +262,14 @@ class TqdmCallback(Callback):
 
     def __init__(self, tqdm_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
         self._tqdm_cls = kwargs.pop("tqdm_cls", None) or _tqdm("std")
-        self._nested = kwargs.pop("nested", False)
+        self._is_nested = kwargs.pop("nested", False)
         self._tqdm_kwargs = tqdm_kwargs or {}
         self.tqdm: Any = None
         super().__init__(*args, **kwargs)
 
     def branch(self, path_1: str, path_2: str, kwargs: Options) -> None:
         """Give the transfer a bar of its own, where that was asked for."""
-        if self._nested:
+        if self._is_nested:
             kwargs["callback"] = TqdmCallback(
                 {**_file_bar_options(path_1), "leave": False}, tqdm_cls=self._tqdm_cls
             )

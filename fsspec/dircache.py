@@ -54,30 +54,30 @@ class DirCache(MutableMapping[str, Any]):
             "listings_expiry_time", listings_expiry_time, "seconds"
         )
         self.max_paths: int | None = as_number("max_paths", max_paths, "listings")
-        self._listings: dict[str, Any] = {}  # the least recently used first, where that matters
-        self._until: dict[str, float] = {}  # where listings expire: the monotonic time
+        self._kept_listings: dict[str, Any] = {}  # the least recently used first, where that matters
+        self._expiry_times: dict[str, float] = {}  # where listings expire: the monotonic time
 
-    def _expired(self, path: str) -> bool:
-        return self.listings_expiry_time is not None and self._until.get(path, 0.0) <= time.monotonic()
+    def _is_expired(self, path: str) -> bool:
+        return self.listings_expiry_time is not None and self._expiry_times.get(path, 0.0) <= time.monotonic()
 
-    def _drop(self, path: str) -> None:
-        self._until.pop(path, None)
-        self._listings.pop(path, None)
+    def _drop_listing(self, path: str) -> None:
+        self._expiry_times.pop(path, None)
+        self._kept_listings.pop(path, None)
 
     def __getitem__(self, path: str) -> list[dict[str, Any]]:
-        listing: list[dict[str, Any]] = self._listings[path]
-        if self.listings_expiry_time is not None and self._expired(path):
-            self._drop(path)
+        listing: list[dict[str, Any]] = self._kept_listings[path]
+        if self.listings_expiry_time is not None and self._is_expired(path):
+            self._drop_listing(path)
             raise KeyError(path)
-        if self.max_paths and self._listings.pop(path, _MISSING) is not _MISSING:
-            self._listings[path] = listing
+        if self.max_paths and self._kept_listings.pop(path, _MISSING) is not _MISSING:
+            self._kept_listings[path] = listing
         return listing
 
     def __contains__(self, path: object) -> bool:
-        if path not in self._listings:
+        if path not in self._kept_listings:
             return False
-        if self.listings_expiry_time is not None and self._expired(path):
-            self._drop(path)
+        if self.listings_expiry_time is not None and self._is_expired(path):
+            self._drop_listing(path)
             return False
         return True
 
@@ -85,17 +85,17 @@ class DirCache(MutableMapping[str, Any]):
         if not self.use_listings_cache:
             return
         if self.listings_expiry_time is not None:
-            self._until[path] = time.monotonic() + self.listings_expiry_time
+            self._expiry_times[path] = time.monotonic() + self.listings_expiry_time
         if self.max_paths:
-            self._listings.pop(path, None)
-        self._listings[path] = listing
-        if self.max_paths and len(self._listings) > self.max_paths:
-            for oldest in list(self._listings)[: len(self._listings) - self.max_paths]:
-                self._drop(oldest)
+            self._kept_listings.pop(path, None)
+        self._kept_listings[path] = listing
+        if self.max_paths and len(self._kept_listings) > self.max_paths:
+            for oldest in list(self._kept_listings)[: len(self._kept_listings) - self.max_paths]:
+                self._drop_listing(oldest)
 
     def __delitem__(self, path: str) -> None:
-        self._until.pop(path, None)
-        del self._listings[path]
+        self._expiry_times.pop(path, None)
+        del self._kept_listings[path]
 
     def pop(self, path: str, default: Any = _MISSING) -> Any:
         """Forget a listing and return it; without one ``default``, or KeyError where none is given."""
@@ -105,28 +105,28 @@ class DirCache(MutableMapping[str, Any]):
             if default is _MISSING:
                 raise
             return default
-        self._drop(path)  # another thread may have been faster
+        self._drop_listing(path)  # another thread may have been faster
         return listing
 
     def __iter__(self) -> Iterator[str]:
         """The paths whose listings are fresh; changes meanwhile are no error."""
-        return (path for path in list(self._listings) if not self._expired(path))
+        return (path for path in list(self._kept_listings) if not self._is_expired(path))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self) if self.listings_expiry_time is not None else len(self._listings)
+        return sum(1 for _ in self) if self.listings_expiry_time is not None else len(self._kept_listings)
 
     def clear(self) -> None:
         """Forget every listing."""
-        self._listings.clear()
-        self._until.clear()
+        self._kept_listings.clear()
+        self._expiry_times.clear()
 
     def packed(self) -> list[tuple[str, Any, float | None]]:
         """Path, listing, and seconds for which it still counts (None: for ever), of each that is fresh."""
         now = time.monotonic()
         return [
-            (path, listing, self._until[path] - now if path in self._until else None)
-            for path, listing in list(self._listings.items())
-            if not self._expired(path)
+            (path, listing, self._expiry_times[path] - now if path in self._expiry_times else None)
+            for path, listing in list(self._kept_listings.items())
+            if not self._is_expired(path)
         ]
 
     def unpack(self, packed: list[tuple[str, Any, float | None]]) -> None:
@@ -134,8 +134,8 @@ class DirCache(MutableMapping[str, Any]):
         for path, listing, left in packed:
             if path not in self:
                 self[path] = listing
-                if left is not None and path in self._until:
-                    self._until[path] = time.monotonic() + left
+                if left is not None and path in self._expiry_times:
+                    self._expiry_times[path] = time.monotonic() + left
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.use_listings_cache, self.listings_expiry_time, self.max_paths)

@@ -391,7 +391,7 @@ class PyarrowEngine:
             expression = self.pq.filters_to_expression(filters)
             if names is not None:
                 names |= _filtered(filters)
-            kept = self._matching(metadata, expression)
+            kept = self._matching_groups(metadata, expression)
             numbers = [i for i in numbers if i in kept]
         names = _whole_columns(names, metadata.schema.to_arrow_schema().names)
         for i in numbers:
@@ -410,7 +410,7 @@ class PyarrowEngine:
                         ),
                     )
 
-    def _matching(self, metadata: pq.FileMetaData, expression: pyarrow.dataset.Expression) -> set[int]:
+    def _matching_groups(self, metadata: pq.FileMetaData, expression: pyarrow.dataset.Expression) -> set[int]:
         """The row groups that the statistics do not rule out."""
         from pyarrow import dataset
 

@@ -123,10 +123,10 @@ class BackgroundPrefetcher:
         self.min_prefetch_size = min_prefetch_size
         self.is_stopped = False
         self.loop = loop if loop is not None else _default_loop()
-        self._error: BaseException | None = None
-        self._begin(fetcher, 0)
+        self._next_error: BaseException | None = None
+        self._begin_anew(fetcher, 0)
 
-    def _begin(self, fetcher: AsyncFetcher, offset: int) -> None:
+    def _begin_anew(self, fetcher: AsyncFetcher, offset: int) -> None:
         own(self)
         self._async_lock = asyncio.Lock()
         self.queue: deque[Block] = deque()
@@ -154,7 +154,7 @@ class BackgroundPrefetcher:
         if any(tasks):
             hooks.immortalize(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
-        self._begin(producer.fetcher, consumer.offset)
+        self._begin_anew(producer.fetcher, consumer.offset)
         self.consumer._current_block = consumer._current_block
         for block in producer.queue:
             if block.data is None:
@@ -172,9 +172,9 @@ class BackgroundPrefetcher:
 
     def set_error(self, e: BaseException) -> None:
         """Let the next read raise an error; the one after it begins anew."""
-        self._error = e
+        self._next_error = e
 
-    def _range(self, start: int | None, end: int | None) -> tuple[int, int]:
+    def _read_range(self, start: int | None, end: int | None) -> tuple[int, int]:
         if self.is_stopped:
             raise self.closed_error()
         if not is_mine(self):
@@ -189,7 +189,7 @@ class BackgroundPrefetcher:
             if self.is_stopped:
                 raise self.closed_error()
             producer, consumer = self.producer, self.consumer
-            error, self._error = self._error, None
+            error, self._next_error = self._next_error, None
             if error is not None:
                 raise error
             block = consumer._current_block
@@ -222,10 +222,10 @@ class BackgroundPrefetcher:
         OSError
             what the fetch raised, or if fewer bytes came than the file should have.
         """
-        start, end = self._range(start, end)
+        start, end = self._read_range(start, end)
         if start >= end:
             return b""
-        if self._error is None:
+        if self._next_error is None:
             data = self.consumer.at_hand(start, end)
             if data is not None:
                 if self.producer.wanting():
@@ -250,9 +250,9 @@ class BackgroundPrefetcher:
         bytes or None
             None, and nothing was asked for, where `fetch` is to be called.
         """
-        start, end = self._range(start, end)
+        start, end = self._read_range(start, end)
         producer, consumer = self.producer, self.consumer
-        if start >= end or self._error is not None or self._busy() or producer.queue:
+        if start >= end or self._next_error is not None or self._is_busy() or producer.queue:
             return None
         block = consumer._current_block
         if block is not None and block.start <= start < block.end:
@@ -271,7 +271,7 @@ class BackgroundPrefetcher:
         data = data if len(data) <= end - start else data[: end - start]
         arrived = consumer._current_block = Block(start, len(data))
         arrived.data = data
-        consumer._count(len(data))
+        consumer._count_read(len(data))
         consumer.offset = producer.current_offset = arrived.end
         return data
 
@@ -279,11 +279,11 @@ class BackgroundPrefetcher:
         """Begin at a position as if reads of ``size`` bytes in order had led there; nothing was read yet."""
         self.consumer.offset = self.producer.current_offset = position
         for _ in range(self.producer.streak_needed - 1):
-            self.consumer._count(size)
+            self.consumer._count_read(size)
 
     async def afetch(self, start: int | None, end: int | None) -> bytes:
         """As `fetch`, awaited, on any loop."""
-        start, end = self._range(start, end)
+        start, end = self._read_range(start, end)
         if start >= end:
             return b""
         if asyncio.get_running_loop() is self.loop:
@@ -300,7 +300,7 @@ class BackgroundPrefetcher:
         """
         if not self._stops_here():
             return
-        if not self._busy() or self.loop.is_closed() or sys.is_finalizing():
+        if not self._is_busy() or self.loop.is_closed() or sys.is_finalizing():
             self.queue.clear()
             return
         from fsspec._loop.bridge import sync_teardown
@@ -312,7 +312,7 @@ class BackgroundPrefetcher:
         stopped, self.is_stopped = self.is_stopped, True
         return not stopped and is_mine(self)
 
-    def _busy(self) -> bool:
+    def _is_busy(self) -> bool:
         return bool(self.producer._active_tasks or self.producer._producer_task)
 
     def abandon(self) -> None:
@@ -331,7 +331,7 @@ class BackgroundPrefetcher:
             return
         if asyncio.get_running_loop() is self.loop:
             await self.producer.stop()
-        elif self._busy() and not self.loop.is_closed():
+        elif self._is_busy() and not self.loop.is_closed():
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.producer.stop(), self.loop))
 
     def __enter__(self) -> BackgroundPrefetcher:

@@ -58,23 +58,23 @@ class Transaction:
     def __init__(self, fs: AbstractFileSystem, **kwargs: Any) -> None:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = self._no_files()
-        self._inner: list[int] = []  # how many files there were when each inner part began
+        self._inner_starts: list[int] = []  # how many files there were when each inner part began
         own(self)
         hooks.register(self)
 
     def __enter__(self) -> Transaction:
         inside, before = (
             self.fs is not None and self.fs._intrans and self.fs._transaction is self,
-            len(self._inner),
+            len(self._inner_starts),
         )
         try:
             if inside:
-                self._inner.append(len(self.files))
+                self._inner_starts.append(len(self.files))
             else:
                 self.start()
             return self
         except BaseException:  # an interrupt: no block follows that would end it
-            del self._inner[before:]
+            del self._inner_starts[before:]
             if not inside:
                 self.complete(commit=False)
             raise
@@ -85,8 +85,8 @@ class Transaction:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if self._inner:
-            before = self._inner.pop()
+        if self._inner_starts:
+            before = self._inner_starts.pop()
             while exc_type is not None and not self._is_inherited() and len(self.files) > before:
                 _finish(self.files.pop(), "discard")
             return
@@ -136,7 +136,7 @@ class Transaction:
                 _finish(f, "discard")
             except BaseException as error:
                 failed = failed or error
-        self._end()
+        self._release_fs()
         if failed is not None:
             raise failed
 
@@ -154,7 +154,7 @@ class Transaction:
             if state.get("_transaction") is self:
                 state.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
 
-    def _end(self) -> None:
+    def _release_fs(self) -> None:
         fs, self.fs = self.fs, None
         if fs is not None:
             fs._intrans = False
@@ -200,4 +200,4 @@ class DaskTransaction(Transaction):
         try:
             (self.files.commit() if commit else self.files.discard()).result()
         finally:
-            self._end()
+            self._release_fs()

@@ -120,7 +120,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/owned.py",
-                "        hooks.immortalize([self._held, self._lock])\n        self._renew()\n",
+                "        hooks.immortalize([self._held_object, self._renewal_lock])\n"
+                "        self._renew_object()\n",
                 "        pass\n",
             ),
             Edit("fsspec/_fork/instances.py", " or cls._lock_generation != hooks.generation:\n", ":\n"),

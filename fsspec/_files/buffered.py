@@ -360,7 +360,9 @@ class AbstractBufferedFile(io.IOBase):
         if out.nbytes:
             end = self.loc + out.nbytes
             try:  # a view of little costs more than a copy of it
-                views = cache._views(self.loc, end) if out.nbytes > 2**16 else [cache._fetch(self.loc, end)]
+                views = (
+                    cache._fetch_views(self.loc, end) if out.nbytes > 2**16 else [cache._fetch(self.loc, end)]
+                )
             except ForkError as error:
                 raise self._with_file_name(error) from None
             for piece in views:
@@ -387,7 +389,7 @@ class AbstractBufferedFile(io.IOBase):
             return _read_until(self, char, blocks)
         self._check_readable()
         cache = getattr(self, "cache", None)
-        held = cache._held(self.loc) if isinstance(cache, BaseCache) else None
+        held = cache._held_from(self.loc) if isinstance(cache, BaseCache) else None
         if held is not None:
             block, at, stop = held
             found = block.find(char, at, stop)

@@ -113,8 +113,9 @@ class BaseCache:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "_fetch" in cls.__dict__ and "_views" not in cls.__dict__:
-            cls._views = BaseCache._views  # type: ignore[method-assign]  # not that of another _fetch
+        if "_fetch" in cls.__dict__ and "_fetch_views" not in cls.__dict__:
+            # that of a base is about another _fetch
+            cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign]
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
         self.fetcher = fetcher
@@ -127,28 +128,28 @@ class BaseCache:
         beginning of the file, or its end."""
         size = self.size
         if start is None or stop is None or start < 0 or size is None or stop > size:
-            start, stop = self._bounds(start, stop)
+            start, stop = self._clip_range(start, stop)
         if start >= stop:
             return b""
         if _logger is None or _logger.isEnabledFor(10):
             log_fetch(self.name, self.fetcher, start, stop)
         data = self.fetcher(start, stop)
         if type(data) is not bytes or len(data) != stop - start:
-            return self._checked(data, start, stop)
+            return self._check_fetched(data, start, stop)
         return data
 
-    _ask = _fetch  # for classes whose own `_fetch` is another
+    _fetch_uncached = _fetch  # for classes whose own `_fetch` is another
 
-    def _views(self, start: int | None, stop: int | None) -> list[Any]:
+    def _fetch_views(self, start: int | None, stop: int | None) -> list[Any]:
         """As `_fetch`, in pieces that may be views of what is kept: for whoever copies them elsewhere."""
         return [self._fetch(start, stop)]
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         """What is kept from a position on, not copied; None if nothing is, or it is unknown. For whoever
         searches in a file: no request is made."""
         return None
 
-    def _bounds(self, start: int | None, stop: int | None) -> tuple[int, int]:
+    def _clip_range(self, start: int | None, stop: int | None) -> tuple[int, int]:
         if start is None:
             start = 0
         elif start < 0 and self.size is not None:  # from the end, as in a slice
@@ -158,15 +159,15 @@ class BaseCache:
             stop = size
         return start, stop
 
-    def _checked(self, data: bytes, start: int, stop: int) -> bytes:
+    def _check_fetched(self, data: bytes, start: int, stop: int) -> bytes:
         """What of an answer was asked for. Too little is ShortFetch, unless the fetcher has learned that the
         size that a program gave is too large."""
         check_fetched(data, start, stop, self.size, self.fetcher)
         if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):
-            raise self._short(start, stop, len(data))
+            raise self._short_fetch(start, stop, len(data))
         return data if self._keeps_surplus else data[: stop - start]
 
-    def _short(self, start: int, stop: int, got: int) -> ShortFetch:
+    def _short_fetch(self, start: int, stop: int, got: int) -> ShortFetch:
         path = path_of(self.fetcher)
         of = f" of {path!r}" if path else ""
         return ShortFetch(

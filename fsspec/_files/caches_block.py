@@ -69,11 +69,11 @@ class UpdatableLRU:
         currsize: int
 
     def __init__(self, func: Callable[..., Any], max_size: int = 128) -> None:
-        self._func = func
+        self._cached_function = func
         self._max_size = max_size
         self._cache: OrderedDict[Any, Any] = OrderedDict()
-        self._hits = 0
-        self._misses = 0
+        self._lru_hits = 0
+        self._lru_misses = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -82,11 +82,11 @@ class UpdatableLRU:
             result = self._cache[args]
             self._cache.move_to_end(args)
         except KeyError:  # also where another thread has just dropped it
-            self._misses += 1
-            result = self._func(*args)
+            self._lru_misses += 1
+            result = self._cached_function(*args)
             self.add_key(result, *args)
         else:
-            self._hits += 1
+            self._lru_hits += 1
         return result
 
     def is_key_cached(self, *args: Any) -> bool:
@@ -99,7 +99,7 @@ class UpdatableLRU:
 
     def cache_info(self) -> CacheInfo:
         """How it has done so far."""
-        return self.CacheInfo(self._hits, self._misses, self._max_size, len(self._cache))
+        return self.CacheInfo(self._lru_hits, self._lru_misses, self._max_size, len(self._cache))
 
 
 class BlockCache(BaseCache):
@@ -119,66 +119,68 @@ class BlockCache(BaseCache):
         super().__init_subclass__(**kwargs)
         if cls._read_cache is not BlockCache._read_cache:
             cls._reads_itself = True
-            cls._views = BaseCache._views  # type: ignore[method-assign, assignment]
+            cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign, assignment]
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size)
         self.nblocks: int = -(-size // blocksize) if size else 0
         self.maxblocks: int = as_number("maxblocks", maxblocks, "blocks")
-        self._forget()
+        self._forget_blocks()
 
-    def _forget(self) -> None:
-        self._kept: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
+    def _forget_blocks(self) -> None:
+        self._kept_blocks: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
         # otherwise their order is of no use, nor is it asked who reads
-        self._drops = self._reads_itself or self.nblocks > self.maxblocks
-        self._hits = self._misses = 0
+        self._may_drop = self._reads_itself or self.nblocks > self.maxblocks
+        self._lru_hits = self._lru_misses = 0
 
     def cache_info(self) -> UpdatableLRU.CacheInfo:
         """Hits, misses, the most blocks that are kept and how many there are."""
-        return UpdatableLRU.CacheInfo(self._hits, self._misses, self.maxblocks, len(self._kept))
+        return UpdatableLRU.CacheInfo(
+            self._lru_hits, self._lru_misses, self.maxblocks, len(self._kept_blocks)
+        )
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        blocksize, kept = self.blocksize, self._kept
+        blocksize, kept = self.blocksize, self._kept_blocks
         if start is not None and end is not None:
             first = start // blocksize
             at, to = start - first * blocksize, end - first * blocksize
             if at <= to <= blocksize:
                 block = kept.get(first)
                 if block is not None:
-                    if self._drops:
+                    if self._may_drop:
                         if self._reads_itself:
                             return self._by_read_cache(start, end)
                         _used(kept, first)
-                    self._hits += 1
+                    self._lru_hits += 1
                     if start < self.size:
                         self.hit_count += 1
                     return block[at:to]
                 if 0 <= start < end <= self.size and not self._reads_itself:
                     self.hit_count += 1
-                    return self._block(first)[at:to]
-        return self._by_read_cache(start, end) if self._reads_itself else joined(self._blocks(start, end))
+                    return self._get_block(first)[at:to]
+        return self._by_read_cache(start, end) if self._reads_itself else joined(self._get_blocks(start, end))
 
     def _by_read_cache(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         first, last = start // self.blocksize, (end - 1) // self.blocksize
         return self._read_cache(start, end, first, last) if start < end else b""
 
     def _read_cache(self, start: int, end: int, start_block_number: int, end_block_number: int) -> bytes:
         """The bytes between two positions, in the blocks of these numbers; an override serves all reads."""
-        return joined(self._blocks(start, end))
+        return joined(self._get_blocks(start, end))
 
-    def _views(self, start: int | None, end: int | None) -> list[Any]:
-        return self._blocks(start, end)
+    def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
+        return self._get_blocks(start, end)
 
-    def _blocks(self, start: int | None, end: int | None) -> list[Any]:
+    def _get_blocks(self, start: int | None, end: int | None) -> list[Any]:
         """What a read needs of each block, views where that is not all of it."""
         blocksize = self.blocksize
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if start >= end:
             return [b""]
         first, last = start // blocksize, (end - 1) // blocksize
         self.hit_count += 1  # of a read; misses are of blocks
-        block_of = self._block
+        block_of = self._get_block
         parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
         if end - last * blocksize < len(parts[-1]):
             parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
@@ -186,16 +188,16 @@ class BlockCache(BaseCache):
             parts[0] = memoryview(parts[0])[start - first * blocksize :]
         return parts
 
-    def _block(self, number: int) -> bytes:
+    def _get_block(self, number: int) -> bytes:
         """A block that is kept; one that is not is fetched, and kept from now on."""
-        kept = self._kept
+        kept = self._kept_blocks
         block = kept.get(number)
         if block is None:
-            self._misses += 1
+            self._lru_misses += 1
             block = self._fetch_block(number)
             _keep(kept, number, block, self.maxblocks)
             return block
-        self._hits += 1
+        self._lru_hits += 1
         _used(kept, number)
         return block
 
@@ -209,24 +211,24 @@ class BlockCache(BaseCache):
             end = self.size
         self.miss_count += 1
         self.total_requested_bytes += end - start
-        return self._ask(start, end)
+        return self._fetch_uncached(start, end)
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         number, at = divmod(position, self.blocksize)
-        if number not in self._kept:
+        if number not in self._kept_blocks:
             return None
-        block = self._block(number)
+        block = self._get_block(number)
         return Held(block, at, len(block)) if at < len(block) else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the blocks: they can be fetched again, and are large."""
         state = self.__dict__.copy()
-        del state["_kept"]
+        del state["_kept_blocks"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        self._forget_blocks()
 
 
 _LOOK = 1.0  # seconds after which one that waits looks whether it is still fetched
@@ -242,14 +244,14 @@ class _Ahead:
         self.number = number
         own(self)
         self._fetch = fetch
-        self._block: bytes | None = None
+        self._fetched_block: bytes | None = None
         self.error: BaseException | None = None
         self._done = threading.Event()
         hooks.start_thread(self._run, f"fsspec-block-{number}")
 
     def _run(self) -> None:
         try:
-            self._block = self._fetch(self.number)
+            self._fetched_block = self._fetch(self.number)
         except BaseException as error:  # handed to whoever wants the block
             self.error = error
         self._done.set()
@@ -257,11 +259,11 @@ class _Ahead:
     @property
     def lost(self) -> bool:
         """Whether it is being fetched by another process, so that it will not arrive."""
-        return self._block is None and not is_mine(self)
+        return self._fetched_block is None and not is_mine(self)
 
     @property
     def done(self) -> bool:
-        return self._block is not None or self.error is not None
+        return self._fetched_block is not None or self.error is not None
 
     def result(self) -> bytes:
         """The block, waited for if it is under way."""
@@ -270,8 +272,8 @@ class _Ahead:
                 return self._fetch(self.number)
         if self.error is not None:
             raise self.error
-        assert self._block is not None
-        return self._block
+        assert self._fetched_block is not None
+        return self._fetched_block
 
 
 class BackgroundBlockCache(BlockCache):
@@ -279,8 +281,8 @@ class BackgroundBlockCache(BlockCache):
 
     name: ClassVar[str] = "background"
 
-    _ahead: _Ahead | None = None  # these two are not in pickles
-    _reached: int | None = None  # the block in which the read before ended
+    _block_ahead: _Ahead | None = None  # these two are not in pickles
+    _last_block: int | None = None  # the block in which the read before ended
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size, maxblocks)
@@ -289,42 +291,42 @@ class BackgroundBlockCache(BlockCache):
     def close(self) -> None:
         """Fetch nothing ahead any more; what is under way is not waited for."""
         self._closed = True
-        self._ahead = None
+        self._block_ahead = None
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._bounds(start, end)
-        if self._ahead is not None:
-            self._collect(self._ahead, start // self.blocksize, (end - 1) // self.blocksize)
+        start, end = self._clip_range(start, end)
+        if self._block_ahead is not None:
+            self._take_ahead(self._block_ahead, start // self.blocksize, (end - 1) // self.blocksize)
         out = super()._fetch(start, end)
         if out and not self._closed:
             last = (end - 1) // self.blocksize
-            before, self._reached = self._reached, last
+            before, self._last_block = self._last_block, last
             # reads that stay within a block are in order, but do not show that the next one is wanted
             if before is None or (before < last and before <= start // self.blocksize <= before + 1):
-                self._begin(last + 1)
+                self._begin_ahead(last + 1)
         return out
 
-    def _begin(self, number: int) -> None:
-        if self._ahead is None and number < self.nblocks and number not in self._kept:
+    def _begin_ahead(self, number: int) -> None:
+        if self._block_ahead is None and number < self.nblocks and number not in self._kept_blocks:
             try:
                 # a bound method: whoever replaces _fetch_block sees the background's calls too
-                self._ahead = _Ahead(number, self._fetch_block)
+                self._block_ahead = _Ahead(number, self._fetch_block)
             except RuntimeError:  # no thread can be started, the interpreter is ending
                 self._closed = True
 
-    def _collect(self, ahead: _Ahead, first: int, last: int) -> None:
+    def _take_ahead(self, ahead: _Ahead, first: int, last: int) -> None:
         """Keep the block that has come meanwhile; wait for it if it is among those wanted."""
         wanted = first <= ahead.number <= last
         if ahead.lost:
-            self._ahead = None
+            self._block_ahead = None
         elif wanted or ahead.done:
-            self._ahead = None
+            self._block_ahead = None
             if wanted or ahead.error is None:  # an error is for those who want the block
-                _keep(self._kept, ahead.number, ahead.result(), self.maxblocks)
+                _keep(self._kept_blocks, ahead.number, ahead.result(), self.maxblocks)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_ahead", "_reached")}
+        return {name: value for name, value in state.items() if name not in ("_block_ahead", "_last_block")}
 
 
 class MMapCache(BaseCache):
@@ -364,18 +366,20 @@ class MMapCache(BaseCache):
         self.blocks: set[int] = blocks if blocks is not None else set()
         self.location = location
         self.multi_fetcher = multi_fetcher
-        self._begin()
+        self._begin_empty()
 
-    def _begin(self) -> None:
+    def _begin_empty(self) -> None:
         own(self)
-        self._private = False
-        self._apart: dict[int, tuple[bytes, int]] = {}  # blocks that are not in the file: in what, from where
+        self._is_private = False
+        self._blocks_apart: dict[
+            int, tuple[bytes, int]
+        ] = {}  # blocks that are not in the file: in what, from where
         self._read_to = -1  # where the last read ended
         self.refuses: bool = False  # whether the file could not be written
-        self._fd = -1  # no file object: that would warn where a cycle with it is collected
-        self.cache: Any = self._map()
+        self._file_descriptor = -1  # no file object: that would warn where a cycle with it is collected
+        self.cache: Any = self._map_file()
 
-    def _map(self) -> bytearray | mmap.mmap:
+    def _map_file(self) -> bytearray | mmap.mmap:
         import mmap
 
         if self.size == 0:
@@ -389,28 +393,28 @@ class MMapCache(BaseCache):
             flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (os.O_CREAT if self._makes_file else 0)
             file = open(self.location, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))
         with file:
-            self._fd = os.dup(file.fileno())
-        there = os.fstat(self._fd).st_size
+            self._file_descriptor = os.dup(file.fileno())
+        there = os.fstat(self._file_descriptor).st_size
         if there < self.size:
             self.blocks -= {n for n in self.blocks if min((n + 1) * self.blocksize, self.size) > there}
-            os.truncate(self._fd, self.size)
-        return mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
+            os.truncate(self._file_descriptor, self.size)
+        return mmap.mmap(self._file_descriptor, self.size, access=mmap.ACCESS_READ)
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:
-        fd, self._fd = self.__dict__.get("_fd", -1), -1
+        fd, self._file_descriptor = self.__dict__.get("_file_descriptor", -1), -1
         if fd >= 0:
             _close(fd)  # at the interpreter's end the name ``os`` may stand for None
 
     def _begin_in_child(self) -> None:
         """The parent's blocks can still be read, what is fetched stays here."""
         own(self)
-        self._private = True
+        self._is_private = True
         self.blocks = set(self.blocks)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         if not is_mine(self):
             self._begin_in_child()
-        start, end = self._bounds(start, end)
+        start, end = self._clip_range(start, end)
         if start >= end:
             return b""
         first, last = start // self.blocksize, (end - 1) // self.blocksize
@@ -418,7 +422,7 @@ class MMapCache(BaseCache):
         if first == last and first in known:
             self._read_to = end
             self.hit_count += 1
-            if not self._apart:
+            if not self._blocks_apart:
                 found: bytes = self.cache[start:end]
                 return found
             return self.kept(start, end)
@@ -450,8 +454,8 @@ class MMapCache(BaseCache):
         Of a file that is read in order in pieces of whole blocks, the block after each piece comes
         by the same request, and a last one anyway: without, the end would be one request more.
         """
-        if self._apart and not self._private:  # what a full disk did not take
-            self._apart.clear()
+        if self._blocks_apart and not self._is_private:  # what a full disk did not take
+            self._blocks_apart.clear()
         numbers = range(start // self.blocksize, -(-end // self.blocksize))
         missing = [number for number in numbers if number not in self.blocks]
         self.miss_count += len(missing)
@@ -490,15 +494,15 @@ class MMapCache(BaseCache):
             if there is not enough of it.
         """
         if type(data) is not bytes or len(data) != right - left:
-            data = self._checked(data, left, right)
+            data = self._check_fetched(data, left, right)
             if len(data) < right - left:
-                raise self._short(left, right, len(data))
+                raise self._short_fetch(left, right, len(data))
         self.total_requested_bytes += right - left
         view = memoryview(data)
         numbers = range(left // self.blocksize, -(-right // self.blocksize))
-        if not self._private:
+        if not self._is_private:
             try:
-                _write_at(self._fd, view, left)
+                _write_at(self._file_descriptor, view, left)
             except OSError as error:
                 self._stop_keeping(error)
             else:
@@ -506,12 +510,12 @@ class MMapCache(BaseCache):
                 return data
         else:
             self.blocks.update(numbers)
-        self._apart.update((number, (data, number * self.blocksize - left)) for number in numbers)
+        self._blocks_apart.update((number, (data, number * self.blocksize - left)) for number in numbers)
         return data
 
     def kept(self, start: int, end: int) -> bytes:
         """Bytes whose blocks are there, or have just been handed to `store`."""
-        blocksize, apart = self.blocksize, self._apart
+        blocksize, apart = self.blocksize, self._blocks_apart
         numbers = range(start // blocksize, -(-end // blocksize))
         if not apart or apart.keys().isdisjoint(numbers):
             found: bytes = self.cache[start:end]
@@ -535,7 +539,7 @@ class MMapCache(BaseCache):
             logger = logging.getLogger("fsspec.caching")
             logger.warning("%s does not take what was read, it is not kept: %s", self.location, error)
 
-    def _held(self, position: int) -> Held | None:
+    def _held_from(self, position: int) -> Held | None:
         if not is_mine(self):
             self._begin_in_child()
         number = position // self.blocksize
@@ -543,21 +547,28 @@ class MMapCache(BaseCache):
             return None
         left = number * self.blocksize
         stop = min(left + self.blocksize, self.size)
-        if number not in self._apart:
+        if number not in self._blocks_apart:
             return Held(self.cache, position, stop)
-        data, at = self._apart[number]
+        data, at = self._blocks_apart[number]
         return Held(data, at + position - left, at + stop - left)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state["blocks"] = self.blocks.difference(self._apart)  # those are in no file
-        for name in ("cache", "_fd", "_fork_generation", "_private", "_apart", "refuses"):
+        state["blocks"] = self.blocks.difference(self._blocks_apart)  # those are in no file
+        for name in (
+            "cache",
+            "_file_descriptor",
+            "_fork_generation",
+            "_is_private",
+            "_blocks_apart",
+            "refuses",
+        ):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._begin()
+        self._begin_empty()
 
 
 def _write_at(fd: int, data: memoryview, position: int) -> None:

@@ -50,13 +50,13 @@ class LocalRaw(io.RawIOBase):
     """
 
     closed = False  # each call of the buffer looks at it: no property
-    _fd = -1  # until it is constructed
+    _descriptor_number = -1  # until it is constructed
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
-        self._fd = fd
+        self._descriptor_number = fd
         self._mode = mode
         own(self)
-        self._at = at
+        self._raw_position = at
 
     @property
     def mode(self) -> str:
@@ -67,7 +67,7 @@ class LocalRaw(io.RawIOBase):
     def fileno(self) -> int:
         if self.closed:  # the number may be another file's by now
             raise ValueError(_CLOSED)
-        return self._fd
+        return self._descriptor_number
 
     def readable(self) -> bool:
         return "r" in self._mode or "+" in self._mode
@@ -81,42 +81,48 @@ class LocalRaw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        count = os.preadv(self._fd, [buffer], self._at)
-        self._at += count
+        count = os.preadv(self._descriptor_number, [buffer], self._raw_position)
+        self._raw_position += count
         return count
 
     def readall(self) -> bytes:
-        left = os.fstat(self._fd).st_size - self._at
-        out = os.pread(self._fd, max(left, 0) + 1, self._at)
-        self._at += len(out)
+        left = os.fstat(self._descriptor_number).st_size - self._raw_position
+        out = os.pread(self._descriptor_number, max(left, 0) + 1, self._raw_position)
+        self._raw_position += len(out)
         return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
 
     def write(self, data: ReadableBuffer) -> int:
         if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
         if "a" in self._mode:
-            count = os.write(self._fd, data)  # wherever the end is
+            count = os.write(self._descriptor_number, data)  # wherever the end is
         else:
-            count = os.pwrite(self._fd, data, self._at)
-        self._at += count
+            count = os.pwrite(self._descriptor_number, data, self._raw_position)
+        self._raw_position += count
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        base = 0 if whence == 0 else self._at if whence == 1 else os.fstat(self._fd).st_size
+        base = (
+            0
+            if whence == 0
+            else self._raw_position
+            if whence == 1
+            else os.fstat(self._descriptor_number).st_size
+        )
         if base + offset < 0:
             raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
-        self._at = base + offset
-        return self._at
+        self._raw_position = base + offset
+        return self._raw_position
 
     def tell(self) -> int:
         if self.closed:
             raise ValueError(_CLOSED)
-        return self._at
+        return self._raw_position
 
     def truncate(self, size: int | None = None) -> int:
-        size = self._at if size is None else size
+        size = self._raw_position if size is None else size
         if self._check_writer("truncate"):
-            os.ftruncate(self._fd, size)
+            os.ftruncate(self._descriptor_number, size)
         return size
 
     def _check_writer(self, what: str) -> bool:
@@ -125,7 +131,11 @@ class LocalRaw(io.RawIOBase):
             return True
         if is_letting_go():
             return False
-        refuse(self, f"a local file (descriptor {self._fd}), open for writing,", _ADVICE.format(what))
+        refuse(
+            self,
+            f"a local file (descriptor {self._descriptor_number}), open for writing,",
+            _ADVICE.format(what),
+        )
 
     def close(self) -> None:
         if not self.closed:
@@ -133,8 +143,8 @@ class LocalRaw(io.RawIOBase):
                 super().close()
             finally:
                 self.closed = True
-                if self._fd >= 0:
-                    os.close(self._fd)
+                if self._descriptor_number >= 0:
+                    os.close(self._descriptor_number)
 
 
 _ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
@@ -244,15 +254,15 @@ class LocalFileOpener(io.IOBase):
         hooks.register(self)
 
     # see `f`; a plain reader has none before it is needed: one read of the whole does without
-    _f: io.BufferedIOBase | None = None
-    _fd = -1
-    _at = 0  # of a reader without a buffer
+    _buffered_file: io.BufferedIOBase | None = None
+    _descriptor_number = -1
+    _raw_position = 0  # of a reader without a buffer
     temp: str | None = None
     _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
     blocksize = io.DEFAULT_BUFFER_SIZE
 
     def _open_unbuffered(self) -> None:
-        """For reading: a plain file is its descriptor alone, until `_buffer` is needed."""
+        """For reading: a plain file is its descriptor alone, until `_make_buffer` is needed."""
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(fd)
@@ -263,35 +273,36 @@ class LocalFileOpener(io.IOBase):
             raise
         self.size: int = found.st_size
         if stat.S_ISREG(found.st_mode):
-            self._fd = fd
+            self._descriptor_number = fd
         else:
             self.f = os.fdopen(fd, "rb")
 
     @property
     def f(self) -> io.BufferedIOBase:
         """The open file below."""
-        if self._f is None:
-            self._buffer()
-            assert self._f is not None
-        return self._f
+        if self._buffered_file is None:
+            self._make_buffer()
+            assert self._buffered_file is not None
+        return self._buffered_file
 
     @f.setter
     def f(self, value: io.BufferedIOBase) -> None:
-        self._f = value
-        self._fd = -1  # whoever takes the file below away has the descriptor
+        self._buffered_file = value
+        self._descriptor_number = -1  # whoever takes the file below away has the descriptor
 
-    def _buffer(self) -> None:
-        if self._fd < 0:
+    def _make_buffer(self) -> None:
+        if self._descriptor_number < 0:
             raise ValueError(_CLOSED)
         try:
             made = io.BufferedReader(
-                LocalRaw(self._fd, "rb", self._at), _BLOCK if self.size > _BLOCK else 2**16
+                LocalRaw(self._descriptor_number, "rb", self._raw_position),
+                _BLOCK if self.size > _BLOCK else 2**16,
             )
         except BaseException:  # an interrupt: the descriptor was closed with what had been made
-            self._fd = -1
+            self._descriptor_number = -1
             raise
-        if self.__dict__.setdefault("_f", made) is not made:  # another thread was faster
-            made.detach()._fd = -1  # type: ignore[attr-defined]
+        if self.__dict__.setdefault("_buffered_file", made) is not made:  # another thread was faster
+            made.detach()._descriptor_number = -1  # type: ignore[attr-defined]
         elif type(self) is LocalFileOpener:  # straight to it: no call in between
             for name in _STRAIGHT:
                 self.__dict__[name] = getattr(made, name)
@@ -301,18 +312,18 @@ class LocalFileOpener(io.IOBase):
         # this buffer is not used here, and never collected
         for name in _STRAIGHT:
             self.__dict__.pop(name, None)
-        f = self._f
+        f = self._buffered_file
         if f is None or f.closed:
             return
         hooks.immortalize(f)
         raw = getattr(f, "raw", None)
         if isinstance(raw, LocalRaw):
-            raw._at = f.tell()
+            raw._raw_position = f.tell()
             if type(f) in _REFUSING:
-                self._f = _REFUSING[type(f)](raw, self.blocksize)
+                self._buffered_file = _REFUSING[type(f)](raw, self.blocksize)
             else:
-                del self._f  # a reader has one when it is needed
-                self._fd, self._at = raw._fd, raw._at
+                del self._buffered_file  # a reader has one when it is needed
+                self._descriptor_number, self._raw_position = raw._descriptor_number, raw._raw_position
 
     def _open(self) -> None:
         """In any mode, with a buffer, codec and place for a transaction as they are asked for."""
@@ -350,7 +361,7 @@ class LocalFileOpener(io.IOBase):
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes of a range, for caches; the position does not move."""
         if self.closed:
-            self.__dict__.pop("_f", None)
+            self.__dict__.pop("_buffered_file", None)
             self._open()
         if hasattr(os, "pread") and not self.compression:
             return os.pread(self.fileno(), end - start, start)
@@ -381,31 +392,35 @@ class LocalFileOpener(io.IOBase):
         return "r" not in self.mode or "+" in self.mode
 
     def fileno(self) -> int:
-        return self._fd if self._f is None and self._fd >= 0 else self.f.fileno()
+        return (
+            self._descriptor_number
+            if self._buffered_file is None and self._descriptor_number >= 0
+            else self.f.fileno()
+        )
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
-        return (self._f or self.f).seek(*args, **kwargs)
+        return (self._buffered_file or self.f).seek(*args, **kwargs)
 
     def tell(self, *args: Any, **kwargs: Any) -> int:
-        return (self._f or self.f).tell(*args, **kwargs)
+        return (self._buffered_file or self.f).tell(*args, **kwargs)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        if self._f is not None:
-            return self._f.read(*args, **kwargs)
-        if self._fd >= 0 and not kwargs and args in _WHOLE:
-            room = max(self.size - self._at, 0) + 1
-            data = os.pread(self._fd, room, self._at)
-            self._at += len(data)
+        if self._buffered_file is not None:
+            return self._buffered_file.read(*args, **kwargs)
+        if self._descriptor_number >= 0 and not kwargs and args in _WHOLE:
+            room = max(self.size - self._raw_position, 0) + 1
+            data = os.pread(self._descriptor_number, room, self._raw_position)
+            self._raw_position += len(data)
             # it has grown or shrunk since, hides its size, or is more than the system gives at once
             return data if len(data) == room - 1 else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a writable buffer; the number of bytes put there."""
-        return (self._f or self.f).readinto(buffer)
+        return (self._buffered_file or self.f).readinto(buffer)
 
     def readline(self, *args: Any, **kwargs: Any) -> bytes:
-        return (self._f or self.f).readline(*args, **kwargs)
+        return (self._buffered_file or self.f).readline(*args, **kwargs)
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
         if args in _WHOLE and not kwargs and self.readable():
@@ -417,7 +432,7 @@ class LocalFileOpener(io.IOBase):
             if self._inherited_writer() and is_letting_go():
                 return len(args[0])
             self._check_writer("write to")
-        return (self._f or self.f).write(*args, **kwargs)
+        return (self._buffered_file or self.f).write(*args, **kwargs)
 
     def truncate(self, size: int | None = None) -> int:
         self._check_writer("truncate")
@@ -432,7 +447,7 @@ class LocalFileOpener(io.IOBase):
             if is_letting_go():
                 return
             self._check_writer("flush")
-        (self._f or self.f).flush()
+        (self._buffered_file or self.f).flush()
 
     def _inherited_writer(self) -> bool:
         return not is_mine(self) and self.writable()
@@ -443,14 +458,14 @@ class LocalFileOpener(io.IOBase):
     @property
     def closed(self) -> bool:
         """Whether the handle can no longer be used."""
-        f = self._f
-        return self._fd < 0 if f is None else f.closed
+        f = self._buffered_file
+        return self._descriptor_number < 0 if f is None else f.closed
 
     def close(self) -> None:
-        f = self._f
+        f = self._buffered_file
         if f is None:
-            if self._fd >= 0:
-                fd, self._fd = self._fd, -1
+            if self._descriptor_number >= 0:
+                fd, self._descriptor_number = self._descriptor_number, -1
                 os.close(fd)
             return
         hooks.check()
@@ -463,7 +478,7 @@ class LocalFileOpener(io.IOBase):
     @property
     def name(self) -> str:
         """The path."""
-        return getattr(self._f, "name", None) or self.temp or self.path
+        return getattr(self._buffered_file, "name", None) or self.temp or self.path
 
     def commit(self) -> None:
         """Close the file, and give what was written its name."""

@@ -195,7 +195,7 @@ class OpenFiles(list[OpenFile[Any]]):
         self.mode = mode
         self.fs: Any = fs
         self.files: list[Any] = []
-        self._many = False  # as the filesystem said when they were opened: a child may not ask it
+        self._open_many = False  # as the filesystem said when they were opened: a child may not ask it
         own(self)
         super().__init__(*args)
 
@@ -206,8 +206,8 @@ class OpenFiles(list[OpenFile[Any]]):
         if self.files:
             raise ValueError("these files are open already: the context can be entered once at a time")
         own(self)
-        self._many = hasattr(self.fs, "open_many")
-        if self._many:
+        self._open_many = hasattr(self.fs, "open_many")
+        if self._open_many:
             self.files = self.fs.open_many(self)
             return self.files
         opened: list[Any] = []
@@ -223,12 +223,12 @@ class OpenFiles(list[OpenFile[Any]]):
 
     def __exit__(self, *args: Any) -> None:
         files, self.files = self.files, []
-        if self._many and "r" not in self.mode:
+        if self._open_many and "r" not in self.mode:
             if is_mine(self):
                 self.fs.commit_many(files)
             return
         with ExitStack() as closing:  # all of them, even where one fails
-            for f in files if self._many else self:
+            for f in files if self._open_many else self:
                 closing.callback(f.close)
 
     def __getitem__(self, item: Any) -> Any:

@@ -30,8 +30,8 @@ class RunningAverageTracker:
     """
 
     def __init__(self, maxlen: int = 10) -> None:
-        self._values: deque[int] = deque(maxlen=maxlen)
-        self._total = 0
+        self._last_sizes: deque[int] = deque(maxlen=maxlen)
+        self._total_size = 0
 
     def add(self, value: int) -> None:
         """Remember a size, in bytes; zero is not one.
@@ -45,20 +45,20 @@ class RunningAverageTracker:
             raise ValueError(f"the size of a read cannot be {value}")
         if value == 0:
             return
-        if len(self._values) == self._values.maxlen:
-            self._total -= self._values[0]
-        self._values.append(value)
-        self._total += value
+        if len(self._last_sizes) == self._last_sizes.maxlen:
+            self._total_size -= self._last_sizes[0]
+        self._last_sizes.append(value)
+        self._total_size += value
 
     @property
     def average(self) -> int:
         """In whole bytes; 1 MiB where nothing was read yet."""
-        return self._total // len(self._values) if self._values else 2**20
+        return self._total_size // len(self._last_sizes) if self._last_sizes else 2**20
 
     @property
     def is_variable(self) -> bool:
         """Whether the sizes differ."""
-        return bool(self._values) and self._values.count(self._values[0]) != len(self._values)
+        return bool(self._last_sizes) and self._last_sizes.count(self._last_sizes[0]) != len(self._last_sizes)
 
     @property
     def last_value(self) -> int:
@@ -69,14 +69,14 @@ class RunningAverageTracker:
         RuntimeError
             if there is none.
         """
-        if not self._values:
+        if not self._last_sizes:
             raise RuntimeError("nothing has been read yet")
-        return self._values[-1]
+        return self._last_sizes[-1]
 
     def clear(self) -> None:
         """Forget all."""
-        self._values.clear()
-        self._total = 0
+        self._last_sizes.clear()
+        self._total_size = 0
 
 
 class Block:
@@ -206,13 +206,13 @@ class PrefetchProducer:
         """Begin to fetch the block after those in the queue."""
         block = Block(self.current_offset, size)
         self.current_offset += size
-        block.task = asyncio.get_running_loop().create_task(self._fill(block))
+        block.task = asyncio.get_running_loop().create_task(self._fill_block(block))
         self._active_tasks.add(block.task)
-        block.task.add_done_callback(self._ended)
+        block.task.add_done_callback(self._task_ended)
         self.queue.append(block)
         return block
 
-    async def _fill(self, block: Block) -> None:
+    async def _fill_block(self, block: Block) -> None:
         free = self.concurrency // (len(self._active_tasks) or 1)
         split = max(1, min(free, block.size // self.MIN_CHUNK_SIZE))
         data = await self.fetcher(block.start, block.size, split_factor=split)
@@ -223,7 +223,7 @@ class PrefetchProducer:
             )
         block.data = data if len(data) == block.size else data[: block.size]
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._active_tasks.discard(task)
         if not task.cancelled():
             task.exception()  # it is raised where the block is wanted, if it ever is
@@ -252,9 +252,9 @@ class PrefetchProducer:
     async def stop(self) -> None:
         """Fetch nothing any more, and cancel what is under way."""
         self.is_stopped = True
-        await self._cancel()
+        await self._cancel_tasks()
 
-    async def _cancel(self) -> None:
+    async def _cancel_tasks(self) -> None:
         tasks = [*self._active_tasks]
         if self._producer_task is not None:
             tasks.append(self._producer_task)
@@ -266,7 +266,7 @@ class PrefetchProducer:
 
     async def restart(self, new_offset: int) -> None:
         """Drop what was fetched ahead; what is fetched next begins elsewhere."""
-        await self._cancel()
+        await self._cancel_tasks()
         self.current_offset = new_offset
         self.is_stopped = False
 
@@ -313,7 +313,7 @@ class PrefetchConsumer:
         if block is None or block.data is None or not block.start <= start <= end <= block.end:
             return None
         if start == self.offset:
-            self._count(end - start)
+            self._count_read(end - start)
         self.offset = end
         return block.data[start - block.start : end - block.start]
 
@@ -323,14 +323,14 @@ class PrefetchConsumer:
         begin, end = self.offset, min(self.offset + size, producer.size)
         data = self.at_hand(begin, end)
         if data is None:
-            self._count(end - begin)
+            self._count_read(end - begin)
             # from now on, for the window, the reader is where it will be
             self.offset = end
             missing = end - max(begin, producer.current_offset)
             if missing > 0:
                 producer.begin_read(missing)
             producer.start()
-            data = await self._gather(begin, end)
+            data = await self._gather_blocks(begin, end)
         else:
             producer.start()
         return data
@@ -341,11 +341,11 @@ class PrefetchConsumer:
         while len(self.queue) > 1 and self.queue[0].end <= self.offset:
             self.queue.popleft()
 
-    def _count(self, size: int) -> None:
+    def _count_read(self, size: int) -> None:
         self.tracker.add(size)
         self.sequential_streak += 1
 
-    async def _gather(self, begin: int, end: int) -> bytes:
+    async def _gather_blocks(self, begin: int, end: int) -> bytes:
         parts: list[memoryview] = []
         position = begin
         for block in [self._current_block, *self.queue]:

@@ -38,7 +38,7 @@ class SnappyFile(AbstractBufferedFile):
         self.size = None
         self.infile = infile
         self.codec: Any = snappy.StreamDecompressor() if self.mode == "rb" else snappy.StreamCompressor()
-        self._ahead = bytearray()
+        self._decoded_ahead = bytearray()
 
     def _upload_chunk(self, final: bool = False) -> bool:
         """Write what waits, compressed."""
@@ -53,14 +53,14 @@ class SnappyFile(AbstractBufferedFile):
     def _decompress_more(self) -> bool:
         data = self.infile.read(self.blocksize)
         if data:
-            self._ahead += self.codec.decompress(data)
+            self._decoded_ahead += self.codec.decompress(data)
         elif getattr(self.codec, "remains", None):  # what its last call had no use for yet
             raise EOFError("the snappy stream ends within a frame")
         return bool(data)
 
-    def _take(self, length: int) -> bytes:
-        out = bytes(memoryview(self._ahead)[:length])
-        del self._ahead[:length]
+    def _take_decoded(self, length: int) -> bytes:
+        out = bytes(memoryview(self._decoded_ahead)[:length])
+        del self._decoded_ahead[:length]
         self.loc += len(out)
         return out
 
@@ -71,20 +71,21 @@ class SnappyFile(AbstractBufferedFile):
         """
         self._check_readable()
         everything = length is None or length < 0
-        while everything or len(self._ahead) < length:  # type: ignore[operator]
+        while everything or len(self._decoded_ahead) < length:  # type: ignore[operator]
             if not self._decompress_more():
                 break
-        return self._take(len(self._ahead) if everything else length)  # type: ignore[arg-type]
+        decoded = len(self._decoded_ahead)
+        return self._take_decoded(decoded if everything else length)  # type: ignore[arg-type]
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """Bytes up to and including a separator, or all that is left where it does not occur."""
         self._check_readable()
         searched = 0
-        while (at := self._ahead.find(char, max(searched - len(char) + 1, 0))) < 0:
-            searched = len(self._ahead)
+        while (at := self._decoded_ahead.find(char, max(searched - len(char) + 1, 0))) < 0:
+            searched = len(self._decoded_ahead)
             if not self._decompress_more():
-                return self._take(searched)
-        return self._take(at + len(char))
+                return self._take_decoded(searched)
+        return self._take_decoded(at + len(char))
 
     def seek(self, loc: int, whence: int = 0) -> int:
         """Impossible."""

@@ -120,24 +120,24 @@ class Owned(Generic[T]):
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._renew()
+        self._make_object = make
+        self._renew_object()
         hooks.register(self)
 
-    def _renew(self) -> None:
-        self._lock = threading.RLock()
-        self._held: list[T] = []
+    def _renew_object(self) -> None:
+        self._renewal_lock = threading.RLock()
+        self._held_object: list[T] = []
 
     def get(self) -> T:
         """The resource of this process, made now if there is none."""
         hooks.check()
-        held = self._held
+        held = self._held_object
         if held:
             return held[0]
-        with self._lock:
-            if not self._held:
-                self._held.append(self._make())
-            return self._held[0]
+        with self._renewal_lock:
+            if not self._held_object:
+                self._held_object.append(self._make_object())
+            return self._held_object[0]
 
     def release(self) -> T | None:
         """Give up the resource of this process, for the caller to close; the next `get` makes another.
@@ -145,12 +145,12 @@ class Owned(Generic[T]):
         None where this process has made none.
         """
         hooks.check()
-        with self._lock:
-            return self._held.pop() if self._held else None
+        with self._renewal_lock:
+            return self._held_object.pop() if self._held_object else None
 
     def _after_fork_in_child(self) -> None:
-        hooks.immortalize([self._held, self._lock])
-        self._renew()
+        hooks.immortalize([self._held_object, self._renewal_lock])
+        self._renew_object()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._make,)
+        return type(self), (self._make_object,)

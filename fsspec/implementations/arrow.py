@@ -114,7 +114,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return str(infer_storage_options(path)["path"])  # a slash at its end stays, as in pyarrow's own paths
 
     @classmethod
-    def _bare(cls, path: str) -> str:
+    def _plain_path(cls, path: str) -> str:
         path = cls._strip_protocol(path)
         return path.rstrip("/") or path[:1]
 
@@ -129,7 +129,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         return None if info.type is FileType.NotFound else info
 
     @staticmethod
-    def _described(info: pyarrow.fs.FileInfo) -> dict[str, Any]:
+    def _described_entry(info: pyarrow.fs.FileInfo) -> dict[str, Any]:
         from pyarrow.fs import FileType
 
         kinds = {FileType.Directory: "directory", FileType.File: "file"}
@@ -146,7 +146,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         path = self._strip_protocol(path)
         entry = self.info(path)
         if entry["type"] == "directory":
-            entries = [self._described(info) for info in self.fs.get_file_info(FileSelector(path))]
+            entries = [self._described_entry(info) for info in self.fs.get_file_info(FileSelector(path))]
         else:
             entries = [entry]
         return entries if detail else [each["name"] for each in entries]
@@ -156,7 +156,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         info = self._file_info(path)
         if info is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return self._described(info)
+        return self._described_entry(info)
 
     def exists(self, path: str) -> bool:
         return self._file_info(self._strip_protocol(path)) is not None
@@ -175,12 +175,12 @@ class ArrowFSWrapper(AbstractFileSystem):
     @wrap_exceptions
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy a file; the copy has its name once it is whole, and folders on the way are made."""
-        path1, path2 = self._bare(path1), self._bare(path2)
+        path1, path2 = self._plain_path(path1), self._plain_path(path2)
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
         partial = hidden_name(path2)
-        with self._open(path1, "rb", seekable=False) as source, self._removing(partial):
+        with self._open(path1, "rb", seekable=False) as source, self._removing_partial(partial):
             try:
                 target = self.fs.open_output_stream(partial)
             except FileNotFoundError:
@@ -191,7 +191,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             self.fs.move(partial, path2)
 
     @contextmanager
-    def _removing(self, partial: str) -> Iterator[None]:
+    def _removing_partial(self, partial: str) -> Iterator[None]:
         """If the block fails or is interrupted, remove what it was writing."""
         try:
             yield
@@ -203,33 +203,33 @@ class ArrowFSWrapper(AbstractFileSystem):
     @wrap_exceptions
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Move a file, or a folder as a whole."""
-        self.fs.move(self._bare(path1), self._bare(path2))
+        self.fs.move(self._plain_path(path1), self._plain_path(path2))
 
     # making and removing ----------------------------------------------------------
     @wrap_exceptions
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        path = self._bare(path)
+        path = self._plain_path(path)
         if self.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self.fs.create_dir(path, recursive=create_parents)
 
     @wrap_exceptions
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        path = self._bare(path)
+        path = self._plain_path(path)
         if not exist_ok and self.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self.fs.create_dir(path, recursive=True)
 
     @wrap_exceptions
     def rmdir(self, path: str) -> None:
-        path = self._bare(path)
+        path = self._plain_path(path)
         if self.ls(path):  # pyarrow would remove what is in it
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         self.fs.delete_dir(path)
 
     @wrap_exceptions
     def rm_file(self, path: str) -> None:
-        self.fs.delete_file(self._bare(path))
+        self.fs.delete_file(self._plain_path(path))
 
     def _rm(self, path: str) -> None:
         self.rm(path)
@@ -237,7 +237,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     @wrap_exceptions
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         if maxdepth is None and isinstance(path, str) and not has_magic(path):
-            paths = [self._bare(path)]
+            paths = [self._plain_path(path)]
         else:
             paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         folders = {p for p in paths if self.isdir(p)}
@@ -270,7 +270,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if mode in ("wb", "xb") and not autocommit:
             partial = hidden_name(path)
-            with self._removing(partial):
+            with self._removing_partial(partial):
                 stream: Any = self.fs.open_output_stream(partial, compression=None)
                 return ArrowFile(self, stream, path, mode, block_size, written_to=partial, **kwargs)
         if mode == "rb" and seekable:
@@ -340,10 +340,10 @@ class _Gone:
 
     flush = close
 
-    def _refuse(self, *args: Any) -> NoReturn:
+    def _refuse_use(self, *args: Any) -> NoReturn:
         raise ForkError(self.what, self.owner_pid, advice=_ADVICE)
 
-    read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse
+    read = readinto = seek = size = tell = write = readable = writable = seekable = _refuse_use
 
 
 @mirror_from("stream", "close closed flush read readable readinto seek seekable tell writable write".split())

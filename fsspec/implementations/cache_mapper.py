@@ -43,7 +43,7 @@ class BasenameCacheMapper(AbstractCacheMapper):
         ``_@_``.
     """
 
-    _joint = "_@_"
+    _joining_text = "_@_"
 
     def __init__(self, directory_levels: int = 0) -> None:
         if directory_levels < 0:
@@ -56,7 +56,7 @@ class BasenameCacheMapper(AbstractCacheMapper):
             del parts[0]
         elif not parts[0]:  # the slash that the path begins with
             del parts[0]
-        return self._joint.join(parts)
+        return self._joining_text.join(parts)
 
     def __eq__(self, other: object) -> bool:
         return super().__eq__(other) and self.directory_levels == getattr(other, "directory_levels", None)

@@ -73,18 +73,20 @@ class CacheMetadata:
         if not storage:
             raise ValueError("a cache needs at least one folder")
         self._storage = storage
-        self._mode = 0o600 | ((mode or 0) & 0o066)
+        self._file_mode = 0o600 | ((mode or 0) & 0o066)
         self.cached_files: list[Table] = [{} for _ in storage]
-        self._signs: list[Any] = [None] * len(storage)  # of the tables as they were last read
-        self._changed: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
-        self._texts: dict[str, str] = {}  # entries of the table that is written, as they were written last
+        self._read_signatures: list[Any] = [None] * len(storage)  # of the tables as they were last read
+        self._changed_details: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
+        self._written_texts: dict[
+            str, str
+        ] = {}  # entries of the table that is written, as they were written last
         self.lock: threading.RLock = threading.RLock()
-        self._depth = 0
+        self._lock_depth = 0
         hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
         self.lock = threading.RLock()  # another thread of the parent may have held it
-        self._depth = 0
+        self._lock_depth = 0
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -93,19 +95,21 @@ class CacheMetadata:
         What an entry says of its file holds as long as that, and for whoever has it open.
         """
         with self.lock:
-            self._depth += 1
+            self._lock_depth += 1
             try:
-                with nullcontext() if self._depth > 1 else _locked_folder(self._storage[-1]):
+                with nullcontext() if self._lock_depth > 1 else _locked_folder(self._storage[-1]):
                     yield
             finally:
-                self._depth = max(0, self._depth - 1)  # it began anew where the process was forked within
+                self._lock_depth = max(
+                    0, self._lock_depth - 1
+                )  # it began anew where the process was forked within
 
     def add_folder(self, path: str) -> None:
         """Have one more folder: it is the one that is written from now on."""
         self._storage.append(path)
         self.cached_files.append({})
-        self._signs.append(None)
-        self._changed = {}
+        self._read_signatures.append(None)
+        self._changed_details = {}
 
     # the files --------------------------------------------------------------------
     def load(self) -> bool:
@@ -126,32 +130,32 @@ class CacheMetadata:
         path = os.path.join(self._storage[number], TABLE)
         with self.lock:
             sign = file_state(path)
-            if sign == self._signs[number]:
+            if sign == self._read_signatures[number]:
                 return False
             table: Table = {}
             if sign is not None:
                 with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
                     table = _entries(self._load(path))  # else gone, or damaged: then files are fetched again
             if number == len(self._storage) - 1:
-                for name, detail in list(self._changed.items()):
+                for name, detail in list(self._changed_details.items()):
                     if detail is None:
                         table.pop(name, None)
                     else:
                         table[name] = _merged(table.get(name), detail)
-            self._texts = {}
+            self._written_texts = {}
             self.cached_files[number] = table
-            self._signs[number] = sign
+            self._read_signatures[number] = sign
             return True
 
     def save(self) -> None:
         """Write what has changed; nothing is written where nothing has."""
-        if self._changed and os.path.isdir(self._storage[-1]):
+        if self._changed_details and os.path.isdir(self._storage[-1]):
             with self.alone():
                 self._save_changes()
 
     def _save_changes(self) -> None:
         self._refresh_table(len(self._storage) - 1)
-        changed, self._changed = self._changed, {}
+        changed, self._changed_details = self._changed_details, {}
         path = os.path.join(self._storage[-1], TABLE)
         table = self.cached_files[-1]
         if type(self)._save is not CacheMetadata._save:
@@ -159,9 +163,9 @@ class CacheMetadata:
         try:
             self._save(table, path)
         except BaseException:
-            self._changed = {**changed, **self._changed}
+            self._changed_details = {**changed, **self._changed_details}
             raise
-        self._signs[-1] = file_state(path)
+        self._read_signatures[-1] = file_state(path)
 
     def _save(self, metadata_to_save: Table, fn: str) -> None:
         """Write a table to a file, by one rename. Derived classes may override this."""
@@ -169,17 +173,17 @@ class CacheMetadata:
         part = part_in(os.path.dirname(fn))
         try:
             with open(part, "xb", buffering=0, opener=partial(os.open, mode=0o600)) as f:
-                write_all(f, (self._text() if known else json.dumps(metadata_to_save)).encode())
-                if self._mode != 0o600 and hasattr(os, "fchmod"):
-                    os.fchmod(f.fileno(), self._mode)  # whatever the umask is, as for the folder
+                write_all(f, (self._table_text() if known else json.dumps(metadata_to_save)).encode())
+                if self._file_mode != 0o600 and hasattr(os, "fchmod"):
+                    os.fchmod(f.fileno(), self._file_mode)  # whatever the umask is, as for the folder
             os.replace(part, fn)
         except BaseException:
             remove(part)
             raise
 
-    def _text(self) -> str:
+    def _table_text(self) -> str:
         """The table that is written, as JSON; made of what changed and what is known of the rest."""
-        table, texts = self.cached_files[-1], self._texts
+        table, texts = self.cached_files[-1], self._written_texts
         for name in texts.keys() - table.keys():
             del texts[name]
         for name in [name for name in table if name not in texts]:
@@ -190,8 +194,8 @@ class CacheMetadata:
         """The folder that is written was emptied."""
         with self.lock:
             self.cached_files[-1] = {}
-            self._signs[-1] = None
-            self._changed = {}
+            self._read_signatures[-1] = None
+            self._changed_details = {}
 
     # entries ----------------------------------------------------------------------
     def lookup(self, path: str, cfs: Cache | None, uid: str | None = None) -> Iterator[tuple[Detail, str]]:
@@ -219,7 +223,7 @@ class CacheMetadata:
                 if _too_old(detail, cfs):
                     continue
                 if cfs.check_files:
-                    uid = getattr(cfs, "_uid", cfs.fs.ukey)(path) if uid is None else uid
+                    uid = getattr(cfs, "_version_uid", cfs.fs.ukey)(path) if uid is None else uid
                     if detail["uid"] != uid:
                         continue
             yield detail, os.path.join(folder, detail["fn"])
@@ -251,15 +255,17 @@ class CacheMetadata:
             if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
                 for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
                     self.drop(other)
-            self._texts.pop(path, None)  # first: a process forked in between writes the entry that it has
-            table[path] = self._changed[path] = detail
+            self._written_texts.pop(
+                path, None
+            )  # first: a process forked in between writes the entry that it has
+            table[path] = self._changed_details[path] = detail
 
     def drop(self, path: str) -> None:
         """Take an entry out of the table that is written; see `save`."""
         path = table_key(path)
         with self.lock:
             self.cached_files[-1].pop(path, None)
-            self._changed[path] = None
+            self._changed_details[path] = None
 
     def below(self, prefix: str) -> list[str]:
         """The keys in the table that is written of paths that begin with ``prefix``."""
@@ -371,7 +377,9 @@ class CacheMetadata:
             try:
                 self._save_changes()
             except BaseException:
-                self._changed.pop(table_key(path), None)  # by the next time the file may be another one
+                self._changed_details.pop(
+                    table_key(path), None
+                )  # by the next time the file may be another one
                 raise
 
     def on_close_cached_file(self, f: AbstractBufferedFile, path: str) -> None:
@@ -469,7 +477,7 @@ def _merged(theirs: Detail | None, ours: Detail) -> Detail:
 
 def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
     """Whether what a cache has mapped is still the file that the entry names."""
-    fd = getattr(cache, "_fd", -1)
+    fd = getattr(cache, "_file_descriptor", -1)
     if fd < 0:
         return not getattr(cache, "size", 1)  # an empty file has no blocks
     with suppress(OSError):

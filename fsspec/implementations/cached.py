@@ -65,12 +65,12 @@ class WriteCachedTransaction(Transaction):
             if commit:
                 for f in files:
                     close_layers(f)
-                fs._upload(files)
+                fs._upload_files(files)
             else:
                 for f in files:
                     f.discard()
         finally:
-            self._end()
+            self._release_fs()
 
 
 class SimpleCacheFileSystem(WholeFileCacheFileSystem):
@@ -97,10 +97,10 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def save_cache(self) -> None:
         """There is no table."""
 
-    def _entry(self, path: str, kwargs: Options) -> dict[str, Any]:
+    def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         return cast("dict[str, Any]", self.fs.info(path, **kwargs))
 
-    def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
+    def _copy_paths(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)
         name = self.hash_name(path)
         for folder in self.storage:
@@ -112,7 +112,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     @default
     def _check_file(self, path: str) -> str | None:
         """The local path of the copy of a file, if there is one."""
-        for fn in self._copies(self._strip_protocol(path)):
+        for fn in self._copy_paths(self._strip_protocol(path)):
             if os.path.exists(fn):
                 return fn
         return None
@@ -120,7 +120,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def _record_copy(self, path: str, fn: str, uid: str | None) -> None:
         pass  # the name says it
 
-    def _recognizer(self) -> Callable[[str], bool]:
+    def _copy_recognizer(self) -> Callable[[str], bool]:
         if isinstance(self._mapper, HashCacheMapper):
             return is_digest
         return lambda name: True  # copies are named like files: the folder has to be the cache's alone
@@ -131,13 +131,13 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def _drop_copy(self, path: str) -> None:
         if not has_magic(path):
             with suppress(ValueError):  # of what can have no name, as the root, there is no copy
-                remove(os.path.join(self._folders.written, self.hash_name(path)))
+                remove(os.path.join(self._cache_folders.written, self.hash_name(path)))
 
     def pop_from_cache(self, path: str) -> None:
         path = self._strip_protocol(path)
         mine = os.path.join(self.storage[-1], self.hash_name(path))
         remove(mine)
-        for fn in self._copies(path):
+        for fn in self._copy_paths(path):
             if fn != mine and os.path.exists(fn):
                 raise PermissionError(f"the copy of {path!r}, {fn}, is in a folder that is only read")
 
@@ -152,7 +152,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         if expiry_time is None or expiry_time <= 0:
             raise ValueError("simplecache has no expiry time of its own: give a number of seconds above 0")
         self.storage
-        self._folders.remove_older(time.time() - expiry_time)
+        self._cache_folders.remove_older(time.time() - expiry_time)
 
 
 publish(__name__, LocalCopy, _reopened)

@@ -97,7 +97,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         self.target_options = target_options
         self.worker: bool = _on_worker()
         self.client: Any = client
-        self._address: str | None = client if isinstance(client, str) else None
+        self._client_address: str | None = client if isinstance(client, str) else None
         self.fs: Any = fs
         if self.worker and fs is None:
             self.fs = filesystem(target_protocol or "file", **(target_options or {}))
@@ -107,9 +107,9 @@ class DaskWorkerFileSystem(AbstractFileSystem):
 
     def _revive(self, before: dict[str, Any]) -> None:
         super()._revive(before)
-        self._address = before.get("_address")
-        if self._address is not None:
-            self.client = self._address
+        self._client_address = before.get("_client_address")
+        if self._client_address is not None:
+            self.client = self._client_address
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
@@ -119,40 +119,40 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         return {"client": f"{options['host']}:{options['port']}" if "port" in options else options["host"]}
 
     # asking a worker --------------------------------------------------------------
-    def _client(self) -> distributed.Client:
+    def _connected_client(self) -> distributed.Client:
         """The client, made if need be."""
         if isinstance(self.client, str):
             self.client = distributed.Client(self.client, set_as_default=False)
         client = self.client if self.client is not None else distributed.default_client()
-        self._address = client.scheduler.address  # for a forked child, which cannot use this one
+        self._client_address = client.scheduler.address  # for a forked child, which cannot use this one
         return client
 
-    def _submit(self, func: Callable[..., Any], *args: Any) -> distributed.Future:
-        future = self._client().submit(func, *args, pure=False)
+    def _submit_task(self, func: Callable[..., Any], *args: Any) -> distributed.Future:
+        future = self._connected_client().submit(func, *args, pure=False)
         try:
             return future.result()
         finally:
             future.release()
 
-    def _ask(self, name: str, args: tuple[Any, ...], kwargs: Options) -> Any:
+    def _run_on_worker(self, name: str, args: tuple[Any, ...], kwargs: Options) -> Any:
         told = self.target_protocol, self.target_options or {}, self.fs, name, args, kwargs
-        return _operate(*told) if self.worker else self._submit(_operate, *told)
+        return _operate(*told) if self.worker else self._submit_task(_operate, *told)
 
     # of these the parameters are anything; the rest of _ASKED are made below
     def ls(self, *args: Any, **kwargs: Any) -> list[Any]:
-        return cast("list[Any]", self._ask("ls", args, kwargs))
+        return cast("list[Any]", self._run_on_worker("ls", args, kwargs))
 
     def mkdir(self, *args: Any, **kwargs: Any) -> None:
-        self._ask("mkdir", args, kwargs)
+        self._run_on_worker("mkdir", args, kwargs)
 
     def rm(self, *args: Any, **kwargs: Any) -> None:
-        self._ask("rm", args, kwargs)
+        self._run_on_worker("rm", args, kwargs)
 
     def copy(self, *args: Any, **kwargs: Any) -> None:
-        self._ask("copy", args, kwargs)
+        self._run_on_worker("copy", args, kwargs)
 
     def mv(self, *args: Any, **kwargs: Any) -> None:
-        self._ask("mv", args, kwargs)
+        self._run_on_worker("mv", args, kwargs)
 
     # files ------------------------------------------------------------------------
     def _open(
@@ -179,13 +179,13 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         start, end
             in bytes
         """
-        return cast("bytes", self._ask("fetch_range", (path, mode, start, end), {}))
+        return cast("bytes", self._run_on_worker("fetch_range", (path, mode, start, end), {}))
 
 
 def _sent(name: str) -> Callable[..., Any]:
     @wraps(getattr(AbstractFileSystem, name))
     def method(self: DaskWorkerFileSystem, *args: Any, **kwargs: Any) -> object:
-        return self._ask(name, args, kwargs)
+        return self._run_on_worker(name, args, kwargs)
 
     return method
 

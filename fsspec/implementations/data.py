@@ -28,14 +28,14 @@ class DataFileSystem(AbstractFileSystem):
         return path.removeprefix("data:").removeprefix("//") if path.startswith("data:") else path
 
     @staticmethod
-    def _parts(path: str) -> tuple[str, str]:
+    def _split_url(path: str) -> tuple[str, str]:
         head, comma, content = path.removeprefix("data:").partition(",")
         if not comma:
             raise ValueError("a data URL has a comma between its type and its content")
         return head, content
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        head, content = self._parts(path)
+        head, content = self._split_url(path)
         data = unquote_to_bytes(content)
         if head.endswith("base64"):
             try:
@@ -45,7 +45,7 @@ class DataFileSystem(AbstractFileSystem):
         return data[start:end]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        head, content = self._parts(path)
+        head, content = self._split_url(path)
         mime = head.partition(";")[0]
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 

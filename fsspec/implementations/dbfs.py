@@ -88,7 +88,7 @@ class DatabricksFileSystem(RestFileSystem):
         return "/" + text.strip("/")
 
     # requests ---------------------------------------------------------------------
-    def _call(self, name: str, about: str, method: str = "POST", /, **told: Any) -> dict[str, Any]:
+    def _call_api(self, name: str, about: str, method: str = "POST", /, **told: Any) -> dict[str, Any]:
         """The answer of one endpoint; an error is raised with the path that it is about."""
         if type(self)._send_to_api is not DatabricksFileSystem._send_to_api:
             return self._send_to_api(method=method.lower(), endpoint=name, json=told)
@@ -103,17 +103,17 @@ class DatabricksFileSystem(RestFileSystem):
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
         url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"
         if method == "GET":
-            return self._json(method, url, about, params=told)
-        return self._json(method, url, about, json=told)
+            return self._request_json(method, url, about, params=told)
+        return self._request_json(method, url, about, json=told)
 
-    def _raise(self, response: requests.Response, path: str) -> NoReturn:
+    def _raise_for_response(self, response: requests.Response, path: str) -> NoReturn:
         try:
             told = response.json()
         except ValueError:
             told = None
         code = told.get("error_code") if isinstance(told, dict) else None
         if code is None or response.status_code in (401, 403):
-            super()._raise(response, path)
+            super()._raise_for_response(response, path)
         kind = _KINDS.get(code)
         message = self._error_text(response)
         if kind is FileNotFoundError:
@@ -124,7 +124,7 @@ class DatabricksFileSystem(RestFileSystem):
 
     # listing ----------------------------------------------------------------------
     @staticmethod
-    def _described(told: dict[str, Any]) -> dict[str, Any]:
+    def _described_entry(told: dict[str, Any]) -> dict[str, Any]:
         entry = {
             "name": told["path"],
             "type": "directory" if told["is_dir"] else "file",
@@ -139,8 +139,8 @@ class DatabricksFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         entries = None if kwargs.get("refresh") else self._ls_from_cache(path)
         if entries is None:
-            told = self._call("list", path, "GET", path=path)
-            entries = [self._described(each) for each in told.get("files", ())]
+            told = self._call_api("list", path, "GET", path=path)
+            entries = [self._described_entry(each) for each in told.get("files", ())]
             if not (len(entries) == 1 and entries[0]["name"] == path):
                 self.dircache[path] = entries
         return list(entries) if detail else [entry["name"] for entry in entries]
@@ -156,7 +156,7 @@ class DatabricksFileSystem(RestFileSystem):
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path, by one request."""
         path = self._strip_protocol(path)
-        return self._described(self._call("get-status", path, "GET", path=path))
+        return self._described_entry(self._call_api("get-status", path, "GET", path=path))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
@@ -174,14 +174,14 @@ class DatabricksFileSystem(RestFileSystem):
             raise FileExistsError(path)
         if not create_parents and not self.isdir(self._parent(path)):
             raise FileNotFoundError(self._parent(path))
-        self._call("mkdirs", path, path=path)
+        self._call_api("mkdirs", path, path=path)
         self.dircache.clear()  # of any folder on the way
 
     def makedirs(self, path: str, exist_ok: bool = True) -> None:
         path = self._strip_protocol(path)
         if not exist_ok and self.exists(path):
             raise FileExistsError(path)
-        self._call("mkdirs", path, path=path)
+        self._call_api("mkdirs", path, path=path)
         self.dircache.clear()
 
     def rm(self, path: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
@@ -192,15 +192,15 @@ class DatabricksFileSystem(RestFileSystem):
         single = isinstance(path, str) and not has_magic(path)
         paths = [self._strip_protocol(str(path))] if single else self.expand_path(path)
         for each in paths:
-            self._delete(each, recursive)
+            self._delete_path(each, recursive)
             self.invalidate_cache(each)
 
-    def _delete(self, path: str, recursive: bool) -> None:
+    def _delete_path(self, path: str, recursive: bool) -> None:
         if not self._is_taken(path):  # the service is silent about it
             raise FileNotFoundError(path)
         for _ in range(_DELETES):
             try:
-                self._call("delete", path, path=path, recursive=recursive)
+                self._call_api("delete", path, path=path, recursive=recursive)
                 return
             except DatabricksException as error:
                 if error.error_code != "PARTIAL_DELETE":
@@ -225,7 +225,7 @@ class DatabricksFileSystem(RestFileSystem):
             raise NotImplementedError("a folder is moved as a whole, not to some depth")
         source, target = self._strip_protocol(source_path), self._strip_protocol(destination_path)
         if source != target:
-            self._call("move", source, source_path=source, destination_path=target)
+            self._call_api("move", source, source_path=source, destination_path=target)
             self.dircache.clear()
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
@@ -278,7 +278,7 @@ class DatabricksFile(AbstractBufferedFile):
         if block_size not in (None, "default", _BLOCK):
             self.closed = True
             raise ValueError(f"the block size of the service is {_BLOCK}, not {block_size}")
-        self._target = path if autocommit else hidden_name(path)
+        self._written_path = path if autocommit else hidden_name(path)
         super().__init__(fs, path, mode, _BLOCK, autocommit, cache_type, cache_options, **kwargs)
         if mode == "ab":
             self.closed = True
@@ -288,7 +288,7 @@ class DatabricksFile(AbstractBufferedFile):
         parts = []
         while start < end:
             length = min(end - start, _BLOCK)
-            told = self.fs._call("read", self.path, "GET", path=self.path, offset=start, length=length)
+            told = self.fs._call_api("read", self.path, "GET", path=self.path, offset=start, length=length)
             try:
                 data = base64.b64decode(told["data"])
             except ValueError:
@@ -301,26 +301,26 @@ class DatabricksFile(AbstractBufferedFile):
 
     def _initiate_upload(self) -> None:
         overwrite = self.mode != "xb"
-        told = self.fs._call("create", self.path, path=self._target, overwrite=overwrite)
+        told = self.fs._call_api("create", self.path, path=self._written_path, overwrite=overwrite)
         self.handle: int = told["handle"]
 
     def _upload_chunk(self, final: bool = False) -> bool | None:
         self.buffer.seek(0)
         while block := self.buffer.read(_BLOCK):
             data = base64.b64encode(block).decode()
-            self.fs._call("add-block", self.path, handle=self.handle, data=data)
+            self.fs._call_api("add-block", self.path, handle=self.handle, data=data)
         if final:
-            self.fs._call("close", self.path, handle=self.handle)
+            self.fs._call_api("close", self.path, handle=self.handle)
         return None
 
     def commit(self) -> None:
         """Give it its name, if it has another."""
-        if self._target != self.path:
+        if self._written_path != self.path:
             self.close()
             if self.fs.exists(self.path):
                 self.fs.rm(self.path)
-            self.fs.mv(self._target, self.path)
+            self.fs.mv(self._written_path, self.path)
 
     def discard(self) -> None:
-        if self._target != self.path and self.offset is not None and self.fs.exists(self._target):
-            self.fs.rm(self._target)
+        if self._written_path != self.path and self.offset is not None and self.fs.exists(self._written_path):
+            self.fs.rm(self._written_path)

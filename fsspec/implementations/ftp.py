@@ -82,7 +82,7 @@ class FTPFileSystem(ServerFileSystem):
     root_marker = "/"
     cachable = False
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
-    _link: Caught[FTPLink] = Caught()
+    _server_link: Caught[FTPLink] = Caught()
 
     def __init__(
         self,
@@ -113,9 +113,9 @@ class FTPFileSystem(ServerFileSystem):
         self.verify = verify
         self.blocksize: int = 2**16 if block_size is None else as_number("block_size", block_size, "bytes")
         self._tempdir_known = True if tempdir else None
-        self._link = FTPLink(self, f"{host}:{port}")
-        finalize(self, self._link.close)
-        self._link.refresh()
+        self._server_link = FTPLink(self, f"{host}:{port}")
+        finalize(self, self._server_link.close)
+        self._server_link.refresh()
 
     def _connect(self) -> None:
         """Set ``ftp`` to a new client that is logged in. Called in each process, and where the connection was
@@ -125,11 +125,11 @@ class FTPFileSystem(ServerFileSystem):
     @property
     def ftp(self) -> ftplib.FTP:
         """The connected client."""
-        return cast("ftplib.FTP", self._link.get("ftp"))
+        return cast("ftplib.FTP", self._server_link.get("ftp"))
 
     @ftp.setter
     def ftp(self, client: ftplib.FTP | None) -> None:
-        self._link.put("ftp", client)
+        self._server_link.put("ftp", client)
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
@@ -145,17 +145,17 @@ class FTPFileSystem(ServerFileSystem):
             self.dircache.pop(self._strip_protocol(path), None)
         super().invalidate_cache(path)
 
-    def _changed(self, *paths: str) -> None:
+    def _forget_listings(self, *paths: str) -> None:
         for path in paths:
             self.invalidate_cache(path)
             self.invalidate_cache(self._parent(path))
 
-    def _refuse(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
+    def _raise_refused(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
         """Raise what a refusal means; where it does not say, look at what there is."""
         found = ftp_parsing.error_of_reply(str(error), path)
         if found is not None:
             raise found from None
-        self._changed(path)
+        self._forget_listings(path)
         try:
             kind = self.info(path)["type"]
         except FileNotFoundError:
@@ -180,21 +180,21 @@ class FTPFileSystem(ServerFileSystem):
         found = None if kwargs.get("refresh") else self.dircache.get(path)
         if found is None:
             try:
-                found = self._listing(path)
+                found = self._fetch_listing(path)
             except REPLIES as error:
                 entry = None
                 with suppress(FileNotFoundError):
-                    entry = self._entry(path)
+                    entry = self._fetch_entry(path)
                 if entry is None or entry["type"] == "directory":
-                    self._refuse(error, path)
+                    self._raise_refused(error, path)
                 found = [entry]
             else:
                 self.dircache[path] = found
         return list(found) if detail else sorted(entry["name"].rpartition("/")[2] for entry in found)
 
-    def _lines(self, command: str) -> Iterator[str]:
+    def _reply_lines(self, command: str) -> Iterator[str]:
         parts: list[bytes] = []
-        self._link.download(command, parts.append, kind="A")
+        self._server_link.download(command, parts.append, kind="A")
         data = b"".join(parts)
         if data and not data.endswith(b"\n") and command.startswith("MLSD"):  # LIST is not specified
             raise OSError(f"the listing of {command[5:]!r} was cut off on the way from the FTP server")
@@ -202,31 +202,31 @@ class FTPFileSystem(ServerFileSystem):
             if line := line.rstrip("\r"):
                 yield line
 
-    def _listing(self, path: str) -> list[dict[str, Any]]:
-        if "MLSD" not in self._link.unknown:
+    def _fetch_listing(self, path: str) -> list[dict[str, Any]]:
+        if "MLSD" not in self._server_link.unknown:
             try:
-                return ftp_parsing.children(map(ftp_parsing.facts, self._lines(f"MLSD {path}")), path)
+                return ftp_parsing.children(map(ftp_parsing.facts, self._reply_lines(f"MLSD {path}")), path)
             except ftplib.error_perm as error:
                 if str(error)[:3] not in ("500", "502", "504"):
                     raise
-                self._link.unknown.add("MLSD")
+                self._server_link.unknown.add("MLSD")
         # a file would be listed as well, and an option of a name that begins like one
-        self._link.command(f"CWD {path}", repeat=True)
-        return ftp_parsing.children(map(ftp_parsing.listed, self._lines("LIST")), path)
+        self._server_link.command(f"CWD {path}", repeat=True)
+        return ftp_parsing.children(map(ftp_parsing.listed, self._reply_lines("LIST")), path)
 
-    def _entry(self, path: str) -> dict[str, Any]:
+    def _fetch_entry(self, path: str) -> dict[str, Any]:
         """The entry of a path as the server has it now."""
-        if "MLST" not in self._link.unknown:
+        if "MLST" not in self._server_link.unknown:
             try:
-                reply = self._link.command(f"MLST {path}", repeat=True)
+                reply = self._server_link.command(f"MLST {path}", repeat=True)
                 return {**_parse_mlst(reply), "name": path}
             except ftplib.error_perm as error:
                 if str(error)[:3] not in _UNKNOWN:
                     raise (ftp_parsing.error_of_reply(str(error), path) or FileNotFoundError(path)) from None
-                self._link.unknown.add("MLST")
+                self._server_link.unknown.add("MLST")
         parent = self._parent(path)
         try:
-            siblings = self.dircache.get(parent) or self._listing(parent)
+            siblings = self.dircache.get(parent) or self._fetch_listing(parent)
         except REPLIES:
             raise FileNotFoundError(path) from None
         self.dircache[parent] = siblings
@@ -242,10 +242,10 @@ class FTPFileSystem(ServerFileSystem):
             return {"name": "/", "size": 0, "type": "directory"}
         if not is_default(self.ls):
             return super().info(path, **kwargs)
-        entry = self._remembered(path) or self._entry(path)
+        entry = self._cached_entry(path) or self._fetch_entry(path)
         return self._with_target(entry) if "destination" in entry else entry
 
-    def _remembered(self, path: str) -> dict[str, Any] | None:
+    def _cached_entry(self, path: str) -> dict[str, Any] | None:
         siblings = self.dircache.get(self._parent(path)) or ()
         return next((entry for entry in siblings if entry["name"] == path), None)
 
@@ -253,10 +253,10 @@ class FTPFileSystem(ServerFileSystem):
         """The entry of a link, with the size and type of its target."""
         path = entry["name"]
         try:
-            size = self._link.size(path)
+            size = self._server_link.size(path)
         except ftplib.error_perm:
             with suppress(ftplib.error_perm):
-                self._link.command(f"CWD {path}", repeat=True)
+                self._server_link.command(f"CWD {path}", repeat=True)
                 return {**entry, "type": "directory", "size": 0}
             return entry  # it leads nowhere
         return entry if size is None else {**entry, "size": size}
@@ -272,10 +272,10 @@ class FTPFileSystem(ServerFileSystem):
         found = ftp_parsing.moment(entry.get("modify"))
         if found is None:  # LIST has times of no known zone
             try:
-                found = ftp_parsing.moment(self._link.command(f"MDTM {path}", repeat=True)[4:].strip())
+                found = ftp_parsing.moment(self._server_link.command(f"MDTM {path}", repeat=True)[4:].strip())
             except ftplib.error_perm as error:
                 if str(error)[:3] not in _UNKNOWN and entry["type"] == "file":
-                    self._refuse(error, path)
+                    self._raise_refused(error, path)
         return found or super().modified(path)
 
     # reading ----------------------------------------------------------------------
@@ -299,14 +299,14 @@ class FTPFileSystem(ServerFileSystem):
 
     def _read(self, path: str, take: Callable[[bytes], object], start: int = 0) -> None:
         try:
-            self._link.download(f"RETR {path}", take, start)
+            self._server_link.download(f"RETR {path}", take, start)
         except REPLIES as error:
             if str(error)[:1] == "4" and str(error)[:3] != "450":
                 why = "the FTP server gave up sending"
                 raise ftp_parsing.refused(OSError, errno.EIO, str(error), path, why) from None
-            self._refuse(error, path)
+            self._raise_refused(error, path)
 
-    def _part(self, path: str, start: int, end: int) -> bytes:
+    def _fetch_part(self, path: str, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, all of which the file has."""
         if end <= start:
             return b""
@@ -327,9 +327,9 @@ class FTPFileSystem(ServerFileSystem):
 
     def _size(self, path: str) -> int | None:
         try:
-            size = self._link.size(path)
+            size = self._server_link.size(path)
         except REPLIES as error:
-            self._refuse(error, path)
+            self._raise_refused(error, path)
         return self.info(path)["size"] if size is None else size
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -343,11 +343,11 @@ class FTPFileSystem(ServerFileSystem):
             self._read(path, parts.append)
             return b"".join(parts)[start:end]
         begin, stop, _ = slice(start, end).indices(size)
-        return self._part(path, begin, stop)
+        return self._fetch_part(path, begin, stop)
 
     @contextmanager
-    def _sending(self, path: str) -> Iterator[Send]:
-        listed = self._remembered(path) or {"type": ""}
+    def _sending_to(self, path: str) -> Iterator[Send]:
+        listed = self._cached_entry(path) or {"type": ""}
         size = listed["size"] if listed["type"] == "file" else None
         if size is None:
             size = self._size(path)
@@ -368,9 +368,9 @@ class FTPFileSystem(ServerFileSystem):
             raise OSError(f"{path!r} ended after {done} of {size} bytes on the FTP server; try again")
 
     # writing ----------------------------------------------------------------------
-    def _write(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
+    def _send_parts(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
         """Send a part of a file; what is there of it is removed if that fails, but for appending."""
-        link = self._link  # in a child that is forked in between, ``self`` has another
+        link = self._server_link  # in a child that is forked in between, ``self`` has another
         try:
             link.upload(f"{command} {path}", parts, start)
         except REPLIES as error:
@@ -378,14 +378,14 @@ class FTPFileSystem(ServerFileSystem):
                 _remove_part(link, command, path)
                 why = "the FTP server gave up receiving"
                 raise ftp_parsing.refused(OSError, errno.EIO, str(error), path, why) from None
-            self._refuse(error, path, making=True)
+            self._raise_refused(error, path, making=True)
         except BaseException:
             if link.upload_begun:
                 _remove_part(link, command, path)
             raise
         finally:
             if is_mine(link):
-                self._changed(path)
+                self._forget_listings(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes, by one transfer."""
@@ -394,7 +394,7 @@ class FTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
-        self._write("STOR", path, [value])
+        self._send_parts("STOR", path, [value])
 
     def put_file(
         self,
@@ -413,16 +413,16 @@ class FTPFileSystem(ServerFileSystem):
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.makedirs(self._parent(rpath), exist_ok=True)
-            self._write("STOR", rpath, _with_progress(source, self.blocksize, callback))
+            self._send_parts("STOR", rpath, _with_progress(source, self.blocksize, callback))
 
     # making and removing ----------------------------------------------------------
-    def _command(self, command: str, path: str, making: bool = False) -> None:
+    def _run_command(self, command: str, path: str, making: bool = False) -> None:
         try:
-            self._link.command(f"{command} {path}")
+            self._server_link.command(f"{command} {path}")
         except REPLIES as error:
-            self._refuse(error, path, making)
+            self._raise_refused(error, path, making)
         finally:
-            self._changed(path)
+            self._forget_listings(path)
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
@@ -430,21 +430,21 @@ class FTPFileSystem(ServerFileSystem):
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, "it is the root")
         try:
             try:
-                self._command("MKD", path, making=True)
+                self._run_command("MKD", path, making=True)
             except (FileNotFoundError, PermissionError):
                 parent = self._parent(path)  # which another may be making, so that the refusal is a vague one
                 if not create_parents or parent == path:
                     raise
                 self.makedirs(parent, exist_ok=True)
-                self._command("MKD", path, making=True)
+                self._run_command("MKD", path, making=True)
         except IsADirectoryError as error:
             raise ftp_parsing.refused(FileExistsError, errno.EEXIST, "550 exists", path, str(error)) from None
 
     def rmdir(self, path: str) -> None:
-        self._command("RMD", self._strip_protocol(path))
+        self._run_command("RMD", self._strip_protocol(path))
 
     def _rm(self, path: str) -> None:
-        self._command("DELE", self._strip_protocol(path))
+        self._run_command("DELE", self._strip_protocol(path))
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files and, with ``recursive``, folders with everything in them."""
@@ -466,13 +466,13 @@ class FTPFileSystem(ServerFileSystem):
         if path1 == path2:
             return
         try:
-            self._link.run(lambda ftp: _rename(ftp, path1, path2))
+            self._server_link.run(lambda ftp: _rename(ftp, path1, path2))
         except _TargetRefused as error:
-            self._refuse(error, path2, making=True)
+            self._raise_refused(error, path2, making=True)
         except REPLIES as error:
-            self._refuse(error, path1)
+            self._raise_refused(error, path1)
         finally:
-            self._changed(path1, path2)
+            self._forget_listings(path1, path2)
 
 
 def _remove_part(link: FTPLink, command: str, path: str) -> None:
@@ -541,34 +541,34 @@ class FTPFile(AbstractBufferedFile):
             if kwargs.get("size") is None and self.details["type"] == "directory":
                 raise folder_error(path)
             return
-        self._held: list[bytes] | None = None
+        self._held_parts: list[bytes] | None = None
         self.location: str = path
         if mode == "xb" and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(path)
         if not autocommit:
             if mode == "ab":
-                self._held = []  # there is no other name to append to: it goes out by commit
+                self._held_parts = []  # there is no other name to append to: it goes out by commit
             else:
                 self.location = hidden_name(path, self.kwargs.get("tempdir") or fs._parent(path))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: three or four commands, one connection for data."""
-        return cast("bytes", self.fs._part(self.path, start, end))
+        return cast("bytes", self.fs._fetch_part(self.path, start, end))
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Send what ``buffer`` holds, behind what was sent before."""
         data = self.buffer.getvalue()
-        if self._held is not None:
-            self._held.append(data)
+        if self._held_parts is not None:
+            self._held_parts.append(data)
             return
         if not data and self.offset:
             return
         try:
             if self.mode == "ab":
-                self.fs._write("APPE", self.location, [data])
+                self.fs._send_parts("APPE", self.location, [data])
             else:
-                self.fs._write("STOR", self.location, [data], self.offset or 0)
+                self.fs._send_parts("STOR", self.location, [data], self.offset or 0)
         except BaseException:
             self.closed = True  # more would go behind a gap
             raise
@@ -577,17 +577,17 @@ class FTPFile(AbstractBufferedFile):
         if self.autocommit:
             return
         self.close()
-        if self._held is not None:
-            held, self._held = self._held, []
-            self.fs._write("APPE", self.target, held)
+        if self._held_parts is not None:
+            held, self._held_parts = self._held_parts, []
+            self.fs._send_parts("APPE", self.target, held)
         else:
             self.fs.mv(self.location, self.target)
 
     def discard(self) -> None:
         if self.autocommit:
             return
-        if self._held is not None:
-            self._held = []
+        if self._held_parts is not None:
+            self._held_parts = []
         elif self.offset is not None:
             with suppress(FileNotFoundError):
                 self.fs._rm(self.location)

@@ -67,7 +67,7 @@ class GistFileSystem(RestFileSystem):
         self.gist_id = gist_id
         self.filenames = filenames
         self.sha = sha
-        self._files()
+        self._gist_files()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.gist_id!r}, sha={self.sha!r})"
@@ -75,17 +75,17 @@ class GistFileSystem(RestFileSystem):
     @property
     def kw(self) -> dict[str, Any]:
         """What the requests carry; it holds the token."""
-        given = self._credentials()
+        given = self._request_credentials()
         return {**given, "headers": {**_HEADERS, **given.get("headers", {})}}
 
-    def _address(self) -> str:
+    def _gist_url(self) -> str:
         address = self.gist_url if self.sha is None else self.gist_rev_url
         return address.format(gist_id=quote(self.gist_id, safe=""), sha=quote(self.sha or "", safe=""))
 
-    def _files(self) -> list[dict[str, Any]]:
+    def _gist_files(self) -> list[dict[str, Any]]:
         if "" not in self.dircache:
             what = f"gist {self.gist_id} at {self.sha or 'latest'}"
-            told = self._json("GET", self._address(), what, **self.kw)
+            told = self._request_json("GET", self._gist_url(), what, **self.kw)
             found = {
                 name: {"name": name, "type": "file", "size": each["size"], "raw_url": each["raw_url"]}
                 for name, each in told["files"].items()
@@ -94,9 +94,9 @@ class GistFileSystem(RestFileSystem):
             for name in self.filenames or ():
                 if name not in found:
                     raise FileNotFoundError(name)
-            self._listed = [found[name] for name in self.filenames or found]
-            self.dircache[""] = self._listed
-        return self._listed
+            self._listed_files = [found[name] for name in self.filenames or found]
+            self.dircache[""] = self._listed_files
+        return self._listed_files
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
@@ -127,7 +127,7 @@ class GistFileSystem(RestFileSystem):
 
     def ls(self, path: str = "", detail: bool = False, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
-        found = [entry for entry in self._files() if not path or entry["name"] == path]
+        found = [entry for entry in self._gist_files() if not path or entry["name"] == path]
         if path and not found:
             raise FileNotFoundError(path)
         return [dict(entry) for entry in found] if detail else [entry["name"] for entry in found]
@@ -150,7 +150,7 @@ class GistFileSystem(RestFileSystem):
         url = entry["raw_url"]
         # whoever serves the content needs no token, and is not to be told it
         same = urlsplit(url).netloc == urlsplit(self.gist_url).netloc
-        data = self._request("GET", url, path, **(self.kw if same else {})).content
+        data = self._send_request("GET", url, path, **(self.kw if same else {})).content
         if len(data) != entry["size"]:
             raise OSError(f"{path!r}: {len(data)} of {entry['size']} bytes came; try again")
         return WholeFile(data)

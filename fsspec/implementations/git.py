@@ -90,7 +90,7 @@ class GitFileSystem(AbstractFileSystem):
         return found
 
     # looking up -------------------------------------------------------------------
-    def _object(self, path: str, ref: str | None) -> tuple[Any, int]:
+    def _find_object(self, path: str, ref: str | None) -> tuple[Any, int]:
         """The tree or blob at a path, and its mode."""
         ref = ref or self.ref
         try:
@@ -108,7 +108,7 @@ class GitFileSystem(AbstractFileSystem):
         return found, mode
 
     @staticmethod
-    def _described(found: pygit2.Object, mode: int, name: str) -> dict[str, Any]:
+    def _described_entry(found: pygit2.Object, mode: int, name: str) -> dict[str, Any]:
         kinds = {pygit2.Tree: "directory", pygit2.Blob: "file"}
         kind = next((text for cls, text in kinds.items() if isinstance(found, cls)), "other")
         size = found.size if kind == "file" else 0
@@ -116,17 +116,17 @@ class GitFileSystem(AbstractFileSystem):
 
     def ls(self, path: str, detail: bool = True, ref: str | None = None, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
-        found, mode = self._object(path, ref)
+        found, mode = self._find_object(path, ref)
         if isinstance(found, pygit2.Tree):
             start = path and path + "/"
-            entries = [self._described(each, int(each.filemode), start + each.name) for each in found]
+            entries = [self._described_entry(each, int(each.filemode), start + each.name) for each in found]
         else:
-            entries = [self._described(found, mode, path)]
+            entries = [self._described_entry(found, mode, path)]
         return entries if detail else [entry["name"] for entry in entries]
 
     def info(self, path: str, ref: str | None = None, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        return self._described(*self._object(path, ref), path)
+        return self._described_entry(*self._find_object(path, ref), path)
 
     def ukey(self, path: str, ref: str | None = None) -> str:
         """The digest that git itself knows the content by."""
@@ -144,7 +144,7 @@ class GitFileSystem(AbstractFileSystem):
     ) -> WholeFile:
         if mode != "rb":
             raise NotImplementedError(f"{path!r}: a repository is only read here; write its working tree")
-        found, _ = self._object(path, ref)
+        found, _ = self._find_object(path, ref)
         if not isinstance(found, pygit2.Blob):
             raise folder_error(path)
         return WholeFile(found.data)

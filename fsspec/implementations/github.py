@@ -72,7 +72,10 @@ class GithubFileSystem(RestFileSystem):
         self._log_in(username, token, timeout)
         self.org = org
         self.repo = repo
-        self.root: str = sha or self._json("GET", self._about(), f"{org}/{repo}", **self.kw)["default_branch"]
+        self.root: str = (
+            sha
+            or self._request_json("GET", self._repository_url(), f"{org}/{repo}", **self.kw)["default_branch"]
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.org!r}, {self.repo!r}, sha={self.root!r})"
@@ -80,9 +83,9 @@ class GithubFileSystem(RestFileSystem):
     @property
     def kw(self) -> dict[str, Any]:
         """What the requests carry to say who asks; it holds the token."""
-        return self._credentials()
+        return self._request_credentials()
 
-    def _about(self, what: str = "") -> str:
+    def _repository_url(self, what: str = "") -> str:
         base = self.url.partition("/repos/")[0]
         return f"{base}/repos/{quote(self.org, safe='')}/{quote(self.repo, safe='')}{what}"
 
@@ -109,11 +112,11 @@ class GithubFileSystem(RestFileSystem):
                 url = _next(response, base)
         return names
 
-    def _names(self, what: str) -> list[str]:
+    def _ref_names(self, what: str) -> list[str]:
         names: list[str] = []
-        url = self._about(f"/{what}?per_page=100")
+        url = self._repository_url(f"/{what}?per_page=100")
         while url:
-            response = self._request("GET", url, f"{self.org}/{self.repo} {what}", **self.kw)
+            response = self._send_request("GET", url, f"{self.org}/{self.repo} {what}", **self.kw)
             names += [each["name"] for each in response.json()]
             url = _next(response, self.url.partition("/repos/")[0])
         return names
@@ -121,12 +124,12 @@ class GithubFileSystem(RestFileSystem):
     @property
     def tags(self) -> list[str]:
         """The names of the tags; one request for each hundred."""
-        return self._names("tags")
+        return self._ref_names("tags")
 
     @property
     def branches(self) -> list[str]:
         """The names of the branches; one request for each hundred."""
-        return self._names("branches")
+        return self._ref_names("branches")
 
     @property
     def refs(self) -> dict[str, list[str]]:
@@ -162,21 +165,21 @@ class GithubFileSystem(RestFileSystem):
         """
         path = self._strip_protocol(path).strip("/")
         known: Any = self.dircache if sha in (None, self.root) else {}
-        entries = self._entries(path, sha or self.root, known, _sha)
+        entries = self._tree_entries(path, sha or self.root, known, _sha)
         return list(entries) if detail else sorted(entry["name"] for entry in entries)
 
-    def _entries(
+    def _tree_entries(
         self, path: str, ref: str, known: DirCache | dict[str, list[dict[str, Any]]], tree: str | None = None
     ) -> list[dict[str, Any]]:
         if path in known:
             return known[path]
         if tree is None and path:
-            entry = self._entry(path, ref, known)
+            entry = self._tree_entry(path, ref, known)
             if entry["type"] != "directory":
                 return [entry]
             tree = entry["sha"]
         url = self.url.format(org=self.org, repo=self.repo, sha=quote(tree or ref, safe=""))
-        told = self._json("GET", url, path or f"{self.org}/{self.repo} at {ref}", **self.kw)
+        told = self._request_json("GET", url, path or f"{self.org}/{self.repo} at {ref}", **self.kw)
         if told.get("truncated"):
             raise OSError(f"GitHub lists only a part of {path!r}, which holds too much")
         entries = [
@@ -192,11 +195,11 @@ class GithubFileSystem(RestFileSystem):
         known[path] = entries
         return entries
 
-    def _entry(
+    def _tree_entry(
         self, path: str, ref: str, known: DirCache | dict[str, list[dict[str, Any]]]
     ) -> dict[str, Any]:
         parent = path.rpartition("/")[0]
-        siblings = self._entries(parent, ref, known)
+        siblings = self._tree_entries(parent, ref, known)
         for entry in siblings:
             if entry["name"] == path:
                 return entry
@@ -206,19 +209,21 @@ class GithubFileSystem(RestFileSystem):
         path = self._strip_protocol(path).strip("/")
         if not path:
             return {"name": "", "type": "directory", "size": 0}
-        return dict(self._entry(path, sha or self.root, self.dircache if sha in (None, self.root) else {}))
+        return dict(
+            self._tree_entry(path, sha or self.root, self.dircache if sha in (None, self.root) else {})
+        )
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
         self.dircache.clear()
 
     # files ------------------------------------------------------------------------
-    def _content(self, path: str, sha: str | None, **headers: str) -> requests.Response:
+    def _fetch_content(self, path: str, sha: str | None, **headers: str) -> requests.Response:
         url = self.content_url.format(
             org=self.org, repo=self.repo, path=quote(path), sha=quote(sha or self.root, safe="")
         )
         options = {**self.kw, "headers": {**self.kw.get("headers", {}), **headers}}
-        return cast("requests.Response", self._request("GET", url, path, **options))
+        return cast("requests.Response", self._send_request("GET", url, path, **options))
 
     def _open(
         self,
@@ -233,15 +238,15 @@ class GithubFileSystem(RestFileSystem):
         if mode != "rb":
             raise NotImplementedError("files on GitHub are not written here: commit and push them")
         path = path.strip("/")
-        told = self._content(path, sha).json()
+        told = self._fetch_content(path, sha).json()
         if not isinstance(told, dict):
             raise folder_error(path)
         if told.get("encoding") == "base64":
             data = from_base64(told["content"], path)
         else:
-            data = self._content(path, sha, **_RAW).content
+            data = self._fetch_content(path, sha, **_RAW).content
         if data.startswith(_LFS) and told.get("download_url"):
-            return WholeFile(self._request("GET", told["download_url"], path).content)
+            return WholeFile(self._send_request("GET", told["download_url"], path).content)
         if len(data) != told.get("size", len(data)):
             raise OSError(f"{path!r}: {len(data)} of {told['size']} bytes came; try again")
         return WholeFile(data)
@@ -264,12 +269,12 @@ class GithubFileSystem(RestFileSystem):
             raise ValueError("removing from a repository needs a token")
         path = self._strip_protocol(path).strip("/")
         self.dircache.clear()  # what is removed is named by its present content
-        entry = self._entry(path, self.root, self.dircache)
+        entry = self._tree_entry(path, self.root, self.dircache)
         if entry["type"] != "file":
             raise folder_error(path)
-        url = self._about(f"/contents/{quote(path)}")
+        url = self._repository_url(f"/contents/{quote(path)}")
         told = {"message": message or f"Remove {path}", "sha": entry["sha"], "branch": self.root}
-        self._request("DELETE", url, path, json=told, **self.kw)
+        self._send_request("DELETE", url, path, json=told, **self.kw)
         self.invalidate_cache()
 
 

@@ -569,10 +569,10 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             options["cache_options"] = fetching_ahead(self.max_concurrency)
         options.update(mode=mode, session=session, loop=self.loop, size=size, block_size=block_size)
         opened = HTTPFile(self, path, **options)
-        opened._ahead.several = several and plain
+        opened._reading_ahead.several = several and plain
         if info:
             opened._begin_with(info, first)
-            opened._ahead.splits = several  # the parts are compared with what is known now
+            opened._reading_ahead.splits = several  # the parts are compared with what is known now
         return opened
 
     async def open_async(

@@ -51,33 +51,37 @@ class JupyterFileSystem(RestFileSystem):
         parts = urlsplit(self.url)
         return f"{type(self).__name__}({parts.scheme}://{parts.netloc.rpartition('@')[2]})"
 
-    def _at(self, path: str) -> str:
+    def _url_of(self, path: str) -> str:
         return f"{self.url}/{quote(path.strip('/'))}"
 
     @staticmethod
-    def _described(told: dict[str, Any]) -> dict[str, Any]:
+    def _described_entry(told: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in told.items() if name not in ("path", "content")}
         kind = "directory" if told["type"] == "directory" else "file"  # there are notebooks as well
         return {**kept, "name": told["path"], "type": kind}
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
-        told = self._json("GET", self._at(path), path)
+        told = self._request_json("GET", self._url_of(path), path)
         if told["type"] == "directory":
-            entries = [self._described(each) for each in told["content"] or ()]
+            entries = [self._described_entry(each) for each in told["content"] or ()]
         else:
-            entries = [self._described(told)]
+            entries = [self._described_entry(told)]
         return entries if detail else [entry["name"] for entry in entries]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path, by one request."""
         path = self._strip_protocol(path)
-        return self._described(self._json("GET", self._at(path), path, params={"content": "0"}))
+        return self._described_entry(
+            self._request_json("GET", self._url_of(path), path, params={"content": "0"})
+        )
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file, which is fetched whole, or a part of them."""
         path = self._strip_protocol(path)
-        told = self._json("GET", self._at(path), path, params={"type": "file", "format": "base64"})
+        told = self._request_json(
+            "GET", self._url_of(path), path, params={"type": "file", "format": "base64"}
+        )
         if told["type"] == "directory":
             raise folder_error(path)
         if told.get("format") == "base64":
@@ -97,7 +101,7 @@ class JupyterFileSystem(RestFileSystem):
             "format": "base64",
             "content": base64.b64encode(value).decode(),
         }
-        self._request("PUT", self._at(path), path, json=told)
+        self._send_request("PUT", self._url_of(path), path, json=told)
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
@@ -106,7 +110,7 @@ class JupyterFileSystem(RestFileSystem):
         parent = self._parent(path)
         if create_parents and parent.strip("/") and not self.exists(parent):
             self.makedirs(parent, exist_ok=True)
-        self._request("PUT", self._at(path), path, json={"type": "directory"})
+        self._send_request("PUT", self._url_of(path), path, json={"type": "directory"})
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         try:
@@ -117,7 +121,7 @@ class JupyterFileSystem(RestFileSystem):
 
     def _rm(self, path: str) -> None:
         path = self._strip_protocol(path)
-        self._request("DELETE", self._at(path), path)
+        self._send_request("DELETE", self._url_of(path), path)
 
     rmdir = _rm
 
@@ -127,7 +131,7 @@ class JupyterFileSystem(RestFileSystem):
         """Move a file, or a folder as a whole, by one request."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         if path1 != path2:
-            self._request("PATCH", self._at(path1), path1, json={"path": path2.strip("/")})
+            self._send_request("PATCH", self._url_of(path1), path1, json={"path": path2.strip("/")})
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, through here; the service has no other way. Folders on the way are made."""

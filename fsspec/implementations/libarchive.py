@@ -133,7 +133,7 @@ class LibArchiveFileSystem(FileArchive):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "libarchive"
-    _damaged = (ArchiveError,)
+    _damage_errors = (ArchiveError,)
 
     def __init__(
         self,
@@ -148,39 +148,41 @@ class LibArchiveFileSystem(FileArchive):
         if mode != "r":
             raise ValueError(f"archives are only read, there is no mode {mode!r}")
         self.block_size = block_size
-        self._numbers: dict[str, int] = {}  # of members by name: of several of one name the last counts
+        self._member_numbers: dict[str, int] = {}  # by name: of several of one name the last counts
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
         except BaseException:
             self._close_archive()
             raise
 
-    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+    def _as_corrupt(self, error: BaseException, path: str | None = None) -> Exception:
         what = f"{self._archive_name} cannot be read, is none, or damaged"
         if path is not None:
             what = f"member {path!r} of {self._archive_name} cannot be read"
         return CorruptArchive(f"{what}: {getattr(error, 'msg', error)}")
 
-    def _entries(self) -> AbstractContextManager[Any]:
-        assert self._source is not None
-        return custom_reader(View(self._source), block_size=self.block_size)
+    def _open_entries(self) -> AbstractContextManager[Any]:
+        assert self._archive_bytes is not None
+        return custom_reader(View(self._archive_bytes), block_size=self.block_size)
 
     def _get_dirs(self) -> None:
         if self.dir_cache is not None:
             return
         table: dict[str, dict[str, Any]] = {}
         try:
-            with self._entries() as archive:
+            with self._open_entries() as archive:
                 for number, entry in enumerate(archive):
                     if entry.isfile or entry.isdir:
                         name = entry.pathname.strip("/")
                         add_folders(table, name)
                         table[name] = _described(entry, name)
-                        self._numbers[name] = number
+                        self._member_numbers[name] = number
                         if leads_outside(entry.pathname):
-                            self._refused[name] = f"the name of member {entry.pathname!r} leads out of it"
+                            self._refused_members[name] = (
+                                f"the name of member {entry.pathname!r} leads out of it"
+                            )
         except ArchiveError as error:
-            raise self._corrupt(error) from error
+            raise self._as_corrupt(error) from error
         table.pop("", None)
         self.dir_cache: dict[str, dict[str, Any]] | None = table
 
@@ -201,11 +203,11 @@ class LibArchiveFileSystem(FileArchive):
         if self.info(path)["type"] == "directory":
             raise member_is_folder(path)
         try:
-            with self._entries() as archive:
-                entry = next(islice(archive, self._numbers[path], None))
+            with self._open_entries() as archive:
+                entry = next(islice(archive, self._member_numbers[path], None))
                 return _Content(self, path, b"".join(entry.get_blocks(block_size or self.block_size)))
         except ArchiveError as error:
-            raise self._corrupt(error, path) from error
+            raise self._as_corrupt(error, path) from error
 
 
 def _described(entry: libarchive.entry.ArchiveEntry, name: str) -> dict[str, Any]:

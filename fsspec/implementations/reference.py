@@ -87,7 +87,7 @@ class ReferenceFile(AbstractBufferedFile):
 
     src_fs: Any
     src_path: str | None
-    _f: Any = None
+    _source_file: Any = None
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ReferenceFile(AbstractBufferedFile):
         **kwargs: Any,
     ) -> None:
         how = mode, block_size, autocommit, cache_type, cache_options
-        self.src_fs, self.src_path = fs._source(path)
+        self.src_fs, self.src_path = fs._source_of(path)
         try:
             super().__init__(fs, path, *how, size=size, **kwargs)
         except _EndsEarly as error:  # of a cache that begins with all bytes
@@ -111,13 +111,13 @@ class ReferenceFile(AbstractBufferedFile):
     @property
     def f(self) -> IO[bytes]:
         """The target, opened; its positions are those of the target."""
-        if self._f is None or self._f.closed:
-            self._f = self.src_fs.open(cast("str", self.src_path))
-        return cast("IO[bytes]", self._f)
+        if self._source_file is None or self._source_file.closed:
+            self._source_file = self.src_fs.open(cast("str", self.src_path))
+        return cast("IO[bytes]", self._source_file)
 
     def close(self) -> None:
-        if self._f is not None:
-            self._f.close()
+        if self._source_file is not None:
+            self._source_file.close()
         super().close()
 
     def read(self, length: int | None = -1) -> bytes:
@@ -131,7 +131,7 @@ class ReferenceFile(AbstractBufferedFile):
     def _fetch_range(self, start: int, end: int) -> bytes:
         if self.src_fs is not None and has_checking_files(self.src_fs):  # all parts are of one version
             opened: Any = self.f
-            first = getattr(self.fs._reference(self.path), "start", None) or 0
+            first = getattr(self.fs._reference_of(self.path), "start", None) or 0
             if first + end <= opened.size:
                 return cast("bytes", opened._fetch_range(first + start, first + end))
         data: bytes = self.fs.cat_file(self.path, start, end)
@@ -216,11 +216,11 @@ class ReferenceFileSystem(ReferenceReading):
         content = load(fo, target_protocol, options, cache_size)
         self.references: Any = content
         self.templates: dict[str, Any] = {}
-        self._tree: KeyTree | None = None
+        self._key_tree: KeyTree | None = None
         if content is fo or not isinstance(content, LazyReferenceMapper):
             self._process_references(content, template_overrides)
-        self._targets = Targets(self.asynchronous, kwargs.get("loop"), remote_options or {})
-        self.fss = self._targets.table(fs, remote_protocol, self.references, target)
+        self._target_filesystems = Targets(self.asynchronous, kwargs.get("loop"), remote_options or {})
+        self.fss = self._target_filesystems.table(fs, remote_protocol, self.references, target)
 
     def _process_references(
         self, references: Mapping[str, Any], template_overrides: dict[str, Any] | None = None
@@ -242,7 +242,7 @@ class ReferenceFileSystem(ReferenceReading):
         own.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
         if not own["asynchronous"]:
             own["_loop"] = get_loop()
-        own["_targets"].forget()
+        own["_target_filesystems"].forget()
         inherited = list(own["fss"].values())
         inherited += [each.__dict__.get("sync_fs") for each in inherited]
         inherited.append(getattr(own["references"], "fs", None))
@@ -251,23 +251,23 @@ class ReferenceFileSystem(ReferenceReading):
                 instances.touch_below(self, each)
 
     # what there is ----------------------------------------------------------------
-    def _folders(self) -> KeyTree:
-        if self._tree is None or self._tree.length != len(self.references):
-            self._tree = KeyTree(self.references)
-        return self._tree
+    def _folder_tree(self) -> KeyTree:
+        if self._key_tree is None or self._key_tree.length != len(self.references):
+            self._key_tree = KeyTree(self.references)
+        return self._key_tree
 
     def _dircache_from_items(self) -> None:
         """Find the folders out anew, after `references` was changed from outside."""
-        self._tree = None
+        self._key_tree = None
 
     def _is_folder(self, path: str) -> bool:
         if not path:
             return True
         if isinstance(self.references, LazyReferenceMapper):
             return path in self.references.listdir()
-        return path in self._folders().folders
+        return path in self._folder_tree().folders
 
-    def _entry(self, path: str) -> dict[str, Any]:
+    def _entry_of(self, path: str) -> dict[str, Any]:
         """The entry of a path, of references to all of a target without a size."""
         value = self.references.get(path)  # as it is in most calls
         if value is None:
@@ -283,17 +283,17 @@ class ReferenceFileSystem(ReferenceReading):
         return {"name": path, "type": "file", "size": lenient_size(path, value)}
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        entry = self._entry(path)
+        entry = self._entry_of(path)
         if entry["size"] is None:
-            source, url = self._source(entry["name"])
+            source, url = self._source_of(entry["name"])
             with failing(entry["name"], url):
                 entry["size"] = (blocking_of(source) or source).info(cast("str", url))["size"]
         return entry
 
     async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        entry: dict[str, Any] = await self._off_loop(self._entry, path)
+        entry: dict[str, Any] = await self._off_loop(self._entry_of, path)
         if entry["size"] is None:
-            source, url = await self._off_loop(self._source, entry["name"])
+            source, url = await self._off_loop(self._source_of, entry["name"])
             with failing(entry["name"], url):
                 entry["size"] = (await source._info(url))["size"]
         return entry
@@ -325,10 +325,10 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         if isinstance(self.references, LazyReferenceMapper):
             return self.references.ls(path, detail)
-        folders = self._folders()
+        folders = self._folder_tree()
         found: list[Any] | None = folders.entries(path) if detail else folders.names(path)
         if found is None:
-            found = [self._entry(path)] if detail else [self._entry(path)["name"]]
+            found = [self._entry_of(path)] if detail else [self._entry_of(path)["name"]]
         return found
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -337,18 +337,18 @@ class ReferenceFileSystem(ReferenceReading):
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
-        if path == "" and maxdepth is None and not withdirs and not detail and not self._lazy:
+        if path == "" and maxdepth is None and not withdirs and not detail and not self._is_lazy:
             return sorted(self.references)
         if isinstance(self.references, LazyReferenceMapper):
             return cast("Found", drive(self, listing.find(self, path, maxdepth, withdirs, detail)))
         listing.check_depth(maxdepth)
         path = self._strip_protocol(path)
-        folders = self._folders()
+        folders = self._folder_tree()
         names = list(folders.below(path, maxdepth, withdirs))
         if path and (path in self.references or withdirs and path in folders.folders):
             names.append(path)
         names.sort()
-        return {name: self._entry(name) for name in names} if detail else names
+        return {name: self._entry_of(name) for name in names} if detail else names
 
     async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
@@ -378,10 +378,10 @@ class ReferenceFileSystem(ReferenceReading):
         if isinstance(value, (bytes, bytearray)):
             value = literal(bytes(value))
         parsed(path, value, self.target or "")  # what makes no sense is refused here
-        new = self._lazy or path not in self.references
+        new = self._is_lazy or path not in self.references
         self.references[path] = value
-        if self._tree is not None:
-            self._tree.add(path) if new else self._tree.replaced(path)
+        if self._key_tree is not None:
+            self._key_tree.add(path) if new else self._key_tree.replaced(path)
 
     async def _pipe_file(self, path: str, data: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         await self._off_loop(self.pipe_file, path, data, mode)
@@ -403,17 +403,17 @@ class ReferenceFileSystem(ReferenceReading):
         await self._pipe_file(rpath, data, mode)
         callback.absolute_update(len(data))
 
-    def _remove(self, path: str) -> None:
+    def _remove_keys(self, path: str) -> None:
         path = self._strip_protocol(path)
         try:
             del self.references[path]
         except KeyError:
             return  # a folder goes with the last key in it; what is not there is no error, as upstream has it
-        if self._tree is not None:
-            self._tree.remove(path)
+        if self._key_tree is not None:
+            self._key_tree.remove(path)
 
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
-        await self._off_loop(self._remove, path)
+        await self._off_loop(self._remove_keys, path)
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         found = super().to_dict(include_password=include_password)
@@ -445,7 +445,7 @@ class ReferenceFileSystem(ReferenceReading):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> ReferenceFile | io.BytesIO:
-        said = self._reference(path)
+        said = self._reference_of(path)
         if set(mode) != {"r", "b"}:
             raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")
         if isinstance(said, bytes):

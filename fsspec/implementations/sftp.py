@@ -67,7 +67,7 @@ class SFTPFileSystem(ServerFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
-    _link: Caught[SFTPLink] = Caught()
+    _server_link: Caught[SFTPLink] = Caught()
 
     def __init__(self, host: str, **ssh_kwargs: Any) -> None:
         super().__init__(**ssh_kwargs)
@@ -81,9 +81,9 @@ class SFTPFileSystem(ServerFileSystem):
             ssh_kwargs.pop(name, None)
         self.host = host
         self.ssh_kwargs = ssh_kwargs
-        self._link = SFTPLink(self, ssh_kwargs.get("timeout"), host)
-        finalize(self, self._link.close)
-        self._link.refresh()
+        self._server_link = SFTPLink(self, ssh_kwargs.get("timeout"), host)
+        finalize(self, self._server_link.close)
+        self._server_link.refresh()
 
     def _connect(self) -> None:
         """Set ``client`` to a new client that is logged in, and ``ftp`` to its session. Called in each
@@ -96,30 +96,32 @@ class SFTPFileSystem(ServerFileSystem):
     @property
     def client(self) -> paramiko.SSHClient:
         """The connected `paramiko.SSHClient`."""
-        return self._link.get("client")
+        return self._server_link.get("client")
 
     @client.setter
     def client(self, client: paramiko.SSHClient) -> None:
-        self._link.put("client", client)
+        self._server_link.put("client", client)
 
     @property
     def ftp(self) -> paramiko.SFTPClient:
         """The `paramiko.SFTPClient` of `client`."""
-        return self._link.get("sftp")
+        return self._server_link.get("sftp")
 
     @ftp.setter
     def ftp(self, session: paramiko.SFTPClient) -> None:
-        self._link.put("sftp", session)
+        self._server_link.put("sftp", session)
 
     # refusals ---------------------------------------------------------------------
-    def _ask(self, path: str, name: str, *args: Any, making: bool = False, repeat: bool = False) -> Any:
+    def _run_operation(
+        self, path: str, name: str, *args: Any, making: bool = False, repeat: bool = False
+    ) -> Any:
         """A request about a path; what the server refuses names it."""
         try:
-            return self._link.run(lambda sftp: getattr(sftp, name)(*args), repeat)
+            return self._server_link.run(lambda sftp: getattr(sftp, name)(*args), repeat)
         except OSError as error:
-            self._refuse(error, path, making)
+            self._raise_refused(error, path, making)
 
-    def _refuse(self, error: OSError, path: str, making: bool = False) -> NoReturn:
+    def _raise_refused(self, error: OSError, path: str, making: bool = False) -> NoReturn:
         """Raise what a refusal means; where it does not say ("Failure"), look at what there is. An error that
         is no refusal, but a lost connection, is raised as it is."""
         if isinstance(error, (ConnectionError, TimeoutError)):
@@ -141,7 +143,7 @@ class SFTPFileSystem(ServerFileSystem):
         """What a folder holds; a file gives itself. One request and one for each hundred entries or so."""
         path = self._strip_protocol(path)
         try:
-            found = self._ask(path, "listdir_attr", path or ".", repeat=True)
+            found = self._run_operation(path, "listdir_attr", path or ".", repeat=True)
         except (ConnectionError, TimeoutError):
             raise
         except OSError:
@@ -157,12 +159,12 @@ class SFTPFileSystem(ServerFileSystem):
     def info(self, path: str) -> dict[str, Any]:
         """The entry of a path, one request; links are followed."""
         path = self._strip_protocol(path)
-        return _entry(self._ask(path, "stat", path or ".", repeat=True), path)
+        return _entry(self._run_operation(path, "stat", path or ".", repeat=True), path)
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
         path = self._strip_protocol(path)
         try:
-            self._ask(path, "lstat", path or ".", repeat=True)
+            self._run_operation(path, "lstat", path or ".", repeat=True)
         except FileNotFoundError:
             return False
         return True
@@ -179,14 +181,14 @@ class SFTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         try:
             try:
-                self._ask(path, "mkdir", path, mode, making=True)
+                self._run_operation(path, "mkdir", path, mode, making=True)
             except FileNotFoundError:
                 parent = self._parent(path)
                 if not create_parents or parent in (path, ""):
                     raise
                 how: Options = {"mode": mode} if is_built_in(self.makedirs) else {}
                 self.makedirs(parent, exist_ok=True, **how)
-                self._ask(path, "mkdir", path, mode, making=True)
+                self._run_operation(path, "mkdir", path, mode, making=True)
         except IsADirectoryError as error:
             raise FileExistsError(errno.EEXIST, error.strerror, path) from None
 
@@ -195,7 +197,7 @@ class SFTPFileSystem(ServerFileSystem):
 
     def rmdir(self, path: str) -> None:
         path = self._strip_protocol(path)
-        self._ask(path, "rmdir", path)
+        self._run_operation(path, "rmdir", path)
 
     def _rm(self, path: str) -> None:
         path = self._strip_protocol(path)
@@ -203,7 +205,7 @@ class SFTPFileSystem(ServerFileSystem):
             self.rmdir(path)
             return
         try:
-            self._ask(path, "remove", path)
+            self._run_operation(path, "remove", path)
         except FileNotFoundError:
             raise
         except OSError:
@@ -217,22 +219,22 @@ class SFTPFileSystem(ServerFileSystem):
         if old == new:
             return
         try:
-            self._link.run(lambda sftp: sftp.posix_rename(old, new))
+            self._server_link.run(lambda sftp: sftp.posix_rename(old, new))
         except (ConnectionError, TimeoutError):
             raise
         except FileNotFoundError as error:
-            self._refuse(error, new if self.lexists(old) else old)
+            self._raise_refused(error, new if self.lexists(old) else old)
         except OSError as error:
             if "unsupported" not in str(error).lower():
-                self._refuse(error, new, making=True)
-            self._rename(old, new)  # a server without this extension of OpenSSH's
+                self._raise_refused(error, new, making=True)
+            self._rename_over(old, new)  # a server without this extension of OpenSSH's
 
-    def _rename(self, old: str, new: str) -> None:
+    def _rename_over(self, old: str, new: str) -> None:
         if not self.lexists(old):
             raise FileNotFoundError(errno.ENOENT, "there is nothing to be moved", old)
         if self.isfile(new):
             self.rm_file(new)  # the protocol's own renaming is never over a file
-        self._ask(new, "rename", old, new, making=True)
+        self._run_operation(new, "rename", old, new, making=True)
 
     # contents ---------------------------------------------------------------------
     @default
@@ -252,7 +254,7 @@ class SFTPFileSystem(ServerFileSystem):
             return b"".join(reader.read(at, min(stop, at + BLOCK)) for at in range(begin, stop, BLOCK))
 
     @contextmanager
-    def _sending(self, path: str) -> Iterator[Send]:
+    def _sending_to(self, path: str) -> Iterator[Send]:
         with _Reader(self, path) as reader:
             yield reader.copy_to
 
@@ -290,9 +292,9 @@ class _Reader:
 
     def __init__(self, fs: SFTPFileSystem, path: str, size: int | None = None) -> None:
         self.fs, self.path = fs, path
-        self.link = fs._link
+        self.link = fs._server_link
         self._session: Any = None
-        self._remote: Any = None
+        self._remote_file: Any = None
         self.size: int = self._run(self._ask_size) if size is None else size
 
     def __enter__(self) -> _Reader:
@@ -302,27 +304,27 @@ class _Reader:
         self.close()
 
     def close(self) -> None:
-        remote, self._remote = self._remote, None
+        remote, self._remote_file = self._remote_file, None
         if remote is not None:
             self.link.close_file(remote)
 
     def _run(self, operation: Callable[[paramiko.SFTPClient], T]) -> T:
-        if self.link is not self.fs._link:  # this process's own, where it was forked
-            self.link, self._session = self.fs._link, None
+        if self.link is not self.fs._server_link:  # this process's own, where it was forked
+            self.link, self._session = self.fs._server_link, None
 
         def with_remote(sftp: paramiko.SFTPClient) -> T:
             if self._session is not sftp:
                 self.close()
-                self._remote = self.link.open(sftp, self.path, "rb")
+                self._remote_file = self.link.open(sftp, self.path, "rb")
                 self._session = sftp
-            return operation(self._remote)
+            return operation(self._remote_file)
 
         try:
             return self.link.run(with_remote, repeat=True)
         except EOFError:
             raise OSError(f"{self.path!r} ended early on the SFTP server; it may have been changed") from None
         except OSError as error:
-            self.fs._refuse(error, self.path, making=self._session is None)
+            self.fs._raise_refused(error, self.path, making=self._session is None)
 
     def _ask_size(self, remote: paramiko.SFTPFile) -> int:
         size = size_by_handle(remote)
@@ -375,11 +377,11 @@ class SFTPFile(SeekableWriting):
         size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self._reader: Any = None
-        self._remote: Any = None
+        self._ahead_reader: Any = None
+        self._remote_file: Any = None
         if mode == "rb":
-            self._reader = _Reader(fs, path, size)
-            size = self._reader.size
+            self._ahead_reader = _Reader(fs, path, size)
+            size = self._ahead_reader.size
         elif block_size is None:
             block_size = BLOCK
         super().__init__(
@@ -389,57 +391,57 @@ class SFTPFile(SeekableWriting):
             return
         self.temppath: str = path
         self.targetpath = path
-        self._held: list[bytes] | None = None
+        self._held_parts: list[bytes] | None = None
         if not autocommit and mode == "ab":
-            self._held = []  # there is no other name to append to: it goes out by commit
+            self._held_parts = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
             self.temppath = hidden_name(path, fs._parent(path) if fs.temppath is None else fs.temppath)
         if mode == "xb" and not autocommit and fs._is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)
-        if self._held is None:
-            self._begin("xb" if mode == "xb" and autocommit else "ab" if mode == "ab" else "wb")
+        if self._held_parts is None:
+            self._begin_file("xb" if mode == "xb" and autocommit else "ab" if mode == "ab" else "wb")
 
-    def _begin(self, mode: str) -> None:
-        link = self.fs._link
+    def _begin_file(self, mode: str) -> None:
+        link = self.fs._server_link
         path = self.temppath
         try:
-            self._remote = link.run(lambda sftp: link.open(sftp, path, "wx" if mode == "xb" else mode))
+            self._remote_file = link.run(lambda sftp: link.open(sftp, path, "wx" if mode == "xb" else mode))
         except OSError as error:
             self.closed = True
-            self.fs._refuse(error, path, making=True)
+            self.fs._raise_refused(error, path, making=True)
         self._session = link.sftp
         if mode == "ab":
-            self.loc = self._remote.tell()
+            self.loc = self._remote_file.tell()
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""
-        return cast("bytes", self._reader.read(start, end))
+        return cast("bytes", self._ahead_reader.read(start, end))
 
     def _seek_handle(self, to: int) -> None:
-        self._change(lambda sftp: self._remote.seek(to))
+        self._change_remote(lambda sftp: self._remote_file.seek(to))
 
     def _truncate_handle(self, size: int) -> None:
-        self._change(lambda sftp: self._remote.truncate(size))
+        self._change_remote(lambda sftp: self._remote_file.truncate(size))
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds at the place where it belongs; then all of it is there."""
         data = self.buffer.getvalue()
-        if self._held is not None:
-            self._held.append(data)
+        if self._held_parts is not None:
+            self._held_parts.append(data)
             return
         try:
             if data:
-                self._change(lambda sftp: send(self._remote, data))
+                self._change_remote(lambda sftp: send(self._remote_file, data))
                 self._written_end = max(self._written_end, (self.offset or 0) + len(data))
             if final:
-                self._finish(self._written_end)
+                self._finish_remote(self._written_end)
         except BaseException:
             self.closed = True  # more would go behind a gap
             self._remove_part()
             raise
 
-    def _change(self, change: Callable[[paramiko.SFTPClient], object]) -> None:
+    def _change_remote(self, change: Callable[[paramiko.SFTPClient], object]) -> None:
         """Have the remote file changed, on the connection on which it was opened."""
 
         def operation(sftp: paramiko.SFTPClient) -> None:
@@ -448,23 +450,23 @@ class SFTPFile(SeekableWriting):
             change(sftp)
 
         try:
-            self.fs._link.run(operation)
+            self.fs._server_link.run(operation)
         except (ConnectionError, TimeoutError) as error:
             if self.targetpath in str(error):
                 raise
             raise type(error)(f"{self.targetpath!r}: {error}") from error
         except OSError as error:
-            self.fs._refuse(error, self.targetpath)
+            self.fs._raise_refused(error, self.targetpath)
 
-    def _finish(self, written: int) -> None:
-        link = self.fs._link
+    def _finish_remote(self, written: int) -> None:
+        link = self.fs._server_link
         appended = self.mode == "ab"
 
         def operation(sftp: paramiko.SFTPClient) -> int:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
-            link.remotes.discard(self._remote)
-            self._remote.close()
+            link.remotes.discard(self._remote_file)
+            self._remote_file.close()
             return written if appended else sftp.stat(self.temppath).st_size
 
         there = link.run(operation)
@@ -474,15 +476,15 @@ class SFTPFile(SeekableWriting):
     def _remove_part(self) -> None:
         if self.mode != "ab" and is_mine(self):
             with suppress(*LOST):  # the failure itself is what the caller has to know of
-                self.fs._link.run(lambda sftp: sftp.remove(self.temppath))
+                self.fs._server_link.run(lambda sftp: sftp.remove(self.temppath))
 
     def close(self) -> None:
         """Send what is left and finish."""
         try:
             super().close()
         finally:
-            if self._reader is not None:
-                self._reader.close()
+            if self._ahead_reader is not None:
+                self._ahead_reader.close()
 
     def commit(self) -> None:
         self.close()
@@ -497,36 +499,36 @@ class _SFTPHandle(Handle):
 
     def __init__(self, fs: SFTPFileSystem, path: str, mode: str) -> None:
         super().__init__(fs, path, mode)
-        self._link = link = fs._link
+        self._server_link = link = fs._server_link
         try:
             self.remote = link.run(lambda sftp: link.open(sftp, path, mode.replace("x", "wx")))
         except OSError as error:
-            fs._refuse(error, path, making=True)
+            fs._raise_refused(error, path, making=True)
         self._session = link.sftp
 
-    def _ask(self, operation: Callable[[Any], T]) -> T:
+    def _run_operation(self, operation: Callable[[Any], T]) -> T:
         def with_remote(sftp: paramiko.SFTPClient) -> T:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
             return operation(self.remote)
 
         try:
-            return self._link.run(with_remote)
+            return self._server_link.run(with_remote)
         except OSError as error:
-            self.fs._refuse(error, self.path)
+            self.fs._raise_refused(error, self.path)
 
     def _get_size(self) -> int:
-        size = self._ask(size_by_handle)
+        size = self._run_operation(size_by_handle)
         return size if size is not None else cast("int", self.fs.info(self.path)["size"])
 
     def _close_remote(self) -> None:
-        self._link.close_file(self.remote)
+        self._server_link.close_file(self.remote)
 
 
 def commit_a_file(self: Any) -> None:
     """Give a file that was written with ``autocommit=False`` its name."""
-    if getattr(self, "_held", None) is not None:
-        held, self._held = self._held, []
+    if getattr(self, "_held_parts", None) is not None:
+        held, self._held_parts = self._held_parts, []
         with self.fs.open(self.targetpath, "ab", autocommit=True) as f:
             f.write(b"".join(held))
     elif self.temppath != self.targetpath:
@@ -535,8 +537,8 @@ def commit_a_file(self: Any) -> None:
 
 def discard_a_file(self: Any) -> None:
     """Remove a file that was written with ``autocommit=False``."""
-    if getattr(self, "_held", None) is not None:
-        self._held = []
+    if getattr(self, "_held_parts", None) is not None:
+        self._held_parts = []
     elif self.temppath != self.targetpath:
         with suppress(FileNotFoundError):
             self.fs.rm_file(self.temppath)

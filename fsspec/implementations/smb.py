@@ -66,7 +66,7 @@ class SMBFileSystem(ServerFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
     _copies_by_open: ClassVar[bool] = True
-    _link: Caught[SMBLink] = Caught()
+    _server_link: Caught[SMBLink] = Caught()
 
     def __init__(
         self,
@@ -96,15 +96,15 @@ class SMBFileSystem(ServerFileSystem):
         self.register_session_retry_wait = register_session_retry_wait
         self.register_session_retry_factor = register_session_retry_factor
         self.auto_mkdir = auto_mkdir
-        self._link = SMBLink(host)
-        finalize(self, self._link.disconnect)
+        self._server_link = SMBLink(host)
+        finalize(self, self._server_link.disconnect)
         self._connect_link()
 
     @property
     def _port(self) -> int:
         return 445 if self.port is None else self.port
 
-    def _options(self) -> dict[str, Any]:
+    def _session_options(self) -> dict[str, Any]:
         """Arguments for each call of smbclient: by default it would use connections of other instances."""
         return {
             "username": self.username,
@@ -112,7 +112,7 @@ class SMBFileSystem(ServerFileSystem):
             "port": self._port,
             "encrypt": self.encrypt,
             "connection_timeout": self.timeout,
-            "connection_cache": self._link.connections,
+            "connection_cache": self._server_link.connections,
         }
 
     def _connect_link(self) -> None:
@@ -131,8 +131,8 @@ class SMBFileSystem(ServerFileSystem):
                     if before is not None:
                         cache[key] = before
                     if made is not None:
-                        self._link.connections.setdefault(key, made)
-        self._link.watch()
+                        self._server_link.connections.setdefault(key, made)
+        self._server_link.watch()
 
     def _has_own_connect(self) -> bool:
         return type(self)._connect is not SMBFileSystem._connect
@@ -143,38 +143,38 @@ class SMBFileSystem(ServerFileSystem):
         last = max(0, self.register_session_retries)
         for attempt in range(last + 1):
             try:
-                smbclient.register_session(self.host, **self._options())
+                smbclient.register_session(self.host, **self._session_options())
                 break
             except smbprotocol.exceptions.LogonFailure as error:
                 raise PermissionError(
                     errno.EACCES, f"the SMB server {self.host} refuses the login of {self.username!r}"
                 ) from error
             except (smbprotocol.exceptions.SMBException, ValueError, OSError) as error:
-                self._link.disconnect()
+                self._server_link.disconnect()
                 if attempt == last:
                     raise ConnectionError(f"the SMB server {self.host}:{self._port}: {error}") from error
             longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
             time.sleep(self.register_session_retry_wait * longer)
 
-    def _call(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
+    def _call_client(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
         """A call of smbclient; where the connection was lost, once more if that does no harm."""
 
         def operation() -> T:
-            if self._has_own_connect() and not self._link.is_connected():
-                self._link.disconnect()
+            if self._has_own_connect() and not self._server_link.is_connected():
+                self._server_link.disconnect()
                 self._connect_link()  # else smbclient would connect, with the options
             try:
-                return work(*args, **kwargs, **self._options())
+                return work(*args, **kwargs, **self._session_options())
             except (OSError, smbprotocol.exceptions.SMBResponseException) as error:
                 raise _error_of(error, args[0]) from None
 
-        return self._link.run(operation, self._connect_link, repeat)
+        return self._server_link.run(operation, self._connect_link, repeat)
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
         return server_options(path)  # of another name, by which some programs call it
 
-    def _unc(self, path: str) -> str:
+    def _unc_path(self, path: str) -> str:
         inside = self._strip_protocol(path).strip("/")
         if not inside:
             raise ValueError(f"{path!r} names no share: paths are /share/folder/file")
@@ -185,7 +185,7 @@ class SMBFileSystem(ServerFileSystem):
         """What a folder or share holds; a file gives itself."""
         path = self._strip_protocol(path)
         try:
-            found = self._call(_scan, self._unc(path), repeat=True)
+            found = self._call_client(_scan, self._unc_path(path), repeat=True)
         except OSError:
             entry = self.info(path)
             if entry["type"] == "directory":
@@ -199,13 +199,13 @@ class SMBFileSystem(ServerFileSystem):
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        return _entry(self._call(smbclient.stat, self._unc(path), repeat=True), path)
+        return _entry(self._call_client(smbclient.stat, self._unc_path(path), repeat=True), path)
 
     def created(self, path: str) -> datetime.datetime:
-        return _moment(self._call(smbclient.stat, self._unc(path), repeat=True).st_ctime)
+        return _moment(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_ctime)
 
     def modified(self, path: str) -> datetime.datetime:
-        return _moment(self._call(smbclient.stat, self._unc(path), repeat=True).st_mtime)
+        return _moment(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_mtime)
 
     # making, moving, removing -----------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
@@ -213,35 +213,35 @@ class SMBFileSystem(ServerFileSystem):
         parent = self._parent(path)
         if create_parents and parent.strip("/").count("/"):
             self.makedirs(parent, exist_ok=True)
-        self._call(smbclient.mkdir, self._unc(path))
+        self._call_client(smbclient.mkdir, self._unc_path(path))
 
     def rmdir(self, path: str) -> None:
-        self._call(smbclient.rmdir, self._unc(path))
+        self._call_client(smbclient.rmdir, self._unc_path(path))
 
     def _rm(self, path: str) -> None:
         if self.isdir(path):
             self.rmdir(path)
         else:
-            self._call(smbclient.remove, self._unc(path))
+            self._call_client(smbclient.remove, self._unc_path(path))
 
     def mv(
         self, path1: str, path2: str, recursive: bool | None = None, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         """Rename a file or folder on its share; nothing is copied."""
-        self._call(smbclient.rename, self._unc(path1), self._unc(path2))
+        self._call_client(smbclient.rename, self._unc_path(path1), self._unc_path(path2))
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, on the server."""
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        link = self._link
+        link = self._server_link
         try:
-            self._call(smbclient.copyfile, self._unc(path1), self._unc(path2))
+            self._call_client(smbclient.copyfile, self._unc_path(path1), self._unc_path(path2))
         except BaseException:
             if is_mine(link):  # else the parent goes on with it
                 with suppress(OSError):
-                    self._call(smbclient.remove, self._unc(path2))
+                    self._call_client(smbclient.remove, self._unc_path(path2))
             raise
 
     # contents ---------------------------------------------------------------------
@@ -362,8 +362,8 @@ class SMBFileOpener(SeekableWriting):
     ) -> None:
         self.temp = temp
         self.port = port
-        self._raw: Any = None
-        self._link: Any = None
+        self._raw_file: Any = None
+        self._server_link: Any = None
         self._share_access = kwargs.pop("share_access", None)
         fs = kwargs.pop("fs")
         size = None if block_size is None or block_size < 0 else block_size
@@ -371,11 +371,11 @@ class SMBFileOpener(SeekableWriting):
         if mode == "rb":
             if (self._details or {}).get("type") == "directory":
                 self.closed = True
-                raise _refusal_of(NtStatus.STATUS_FILE_IS_A_DIRECTORY, fs._unc(path))
+                raise _refusal_of(NtStatus.STATUS_FILE_IS_A_DIRECTORY, fs._unc_path(path))
             return
         if temp is not None and mode == "xb" and fs._is_taken(path):
             self.closed = True
-            raise _refusal_of(NtStatus.STATUS_OBJECT_NAME_COLLISION, fs._unc(path))
+            raise _refusal_of(NtStatus.STATUS_OBJECT_NAME_COLLISION, fs._unc_path(path))
         if temp is not None and mode == "ab":
             self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
@@ -392,68 +392,68 @@ class SMBFileOpener(SeekableWriting):
         """Open the file on the server, on the connection that the filesystem has now."""
         fs = self.fs
         hooks.check()
-        link = fs._link
+        link = fs._server_link
         with link.turn():
-            self._raw = fs._call(
+            self._raw_file = fs._call_client(
                 smbclient.open_file,
-                fs._unc(self.temp or self.path),
+                fs._unc_path(self.temp or self.path),
                 mode="wb" if self.mode == "xb" and self.temp else self.mode,
                 buffering=0,
                 share_access=self._share_access,
                 repeat=self.mode == "rb",
             )
-            link.remotes.add(self._raw)
+            link.remotes.add(self._raw_file)
             if self.mode == "ab":
-                self.loc = self._raw.tell()
-        self._link = link
+                self.loc = self._raw_file.tell()
+        self._server_link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         hooks.check()
-        link = self.fs._link
+        link = self.fs._server_link
         with link.turn():
-            if self._raw not in link.remotes:  # another process's, or lost
+            if self._raw_file not in link.remotes:  # another process's, or lost
                 self._open()
             out = bytearray(end - start)
             got = 0
             try:
-                self._raw.seek(start)
-                while got < len(out) and (count := self._raw.readinto(memoryview(out)[got:])):
+                self._raw_file.seek(start)
+                while got < len(out) and (count := self._raw_file.readinto(memoryview(out)[got:])):
                     got += count
             except smbprotocol.exceptions.SMBException as error:
-                link.forget(self._raw)
+                link.forget(self._raw_file)
                 raise ConnectionResetError(f"reading {self.path!r}: {error}") from error
         if got < len(out):
             raise OSError(f"{self.path!r} ended {len(out) - got} bytes early; was it changed?")
         return bytes(out)
 
     def _seek_handle(self, to: int) -> None:
-        with self._link.turn():
+        with self._server_link.turn():
             self._check_connected()
-            self._raw.seek(to)
+            self._raw_file.seek(to)
 
     def _truncate_handle(self, size: int) -> None:
-        with self._link.turn():
+        with self._server_link.turn():
             self._check_connected()
-            self._raw.truncate(size)
+            self._raw_file.truncate(size)
 
     def _check_connected(self) -> None:
-        if self._raw not in self._link.remotes:
+        if self._raw_file not in self._server_link.remotes:
             raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds at the place where it belongs."""
         view = memoryview(self.buffer.getvalue())
-        link, end = self._link, self.loc
+        link, end = self._server_link, self.loc
         try:
             with link.turn():
                 self._check_connected()
                 if view:
                     self._written_end = max(self._written_end, end)
                 while view:
-                    view = view[self._raw.write(view) or 0 :]
+                    view = view[self._raw_file.write(view) or 0 :]
                 if final:
-                    self._raw.close()
-                    link.forget(self._raw)
+                    self._raw_file.close()
+                    link.forget(self._raw_file)
         except BaseException as error:
             self.closed = True  # more would go behind a gap
             self._remove_part()
@@ -463,30 +463,30 @@ class SMBFileOpener(SeekableWriting):
 
     def _remove_part(self) -> None:
         if is_mine(self):  # else it is the parent's, which goes on with it
-            self._link.close_file(self._raw)
+            self._server_link.close_file(self._raw_file)
             if self.mode != "ab":
                 with suppress(*LOST):
-                    self.fs._call(smbclient.remove, self.fs._unc(self.temp or self.path))
+                    self.fs._call_client(smbclient.remove, self.fs._unc_path(self.temp or self.path))
 
     def close(self) -> None:
         """Write what is left and close the file on the server."""
         try:
             super().close()
         finally:
-            if self.mode == "rb" and self._link is not None:
-                self._link.close_file(self._raw)
+            if self.mode == "rb" and self._server_link is not None:
+                self._server_link.close_file(self._raw_file)
 
     def commit(self) -> None:
         """Give the file its name, over what is there."""
         if self.temp is not None:
             self.close()
             fs = self.fs
-            fs._call(smbclient.replace, fs._unc(self.temp), fs._unc(self.path))
+            fs._call_client(smbclient.replace, fs._unc_path(self.temp), fs._unc_path(self.path))
 
     def discard(self) -> None:
         if self.temp is not None:
             with suppress(FileNotFoundError):
-                self.fs._call(smbclient.remove, self.fs._unc(self.temp))
+                self.fs._call_client(smbclient.remove, self.fs._unc_path(self.temp))
 
 
 class _SMBHandle(Handle):
@@ -494,24 +494,24 @@ class _SMBHandle(Handle):
 
     def __init__(self, fs: SMBFileSystem, path: str, mode: str, share_access: str | None) -> None:
         super().__init__(fs, path, mode)
-        self._link = link = fs._link
+        self._server_link = link = fs._server_link
         with link.turn():
-            self.remote = fs._call(
-                smbclient.open_file, fs._unc(path), mode=mode, buffering=0, share_access=share_access
+            self.remote = fs._call_client(
+                smbclient.open_file, fs._unc_path(path), mode=mode, buffering=0, share_access=share_access
             )
             link.remotes.add(self.remote)
 
-    def _ask(self, operation: Callable[[Any], T]) -> T:
-        self._link.check_owner()
-        with self._link.turn():
-            if self.remote not in self._link.remotes:
+    def _run_operation(self, operation: Callable[[Any], T]) -> T:
+        self._server_link.check_owner()
+        with self._server_link.turn():
+            if self.remote not in self._server_link.remotes:
                 raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
             try:
                 return operation(self.remote)
             except smbprotocol.exceptions.SMBException as error:
                 if isinstance(error, OSError):
                     raise
-                self._link.forget(self.remote)
+                self._server_link.forget(self.remote)
                 raise ConnectionResetError(f"{self.path!r}: {error}") from error
 
     def _get_size(self) -> int:
@@ -519,4 +519,4 @@ class _SMBHandle(Handle):
         return size
 
     def _close_remote(self) -> None:
-        self._link.close_file(self.remote)
+        self._server_link.close_file(self.remote)

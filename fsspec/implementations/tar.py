@@ -67,9 +67,9 @@ class TarFileSystem(FileArchive):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "tar"
-    _decompressed: ArchiveBytes | None = None
-    _damaged = (tarfile.TarError, *DAMAGED)
-    _error = CorruptTarFile
+    _decompressed_bytes: ArchiveBytes | None = None
+    _damage_errors = (tarfile.TarError, *DAMAGED)
+    _corrupt_error = CorruptTarFile
 
     def __init__(
         self,
@@ -84,40 +84,40 @@ class TarFileSystem(FileArchive):
         self.index_store = index_store
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
-            self.compression: str | None = self._codec(compression)
-            bytes_of = self._bytes()
+            self.compression: str | None = self._find_codec(compression)
+            bytes_of = self._decompress_archive()
             try:
                 view = DirectoryView(bytes_of)
                 self.tar: tarfile.TarFile = tarfile.open(fileobj=view, mode="r:")
                 self._by_name = self._read_headers(bytes_of)
                 view.done()
-            except self._damaged as error:
-                raise self._corrupt(error) from error
+            except self._damage_errors as error:
+                raise self._as_corrupt(error) from error
             except OSError as error:
                 if self.compression is None or error.errno is not None:
                     raise
-                raise self._corrupt(error) from error  # codecs have no class of their own for this
+                raise self._as_corrupt(error) from error  # codecs have no class of their own for this
         except BaseException:
             self._close_archive()
             raise
 
-    def _codec(self, compression: str | None) -> str | None:
+    def _find_codec(self, compression: str | None) -> str | None:
         name = getattr(self.of or self.fo, "path", None) or getattr(self.fo, "name", None)
-        assert self._source is not None
+        assert self._archive_bytes is not None
         if self.of is None:
-            self._source.start = self.fo.tell()
+            self._archive_bytes.start = self.fo.tell()
         if compression not in (None, "infer"):
             return get_compression("", compression)
-        start = self._source.read_at(0, 6)
+        start = self._archive_bytes.read_at(0, 6)
         for magic, codec in _MAGIC.items():
             if start.startswith(magic):
                 return codec
         named = get_compression(name, "infer") if isinstance(name, str) else None
         return None if named in _MAGIC.values() else named
 
-    def _bytes(self) -> ArchiveBytes:
+    def _decompress_archive(self) -> ArchiveBytes:
         """The archive's bytes, decompressed."""
-        source = self._source
+        source = self._archive_bytes
         assert source is not None
         if self.compression is None:
             return source
@@ -126,8 +126,8 @@ class TarFileSystem(FileArchive):
         def decompress() -> IO[bytes]:
             return cast("IO[bytes]", codec(View(source), mode="rb"))
 
-        self._decompressed = ArchiveBytes(decompress(), decompress, source.name, decodes=True)
-        return self._decompressed
+        self._decompressed_bytes = ArchiveBytes(decompress(), decompress, source.name, decodes=True)
+        return self._decompressed_bytes
 
     def _read_headers(self, bytes_of: ArchiveBytes) -> dict[str, tarfile.TarInfo]:
         members = self.tar.getmembers()
@@ -138,7 +138,7 @@ class TarFileSystem(FileArchive):
         return {_plain_name(member.name): member for member in members}
 
     # entries ----------------------------------------------------------------------
-    def _name(self, path: str) -> str:
+    def _member_name(self, path: str) -> str:
         return _plain_name(self._strip_protocol(path))
 
     def _get_dirs(self) -> None:
@@ -149,15 +149,17 @@ class TarFileSystem(FileArchive):
             if not name:
                 continue
             entry: dict[str, Any] = dict(member.get_info())
-            target = self._resolved(member)
+            target = self._resolve_link(member)
             kind = typemap.get(member.type, "file")
             entry.update(name=name, size=target.size if target else 0, type=kind)
             add_folders(table, name)
             table[name] = entry
             if leads_outside(member.name):
-                self._refused[name] = f"the name of member {member.name!r} leads out of it"
+                self._refused_members[name] = f"the name of member {member.name!r} leads out of it"
             elif _is_link(member) and leads_outside(_link_target(member)):
-                self._refused[name] = f"the link {member.name!r} to {member.linkname!r} leads out of it"
+                self._refused_members[name] = (
+                    f"the link {member.name!r} to {member.linkname!r} leads out of it"
+                )
         self.dir_cache: dict[str, dict[str, Any]] | None = table
 
     @property
@@ -171,7 +173,7 @@ class TarFileSystem(FileArchive):
             if name in entries
         }
 
-    def _resolved(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    def _resolve_link(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         """The member itself, or the target of a link; None where that is not in the archive."""
         found: tarfile.TarInfo | None = member
         for _ in range(40):  # a link to a link ...; as many as Linux follows
@@ -189,12 +191,12 @@ class TarFileSystem(FileArchive):
         return found
 
     # members ----------------------------------------------------------------------
-    def _member(self, path: str) -> tarfile.TarInfo:
+    def _find_member(self, path: str) -> tarfile.TarInfo:
         member = self._by_name.get(_plain_name(path))
         if member is None or member.isdir():
             self.info(path)  # raises where there is no such folder either
             raise member_is_folder(path)
-        target = self._resolved(member)
+        target = self._resolve_link(member)
         if target is None:
             raise FileNotFoundError(
                 f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"
@@ -209,14 +211,14 @@ class TarFileSystem(FileArchive):
         path = self._strip_protocol(path)
         if mode not in ("r", "rb"):
             raise ValueError(f"{self._archive_name} is only read: {path!r} cannot be opened as {mode!r}")
-        member = self._member(path)
+        member = self._find_member(path)
         return MemberFile(self, path, member, member.size)
 
     def _open_member(self, path: str, member: tarfile.TarInfo) -> IO[bytes] | None:
         # of its own position: members are read at the same time
         tar = object.__new__(type(self.tar))
         tar.__dict__.update(self.tar.__dict__)
-        tar.fileobj = View(self._decompressed or self._source)  # type: ignore[arg-type]
+        tar.fileobj = View(self._decompressed_bytes or self._archive_bytes)  # type: ignore[arg-type]
         return tar.extractfile(member)
 
     # its end ----------------------------------------------------------------------
@@ -224,14 +226,14 @@ class TarFileSystem(FileArchive):
         """Close the archive; its members can no longer be read."""
         if hasattr(self, "tar"):
             self.tar.close()
-        if self._decompressed is not None:
-            self._decompressed.close()
+        if self._decompressed_bytes is not None:
+            self._decompressed_bytes.close()
         self._close_archive()
 
     def _after_fork_in_child(self) -> None:
         super()._after_fork_in_child()
-        if self._decompressed is not None:
-            self._decompressed.after_fork()
+        if self._decompressed_bytes is not None:
+            self._decompressed_bytes.after_fork()
 
 
 def _plain_name(name: str) -> str:

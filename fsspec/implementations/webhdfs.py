@@ -119,7 +119,7 @@ class WebHDFS(ServerFileSystem):
             self.pars["doas"] = proxy_to
         self.session_cert = session_cert
         self.session_verify = session_verify
-        self._fsid = f"webhdfs_{tokenize(self.url)}"
+        self._fs_identity = f"webhdfs_{tokenize(self.url)}"
         self._connect()
         watch_connections(self.session)
 
@@ -138,7 +138,7 @@ class WebHDFS(ServerFileSystem):
     @property
     def fsid(self) -> str:
         """The cluster, by a digest of its address."""
-        return self._fsid
+        return self._fs_identity
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
@@ -166,10 +166,10 @@ class WebHDFS(ServerFileSystem):
         response = self.session.request(
             method.upper(), url, params=params, data=data, allow_redirects=redirect
         )
-        self._check(response, path)
+        self._check_response(response, path)
         return response
 
-    def _check(self, response: requests.Response, path: str) -> None:
+    def _check_response(self, response: requests.Response, path: str) -> None:
         if response.status_code < 400:
             return
         told: dict[str, Any] = {}
@@ -197,7 +197,7 @@ class WebHDFS(ServerFileSystem):
             raise OSError(f"the namenode did not say where the data of {path!r} goes")
         return self._apply_proxy(place)
 
-    def _data(self, op: str, path: str, **parameters: Any) -> requests.Response:
+    def _request_data(self, op: str, path: str, **parameters: Any) -> requests.Response:
         """The response that has the data of an operation: the namenode's own (HttpFS), or a datanode's."""
         response = self._call(op, "get", path, redirect=False, **parameters)
         place = response.headers.get("Location")
@@ -205,7 +205,7 @@ class WebHDFS(ServerFileSystem):
             return response
         response.close()
         response = self.session.get(self._apply_proxy(place))
-        self._check(response, path)
+        self._check_response(response, path)
         return response
 
     def _apply_proxy(self, location: str) -> str:
@@ -253,7 +253,7 @@ class WebHDFS(ServerFileSystem):
 
     def ukey(self, path: str) -> dict[str, Any]:
         """The checksum of a file, as the cluster computes it."""
-        with closing(self._data("GETFILECHECKSUM", path)) as response:
+        with closing(self._request_data("GETFILECHECKSUM", path)) as response:
             return cast("dict[str, Any]", response.json()["FileChecksum"])
 
     def home_directory(self) -> str:
@@ -364,14 +364,19 @@ class WebHDFile(AbstractBufferedFile):
     replication: int | None
 
     def __init__(self, fs: WebHDFS, path: str, **kwargs: Any) -> None:
-        self._extra = {name: kwargs.pop(name, None) for name in ("permissions", "replication", "tempdir")}
+        self._extra_options = {
+            name: kwargs.pop(name, None) for name in ("permissions", "replication", "tempdir")
+        }
         super().__init__(fs, path, **kwargs)
         self.target = path
         if self.mode == "rb":
             return
-        self.permissions, self.replication = self._extra["permissions"], self._extra["replication"]
+        self.permissions, self.replication = (
+            self._extra_options["permissions"],
+            self._extra_options["replication"],
+        )
         if not self.autocommit and self.mode != "ab":
-            folder = (self._extra["tempdir"] or fs.tempdir).rstrip("/")
+            folder = (self._extra_options["tempdir"] or fs.tempdir).rstrip("/")
             self.path = f"{folder}/{os.urandom(12).hex()}"
         elif not self.autocommit:
             self.closed = True
@@ -383,7 +388,7 @@ class WebHDFile(AbstractBufferedFile):
         end = min(self.size, end)
         if start >= end:
             return b""
-        with closing(self.fs._data("OPEN", self.path, offset=start, length=end - start)) as response:
+        with closing(self.fs._request_data("OPEN", self.path, offset=start, length=end - start)) as response:
             data = response.content
         if len(data) < end - start:
             raise OSError(f"{self.path!r} ended {end - start - len(data)} bytes early; was it changed?")
@@ -414,7 +419,7 @@ class WebHDFile(AbstractBufferedFile):
             if place is None:
                 place = self.fs._data_url("APPEND", "post", self.path)
             with closing(self.fs.session.request("PUT" if created else "POST", place, data=data)) as response:
-                self.fs._check(response, self.path)
+                self.fs._check_response(response, self.path)
         except BaseException as error:
             self.closed = True  # more would go behind a gap
             kept = isinstance(error, (FileExistsError, PermissionError)) or never_connected(error)

@@ -82,10 +82,10 @@ class ZipFileSystem(FileArchive):
 
     protocol: ClassVar[str | tuple[str, ...]] = "zip"
     _only_transactions_wait: ClassVar[bool] = True
-    _replacing: Any = None
+    _replacing_archive: Any = None
     """What moves the copy that is added to onto the archive."""
-    _damaged = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
-    _error = CorruptZipFile
+    _damage_errors = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)
+    _corrupt_error = CorruptZipFile
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class ZipFileSystem(FileArchive):
             raise ValueError(f"a zip archive has no mode {mode!r}; there are: {', '.join(_MODES)}")
         self.mode = mode
         self.force_zip_64 = allowZip64
-        self._listed = 0
+        self._listed_count = 0
         how: dict[str, Any] = {"allowZip64": allowZip64, "compresslevel": compresslevel}
         if mode != "r":  # before anything is made: whether zipfile takes these
             zipfile.ZipFile(io.BytesIO(), "w", compression, **how).close()
@@ -118,19 +118,19 @@ class ZipFileSystem(FileArchive):
             if mode != "a":
                 self._open_archive(fo, f"{mode}b", target_protocol, target_options)
             file: Any = self.fo
-            if self._source is not None:
+            if self._archive_bytes is not None:
                 # over a network one request for the end with, mostly, the whole directory
-                file = DirectoryView(self._source, tail=0 if self._source.local else 2**16)
+                file = DirectoryView(self._archive_bytes, tail=0 if self._archive_bytes.local else 2**16)
             # a file that had to be new is written like any other
             made_as: Any = "w" if mode == "x" else mode
             self.zip: zipfile.ZipFile = zipfile.ZipFile(file, made_as, compression, **how)
-            if self._source is not None:
+            if self._archive_bytes is not None:
                 file.done()
-        except self._damaged as error:
-            self._end(error)
-            raise self._corrupt(error) from error
+        except self._damage_errors as error:
+            self._end_writing(error)
+            raise self._as_corrupt(error) from error
         except BaseException as error:
-            self._end(error)
+            self._end_writing(error)
             raise
 
     def _copy_to_add(self) -> None:
@@ -138,17 +138,17 @@ class ZipFileSystem(FileArchive):
         of = self.of
         if of is None or of.compression is not None or of.fs._intrans or not _is_plain_local(of.fs, of.path):
             return
-        self._replacing = replacing(of.path, "w+b")
-        copy = self._replacing.__enter__()
+        self._replacing_archive = replacing(of.path, "w+b")
+        copy = self._replacing_archive.__enter__()
         shutil.copyfileobj(self.fo, copy, 2**20)
         self.fo.close()
         copy.seek(0)
         self.fo = copy
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end_writing(self, error: BaseException | None) -> None:
         """Close the archive's file; with an error all is left as it was before the archive was opened."""
-        if self._replacing is not None:
-            replaced, self._replacing = self._replacing, None
+        if self._replacing_archive is not None:
+            replaced, self._replacing_archive = self._replacing_archive, None
             replaced.__exit__(None if error is None else type(error), error, None)
         self._close_archive()
 
@@ -161,10 +161,10 @@ class ZipFileSystem(FileArchive):
 
     def _get_dirs(self) -> None:
         members = self.zip.infolist()
-        if self.dir_cache is not None and self._listed == len(members):
+        if self.dir_cache is not None and self._listed_count == len(members):
             return
         table = {} if self.dir_cache is None else self.dir_cache
-        for member in islice(members, self._listed, None):
+        for member in islice(members, self._listed_count, None):
             name = member.filename.strip("/")
             entry = {field: getattr(member, field, None) for field in _FIELDS}
             folder = member.is_dir()
@@ -172,14 +172,14 @@ class ZipFileSystem(FileArchive):
                 name=name, size=0 if folder else member.file_size, type="directory" if folder else "file"
             )
             if leads_outside(member.filename):
-                self._refused[name] = f"the name of member {member.filename!r} leads out of it"
+                self._refused_members[name] = f"the name of member {member.filename!r} leads out of it"
             add_folders(table, name)
             table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
         self.dir_cache: dict[str, dict[str, Any]] | None = table
-        self._listed = len(members)
+        self._listed_count = len(members)
 
     # members ----------------------------------------------------------------------
-    def _member(self, path: str) -> zipfile.ZipInfo:
+    def _find_member(self, path: str) -> zipfile.ZipInfo:
         try:
             return self.zip.getinfo(path)
         except KeyError:
@@ -204,7 +204,7 @@ class ZipFileSystem(FileArchive):
                 f"a member of a zip archive is opened as 'rb' or 'wb', not {mode!r}: {path!r}"
             )
         if kind == "r":
-            member = self._member(path)
+            member = self._find_member(path)
             if self.mode != "r":
                 raise OSError(f"{self._archive_name} is being written: close it before {path!r} is read")
             return MemberFile(self, path, member, member.file_size)
@@ -237,7 +237,7 @@ class ZipFileSystem(FileArchive):
         try:
             self.zip.writestr(path, value, **kwargs)
         except OSError as error:
-            self._reported = error.errno
+            self._reported_errno = error.errno
             raise
 
     def _add_member(self, path: str, f: BinaryReader) -> None:
@@ -268,11 +268,11 @@ class ZipFileSystem(FileArchive):
                 changed = self.zip._didModify  # type: ignore[attr-defined]
                 self.zip.close()
             except BaseException as error:
-                self._end(error)
+                self._end_writing(error)
                 raise
             if not changed:
-                self._end(_Unchanged())
-        self._end(None)
+                self._end_writing(_Unchanged())
+        self._end_writing(None)
 
     def _after_fork_in_child(self) -> None:
         if self.mode == "r":
@@ -281,7 +281,7 @@ class ZipFileSystem(FileArchive):
                 self.zip._lock = threading.RLock()  # type: ignore[attr-defined]  # maybe held
         else:
             # collecting the zip file would write the end of the archive
-            hooks.immortalize([self.of, self.fo, getattr(self, "zip", None), self._replacing])
+            hooks.immortalize([self.of, self.fo, getattr(self, "zip", None), self._replacing_archive])
 
 
 class _Unchanged(Exception):

@@ -267,13 +267,13 @@ def test_held_bytes_are_those_of_the_file() -> None:
     for kind in ("readahead", "bytes", "first", "all", "mmap", "blockcache", "background"):
         cache = caches[kind](100, Source().fetch, len(DATA))
         cache._fetch(0, 50)
-        held = cache._held(20)
+        held = cache._held_from(20)
         assert held is not None
         block, at, stop = held
         assert block[at:stop] == DATA[20 : 20 + stop - at]
-        assert kind == "all" or cache._held(700) is None
+        assert kind == "all" or cache._held_from(700) is None
         closed(cache)
-    assert caches["none"](100, Source().fetch, len(DATA))._held(0) is None
+    assert caches["none"](100, Source().fetch, len(DATA))._held_from(0) is None
 
 
 def test_background_goes_ahead_only_where_reads_go_on() -> None:
@@ -636,7 +636,7 @@ def test_counts(kind: str, expected: tuple[int, int]) -> None:
     for start, end in [(0, 4), (2, 6), (40, 50)]:
         cache._fetch(start, end)
     if kind == "background":
-        cache._ahead and cache._ahead.result()
+        cache._block_ahead and cache._block_ahead.result()
     assert (cache.hit_count, cache.miss_count) == expected
     closed(cache)
 
@@ -910,7 +910,7 @@ def test_a_read_of_blocks_is_for_a_subclass_to_serve(kind: str, own_fetch: bool)
     try:
         for start, end in [(0, 3), (1, 3), (3, 20), (90, 200), (None, 5), (95, None)]:
             assert cache._fetch(start, end) == data[start:end]
-        assert b"".join(cache._views(3, 90)) == data[3:90]
+        assert b"".join(cache._fetch_views(3, 90)) == data[3:90]
         assert asked[:4] == [(0, 3, 0, 0), (1, 3, 0, 0), (3, 20, 0, 1), (90, 100, 5, 6)]
         assert asked[4:] == [(0, 5, 0, 0), (95, 100, 5, 6), (3, 90, 0, 5)]
         assert cache._fetch(5, 5) == b"" == cache._fetch(120, 130) and len(asked) == 7

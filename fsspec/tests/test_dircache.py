@@ -81,7 +81,7 @@ def test_what_was_cleared_or_deleted_leaves_no_time_behind(clock):
     cache["a"] = cache["b"] = [1]
     del cache["b"]
     cache.clear()
-    assert not cache._until and not cache._listings
+    assert not cache._expiry_times and not cache._kept_listings
 
 
 def test_it_is_bounded_and_the_least_recently_used_goes():
@@ -124,7 +124,7 @@ def test_threads_may_share_it():
                 list(cache)
                 cache.pop(path, None)
                 len(cache)
-                assert len(cache._listings) <= 3 + 4
+                assert len(cache._kept_listings) <= 3 + 4
         except BaseException as error:
             errors.append(error)
 

@@ -6,7 +6,6 @@ import pickle
 import pickletools
 import pkgutil
 import re
-from contextlib import suppress
 
 import pytest
 
@@ -198,42 +197,35 @@ def test_errors_that_reach_programs_are_known_by_public_modules():
 
 
 OF_UPSTREAM = frozenset(
-    "_cache _cached _cat _close _closed _copy _details _du _exists _fetch _find _get _glob _info _intrans"
-    " _isdir _isfile _isfilestore _join _latest _loop _ls _makedirs _mkdir _open _parent _pid _pipe _put"
-    " _read _relpath _revive _rm _session _size _sizes _transaction _walk".split()
+    "_cache _cached _call _cat _close _closed _connect _copy _details _du _exists _fetch _find _get _glob"
+    " _info _intrans _isdir _isfile _isfilestore _join _latest _load _loop _ls _makedirs _mapper _mapping"
+    " _metadata _mkcache _mkdir _open _parent _pid _pipe _port _put _read _relpath _revive _rm _save"
+    " _session _size _sizes _storage _transaction _walk".split()
 )
 """Private names of one word that who derives from the classes knows, and `_revive`, which is documented."""
+OF_PICKLES = frozenset("_after _assigned _before _middle".split())
+"""Those of caches that pickles of earlier releases have."""
+WITHOUT_SUBCLASSES = ("fsspec.fuse", "fsspec.gui")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "spec.AbstractFileSystem",
-        "asyn.AsyncFileSystem",
-        "spec.AbstractBufferedFile",
-        "asyn.AbstractAsyncStreamedFile",
-        "generic.GenericFileSystem",
-        "mapping.FSMap",
-        "implementations.dirfs.DirFileSystem",
-        "implementations.http.HTTPFileSystem",
-        "implementations.http.HTTPFile",
-        "implementations.http.HTTPStreamFile",
-        "implementations.http_sync.HTTPFileSystem",
-        "implementations.local.LocalFileSystem",
-        "implementations.memory.MemoryFileSystem",
-    ],
-)
+@pytest.mark.parametrize("name", sorted({*public_modules()}.difference(WITHOUT_SUBCLASSES)))
 def test_no_private_name_is_one_that_a_class_derived_from_it_may_choose(name):
     """A backend's ``_drive`` or ``_request`` is its own: names of the package's are of two words."""
-    module, _, cls = name.rpartition(".")
-    base = getattr(loaded(f"fsspec.{module}"), cls)
-    names = {
-        n for c in base.__mro__ if c.__module__.startswith("fsspec.") for n in (*vars(c), *annotations(c))
-    }
-    with suppress(TypeError):  # what takes arguments has its attributes annotated
-        names.update(vars(base(skip_instance_cache=True)))
-    assert {n for n in names if re.fullmatch("_[a-z]+", n)} <= OF_UPSTREAM
+    found = {}
+    for base in vars(loaded(name)).values():
+        if inspect.isclass(base) and base.__module__ == name and not issubclass(base, tuple):
+            found[base.__name__] = one_word_names(base) - OF_UPSTREAM - OF_PICKLES
+    assert not {cls: names for cls, names in found.items() if names and not private(cls)}
 
 
-def annotations(cls):
-    return vars(cls).get("__annotations__", {})
+def one_word_names(base):
+    """What a class and its bases have, are annotated with, or use of their instances."""
+    names = set()
+    for cls in base.__mro__:
+        if cls.__module__.startswith("fsspec."):
+            names.update(vars(cls), vars(cls).get("__annotations__", {}))
+            for member in vars(cls).values():
+                function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+                if inspect.isfunction(function) and not function.__code__.co_filename.startswith("<"):
+                    names.update(re.findall(r"\bself\.(_\w+)", inspect.getsource(function)))
+    return {name for name in names if re.fullmatch("_[a-z]+", name)}

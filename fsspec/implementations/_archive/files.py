@@ -66,10 +66,10 @@ class FileArchive(AbstractArchiveFileSystem):
     """The `OpenFile` that the archive was opened by; None where a file object was given."""
     fo: Any = None
     """The open file that the archive is."""
-    _source: ArchiveBytes | None = None
-    _damaged: Errors = ()
+    _archive_bytes: ArchiveBytes | None = None
+    _damage_errors: Errors = ()
     """What reading the format raises where the archive is corrupt."""
-    _error: type[Exception]
+    _corrupt_error: type[Exception]
     """What is raised then."""
 
     @classmethod
@@ -90,7 +90,7 @@ class FileArchive(AbstractArchiveFileSystem):
     ) -> None:
         """Set ``of`` and ``fo``; ``fo`` is a path or URL, an `OpenFile` or a binary file object."""
         own(self)
-        self._refused = {}
+        self._refused_members = {}
         if mode != "rb":
             check_may_write(type(self), fo, mode)
         how = f"write {type(self).protocol}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
@@ -112,12 +112,12 @@ class FileArchive(AbstractArchiveFileSystem):
             raise ValueError(f"{self._archive_name} was opened as text, an archive needs mode 'rb'")
         if "r" in mode and "+" not in mode:
             decodes = self.of is not None and self.of.compression is not None
-            self._source = ArchiveBytes(file, self._reopening(), self._archive_name, decodes)
+            self._archive_bytes = ArchiveBytes(file, self._archive_opener(), self._archive_name, decodes)
         else:
             close_at_exit(self)
         hooks.register(self)
 
-    def _reopening(self) -> Callable[[], Any] | None:
+    def _archive_opener(self) -> Callable[[], Any] | None:
         of, fo = self.of, self.fo
         if of is not None:
             return lambda: core.OpenFile(of.fs, of.path, "rb", of.compression).open()
@@ -134,15 +134,15 @@ class FileArchive(AbstractArchiveFileSystem):
             return f"archive {redact_url(name)!r}"
         return f"archive in {a_kind_of(self.fo)}"
 
-    _reported: int | None = None
+    _reported_errno: int | None = None
     """The number of the error that a write raised."""
 
     def _close_archive(self) -> None:
         """Close what this instance opened; a file object that it was given is its owner's."""
         if self.of is not None:
             self.of.close()
-            if self._source is not None and not self._source.file.closed:
-                self._source.close()  # opened anew in a child
+            if self._archive_bytes is not None and not self._archive_bytes.file.closed:
+                self._archive_bytes.close()  # opened anew in a child
 
     def close(self) -> None:
         """Close the archive; its members can no longer be read."""
@@ -156,27 +156,27 @@ class FileArchive(AbstractArchiveFileSystem):
         try:
             self.close()
         except Exception as error:  # a finalizer has no caller
-            if self._reported is not None and getattr(error, "errno", None) == self._reported:
+            if self._reported_errno is not None and getattr(error, "errno", None) == self._reported_errno:
                 return  # a disk that is full, which who wrote knows of
             import logging
 
             logging.getLogger("fsspec").exception("%s could not be closed", self._archive_name)
 
     def _after_fork_in_child(self) -> None:
-        if self._source is not None:
-            self._source.after_fork()
+        if self._archive_bytes is not None:
+            self._archive_bytes.after_fork()
 
     # members ----------------------------------------------------------------------
     def _open_member(self, path: str, member: Any) -> IO[bytes]:
         """A reader of a member's bytes; for `MemberFile`, which was given the member."""
         raise NotImplementedError(f"{type(self).__name__} cannot read members")
 
-    def _corrupt(self, error: BaseException, path: str | None = None) -> Exception:
-        """The error to raise for one of ``_damaged``: it names the archive, and the member."""
+    def _as_corrupt(self, error: BaseException, path: str | None = None) -> Exception:
+        """The error to raise for one of ``_damage_errors``: it names the archive, and the member."""
         what = f"{self._archive_name} is no {self.protocol} archive, or damaged"
         if path is not None:
             what = f"member {path!r} of {self._archive_name} is damaged"
-        return self._error(f"{what}: {error}")
+        return self._corrupt_error(f"{what}: {error}")
 
 
 class MemberFile(io.BufferedIOBase):
@@ -206,8 +206,8 @@ class MemberFile(io.BufferedIOBase):
             f = fs._open_member(self.path, self._member)
             if self._at:
                 f.seek(self._at)
-        except fs._damaged as error:
-            raise fs._corrupt(error, self.path) from error
+        except fs._damage_errors as error:
+            raise fs._as_corrupt(error, self.path) from error
         self._f = f
         return f
 
@@ -221,8 +221,8 @@ class MemberFile(io.BufferedIOBase):
             return getattr(f, method)(*args)
         except BaseException as error:
             self._f = None  # it may have lost bytes: what follows is read from our position anew
-            if isinstance(error, self.fs._damaged):
-                raise self.fs._corrupt(error, self.path) from error
+            if isinstance(error, self.fs._damage_errors):
+                raise self.fs._as_corrupt(error, self.path) from error
             raise
 
     def _advance(self, data: bytes) -> bytes:
@@ -317,7 +317,7 @@ class MemberWriter(io.BufferedIOBase):
             count: int = self._open_file().write(data)
         except OSError as error:
             if self.fs is not None:
-                self.fs._reported = error.errno
+                self.fs._reported_errno = error.errno
             raise
         self._at += count
         return count

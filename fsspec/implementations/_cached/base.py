@@ -99,23 +99,23 @@ class Cache(ChainedFileSystem):
             if cache_mapper is None
             else cache_mapper
         )
-        self._folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
-        self._limits: Limits | None = None
+        self._cache_folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
+        self._cache_limits: Limits | None = None
         if cache_max_size is not None or cache_max_age or cache_min_free is not None:
-            self._limits = Limits(cache_max_size, cache_max_age, cache_min_free)
-        self._made_for = tuple(self._folders.paths)
-        self._shared: dict[str, Any] = {}  # what is being read by callers that await, see ranges
-        self._arrived: list[Any] = []  # whole files that are not entered yet, see there
+            self._cache_limits = Limits(cache_max_size, cache_max_age, cache_min_free)
+        self._made_for = tuple(self._cache_folders.paths)
+        self._shared_reads: dict[str, Any] = {}  # what is being read by callers that await, see ranges
+        self._arrived_files: list[Any] = []  # whole files that are not entered yet, see there
         self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
         self._traffic_counts = Traffic()
-        self._local = filesystem("file")
+        self._local_fs = filesystem("file")
         self.async_impl = is_awaitable(self.fs)
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
-        self._mkcache() if self._has_table else self._folders.make()
-        self._metadata = CacheMetadata(self._folders.paths, cache_storage_mode)
+        self._mkcache() if self._has_table else self._cache_folders.make()
+        self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
         self.load_cache()
 
     # what it is -------------------------------------------------------------------
@@ -159,45 +159,45 @@ class Cache(ChainedFileSystem):
     @property
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
-        if not is_mine(self._folders):
+        if not is_mine(self._cache_folders):
             with self._metadata.lock:  # in a forked child, on first use
-                if not is_mine(self._folders):
-                    made = self._folders.settle()
+                if not is_mine(self._cache_folders):
+                    made = self._cache_folders.settle()
                     if made is not None:
                         self._metadata.add_folder(made)
-                    own(self._folders)
-        return self._folders.paths
+                    own(self._cache_folders)
+        return self._cache_folders.paths
 
     def _parent(self, path: str) -> str:
-        return str(self.fs._parent(self._bare(path)))
+        return str(self.fs._parent(self._without_protocol(path)))
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a path on the target."""
-        return str(self.fs.unstrip_protocol(self._bare(name)))
+        return str(self.fs.unstrip_protocol(self._without_protocol(name)))
 
-    def _bare(self, path: Any) -> Any:
+    def _without_protocol(self, path: Any) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
         if isinstance(path, dict):
-            return {self._bare(p): value for p, value in path.items()}
+            return {self._without_protocol(p): value for p, value in path.items()}
         if path is None:
             return None
         given = path_texts(path)
         return (
-            [self._bare(p) for p in given]
+            [self._without_protocol(p) for p in given]
             if isinstance(given, list)
             else _without_protocol(given, type(self))
         )
 
     def _bare_one(self, path: Any) -> Any:
         """One path without the protocol of the cache; `NoPathError` for several."""
-        return self._bare(path if path is None else url_text(path))
+        return self._without_protocol(path if path is None else url_text(path))
 
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path; of a page that the page above lists as a folder, the entry there."""
-        return self._entry(self._strip_protocol(path), kwargs)
+        return self._target_entry(self._strip_protocol(path), kwargs)
 
-    def _entry(self, path: str, kwargs: Options) -> dict[str, Any]:
+    def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         entry: dict[str, Any] = self.fs.info(path, **kwargs)
         if entry.get("mimetype") != "text/html":
             return entry
@@ -234,26 +234,26 @@ class Cache(ChainedFileSystem):
         return AbstractFileSystem.isfile(self, path)
 
     def _rm(self, path: StrPaths, *args: Any, **kwargs: Any) -> Any:
-        path = self._bare(path)
+        path = self._without_protocol(path)
         try:
             return awaited_method(self, "_rm", self.fs._rm)(path, *args, **kwargs)
         finally:
-            self._drop([path])
+            self._drop_copies([path])
 
     def expand_path(
         self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> list[str]:
         """What paths and patterns stand for; the target is not asked about a single plain path."""
         if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
-            return [self.fs._strip_protocol(self._bare(path))]
-        step = expand_call(self.fs, self._bare(path), recursive, maxdepth, kwargs)
+            return [self.fs._strip_protocol(self._without_protocol(path))]
+        step = expand_call(self.fs, self._without_protocol(path), recursive, maxdepth, kwargs)
         found: list[str] = perform(self.fs, step)
         return found
 
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
         """Make a local folder; where the target is awaitable, its method of that name."""
         if self.async_impl:
-            return self.fs._makedirs(self._bare(path), exist_ok)
+            return self.fs._makedirs(self._without_protocol(path), exist_ok)
         return os.makedirs(path, exist_ok=exist_ok)
 
     # the table --------------------------------------------------------------------
@@ -264,11 +264,11 @@ class Cache(ChainedFileSystem):
 
     def _mkcache(self) -> None:
         """Have the folder that is written; called before anything is put there."""
-        self._folders.make()
+        self._cache_folders.make()
 
     def save_cache(self) -> None:
         """Write what has changed in the table of the copies."""
-        if self._metadata._changed:
+        if self._metadata._changed_details:
             self._mkcache()
             self._metadata.save()
         self.last_cache = time.time()
@@ -325,12 +325,12 @@ class Cache(ChainedFileSystem):
     def cache_size(self) -> int:
         """Bytes of the folder that is written and of all that is in it."""
         self.storage
-        return self._folders.size()
+        return self._cache_folders.size()
 
     def clear_cache(self) -> None:
         """Remove all copies in the folder that is written."""
         self.storage
-        self._folders.empty()
+        self._cache_folders.empty()
         self._metadata.forget()
         self.load_cache()
 
@@ -348,7 +348,7 @@ class Cache(ChainedFileSystem):
         self._check_cache()
         for fn in self._metadata.clear_expired(age)[0]:
             remove(fn)
-        self._folders.remove_older(0, parts=True)
+        self._cache_folders.remove_older(0, parts=True)
 
     def stats(self) -> dict[str, Any]:
         """What this process has used of the cache by this instance, and asked of the target.
@@ -373,20 +373,20 @@ class Cache(ChainedFileSystem):
 
     def _note_use(self, fn: str) -> None:
         """Note for the limits that a copy is about to be read."""
-        if self._limits is not None:
-            self._limits.note_use(fn)
+        if self._cache_limits is not None:
+            self._cache_limits.note_use(fn)
 
     def _keep_limits(self, added: list[str]) -> None:
         """Remove copies, if there are too many since these were added, by their paths."""
-        if self._limits is None or not added:
+        if self._cache_limits is None or not added:
             return
         folder = self.storage[-1]
         names = [os.path.relpath(fn, folder) for fn in added]
-        gone = self._limits.enforce(folder, names, self._recognizer)
+        gone = self._cache_limits.enforce(folder, names, self._copy_recognizer)
         if gone:
             self._forget_names(set(gone))
 
-    def _recognizer(self) -> Callable[[str], bool]:
+    def _copy_recognizer(self) -> Callable[[str], bool]:
         """A predicate: whether a file of that name in the folder is a copy of this cache."""
         return self._metadata.names().__contains__
 
@@ -407,7 +407,7 @@ class Cache(ChainedFileSystem):
         if fn is not None:
             remove(fn)
 
-    def _drop(self, given: list[Any]) -> None:
+    def _drop_copies(self, given: list[Any]) -> None:
         """Let go of the copies of what was changed: of paths, and of what is below them."""
         self.storage
         for path in _paths_in(given):
@@ -432,22 +432,22 @@ class Cache(ChainedFileSystem):
 
     def _note_change(self, path: str) -> None:
         """Note that a path was changed here: its copies in folders that are only read are out of date."""
-        if len(self._folders.paths) > 1:
+        if len(self._cache_folders.paths) > 1:
             self._changed_here.add(path)
 
     def _out_of_date(self, path: str, fn: str) -> bool:
         """Whether a copy in a folder that is only read is older than a change made here."""
-        return path in self._changed_here and not self._folders.is_written(fn)
+        return path in self._changed_here and not self._cache_folders.is_written(fn)
 
     # versions ---------------------------------------------------------------------
-    def _uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
+    def _version_uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What tells the versions of paths on the target apart, or the exception that asking raised.
         ``entries``: of the paths, where they are known already."""
         if self._version_in_entry():
             if entries is None or None in entries:
                 calls = (call("info", p) for p in paths)
                 entries = yield from together(calls, len(paths), return_exceptions=True)
-            return [e if isinstance(e, BaseException) else self._digest(e) for e in entries]
+            return [e if isinstance(e, BaseException) else self._version_digest(e) for e in entries]
         found: list[Any] = []
         for path in paths:
             try:
@@ -458,10 +458,10 @@ class Cache(ChainedFileSystem):
                 found.append(error)
         return found
 
-    def _uid(self, path: str, entry: dict[str, Any] | None = None) -> str:
-        """As `_uids` of one path, asked for at once; ``entry``: of the path, where it is known already."""
+    def _version_uid(self, path: str, entry: dict[str, Any] | None = None) -> str:
+        """As `_version_uids` of one path, asked for at once; ``entry``: of the path, where it is known."""
         if self._version_in_entry():
-            return self._digest(self.fs.info(path) if entry is None else entry)
+            return self._version_digest(self.fs.info(path) if entry is None else entry)
         return str(self.fs.ukey(path))
 
     def _version_in_entry(self) -> bool:
@@ -471,7 +471,7 @@ class Cache(ChainedFileSystem):
     def _version_keys(self) -> Sequence[str]:
         return getattr(_last_target(self), "_version_keys", ()) if self.check_files else ()
 
-    def _digest(self, entry: dict[str, Any]) -> str:
+    def _version_digest(self, entry: dict[str, Any]) -> str:
         """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
         keys = self._version_keys()
         told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry

@@ -104,7 +104,7 @@ class CachingFileSystem(Cache):
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
             opened = self.fs._opened_file(path, mode, kwargs)
-            self._drop([path])  # it was not refused
+            self._drop_copies([path])  # it was not refused
             return opened
         for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself
             kwargs.pop(name, None)
@@ -115,7 +115,7 @@ class CachingFileSystem(Cache):
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: Options
     ) -> LocalCopy | BlockFile | IO[bytes]:
-        uid = self._uid(path) if self.check_files and self._metadata.has(path) else None
+        uid = self._version_uid(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
             opened = open_uncached(self.fs, path, kwargs) if has_checking_files(self.fs) else None
@@ -125,7 +125,7 @@ class CachingFileSystem(Cache):
                     path, "rb", **kwargs
                 )  # there are no blocks of what has no size
                 return unkept
-            uid = self._uid(path, entry)
+            uid = self._version_uid(path, entry)
             f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
         return f
 
@@ -137,7 +137,7 @@ class CachingFileSystem(Cache):
         self.storage
         with self._metadata.alone():
             self._metadata.load()
-            found = self._usable(path, uid)
+            found = self._usable_entry(path, uid)
             self._count_lookup(found is not None, path)
             try:
                 return None if found is None else self._open_found(path, *found, kwargs, block_size)
@@ -159,7 +159,7 @@ class CachingFileSystem(Cache):
             )
         return BlockFile(self, path, detail, fn, **kwargs)
 
-    def _usable(self, path: str, uid: str | None = None) -> tuple[dict[str, Any], str] | None:
+    def _usable_entry(self, path: str, uid: str | None = None) -> tuple[dict[str, Any], str] | None:
         """The entry and the local path of a whole copy, or of one that blocks can be added to."""
         if self._own_check is not None:
             found: tuple[dict[str, Any], str] | None = self._own_check(path) or None
@@ -169,7 +169,7 @@ class CachingFileSystem(Cache):
                 self._metadata.drop(path)
             return found
         for detail, fn in copies_in_table(self, path, uid):
-            if detail["blocks"] is True or self._folders.is_written(fn):
+            if detail["blocks"] is True or self._cache_folders.is_written(fn):
                 if is_whole(detail, fn) and not self._out_of_date(path, fn):
                     return detail, fn
         return None
@@ -220,7 +220,7 @@ class CachingFileSystem(Cache):
         with table.alone():
             table.load()
             for found, fn in table.lookup(path, None):
-                if self._folders.is_written(fn) and found.get("version") == detail.get("version"):
+                if self._cache_folders.is_written(fn) and found.get("version") == detail.get("version"):
                     self.pop_from_cache(path)
 
     async def _cat_file(

@@ -204,8 +204,8 @@ class FolderBlocks(MMapCache):
         source = file._source
         several = source.fetch_ranges if source.by_ranges else None
         super().__init__(file.blocksize, source.fetch, file.size, location, blocks, several)
-        if self._fd >= 0:
-            hold(self._fd)
+        if self._file_descriptor >= 0:
+            hold(self._file_descriptor)
         self._file = weakref.ref(file)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -221,7 +221,7 @@ class FolderBlocks(MMapCache):
     def _begin_in_child(self) -> None:
         """What is fetched is kept as by a file that was opened here."""
         file = self._file()
-        if file is None or file.fs._folders.temporary:  # that folder goes with the parent
+        if file is None or file.fs._cache_folders.temporary:  # that folder goes with the parent
             super()._begin_in_child()
             return
         own(self)

@@ -21,8 +21,8 @@ OVERRIDABLE = frozenset(
 """Private names that upstream's caches have as well."""
 
 OF_INSTANCES = (
-    "_arrived _changed_here _folders _limits _local _made_for _shared _traffic_counts __dict__ storage stats"
-    " reset_loop".split()
+    "_arrived_files _cache_folders _cache_limits _changed_here _local_fs _made_for _shared_reads"
+    " _traffic_counts __dict__ storage stats reset_loop".split()
 )
 """Names that no class body has, or that are public and only this package's."""
 

@@ -94,7 +94,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     paths, changed = _places(name, _PATHS), _places(name, passed.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
-        bare = self._bare if name in TAKING_ANY else self._bare_one
+        bare = self._without_protocol if name in TAKING_ANY else self._bare_one
         given, kwargs = _changed_arguments(paths, args, kwargs, bare)
         through_open = not self._opens_itself or kwargs.get("compression")
         if passed.waits and (self._intrans or name in _OPENING and through_open):
@@ -104,7 +104,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
             return None if name == "get" else answer  # a cache's own has never told
         finally:  # a part of it may have been done
             if changed:
-                self._drop(_given(changed, given, kwargs))
+                self._drop_copies(_given(changed, given, kwargs))
 
     update_wrapper(method, base)
     return method
@@ -127,13 +127,13 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
     changed = _places(twin, passed.changes.split())
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
-        # both the target and `_drop` go through what may be a generator
-        bare = owner._bare if twin in TAKING_ANY else owner._bare_one
+        # both the target and `_drop_copies` go through what may be a generator
+        bare = owner._without_protocol if twin in TAKING_ANY else owner._bare_one
         given, kwargs = _changed_arguments(changed, args, kwargs, bare)
         try:
             return await method(*given, **kwargs)
         finally:
-            owner._drop(_given(changed, given, kwargs))
+            owner._drop_copies(_given(changed, given, kwargs))
 
     update_wrapper(dropping, method)
     return dropping

@@ -61,8 +61,8 @@ class LocalTempFile:
         for the upload.
     """
 
-    _owner: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
-    _dropped: Any = None
+    _owning_cache: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
+    _drop_finalizer: Any = None
     placed = False
     failed: OSError | None = None
     """What writing the local file raised."""
@@ -123,25 +123,25 @@ class LocalTempFile:
 
     def write(self, data: ReadableBuffer) -> int:
         """Add bytes; how many were taken."""
-        return self._written("write", data)
+        return self._call_writing("write", data)
 
     def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
         """Add several pieces of bytes."""
-        self._written("writelines", lines)
+        self._call_writing("writelines", lines)
 
     def flush(self) -> None:
         """Hand to the operating system what was written."""
-        self._written("flush")
+        self._call_writing("flush")
 
     def seek(self, *args: Any) -> int:
         """Move the position; where it is then."""
-        return self._written("seek", *args)
+        return self._call_writing("seek", *args)
 
     def truncate(self, *args: Any) -> int:
         """Cut the file, or make it longer; the bytes that it has then."""
-        return self._written("truncate", *args)
+        return self._call_writing("truncate", *args)
 
-    def _written(self, what: str, *args: Any) -> int:
+    def _call_writing(self, what: str, *args: Any) -> int:
         """Do what may write to the local file, and note it if that fails."""
         try:
             done: int = getattr(self.fh, what)(*args)
@@ -210,15 +210,15 @@ class LocalTempFile:
             self.discard()
             raise
         self.place()
-        if self._owner is not None:
-            self._owner._finish_copies([self.fn])
+        if self._owning_cache is not None:
+            self._owning_cache._finish_copies([self.fn])
 
     def place(self) -> None:
         """The local file was uploaded: from now on it is the cache's, once that calls `_finish_copies`."""
-        if self._owner is not None and not self.placed:
+        if self._owning_cache is not None and not self.placed:
             self.placed = True
-            self.fn = self._owner._keep_written(self.path, self.fn, self.becomes)
-            self._dropped.detach()
+            self.fn = self._owning_cache._keep_written(self.path, self.fn, self.becomes)
+            self._drop_finalizer.detach()
 
     def discard(self) -> None:
         """Give up what was written."""
@@ -259,7 +259,7 @@ def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
 class PendingFileSystem(CachingFileSystem):
     """A cache that knows its pending files."""
 
-    def _pending(self) -> dict[str, LocalTempFile]:
+    def _pending_files(self) -> dict[str, LocalTempFile]:
         """What was written in the transaction that is under way, by path."""
         if not self._intrans or self._transaction is None:
             return {}
@@ -268,7 +268,7 @@ class PendingFileSystem(CachingFileSystem):
     def _written_copies(self, path: str) -> Iterator[str]:
         """Where a pending file is."""
         if self._intrans:
-            f = self._pending().get(path)
+            f = self._pending_files().get(path)
             if f is not None:
                 if not f.closed:
                     f.flush()
@@ -280,7 +280,7 @@ class PendingFileSystem(CachingFileSystem):
         for fn in self._written_copies(path):
             return {"name": path, "size": os.stat(fn).st_size, "type": "file"}
         below = path.rstrip("/") + "/"
-        if any(p.startswith(below) for p in self._pending()) and not self.fs.exists(path):
+        if any(p.startswith(below) for p in self._pending_files()) and not self.fs.exists(path):
             return {"name": path, "size": 0, "type": "directory"}
         return None
 
@@ -301,7 +301,7 @@ class PendingFileSystem(CachingFileSystem):
     def isfile(self, path: str) -> bool:
         """Whether a path is a file, or will be when the transaction ends."""
         path = self._strip_protocol(path)
-        return path in self._pending() or super().isfile(path)
+        return path in self._pending_files() or super().isfile(path)
 
     @default
     def isdir(self, path: str) -> bool:
@@ -312,13 +312,15 @@ class PendingFileSystem(CachingFileSystem):
 
     def size(self, path: str) -> int | None:
         entry = self._pending_entry(self._strip_protocol(path))
-        return cast("int | None", self.fs.size(self._bare(path)) if entry is None else entry["size"])
+        return cast(
+            "int | None", self.fs.size(self._without_protocol(path)) if entry is None else entry["size"]
+        )
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
-        folder, path = self._bare(path), self._strip_protocol(path)
+        folder, path = self._without_protocol(path), self._strip_protocol(path)
         below = path.rstrip("/") + "/"
-        pending = self._pending()
+        pending = self._pending_files()
         here = [p for p in pending if p == path]
         here += [below + p[len(below) :].partition("/")[0] for p in pending if p.startswith(below)]
         if not here:

@@ -44,25 +44,27 @@ async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: in
 
 
 async def _shared_part(cfs: CachingFileSystem, path: str, start: int | None, end: int | None) -> bytes:
-    shared = cfs._shared.get(path)
+    shared = cfs._shared_reads.get(path)
     if shared is None or not shared.is_mine():
-        shared = cfs._shared[path] = SharedBlocks(cfs, path)
+        shared = cfs._shared_reads[path] = SharedBlocks(cfs, path)
     shared.users += 1
     try:
         return cast("bytes", await shared.read(start, end))
     finally:
         shared.users -= 1
         if not shared.users:
-            if cfs._shared.get(path) is shared:
-                del cfs._shared[path]
+            if cfs._shared_reads.get(path) is shared:
+                del cfs._shared_reads[path]
             shared.close()
-        if cfs._arrived and (not cfs._shared or time.time() - cfs.last_cache > ENTER_SHARED_EVERY):
+        if cfs._arrived_files and (
+            not cfs._shared_reads or time.time() - cfs.last_cache > ENTER_SHARED_EVERY
+        ):
             _enter(cfs)
 
 
 def _enter(cfs: CachingFileSystem) -> None:
     """Put the whole files that have arrived in their places."""
-    arrived, cfs._arrived = cfs._arrived, []
+    arrived, cfs._arrived_files = cfs._arrived_files, []
     try:
         with cfs._metadata.alone():
             for path, part, fn, detail in arrived:
@@ -122,7 +124,7 @@ class SharedBlocks:
                 self.cfs._note_use(self._file.cache_location)
         file = self._file
         if not isinstance(file, BlockFile):  # a whole copy
-            return self.cfs._local.cat_file(file.name, start=start, end=end)
+            return self.cfs._local_fs.cat_file(file.name, start=start, end=end)
         start, end, _ = slice(start, end).indices(file.size)
         if start >= end:
             return b""
@@ -141,7 +143,7 @@ class SharedBlocks:
         return cfs._open_kept(self.path, uid, {})
 
     async def _uid(self, entry: dict[str, Any] | None) -> str:
-        uid: str = (await drive_awaiting(self.cfs.fs, self.cfs._uids([self.path], [entry])))[0]
+        uid: str = (await drive_awaiting(self.cfs.fs, self.cfs._version_uids([self.path], [entry])))[0]
         if isinstance(uid, BaseException):
             raise uid
         return uid
@@ -153,7 +155,7 @@ class SharedBlocks:
         data: bytes = await cfs.fs._cat_file(self.path)
         fn = os.path.join(cfs.storage[-1], cfs.hash_name(self.path))
         cfs._mkcache()
-        part = cfs._folders.part(fn)
+        part = cfs._cache_folders.part(fn)
         try:
             with open(part, "xb") as f:
                 f.write(data)
@@ -163,7 +165,7 @@ class SharedBlocks:
         else:
             detail = {"fn": cfs.hash_name(self.path), "blocks": True, "time": time.time(), "uid": uid}
             size = {"size": len(data), "blocksize": AbstractBufferedFile.DEFAULT_BLOCK_SIZE}
-            cfs._arrived.append((self.path, part, fn, {**detail, **size}))
+            cfs._arrived_files.append((self.path, part, fn, {**detail, **size}))
         return data
 
     async def _fetch(self, cache: MMapCache, start: int, end: int) -> None:

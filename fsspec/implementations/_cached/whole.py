@@ -68,7 +68,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     _only_transactions_wait: ClassVar[bool] = True
 
     # copies -----------------------------------------------------------------------
-    def _copies(self, path: str, uid: str | None = None) -> Iterator[str]:
+    def _copy_paths(self, path: str, uid: str | None = None) -> Iterator[str]:
         """Where there may be a copy of a path that can be used."""
         yield from self._written_copies(path)
         self._check_cache()
@@ -78,9 +78,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 yield fn
 
     def _checked_copies(self, path: str, uid: str | None = None) -> Iterator[str]:
-        """As `_copies`; where a subclass checks by a method of its own, what that finds."""
+        """As `_copy_paths`; where a subclass checks by a method of its own, what that finds."""
         if self._own_check is None:
-            yield from self._copies(path, uid)
+            yield from self._copy_paths(path, uid)
             return
         yield from self._written_copies(path)
         found = self._own_check(path)
@@ -101,7 +101,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         if known is not None and known[0] == path:
             uid = known[1]
         else:
-            uid = self._uid(path) if self._has_table else None
+            uid = self._version_uid(path) if self._has_table else None
         self._record_copy(path, fn, uid)
         return fn
 
@@ -131,7 +131,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
-            self._drop([path])
+            self._drop_copies([path])
             return part
         os.replace(part, fn)
         self._record_copy(path, fn, None)
@@ -154,7 +154,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         unknown = [p for p in paths if p not in known and p not in out] if self._has_table else []
         if unknown:
             # asked before: if a file changes meanwhile its copy is fetched again, and not kept for new
-            known = {**known, **dict(zip(unknown, (yield from self._uids(unknown))))}
+            known = {**known, **dict(zip(unknown, (yield from self._version_uids(unknown))))}
             out.update((p, known[p]) for p in unknown if isinstance(known[p], BaseException))
         fns: dict[str, tuple[str, str]] = {}
         if len(out) < len(paths):
@@ -162,7 +162,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         for path in paths:
             if path not in out:
                 fn = os.path.join(self.storage[-1], self.hash_name(path))
-                fns[path] = fn, self._folders.part(fn)
+                fns[path] = fn, self._cache_folders.part(fn)
         try:
             for path in fns:
                 self._count_lookup(False, path)
@@ -177,7 +177,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for path, (fn, part) in fns.items():
                 if out.get(path) != fn:
                     remove(part)
-            if self._metadata._changed:
+            if self._metadata._changed_details:
                 self.save_cache()
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
         return out
@@ -194,17 +194,17 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 " try again"
             )
         try:
-            self._decompress(path, part)
+            self._decompress_copy(path, part)
         except Exception as error:  # of a codec, of which there are many; reported for this file
             return error
         os.replace(part, fn)
         return self._enter_copy(path, fn, uid)
 
-    def _decompress(self, path: str, part: str) -> None:
+    def _decompress_copy(self, path: str, part: str) -> None:
         codec = get_compression(path, self.compression)
         if codec is None:
             return
-        plain = self._folders.part(part)
+        plain = self._cache_folders.part(part)
         try:
             with open(part, "rb") as raw, compr[codec](raw, mode="rb") as source, open(plain, "xb") as f:
                 shutil.copyfileobj(source, f, 2**20)
@@ -263,24 +263,24 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
         if not self._opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_file(self, path, start, end, **kwargs)
-        part_of = partial(self._local.cat_file, start=start, end=end)
+        part_of = partial(self._local_fs.cat_file, start=start, end=end)
         return self._with_copy(self._strip_protocol(path), part_of, kwargs)
 
-    def _slices(
+    def _slices_plan(
         self, paths: list[str], starts: list[Any], ends: list[Any], callback: Callback = DEFAULT_CALLBACK
     ) -> Plan:
         """Parts of files, each bytes or what went wrong with it; what is missing is copied at once."""
         uids: dict[str, Any] = {}
         if self.check_files:
             there = [p for p in dict.fromkeys(paths) if self._metadata.has(p)]
-            uids = dict(zip(there, (yield from self._uids(there))))
+            uids = dict(zip(there, (yield from self._version_uids(there))))
         out: list[Any] = [None] * len(paths)
         missing: dict[str, list[int]] = {}
         for number, path in enumerate(paths):
             uid = uids.get(path)
             for fn in [] if isinstance(uid, BaseException) else self._checked_copies(path, uid):
                 try:
-                    out[number] = self._local.cat_file(fn, start=starts[number], end=ends[number])
+                    out[number] = self._local_fs.cat_file(fn, start=starts[number], end=ends[number])
                     self._count_lookup(True, path)
                     callback.relative_update(1)
                     break
@@ -291,18 +291,18 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         got = (yield from self._fetch_copies(list(missing), uids)) if missing else {}
         for path, numbers in missing.items():
             for number in numbers:
-                part_of = partial(self._local.cat_file, start=starts[number], end=ends[number])
+                part_of = partial(self._local_fs.cat_file, start=starts[number], end=ends[number])
                 out[number] = yield from self._use_fetched(path, got[path], part_of)
                 callback.relative_update(1)
         return out
 
-    def _ranges(
+    def _cat_ranges_plan(
         self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: Options
     ) -> Plan:
         callback, _ = split_callback(kwargs)
         paths, firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
-        out = yield from self._slices([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
+        out = yield from self._slices_plan([self._strip_protocol(p) for p in paths], firsts, lasts, callback)
         if on_error == "raise":
             raise_first(out)
         return out
@@ -319,20 +319,24 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
         if not self._opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
-        return cast("list[Any]", self._on_target(self._ranges(paths, starts, ends, on_error, kwargs)))
+        return cast(
+            "list[Any]", self._on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
+        )
 
-    def _whole(self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None) -> Plan:
+    def _cat_plan(
+        self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None
+    ) -> Plan:
         callback = Callback.as_callback(callback)
         given = path_texts(path)
         if isinstance(given, str) and not recursive and not has_magic(given):
-            paths = [self.fs._strip_protocol(self._bare(given))]
+            paths = [self.fs._strip_protocol(self._without_protocol(given))]
         else:
-            paths = yield call("expand_path", self._bare(given), recursive=recursive)
+            paths = yield call("expand_path", self._without_protocol(given), recursive=recursive)
         if recursive:
             paths = yield from without_folders(self.fs, paths, None)
         callback.set_size(len(paths))
         nothing = [None] * len(paths)
-        contents = yield from self._slices(paths, nothing, nothing, callback)
+        contents = yield from self._slices_plan(paths, nothing, nothing, callback)
         if recursive:
             paths, contents = yield from without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
@@ -356,18 +360,20 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
         ``callback``: is told the number of files, and each one.
         """
-        return self._on_target(self._whole(path, recursive, on_error, callback))
+        return self._on_target(self._cat_plan(path, recursive, on_error, callback))
 
     async def _cat(
         self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any
     ) -> Contents:
         told = kwargs.get("callback")
-        return await self._awaited_on_target(self._whole(path, recursive, on_error, told))
+        return await self._awaited_on_target(self._cat_plan(path, recursive, on_error, told))
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        data: bytes = (await self._awaited_on_target(self._ranges([path], start, end, "raise", {})))[0]
+        data: bytes = (await self._awaited_on_target(self._cat_ranges_plan([path], start, end, "raise", {})))[
+            0
+        ]
         return data
 
     async def _cat_ranges(
@@ -379,7 +385,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        found: list[Any] = await self._awaited_on_target(self._ranges(paths, starts, ends, on_error, kwargs))
+        found: list[Any] = await self._awaited_on_target(
+            self._cat_ranges_plan(paths, starts, ends, on_error, kwargs)
+        )
         return found
 
     # writing ----------------------------------------------------------------------
@@ -412,7 +420,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         files: list[LocalTempFile] = []
         try:
             for p, data in contents.items():
-                files.append(self._written(p, data, kwargs))
+                files.append(self._write_through(p, data, kwargs))
         except BaseException:
             for f in files:
                 f.discard()
@@ -420,10 +428,10 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         if self._intrans:
             self.transaction.files.extend(files)
         else:
-            self._upload(files)
+            self._upload_files(files)
         callback.relative_update(len(contents))
 
-    def _written(self, path: str, data: ReadableBuffer, kwargs: Options) -> LocalTempFile:
+    def _write_through(self, path: str, data: ReadableBuffer, kwargs: Options) -> LocalTempFile:
         as_view(path, data).release()
         f: LocalTempFile = self._open(path, "wb", autocommit=False)
         try:
@@ -449,7 +457,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
         copy = os.path.join(self.storage[-1], self.hash_name(path))
         self._mkcache()
-        part = self._folders.part(copy)
+        part = self._cache_folders.part(copy)
         try:
             if "a" in mode or "r" in mode:
                 start_of(self.fs, path, part, mode)
@@ -460,9 +468,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         except BaseException:
             remove(part)
             raise
-        f._owner = self
-        f._dropped = finalize(f, remove, part)  # of one that is dropped in a transaction
-        f._dropped.atexit = False
+        f._owning_cache = self
+        f._drop_finalizer = finalize(f, remove, part)  # of one that is dropped in a transaction
+        f._drop_finalizer.atexit = False
         return f
 
     def open_many(self, open_files: OpenFiles, **kwargs: Any) -> list[Any]:
@@ -478,7 +486,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             if reading and len(open_files) > 1:
                 paths = [self._strip_protocol(of.path) for of in open_files]
-                raise_first(self._on_target(self._slices(paths, [0] * len(paths), [0] * len(paths))))
+                raise_first(self._on_target(self._slices_plan(paths, [0] * len(paths), [0] * len(paths))))
             for of in open_files:
                 if not reading and not self._intrans and of.compression is None and "b" in of.mode:
                     opened.append(self._open(of.path, of.mode, autocommit=False))
@@ -507,11 +515,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             elif (error := _finished(f)) is not None:
                 broken.append(error)
         try:
-            self._upload(waiting)
+            self._upload_files(waiting)
         finally:
             raise_first(broken)
 
-    def _upload(self, files: list[LocalTempFile]) -> None:
+    def _upload_files(self, files: list[LocalTempFile]) -> None:
         """Upload what was written, all at once; the first failure is raised when all were tried."""
         broken = [error for error in map(_finished, files) if error is not None]
         whole = [f for f in files if not f.failed]

@@ -31,32 +31,32 @@ class ResponseProxy:
     def __init__(self, req: Any, stream: bool = False) -> None:
         self.request = req
         self.stream: bool = stream
-        self._data: bytes | None = None
-        self._headers: dict[str, str] | None = None
+        self._body_data: bytes | None = None
+        self._header_map: dict[str, str] | None = None
 
     @property
     def raw(self) -> StreamIO | bytes:
         """The body, as a file if the request asked for a stream."""
-        if self._data is None:
+        if self._body_data is None:
             response = self.request.response
             if hasattr(response, "to_bytes"):  # an ArrayBuffer, which only workers get
-                self._data = response.to_bytes()
+                self._body_data = response.to_bytes()
             else:  # characters of which the low byte counts
-                self._data = bytes(ord(char) & 0xFF for char in response)
-        return StreamIO(self._data) if self.stream else self._data
+                self._body_data = bytes(ord(char) & 0xFF for char in response)
+        return StreamIO(self._body_data) if self.stream else self._body_data
 
     def close(self) -> None:
         """Forget the body."""
-        self._data = b""
+        self._body_data = b""
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers by their names in title case."""
-        if self._headers is None:
+        if self._header_map is None:
             lines = self.request.getAllResponseHeaders().strip().splitlines()
             pairs = (line.partition(":") for line in lines)
-            self._headers = {_title(name): value.strip() for name, _, value in pairs}
-        return self._headers
+            self._header_map = {_title(name): value.strip() for name, _, value in pairs}
+        return self._header_map
 
     @property
     def status_code(self) -> int:

@@ -151,7 +151,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         # some caches fetch as they are made
         self.fs, self.size, self.kwargs = fs, size, kwargs
         streams = getattr(fs, "_open_streams", None)
-        self._ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
+        self._reading_ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
         super().__init__(
             fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
         )
@@ -165,7 +165,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         """As of any file; the whole of one that was not read yet is fetched by one request."""
         if not self.closed and not isinstance(self.cache, AllBytes):
             whole = length is None or length < 0
-            keeps_all = self._ahead.stream is None and self.cache.name != "none"
+            keeps_all = self._reading_ahead.stream is None and self.cache.name != "none"
             if self.size is None or whole and self.loc == 0 and keeps_all:
                 sync(self.loop, self.async_fetch_all)
         size, length = self.size, -1 if length is None else length
@@ -177,20 +177,20 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
         """Take over what opening has brought: headers, and the beginning of the file."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
-        self._ahead.version = version_in({"url": self.url, **info})
+        self._reading_ahead.version = version_in({"url": self.url, **info})
         if isinstance(first, BodyStream):
-            self._ahead.take_over(first)
+            self._reading_ahead.take_over(first)
         elif first and isinstance(self.cache, AheadCache):
             self.cache.put(0, first)
 
     async def async_fetch_all(self) -> None:
         """Read the whole file by one request, and keep it."""
         head = self.cache.head() if isinstance(self.cache, AheadCache) else b""
-        data = await self._ahead.in_parts(len(head), self.size or 0, head)
+        data = await self._reading_ahead.in_parts(len(head), self.size or 0, head)
         if data is None:
-            data = await self._ahead.rest(head)
+            data = await self._reading_ahead.rest(head)
         if self.size is not None and len(data) < self.size:  # the program gave another one
-            data = await self._ahead.rest(data)
+            data = await self._reading_ahead.rest(data)
         self.cache = AllBytes(size=len(data), fetcher=None, blocksize=None, data=data)
         self.size = len(data)
 
@@ -202,7 +202,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         ValueError
             the server ignores ranges, and ``start`` is not 0.
         """
-        return joined(await self._ahead.fetch(start, end))
+        return joined(await self._reading_ahead.fetch(start, end))
 
     def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
         """First and last byte and total size that an answer names, None where unknown. Derived classes may
@@ -212,16 +212,16 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def _fetch_range(self, start: int, end: int) -> bytes:
         cache = getattr(self, "cache", None)  # some fetch as they are made
         if getattr(cache, "fetches_ahead", False):
-            return sync(self.loop, self._ahead.exactly, start, end)
+            return sync(self.loop, self._reading_ahead.exactly, start, end)
         data = self._fetch_many(start, end)
-        return joined(sync(self.loop, self._ahead.fetch, start, end)) if data is None else data
+        return joined(sync(self.loop, self._reading_ahead.fetch, start, end)) if data is None else data
 
     def _fetch_many(self, start: int, end: int) -> bytes | None:
-        splits = self._ahead.splits and end - start > MANY  # else not worth going to the loop for
-        return sync(self.loop, self._ahead.in_parts, start, end) if splits else None
+        splits = self._reading_ahead.splits and end - start > MANY  # else not worth going to the loop for
+        return sync(self.loop, self._reading_ahead.in_parts, start, end) if splits else None
 
     def _fetch_more(self, start: int, end: int, run: int) -> list[bytes]:
-        if run and self._ahead.slow:  # one connection alone: from here on there are several
+        if run and self._reading_ahead.slow:  # one connection alone: from here on there are several
             options = fetching_ahead(self.fs.max_concurrency)
             made = self.cache = AdaptiveReadaheadCache(
                 self.blocksize, self._fetch_range, self.size, **options
@@ -231,11 +231,11 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         data = self._fetch_many(start, end)
         if data is not None:
             return [data]
-        return sync(self.loop, self._ahead.fetch, start, end, run)
+        return sync(self.loop, self._reading_ahead.fetch, start, end, run)
 
     def close(self) -> None:
         """Close the file, and the response that may be ahead of it."""
-        ahead = getattr(self, "_ahead", None)
+        ahead = getattr(self, "_reading_ahead", None)
         if ahead is not None:
             ahead.drop()
         super().close()

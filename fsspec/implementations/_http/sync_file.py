@@ -41,11 +41,11 @@ class _Connected:
     @property
     def session(self) -> requests.Session | RequestsSessionShim:
         """The session that requests are made by."""
-        return self._given if is_mine(self) else self.fs.session
+        return self._given_session if is_mine(self) else self.fs.session
 
     @session.setter
     def session(self, session: requests.Session | RequestsSessionShim) -> None:
-        self._given = session
+        self._given_session = session
         own(self)
 
 
@@ -96,7 +96,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return out
 
     def _keeps_nothing_yet(self) -> bool:
-        return self.cache.name != "none" and self.cache._held(0) is None
+        return self.cache.name != "none" and self.cache._held_from(0) is None
 
     def _fetch_all(self) -> None:
         data = self.fs.cat_file(self.url, **self.kwargs)
@@ -158,14 +158,14 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         self.r: Any = sync_responses.send(fs, self.session, "get", target, kwargs, stream=True)
         fs._raise_not_found_for_status(self.r, url)
         sync_responses.check_is_whole(self.r, url)
-        self._parts = sync_responses.body_parts(self.r, url)
+        self._part_iterator = sync_responses.body_parts(self.r, url)
         self._bytes_left = b""
         hooks.register(self)
 
     def _after_fork_in_child(self) -> None:
         sock = getattr(getattr(self.r.raw, "_connection", None), "sock", None)
         sockets.cover([] if sock is None else [sock.fileno()])
-        hooks.immortalize([self.r, self._parts])
+        hooks.immortalize([self.r, self._part_iterator])
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
         """See `ReadOn.seek`, whose arguments are given in any way."""
@@ -178,7 +178,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
             refuse(self, f"the response of {redact_url(self.url)}", answers.STREAM_ADVICE)
         parts, got = [self._bytes_left], len(self._bytes_left)
         while num is None or got < num:
-            part = next(self._parts, b"")
+            part = next(self._part_iterator, b"")
             if not part:
                 break
             parts.append(part)

@@ -164,7 +164,7 @@ class ExplicitFolders(list[str]):
                 self.names = set(self)
             self.store.tree.remove(path, self.store._held)
 
-    def _changed(name: str) -> Callable[..., Any]:  # type: ignore[misc]
+    def _noting_change(name: str) -> Callable[..., Any]:  # type: ignore[misc]
         def change(self: ExplicitFolders, *args: Any, **kwargs: Any) -> object:
             with _changing:
                 out = getattr(list, name)(self, *args, **kwargs)
@@ -174,10 +174,10 @@ class ExplicitFolders(list[str]):
 
         return change
 
-    __setitem__ = _changed("__setitem__")
-    __delitem__ = _changed("__delitem__")
-    __iadd__ = _changed("__iadd__")
-    extend = _changed("extend")
-    insert = _changed("insert")
-    pop = _changed("pop")
-    clear = _changed("clear")
+    __setitem__ = _noting_change("__setitem__")
+    __delitem__ = _noting_change("__delitem__")
+    __iadd__ = _noting_change("__iadd__")
+    extend = _noting_change("extend")
+    insert = _noting_change("insert")
+    pop = _noting_change("pop")
+    clear = _noting_change("clear")

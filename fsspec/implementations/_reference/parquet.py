@@ -66,7 +66,7 @@ class RefsValuesView(ValuesView[Any]):
     _mapping: Any
 
     def __iter__(self) -> Iterator[Any]:
-        for _, value in self._mapping._pairs():
+        for _, value in self._mapping._key_pairs():
             yield value
 
 
@@ -76,7 +76,7 @@ class RefsItemsView(ItemsView[str, Any]):
     _mapping: Any
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return cast("Iterator[tuple[str, Any]]", self._mapping._pairs())
+        return cast("Iterator[tuple[str, Any]]", self._mapping._key_pairs())
 
 
 class LazyReferenceMapper(MutableMapping[str, Any]):
@@ -133,12 +133,12 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self.cat_thresh = categorical_threshold
         self.engine = engine
         self.url: str = f"{self.root}/{{field}}/refs.{{record}}.parq"
-        self._tables: OrderedDict[Record, Table] = OrderedDict()
-        self._pending: dict[Record, dict[int, Any]] = {}
-        self._layouts: dict[str, Layout | None] = {}
-        self._changed = False
+        self._loaded_tables: OrderedDict[Record, Table] = OrderedDict()
+        self._pending_rows: dict[Record, dict[int, Any]] = {}
+        self._field_layouts: dict[str, Layout | None] = {}
+        self._metadata_changed = False
         own(self)
-        self._lock = Owned(threading.Lock)
+        self._tables_lock = Owned(threading.Lock)
 
     @property
     def np(self) -> ModuleType:
@@ -183,7 +183,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if type(record_size) is not int or record_size < 1:
             raise ValueError(f"{path}: record_size is {record_size!r}, not a number of references")
         self.__dict__.update(zmetadata=metadata, record_size=record_size)
-        self._layouts.clear()
+        self._field_layouts.clear()
 
     @staticmethod
     def create(
@@ -231,7 +231,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return LazyReferenceMapper(root, fs, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._pending or self._changed:
+        if self._pending_rows or self._metadata_changed:
             raise RuntimeError(
                 f"references at {redact_url(self.root)!r} were set and not flushed; flush() them first"
             )
@@ -247,33 +247,33 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     # looking up -------------------------------------------------------------------
     def __getitem__(self, key: str) -> Any:
         if key == _METADATA:
-            return self._document()
+            return self._metadata_document()
         if _is_metadata(key) or key in self.zmetadata:
             return _compact(self.zmetadata[key])
         record, row = self._row_of(key)
-        value = self._value(key, record, row)
+        value = self._value_at(key, record, row)
         if value is None:
             where = self._table_path(record)
             raise KeyError(key, f"row {row} of {where} is none, or that is not there")
         return value
 
-    def _value(self, key: str, record: Record, row: int) -> Any:
-        pending = self._pending.get(record)
+    def _value_at(self, key: str, record: Record, row: int) -> Any:
+        pending = self._pending_rows.get(record)
         if pending is not None and row in pending:
             return pending[row]
-        return self._table(record, key).reference(row)
+        return self._get_table(record, key).reference(row)
 
-    def _layout(self, field: str) -> Layout | None:
-        found = self._layouts.get(field)
-        if found is None and field not in self._layouts:
+    def _field_layout(self, field: str) -> Layout | None:
+        found = self._field_layouts.get(field)
+        if found is None and field not in self._field_layouts:
             metadata = self.zmetadata.get(f"{field}/.zarray" if field else ".zarray")
-            found = self._layouts[field] = None if metadata is None else Layout(field, metadata)
+            found = self._field_layouts[field] = None if metadata is None else Layout(field, metadata)
         return found
 
     def _row_of(self, key: str) -> tuple[Record, int]:
         """The table of a chunk and the row in it; KeyError where no array has it."""
         field, _, chunk = key.rpartition("/")
-        while (layout := self._layout(field)) is None and field:
+        while (layout := self._field_layout(field)) is None and field:
             field, _, word = field.rpartition("/")
             chunk = f"{word}/{chunk}"
         number = None if layout is None else layout.number(chunk)
@@ -281,9 +281,9 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             raise KeyError(key)
         return (field, number // self.record_size), number % self.record_size
 
-    def _rows(self, record: Record) -> int:
+    def _rows_of(self, record: Record) -> int:
         """How many references belong into a table."""
-        layout = self._layout(record[0])
+        layout = self._field_layout(record[0])
         assert layout is not None
         return min(self.record_size, layout.total - record[1] * self.record_size)
 
@@ -298,25 +298,25 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             record, row = self._row_of(key)
         except KeyError:
             return True
-        return record in self._tables or row in self._pending.get(record, ())
+        return record in self._loaded_tables or row in self._pending_rows.get(record, ())
 
-    def _table(self, record: Record, key: str) -> Table:
-        found = self._tables.get(record)
+    def _get_table(self, record: Record, key: str) -> Table:
+        found = self._loaded_tables.get(record)
         if found is not None:
             return found
-        with self._lock.get():
-            found = self._tables.get(record)
+        with self._tables_lock.get():
+            found = self._loaded_tables.get(record)
             if found is None:
-                found = self._loaded(record, key)
-                self._remember(record, found)
+                found = self._load_table(record, key)
+                self._remember_table(record, found)
         return found
 
-    def _remember(self, record: Record, table: Table) -> None:
-        self._tables[record] = table
-        while len(self._tables) > max(1, self.cache_size):
-            self._tables.popitem(last=False)
+    def _remember_table(self, record: Record, table: Table) -> None:
+        self._loaded_tables[record] = table
+        while len(self._loaded_tables) > max(1, self.cache_size):
+            self._loaded_tables.popitem(last=False)
 
-    def _loaded(self, record: Record, key: str) -> Table:
+    def _load_table(self, record: Record, key: str) -> Table:
         path = self._table_path(record)
         try:
             return Table.read(self.fs.cat_file(path), self.engine)
@@ -328,27 +328,27 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             raise ReferenceNotReachable(key, path, "the table of references") from error
 
     # going through ----------------------------------------------------------------
-    def _arrays(self) -> Iterator[tuple[str, Layout]]:
+    def _stored_arrays(self) -> Iterator[tuple[str, Layout]]:
         for key in list(self.zmetadata):
             field, _, name = key.rpartition("/")
-            layout = self._layout(field) if name == ".zarray" else None
+            layout = self._field_layout(field) if name == ".zarray" else None
             if layout is not None:
                 yield field, layout
 
     def __iter__(self) -> Iterator[str]:
-        for key, _ in self._pairs():
+        for key, _ in self._key_pairs():
             yield key
 
     def __len__(self) -> int:
-        return 1 + len(self.zmetadata) + sum(layout.total for _, layout in self._arrays())
+        return 1 + len(self.zmetadata) + sum(layout.total for _, layout in self._stored_arrays())
 
-    def _pairs(self) -> Iterator[tuple[str, Any]]:
+    def _key_pairs(self) -> Iterator[tuple[str, Any]]:
         for key in [*self.zmetadata, _METADATA]:
             yield key, self[key]
-        for field, layout in self._arrays():
+        for field, layout in self._stored_arrays():
             for number, key in enumerate(layout.keys()):
                 record, row = divmod(number, self.record_size)
-                value = self._value(key, (field, record), row)
+                value = self._value_at(key, (field, record), row)
                 if value is not None:
                     yield key, value
 
@@ -385,7 +385,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             where there is nothing of that name
         """
         path = path.strip("/")
-        folders, files = self._inside(path)
+        folders, files = self._names_inside(path)
         if not folders and not files and path:
             if path in self:
                 files = [path]
@@ -400,7 +400,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 out.append({"name": key, "type": "file", "size": size_of(key, value)})
         return sorted(out, key=lambda entry: entry["name"])
 
-    def _inside(self, path: str) -> tuple[list[str], list[str]]:
+    def _names_inside(self, path: str) -> tuple[list[str], list[str]]:
         """Folders and files in a folder."""
         known = self.listdir()
         folders = [folder for folder in known if folder.rpartition("/")[0] == path]
@@ -408,7 +408,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if not path:
             files.append(_METADATA)
         field = path
-        while (layout := self._layout(field)) is None and field:
+        while (layout := self._field_layout(field)) is None and field:
             field = field.rpartition("/")[0]
         held = layout.inside(path) if layout is not None and (field == path or path not in known) else None
         if held is not None:
@@ -416,12 +416,12 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return folders, files
 
     # changing ---------------------------------------------------------------------
-    def _own(self) -> None:
+    def _copy_shared(self) -> None:
         if not is_mine(self):
             refuse(self, repr(self), _ADVICE)
 
     def __setitem__(self, key: str, value: object) -> None:
-        self._own()
+        self._copy_shared()
         value = without_buffer(value)
         if _is_metadata(key):
             self._set_metadata(key, value)
@@ -434,9 +434,9 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 " set first"
             ) from None
         parsed(key, value, None)  # what makes no sense is refused here
-        pending = self._pending.setdefault(record, {})
+        pending = self._pending_rows.setdefault(record, {})
         pending[row] = value
-        if len(pending) >= self._rows(record):
+        if len(pending) >= self._rows_of(record):
             self.write(*record)
 
     def _set_metadata(self, key: str, value: Any) -> None:
@@ -446,7 +446,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 raise TypeError(f"an object is needed, not {a_kind_of(held)}")
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata {key!r} cannot be kept: {error}") from error
-        self._changed = True
+        self._metadata_changed = True
         if key == _METADATA:
             for name, each in held.get("metadata", {}).items():
                 self.zmetadata.setdefault(name, each)
@@ -454,18 +454,18 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             if key.rpartition("/")[2] == ".zarray":
                 Layout(key.rpartition("/")[0], held)
             self.zmetadata[key] = held
-        self._layouts.clear()
+        self._field_layouts.clear()
 
     def __delitem__(self, key: str) -> None:
-        self._own()
+        self._copy_shared()
         if _is_metadata(key):
             del self.zmetadata[key]
-            self._layouts.clear()
-            self._changed = True
+            self._field_layouts.clear()
+            self._metadata_changed = True
             return
         self[key]
         record, row = self._row_of(key)
-        self._pending.setdefault(record, {})[row] = None
+        self._pending_rows.setdefault(record, {})[row] = None
 
     def write(
         self, field: str, record: int, base_url: str | None = None, storage_options: Options | None = None
@@ -484,17 +484,17 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         ForkError
             in a child of the process that set it.
         """
-        self._own()
-        fs, root = self._out(base_url, storage_options)
+        self._copy_shared()
+        fs, root = self._target_folder(base_url, storage_options)
         key = (field, record)
-        table = self._table(key, f"{field}/refs.{record}")
-        table = table.changed(self._rows(key), self._pending.get(key, {}))
+        table = self._get_table(key, f"{field}/refs.{record}")
+        table = table.changed(self._rows_of(key), self._pending_rows.get(key, {}))
         blob = table.written(self.engine, self.cat_thresh)
         folder = f"{root}/{field}" if field else root
         put_whole(fs, f"{folder}/refs.{record}.parq", blob)
         if base_url is None:  # elsewhere it is a copy, and what was set is still to be written here
-            self._pending.pop(key, None)
-            self._remember(key, table)
+            self._pending_rows.pop(key, None)
+            self._remember_table(key, table)
 
     def flush(self, base_url: str | None = None, storage_options: dict[str, Any] | None = None) -> None:
         """Write what was set and is not written yet, the metadata last.
@@ -509,24 +509,27 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         ForkError
             in a child of the process that set it.
         """
-        self._own()
-        for field, record in sorted(self._pending):
-            if self._layout(field) is None:  # the array was removed since
-                del self._pending[field, record]
+        self._copy_shared()
+        for field, record in sorted(self._pending_rows):
+            if self._field_layout(field) is None:  # the array was removed since
+                del self._pending_rows[field, record]
             else:
                 self.write(field, record, base_url, storage_options)
-        fs, root = self._out(base_url, storage_options)
-        if self._changed or (fs, root) != (self.fs, self.root):  # others may have changed it meanwhile
-            put_whole(fs, f"{root}/{_METADATA}", self._document())
-        self._changed = False
+        fs, root = self._target_folder(base_url, storage_options)
+        if self._metadata_changed or (fs, root) != (
+            self.fs,
+            self.root,
+        ):  # others may have changed it meanwhile
+            put_whole(fs, f"{root}/{_METADATA}", self._metadata_document())
+        self._metadata_changed = False
 
-    def _out(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
+    def _target_folder(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
         if base_url is None:
             return self.fs, self.fs._strip_protocol(self.out_root).rstrip("/")
         fs, root = url_to_fs(base_url, **(storage_options or {}))
         return fs, root.rstrip("/")
 
-    def _document(self) -> bytes:
+    def _metadata_document(self) -> bytes:
         return _compact({"metadata": self.zmetadata, "record_size": self.record_size})
 
 

@@ -67,18 +67,18 @@ class ReferenceReading(AsyncFileSystem):
     target: str | None
     max_gap: int
     max_block: int | None
-    _targets: Targets
+    _target_filesystems: Targets
 
     @property
-    def _lazy(self) -> bool:
+    def _is_lazy(self) -> bool:
         """Whether looking at references may ask somebody for them."""
         return not isinstance(self.references, dict)
 
     async def _off_loop(self, func: Callable[..., T], *args: Any) -> T:
         """Call what may have to load references, without keeping the loop waiting."""
-        return await asyncio.to_thread(func, *args) if self._lazy else func(*args)
+        return await asyncio.to_thread(func, *args) if self._is_lazy else func(*args)
 
-    def _reference(self, path: str) -> bytes | Part:
+    def _reference_of(self, path: str) -> bytes | Part:
         """What the reference of a path says."""
         try:
             value = self.references[path]
@@ -90,18 +90,20 @@ class ReferenceReading(AsyncFileSystem):
         protocol = split_protocol(url)[0]
         found = self.fss.get(protocol)
         if found is None:
-            found = self.fss[protocol] = self._targets.made(protocol, self._targets.options)
-        return found if is_awaitable(found) else self._targets.fitting(found)
+            found = self.fss[protocol] = self._target_filesystems.made(
+                protocol, self._target_filesystems.options
+            )
+        return found if is_awaitable(found) else self._target_filesystems.fitting(found)
 
-    def _source(self, path: str) -> tuple[Any, str | None]:
+    def _source_of(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""
-        said = self._reference(path)
+        said = self._reference_of(path)
         return (self._fs_of(said.url), said.url) if isinstance(said, Part) else (None, None)
 
     # reading one ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         path = self._strip_protocol(path)
-        said = self._reference(path)
+        said = self._reference_of(path)
         if isinstance(said, bytes):
             return said[start:end]
         source = self._fs_of(said.url)
@@ -123,9 +125,9 @@ class ReferenceReading(AsyncFileSystem):
         path = self._strip_protocol(path)
         references = self.references
         if isinstance(references, LazyReferenceMapper) and not references.is_loaded(path):
-            said = await asyncio.to_thread(self._reference, path)
+            said = await asyncio.to_thread(self._reference_of, path)
         else:
-            said = self._reference(path)
+            said = self._reference_of(path)
         if isinstance(said, bytes):
             return said[start:end]
         return await self._fetch_part(path, said, start, end, kwargs)
@@ -145,7 +147,7 @@ class ReferenceReading(AsyncFileSystem):
         return data
 
     # reading many -----------------------------------------------------------------
-    def _reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
+    def _planned_reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
         gap = self.max_gap if max_gap is None else max_gap
         return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
 
@@ -197,12 +199,16 @@ class ReferenceReading(AsyncFileSystem):
         """As `_fetch_blocks`, for blocking callers."""
         sync(self.loop, self._fetch_blocks, *args)
 
-    def _many(
+    def _cat_many(
         self, wanted: Wanted, max_gap: int | None, on_error: str, batch_size: int | None, kwargs: Options
     ) -> PlanOf[list[Any]]:
         """What many references say, or slices of it, in order; told to the callback all at once."""
         callback, kwargs = split_callback(kwargs)
-        plan = (yield local(self._reads, wanted, max_gap)) if self._lazy else self._reads(wanted, max_gap)
+        plan = (
+            (yield local(self._planned_reads, wanted, max_gap))
+            if self._is_lazy
+            else self._planned_reads(wanted, max_gap)
+        )
         blocking, awaited = self._sorted_out(plan)
         if on_error == "raise":
             raise_first(plan.results)
@@ -217,7 +223,7 @@ class ReferenceReading(AsyncFileSystem):
         results: list[Any] = plan.results
         return results
 
-    def _catting(
+    def _cat_plan(
         self,
         path: StrPaths,
         recursive: bool,
@@ -227,7 +233,7 @@ class ReferenceReading(AsyncFileSystem):
         in_order: bool = False,
     ) -> Plan:
         given = path_texts(path)
-        paths = self._literal(given, recursive)
+        paths = self._literal_paths(given, recursive)
         if paths is None:
             paths = yield call("expand_path", given, recursive=recursive)
             paths = [p for p in paths if not self.isdir(p)] if recursive else paths
@@ -237,7 +243,7 @@ class ReferenceReading(AsyncFileSystem):
         if single and not recursive and on_error == "raise":
             return (yield call("cat_file", paths[0], **split_callback(kwargs)[1]))
         wanted = paths, _slice_of_all(paths, kwargs)
-        results = yield from self._many(wanted, None, on_error, batch_size, kwargs)
+        results = yield from self._cat_many(wanted, None, on_error, batch_size, kwargs)
         found = dict(zip(paths, results))
         if on_error == "omit":
             found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
@@ -245,7 +251,7 @@ class ReferenceReading(AsyncFileSystem):
 
     def cat(self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         batch_size = kwargs.pop("batch_size", None)
-        return drive(self, self._catting(path, recursive, on_error, batch_size, kwargs))
+        return drive(self, self._cat_plan(path, recursive, on_error, batch_size, kwargs))
 
     async def _cat(
         self,
@@ -256,10 +262,10 @@ class ReferenceReading(AsyncFileSystem):
         **kwargs: Any,
     ) -> Contents:
         # its keys are in order, as those of other awaitable filesystems are
-        plan = self._catting(path, recursive, on_error, batch_size, kwargs, in_order=True)
+        plan = self._cat_plan(path, recursive, on_error, batch_size, kwargs, in_order=True)
         return await drive_awaiting(self, plan)
 
-    def _slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
+    def _wanted_slices(self, paths: list[str], starts: Offsets, ends: Offsets) -> Wanted:
         paths, firsts, lasts = per_path(paths, starts, ends)
         return list(map(self._strip_protocol, paths)), list(zip(firsts, lasts))
 
@@ -273,8 +279,8 @@ class ReferenceReading(AsyncFileSystem):
         **kwargs: Any,
     ) -> list[Any]:
         batch_size = kwargs.pop("batch_size", None)
-        wanted = self._slices(paths, starts, ends)
-        return drive(self, self._many(wanted, max_gap, on_error, batch_size, kwargs))
+        wanted = self._wanted_slices(paths, starts, ends)
+        return drive(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
 
     async def _cat_ranges(
         self,
@@ -286,10 +292,10 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        wanted = self._slices(paths, starts, ends)
-        return await drive_awaiting(self, self._many(wanted, max_gap, on_error, batch_size, kwargs))
+        wanted = self._wanted_slices(paths, starts, ends)
+        return await drive_awaiting(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
 
-    def _literal(self, path: str | list[str], recursive: bool) -> list[str] | None:
+    def _literal_paths(self, path: str | list[str], recursive: bool) -> list[str] | None:
         """Paths that need no expanding, as keys; None for patterns and folders."""
         several = [path] if isinstance(path, str) else path
         if recursive or any(map(has_magic, several)):
@@ -304,7 +310,7 @@ class ReferenceReading(AsyncFileSystem):
         if self.isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
-        said = self._reference(rpath)
+        said = self._reference_of(rpath)
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             found = self._fs_of(said.url)
             source = blocking_of(found) or found
@@ -322,7 +328,7 @@ class ReferenceReading(AsyncFileSystem):
         if await self._isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
-        said = await self._off_loop(self._reference, rpath)
+        said = await self._off_loop(self._reference_of, rpath)
         if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
             source = self._fs_of(said.url)
             with failing(rpath, said.url, lpath):

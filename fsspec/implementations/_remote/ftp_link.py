@@ -94,19 +94,19 @@ class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
     """TLS from the first byte on, as servers on port 990 speak it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._sock: ssl.SSLSocket | None = None
+        self._tls_socket: ssl.SSLSocket | None = None
         super().__init__(*args, **kwargs)
 
     @property
     def sock(self) -> ssl.SSLSocket | None:
         """The control connection; what is put here is given TLS."""
-        return self._sock
+        return self._tls_socket
 
     @sock.setter
     def sock(self, value: socket.socket | None) -> None:
         if value is not None and not isinstance(value, ssl.SSLSocket):
             value = self.context.wrap_socket(value, server_hostname=self.host)
-        self._sock = value
+        self._tls_socket = value
 
 
 def context(tls: bool | str, verify: bool | str) -> ssl.SSLContext:

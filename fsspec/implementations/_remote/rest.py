@@ -62,13 +62,13 @@ class RestFileSystem(AbstractFileSystem):
         if timeout is not None:
             self.timeout = timeout
 
-    def _credentials(self) -> dict[str, Any]:
+    def _request_credentials(self) -> dict[str, Any]:
         """Options of a request: basic authentication, or a header where there is a token alone."""
         if self.token is None or self.username is not None:
             return {} if self.token is None else {"auth": (self.username, self.token)}
         return {"headers": {"Authorization": f"Bearer {self.token}"}}
 
-    def _request(self, method: str, url: str, path: str, **options: Any) -> requests.Response:
+    def _send_request(self, method: str, url: str, path: str, **options: Any) -> requests.Response:
         """The answer to one request about ``path``, which succeeded and was read."""
         logger.debug("%s for %r", method, path)
         try:
@@ -78,10 +78,10 @@ class RestFileSystem(AbstractFileSystem):
             host = urlsplit(url).hostname
             raise kind(f"{path!r}: {type(error).__name__} in a request to {host}; try again") from None
         if response.status_code >= 400:
-            self._raise(response, path)
+            self._raise_for_response(response, path)
         return response
 
-    def _raise(self, response: requests.Response, path: str) -> NoReturn:
+    def _raise_for_response(self, response: requests.Response, path: str) -> NoReturn:
         told = self._error_text(response)
         kind = _KINDS.get(response.status_code, OSError)
         if kind is FileNotFoundError:
@@ -100,9 +100,9 @@ class RestFileSystem(AbstractFileSystem):
         message = str(found.get("message") or "") if isinstance(found, dict) else ""
         return message.partition("\n")[0][:200]
 
-    def _json(self, method: str, url: str, path: str, **options: Any) -> dict[str, Any]:
-        """As `_request`, the answer taken as JSON."""
-        response = self._request(method, url, path, **options)
+    def _request_json(self, method: str, url: str, path: str, **options: Any) -> dict[str, Any]:
+        """As `_send_request`, the answer taken as JSON."""
+        response = self._send_request(method, url, path, **options)
         try:
             found: dict[str, Any] = response.json()
             return found

@@ -80,7 +80,7 @@ class ServerFileSystem(AbstractFileSystem):
         if outfile is None and self.isdir(rpath):
             os.makedirs(os.fspath(lpath), exist_ok=True)  # type: ignore[arg-type]  # it is no file object
             return
-        with self._sending(rpath) as send:  # no folder is made for what is not there
+        with self._sending_to(rpath) as send:  # no folder is made for what is not there
             if outfile is not None:
                 send(outfile, callback)
                 return
@@ -90,7 +90,7 @@ class ServerFileSystem(AbstractFileSystem):
                 send(target, callback)
 
     @contextmanager
-    def _sending(self, path: str) -> Iterator[Send]:
+    def _sending_to(self, path: str) -> Iterator[Send]:
         """A context that gives a function to send a remote file; entering raises where none is there."""
         with self.open(path, "rb") as source:
             yield partial(self._copy_out, source)

@@ -41,7 +41,7 @@ class Handle(io.RawIOBase):
     """A file that is open on a server, without a buffer: each operation is a request.
 
     A derived class opens it as ``remote``, a file object, and gives operations on that their turn on the
-    connection, by `_ask`.
+    connection, by `_run_operation`.
     """
 
     remote: Any = None
@@ -55,7 +55,7 @@ class Handle(io.RawIOBase):
     def _after_fork_in_child(self) -> None:
         assign(self, inherited(type(self)))
 
-    def _ask(self, operation: Callable[[Any], Any]) -> Any:
+    def _run_operation(self, operation: Callable[[Any], Any]) -> Any:
         """What an operation makes of the remote file. Raises ConnectionError: it was lost."""
         raise NotImplementedError
 
@@ -81,7 +81,7 @@ class Handle(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        data: bytes = self._ask(lambda remote: self._read_from(remote, len(view)))
+        data: bytes = self._run_operation(lambda remote: self._read_from(remote, len(view)))
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -94,7 +94,7 @@ class Handle(io.RawIOBase):
         view = memoryview(data).cast("B")
         if self.mode[0] == "a":
             self._position = self._get_size()
-        self._ask(lambda remote: self._write_to(remote, view))
+        self._run_operation(lambda remote: self._write_to(remote, view))
         self._position += len(view)
         return len(view)
 
@@ -118,7 +118,7 @@ class Handle(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         end = self._position if size is None else size
-        self._ask(lambda remote: remote.truncate(end))
+        self._run_operation(lambda remote: remote.truncate(end))
         return end
 
     def close(self) -> None:

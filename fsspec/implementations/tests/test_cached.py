@@ -664,7 +664,7 @@ def test_awaited_parts_come_from_blocks(tmp_path):
         for _ in range(2):
             found = await asyncio.gather(*[c._cat_file("r/sub/deep", 0, 2)] * 1, return_exceptions=True)
             assert [type(e) for e in found] == [OSError]
-        assert not c._shared
+        assert not c._shared_reads
 
     asyncio.run(main())
     fetched(target)

@@ -118,7 +118,7 @@ def test_what_is_open_stays(kind, target, tmp_path):
         for n in range(1, 6):
             read(c, f"r/{n}")
         assert 0 in kept(c) and len(kept(c)) <= 3
-    c._limits._looked = -1000
+    c._cache_limits._looked = -1000
     unused_for(c, 1000)
     read(c, "r/6")
     assert 0 not in kept(c)
@@ -148,7 +148,7 @@ def test_age(kind, target, tmp_path):
         read(c, f"r/{n}")
     unused_for(c, 650)
     read(c, "r/0")
-    c._limits._look_again = 0.0  # as if enough time had passed
+    c._cache_limits._look_again = 0.0  # as if enough time had passed
     read(c, "r/5")
     assert kept(c) == [0, 2, 3, 5]
 

@@ -30,7 +30,7 @@ PROGRAM = """
         def works():
             assert fs.cat_file(top + "/a") == b"alpha"
             assert f.read(10) == bytes(range(10, 20))
-            fs._client().close()
+            fs._connected_client().close()
 
         def refuses():
             try:

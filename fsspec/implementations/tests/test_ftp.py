@@ -37,7 +37,7 @@ def server(request):
 def fs(server):
     fs = make(server)
     yield fs
-    fs._link.close()
+    fs._server_link.close()
 
 
 class TestFTP(RemoteTests):
@@ -113,7 +113,7 @@ def test_implicit_tls(tls, lacking):
         assert got(server, "b") == b"1"
         protected = sum(line.startswith("PROT") for c in server.connections for line in c.commands)
         assert protected == (0 if lacking else 1)
-        fs._link.close()
+        fs._server_link.close()
 
 
 def test_explicit_tls_insists_on_protected_data(ftps_server):
@@ -503,7 +503,7 @@ def test_a_source_that_fails(server, fs):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fs._write("STOR", "/half", parts())
+        fs._send_parts("STOR", "/half", parts())
     assert not fs.exists("/half")
     assert fs.cat_file("/d/a.txt") == b"hello world"
 
@@ -625,6 +625,6 @@ def test_below_a_file_there_is_nothing():
 
 def test_the_connection_is_no_attribute_of_the_class():
     """As of other attributes of instances: what looks through a class, as `inspect.getmembers`, goes on."""
-    assert not hasattr(FTPFileSystem, "_link") and "_strip_protocol" in dict(
+    assert not hasattr(FTPFileSystem, "_server_link") and "_strip_protocol" in dict(
         inspect.getmembers(FTPFileSystem)
     )

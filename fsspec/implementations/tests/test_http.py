@@ -860,7 +860,7 @@ def test_fork_with_a_stream_under_way(http_server, url):
         f = fs.open(url + "/big.bin?f")
         for _ in range(5):
             read_on(f)
-        assert f._ahead.stream is not None
+        assert f._reading_ahead.stream is not None
 
         def child():
             at = f.tell()
@@ -874,11 +874,11 @@ def test_fork_with_a_stream_under_way(http_server, url):
 
         for _ in range(2):
             well(by_fork(child))
-        stream = f._ahead.stream
+        stream = f._reading_ahead.stream
         read_on(f)
         for _ in range(20):
             read_on(f)
-        assert stream is f._ahead.stream
+        assert stream is f._reading_ahead.stream
         while read_on(f):
             pass
         assert fs.cat_file(url + "/big.bin", 10, 20) == BIG[10:20]

@@ -241,11 +241,11 @@ def test_an_open_file_fetches_ahead_from_the_second_read_on(fs: HTTPFileSystem, 
         cache = file.cache
         assert (cache.name, cache.concurrency) == ("adaptive", 3)
         file.read(1000)
-        producer = cache._prefetcher.producer
+        producer = cache._background_prefetcher.producer
         assert producer.wanting() == 0
-        cache._prefetcher.consumer.sequential_streak += 1
+        cache._background_prefetcher.consumer.sequential_streak += 1
         assert producer.wanting() == 64 * 2 * 1000
-        cache._prefetcher.read_tracker.add(2**20)
+        cache._background_prefetcher.read_tracker.add(2**20)
         assert producer.wanting() == len(DATA) - 1000  # all that is left is within the window
 
 
@@ -257,10 +257,10 @@ def test_a_file_is_read_over_several_connections_once_one_is_slow(
     http_server.fault("/large", delay_body=0.3)
     with fs.open(large) as file:
         got = [file.read(step), file.read(step)]
-        assert file._ahead.slow in (None, True)
+        assert file._reading_ahead.slow in (None, True)
         while data := file.read(step):
             got.append(data)
-        assert file._ahead.slow and file.cache.name == "adaptive"
+        assert file._reading_ahead.slow and file.cache.name == "adaptive"
     assert b"".join(got) == DATA
     brought = sum(request.sent for request in http_server.requests if request.method == "GET")
     assert brought <= len(DATA) + 2**16 + step
@@ -285,7 +285,7 @@ def test_a_file_is_read_over_one_connection_that_is_fast(
         got = []
         while data := file.read(2**20):
             got.append(data)
-        assert file._ahead.slow is False and file.cache.name == "bytes"
+        assert file._reading_ahead.slow is False and file.cache.name == "bytes"
     assert b"".join(got) == DATA
     assert len(http_server.requests) == 3  # opening, the first read, and all that follow
 

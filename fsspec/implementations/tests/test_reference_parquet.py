@@ -242,7 +242,7 @@ def test_full_tables_are_written_at_once(tmp_path, target, engine):
         mapper[f"x/{i}.0"] = [target, i, 1]
     assert sorted(os.listdir(tmp_path / "r" / "x")) == ["refs.0.parq", "refs.1.parq"]
     assert [mapper[f"x/{i}.0"] for i in range(5)] == [[target, i, 1] for i in range(5)]
-    assert len(mapper._tables) == 1
+    assert len(mapper._loaded_tables) == 1
 
 
 def test_targets_of_a_table_are_written_once(tmp_path, target, engine):
@@ -420,7 +420,7 @@ def test_failed_write_leaves_the_table(root, engine, tmp_path):
     mapper["x/1.0"] = b"new"
     folder = pathlib.Path(root, "x")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    mapper._pending["x", 0][2] = ["\ud800", 0, 1]  # a text that cannot be encoded
+    mapper._pending_rows["x", 0][2] = ["\ud800", 0, 1]  # a text that cannot be encoded
     with pytest.raises(ValueError):
         mapper.flush()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -161,7 +161,7 @@ def test_a_derived_class_that_connects_in_its_own_way(server, request, opted):
             def _connect(self):
                 calls.append(os.getpid()){OWN[kind]}
 
-        fs._link.close()
+        fs._server_link.close()
         options.pop("tls", None)
         fs = Own(**options)
         assert fs.cat_file("/small") == b"hello world"
@@ -415,7 +415,7 @@ def test_the_server_sees_what_the_parent_closes(request, kind, own):
                 os._exit(0)
             os.read(ready[0], 1)
             assert [c.open for c in server.connections] == [True, True]
-            fs._link.close()
+            fs._server_link.close()
             until(lambda: not server.connections[0].open, "the server sees the end")
             assert server.connections[1].open
             os.write(go[1], b"1")

@@ -462,7 +462,7 @@ def test_dbfs_paths_and_errors(databricks_server):
     with pytest.raises(FileNotFoundError):
         fs.mkdir("/none/x", create_parents=False)
     with pytest.raises(DatabricksException) as caught:
-        fs._call("nonsense", "/a")
+        fs._call_api("nonsense", "/a")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.error_code, str(again)) == ("ENDPOINT_NOT_FOUND", str(caught.value))
     with fs.open("/a.txt", "xb") as f:

@@ -47,7 +47,7 @@ def server(sftp_server):
 def fs(server):
     fs = make(server)
     yield fs
-    fs._link.close()
+    fs._server_link.close()
 
 
 class OwnClient(SFTPFileSystem):
@@ -363,7 +363,7 @@ def test_forbidden(server, fs):
 )
 def test_a_connection_that_was_dropped(server, fs, use):
     server.drop()
-    until(lambda: not fs._link._is_alive(), "the client knows")
+    until(lambda: not fs._server_link._is_alive(), "the client knows")
     use(fs)
     assert len(server.connections) == 2
 

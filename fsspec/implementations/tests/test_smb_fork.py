@@ -123,7 +123,7 @@ def test_a_derived_class_that_connects_in_its_own_way(server):
                     self.host, username=options["username"], password=secret, port=self.port
                 ))
 
-        fs._link.disconnect()
+        fs._server_link.disconnect()
         del fs
         calls, sessions, secret = [], [], options["password"]
         kept = smbclient.register_session(
@@ -133,14 +133,14 @@ def test_a_derived_class_that_connects_in_its_own_way(server):
         f = fs.open(LARGE, block_size=2**16)
         assert f.read(100) == BIG[:100]
         mine = sessions[0].connection
-        assert [*fs._link.connections.values()] == [mine] and mine is not kept
+        assert [*fs._server_link.connections.values()] == [mine] and mine is not kept
 
         def child():
             f.seek(10**6)
             assert f.read(100) == BIG[10**6 : 10**6 + 100]
             fs.pipe_file("/SHARE/from-child", b"1")
             assert calls[1:] == [os.getpid()]
-            assert [*fs._link.connections.values()] == [sessions[1].connection]
+            assert [*fs._server_link.connections.values()] == [sessions[1].connection]
 
         # that of the program itself is not for children; smbclient would wait for its thread at exit
         smbclient.delete_session(options["host"], port=options["port"])
@@ -148,7 +148,7 @@ def test_a_derived_class_that_connects_in_its_own_way(server):
         well(by_fork(child))
         assert f.read(100) == BIG[100:200] and calls == [os.getpid()]
         assert fs.cat_file("/SHARE/from-child") == b"1"
-        for connection in list(fs._link.connections.values()):
+        for connection in list(fs._server_link.connections.values()):
             connection.transport._sock.shutdown(socket.SHUT_RDWR)  # as where it is lost
             until(lambda: not connection.transport.connected, "the client knows")
         assert fs.cat_file(SMALL) == b"hello world" and calls == 2 * [os.getpid()]

@@ -344,7 +344,7 @@ def test_a_failure_of_the_network_does_not_change_what_is_read_after_it(http_ser
     f = fs.open("folder/member0")
     start = f.read(1000)
     fresh = fs.fo.fs.open(f"{http_server.url}/x.tar", block_size=2**16, cache_type="none")
-    fs._source.file = fresh  # so that each read is a request
+    fs._archive_bytes.file = fresh  # so that each read is a request
     f.seek(5000)
     http_server.fault("/x.tar", status=503)
     with pytest.raises(OSError):
