@@ -57,7 +57,63 @@ def _view_of(data: bytes, start: int, end: int) -> bytes | memoryview:
     return data if start == 0 and end == len(data) else memoryview(data)[start:end]
 
 
-class ReadAheadCache(BaseCache):
+class _StretchCache(BaseCache):
+    """Keeps one stretch of the file.
+
+    Threads that read one file at once get right bytes: a read takes the stretch as it is at its beginning,
+    keeps another as a whole, and hands out what it has itself fetched.
+    """
+
+    # the bytes before a position, the position, and the bytes after it: in two pieces, so that what comes is
+    # kept as it is and not copied. One attribute, which is replaced at once.
+    _kept_stretch: tuple[bytes, int | None, bytes] = b"", None, b""
+
+    @property
+    def cache(self) -> bytes:
+        """All that is kept: the bytes from ``start`` to ``end``."""
+        before, _, after = self._kept_stretch
+        return before + after if before else after
+
+    @cache.setter
+    def cache(self, data: bytes) -> None:
+        self._kept_stretch = b"", self.start, data
+
+    @property
+    def start(self) -> Any:
+        """Where in the file it begins; None where nothing was kept yet."""
+        before, middle, _ = self._kept_stretch
+        return None if middle is None else middle - len(before)
+
+    @start.setter
+    def start(self, position: int | None) -> None:
+        self._kept_stretch = b"", position, self.cache
+
+    @property
+    def end(self) -> Any:
+        """Where in the file it ends; None where nothing was kept yet."""
+        _, middle, after = self._kept_stretch
+        return None if middle is None else middle + len(after)
+
+    @end.setter
+    def end(self, position: int | None) -> None:
+        start = self.start
+        if position is None or start is None:
+            self._kept_stretch = b"", None, b""
+        else:
+            self._kept_stretch = b"", start, self.cache[: max(0, position - start)]
+
+    def _held_from(self, position: int) -> Held | None:
+        before, middle, after = self._kept_stretch
+        if middle is None:
+            return None
+        at, piece = position - middle, after
+        if at < 0:
+            piece = before
+            at += len(piece)
+        return Held(piece, at, len(piece)) if 0 <= at < len(piece) else None
+
+
+class ReadAheadCache(_StretchCache):
     """Fetches one block more than is wanted and keeps what came last.
 
     Good for reading in order; a read that goes back before what is kept starts anew.
@@ -65,75 +121,66 @@ class ReadAheadCache(BaseCache):
 
     name: ClassVar[str] = "readahead"
     _keeps_surplus: ClassVar[bool] = True
-    cache: bytes
-    start: int
-    end: int
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.cache: bytes = b""
-        self.start = 0
-        self.end = 0
+        self._kept_stretch = b"", 0, b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        if start is not None and end is not None and self.start <= start < end <= self.end:
+        _, begin, data = self._kept_stretch
+        begin = begin or 0
+        if start is not None and end is not None and begin <= start < end <= begin + len(data):
             self.hit_count += 1
-            return self.cache[start - self.start : end - self.start]
+            return data[start - begin : end - begin]
         start, end = self._clip_range(start, end)
-        if not (self.start <= start < self.end < end):
-            if self.start <= start < self.end or start >= end:
-                return joined(ReadAheadCache._fetch_views(self, start, end))  # a subclass may have another
+        stop = begin + len(data)
+        if begin <= start < stop < end:
             self.miss_count += 1
-            self._keep_data(b"", start)  # its memory is free before more comes
-            self._go_on(start, end)
-            return self.cache[: end - start]
+            out = Joining(memoryview(data)[start - begin :])
+            del data
+            try:
+                return out.ended(_view_of(self._go_on(stop, end), 0, end - stop))
+            except BaseException:
+                self._kept_stretch = b"", start, out.part()[: stop - start]
+                raise
+        if begin <= start < stop or start >= end:
+            return joined(ReadAheadCache._fetch_views(self, start, end))  # a subclass may have another
         self.miss_count += 1
-        begin, out = self.end, Joining(memoryview(self.cache)[start - self.start :])
-        try:
-            self._keep_data(b"", begin)
-            self._go_on(begin, end)
-        except BaseException:
-            self._keep_data(out.part(), start)
-            raise
-        return out.ended(_view_of(self.cache, 0, end - begin))
+        del data
+        return self._go_on(start, end)[: end - start]
 
     def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._clip_range(start, end)
         if start >= end:
             return [b""]
-        if start >= self.start and end <= self.end:
+        _, begin, data = self._kept_stretch
+        begin = begin or 0
+        stop = begin + len(data)
+        if begin <= start and end <= stop:
             self.hit_count += 1
-            return [memoryview(self.cache)[start - self.start : end - self.start]]
+            return [memoryview(data)[start - begin : end - begin]]
         self.miss_count += 1
         pieces: list[Any] = []
-        begin = start
-        if self.start <= start < self.end:
-            # copied, so that the memory of the rest is free before more comes
-            self._keep_data(self.cache[start - self.start :], start)
-            pieces.append(self.cache)
-            begin = self.end
-        else:
-            self._keep_data(b"", start)
-        self._go_on(begin, end)
-        pieces.append(_view_of(self.cache, 0, end - begin))
+        if begin <= start < stop:
+            pieces.append(data[start - begin :])  # copied, so that the memory of the rest is free
+            start = stop
+        del data
+        try:
+            pieces.append(_view_of(self._go_on(start, end), 0, end - start))
+        except BaseException:
+            if pieces:
+                self._kept_stretch = b"", stop - len(pieces[0]), pieces[0]
+            raise
         return pieces
 
-    def _go_on(self, begin: int, end: int) -> None:
-        """Keep, of the file, what a read needs from ``begin`` on and a block more."""
+    def _go_on(self, begin: int, end: int) -> bytes:
+        """Fetch and keep what a read needs from ``begin`` on and a block more. What was kept is let go of
+        before."""
+        self._kept_stretch = b"", begin, b""
         data = self._fetch_uncached(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
-        self._keep_data(data, begin)
-
-    def _keep_data(self, data: bytes, begin: int) -> None:
-        """An interrupt between two of these steps leaves nothing kept: reads look at ``end`` first."""
-        self.end = 0
-        self.cache, self.start = data, begin
-        self.end = begin + len(data)
-
-    def _held_from(self, position: int) -> Held | None:
-        if not self.start <= position < self.end:
-            return None
-        return Held(self.cache, position - self.start, len(self.cache))
+        self._kept_stretch = b"", begin, data
+        return data
 
 
 class FirstChunkCache(BaseCache):
@@ -175,7 +222,7 @@ class FirstChunkCache(BaseCache):
         return Held(self.cache, position, len(self.cache))
 
 
-class BytesCache(BaseCache):
+class BytesCache(_StretchCache):
     """Keeps one stretch of the file, which grows at either end as reads touch it.
 
     A read at the end fetches one block ahead; one that begins behind what is kept and ends
@@ -192,25 +239,15 @@ class BytesCache(BaseCache):
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, trim: bool = True) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.start: int | None = None
-        self.end: int | None = None
         self.trim = trim
-        # the stretch is in two pieces, so that what comes is kept as it is and not copied
-        self._before: bytes = b""
-        self._middle = 0
-        self._after: bytes = b""
-
-    @property
-    def cache(self) -> bytes:
-        """All that is kept: the bytes from ``start`` to ``end``."""
-        return self._before + self._after
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        if start is not None and end is not None and self.end is not None:
-            middle = self._middle
-            if middle <= start < end <= self.end:
+        _, middle, after = self._kept_stretch
+        if start is not None and end is not None and middle is not None:
+            if middle <= start < end <= middle + len(after):
                 self.hit_count += 1
-                return self._after[start - middle : end - middle]
+                return after[start - middle : end - middle]
+        del after
         return joined(BytesCache._fetch_views(self, start, end))  # a subclass may have another
 
     def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
@@ -219,61 +256,57 @@ class BytesCache(BaseCache):
         if start >= end:
             return [b""]
         reach = end if reach is None else max(end, reach)
-        left, right = self.start, self.end
-        if left is None or right is None:
-            left = right = start
-        elif left <= start and end <= right:
-            self.hit_count += 1
-            return self._kept_views(start, end)
+        before, middle, after = self._kept_stretch
+        if middle is None:
+            middle = left = right = start
+        else:
+            left, right = middle - len(before), middle + len(after)
+            if left <= start and end <= right:
+                self.hit_count += 1
+                return _between(before, middle, after, start, end)
         self.miss_count += 1
         if start < left and end <= right and right - end <= self.blocksize:
             more = self._fetch_more(start, left)[: left - start]
-            self._keep_data(b"", start, b"".join((more, self._before, self._after)))
-            return self._kept_views(start, end)
+            whole = b"".join((more, before, after))
+            self._kept_stretch = b"", start, whole
+            return [_view_of(whole, 0, end - start)]
         if left == right or start < left or start > right and reach > right + self.blocksize:
-            left = right = start
+            before = after = b""
+            middle = left = right = start
         ahead = min(self.size, end + self.blocksize)
         keep = left
         if self.trim and ahead - left >= 2 * (self.blocksize + 1):
             keep = max(left, min(start, right, end - self.blocksize))
-        if keep >= right and not self._before:
-            self._keep_data(b"", right, b"")  # the memory is free before more comes
+        if keep >= right and not before:
+            after = b""
+            self._kept_stretch = b"", right, b""  # the memory is free before more comes
         more = self._fetch_more(right, ahead)
-        self._keep_data(joined(self._kept_views(keep, right)) if keep < right else b"", right, more)
-        return self._kept_views(start, end)
+        if keep < right:
+            before = joined(_between(before, middle, after, keep, right))
+        else:
+            before = b""
+        self._kept_stretch = before, right, more
+        return _between(before, right, more, start, end)
 
     def _fetch_more(self, start: int, end: int) -> bytes:
         data = self._fetch_uncached(start, end)
         self.total_requested_bytes += len(data)
         return data
 
-    def _keep_data(self, before: bytes, middle: int, data: bytes) -> None:
-        self.end = None  # an interrupt between two of these steps leaves nothing kept: reads look here first
-        self._before, self._middle, self._after = before, middle, data
-        self.start, self.end = middle - len(before), middle + len(data)
-
-    def _kept_views(self, start: int, end: int) -> list[Any]:
-        """Bytes ``start`` to ``end``, which are among those that are kept, not copied."""
-        start, end = start - self._middle, end - self._middle
-        if start >= 0:
-            return [_view_of(self._after, start, end)]
-        start += len(self._before)
-        if end <= 0:
-            return [_view_of(self._before, start, end + len(self._before))]
-        return [_view_of(self._before, start, len(self._before)), _view_of(self._after, 0, end)]
-
-    def _held_from(self, position: int) -> Held | None:
-        if self.end is None:
-            return None
-        at = position - self._middle
-        piece = self._after
-        if at < 0:
-            piece = self._before
-            at += len(piece)
-        return Held(piece, at, len(piece)) if 0 <= at < len(piece) else None
-
     def __len__(self) -> int:
-        return len(self._before) + len(self._after)
+        before, _, after = self._kept_stretch
+        return len(before) + len(after)
+
+
+def _between(before: bytes, middle: int, after: bytes, start: int, end: int) -> list[Any]:
+    """Bytes ``start`` to ``end`` of a stretch in two pieces, the second of which begins at ``middle``."""
+    start, end = start - middle, end - middle
+    if start >= 0:
+        return [_view_of(after, start, end)]
+    start += len(before)
+    if end <= 0:
+        return [_view_of(before, start, end + len(before))]
+    return [_view_of(before, start, len(before)), _view_of(after, 0, end)]
 
 
 class AllBytes(BaseCache):

@@ -9,7 +9,8 @@ the others.  What always holds:
   is kept: a block is whole or it is not there. What is longer is cut, or kept where it belongs;
 * the bytes handed out are copied once, on the way out.
 
-A cache belongs to one file object and, like it, to one thread at a time.  In a forked
+A cache belongs to one file object. Threads that read from it at once get right bytes, and may each
+ask for those that are missing.  In a forked
 child it goes on with the blocks it holds: they are memory of the child's own.  Those that
 own more than memory (threads, mappings) replace that on first use there.
 """

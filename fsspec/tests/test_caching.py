@@ -70,6 +70,43 @@ def test_reads_are_right_and_stay_within_the_file(kind: str, blocksize: int) -> 
     closed(cache)
 
 
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("elsewhere", [(0, 5), (40, 60), (95, 130), (300, 310), (990, 1000)])
+def test_a_read_during_which_another_thread_reads_elsewhere_is_right(
+    kind: str, elsewhere: tuple[int, int]
+) -> None:
+    """The other one comes as this one waits for its bytes, and replaces what is kept."""
+    main, found = threading.current_thread(), []
+
+    def fetch(start: int, end: int) -> bytes:
+        if ready and threading.current_thread() is main:
+            other = threading.Thread(target=lambda: found.append(cache._fetch(*elsewhere)))
+            other.start()
+            other.join()
+        return DATA[start:end]
+
+    ready: list[bool] = []
+    cache = caches[kind](10, fetch, len(DATA))
+    ready.append(True)
+    for start, end in [(0, 20), (15, 50), (45, 100), (90, 95), (500, 700), (690, 720), (480, 505), (0, 1000)]:
+        assert cache._fetch(start, end) == DATA[start:end], (start, end)
+        assert b"".join(cache._fetch_views(start + 1, end)) == DATA[start + 1 : end]
+    assert set(found) <= {DATA[slice(*elsewhere)]}
+    closed(cache)
+
+
+def test_a_stretch_may_be_set_piece_by_piece() -> None:
+    """As subclasses of other packages do, which have a `_fetch` of their own."""
+    for kind in ("readahead", "bytes"):
+        cache: Any = caches[kind](10, Source().fetch, len(DATA))
+        cache._fetch(0, 20)
+        cache.start, cache.end, cache.cache = 100, 105, DATA[100:105]
+        assert (cache.start, cache.end, cache.cache) == (100, 105, DATA[100:105])
+        assert cache._fetch(101, 104) == DATA[101:104]
+        cache.end = None
+        assert cache.start is None and cache.cache == b"" and cache._fetch(3, 9) == DATA[3:9]
+
+
 @pytest.mark.parametrize("kind", [kind for kind in EVERY if kind != "all"])
 def test_short_answers_are_errors_and_are_not_kept(kind: str) -> None:
     source = Source()

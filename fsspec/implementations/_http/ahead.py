@@ -15,6 +15,7 @@ without being touched.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import time
 import weakref
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
-from fsspec._files.caches_base import joined, log_fetch
+from fsspec._files.caches_base import BaseCache, joined, log_fetch
+from fsspec._fork.owned import is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
 from fsspec.implementations._http import responses
@@ -307,53 +309,75 @@ class AheadCache(BytesCache):
     ``in_one``: whether the server ignores ranges, so that the file comes from its beginning on. Then all is
         kept up to a block behind the first read, which is what `BytesCache` has of such a file; one that is
         not longer is read to its end at once, since its connection may be lost while nobody reads.
+
+    Threads that read one file take turns: there is one stream to read from.
     """
 
-    start: int  # never None here, nor is end
-    end: int
     fetcher: Callable[..., Any]
+    _held_from = BaseCache._held_from
 
     def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.start = self.end = 0
+        self._kept_from = self._kept_until = 0
         self.in_one: bool = False
-        self._pieces: deque[bytes] = deque()  # those from start to end, none empty
+        self._pieces: deque[bytes] = deque()  # none empty
         self._first_end: int | None = None  # where the first read ended
         self._last: int | None = None
         self._run = 0
+        self._renew_lock()
+
+    def _renew_lock(self) -> None:
+        own(self)
+        self._read_lock = _thread.RLock()  # the interpreter's own, which no library replaces
+
+    def _begin_in_child(self) -> None:
+        """Go on with what is kept, unless a thread of the parent was changing it at the fork."""
+        if not self._read_lock.acquire(blocking=False):
+            self._hold(deque(), 0, 0)
+        self._renew_lock()
+
+    @property
+    def _kept_stretch(self) -> tuple[bytes, int | None, bytes]:
+        return b"", self._kept_from, joined(list(self._pieces))
 
     def __len__(self) -> int:
-        return max(0, self.end - self.start)
+        return max(0, self._kept_until - self._kept_from)
 
     def put(self, start: int, data: bytes) -> None:
         """Keep bytes that came by another way."""
         self._hold(deque((data,)), start, start + len(data))
 
     def _hold(self, pieces: deque[bytes], start: int, end: int) -> None:
-        self.end = -1  # an interrupt between two of these steps leaves nothing kept
-        self._pieces, self.start = pieces, start
-        self.end = end
+        self._kept_until = -1  # an interrupt between two of these steps leaves nothing kept
+        self._pieces, self._kept_from = pieces, start
+        self._kept_until = end
 
     def head(self) -> bytes:
         """What is kept of the beginning of the file."""
-        return joined(list(self._pieces)) if self.start == 0 <= self.end else b""
+        return joined(list(self._pieces)) if self._kept_from == 0 <= self._kept_until else b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start = start or 0
         end = self.size if end is None else min(end, self.size)
         if start >= end:
             return b""
+        if not is_mine(self):
+            self._begin_in_child()
+        with self._read_lock:
+            return self._read_range(start, end)
+
+    def _read_range(self, start: int, end: int) -> bytes:
         self._run = self._run + 1 if start == self._last else 0
         self._last = end
         if self._first_end is None:
             self._first_end = end
-        if not self.start <= start <= self.end:
+        if not self._kept_from <= start <= self._kept_until:
             begin = 0 if start <= self._kept_to() else start
-            if begin < self.start or begin > self.end:
+            if begin < self._kept_from or begin > self._kept_until:
                 self._hold(deque(), begin, begin)
-        elif end <= self.end:
+        elif end <= self._kept_until:
             self.hit_count += 1
-        if end > self.end:
+        if end > self._kept_until:
             self.miss_count += 1
             try:
                 self._fetch_on(start, end)
@@ -362,7 +386,7 @@ class AheadCache(BytesCache):
             except BaseException:  # an interrupt, which may have come as a piece was added or taken away
                 self._hold(deque(), start, start)
                 raise
-        pieces, at, count = self._pieces, start - self.start, end - start
+        pieces, at, count = self._pieces, start - self._kept_from, end - start
         if pieces and at + count <= len(pieces[0]):
             return pieces[0][at : at + count]
         return _cut(pieces, at, count)
@@ -370,13 +394,13 @@ class AheadCache(BytesCache):
     def _fetch_on(self, start: int, end: int) -> None:
         """Keep what comes up to ``end``; nothing before ``start``: going back within a read costs nothing."""
         pieces = self._pieces
-        while pieces and end > self._kept_to() and self.start + len(pieces[0]) <= start:
-            self.start += len(pieces.popleft())
+        while pieces and end > self._kept_to() and self._kept_from + len(pieces[0]) <= start:
+            self._kept_from += len(pieces.popleft())
         wanted = end
         if not self._run:
-            wanted = min(self.size, max(end, min(end + self.blocksize, self.end + MIN_READ)))
+            wanted = min(self.size, max(end, min(end + self.blocksize, self._kept_until + MIN_READ)))
         self._bring_up_to(wanted)
-        if self.start == 0 and self.end < self.size <= self._kept_to():
+        if self._kept_from == 0 and self._kept_until < self.size <= self._kept_to():
             self._bring_up_to(self.size)
 
     def _kept_to(self) -> int:
@@ -384,11 +408,11 @@ class AheadCache(BytesCache):
 
     def _bring_up_to(self, wanted: int) -> None:
         pieces = self._pieces
-        log_fetch(self.name, self.fetcher, self.end, wanted)
-        for piece in self.fetcher(self.end, wanted, self._run):
+        log_fetch(self.name, self.fetcher, self._kept_until, wanted)
+        for piece in self.fetcher(self._kept_until, wanted, self._run):
             if piece:
                 pieces.append(piece)
-                self.end += len(piece)
+                self._kept_until += len(piece)
                 self.total_requested_bytes += len(piece)
 
 

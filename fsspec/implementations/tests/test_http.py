@@ -14,6 +14,7 @@ import threading
 import warnings
 import weakref
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,6 +57,24 @@ def url(http_server):
 
 def asked(server):
     return [(r.method, r.range) for r in server.requests]
+
+
+@pytest.mark.parametrize("module", [HTTPFileSystem, http_sync.HTTPFileSystem])
+@pytest.mark.parametrize(
+    "cache", [{}, *({"cache_type": name} for name in ("bytes", "readahead", "adaptive"))]
+)
+def test_threads_that_read_one_file_get_the_bytes_of_where_they_read(module, cache, url):
+    """Each by the cache, which knows no position; that of the file is one for all."""
+    with module(skip_instance_cache=True).open(url + "/big.bin", block_size=2**16, **cache) as f:
+
+        def read(k):
+            places = [((k * 37 + i * 101) * 4000) % len(BIG) for i in range(25)]
+            return [(f.cache._fetch(at, at + 1000) == BIG[at : at + 1000]) for at in places]
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(all(right) for right in pool.map(read, range(4)))
+        f.seek(8000)
+        assert f.read(1000) == BIG[8000:9000]
 
 
 # -- information ---------------------------------------------------------------

@@ -60,6 +60,39 @@ def test_a_lock_held_by_another_thread_stops_no_child(lock, mode, places):
     )
 
 
+def test_a_child_forked_as_another_thread_reads_from_an_open_file_has_the_right_bytes(places):
+    """Of what that thread was keeping nobody knows how far it had come."""
+    run(
+        """
+    f = fsspec.filesystem("http").open(url("data1.bin"), block_size=1000)
+    expect(f.read(100), DATA["data1.bin"][:100], "the file")
+    holding, enough = threading.Event(), threading.Event()
+
+    def hold():
+        with f.cache._read_lock:
+            f.cache._pieces.append(b"a piece that has come, and is not yet counted")
+            holding.set()
+            enough.wait(20)
+            f.cache._pieces.pop()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait()
+
+    def body():
+        expect(f.read(2000), DATA["data1.bin"][100:2100], "the file")
+        forked(lambda: expect(f.read(2000), DATA["data1.bin"][2100:4100], "the file"))
+
+    forked(body)
+    enough.set()
+    thread.join()
+    expect(f.read(), DATA["data1.bin"][100:], "the file")
+    """,
+        places,
+        "opted",
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_instance_in_the_making_stops_no_child(mode, places):
     run(
