@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container, Mapping
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ def default(method: Method) -> Method:
 
 def is_default(method: object) -> bool:
     """Whether a function or a bound method is one that `default` marked."""
-    function = getattr(method, "__func__", method)
+    function = _function(method)
     return function is not None and getattr(function, "__default__", None) is function
+
+
+def _function(method: object) -> object:
+    """The function of a bound method. Not that of other objects that have one, as proxies around a method:
+    what they do beyond it would be passed by."""
+    return method.__func__ if type(method) is MethodType else method
 
 
 def mark_built_in(cls: type) -> None:
@@ -39,13 +45,14 @@ def mark_built_in(cls: type) -> None:
     if not cls.__module__.startswith("fsspec.") or ".tests." in cls.__module__:
         return
     for method in vars(cls).values():
-        if type(method) is FunctionType:
-            method.__built_in__ = method  # type: ignore[attr-defined]
+        function = method.__func__ if isinstance(method, (classmethod, staticmethod)) else method
+        if type(function) is FunctionType:
+            function.__built_in__ = function  # type: ignore[attr-defined]  # a mark on the function
 
 
 def is_built_in(method: object) -> bool:
     """Whether a method is this package's, be it that of the base class or a backend's own form of it."""
-    function = getattr(method, "__func__", method)
+    function = _function(method)
     return getattr(function, "__built_in__", None) is function or is_default(function)
 
 
@@ -56,8 +63,11 @@ def mark_twin(blocking: Callable[..., Any], name: str) -> None:
 
 def mirrored(method: object) -> str | None:
     """The name of the async method that a method is the blocking form of, made by this package."""
-    function, name = getattr(method, "_mirrors", (None, None))
-    return name if function is getattr(method, "__func__", method) else None
+    marks = getattr(method, "_mirrors", None)
+    if type(marks) is not tuple:  # there are objects that have every attribute, as mocks and proxies
+        return None
+    function, name = marks
+    return name if function is _function(method) else None
 
 
 def overridden(fs: Filesystem, name: str) -> bool:
@@ -94,6 +104,12 @@ def _place(fs: Filesystem, name: str) -> int:
     return next((at for at, place in enumerate(places) if not names.isdisjoint(place)), len(places))
 
 
+def fs_behind(fs: Any) -> Any:
+    """The filesystem that one of this package hands its arguments on to; None if there is none. Of the class,
+    for mocks and proxies have an attribute of every name."""
+    return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
+
+
 def taken(
     fs: Any, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
 ) -> dict[str, Any]:
@@ -104,7 +120,7 @@ def taken(
 
     ``optional``: the keywords that may be left out; by default all.
     """
-    method, behind = getattr(fs, name), getattr(fs, "_fs_behind", None)
+    method, behind = getattr(fs, name), fs_behind(fs)
     method = getattr(fs, mirrored(method) or name)
     if behind is None and is_default(method):
         return dict(options)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
-from fsspec._overriding import is_default, overridden
+from fsspec._overriding import fs_behind, is_default, overridden
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
@@ -429,7 +429,7 @@ _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementation
 
 def _writes_in_place(fs: Filesystem) -> bool:
     """Whether downloads are the doing of another package's backend."""
-    while (behind := getattr(fs, "_fs_behind", None)) is not None:
+    while (behind := fs_behind(fs)) is not None:
         fs = behind
     name = "_get_file" if fs.async_impl else "get_file"
     return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
+from fsspec._overriding import is_built_in
 from fsspec._paths.paths import TAKING_ANY, as_requested, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
@@ -94,6 +95,12 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     protocol: ClassVar[str] = "dir"
     _fork_passes_on = True
+    _strips_itself: ClassVar[bool] = False
+    """Whether a program's class has its own `_strip_protocol`, which is asked for all paths then."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._strips_itself = not is_built_in(cls._strip_protocol)
 
     def __init__(
         self,
@@ -145,7 +152,9 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         path = path_texts(path)
         if isinstance(path, list):
             return [self._join(p) for p in path]
-        if ":" in path:
+        if self._strips_itself:
+            path = self._stripped_path(path)
+        elif ":" in path:
             path = self._plain_path(path)
         if not self.path:
             return path
@@ -165,6 +174,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     def _source_there(self, path: Any) -> Any:
         """What is to be copied: ``"/"`` is what is in the folder."""
         return self.path.rstrip("/") + "/" if isinstance(path, str) and path == "/" else self._join(path)
+
+    def _stripped_path(self, path: str) -> str:
+        """A path as a class of its own strips it; a slash at its end, which means a folder, stays."""
+        stripped: str = self._strip_protocol(path) if path else path
+        return stripped + "/" if stripped and path.endswith("/") and not stripped.endswith("/") else stripped
 
     def _plain_path(self, path: str) -> str:
         """A path without the protocol; a slash at its end, which means a folder, stays."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import functools
+import inspect
 import shutil
+from contextlib import suppress
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -884,3 +887,184 @@ def test_smb_lists_by_an_info_of_its_own(smb_server):
     fs.pipe_file("/SHARE/d/a", b"1")
     assert [e["size"] for e in fs.ls("/SHARE/d")] == [7]
     assert fs.find("/SHARE/d", detail=True)["/SHARE/d/a"]["size"] == fs.du("/SHARE/d") == 7
+
+
+class Answering:
+    """A proxy that has an attribute of every name, as some have; those that it stands for are its own."""
+
+    def __init__(self, of=None):
+        self.of, self.calls = of, 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        return self.of(*args, **kwargs) if self.of else None
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__func__":
+            raise AttributeError(name)
+        return getattr(self.of, name, None) or Answering()
+
+
+class Recorded(MagicMock):
+    @property
+    def calls(self):
+        return self.call_count
+
+
+def recorded(of):
+    return Recorded(side_effect=of)
+
+
+@pytest.mark.parametrize("around", [recorded, Answering])
+@pytest.mark.parametrize(
+    "name, operation, expected",
+    [
+        ("find", lambda fs: fs.expand_path("/r", recursive=True), ["/r", "/r/s", "/r/s/y", "/r/x"]),
+        ("find", lambda fs: fs.glob("/r/*"), ["/r/s", "/r/x"]),
+        ("open", lambda fs: fs.read_text("/r/x"), "1"),
+        ("open", lambda fs: fs.write_text("/r/x", "23"), 2),
+        ("ls", lambda fs: fs.glob("/r/*"), ["/r/s", "/r/x"]),
+        ("_rm", lambda fs: fs.rm("/r/x"), None),
+    ],
+)
+def test_mocks_and_proxies_of_methods_are_called(name, operation, expected, around, monkeypatch):
+    fs = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    fs.pipe({"/r/x": b"1", "/r/s/y": b"22"})
+    method = around(getattr(fs, name))
+    monkeypatch.setattr(fs, name, method)
+    assert operation(fs) == expected
+    assert method.calls or name == "ls"  # which is behind the listing that memory makes of its own
+
+
+@pytest.mark.parametrize("protocol", ["dir", "simplecache", "filecache", "blockcache"])
+def test_filesystems_that_have_every_attribute(protocol, tmp_path):
+    store = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    store.pipe({"/r/x": b"1", "/r/s/y": b"22"})
+    target = MagicMock(wraps=store, async_impl=False, sep="/", root_marker="", protocol="memory")
+    target.fsid = "memory"
+    options = {"path": ""} if protocol == "dir" else {"cache_storage": str(tmp_path / "copies")}
+    fs = get_filesystem_class(protocol)(fs=target, skip_instance_cache=True, **options)
+    assert fs.cat_file("/r/s/y", 1) == b"2"
+    assert fs.read_text("/r/x") == "1"
+    assert fs.write_text("/r/z", "333") == 3
+    assert store.cat_file("/r/z") == b"333"
+    (tmp_path / "a").write_bytes(b"4")
+    fs.put_file(str(tmp_path / "a"), "/r/a")
+    fs.get_file("/r/a", str(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == b"4"
+
+
+def aliased(base):
+    """A subclass that has another name for a folder."""
+
+    class Aliased(base):
+        cachable = False
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return super()._strip_protocol(path).replace("alias", "r")
+
+    return Aliased
+
+
+@pytest.mark.parametrize(
+    "operation, expected",
+    [
+        (lambda fs: fs.ls("alias", detail=False), ["r/s", "r/x"]),
+        (lambda fs: fs.info("dir://alias/x")["name"], "r/x"),
+        (lambda fs: fs.cat("alias/x"), b"1"),
+        (lambda fs: fs.cat(["alias/x"]), {"r/x": b"1"}),
+        (lambda fs: fs.open("alias/x").read(), b"1"),
+        (lambda fs: fs.exists("alias/x"), True),
+        (lambda fs: fs.find("alias"), ["r/s/y", "r/x"]),
+        (lambda fs: fs.glob("alias/*"), ["r/s", "r/x"]),
+        (lambda fs: list(fs.walk("alias/s")), [("r/s", [], ["y"])]),
+        (lambda fs: fs.cp_file("alias/x", "alias/z") or fs.cat("r/z"), b"1"),
+        (lambda fs: fs.copy("alias/s/", "alias/t/", recursive=True) or fs.find("r/t"), ["r/t/y"]),
+        (lambda fs: fs.pipe({"alias/x": b"2"}) or fs.cat("r/x"), b"2"),
+        (lambda fs: fs.ls("", detail=False), ["r"]),
+        (lambda fs: fs.isdir("alias/"), True),
+    ],
+)
+def test_a_folder_strips_paths_by_a_method_of_its_own(operation, expected):
+    store = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    store.pipe({"/top/r/x": b"1", "/top/r/s/y": b"22"})
+    found = operation(aliased(DirFileSystem)("/top", store))
+    assert (sorted(found) if isinstance(found, list) else found) == expected
+
+
+def test_an_awaitable_folder_strips_paths_by_a_method_of_its_own():
+    store = AsyncDictFileSystem({"top/r/x": b"1"}, asynchronous=True)
+    fs = aliased(DirFileSystem)("top", store, asynchronous=True)
+    assert asyncio.run(fs._cat_file("alias/x")) == b"1"
+    assert asyncio.run(fs._ls("alias", detail=False)) == ["r/x"]
+
+
+@pytest.mark.parametrize("cls", [CachingFileSystem, WholeFileCacheFileSystem, SimpleCacheFileSystem])
+def test_a_cache_strips_paths_by_a_method_of_its_own(cls, tmp_path):
+    """Before the target does, in what the cache does itself; the rest is the target's."""
+    store = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    store.pipe({"/r/x": b"1", "/r/s/y": b"22"})
+    fs = aliased(cls)(fs=store, cache_storage=str(tmp_path))
+    assert fs.info("/alias/x")["name"] == "/r/x"
+    assert fs.exists("/alias/x") and fs.isfile("/alias/x") and fs.isdir("/alias/s")
+    assert fs.open("/alias/x").read() == fs.cat_file("/alias/x") == fs.head("/alias/x") == b"1"
+    assert fs.cat_ranges(["/alias/s/y"], [1], [2]) == [b"2"]
+    fs.pipe_file("/alias/z", b"3")
+    assert store.cat_file("/r/z") == b"3"
+    if cls is SimpleCacheFileSystem:
+        assert fs.ls("/alias/s", detail=False) == ["/r/s/y"]
+    assert fs.find("/alias") == []
+
+
+@pytest.mark.parametrize("kind", [classmethod, lambda method: method])
+@pytest.mark.parametrize("cls", [CachingFileSystem, WholeFileCacheFileSystem, SimpleCacheFileSystem])
+def test_the_folder_of_a_path_in_a_cache_is_the_target_s(cls, kind, tmp_path):
+    class Own(cls):
+        cachable = False
+
+        @kind
+        def _parent(self, path):
+            return super(Own, self)._parent(path)
+
+    store = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    fs = Own(fs=store, cache_storage=str(tmp_path))
+    assert fs._parent("/r/x") == fs._parent("memory://r/x") == "/r"
+    assert super(Own, fs)._parent("/r/x") == "/r"
+    fs.get_mapper("/r")["a"] = b"1"
+    assert store.cat_file("/r/a") == b"1"
+    assert cls._parent("a/b") == "a"
+    if kind is classmethod:
+        assert Own._parent("a/b") == "a"
+
+
+def test_what_is_asked_of_classes_can_be_asked_of_all_of_them():
+    """A classmethod of the base class is one in those below it, as upstream has them; so for properties."""
+    changed = set()
+    for cls in subclasses(AbstractFileSystem):
+        for name, member in vars(AbstractFileSystem).items():
+            found = inspect.getattr_static(cls, name)
+            if isinstance(member, property):
+                same = isinstance(found, property)
+            elif isinstance(member, (classmethod, staticmethod)):
+                of_both = (getattr(AbstractFileSystem, name), getattr(cls, name))
+                same = len({len(inspect.signature(method).parameters) for method in of_both}) == 1
+            else:
+                continue
+            if not same:
+                changed.add((cls.__name__, name))
+    # what is behind them an instance alone knows; upstream's are functions as well
+    of_instances = {("GenericFileSystem", "_parent"), ("GenericFileSystem", "_strip_protocol")}
+    assert changed <= of_instances | {("ArrowFSWrapper", "_parent"), ("HadoopFileSystem", "_parent")}
+
+
+def subclasses(cls):
+    """Those of this package, and itself."""
+    for protocol, known in known_implementations.items():
+        if known["class"].startswith("fsspec."):
+            with suppress(ImportError):
+                get_filesystem_class(protocol)
+    found = [cls]
+    for each in found:
+        found += [c for c in each.__subclasses__() if c.__module__.startswith("fsspec.") and c not in found]
+    return [c for c in found if ".tests." not in c.__module__]

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import perform
-from fsspec._overriding import default, is_default
+from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
@@ -43,6 +44,17 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath, StrPaths
 
 
+class _Parent:
+    """`_parent` as classes have it: on an instance, by ``super()``, as its target does; on a class, which has
+    no target, as of the base class."""
+
+    def __get__(self, cache: Cache | None, cls: type[Cache]) -> Callable[[str], str]:
+        if cache is None:
+            method: Any = AbstractFileSystem._parent
+            return MethodType(method.__func__, cls)
+        return _parent_in(cls, cache.fs)
+
+
 @pass_on
 class Cache(ChainedFileSystem):
     """A filesystem with copies of another one's files; how it reads them is a kind's own business."""
@@ -50,8 +62,12 @@ class Cache(ChainedFileSystem):
     _strip_tokenize_options = ("fo",)
     _fork_sensitive = True  # a child that did not opt in makes new ones; see _after_fork_in_child
 
+    _strips_itself: ClassVar[bool] = False
+    """Whether a program's class has its own `_strip_protocol`, which comes before the target's then."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._strips_itself = not is_built_in(cls._strip_protocol)
         guard(cls)
 
     def __init__(
@@ -114,6 +130,8 @@ class Cache(ChainedFileSystem):
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
+        # of the target, also where a class has its own, which knows nothing of that: as upstream
+        self._parent = _parent_in(type(self), self.fs)
         self._mkcache() if self._has_table else self._cache_folders.make()
         self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
         self.load_cache()
@@ -168,8 +186,10 @@ class Cache(ChainedFileSystem):
                     own(self._cache_folders)
         return self._cache_folders.paths
 
-    def _parent(self, path: str) -> str:
-        return str(self.fs._parent(self._without_protocol(path)))
+    if TYPE_CHECKING:
+        _parent: Callable[[str], str]  # type: ignore[assignment]  # a classmethod of the base class
+    else:
+        _parent = _Parent()
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a path on the target."""
@@ -466,10 +486,11 @@ class Cache(ChainedFileSystem):
 
     def _version_in_entry(self) -> bool:
         """Whether what the target lists tells versions apart, rather than its own `ukey`."""
-        return type(_last_target(self)).ukey is AbstractFileSystem.ukey or bool(self._version_keys())
+        ukey = getattr(type(_last_target(self)), "ukey", None)  # a mock or a proxy has it itself
+        return ukey is AbstractFileSystem.ukey or bool(self._version_keys())
 
     def _version_keys(self) -> Sequence[str]:
-        return getattr(_last_target(self), "_version_keys", ()) if self.check_files else ()
+        return getattr(type(_last_target(self)), "_version_keys", ()) if self.check_files else ()
 
     def _version_digest(self, entry: dict[str, Any]) -> str:
         """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
@@ -496,16 +517,28 @@ def _without_protocol(path: str, cls: type[Cache]) -> str:
 
 
 def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]:
-    """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end."""
+    """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end. Where
+    a program's class has a `_strip_protocol`, that comes before the target's."""
     target = fs._strip_protocol
+    own = cls._strip_protocol if cls._strips_itself else None
 
     def strip(path: StrPath | list[str]) -> str | list[str]:
         if isinstance(path, list):
             return [str(strip(p)) for p in path]
-        found: str = target(_without_protocol(url_text(path), cls))
+        text = url_text(path)
+        found: str = target(_without_protocol(text if own is None else own(text), cls))
         return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
 
     return strip
+
+
+def _parent_in(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[str], str]:
+    """How an instance finds the folder of a path: as the target does."""
+
+    def parent(path: str) -> str:
+        return str(fs._parent(_without_protocol(url_text(path), cls)))
+
+    return parent
 
 
 def _paths_in(given: list[Any]) -> Iterator[str]:

@@ -49,8 +49,9 @@ _PATHS = ("path", "path1", "path2", "paths", "rpath")
 """What parameters are called that are paths on the target."""
 
 _OPENING = ("pipe", "pipe_file")
-"""Those that are done through `open` as well where a subclass brings one, or its own `_open`, and where the
-target would store what is to be compressed as it is."""
+"""Those that are done through `open` as well where a subclass brings one, or its own `_open`, or its own
+`_strip_protocol`, of which the target knows nothing, and where the target would store what is to be
+compressed as it is."""
 
 _TWINS = {"mv_file": "mv"}
 """Awaitable operations whose blocking twin has another name."""
@@ -96,7 +97,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
         bare = self._without_protocol if name in TAKING_ANY else self._bare_one
         given, kwargs = _changed_arguments(paths, args, kwargs, bare)
-        through_open = not self._opens_itself or kwargs.get("compression")
+        through_open = not self._opens_itself or self._strips_itself or kwargs.get("compression")
         if passed.waits and (self._intrans or name in _OPENING and through_open):
             return base(self, *given, **kwargs)
         try:

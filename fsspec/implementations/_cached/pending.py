@@ -319,6 +319,8 @@ class PendingFileSystem(CachingFileSystem):
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds, and will hold when the transaction ends; see `AbstractFileSystem.ls`."""
         folder, path = self._without_protocol(path), self._strip_protocol(path)
+        if self._strips_itself and not self._has_table:  # simplecache lists what its class makes of the path
+            folder = path
         below = path.rstrip("/") + "/"
         pending = self._pending_files()
         here = [p for p in pending if p == path]
