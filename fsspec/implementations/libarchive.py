@@ -202,6 +202,8 @@ class LibArchiveFileSystem(FileArchive):
             raise NotImplementedError(f"{self._archive_name} is only read: {what}")
         if self.info(path)["type"] == "directory":
             raise member_is_folder(path)
+        if path not in self._member_numbers:  # the entry is a subclass's, of no member
+            raise FileNotFoundError(path)
         try:
             with self._open_entries() as archive:
                 entry = next(islice(archive, self._member_numbers[path], None))

@@ -194,7 +194,9 @@ class TarFileSystem(FileArchive):
     def _find_member(self, path: str) -> tarfile.TarInfo:
         member = self._by_name.get(_plain_name(path))
         if member is None or member.isdir():
-            self.info(path)  # raises where there is no such folder either
+            entry = self.info(path)  # raises where there is no such folder either
+            if member is None and entry["type"] != "directory":  # of a subclass, of no member
+                raise FileNotFoundError(path)
             raise member_is_folder(path)
         target = self._resolve_link(member)
         if target is None:

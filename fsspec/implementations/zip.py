@@ -186,7 +186,10 @@ class ZipFileSystem(FileArchive):
             entry = self.info(path)
             if entry["type"] == "directory":
                 raise member_is_folder(path) from None
-            return self.zip.getinfo(entry["filename"])
+            try:
+                return self.zip.getinfo(entry["filename"])
+            except KeyError:  # an entry of a subclass, of no member
+                raise FileNotFoundError(path) from None
 
     def _open(
         self,

@@ -1,12 +1,15 @@
 """Archives that are one file of another filesystem: what their end does."""
 
+import io
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 
 import pytest
 
 import fsspec
+from fsspec.implementations.tests.archives import tarred, zipped
 
 AT_THE_END = """
 import ctypes, os, sys, tarfile, zipfile
@@ -58,3 +61,25 @@ def test_what_is_no_archive_is_named(kind, fo, what):
     for error in (TypeError, AttributeError):
         with pytest.raises(error, match=f"not {what}: write {kind}://"):
             fsspec.filesystem(kind, fo=fo, skip_instance_cache=True)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "libarchive"])
+def test_what_an_info_of_its_own_adds_is_no_member(kind):
+    """There is nothing to read of it, as of any other file that is not there."""
+    if kind == "libarchive":
+        pytest.importorskip("libarchive")
+
+    class Adding(fsspec.get_filesystem_class(kind)):
+        def info(self, path, **kwargs):
+            if path in ("added", "folder/added"):
+                return {"name": path, "size": 3, "type": "file"}
+            return super().info(path, **kwargs)
+
+    made = (tarred if kind == "tar" else zipped)({"folder/member": b"1"})
+    with closing(Adding(io.BytesIO(made))) as fs:
+        assert fs.exists("added") and fs.cat_file("folder/member") == b"1"
+        for path in ("added", "folder/added"):
+            for read in (fs.cat, fs.cat_file, fs.open, fs.head):
+                with pytest.raises(FileNotFoundError, match=path):
+                    read(path)
+        assert fs.cat(["folder/member", "added"], on_error="omit") == {"folder/member": b"1"}
