@@ -1068,3 +1068,33 @@ def subclasses(cls):
     for each in found:
         found += [c for c in each.__subclasses__() if c.__module__.startswith("fsspec.") and c not in found]
     return [c for c in found if ".tests." not in c.__module__]
+
+
+def test_parts_of_references_are_those_that_a_cat_file_of_its_own_gives(m):
+    class Own(ReferenceFileSystem):
+        cachable = False
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return (await super()._cat_file(path, **kwargs)).swapcase()[start:end]
+
+    m.pipe_file("/d", b"Some text")
+    references = {"a": ["memory://d", 5, 4], "b": "Other"}
+    fs = Own(fo=references, remote_protocol="memory")
+    assert fs.cat_ranges(["a", "b"], [0, 1], [2, 3]) == [b"TE", b"TH"]
+    fs = Own(fo=references, remote_protocol="memory", asynchronous=True)
+    assert asyncio.run(fs._cat_ranges(["a", "b"], 0, 2)) == [b"TE", b"oT"]
+    assert asyncio.run(fs._cat(["a", "b"])) == {"a": b"TEXT", "b": b"oTHER"}
+
+
+def test_parts_of_copies_are_those_that_a_cat_file_of_its_own_gives(m, tmp_path):
+    """As of upstream's ``filecache``; its ``simplecache`` reads parts past that method."""
+
+    class Own(WholeFileCacheFileSystem):
+        cachable = False
+
+        def cat_file(self, path, start=None, end=None, **kwargs):
+            return super().cat_file(path, **kwargs).swapcase()[start:end]
+
+    m.pipe_file("/a", b"Some text")
+    fs = Own(fs=m, cache_storage=str(tmp_path))
+    assert fs.cat_ranges(["/a", "/a"], [0, 5], [2, None]) == [b"sO", b"TEXT"]

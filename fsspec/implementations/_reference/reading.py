@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
-from fsspec._overriding import taken
+from fsspec._overriding import replaced, taken
 from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
@@ -261,6 +261,8 @@ class ReferenceReading(AsyncFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> Contents:
+        if replaced(self, "cat_file"):
+            return await super()._cat(path, recursive, on_error, batch_size, **kwargs)
         # its keys are in order, as those of other awaitable filesystems are
         plan = self._cat_plan(path, recursive, on_error, batch_size, kwargs, in_order=True)
         return await drive_awaiting(self, plan)
@@ -278,6 +280,9 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
+        if replaced(self, "cat_file"):
+            kwargs.update(max_gap=max_gap, on_error=on_error)
+            return sync(self.loop, self._cat_ranges, paths, starts, ends, **kwargs)
         batch_size = kwargs.pop("batch_size", None)
         wanted = self._wanted_slices(paths, starts, ends)
         return drive(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
@@ -292,6 +297,8 @@ class ReferenceReading(AsyncFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
+        if replaced(self, "cat_file"):
+            return await super()._cat_ranges(paths, starts, ends, max_gap, batch_size, on_error, **kwargs)
         wanted = self._wanted_slices(paths, starts, ends)
         return await drive_awaiting(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
 
