@@ -864,7 +864,7 @@ def test_sftp_asks_methods_of_its_own(sftp_server):
     fs = own(SFTPFileSystem, makedirs=lambda real, path, **kwargs: made.append(path) or real(path, **kwargs))
     fs(**sftp_server.options).mkdir("/x/y/z")
     assert made == ["/x/y", "/x"] and plain.isdir("/x/y/z")
-    plain._link.close()
+    plain._server_link.close()
 
 
 @pytest.mark.parametrize("cls", [FTPFileSystem, SFTPFileSystem])
