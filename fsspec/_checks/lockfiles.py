@@ -14,6 +14,7 @@ _SOURCE = (
     'in pyproject.toml write override-dependencies = ["fsspec"] into [tool.uv] and fsspec = { path ='
     ' "PATH-OF-THE-WHEEL" } into [tool.uv.sources], then uv lock'
 )
+_OVERRIDE = 'in pyproject.toml write override-dependencies = ["fsspec"] into [tool.uv], then uv lock'
 
 
 def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
@@ -30,10 +31,32 @@ def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
         for version in sorted(set(_pins(path)) - {__version__}):
             why = f"{path.name} pins fsspec {version}, which is upstream's to pip"
             yield why, "write fsspec @ file:///PATH-OF-THE-WHEEL in its place"
-    uv = _toml(folder / "pyproject.toml").get("tool", {}).get("uv", {})
+    project = _toml(folder / "pyproject.toml")
+    uv = project.get("tool", {}).get("uv", {})
     overrides = [o for o in uv.get("override-dependencies", ()) if re.match(r"fsspec\b(?!\s*@|-)", str(o))]
-    if overrides and "fsspec" not in uv.get("sources", {}):
-        yield f"pyproject.toml overrides {overrides[0]!r} and names no source: uv takes upstream's", _SOURCE
+    if "fsspec" not in uv.get("sources", {}):
+        if overrides:
+            yield (
+                f"pyproject.toml overrides {overrides[0]!r} and names no source: uv takes upstream's",
+                _SOURCE,
+            )
+    elif not _uses_its_source(project, uv):
+        why = "pyproject.toml names a source of fsspec that has no effect: no dependency of its own and no"
+        yield f"{why} override asks for fsspec, so that uv takes upstream's at the next lock", _OVERRIDE
+
+
+def _uses_its_source(project: dict[str, Any], uv: dict[str, Any]) -> bool:
+    """Whether uv looks at the source of fsspec: it does so for requirements that the project itself has."""
+    own = project.get("project", {})
+    if "workspace" in uv or "dependencies" in own.get("dynamic", ()):
+        return True  # what asks for it stands in other files
+    groups = own.get("optional-dependencies", {}), project.get("dependency-groups", {})
+    lists = [
+        own.get("dependencies", ()),
+        *(members for named in groups for members in named.values()),
+        *(uv.get(f"{kind}-dependencies", ()) for kind in ("override", "constraint", "dev")),
+    ]
+    return any(re.match(r"fsspec\b(?!-)", str(one)) for members in lists for one in members)
 
 
 def is_kept_by_uv(folder: Path) -> bool:

@@ -340,6 +340,7 @@ def test_an_option_of_another_link_of_the_chain_is_told(stage):
 
 UV = '[tool.uv]\noverride-dependencies = ["fsspec==2026.9.0"]\n'
 UV_SOURCE = '[tool.uv.sources]\nfsspec = { path = "wheels/fsspec.whl" }\n'
+OWN = '[project]\ndependencies = ["pandas"]\n'
 LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry = "https://index/simple" }\n'
 
 
@@ -355,6 +356,13 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
         ("pylock.toml", LOCKED.replace("package", "packages").replace("VERSION", "2026.7.0"), "pylock.toml"),
         ("pyproject.toml", UV, "names no source"),
         ("pyproject.toml", UV + UV_SOURCE, ""),
+        ("pyproject.toml", OWN + UV_SOURCE, "no effect"),
+        ("pyproject.toml", OWN.replace("pandas", "fsspec-xrootd") + UV_SOURCE, "no effect"),
+        ("pyproject.toml", OWN.replace("pandas", "fsspec[http]") + UV_SOURCE, ""),
+        ("pyproject.toml", OWN + '[dependency-groups]\ndev = ["fsspec>=2026"]\n' + UV_SOURCE, ""),
+        ("pyproject.toml", OWN + '[tool.uv]\nconstraint-dependencies = ["fsspec"]\n' + UV_SOURCE, ""),
+        ("pyproject.toml", OWN + '[tool.uv.workspace]\nmembers = ["a"]\n' + UV_SOURCE, ""),
+        ("pyproject.toml", '[project]\ndynamic = ["dependencies"]\n' + UV_SOURCE, ""),
         ("pyproject.toml", '[project]\nname = "mine"\n', ""),
         ("requirements.txt", "pandas\nfsspec[http]==2026.7.0  # why\n", "pins fsspec 2026.7.0"),
         ("requirements.txt", "fsspec @ file:///wheels/fsspec.whl\n", ""),
