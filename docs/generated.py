@@ -25,7 +25,7 @@ def write(docs: Path) -> None:
         "protocols": _table(("protocol", "class", "needs"), _protocols(), wide=True),
         "ownership": _table(("what", *_columns().values()), _ownership(), wide=True),
         "outcomes": _table(("outcome", "means"), ownership.OUTCOMES.items()),
-        "differences": _table(("what", "upstream", "here", "a program can", "test"), _differences(docs)),
+        "differences": "\n".join(_differences(docs)),
     }
     ran = _ran(docs.parent)
     for section, rows in json.loads((docs / "guarantees.json").read_text(encoding="utf-8")).items():
@@ -41,7 +41,8 @@ def write(docs: Path) -> None:
     )
     for name, text in tables.items():
         (docs / f"{name}.inc").write_text(text, encoding="utf-8")
-    (docs / "caches.svg").write_text(_fetches(), encoding="utf-8")
+    for name, width in {"caches": 680, "caches-narrow": 190}.items():
+        (docs / f"{name}.svg").write_text(_fetches(width), encoding="utf-8")
 
 
 def _protocols() -> Iterable[Sequence[str]]:
@@ -79,8 +80,7 @@ def _promise(row: dict[str, Any], ran: dict[str, str]) -> Sequence[str]:
 
 def _shown(test: str) -> str:
     module, _, name = test.partition("::")
-    words = _text(name.partition("[")[0].replace("_", " ").removeprefix("test "))
-    return f"``{Path(module).stem}`` {words}".strip()
+    return f"``{'::'.join(filter(None, (Path(module).name, name.partition('[')[0])))}``"
 
 
 def _guards(top: Path) -> Iterable[Sequence[str]]:
@@ -115,17 +115,65 @@ def _ownership() -> Iterable[Sequence[str]]:
         yield "; ".join(objects), *texts
 
 
-def _differences(docs: Path) -> Iterable[Sequence[str]]:
+AREAS = {
+    "Local files": r"local\b",
+    "Memory": r"memory\b",
+    "HTTP": r"https?\b|http_sync|cookies|tree of a URL|get\(url|an HTTP|put_file\(mode",
+    "FTP, SFTP, SMB, WebHDFS": r"ftp|sftp|smb|webhdfs|fixture ftp",
+    "Caches of files": r"caches?\b|simplecache|filecache|blockcache|read_block",
+    "Archives": r"zip|tar\b|archives?\b|libarchive|object of an archive",
+    "References and Parquet": r"references?\b|parquet",
+    "Filesystems over others: dir, generic, asyncwrapper": r"dir\b|generic|asyncwrapper",
+    "Other backends": r"arrow|data:|dask|gcsfs|git\b|s3\b|HDFS|GitHub|Jupyter",
+    "Configuration, instances, registry and callbacks": r"set_conf_env|to_json|from_json|text (in v|for an)"
+    r"|(a )?callback|register|tokenize|repr|pickling|equality and hash of inst|equal inst|DirCache"
+    r"|infer_storage",
+    "Mappers": r"mappers?\b|get_mapper",
+    "Read caches, open files and compression": r"read caches|compress|snappy|open|info\(\) of a file|_fetch"
+    r"|lines?\b|a _fetch|read|ranges|closing|modes|equality and hash of files|inherited open|transactions",
+    "Copying, moving, listing and patterns": r"",
+}
+"""The headings of the differences, each with the beginnings of rows below it: the first that fits counts."""
+
+
+def _differences(docs: Path) -> Iterable[str]:
+    """A table for each area."""
+    rows: dict[str, list[Sequence[str]]] = {area: [] for area in AREAS}
     for row in json.loads((docs / "differences.json").read_text(encoding="utf-8"))["rows"]:
-        module, _, name = row["test"].partition("::")
-        test = f"``{Path(module).stem}`` {name.replace('_', ' ').removeprefix('test ')}"
-        yield (
-            _text(row["what"]),
-            _text(row["upstream"]),
-            _text(f"{row['ours']} ({row['why']})"),
-            _text(row["instead"]),
-            _text(test),
-        )
+        what = row["what"].lstrip("`")
+        area = next(area for area, begin in AREAS.items() if re.match(begin, what, re.IGNORECASE))
+        cells = row["what"], row["upstream"], f"{row['ours']} ({row['why']})", row["instead"]
+        rows[area].append((*map(_with_code, cells), _shown(row["test"])))
+    for area, found in rows.items():
+        yield f"{area}\n{'-' * len(area)}\n"
+        yield _table(("what", "upstream", "here", "a program can", "test"), found)
+
+
+_CODE = re.compile(
+    r"""
+    ``.+?`` | `[^`]+`                                           # marked already
+    | "[^"\n]*"                                                     # in quotes
+    | \b[a-z][a-z0-9+.]*://[^\s,;)]* | \bdata:[^\s)]+               # URLs
+    | (?<![\w.])[\w.]+\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)        # calls
+    | (?<![\w.])[A-Za-z_]\w*=(?:"[^"]*"|\[[^]]*\]|[\w.]+)?          # options
+    | (?<![\w./])(?:[A-Za-z]\w*\.)*_?[A-Za-z]\w*_\w+(?:\.\w+)*      # names with an underscore
+    | (?<![\w./])(?:(?:[A-Z][a-z0-9]+){2,}|[A-Z]\w+Error)\b              # names of classes
+    """,
+    re.VERBOSE,
+)
+
+
+def _with_code(text: str) -> str:
+    """Plain text in a cell, in which what reads as code is marked as code."""
+    parts, end = [], 0
+    for found in _CODE.finditer(text):
+        code = found[0].strip("`")
+        before, after = text[end : found.start()], text[found.end() : found.end() + 1]
+        parts.append(re.sub(r"([*_|\\])", r"\\\1", before))
+        tight = "\\ " if before[-1:].isalnum() else ""
+        parts.append(f"{tight}``{code}``" + ("\\ " if after.isalnum() or after in ('"', "_") else ""))
+        end = found.end()
+    return "".join(parts) + re.sub(r"([*_|\\])", r"\\\1", text[end:])
 
 
 def _text(text: str) -> str:
@@ -138,14 +186,15 @@ READS = ((100, 124), (124, 140), (420, 440), (110, 120))
 LENGTH, BLOCK = 800, 64
 
 
-def _fetches() -> str:
-    """A picture of what each cache fetches for `READS`, made by running them."""
-    left, width, step, top = 110, 680, 26, 44
+def _fetches(width: int) -> str:
+    """A picture of what each cache fetches for `READS`, made by running them; the file is ``width`` wide."""
+    left, step, top = 80, 26, 44
     kinds = [k for k in ("none", "readahead", "bytes", "blockcache", "mmap", "first", "all") if k in caches]
     scale, height = width / LENGTH, top + step * len(kinds) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {height}"'
         ' font-family="sans-serif" font-size="13">',
+        '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{left}" y="14" fill="#555">a file of {LENGTH} kB, blocks of {BLOCK} kB</text>',
     ]
     for start, end in READS:
