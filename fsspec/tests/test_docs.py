@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import weakref
 from operator import attrgetter
 from pathlib import Path
@@ -184,6 +185,21 @@ def test_what_does_not_wait_for_the_end_of_a_transaction(tmp_path, act):
     expected = {"touch": b"", "rm": None}.get(act, b"before " + source.encode())
     assert (fs.cat_file(target) if fs.exists(target) else None) == expected
     assert not fs.exists(str(tmp_path / "piped")) and not fs.exists(str(tmp_path / "text"))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_transaction_takes_along_what_is_opened_through_its_instance(tmp_path, own):
+    """Also by another thread, and of an instance of its own nothing else."""
+    shared, other = fsspec.filesystem("file"), str(tmp_path / "other")
+    fs = fsspec.filesystem("file", skip_instance_cache=own)
+    thread = threading.Thread(target=shared.pipe_file, args=(other, b"1"))
+    with pytest.raises(KeyError):
+        with fs.transaction, fs.open(str(tmp_path / "model"), "wb") as file:
+            file.write(b"2")
+            thread.start()
+            thread.join()
+            raise KeyError
+    assert sorted(os.listdir(tmp_path)) == (["other"] if own else [])
 
 
 def exists(test):
