@@ -13,7 +13,9 @@ somebody else's selector loop that our instances may live on (zarr's, ``asyncio.
     keeps working in the child: its epoll and wake-up pair are *unshared*, as
     libevent's ``event_reinit`` does, and HTTP client connections on it are covered,
     those too that are only being made, see `fsspec._fork.connecting`.
-any other (uvloop)
+uvloop's
+    has its epoll unshared likewise, and is kept referenced (`fsspec._loop.uvloops`).
+any other
     cannot be reached; what is ours on it is kept referenced.
 
 A descriptor is touched only while it leads to what it led to as the process forked: a hook of
@@ -38,6 +40,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fsspec._fork import connecting, hooks
 from fsspec._fork.sockets import Dead, leads_to, unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
+from fsspec._loop import uvloops
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -158,6 +161,17 @@ def _tasks(other: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
     return asyncio.all_tasks(other)
 
 
+def uvloops_with_tasks() -> Iterator[asyncio.AbstractEventLoop]:
+    """Loops of uvloop, which no frame shows, on all threads; on Python 3.14 and newer on this one."""
+    running = asyncio._get_running_loop()
+    if running is not None and uvloops.is_uvloop(running):
+        yield running
+    if "uvloop" in sys.modules and sys.version_info < (3, 14):
+        for tasks in _TASKS:
+            with suppress(RuntimeError):  # another thread begins one
+                yield from filter(uvloops.is_uvloop, [task.get_loop() for task in tasks])
+
+
 def _transports(other: Any) -> list[Any]:
     return [found for ref in other._transports.valuerefs() if (found := ref()) is not None]
 
@@ -193,6 +207,8 @@ def _close_selector(epoll: Any) -> None:
 
 def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
     """The numbers that a child closes or covers for a loop; called before a fork."""
+    if uvloops.is_uvloop(other):
+        yield from uvloops.descriptors(other)
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
         return
     loop: Any = other

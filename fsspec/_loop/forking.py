@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures.thread  # noqa: F401  # its hook of forks is to be registered before ours
 import logging  # noqa: F401  # as above
+import os
 import socket
 import threading
 import time
@@ -30,8 +31,15 @@ from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
 from fsspec._fork.fork_lock import ForkLock
-from fsspec._loop import io_thread
-from fsspec._loop.abandoning import abandon, abandoned_class, descriptors, is_abandoned, unshare
+from fsspec._loop import io_thread, uvloops
+from fsspec._loop.abandoning import (
+    abandon,
+    abandoned_class,
+    descriptors,
+    is_abandoned,
+    unshare,
+    uvloops_with_tasks,
+)
 from fsspec._loop.io_thread import _TURN, IOLoop, IOThread, _io_threads, _queued, iothread, loop
 
 _resting: list[IOThread] = []
@@ -42,38 +50,58 @@ _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _connecting_elsewhere: list[
     socket.socket
 ] = []  # sockets that other threads were about to connect at the fork
+_queued_on: list[object] = []  # what the threads of `_queued` run, for a loop of uvloop shows no thread
 _awaited = False  # whether instances may live on loops of which nobody told
 _deadline = 0.0  # of the rest
 
 
 class _Hold:
-    """Keeps somebody else's loop, running on another thread, in one callback."""
+    """Keeps somebody else's loop, running on another thread, in one callback.
+
+    A child that goes on with a copy of the loop finds the callback in its queue, or comes back into it from
+    the handler of a signal that forked there: it does not stay, for nobody ends the hold in that process.
+    """
 
     def __init__(self, other: asyncio.AbstractEventLoop) -> None:
         self.other = other
-        self._there = threading.Event()
-        self._over = threading.Event()
+        self._pid = os.getpid()
+        self._over = False
+        # locks, and no events, which have a lock of their own that another thread may have at a fork
+        self._there, self._gate = threading.Lock(), threading.Lock()
+        self._there.acquire()
+        self._gate.acquire()
         with suppress(RuntimeError):  # closed since
             other.call_soon_threadsafe(self._stay)
 
     def _stay(self) -> None:
-        self._there.set()
-        self._over.wait()
+        if self._is_over():
+            return
+        self._there.release()
+        while not self._is_over():
+            self._gate.acquire(True, _TURN)
+
+    def _is_over(self) -> bool:
+        return self._over or os.getpid() != self._pid
 
     def wait(self, deadline: float) -> None:
         """Until the loop is held, or it has stopped; it may be busy for longer than the fork can wait."""
-        while not self._there.is_set() and time.monotonic() < deadline and self.other.is_running():
-            if getattr(self.other, "_thread_id", None) in _queued:
+        while time.monotonic() < deadline and self.other.is_running():
+            if getattr(self.other, "_thread_id", None) in _queued or self.other in _queued_on:
                 break
-            self._there.wait(min(_TURN, max(0.0, deadline - time.monotonic())))
+            if self._there.acquire(True, min(_TURN, max(0.0, deadline - time.monotonic()))):
+                break
 
     def end(self) -> None:
         """Let the loop run on."""
-        self._over.set()
+        self._over = True
+        with suppress(RuntimeError):  # by another thread as well
+            self._gate.release()
 
 
 def _elsewhere(other: asyncio.AbstractEventLoop) -> bool:
     """Whether another thread runs this loop at the moment."""
+    if other is asyncio._get_running_loop():
+        return False  # uvloop's shows no thread
     return other.is_running() and getattr(other, "_thread_id", None) != threading.get_ident()
 
 
@@ -94,12 +122,15 @@ def _look_for_awaited() -> None:
 
 def _lock() -> None:
     if not _fork_lock.take_for_fork(0):
-        me = threading.get_ident()
+        me, on = threading.get_ident(), asyncio._get_running_loop()
         _queued.add(me)
+        _queued_on.append(on)
         try:
             _fork_lock.take_for_fork()
         finally:
             _queued.discard(me)
+            with suppress(ValueError):  # in a child that the handler of a signal forked meanwhile
+                _queued_on.remove(on)
 
 
 def _begin() -> None:
@@ -119,6 +150,7 @@ def _find_loops() -> None:
     if _awaited:
         running = (other for other, _ in connecting.running())
         found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
+        found.update((id(other), other) for other in uvloops_with_tasks() if not other.is_closed())
     _foreign_at_fork[:] = found.values()
 
 
@@ -199,6 +231,7 @@ def _unlock() -> None:
 def _renew_in_child() -> None:
     _fork_lock.renew()
     _queued.clear()
+    _queued_on.clear()
     _held.clear()
     _resting.clear()
     if loop[0] is None or isinstance(loop[0], IOLoop):
@@ -226,7 +259,9 @@ def _abandon_in_child() -> None:
 
 
 def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None:
-    if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
+    if uvloops.is_uvloop(other):
+        uvloops.leave(other)
+    elif not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
         unshare(other, dead)

@@ -113,6 +113,109 @@ def test_a_fork_inside_a_run_of_asyncio(mode, places):
     )
 
 
+FORKS = """
+    class Left(Exception):
+        pass
+
+    async def by_coroutine(loop, end):
+        return by_callback(end)
+
+    def by_callback(end, done=None):
+        pid = os.fork()
+        if not pid and end == "exit":
+            sys.exit()
+        return pid if done is None else done.set_result(pid)
+
+    async def by_call_soon(loop, end):
+        done = loop.create_future()
+        loop.call_soon(by_callback, end, done)
+        return await done
+
+    async def by_signal(loop, end):
+        done = loop.create_future()
+        loop.add_signal_handler(signal.SIGUSR1, by_callback, end, done)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return await done
+
+    async def slept(loop, seconds):
+        over = loop.create_future()  # asyncio.sleep asks for the running loop, which a child has not
+        loop.call_later(seconds, over.set_result, None)
+        await over
+
+    async def main(fork, end, fs):
+        fs = fs or made()
+        await asyncio.gather(*(awaited(fs, name) for name in DATA))
+        loop = asyncio.get_running_loop()
+        here, there = os.pipe()
+        arrived = []
+        loop.add_reader(here, lambda: arrived.append(os.read(here, 10)))
+        waiting = loop.create_task(slept(loop, 100))
+        lookups = [loop.create_task(loop.getaddrinfo("localhost", 80)) for _ in range(8 * LOOKUPS)]
+        await asyncio.sleep(0)
+        pid = await fork(loop, end)
+        if not pid:
+            if end == "go on":
+                await slept(loop, 0.01)
+            if end == "raise":
+                raise Left
+            return
+        assert os.waitpid(pid, 0)[1] == 0
+        await asyncio.wait_for(awaited(fs), 10)
+        await asyncio.gather(*lookups)
+        await asyncio.wait_for(loop.run_in_executor(None, int), 10)  # a thread wakes the loop
+        os.write(there, b"more")
+        while not arrived:
+            await asyncio.sleep(0.01)
+        loop.remove_reader(here)
+        os.close(here), os.close(there)
+        waiting.cancel()
+        await closed(fs)
+
+    def run_main(fork, end, fs=None):
+        try:
+            asyncio.run(main(fork, end, fs))
+        except Left:
+            sys.exit()
+        if os.getpid() != parent:
+            sys.exit()
+
+    parent = os.getpid()
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_child_of_a_running_loop_that_returns_into_it(loops, mode, places):
+    """However it leaves the loop, it ends well, and the loop of the parent goes on as it was."""
+    run(
+        loops
+        + FORKS
+        + """
+    LOOKUPS = 0
+    for end in ("exit", "return", "raise", "go on"):
+        run_main(by_coroutine, end)
+    run_main(by_coroutine, "return", made())  # of which the loop is not known by then
+    run_main(by_call_soon, "exit")
+    run_main(by_signal, "return")
+    """,
+        places,
+        mode,
+    )
+
+
+def test_a_child_of_a_coroutine_while_names_are_looked_up(loops, places):
+    """The threads that look them up, which a child has not, are not waited for as its loop and it end."""
+    run(
+        loops
+        + FORKS
+        + """
+    LOOKUPS = 1
+    for end in ("exit", "return"):
+        run_main(by_coroutine, end)
+    """,
+        places,
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fork_from_another_thread_while_asyncio_runs(loops, mode, places):
     """In the child the running loop's thread is gone; it starts a run of its own.

@@ -1,0 +1,104 @@
+"""What can be done in a forked child for its copy of a loop of uvloop.
+
+Such a loop shows its epoll, which is *unshared* as in `fsspec._loop.abandoning.unshare`: what the child
+closes would otherwise take the parent's registrations away, those of its signals and wake-ups among them.
+The descriptor by which threads wake it is replaced as well.  Its sockets are not shown; those of our
+clients are known to `fsspec._fork.connecting`.
+
+libuv looks names up in threads, which the child has not. Two things would wait for them: the
+end of a loop with a lookup under way, and the end of the process, where libuv joins them and crashes. So
+the child's copy is not ended in earnest, and libuv makes its threads anew before the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from fsspec._fork import hooks
+from fsspec._fork.sockets import unchanged
+
+_EVENT = "anon_inode:[eventfd]"
+_to_renew: list[bool] = []  # not empty where the process is to renew the threads of libuv as it ends
+
+
+def is_uvloop(other: Any) -> bool:
+    """Whether ``other`` is a loop of uvloop that shows its epoll."""
+    return "uvloop" in sys.modules and hasattr(other, "_get_backend_id")
+
+
+def descriptors(other: Any) -> Iterator[int]:
+    """The numbers that are replaced in a child; called before a fork."""
+    if other.is_closed():
+        return
+    epoll: int = other._get_backend_id()
+    yield epoll
+    yield from _wake_ups(_registered(epoll))
+
+
+def _registered(epoll: int) -> dict[int, int]:
+    """What an epoll waits for: masks by descriptor; nothing where the system does not say."""
+    found: dict[int, int] = {}
+    with suppress(OSError), open(f"/proc/self/fdinfo/{epoll}") as lines:
+        for words in map(str.split, lines):
+            if words[:1] == ["tfd:"]:
+                found[int(words[1])] = int(words[3], 16)
+    return found
+
+
+def _wake_ups(registered: dict[int, int]) -> list[int]:
+    """The descriptor by which threads wake the loop; none where the program has such descriptors as well."""
+    found = []
+    for fd in registered:
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}") == _EVENT:
+                found.append(fd)
+    return found if len(found) == 1 else []
+
+
+def leave(other: Any) -> None:
+    """In a child: cut its copy of a loop off from the parent's."""
+    hooks.immortalize(other)
+    if not _to_renew:
+        _to_renew.append(True)
+        atexit.register(_renew_threads)
+    if other.is_closed():
+        return
+    other.close = lambda: setattr(other, "is_closed", lambda: True)
+    _unshare(other._get_backend_id())
+
+
+def _unshare(old: int) -> None:
+    import select
+
+    registered = _registered(old)
+    if not registered or not unchanged(old):
+        return
+    for fd in _wake_ups(registered):
+        if unchanged(fd):
+            # 1: what was being woken for as the process forked is looked for
+            _replace(fd, os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+    with select.epoll() as epoll:
+        for fd, mask in registered.items():
+            with suppress(OSError):
+                epoll.register(fd, mask)
+        os.dup2(epoll.fileno(), old, inheritable=False)
+
+
+def _replace(fd: int, fresh: int) -> None:
+    os.dup2(fresh, fd, inheritable=False)
+    os.close(fresh)
+
+
+def _renew_threads() -> None:
+    # by the first lookup, the first step of which hands it to them: nobody waits for what comes of it
+    import uvloop
+
+    fresh = uvloop.new_event_loop()
+    lookup = fresh.getaddrinfo("127.0.0.1", 0)
+    with suppress(StopIteration):
+        hooks.immortalize([fresh, lookup, lookup.send(None)])
