@@ -80,6 +80,23 @@ def waiting_sockets(loop: Any) -> list[socket.socket]:
     return found
 
 
+def waiting_transports(loop: Any) -> set[int]:
+    """Descriptors of clients' connections in the tasks of a loop that does not show its transports."""
+    if "aiohttp" not in sys.modules:
+        return set()
+    frames = [frame for task in asyncio.all_tasks(loop) for frame in _waiting_frames(task.get_coro())]
+    found: set[int] = set()
+    for value in [value for frame in frames for value in list(frame.f_locals.values())]:
+        if type(value).__module__.startswith("aiohttp."):
+            # a connection, what parses its answers, and a body that is read know the transport
+            for one in (value, getattr(value, "_protocol", None)):
+                transport = getattr(one, "transport", None)
+                sock = transport.get_extra_info("socket") if transport is not None else None
+                if sock is not None:
+                    found.add(sock.fileno())
+    return found - {-1}
+
+
 def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
     """The asyncio loops that threads run at this moment, with the frames of what runs on each."""
     code = asyncio.BaseEventLoop.run_forever.__code__

@@ -260,7 +260,7 @@ def _abandon_in_child() -> None:
 
 def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None:
     if uvloops.is_uvloop(other):
-        uvloops.leave(other)
+        uvloops.leave(other, dead)
     elif not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]

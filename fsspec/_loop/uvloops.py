@@ -2,8 +2,8 @@
 
 Such a loop shows its epoll, which is *unshared* as in `fsspec._loop.abandoning.unshare`: what the child
 closes would otherwise take the parent's registrations away, those of its signals and wake-ups among them.
-The descriptor by which threads wake it is replaced as well.  Its sockets are not shown; those of our
-clients are known to `fsspec._fork.connecting`.
+The descriptor by which threads wake it is replaced as well.  Its sockets are not shown: those of our
+clients, and of others' that wait for an answer, are known to `fsspec._fork.connecting`, and covered.
 
 libuv looks names up in threads, which the child has not. Two things would wait for them: the
 end of a loop with a lookup under way, and the end of the process, where libuv joins them and crashes. So
@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from fsspec._fork import hooks
-from fsspec._fork.sockets import unchanged
+from fsspec._fork import connecting, hooks
+from fsspec._fork.sockets import Dead, unchanged
 
 _EVENT = "anon_inode:[eventfd]"
 _to_renew: list[bool] = []  # not empty where the process is to renew the threads of libuv as it ends
@@ -38,6 +38,7 @@ def descriptors(other: Any) -> Iterator[int]:
     epoll: int = other._get_backend_id()
     yield epoll
     yield from _wake_ups(_registered(epoll))
+    yield from connecting.waiting_transports(other)
 
 
 def _registered(epoll: int) -> dict[int, int]:
@@ -60,7 +61,7 @@ def _wake_ups(registered: dict[int, int]) -> list[int]:
     return found if len(found) == 1 else []
 
 
-def leave(other: Any) -> None:
+def leave(other: Any, dead: Dead) -> None:
     """In a child: cut its copy of a loop off from the parent's."""
     hooks.immortalize(other)
     if not _to_renew:
@@ -68,6 +69,8 @@ def leave(other: Any) -> None:
         atexit.register(_renew_threads)
     if other.is_closed():
         return
+    for fd in filter(unchanged, connecting.waiting_transports(other)):
+        dead.cover(fd)
     other.close = lambda: setattr(other, "is_closed", lambda: True)
     _unshare(other._get_backend_id())
 

@@ -216,6 +216,53 @@ def test_a_child_of_a_coroutine_while_names_are_looked_up(loops, places):
     )
 
 
+def test_a_child_that_goes_on_leaves_the_answer_to_the_parent(loops, places):
+    """Over a connection that a client of the program's has made; the child's loop would read what arrives."""
+    run(
+        loops
+        + FORKS
+        + """
+    import aiohttp, socket
+
+    begun, (ask, rest) = threading.Event(), os.pipe()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        peer, _ = server.accept()
+        with server, peer:
+            peer.recv(10_000)
+            peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 8\\r\\n\\r\\nhalf")
+            begun.set()
+            os.read(ask, 1)
+            peer.sendall(b"half")
+
+    async def get_client(**options):
+        return aiohttp.ClientSession()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        fs = fsspec.filesystem("http", asynchronous=True, get_client=get_client)
+        task = loop.create_task(fs._cat_file(f"http://127.0.0.1:{server.getsockname()[1]}/f"))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        pid = os.fork()
+        if not pid:
+            os.write(rest, b".")
+            await slept(loop, 0.2)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert await asyncio.wait_for(task, 10) == b"halfhalf"
+        await closed(fs)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    asyncio.run(main())
+    thread.join()
+    """,
+        places,
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fork_from_another_thread_while_asyncio_runs(loops, mode, places):
     """In the child the running loop's thread is gone; it starts a run of its own.
