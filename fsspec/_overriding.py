@@ -53,6 +53,8 @@ def mark_built_in(cls: type) -> None:
 def is_built_in(method: object) -> bool:
     """Whether a method is this package's, be it that of the base class or a backend's own form of it."""
     function = _function(method)
+    if function is None:
+        return False
     return getattr(function, "__built_in__", None) is function or is_default(function)
 
 
@@ -88,6 +90,15 @@ def replaced_apart(fs: Filesystem, name: str, *others: str) -> bool:
         return False
     at = _place(fs, name)
     return all(_place(fs, other) > at or not replaced(fs, other) for other in others)
+
+
+def measured_by_info(fs: Filesystem) -> bool:
+    """Whether the sizes of files are those of `info`, which upstream asks for each, not of listings: where
+    a program has replaced one of them in a backend of this package, or `info` alone in another."""
+    listings = [vars(cls).get(name) for cls in type(fs).__mro__ for name in ("ls", "_ls")]
+    if any(is_built_in(method) and not is_default(method) for method in listings):
+        return any(replaced(fs, name) for name in ("info", "ls", "find", "walk"))
+    return replaced_apart(fs, "info", "ls", "find", "walk")
 
 
 def _asked(fs: Filesystem, name: str) -> Any:

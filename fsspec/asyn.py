@@ -215,6 +215,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} cannot tell of a path: it has no _info of its own")
 
+    @default
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         raise NotImplementedError(f"{type(self).__name__} cannot list: it has no _ls of its own")
 
@@ -391,7 +392,7 @@ class AsyncFileSystem(AbstractFileSystem):
         if mirrored(self.copy) and mirrored(self.rm):
             super().mv(path1, path2, recursive, maxdepth, **kwargs)
             return
-        fs: Any = _Blocking(self)
+        fs: Any = BlockingView(self)
         plan = transfers.mv(fs, path1, path2, recursive, maxdepth, kwargs.get("callback"))
         drive_blocking(fs, plan)
 
@@ -425,16 +426,16 @@ class AsyncFileSystem(AbstractFileSystem):
         raise NotImplementedError(f"{type(self).__name__} has no files that are awaited")
 
 
-class _Blocking:
+class BlockingView:
     """A filesystem seen by its blocking methods, of which a backend may have some of its own."""
 
     async_impl = False
 
     def __init__(self, fs: AsyncFileSystem) -> None:
-        self._fs = fs
+        self._viewed_fs = fs
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._fs, name)
+        return getattr(self._viewed_fs, name)
 
 
 def _adopt_texts(cls: type) -> None:

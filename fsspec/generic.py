@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import taken
+from fsspec._overriding import mirrored, replaced, taken
 from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
@@ -248,6 +248,12 @@ class GenericFileSystem(AsyncFileSystem):
         except NoPathError:
             return False
 
+    async def _isdir(self, path: str) -> bool:
+        if replaced(self, "info"):
+            return await super()._isdir(path)
+        fs, plain = self._side_of(path)
+        return bool(await _ask(fs, "isdir", plain))
+
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
         limit = (
@@ -266,7 +272,6 @@ class GenericFileSystem(AsyncFileSystem):
     _du = _awaited_operation("du", "by path")
     _get_file = _awaited_operation("get_file")
     _glob_there = _awaited_operation("glob", "listing")
-    _isdir = _awaited_operation("isdir")
     _mkdir = _awaited_operation("mkdir")
     _rm_file = _awaited_operation("rm_file")
     _size = _awaited_operation("size")
@@ -385,7 +390,8 @@ class GenericFileSystem(AsyncFileSystem):
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
             (source, path), (target, to) = self._side_of(path1), self._side_of(path2)
-            if source is target:
+            own = (replaced(self, name) or not mirrored(getattr(self, name)) for name in ("copy", "rm"))
+            if source is target and not any(own):
                 given = {"recursive": recursive, "maxdepth": maxdepth}
                 unset = [name for name, value in given.items() if not value]
                 source.mv(path, to, **taken(source, "mv", given, unset), **kwargs)

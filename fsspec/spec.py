@@ -185,6 +185,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     @overload
     def ls(self, path: str, detail: bool = ..., **kwargs: Any) -> list[Any]: ...
 
+    @default
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds.
 

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
-from fsspec._overriding import overridden, replaced, replaced_apart, taken
+from fsspec._overriding import measured_by_info, overridden, replaced, taken
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
@@ -336,7 +336,7 @@ def du(
     # what `find` has of a file alone is its info already: asked again it would tell no more
     known = top if "size" in found.get(top, ()) and not overridden(fs, "find") else None
     unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
-    if replaced_apart(fs, "info", "ls", "find", "walk"):
+    if measured_by_info(fs):
         unknown += [name for name, entry in found.items() if entry.get("size") is not None]
     if unknown:
         calls = (call("info", name) for name in unknown)

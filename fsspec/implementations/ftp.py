@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import Caught, finalize, is_mine
-from fsspec._overriding import default, is_built_in, is_default
+from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -169,7 +169,6 @@ class FTPFileSystem(ServerFileSystem):
         raise ftp_parsing.refused(PermissionError, errno.EACCES, reply, path) from None
 
     # listings ---------------------------------------------------------------------
-    @default
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """What a folder holds; a file gives itself. Two commands and a connection for data.
 
@@ -240,7 +239,7 @@ class FTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         if path == "/":
             return {"name": "/", "size": 0, "type": "directory"}
-        if not is_default(self.ls):
+        if not is_built_in(self.ls):
             return super().info(path, **kwargs)
         entry = self._cached_entry(path) or self._fetch_entry(path)
         return self._with_target(entry) if "destination" in entry else entry

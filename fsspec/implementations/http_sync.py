@@ -339,7 +339,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def _ask_by(self, url: str, method: str, options: Options) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
-        given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
+        with answers.of_file():
+            given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
 
         def ask() -> dict[str, Any]:

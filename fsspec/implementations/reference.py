@@ -21,11 +21,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.driving import perform
+from fsspec._overriding import replaced
 from fsspec._paths.paths import false_without_path, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
 from fsspec._spec.contents import has_checking_files
-from fsspec.asyn import get_loop, sync
+from fsspec.asyn import BlockingView, get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import url_to_fs
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Found, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
+
+_LISTING = ("ls", "info", "isdir", "walk")
+"""Operations of which `find` is made where a program has one of its own."""
 
 __all__ = [
     "LazyReferenceMapper",
@@ -337,6 +341,9 @@ class ReferenceFileSystem(ReferenceReading):
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
+        view: Any = BlockingView(self)
+        if any(replaced(view, name) for name in _LISTING):
+            return cast("Found", drive(view, listing.find(view, path, maxdepth, withdirs, detail, **kwargs)))
         if path == "" and maxdepth is None and not withdirs and not detail and not self._is_lazy:
             return sorted(self.references)
         if isinstance(self.references, LazyReferenceMapper):
@@ -351,6 +358,8 @@ class ReferenceFileSystem(ReferenceReading):
         return {name: self._entry_of(name) for name in names} if detail else names
 
     async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
+        if any(replaced(self, name) for name in _LISTING):
+            return await super()._find(path, maxdepth, withdirs, **kwargs)
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:

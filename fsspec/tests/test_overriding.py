@@ -1098,3 +1098,67 @@ def test_parts_of_copies_are_those_that_a_cat_file_of_its_own_gives(m, tmp_path)
     m.pipe_file("/a", b"Some text")
     fs = Own(fs=m, cache_storage=str(tmp_path))
     assert fs.cat_ranges(["/a", "/a"], [0, 5], [2, None]) == [b"sO", b"TEXT"]
+
+
+def sized(real, path, detail=True, **kwargs):
+    found = real(path, detail=detail, **kwargs)
+    return [{**entry, "size": 7} for entry in found] if detail else found
+
+
+def test_du_of_a_filesystem_here_asks_info_where_its_listings_are_of_another(tmp_path):
+    """As upstream, which asks it in any case."""
+    (tmp_path / "a").write_bytes(b"abc")
+    top = tmp_path.as_posix()
+    fs = own(LocalFileSystem, ls=sized)()
+    assert fs.find(top, detail=True)[f"{top}/a"]["size"] == 7
+    assert fs.du(top) == 3
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_references_are_found_by_an_ls_of_its_own(awaited):
+    class Own(ReferenceFileSystem):
+        cachable = False
+
+        def ls(self, path, detail=True, **kwargs):
+            return [e for e in super().ls(path, detail=detail, **kwargs) if "hidden" not in str(e)]
+
+        async def _ls(self, path, detail=True, **kwargs):
+            return self.ls(path, detail=detail, **kwargs)
+
+    fs = Own({"r/a": "1", "r/s/b": "22", "r/hidden": "3"})
+    found = asyncio.run(fs._find("r")) if awaited else fs.find("r")
+    assert found == ["r/a", "r/s/b"]
+    if not awaited:
+        assert fs.find("", withdirs=True) == ["r", "r/a", "r/s", "r/s/b"]
+        assert fs.find("r", detail=True, maxdepth=1) == {"r/a": fs.info("r/a")}
+
+
+@pytest.mark.parametrize("name", ["_copy", "_rm", "copy", "rm"])
+def test_generic_moves_by_a_method_of_its_own(name, tree):
+    asked = []
+
+    class Own(generic.GenericFileSystem):
+        cachable = False
+
+    async def awaited(self, *args, **kwargs):
+        asked.append(args)
+        return await getattr(super(Own, self), name)(*args, **kwargs)
+
+    def blocking(self, *args, **kwargs):
+        asked.append(args)
+        return getattr(super(Own, self), name)(*args, **kwargs)
+
+    setattr(Own, name, awaited if name[0] == "_" else blocking)
+    Own(default_method="current").mv("memory:///r/a", "memory:///r/c")
+    assert asked and MemoryFileSystem().find("/r") == ["/r/c", "/r/s/b"]
+
+
+def test_generic_says_what_is_a_folder_by_an_info_of_its_own(tree):
+    class Own(generic.GenericFileSystem):
+        cachable = False
+
+        async def _info(self, path, **kwargs):
+            return {"name": path, "type": "directory", "size": 0}
+
+    assert Own(default_method="current").isdir("memory:///r/a")
+    assert not generic.GenericFileSystem(default_method="current").isdir("memory:///r/a")

@@ -69,13 +69,19 @@ class UnknownOptionOfFileError(FileNotFoundError, UnknownOptionError):
     """The same from ``info`` and ``open``, of which programs catch that a file is not there."""
 
 
+class WrongOptionOfFileError(FileNotFoundError, TypeError):
+    """An option of a type that the requests do not take, from ``info`` and ``open``; as above."""
+
+
 @contextmanager
 def of_file() -> Iterator[None]:
-    """Raise an `UnknownOptionError` as `info` and `open` do."""
+    """Raise what is said of an option as `info` and `open` do."""
     try:
         yield
     except UnknownOptionError as error:
         raise UnknownOptionOfFileError(*error.args) from None
+    except TypeError as error:
+        raise WrongOptionOfFileError(*error.args) from error
 
 
 class Version(NamedTuple):

@@ -43,7 +43,8 @@ def _not_there(url: str) -> Iterator[None]:
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
     """What the headers of one answer tell; the body of a GET is not read."""
-    options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
+    with of_file():
+        options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
 
     async def once() -> dict[str, Any]:
         async with await fs._get_response(url, options, method) as response:

@@ -1326,3 +1326,14 @@ def test_the_body_of_an_upload_is_not_an_option(http_server, kind, tmp_path):
         with pytest.raises(TypeError, match="data="):
             fs.pipe({url: b"1"}, data=b"2")
     assert not http_server.requests
+
+
+@pytest.mark.parametrize("options", [{"headers": 5}, {"auth": [1]}, {"params": object()}, {"cookies": 1.5}])
+@pytest.mark.parametrize("kind", [HTTPFileSystem, http_sync.HTTPFileSystem])
+def test_options_of_the_wrong_type_are_of_no_file(url, kind, options):
+    fs = kind(skip_instance_cache=True)
+    for wrong in (FileNotFoundError, TypeError):
+        with pytest.raises(wrong):
+            fs.info(f"{url}/small.txt", **options)
+    with pytest.raises((TypeError, AttributeError)):  # the latter by requests
+        fs.cat_file(f"{url}/small.txt", **options)
