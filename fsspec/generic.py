@@ -450,8 +450,10 @@ async def copy_file_op(
     )
     if on_error == "return":
         return results
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, FileNotFoundError):
+    for url, result in zip(url1, results):
+        if isinstance(result, FileNotFoundError) and not await _ask(fs1, "isfile", fs1._strip_protocol(url)):
+            continue
+        if isinstance(result, BaseException):
             raise result
     return None
 

@@ -168,7 +168,7 @@ def _copying(
             try:
                 yield call("cp_file", a, b, **kwargs)
             except FileNotFoundError as error:
-                if not ignore and not (recursive and (yield from _of_files(fs, [(a, b)], [error], 1)) == []):
+                if (yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1)):
                     raise
             callback.relative_update(1)
         return
@@ -181,20 +181,27 @@ def _copying(
             batch_size=batch_size,
             done=lambda position, result: callback.relative_update(1),
         )
-    if recursive and not ignore:
-        in_order = [pair for pairs in rounds for pair in pairs]
-        answers = yield from _of_files(fs, in_order, answers, batch_size)
-    _raise_failures(answers, ignore)
+    in_order = [pair for pairs in rounds for pair in pairs]
+    raise_first((yield from _to_raise(fs, in_order, answers, recursive, ignore, batch_size)))
 
 
-def _of_files(
-    fs: Filesystem, pairs: list[tuple[str, str]], answers: list[Any], batch_size: int | None
+def _to_raise(
+    fs: Filesystem,
+    pairs: list[tuple[str, str]],
+    answers: list[Any],
+    recursive: bool,
+    ignore_missing: bool,
+    batch_size: int | None,
 ) -> Plan:
-    """Answers without those of folders that are only names: such cannot be copied, and need not be."""
+    """Answers without what is no failure: folders that are only names, which cannot be copied and need not
+    be; and missing sources, if those are ignored. The error of a file that is there is about its target."""
+    if not (recursive or ignore_missing):
+        return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
-    is_folder = yield from ask(fs, "isdir", [pairs[i][0] for i in missing], batch_size)
-    folders = {i for i, folder in zip(missing, is_folder) if folder}
-    return [answer for i, answer in enumerate(answers) if i not in folders]
+    asked = "isfile" if ignore_missing else "isdir"
+    found = yield from ask(fs, asked, [pairs[i][0] for i in missing], batch_size)
+    passed = {i for i, is_so in zip(missing, found) if is_so != ignore_missing}
+    return [answer for i, answer in enumerate(answers) if i not in passed]
 
 
 def mv(

@@ -211,6 +211,8 @@ def test_copy_file_op(fs, tree):
     assert asyncio.run(copy_file_op(memory, ["/r/none"], local, ["/nowhere/x"])) is None
     with pytest.raises(FileNotFoundError):
         asyncio.run(copy_file_op(memory, ["/r/none"], local, ["/nowhere/x"], on_error="raise"))
+    with pytest.raises(FileNotFoundError):  # a file that is there
+        asyncio.run(copy_file_op(local, [__file__], local, ["/nowhere/x"]))
     with pytest.raises(ValueError, match="on_error"):
         asyncio.run(copy_file_op(memory, [], local, [], on_error="pass"))
     with pytest.raises(ValueError, match="1 source, "):

@@ -12,6 +12,7 @@ import fsspec
 from fsspec._plans import transfers
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
@@ -163,6 +164,33 @@ def test_path_objects_are_their_text(fs, tmp_path):
     fs.rm(pathlib.PurePosixPath("moved"))
     assert not fs.exists("moved")
     assert fs.glob(r / "t*") == ["r/two.txt"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"recursive": True}, {"on_error": "ignore"}], ids=["recursive", "ignore"]
+)
+@pytest.mark.parametrize("target", ["new/", "new/x/", ["new/x"]])
+@pytest.mark.parametrize("source", ["a.txt", ["a.txt"], "*.txt"])
+@pytest.mark.parametrize("kind", ["local", "dir", "awaitable"])
+def test_a_copy_of_a_file_is_made_or_is_an_error(kind, source, target, options, tmp_path):
+    """Though what is not there is passed over: a file that is there is copied, or cannot be, for want of a
+    folder."""
+    if isinstance(target, list) and not isinstance(source, list):
+        target = target[0]
+    (tmp_path / "a.txt").write_text("a")
+    base, fs = f"{tmp_path}/", fsspec.filesystem("file")
+    if kind == "dir":
+        base, fs = "", fsspec.filesystem("dir", path=str(tmp_path), fs=fs)
+    elif kind == "awaitable":
+        fs = AsyncFileSystemWrapper(fs, asynchronous=False)
+
+    def placed(path):
+        return [base + p for p in path] if isinstance(path, list) else base + path
+
+    with pytest.raises(FileNotFoundError):
+        fs.copy(placed(source), placed(target), **options)
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert fs.copy([base + "none"], [base + "new/x"], on_error="ignore") is None
 
 
 def test_other_errors_are_not_ignored(wdictfs):
