@@ -85,11 +85,10 @@ class TarFileSystem(FileArchive):
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
             self.compression: str | None = self._find_codec(compression)
-            bytes_of = self._decompress_archive()
             try:
-                view = DirectoryView(bytes_of)
+                view = DirectoryView(self._decompress_archive())
                 self.tar: tarfile.TarFile = tarfile.open(fileobj=view, mode="r:")
-                self._by_name = self._read_headers(bytes_of)
+                self._by_name = self._read_headers(view)
                 view.done()
             except self._damage_errors as error:
                 raise self._as_corrupt(error) from error
@@ -106,6 +105,7 @@ class TarFileSystem(FileArchive):
         assert self._archive_bytes is not None
         if self.of is None:
             self._archive_bytes.start = self.fo.tell()
+        self._archive_bytes.read_through()
         if compression not in (None, "infer"):
             return get_compression("", compression)
         start = self._archive_bytes.read_at(0, 6)
@@ -129,10 +129,11 @@ class TarFileSystem(FileArchive):
         self._decompressed_bytes = ArchiveBytes(decompress(), decompress, source.name, decodes=True)
         return self._decompressed_bytes
 
-    def _read_headers(self, bytes_of: ArchiveBytes) -> dict[str, tarfile.TarInfo]:
+    def _read_headers(self, view: DirectoryView) -> dict[str, tarfile.TarInfo]:
         members = self.tar.getmembers()
         # where a header is damaged tarfile stops as if the archive ended there
-        following = bytes_of.read_at(self.tar.offset, tarfile.BLOCKSIZE)
+        view.seek(self.tar.offset)
+        following = view.read(tarfile.BLOCKSIZE)
         if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
             raise tarfile.ReadError(f"no header at byte {self.tar.offset}, behind {len(members)} members")
         return {_plain_name(member.name): member for member in members}

@@ -46,6 +46,8 @@ publish(__name__)
 
 _FIELDS = zipfile.ZipInfo.__slots__
 _ENCRYPTED = 0x1
+_LOCAL_HEADER = 1024
+"""Bytes that are enough for what the header before a member has beside its name; mostly 30."""
 _MODES = ("r", "w", "a", "x")
 
 
@@ -220,6 +222,9 @@ class ZipFileSystem(FileArchive):
         if member.flag_bits & _ENCRYPTED and self.zip.pwd is None:
             what = f"member {path!r} of {self._archive_name} is encrypted"
             raise RuntimeError(f"{what}: give the password to fs.zip.setpassword")
+        if self._archive_bytes is not None:
+            before = _LOCAL_HEADER + len(member.filename) + len(member.extra)
+            self._archive_bytes.bring(member.header_offset, before + member.compress_size)
         return self.zip.open(member)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:

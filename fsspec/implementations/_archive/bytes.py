@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-_LEAST, _MOST = 2**16, 5 * 2**20  # bytes that a directory is read by
+_LEAST, _MOST = 2**16, 5 * 2**20
+"""Bytes that a directory is read by; the latter are also what caches of blocks fetch at a time, and rather
+come over a network in one request than in two."""
+_GAP = 2**16
+"""Bytes between two reads that are read over, so that the reads count as one after the other."""
+_SMALL = 2 * _MOST
+"""Bytes up to which an archive may be kept whole, which is what a cache of blocks would keep of it."""
+_FAR_READS = 2
+"""Reads here and there of a small archive that are made before all of it is read."""
 
 
 class ArchiveBytes:
@@ -49,6 +57,7 @@ class ArchiveBytes:
         self.decodes = decodes
         self.start = 0
         """Where the archive begins in the file; positions are counted from there."""
+        self._far_reads = _FAR_READS
         own(self)
         self._lock = threading.Lock()
         self._set_file(file)
@@ -59,6 +68,9 @@ class ArchiveBytes:
         # asked now: in a child the file's filesystem may not even be asked what it is
         self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
+        self._next = 0
+        """Where the last read ended."""
+        self._was_read_whole = False
         if self._descriptor is not None and file.writable():
             file.flush()  # what is in its buffer is behind the descriptor's back
 
@@ -76,12 +88,44 @@ class ArchiveBytes:
         with self._lock:
             file = self._current()
             try:
+                if _reads_little(file):
+                    self._gather(file, position, size)
                 file.seek(position)
-                return file.read(size)
+                data = file.read(size)
+                self._next = position + len(data)
+                return data
             except BaseException:
                 # a codec that was interrupted by its file's failure would go on with wrong bytes
                 self._stale = self.decodes
                 raise
+
+    def bring(self, position: int, size: int) -> None:
+        """Have bytes that are about to be read in several steps come in one request, unless they are many."""
+        if self._descriptor is None and 0 <= position and size <= _MOST and _reads_little(self.file):
+            self.read_at(position, size)
+
+    def read_through(self) -> None:
+        """Note that the directory lies between the members: most of a small archive is read for it."""
+        if self._descriptor is None and _reads_little(self.file) and self.size() <= _MOST:
+            self._far_reads = 0
+
+    def _gather(self, file: Any, position: int, size: int) -> None:
+        """Before a read: read a small archive whole if more than a few bytes of it are wanted, and what lies
+        between reads that are close together, so that the file reads on in one response."""
+        cache, all_of_it = file.cache, file.size
+        near = 0 <= position - self._next <= _GAP
+        end = all_of_it if size < 0 else min(position + size, all_of_it)
+        lacking = position < end and not cache.start <= position < end <= cache.end
+        if all_of_it <= _SMALL and lacking and not self._was_read_whole:
+            if near or self._far_reads <= 0:
+                self._was_read_whole = True  # once: a file whose server ignores ranges may not keep all
+                file.seek(0)
+                file.read()
+            else:
+                self._far_reads -= 1
+        elif near and position > self._next:
+            file.seek(self._next)
+            file.read(position - self._next)
 
     def size(self) -> int:
         """Bytes of the file."""
@@ -203,13 +247,25 @@ class DirectoryView(View):
         return data
 
     def _fetch(self, size: int) -> None:
-        gap = self._at - (self._held_at + len(self._held))
-        close = self._held and -len(self._held) <= gap <= self._step
+        begin = self._held_at + len(self._held)
+        gap = self._at - begin
+        # over a network headers come with what lies between them, where a block has more than two of them
+        far = self._step if self._source.local else _MOST // 2
+        close = self._held and -len(self._held) <= gap <= far
         self._step = min(2 * self._step, _MOST) if close else _LEAST
-        wanted = -1 if size < 0 else max(size, self._step)
+        if not close or self._source.local:
+            begin, gap, self._held = self._at, 0, b""
+        kept = self._held[len(self._held) + gap :] if gap < 0 else b""
+        wanted = -1 if size < 0 else max(self._at + size - begin, gap + self._step)
+        came = self._source.read_at(begin, wanted)
+        self._held_to_end = len(came) < wanted or wanted < 0
+        self._held = kept + (came[gap:] if gap > 0 else came)
         self._held_at = self._at
-        self._held = self._source.read_at(self._at, wanted)
-        self._held_to_end = len(self._held) < wanted or wanted < 0
+
+
+def _reads_little(file: Any) -> bool:
+    """Whether each read of a file can be a request of its own."""
+    return getattr(getattr(file, "cache", None), "reads_little", False) and file.size is not None
 
 
 def _raw_layer(file: IO[bytes]) -> io.RawIOBase | None:

@@ -22,7 +22,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import aiohttp
 
@@ -313,6 +313,7 @@ class AheadCache(BytesCache):
     Threads that read one file take turns: there is one stream to read from.
     """
 
+    reads_little: ClassVar[bool] = True
     fetcher: Callable[..., Any]
     _held_from = BaseCache._held_from
 
