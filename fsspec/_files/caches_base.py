@@ -108,7 +108,8 @@ class BaseCache:
     fetches_ahead: ClassVar[bool] = False
     """Whether it has several fetches under way at once, so that what fetches need not read ahead."""
     reads_little: ClassVar[bool] = False
-    """Whether reads here and there are fetched as they are, without a block that follows them."""
+    """Whether reads here and there are fetched as they are, without a block that follows them; such a cache
+    has ``holds``."""
     _keeps_surplus: ClassVar[bool] = False  # what a fetcher gives beyond the end that it was asked for
     size: int
     blocksize: int

@@ -112,10 +112,10 @@ class ArchiveBytes:
     def _gather(self, file: Any, position: int, size: int) -> None:
         """Before a read: read a small archive whole if more than a few bytes of it are wanted, and what lies
         between reads that are close together, so that the file reads on in one response."""
-        cache, all_of_it = file.cache, file.size
+        all_of_it = file.size
         near = 0 <= position - self._next <= _GAP
         end = all_of_it if size < 0 else min(position + size, all_of_it)
-        lacking = position < end and not cache.start <= position < end <= cache.end
+        lacking = position < end and not file.cache.holds(position, end)
         if all_of_it <= _SMALL and lacking and not self._was_read_whole:
             if near or self._far_reads <= 0:
                 self._was_read_whole = True  # once: a file whose server ignores ranges may not keep all

@@ -353,6 +353,10 @@ class AheadCache(BytesCache):
         self._pieces, self._kept_from = pieces, start
         self._kept_until = end
 
+    def holds(self, start: int, end: int) -> bool:
+        """Whether a read of these bytes makes no request."""
+        return self._kept_from <= start <= end <= self._kept_until
+
     def head(self) -> bytes:
         """What is kept of the beginning of the file."""
         return joined(list(self._pieces)) if self._kept_from == 0 <= self._kept_until else b""
