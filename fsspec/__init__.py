@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsspec._version import __version__ as __version__  # noqa: F401
+from fsspec._version import __version__ as __version__
 from fsspec.registry import (
     available_protocols,
     filesystem,
@@ -16,7 +16,7 @@ from fsspec.registry import (
     register_implementation,
     registry,  # the module of this name is fsspec.registry only to import statements
 )
-from fsspec.registry import process_entries as process_entries  # noqa: F401
+from fsspec.registry import process_entries as process_entries
 
 if TYPE_CHECKING:
     from fsspec import caching as caching

@@ -24,7 +24,7 @@ def default(method: Method) -> Method:
     The mark is the function itself: `functools.wraps` copies the attributes of what it wraps, and a wrapper
     that somebody puts around a method replaces it.
     """
-    method.__default__ = method  # type: ignore[attr-defined]
+    method.__default__ = method  # type: ignore[attr-defined]  # a mark on the function
     return method
 
 
@@ -60,7 +60,7 @@ def is_built_in(method: object) -> bool:
 
 def mark_twin(blocking: Callable[..., Any], name: str) -> None:
     """Mark a function as the blocking form of the async method ``name``, for `mirrored`."""
-    blocking._mirrors = blocking, name  # type: ignore[attr-defined]
+    blocking._mirrors = blocking, name  # type: ignore[attr-defined]  # a mark on the function
 
 
 def mirrored(method: object) -> str | None:

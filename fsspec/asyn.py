@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 try:
     from resource import error as ResourceError
 except ImportError:  # Windows
-    ResourceError = OSError  # type: ignore[misc]
+    ResourceError = OSError  # type: ignore[misc]  # a class there, and a name for it here
 
 
 __all__ = [

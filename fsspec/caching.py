@@ -327,7 +327,7 @@ class AllBytes(BaseCache):
         size: int | None = None,
         data: bytes | None = None,
     ) -> None:
-        super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]
+        super().__init__(blocksize, fetcher, size)  # type: ignore[arg-type]  # None with ``data`` alone
         self.data: bytes = self._fetch_all() if data is None else data
 
     def _fetch_all(self) -> bytes:

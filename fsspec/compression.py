@@ -174,7 +174,7 @@ def unzip(infile: IO[bytes], mode: str = "rb", filename: str | None = None, **kw
         close_member()
         archive.close()  # writes the directory, without which there is no archive
 
-    member.close = close  # type: ignore[method-assign]
+    member.close = close  # type: ignore[method-assign]  # of this file alone
     return member
 
 
@@ -189,7 +189,7 @@ def _gzip(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> gzip.GzipFile:
 def _bz2(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> bz2.BZ2File:
     import bz2
 
-    return bz2.BZ2File(f, mode=mode, **kwargs)  # type: ignore[call-overload,no-any-return]
+    return bz2.BZ2File(f, mode=mode, **kwargs)  # type: ignore[call-overload,no-any-return]  # any mode
 
 
 def _lzma(f: IO[bytes], mode: str = "rb", **kwargs: Any) -> lzma.LZMAFile:

@@ -68,7 +68,8 @@ class FilesystemJSONEncoder(json.JSONEncoder):
             return list(args)
         import inspect  # slow to import
 
-        names = list(inspect.signature(cls.__init__).parameters)[1 : len(args) + 1]  # type: ignore[misc]
+        known = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # of the class itself
+        names = list(known)[1 : len(args) + 1]
         names += [""] * (len(args) - len(names))
         return [None if is_secret(name) else value for name, value in zip(names, args)]
 
@@ -137,7 +138,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         served = None
         with suppress(Exception):  # as above
             served = get_filesystem_class(dct["protocol"])  # which may import the module of "cls"
-        with suppress(Exception):
+        with suppress(Exception):  # as above
             if cls._may_import(fqp):
                 found: type[Any] = _import_class(fqp)
                 if issubclass(found, AbstractFileSystem):

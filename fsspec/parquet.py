@@ -302,8 +302,9 @@ def _fetch(
         [p for p, _, _ in each], [a for _, a, _ in each], [b for _, _, b in each], max_gap, max_block
     )
     by_path = dict(zip(paths, parts))
-    for p, a, b, data in zip(names, starts, ends, _ranges(fs, names, starts, ends)):  # type: ignore[arg-type]
-        by_path[p][a, b] = data  # type: ignore[index]
+    fetched = _ranges(fs, names, starts, ends)  # type: ignore[arg-type]  # all are numbers here
+    for p, a, b, data in zip(names, starts, ends, fetched):
+        by_path[p][a, b] = data  # type: ignore[index]  # as above
 
 
 # engines --------------------------------------------------------------------------

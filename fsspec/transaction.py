@@ -134,7 +134,7 @@ class Transaction:
                 failed = error
             try:
                 _finish(f, "discard")
-            except BaseException as error:
+            except BaseException as error:  # as above
                 failed = failed or error
         self._release_fs()
         if failed is not None:

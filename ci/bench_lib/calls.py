@@ -124,7 +124,7 @@ def serve(folder: str, site: str) -> None:
         group, call, count = json.loads(line)
         try:
             answer: Any = worker.time(group, call, count)
-        except Exception as error:
+        except Exception as error:  # whatever a backend raises is its answer
             answer = f"{type(error).__name__}: {error}"
         print(json.dumps(answer), flush=True)
     os._exit(0)  # what the calls have left open is of no interest

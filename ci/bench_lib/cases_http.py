@@ -418,7 +418,7 @@ def writes(write: Callable[[str, bytes], None], again: bool) -> Callable[[Bench]
 
 for _name, _text, _again in (("", "", False), ("-again", " over those that are there", True)):
     case(f"http-get{_name}", f"HTTP get of 200 files{_text}", 1.05, limit=downloads_limit(_again), ops=200)(
-        lambda bench, again=_again: downloads(bench, again)  # type: ignore[misc]
+        lambda bench, again=_again: downloads(bench, again)  # type: ignore[misc]  # bound now
     )
     case(
         f"write-beside{_name}",

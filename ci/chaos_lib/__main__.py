@@ -61,7 +61,7 @@ class Thread(threading.Thread):
         try:
             while time.monotonic() < self.until:
                 self.step(self.work.choose())
-        except BaseException:
+        except BaseException:  # else the thread would end unseen
             self.bad("second attempts that fail", f"the thread ended\n{traceback.format_exc()}")
 
     def step(self, step: Step) -> None:
@@ -96,7 +96,7 @@ class Thread(threading.Thread):
         except Wrong as wrong:
             self.bad("wrong bytes", f"{step.name}: {wrong}")
             step.settle()
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # the outcome
             return error
         finally:
             self.now = None

@@ -220,7 +220,7 @@ def main(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
             out.flush()
             os._exit(code)
-        except BaseException:
+        except BaseException:  # it ends as a process, without handlers of its parent's
             traceback.print_exc()
         finally:
             os._exit(2)

@@ -67,7 +67,7 @@ def make_archive(path: str, kind: str, tree: dict[str, Any]) -> None:
                     zipfile.ZipInfo(name, (2020, 1, 2, 3, 4, 6)), b"" if spec is None else blob(spec)
                 )
     elif kind.startswith("tar"):
-        with tarfile.open(path, "w" + kind[3:]) as tar:  # type: ignore[call-overload]
+        with tarfile.open(path, "w" + kind[3:]) as tar:  # type: ignore[call-overload]  # any mode
             for name, spec in tree.items():
                 info = tarfile.TarInfo(name.rstrip("/"))
                 info.type = tarfile.DIRTYPE if spec is None else tarfile.REGTYPE
@@ -171,12 +171,12 @@ def seen(value: Any, key: Any = None, depth: int = 0) -> Any:
     if hasattr(value, "read") and hasattr(value, "seek"):
         out: dict[str, Any] = {"$": "file"}
         for name in ("mode", "closed", "path", "size"):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # what has no such attribute shows none
                 out[name] = seen(getattr(value, name), None, depth + 1)
         for name in ("readable", "writable", "seekable", "tell"):
             try:
                 out[name] = seen(getattr(value, name)())
-            except Exception as error:
+            except Exception as error:  # part of what is compared
                 out[name] = {"$": "raises", "type": type(error).__name__, "isa": ancestors(type(error))}
         return out
     if "AbstractFileSystem" in names:
@@ -211,7 +211,7 @@ def step(source: str, space: dict[str, Any]) -> dict[str, Any]:
             if isinstance(last, ast.Expr):
                 value = eval(compile(ast.Expression(last.value), "<step>", "eval"), space)
             out["value"] = seen(value)
-        except Exception as error:
+        except Exception as error:  # part of what is compared
             out["error"] = failure(error)
             error.__traceback__ = None
     kinds = {w.category for w in caught}

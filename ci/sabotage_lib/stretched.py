@@ -54,7 +54,7 @@ def main(whole: int, sabotaged: int, copy: Prepare, sabotage: Prepare) -> int:
                 ("the tree", "well", whole, 1.0),
             ):
                 root = str(trees[title])
-                count = repeat(lambda root=root: run(root), times, wanted)  # type: ignore[misc]
+                count = repeat(lambda root=root: run(root), times, wanted)  # type: ignore[misc]  # bound now
                 print(f"{title}: {dict(count)} in {times} runs", flush=True)
                 good = good and count[wanted] >= least * times
     return 0 if good else 1

@@ -119,6 +119,7 @@ class BlockCache(BaseCache):
         super().__init_subclass__(**kwargs)
         if cls._read_cache is not BlockCache._read_cache:
             cls._reads_itself = True
+            # by `_fetch`, not from blocks
             cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign, assignment]
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:

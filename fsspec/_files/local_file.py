@@ -302,7 +302,7 @@ class LocalFileOpener(io.IOBase):
             self._descriptor_number = -1
             raise
         if self.__dict__.setdefault("_buffered_file", made) is not made:  # another thread was faster
-            made.detach()._descriptor_number = -1  # type: ignore[attr-defined]
+            made.detach()._descriptor_number = -1  # type: ignore[attr-defined]  # detach gives a LocalRaw
         elif type(self) is LocalFileOpener:  # straight to it: no call in between
             for name in _STRAIGHT:
                 self.__dict__[name] = getattr(made, name)

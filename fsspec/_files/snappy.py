@@ -71,11 +71,11 @@ class SnappyFile(AbstractBufferedFile):
         """
         self._check_readable()
         everything = length is None or length < 0
-        while everything or len(self._decoded_ahead) < length:  # type: ignore[operator]
+        while everything or len(self._decoded_ahead) < length:  # type: ignore[operator]  # is a number
             if not self._decompress_more():
                 break
         decoded = len(self._decoded_ahead)
-        return self._take_decoded(decoded if everything else length)  # type: ignore[arg-type]
+        return self._take_decoded(decoded if everything else length)  # type: ignore[arg-type]  # as above
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """Bytes up to and including a separator, or all that is left where it does not occur."""

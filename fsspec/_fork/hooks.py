@@ -566,7 +566,7 @@ def _in_child() -> None:
     # else a hook of the program's came first and used something; there are forks before which no hook runs
     if not _advanced or os.getpid() != here:
         if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
-            _catching._at_fork_reinit()  # type: ignore[attr-defined]
+            _catching._at_fork_reinit()  # type: ignore[attr-defined]  # as threading's locks
         with _catching:
             _advance()
     if not _before_registered:

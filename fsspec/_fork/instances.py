@@ -54,6 +54,9 @@ class _Cached(type):
     _pid: int
     _instantiation_lock: threading.RLock
     _known_tokens: dict[Any, str]
+    _fork_sensitive: bool
+    cachable: bool
+    async_impl: bool
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,17 +68,17 @@ class _Cached(type):
         cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls._fork_sensitive and os.getpid() != hooks.here:  # type: ignore[attr-defined]
+        if cls._fork_sensitive and os.getpid() != hooks.here:
             hooks.check()
         if config.conf:
             kwargs = config.apply_config(cls, kwargs)
         skip = kwargs.pop("skip_instance_cache", False)
         token = _token(cls, args, kwargs)
-        if skip or not cls.cachable:  # type: ignore[attr-defined]
+        if skip or not cls.cachable:
             return _construct(cls, token, args, kwargs)
         found = cls._cache.get(token)
         if found is None:
-            if not cls.async_impl:  # type: ignore[attr-defined]
+            if not cls.async_impl:
                 found = _construct(cls, token, args, kwargs)  # nobody else has this thread's token
                 cls._cache[token] = found
             else:

@@ -204,7 +204,7 @@ def _starting(method: Callable[..., Any], library: str) -> Callable[..., Any]:
             )
         return await method(self, *args, **kwargs)
 
-    start._fork_starts = library  # type: ignore[attr-defined]
+    start._fork_starts = library  # type: ignore[attr-defined]  # a mark on the function
     return start
 
 

@@ -63,7 +63,7 @@ def owner_only(func: F) -> F:
             return None
         return func(self, *args, **kwargs)
 
-    return guarded  # type: ignore[return-value]
+    return cast("F", guarded)
 
 
 def finalize(

@@ -51,7 +51,7 @@ def leads_to(fd: int, recorded: Identity) -> bool:
 
 def watch(sock: S) -> S:
     """Cover ``sock`` in every child of this process; for as long as it is open."""
-    fd = sock.fileno()  # type: ignore[attr-defined]
+    fd = sock.fileno()  # type: ignore[attr-defined]  # a socket, or a transport's stand-in for one
     _watched[fd] = identity(fd)
     return sock
 

@@ -63,7 +63,7 @@ class Text(io.TextIOWrapper):
         """Close it and the file below; closing again does nothing."""
         hooks.check()
         if is_variant(type(self), _InheritedText):  # found only now
-            _InheritedText.close(self)  # type: ignore[arg-type]
+            _InheritedText.close(self)  # type: ignore[arg-type]  # the class that it has by now
         else:
             super().close()
 
@@ -76,7 +76,7 @@ class _InheritedText(Variant):
 
     def write(self, text: str) -> int:
         self.buffer.write(b"")  # raises where the file is the parent's
-        return io.TextIOWrapper.write(self, text)  # type: ignore[arg-type]
+        return io.TextIOWrapper.write(self, text)  # type: ignore[arg-type]  # it is one: see `Variant`
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -85,11 +85,11 @@ class _InheritedText(Variant):
     def flush(self) -> None:
         if not is_letting_go():
             self.buffer.flush()  # as above; the layer itself would only say that it is closed
-        io.TextIOWrapper.flush(self)  # type: ignore[arg-type]
+        io.TextIOWrapper.flush(self)  # type: ignore[arg-type]  # as in write
 
     def close(self) -> None:
         with letting_go():
-            io.TextIOWrapper.close(self)  # type: ignore[arg-type]
+            io.TextIOWrapper.close(self)  # type: ignore[arg-type]  # as in write
 
 
 class _Inherited(Variant):

@@ -89,6 +89,7 @@ class _Abandoned(Variant):
         return True
 
     def call_at(self, when: float, *_: Any, **__: Any) -> asyncio.TimerHandle:
+        # of a loop it uses little
         handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
         handle.cancel()
         return handle
@@ -214,7 +215,7 @@ def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
     loop: Any = other
     for one in (loop._ssock, loop._csock, getattr(loop._selector, "_selector", None)):
         with suppress(ValueError, AttributeError):  # closed; or no epoll
-            yield one.fileno()  # type: ignore[union-attr]
+            yield one.fileno()  # type: ignore[union-attr]  # None is suppressed
     for sock in getattr(other, "connecting", hooks.Registry()).live():
         yield sock.fileno()
     transports = {transport._sock_fd for transport in _transports(other)}

@@ -263,7 +263,7 @@ def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None
         uvloops.leave(other, dead)
     elif not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
-    elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]
+    elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]  # asyncio's own
         unshare(other, dead)
     else:
         abandon(other, dead, everything=False)

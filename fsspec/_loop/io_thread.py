@@ -104,7 +104,7 @@ class IOLoop(asyncio.SelectorEventLoop):
         self.connecting = hooks.Registry()
 
     def _make_socket_transport(self, *args: Any, **kwargs: Any) -> Any:
-        made = super()._make_socket_transport(*args, **kwargs)  # type: ignore[misc]
+        made = super()._make_socket_transport(*args, **kwargs)  # type: ignore[misc]  # asyncio's own
         made.max_size = RECEIVED
         return made
 
@@ -150,7 +150,7 @@ class IOLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # whatever an executor would set
             future.set_exception(error)
         return future
 
@@ -219,7 +219,7 @@ class IOThread:
         Returns whether it is idle, so that `wake` has to follow.
         """
         loop, selector = self.loop, self.loop.selector
-        helpers = loop._default_executor  # type: ignore[attr-defined]
+        helpers = loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
         if _COUNTED or helpers or not selector.idle or self.is_held_up():
             return False
         gate = selector.gate = threading.Lock()
@@ -275,10 +275,10 @@ class IOThread:
 
     def _drain(self, deadline: float) -> None:
         """Let go of the threads that resolve names; the loop makes others when it needs them."""
-        executor = self.loop._default_executor  # type: ignore[attr-defined]
+        executor = self.loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
         if executor is None:
             return
-        self.loop._default_executor = None  # type: ignore[attr-defined]
+        self.loop._default_executor = None  # type: ignore[attr-defined]  # as above
         executor.shutdown(wait=False)  # what is queued is still worked off
         for helper in list(executor._threads):
             if not _join(helper, deadline):

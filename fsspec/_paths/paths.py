@@ -11,7 +11,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath, T
@@ -215,7 +215,7 @@ def false_without_path(exists: F) -> F:
                 raise
             return False
 
-    return answer  # type: ignore[return-value]
+    return cast("F", answer)
 
 
 def trailing_sep(path: str) -> bool:

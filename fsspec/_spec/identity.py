@@ -39,6 +39,7 @@ class Identity:
     storage_options: dict[str, Any]
 
     if TYPE_CHECKING:
+        protocol: ClassVar[str | tuple[str, ...]]
         _cache: Any
         _latest: ClassVar[str | None]
 
@@ -196,7 +197,7 @@ class Identity:
         """
         encoder = _encoder(include_password)()
         cls = type(self)
-        protocol = self.protocol  # type: ignore[attr-defined]
+        protocol = self.protocol
         return {
             "cls": f"{cls.__module__}:{cls.__qualname__}",
             "protocol": protocol if isinstance(protocol, str) else protocol[0],

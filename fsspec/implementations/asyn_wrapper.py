@@ -148,6 +148,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         bound how many operations run at once.
     """
 
+    # of the class; an instance has that of what it wraps
     protocol: ClassVar[str | tuple[str, ...]] = ("asyncwrapper", "async_wrapper")  # type: ignore[assignment]
     _fork_passes_on = True
     cachable = False
@@ -170,7 +171,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         if fs is None:
             fs = filesystem(target_protocol or "file", **(target_options or {}))
         self.sync_fs = fs
-        self.protocol = self.sync_fs.protocol  # type: ignore[misc]
+        self.protocol = self.sync_fs.protocol  # type: ignore[misc]  # see the class
         self.root_marker: str = self.sync_fs.root_marker
         if semaphore is None and max_concurrent_tasks is not None:
             semaphore = asyncio.Semaphore(max_concurrent_tasks)
@@ -276,7 +277,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     def wrap_class(cls, sync_fs_class: type) -> type:
         """A class whose instances wrap instances of ``sync_fs_class``, made with its arguments."""
 
-        class Wrapper(cls):  # type: ignore[valid-type, misc]
+        class Wrapper(cls):  # type: ignore[valid-type, misc]  # whichever class was asked
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(sync_fs_class(*args, **kwargs))
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # is asked for before use
 
 __all__ = ["CacheMetadata"]
 

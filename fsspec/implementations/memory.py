@@ -49,7 +49,7 @@ class MemoryFileSystem(AbstractFileSystem):
     """
 
     store: dict[str, Any] = Store()
-    pseudo_dirs: list[str] = ExplicitFolders(store)  # type: ignore[arg-type]
+    pseudo_dirs: list[str] = ExplicitFolders(store)  # type: ignore[arg-type]  # a Store: programs see a dict
     protocol: ClassVar[str | tuple[str, ...]] = "memory"
     root_marker = "/"
     _only_transactions_wait: ClassVar[bool] = True
@@ -415,7 +415,7 @@ class MemoryFileSystem(AbstractFileSystem):
             f = MemoryFile(self, path, kwargs.get("data"))
             if kind[0] == "a":
                 f.seek(0, 2)
-        f.mode = mode  # type: ignore[misc]
+        f.mode = mode  # type: ignore[misc]  # a property of BytesIO's stub only
         passed_on = not self._intrans or is_default(self._open)
         if autocommit and passed_on:  # a subclass may have kept autocommit=False to itself
             self.store[path] = f
@@ -485,7 +485,7 @@ class _Reader(MemoryFile):
         BytesIO.__init__(self, f.getvalue())  # shared by BytesIO until somebody writes
         self.fs, self.path = fs, path
         self.created, self.modified = f.created, f.modified
-        self.mode = "rb"  # type: ignore[misc]
+        self.mode = "rb"  # type: ignore[misc]  # a property of BytesIO's stub only
 
     def writable(self) -> bool:
         return False

@@ -314,7 +314,7 @@ def _error_of(error: Exception, path: str) -> OSError:
         kind = type(OSError(number or 0, text))
         text = f"[NtStatus 0x{status:08x}] {text}"
         made = refusal(kind, smbprotocol.exceptions.SMBOSError, number or 0, text, path)
-        made.ntstatus = status  # type: ignore[attr-defined]
+        made.ntstatus = status  # type: ignore[attr-defined]  # as smbprotocol's errors have it
         return made
     return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 

@@ -221,6 +221,7 @@ class TarFileSystem(FileArchive):
         # of its own position: members are read at the same time
         tar = object.__new__(type(self.tar))
         tar.__dict__.update(self.tar.__dict__)
+        # one of the two is there
         tar.fileobj = View(self._decompressed_bytes or self._archive_bytes)  # type: ignore[arg-type]
         return tar.extractfile(member)
 

@@ -273,7 +273,7 @@ class ZipFileSystem(FileArchive):
             return
         if hasattr(self, "zip"):
             try:
-                changed = self.zip._didModify  # type: ignore[attr-defined]
+                changed = self.zip._didModify  # type: ignore[attr-defined]  # zipfile's own
                 self.zip.close()
             except BaseException as error:
                 self._end_writing(error)

@@ -8,7 +8,7 @@ from fsspec.tests.programs import run
 
 pytest.importorskip("panel")
 
-from fsspec.gui import FileSelector, SingleSelect  # noqa: E402  # after the check
+from fsspec.gui import FileSelector, SingleSelect
 
 
 @pytest.fixture

@@ -216,6 +216,32 @@ def test_one_place_hears_of_forks():
     assert callers == {"_fork.hooks"}
 
 
+def unexplained(path):
+    """Lines that switch a check off, or catch all errors and raise none, without a reason there or above."""
+    text = path.read_text(encoding="utf8")
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if re.search(r"# (noqa|pragma|type: ignore)[^#]*$", line):
+            yield number
+    for node in ast.walk(ast.parse(text)):
+        caught = []
+        if isinstance(node, ast.ExceptHandler):
+            if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+                caught = [node.type] if node.type else [ast.Name("BaseException")]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            caught = node.args
+        if any(re.search(r"\b(Base)?Exception\b", ast.unparse(kind)) for kind in caught):
+            if "#" not in lines[node.lineno - 1] and not lines[node.lineno].lstrip().startswith("#"):
+                yield node.lineno - 1
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_exception_to_the_checks_has_its_reason_beside_it(name):
+    lines = MODULES[name].read_text(encoding="utf8").splitlines()
+    found = [n for n in unexplained(MODULES[name]) if not lines[n - 1].lstrip().startswith("#")]
+    assert not [f"{n + 1}: {lines[n]}" for n in found]
+
+
 REFERENCE = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)(?:\(\))?`(?![`_])")
 
 

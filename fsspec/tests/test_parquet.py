@@ -10,16 +10,16 @@ pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
 pq = pytest.importorskip("pyarrow.parquet")
 
-import fsspec  # noqa: E402  # after the checks
-from fsspec.parquet import (  # noqa: E402
+import fsspec
+from fsspec.parquet import (
     AlreadyBufferedFile,
     FastparquetEngine,
     PyarrowEngine,
     open_parquet_file,
     open_parquet_files,
 )
-from fsspec.tests.dictfs import DictFileSystem  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+from fsspec.tests.dictfs import DictFileSystem
+from fsspec.tests.programs import run
 
 ROWS = 80_000
 SAMPLE = 2**16

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 try:
     from lzma import LZMAError
 except ImportError:  # Python can be built without it, and then raises none
-    LZMAError = zlib.error  # type: ignore[misc, assignment]
+    LZMAError = zlib.error  # type: ignore[misc, assignment]  # one that is listed anyway
 
 DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
 """What reading raises where bytes are damaged or cut off, whatever the format."""
@@ -356,7 +356,7 @@ class WaitingMember(MemberWriter):
         """Add what was written."""
         self.close()
         self._held.seek(0)
-        self.fs._add_member(self.path, self._held)  # type: ignore[union-attr]
+        self.fs._add_member(self.path, self._held)  # type: ignore[union-attr]  # only ZIP makes such files
         self.discard()
 
     def discard(self) -> None:

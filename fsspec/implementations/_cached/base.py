@@ -129,6 +129,7 @@ class Cache(ChainedFileSystem):
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
+        # as the target does it
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
         # of the target, also where a class has its own, which knows nothing of that: as upstream
         self._parent = _parent_in(type(self), self.fs)

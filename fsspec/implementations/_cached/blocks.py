@@ -85,7 +85,7 @@ class CachingFileSystem(Cache):
         for an option that is text where a number, or True or False, is needed; it names it.
     """
 
-    protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]
+    protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]  # both
 
     # opening ----------------------------------------------------------------------
     @default

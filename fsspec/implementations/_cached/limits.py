@@ -25,7 +25,7 @@ from fsspec.implementations.cache_metadata import TABLE
 try:
     import fcntl
 except ImportError:  # Windows, where what is open cannot be removed
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # is asked for before use
 
 LOOK_SHARE = 20
 """How many times as long as a look at the folder takes until the next, for what other processes put there."""

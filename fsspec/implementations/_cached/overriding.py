@@ -40,5 +40,5 @@ def guard(cls: type) -> None:
     def __getattribute__(self: Any, name: str) -> Any:
         return object.__getattribute__(self, name) if name in ours else theirs(self, name)
 
-    __getattribute__._guards_caches = True  # type: ignore[attr-defined]
-    cls.__getattribute__ = __getattribute__  # type: ignore[method-assign, assignment]
+    __getattribute__._guards_caches = True  # type: ignore[attr-defined]  # a mark on the function
+    cls.__getattribute__ = __getattribute__  # type: ignore[method-assign, assignment]  # around theirs

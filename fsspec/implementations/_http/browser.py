@@ -93,6 +93,7 @@ class ResponseProxy:
     def raise_for_status(self) -> None:
         """Raise `JsHttpException` for a status of 400 and above."""
         if not self.ok:
+            # of the class that urllib has, which wants headers and a file
             raise JsHttpException(self.url, self.status_code, self.reason, {}, None)  # type: ignore[arg-type]
 
     def iter_content(self, chunksize: int, *_: Any, **__: Any) -> Iterator[bytes]:
@@ -138,8 +139,8 @@ class RequestsSessionShim:
         NotImplementedError
             for options about which the browser decides, or that need more than it gives.
         """
-        from js import XMLHttpRequest  # type: ignore[import-not-found]
-        from pyodide.ffi import JsException, to_js  # type: ignore[import-not-found]
+        from js import XMLHttpRequest  # type: ignore[import-not-found]  # only in browsers
+        from pyodide.ffi import JsException, to_js  # type: ignore[import-not-found]  # as js
 
         refused = {"cookies": cookies, "files": files, "proxies": proxies, "hooks": hooks, "cert": cert}
         if any(refused.values()):

@@ -69,7 +69,7 @@ def check_options(
     if url is None:
         text = f"client_kwargs of {kind.__name__} has {name!r}, which the session does not take"
     else:
-        known.update(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]
+        known.update(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]  # of the class itself
         text = f"{kind.__name__} has no option {name!r}, nor has its request for {redact_url(url)}"
     meant = get_close_matches(name, sorted(known - {"self", "args", "kwargs", "storage_options"}), 1)
     advice = f"is {meant[0]!r} meant?" if meant else "leave it out, or correct its name"

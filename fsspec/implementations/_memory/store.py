@@ -164,7 +164,7 @@ class ExplicitFolders(list[str]):
                 self.names = set(self)
             self.store.tree.remove(path, self.store._held)
 
-    def _noting_change(name: str) -> Callable[..., Any]:  # type: ignore[misc]
+    def _noting_change(name: str) -> Callable[..., Any]:  # type: ignore[misc]  # used in the class body
         def change(self: ExplicitFolders, *args: Any, **kwargs: Any) -> object:
             with _changing:
                 out = getattr(list, name)(self, *args, **kwargs)

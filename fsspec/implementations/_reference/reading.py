@@ -115,7 +115,7 @@ class ReferenceReading(AsyncFileSystem):
             return b""
         with failing(path, said.url):
             data: bytes = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
-        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
+        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # it ends
             _check_end(path, part, data, _size_of(blocking, said.url))
         return data
 
@@ -142,7 +142,7 @@ class ReferenceReading(AsyncFileSystem):
             data: bytes = await self._fs_of(said.url)._cat_file(
                 said.url, start=part.start, end=part.end, **kwargs
             )
-        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]
+        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # it ends
             _check_end(path, part, data, await _size_of_awaited(self._fs_of(said.url), said.url))
         return data
 

@@ -1,3 +1,3 @@
 """Fixtures that the tests of several backends use."""
 
-from fsspec.tests.servers.fixtures import *  # noqa: F401, F403
+from fsspec.tests.servers.fixtures import *

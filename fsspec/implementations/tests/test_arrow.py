@@ -8,11 +8,11 @@ import pytest
 pyarrow = pytest.importorskip("pyarrow")
 pafs = pytest.importorskip("pyarrow.fs")
 
-import fsspec  # noqa: E402  # after the checks
-import fsspec.tests.abstract as abstract  # noqa: E402
-from fsspec.implementations import arrow  # noqa: E402
-from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem, wrap_exceptions  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+import fsspec
+import fsspec.tests.abstract as abstract
+from fsspec.implementations import arrow
+from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem, wrap_exceptions
+from fsspec.tests.programs import run
 
 BIG = bytes(range(256)) * 40_000
 

@@ -7,9 +7,9 @@ import pytest
 
 distributed = pytest.importorskip("distributed")
 
-import fsspec  # noqa: E402  # after the check
-from fsspec.implementations.dask import DaskWorkerFileSystem  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+import fsspec
+from fsspec.implementations.dask import DaskWorkerFileSystem
+from fsspec.tests.programs import run
 
 BIG = bytes(range(256)) * 40_000
 PROGRAM = """

@@ -7,9 +7,9 @@ import pytest
 
 pygit2 = pytest.importorskip("pygit2")
 
-import fsspec  # noqa: E402  # after the check
-from fsspec.implementations.git import GitFileSystem  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+import fsspec
+from fsspec.implementations.git import GitFileSystem
+from fsspec.tests.programs import run
 
 
 def commit(repo, files, message):

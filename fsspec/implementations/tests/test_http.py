@@ -22,11 +22,11 @@ import fsspec
 
 aiohttp = pytest.importorskip("aiohttp")
 
-from fsspec.asyn import sync  # noqa: E402  # after the check for aiohttp
-from fsspec.callbacks import Callback  # noqa: E402
-from fsspec.exceptions import FileChangedError  # noqa: E402
-from fsspec.implementations import http_sync  # noqa: E402
-from fsspec.implementations.http import (  # noqa: E402
+from fsspec.asyn import sync
+from fsspec.callbacks import Callback
+from fsspec.exceptions import FileChangedError
+from fsspec.implementations import http_sync
+from fsspec.implementations.http import (
     AsyncStreamFile,
     HTTPFile,
     HTTPFileSystem,
@@ -34,7 +34,7 @@ from fsspec.implementations.http import (  # noqa: E402
     HTTPStreamFile,
     IncompleteResponse,
 )
-from fsspec.implementations.tests.remote import check_bars  # noqa: E402
+from fsspec.implementations.tests.remote import check_bars
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 

@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
 
-import fsspec  # noqa: E402  # after the checks
-from fsspec.exceptions import FileChangedError, IncompleteRead  # noqa: E402
-from fsspec.implementations import http, http_sync  # noqa: E402
-from fsspec.implementations._http.answers import Version, place, version  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+import fsspec
+from fsspec.exceptions import FileChangedError, IncompleteRead
+from fsspec.implementations import http, http_sync
+from fsspec.implementations._http.answers import Version, place, version
+from fsspec.tests.programs import run
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 

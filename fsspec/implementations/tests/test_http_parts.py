@@ -14,10 +14,10 @@ import pytest
 
 pytest.importorskip("aiohttp")
 
-from fsspec.exceptions import FileChangedError, IncompleteRead  # noqa: E402
-from fsspec.implementations._http.parts import MANY, PART  # noqa: E402
-from fsspec.implementations.http import HTTPFileSystem  # noqa: E402
-from fsspec.tests.servers.http import HTTPServer  # noqa: E402
+from fsspec.exceptions import FileChangedError, IncompleteRead
+from fsspec.implementations._http.parts import MANY, PART
+from fsspec.implementations.http import HTTPFileSystem
+from fsspec.tests.servers.http import HTTPServer
 
 DATA = bytes(range(251)) * (6 * PART // 251 + 7)
 PARTS = -(-len(DATA) // PART)

@@ -15,12 +15,12 @@ import pytest
 aiohttp = pytest.importorskip("aiohttp")
 requests = pytest.importorskip("requests")
 
-import fsspec  # noqa: E402  # after the checks
-from fsspec import doctor  # noqa: E402  # after the checks
-from fsspec.implementations import http, http_sync  # noqa: E402  # after the checks
-from fsspec.implementations._http.retrying import Retries, retry_after  # noqa: E402
-from fsspec.implementations.dirfs import DirFileSystem  # noqa: E402
-from fsspec.tests.servers.http import HTTPServer  # noqa: E402
+import fsspec
+from fsspec import doctor
+from fsspec.implementations import http, http_sync
+from fsspec.implementations._http.retrying import Retries, retry_after
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.tests.servers.http import HTTPServer
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 

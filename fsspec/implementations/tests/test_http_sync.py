@@ -14,11 +14,11 @@ import pytest
 requests = pytest.importorskip("requests")
 pytest.importorskip("aiohttp")  # the server's
 
-import fsspec  # noqa: E402  # after the checks
-from fsspec.implementations import http_sync  # noqa: E402
-from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range  # noqa: E402
-from fsspec.implementations.tests.remote import check_bars  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+import fsspec
+from fsspec.implementations import http_sync
+from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range
+from fsspec.implementations.tests.remote import check_bars
+from fsspec.tests.programs import run
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 

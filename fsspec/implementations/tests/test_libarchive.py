@@ -7,10 +7,10 @@ import pytest
 
 libarchive = pytest.importorskip("libarchive", exc_type=Exception)  # the C library may be missing, too
 
-import fsspec  # noqa: E402
-from fsspec.exceptions import ForkError  # noqa: E402
-from fsspec.implementations.libarchive import LibArchiveFileSystem, custom_reader  # noqa: E402
-from fsspec.implementations.tests.archives import contents, run, tarred, zipped  # noqa: E402
+import fsspec
+from fsspec.exceptions import ForkError
+from fsspec.implementations.libarchive import LibArchiveFileSystem, custom_reader
+from fsspec.implementations.tests.archives import contents, run, tarred, zipped
 
 TREE = {"a/b.txt": b"line 1\nline 2", "a/c/d": b"deep" * 1000, "top": b"0123456789"}
 FORMATS = ["7zip", "cpio", "iso9660", "zip", "gnutar", "ustar"]

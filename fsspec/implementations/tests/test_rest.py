@@ -7,13 +7,13 @@ import pytest
 
 pytest.importorskip("requests")
 
-import fsspec  # noqa: E402  # after the check
-from fsspec.implementations.dbfs import DatabricksException, DatabricksFileSystem  # noqa: E402
-from fsspec.implementations.gist import GistFileSystem  # noqa: E402
-from fsspec.implementations.github import GithubFileSystem  # noqa: E402
-from fsspec.implementations.jupyter import JupyterFileSystem  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
-from fsspec.tests.servers.rest import TOKEN, RestServer  # noqa: E402
+import fsspec
+from fsspec.implementations.dbfs import DatabricksException, DatabricksFileSystem
+from fsspec.implementations.gist import GistFileSystem
+from fsspec.implementations.github import GithubFileSystem
+from fsspec.implementations.jupyter import JupyterFileSystem
+from fsspec.tests.programs import run
+from fsspec.tests.servers.rest import TOKEN, RestServer
 
 BIG = bytes(range(256)) * 10_000  # 2.5 MB
 TREE = {"a.txt": b"alpha", "sub/b.bin": bytes(range(256)), "sub/deep/c#d ?.txt": b"c", "big": BIG}

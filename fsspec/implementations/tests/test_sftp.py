@@ -12,9 +12,9 @@ import pytest
 
 paramiko = pytest.importorskip("paramiko")
 
-import fsspec  # noqa: E402  # after the check
-from fsspec.implementations.sftp import SFTPFileSystem  # noqa: E402
-from fsspec.implementations.tests.remote import (  # noqa: E402
+import fsspec
+from fsspec.implementations.sftp import SFTPFileSystem
+from fsspec.implementations.tests.remote import (
     BIG,
     RemoteTests,
     check_bars,
@@ -22,8 +22,8 @@ from fsspec.implementations.tests.remote import (  # noqa: E402
     got,
     put,
 )
-from fsspec.tests.programs import run  # noqa: E402
-from fsspec.tests.servers.process import until  # noqa: E402
+from fsspec.tests.programs import run
+from fsspec.tests.servers.process import until
 
 
 @pytest.fixture(autouse=True)

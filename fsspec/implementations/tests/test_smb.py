@@ -16,11 +16,11 @@ import pytest
 pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
-from smbprotocol.exceptions import SMBOSError  # noqa: E402  # after the checks
+from smbprotocol.exceptions import SMBOSError
 
-from fsspec.implementations.smb import SMBFileSystem  # noqa: E402
-from fsspec.implementations.tests.remote import check_races, check_updating  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402
+from fsspec.implementations.smb import SMBFileSystem
+from fsspec.implementations.tests.remote import check_races, check_updating
+from fsspec.tests.programs import run
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
 

@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("smbclient")
 pytest.importorskip("impacket")  # the server's
 
-from fsspec.implementations.tests.remote import SCRIPT, UPDATED_IN_A_CHILD  # noqa: E402
-from fsspec.tests.programs import run  # noqa: E402  # after the checks
-from fsspec.tests.servers.process import until  # noqa: E402
+from fsspec.implementations.tests.remote import SCRIPT, UPDATED_IN_A_CHILD
+from fsspec.tests.programs import run
+from fsspec.tests.servers.process import until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 

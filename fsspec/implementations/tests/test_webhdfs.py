@@ -12,9 +12,9 @@ import pytest
 
 requests = pytest.importorskip("requests")
 
-from fsspec.implementations.webhdfs import WebHDFS  # noqa: E402  # after the check
-from fsspec.tests.programs import run  # noqa: E402
-from fsspec.tests.servers.webhdfs import WebHDFSServer  # noqa: E402
+from fsspec.implementations.webhdfs import WebHDFS
+from fsspec.tests.programs import run
+from fsspec.tests.servers.webhdfs import WebHDFSServer
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**18))
 

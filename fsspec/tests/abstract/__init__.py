@@ -36,16 +36,16 @@ _MODULES = ("common", "copy", "fork", "_forking", "get", "mv", "open", "pipe", "
 # before they are imported: what a test of a backend found is then told, as in the backend's own tests
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
-from fsspec.implementations.local import LocalFileSystem, make_path_posix  # noqa: E402
-from fsspec.tests.abstract.common import FEW, GLOBBED, TREE, make_files, remove, removed  # noqa: E402
-from fsspec.tests.abstract.copy import AbstractCopyTests as AbstractCopyTests  # noqa: E402, F401
-from fsspec.tests.abstract.fork import AbstractForkTests as AbstractForkTests  # noqa: E402, F401
-from fsspec.tests.abstract.get import AbstractGetTests as AbstractGetTests  # noqa: E402, F401
-from fsspec.tests.abstract.mv import AbstractMoveTests as AbstractMoveTests  # noqa: E402, F401
-from fsspec.tests.abstract.open import AbstractOpenTests as AbstractOpenTests  # noqa: E402, F401
-from fsspec.tests.abstract.pipe import AbstractPipeTests as AbstractPipeTests  # noqa: E402, F401
-from fsspec.tests.abstract.put import AbstractPutTests as AbstractPutTests  # noqa: E402, F401
-from fsspec.tests.abstract.read import AbstractReadTests as AbstractReadTests  # noqa: E402, F401
+from fsspec.implementations.local import LocalFileSystem, make_path_posix
+from fsspec.tests.abstract.common import FEW, GLOBBED, TREE, make_files, remove, removed
+from fsspec.tests.abstract.copy import AbstractCopyTests as AbstractCopyTests
+from fsspec.tests.abstract.fork import AbstractForkTests as AbstractForkTests
+from fsspec.tests.abstract.get import AbstractGetTests as AbstractGetTests
+from fsspec.tests.abstract.mv import AbstractMoveTests as AbstractMoveTests
+from fsspec.tests.abstract.open import AbstractOpenTests as AbstractOpenTests
+from fsspec.tests.abstract.pipe import AbstractPipeTests as AbstractPipeTests
+from fsspec.tests.abstract.put import AbstractPutTests as AbstractPutTests
+from fsspec.tests.abstract.read import AbstractReadTests as AbstractReadTests
 
 Join = Callable[..., str]
 

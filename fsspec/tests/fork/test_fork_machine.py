@@ -28,9 +28,9 @@ from fsspec.tests.fork.writing import ask, uploads
 
 hypothesis = pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, Phase, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.stateful import (  # noqa: E402
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
@@ -38,7 +38,7 @@ from hypothesis.stateful import (  # noqa: E402
     run_state_machine_as_test,
 )
 
-from fsspec.tests.test_machines import EXAMPLES, STEPS, no_files_left  # noqa: E402, F401
+from fsspec.tests.test_machines import EXAMPLES, STEPS, no_files_left  # noqa: F401
 
 LIMIT = 15.0  # seconds for one operation, more where the machine is crowded
 MOST = 6  # processes at once
