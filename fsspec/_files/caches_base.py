@@ -32,7 +32,7 @@ MultiFetcher = Callable[[list[tuple[int, int]]], list[bytes]]
 """Maps many ``(start, end)`` to their bytes, in the same order."""
 
 
-_logger: Any = None  # found once: looking it up takes longer than a read that nobody listens to
+_logger: Any = None  # found once: looking it up takes longer than a read that is not logged
 
 
 def path_of(fetcher: object) -> str:
@@ -69,7 +69,7 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
 
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
     """The line of a log for what a cache asks for, at DEBUG. fsspec does not load ``logging`` for it: where
-    the program has not, nobody listens."""
+    the program has not, there is no handler."""
     global _logger
     if _logger is None:
         logging = sys.modules.get("logging")

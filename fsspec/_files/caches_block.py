@@ -341,8 +341,8 @@ class MMapCache(BaseCache):
     location
         the file; by default a temporary one without a name. It stays where it is.
     blocks
-        the numbers of the blocks that the file has. The set is added to, so that whoever
-        gave it knows; those that lie beyond the end of the file are taken out of it.
+        the numbers of the blocks that the file has. The set is added to, so that
+        the caller sees which come; those that lie beyond the end of the file are taken out of it.
     multi_fetcher
         called with all the ranges that are missing, instead of ``fetcher`` for each.
 

@@ -4,9 +4,9 @@ Small files go whole through memory, others block by block. A file appears at it
 when it is whole, where the target can keep what is written back. The thread is made for the
 one file: no pool is kept, so none is inherited by a forked child.
 
-Who cancels a copy is not held up by a server that stalls: the thread has `_GRACE` seconds to end by
-itself, and is left to itself after that. When the server answers at last it stops between two
-blocks, and drops what it has written; a file that a target makes by one call may still appear.
+Cancelling a copy waits at most `_GRACE` seconds for the thread, so that a server that stalls does not
+delay it for longer. When the server answers after that, the thread stops between two blocks and
+drops what it has written; a file that a target makes by one call may still appear.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def copy_between(
 
 
 class _Stopped(Exception):
-    """The copy was cancelled; nobody gets to see this."""
+    """The copy was cancelled. Raised and caught in the thread only."""
 
 
 @dataclass

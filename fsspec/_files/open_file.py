@@ -127,7 +127,7 @@ class OpenFile(Generic[AnyStr]):
             if self.compression is not None:
                 self.fobjects.append(over(compr[self.compression], f, mode[0]))
             if "b" not in self.mode:
-                # one that is written hears of forks; what one has decoded ahead is memory, which a child has
+                # for writing it has hooks for forks; what is decoded ahead in reading, a child has too
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)
                 self.fobjects.append(text)
         except BaseException:
@@ -195,7 +195,7 @@ class OpenFiles(list[OpenFile[Any]]):
         self.mode = mode
         self.fs: Any = fs
         self.files: list[Any] = []
-        self._open_many = False  # as the filesystem said when they were opened: a child may not ask it
+        self._open_many = False  # as found when they were opened: a child may not use the filesystem
         own(self)
         super().__init__(*args)
 

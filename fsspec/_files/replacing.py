@@ -7,7 +7,7 @@ download is its parent's, and as the fork returns its copy of the open file lead
 the two would write at an offset that they share.
 
 What is copied within this machine or comes from memory (`write_whole`) is written so too where
-nobody can tell, unlike a download, which always is.
+no other program can notice the difference; a download always is.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class replacing:
 
 
 def file_state(path: str) -> tuple[int, ...] | None:
-    """What tells a local file from one that was written since; None where there is none."""
+    """What differs between a local file and one that was written since; None where there is no file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -174,8 +174,8 @@ def write_whole(
         name where the disk has room for the new file in the place of the old one only.
     ``size``: bytes that it will write.
     ``atomic``: whether that is the name of a new file in the same folder, which is renamed to ``path`` when
-        it is whole; else it is ``path`` itself. None decides for the new file where nobody can tell the
-        difference: nothing is at ``path``, or a plain file with one name that nobody has open and that the
+        it is whole; else it is ``path`` itself. None decides for the new file where no other program can
+        notice: nothing is at ``path``, or a plain file with one name that nobody has open and that the
         new one equals in owner, group and permissions. What is not a plain file is always written directly.
     ``exclusive``: there must be nothing at ``path``.
     Raises FileExistsError if there is, with ``exclusive``. In that case and after any other error of a new
@@ -276,7 +276,7 @@ def _has_attributes(fd: int) -> bool:
 
 
 def _is_unused(fd: int) -> bool:
-    """Whether nobody else has the file open; False where the system does not tell.
+    """Whether nobody else has the file open; False where the system gives no answer.
 
     Linux gives a write lease only then. It is given back at once; who opens the file in
     between waits for that, and the signal about it is one that is ignored by default.
@@ -328,7 +328,7 @@ def name_beside(path: str) -> str | None:
             return None
         partial = _partial_name(target)
         open(partial, "xb", opener=_opener_like(before)).close()
-        os.utime(partial, ns=(0, 0))  # which tells whether it is written to
+        os.utime(partial, ns=(0, 0))  # by which it shows whether it is written to
     except OSError:
         return None
     return partial

@@ -1,7 +1,7 @@
 """The framing format of snappy as a file, over another file and in order only.
 
-Reading does not use the cache of `AbstractBufferedFile`: how much there is shows at the
-end, and what was passed is gone.  What is decompressed and not yet asked for waits here.
+Reading does not use the cache of `AbstractBufferedFile`: the size is known at the end
+only, and what was read cannot be read again.  What is decompressed and not yet read is kept here.
 """
 
 from __future__ import annotations

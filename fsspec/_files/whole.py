@@ -6,7 +6,7 @@ import io
 
 
 class WholeFile(io.BytesIO):
-    """A file in memory that tells its size."""
+    """A file in memory with an attribute for its size."""
 
     @property
     def size(self) -> int:

@@ -1,1 +1,1 @@
-"""What a fork means to this package: hooks, and everything that has to be told of one."""
+"""What a fork means to this package: the hooks, and everything that they change."""

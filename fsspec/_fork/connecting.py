@@ -7,7 +7,7 @@ them at the moment.  What waits is read by the child (`waiting_sockets`).  What 
 parent just before the fork (`running_sockets`), for the frames of a thread are gone in the child.
 
 A socket is taken for a client's where a frame of aiohttp lies above: the loop may have
-connections that are not our business.
+connections of other libraries as well.
 """
 
 from __future__ import annotations

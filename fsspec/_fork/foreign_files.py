@@ -9,7 +9,7 @@ as instances do.  The first use opens them again, at their position:
 * else by the ``__setstate__`` of their class, or by its ``__reduce__``, as pickling would.
 
 Where none of these is there, or nothing allows it (see `fsspec._fork.instances`), the use raises
-`ForkError`.  Closing or collecting such a file only lets go of the child's copy.
+`ForkError`.  Closing or collecting such a file only releases the child's copy.
 
 Files are seen without their cooperation: an `AbstractBufferedFile` as it is created, whether or not
 its class calls ``super().__init__``; any other when ``open`` of its filesystem returns it.
@@ -108,7 +108,7 @@ def _named(file: Any) -> str:
 
 
 def let_go(file: Any) -> None:
-    """Close a stale file: the parent's goes on."""
+    """Close the child's copy of a stale file; the parent's stays open."""
     assign(file, inherited(original(type(file)), closed=True))
 
 
@@ -168,7 +168,7 @@ def _allowed(state: dict[str, Any]) -> bool:
 
 
 def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Give the file what it needs in this process; False where nobody knows how."""
+    """Give the file what it needs in this process; False where no way is known."""
     facts = known.of(real)
     if not _holds(real, before):
         return True  # it goes on with its filesystem
@@ -292,7 +292,7 @@ _ASIDE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
 def _reaches_connection(state: dict[str, Any]) -> bool:
     """Whether a socket or an event loop lies below what a file holds, its filesystem apart.
 
-    A pair of streams, as of ``socket.makefile("rwb")``, shows nobody what it is over, and is taken for one.
+    A pair of streams, as of ``socket.makefile("rwb")``, does not show what it is over, and counts as one.
     """
     import gc
 
@@ -320,7 +320,7 @@ def _in_child() -> None:
 
 
 def _detach_finalizers() -> None:
-    """What `weakref.finalize` would run for inherited objects is the parent's to run."""
+    """Cancel what `weakref.finalize` would run for inherited objects: only the parent runs it."""
     registry = getattr(weakref.finalize, "_registry", None)
     if not registry:
         return

@@ -1,4 +1,4 @@
-"""When a process forks: the generation, and who is told.
+"""When a process forks: the generation, and the hooks that run.
 
 Owns the *generation*: an integer that every forked child advances once, before
 any other code of the child runs.  What belongs to one process remembers the generation
@@ -7,19 +7,19 @@ does that for everything outside of this package.  Where the hooks of
 ``os.register_at_fork`` do not run (a C library forked) `check` compares process ids and
 catches up; the few entries that cross to another thread call it.
 
-Owns also the registries of what wants to hear of a fork:
+Owns also the registries of what is called at a fork:
 
 * modules, through `at_fork`, in the order in which they were added;
 * objects, through `register`: held weakly and by identity (filesystems are equal
-  by token, and have no hash before they are constructed), told in the child by
-  their method ``_after_fork_in_child``.
+  by token, and have no hash before they are constructed); in the child their
+  method ``_after_fork_in_child`` is called.
 
 Each hook stands alone: what one raises is logged once the fork is over, and the next
 hook runs.  Only this module calls ``os.register_at_fork``.  Hooks run on the thread that
 forks; in the child it is the only one.
 
 Hooks of the program run before, between and after ours, and may use filesystems.  `forking`
-says on which thread a fork is being made; a child's hook that runs before ours and uses a
+is the thread that is making a fork; a child's hook that runs before ours and uses a
 filesystem finds the fork by `check`.
 """
 
@@ -111,7 +111,7 @@ _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
 _catching = RLock()  # held by the thread that calls the hooks of a fork in the child
-_to_notify: deque[Any] = deque()  # registered objects that have not heard of the fork yet
+_to_notify: deque[Any] = deque()  # registered objects whose method was not called yet for this fork
 _prepared_by: set[int] = set()  # threads whose fork has run `_before`
 _returned_to: set[int] = set()  # threads whose fork has run `_in_parent`
 _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over

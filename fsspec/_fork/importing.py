@@ -20,7 +20,7 @@ _LOCKS: Any = getattr(_bootstrap, "_module_locks", ())  # of modules being impor
 
 
 def _importing(frame: Any) -> bool:
-    """Whether a thread, told by its innermost frame, imports something on behalf of this package."""
+    """Whether a thread, given by its innermost frame, imports something on behalf of this package."""
     found = False
     while frame is not None:
         if frame.f_code is _FIND:

@@ -265,7 +265,7 @@ class _Revival:
         self.thread = threading.get_ident()
         self.over = threading.Event()
         self.waits_for: Any = None  # a loop
-        self.allowed = False  # by the variable or by hand, for those it stands upon as well
+        self.allowed = False  # by the variable or by hand, for the filesystems below it as well
 
     def mine(self) -> bool:
         """Whether the caller is the reviving thread, or does something on its behalf."""
@@ -329,7 +329,7 @@ def _state(fs: Any) -> dict[str, Any]:
 
 
 def _is_option(state: dict[str, Any], name: str) -> bool:
-    """Whether a public attribute is one value that tells how an instance was made.
+    """Whether a public attribute is one value that an instance was made with.
 
     A number that is no size may be a descriptor, and a container what the instance works on.
     """
@@ -415,7 +415,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
 
 
 def touch_below(fs: Any, below: Any) -> None:
-    """Make usable what an instance that is being revived stands upon, as far as that is allowed."""
+    """Make usable the filesystems below an instance that is being revived, as far as that is allowed."""
     revival = reviving.get(id(fs))
     try:
         touch(below, by_hand=revival is None or revival.allowed)
@@ -505,7 +505,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
 
 
 def reset(fs: Any) -> None:
-    """Make one inherited instance usable, and those that it stands upon; see `reset_loop`."""
+    """Make one inherited instance usable, and those below it; see `reset_loop`."""
     hooks.check()
     state = _state(fs)
     if is_stale(fs):

@@ -1,9 +1,9 @@
 """What is known of other packages' classes and modules: which of their state survives a fork.
 
 One table, as data.  Each entry stands under ``"module:Class"`` and holds for the subclasses too,
-or under ``"module"`` for state that lies in a module.  A package that wants to tell of itself
-brings an entry point of the group ``fsspec.fork`` that leads to such a table, or calls
-`learn`; what it says there goes before what ships here.
+or under ``"module"`` for state that lies in a module.  A package describes itself by an
+entry point of the group ``fsspec.fork`` that leads to such a table, or by calling `learn`; its
+entries take precedence over those here.
 
 A class of this tree needs no entry: it has ``_fork_sensitive``, ``_fork_keeps`` and
 ``_after_fork_in_child`` of its own.

@@ -2,9 +2,9 @@
 
 Each is watched from before it connects, so that none is missed whatever another thread is
 in the middle of when the process forks.  In the child, before any other code runs there,
-every one that is still open is covered: something dead takes the place of the socket under
-its number.  Objects keep their descriptors and may be used, closed and collected, and
-reach nobody; and when the parent closes the connection, the server sees it.
+every one that is still open is covered: its descriptor is replaced by that of a socket
+without a peer.  Objects keep their descriptors and may be used, closed and collected,
+without any effect on the server; and when the parent closes the connection, the server sees it.
 
 What is remembered of a socket is its number, device and inode, not an object: a socket
 moves from one object to another as it is given TLS, and libraries keep theirs out of reach.
@@ -104,7 +104,7 @@ def connect(address: tuple[str, int], timeout: float | None, family: int = 0) ->
 
 
 def has_news(sock: Any) -> bool:
-    """Whether something arrived that nobody asked for: the peer hung up, or is about to."""
+    """Whether something arrived that was not asked for: the peer has closed, or is about to."""
     fd = sock.fileno()
     if fd < 0:
         return True
@@ -116,7 +116,7 @@ def has_news(sock: Any) -> bool:
 
 
 class Dead:
-    """A descriptor that reaches nobody, to cover inherited ones with; made when it is needed."""
+    """A descriptor without a peer, to cover inherited ones with; made when it is needed."""
 
     _fd = -1
     _stays = False  # under one of the numbers, since there were no others
@@ -126,7 +126,7 @@ class Dead:
             os.close(self._fd)
 
     def cover(self, fd: int) -> None:
-        """Put it under a number; where nothing can be put there, that leads nowhere."""
+        """Replace the descriptor ``fd`` by it; where that fails ``fd`` is closed."""
         with suppress(OSError):
             try:
                 if self._fd < 0:

@@ -4,10 +4,10 @@ Such a file belongs to the process that opened it: in the child its buffer is a 
 its upload the parent's. Nothing that the child does may reach the store, least of all by
 the ``commit``, ``discard`` or ``close`` that a backend brings. Therefore the file is given
 the class that `inherited` makes of its own, as the fork returns in the child: writing
-raises there, and ending it in any way only lets go of the copy.
+raises there, and ending it in any way only releases the copy.
 
 Compressors and text layers above it write their end as they are closed or collected, and
-must be let go of as silently.  They, too, get a class in the child, whose ``close`` only lets
+must be released as silently.  They, too, get a class in the child, whose ``close`` only lets
 go; layers may keep to themselves what they are given, so that they are remembered.  A layer
 that a program made itself is not known here: what it writes as it is closed is refused like
 anything else that is written, but for the time when the interpreter ends.
@@ -183,7 +183,7 @@ def _remember(layer: Any, file: Any) -> None:
 
 
 def close_layers(file: Any) -> None:
-    """Have the layers above a file that is written put down what they hold, and close them."""
+    """Have the layers above a file that is written write what they hold, and close them."""
     known = _above.get(id(file))
     layer = known[1]() if known is not None and known[0]() is file else None
     if layer is not None:

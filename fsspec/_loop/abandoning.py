@@ -135,7 +135,7 @@ def _release_closing(transport: Any) -> None:
 
     A socket forgets its descriptor before the kernel is asked to close it, and the fork may
     fall between the two; the server would not see the parent's close while the child lives.
-    By now the number may be somebody else's, so the connection is told by its two ends.
+    By now the number may be somebody else's, so the connection is identified by its two addresses.
     """
     ends = transport._extra.get("sockname"), transport._extra.get("peername")
     try:

@@ -3,7 +3,7 @@
 As many workers as may be under way draw from one iterator, so that there are always
 as many under way as may be, and nothing is made for an item but its coroutine.  Items that never wait are
 done by the first worker.  Once an item waits all workers are started at once: begun one by
-one, each would have the loop turn once more for it.
+one, each would cost one more iteration of the loop.
 When `run_concurrently` ends, however it does, its workers have ended.
 
 Runs on whichever loop awaits it.
@@ -205,7 +205,7 @@ async def run_coros_in_chunks(
     batch_size
         how many; -1 for all, None for the configured number.
     callback
-        is told the number of coroutines, and each that has ended.
+        gets the number of coroutines, and an update for each that has ended.
     timeout
         seconds for each.
     return_exceptions

@@ -6,7 +6,7 @@ at the first asking.  Any thread may call in; the loop's own thread may not, for
 would wait for itself.
 
 In a forked child nothing here waits for a loop of the parent: `sync` raises.  What an
-inherited instance does when it is used is the business of `fsspec._fork.instances`.
+inherited instance does when it is used is decided in `fsspec._fork.instances`.
 """
 
 from __future__ import annotations
@@ -457,7 +457,7 @@ def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
 
 
 def note_instance(fs: OnLoop) -> None:
-    """Tell the module of the loop's thread on which loop an instance made here will live."""
+    """Remember the loop on which an instance made here will live, where it is not ours."""
     running = asyncio._get_running_loop()
     if fs.asynchronous and running is not None:
         forking.note_foreign(running)

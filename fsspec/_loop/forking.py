@@ -352,7 +352,7 @@ async def _until(over: Callable[[], bool]) -> None:
 def quiesce() -> None:
     """Bring the event loops of fsspec to rest, and end their threads, until one is used again.
 
-    For a program that lets a C library fork, of which Python's fork hooks are not told: FUSE that
+    For a program that lets a C library fork, without running Python's fork hooks: FUSE that
     goes into the background, a daemon of C. Between this call and the fork nothing may use a
     filesystem. What was under way on the loops goes on with the next use. Waits for at most two
     seconds; a loop that is busy for longer is left running.

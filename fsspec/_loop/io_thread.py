@@ -52,7 +52,7 @@ hooks.prepare_to_immortalize()  # where no fork is waiting for it
 
 
 class _Selector(selectors.DefaultSelector):
-    """Tells whether its loop waits between two callbacks, and can keep it there.
+    """Knows whether its loop waits between two callbacks, and can keep it there.
 
     All of it under the interpreter's lock: whoever sets ``gate`` and then finds the loop idle can
     rely on it, for the loop says that it is busy before it looks for a gate.
@@ -274,7 +274,7 @@ class IOThread:
             self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
-        """Let go of the threads that resolve names; the loop makes others when it needs them."""
+        """Release the threads that resolve names; the loop makes others when it needs them."""
         executor = self.loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
         if executor is None:
             return

@@ -1,1 +1,1 @@
-"""Paths and URLs as text: their parts, patterns, ranges of bytes, and what of them is shown to nobody."""
+"""Paths and URLs as text: their parts, patterns, ranges of bytes, and what of them messages leave out."""

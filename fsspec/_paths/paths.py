@@ -1,7 +1,7 @@
 """Paths as text: their common beginning, the same paths below another folder, and names.
 
-Pure functions of text with slashes.  What a protocol does to a path is a filesystem's
-business; here ``s3://b/k`` is text like any other.
+Pure functions of text with slashes.  What a protocol does to a path is up to the
+filesystem; here ``s3://b/k`` is text like any other.
 """
 
 from __future__ import annotations
@@ -243,5 +243,5 @@ def renamed(found: Any, shape: str, rename: Callable[[str], str]) -> Any:
 def folder_error(
     path: str, kind: type[IsADirectoryError] = IsADirectoryError, what: str = ""
 ) -> IsADirectoryError:
-    """The error of a folder where a file is needed; ``what`` is said of it instead of the system's words."""
+    """The error of a folder where a file is needed; ``what`` stands in place of the system's text."""
     return kind(errno.EISDIR, what or os.strerror(errno.EISDIR), path)

@@ -21,7 +21,7 @@ StrPath = str | os.PathLike[str]
 """One path, or a URL."""
 
 StrPaths = StrPath | Iterable[StrPath]
-"""One path or pattern, or several; `paths.path_texts` tells them apart."""
+"""One path or pattern, or several; `paths.path_texts` makes out which."""
 
 PathOrPaths = TypeVar("PathOrPaths", str, list[str])
 """A path gives one path, a list of them gives a list."""

@@ -1,6 +1,6 @@
 """URLs as text: their protocol, their parts, and what their ending says.
 
-Which class a protocol names is said by `registry`; what a chain of URLs is, and ``C:`` is none, by `core`.
+Which class a protocol names is in `registry`; what a chain of URLs is (``C:`` is none) is in `core`.
 The parts of a URL are remembered: programs ask about the same ones again and again.
 """
 

@@ -60,7 +60,7 @@ def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[s
 
 
 def check_depth(maxdepth: Depth) -> None:
-    """Refuse a depth that would descend nowhere."""
+    """Raise ValueError for a depth below 1."""
     if maxdepth is not None and maxdepth < 1:
         raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
 
@@ -156,7 +156,7 @@ def ask(
 
 # walk -----------------------------------------------------------------------------
 class _Turn(NamedTuple):
-    """A folder whose turn in a walk is still to come."""
+    """A folder that a walk has still to visit."""
 
     path: str
     depth: int
@@ -333,7 +333,7 @@ def du(
     top = fs._strip_protocol(path)
     if withdirs and top not in found and not fs.async_impl and (yield call("isdir", top)):
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
-    # what `find` has of a file alone is its info already: asked again it would tell no more
+    # what `find` has of a file alone is its info already: to ask again would give no more
     known = top if "size" in found.get(top, ()) and not overridden(fs, "find") else None
     unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
     if measured_by_info(fs):

@@ -397,7 +397,7 @@ class _Downloads(_Transfers):
             self.failed.append(self.pairs[position][1])
 
     def name_target(self, error: object) -> None:
-        """That a file is written under another name is nobody's concern."""
+        """Have an error name the target, not the file beside it that was written."""
         if isinstance(error, OSError):
             for path, partial in self.beside.items():
                 if error.filename == partial:
@@ -496,7 +496,7 @@ def get(
     callback = Callback.as_callback(callback)
     rpath, lpath = path_texts(rpath), path_texts(lpath)
     ignore, folders = on_error == "ignore", None
-    # of a blocking filesystem the first file tells what is in its way, not the first folder
+    # of a blocking filesystem it is the first file whose error shows what is in its way, not the first folder
     passed = () if fs.async_impl else (FileExistsError, NotADirectoryError)
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
