@@ -16,10 +16,10 @@ import shutil
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-from fsspec.tests.servers.process import Process, race, serve
+from fsspec.tests.servers.process import FolderServer, Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -185,7 +185,7 @@ class _Limited:
         return data
 
 
-class FTPServer:
+class FTPServer(FolderServer):
     """An FTP server, from ``with`` to its end.
 
     Parameters
@@ -206,6 +206,8 @@ class FTPServer:
     def __init__(self, tls: bool = False, implicit: bool = False) -> None:
         self.tls = tls or implicit
         self.implicit = implicit
+
+    fault_type = Fault
 
     def __enter__(self) -> FTPServer:
         self._home = tempfile.mkdtemp(prefix="fsspec-ftp-")
@@ -240,39 +242,13 @@ class FTPServer:
         shutil.rmtree(self._home)
 
     @property
-    def connections(self) -> list[Connection]:
-        """All control connections since the start or `clear`."""
-        found: list[Connection] = self._process.ask("record")
-        return found
-
-    @property
     def commands(self) -> list[str]:
         """All commands on them."""
         return [command for connection in self.connections for command in connection.commands]
 
-    def drop(self) -> None:
-        """Hang up on all clients, as after a time without a command."""
-        self._process.ask("drop")
-
-    def fault(self, **what: Any) -> None:
-        """Have something go wrong from now on; see `Fault`. Nothing given: no more."""
-        unknown = set(what) - {f.name for f in fields(Fault)}
-        if unknown:
-            raise TypeError(f"no such fault: {sorted(unknown)}")
-        self._process.ask("fault", Fault(**what))
-
     def permissions(self, letters: str) -> None:
         """What the user may do, in the letters of pyftpdlib."""
         self._process.ask("permissions", letters)
-
-    def clear(self) -> None:
-        """No files, no faults, nothing on record."""
-        for entry in os.scandir(self.folder):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        self._process.ask("clear")
 
 
 if __name__ == "__main__":

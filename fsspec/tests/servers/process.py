@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 LIMIT = 10.0  # seconds for what was asked to come about
@@ -55,6 +57,40 @@ class Process:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+
+
+class FolderServer:
+    """The owner's side of a server of the files in a folder."""
+
+    folder: str
+    fault_type: type[Any]
+    _process: Process
+
+    @property
+    def connections(self) -> list[Any]:
+        """All connections since the start or `clear`, as the module of the server describes them."""
+        found: list[Any] = self._process.ask("record")
+        return found
+
+    def drop(self) -> None:
+        """Hang up on all clients, as after a time without a request."""
+        self._process.ask("drop")
+
+    def fault(self, **what: Any) -> None:
+        """Have something go wrong from now on; see `Fault` there. Nothing given: no more."""
+        unknown = set(what) - {f.name for f in fields(self.fault_type)}
+        if unknown:
+            raise TypeError(f"no such fault: {sorted(unknown)}")
+        self._process.ask("fault", self.fault_type(**what))
+
+    def clear(self) -> None:
+        """No files, no faults, nothing on record."""
+        for entry in os.scandir(self.folder):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self._process.ask("clear")
 
 
 def serve(owner: int, served: Any) -> None:

@@ -17,14 +17,14 @@ import socket
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import paramiko
 from paramiko import SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED, SFTPAttributes
 from paramiko import SFTPServer as _Protocol
 
-from fsspec.tests.servers.process import Process, race, serve
+from fsspec.tests.servers.process import FolderServer, Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -239,7 +239,7 @@ class _Service:
         self.since = len(self.connections)
 
 
-class SFTPServer:
+class SFTPServer(FolderServer):
     """An SFTP server, from ``with`` to its end.
 
     Attributes
@@ -251,6 +251,8 @@ class SFTPServer:
     known_host
         its line for a file of known hosts.
     """
+
+    fault_type = Fault
 
     def __enter__(self) -> SFTPServer:
         self._home = tempfile.mkdtemp(prefix="fsspec-sftp-")
@@ -274,35 +276,9 @@ class SFTPServer:
         shutil.rmtree(self._home)
 
     @property
-    def connections(self) -> list[Connection]:
-        """All connections since the start or `clear`."""
-        found: list[Connection] = self._process.ask("record")
-        return found
-
-    @property
     def requests(self) -> list[str]:
         """All requests on them."""
         return [request for connection in self.connections for request in connection.requests]
-
-    def drop(self) -> None:
-        """Hang up on all clients, as after a time without a request."""
-        self._process.ask("drop")
-
-    def fault(self, **what: Any) -> None:
-        """Have something go wrong from now on; see `Fault`. Nothing given: no more."""
-        unknown = set(what) - {f.name for f in fields(Fault)}
-        if unknown:
-            raise TypeError(f"no such fault: {sorted(unknown)}")
-        self._process.ask("fault", Fault(**what))
-
-    def clear(self) -> None:
-        """No files, no faults, nothing on record."""
-        for entry in os.scandir(self.folder):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        self._process.ask("clear")
 
 
 if __name__ == "__main__":

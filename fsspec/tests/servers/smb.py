@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fsspec.tests.servers.process import Process, race, serve
+from fsspec.tests.servers.process import FolderServer, Process, race, serve
 
 USER, PASSWORD = "user", "a secret"
 
@@ -124,7 +124,7 @@ class _Service:
         self.connections, self.raced = [], ""
 
 
-class SMBServer:
+class SMBServer(FolderServer):
     """A server with the share ``SHARE``, from ``with`` to its end; `folder` is what it shares."""
 
     def __enter__(self) -> SMBServer:
@@ -144,24 +144,9 @@ class SMBServer:
         self._process.end()
         shutil.rmtree(self.folder)
 
-    @property
-    def connections(self) -> list[Connection]:
-        """All connections since the start or `clear`."""
-        found: list[Connection] = self._process.ask("record")
-        return found
-
     def fault(self, raced: str) -> None:
         """Another makes the folder ``raced`` of the share from now on; see `race`."""
         self._process.ask("race", raced)
-
-    def clear(self) -> None:
-        """No files, nothing on record."""
-        for entry in os.scandir(self.folder):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        self._process.ask("clear")
 
 
 if __name__ == "__main__":
