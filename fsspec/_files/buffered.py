@@ -20,14 +20,19 @@ closed there, so that compressors and text layers above it, too, are silent as t
 from __future__ import annotations
 
 import errno
-import inspect
 import io
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from fsspec._files.uploading import GivenUp, closing, end_reading, flushing, writable_now
+from fsspec._files.uploading import (
+    GivenUp,
+    closing,
+    end_reading,
+    flushing,
+    own_pipe,
+    pipe_buffer,
+    writable_now,
+)
 from fsspec._fork import hooks
 from fsspec._fork.foreign_files import inherit
 from fsspec._fork.known import is_ours
@@ -35,7 +40,7 @@ from fsspec._fork.owned import own
 from fsspec._fork.swapping import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import drive
-from fsspec._overriding import default, is_default
+from fsspec._overriding import default
 from fsspec._paths.ranges import as_number
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, caches
@@ -51,12 +56,6 @@ _Self = TypeVar("_Self", bound="AbstractBufferedFile")
 _Read = TypeVar("_Read", bound=Callable[..., bytes])
 
 _MODES = ("ab", "rb", "wb", "xb")
-
-
-def _own_pipe(fs: object) -> Callable[..., Any] | None:
-    """The method of a filesystem's own by which it writes whole files; None where it has none."""
-    method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
-    return None if is_default(method) else method
 
 
 class AbstractBufferedFile(io.IOBase):
@@ -524,24 +523,14 @@ class AbstractBufferedFile(io.IOBase):
     def _is_piped(self) -> bool:
         buffer = getattr(self, "buffer", None)
         own_upload = type(self)._upload_chunk is not AbstractBufferedFile._upload_chunk
-        if buffer is None or own_upload or _own_pipe(self.fs) is None:
+        if buffer is None or own_upload or own_pipe(self.fs) is None:
             return False
         own_write = type(self).write is not AbstractBufferedFile.write  # perhaps to somewhere else
         return not own_write or buffer.tell() > 0
 
     def _pipe_buffer(self) -> None:
         """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
-        data = self.buffer.getvalue()
-        if "a" in self.mode:
-            with suppress(FileNotFoundError):
-                data = self.fs.cat_file(self.path) + data
-        if "x" not in self.mode:
-            self.fs.pipe_file(self.path, data)
-        elif self.fs.exists(self.path):  # also for one that does not know of modes
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(self.path))
-        else:
-            known = inspect.signature(cast("Callable[..., Any]", _own_pipe(self.fs))).parameters
-            self.fs.pipe_file(self.path, data, **({"mode": "create"} if "mode" in known else {}))
+        pipe_buffer(self)
 
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""

@@ -1,4 +1,4 @@
-"""When a file that is written is uploaded: the plans of its ``flush`` and ``close``.
+"""When and how a file that is written is uploaded: the plans of its ``flush`` and ``close``.
 
 A plan yields the method to call, so that a file whose methods are awaited
 (`fsspec.asyn.AbstractAsyncStreamedFile`) follows the same course as `AbstractBufferedFile`.
@@ -6,9 +6,14 @@ A plan yields the method to call, so that a file whose methods are awaited
 
 from __future__ import annotations
 
+import errno
+import inspect
 import io
+import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine
@@ -139,3 +144,24 @@ def writable_now(file: AbstractBufferedFile) -> None:
         raise ValueError(
             str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
         )
+
+
+def own_pipe(fs: object) -> Callable[..., Any] | None:
+    """The method of a filesystem's own by which it writes whole files; None where it has none."""
+    method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
+    return None if is_default(method) else method
+
+
+def pipe_buffer(file: AbstractBufferedFile) -> None:
+    """Write what the buffer holds as the file, or behind it in mode "a": of a class without an upload."""
+    data = file.buffer.getvalue()
+    if "a" in file.mode:
+        with suppress(FileNotFoundError):
+            data = file.fs.cat_file(file.path) + data
+    if "x" not in file.mode:
+        file.fs.pipe_file(file.path, data)
+    elif file.fs.exists(file.path):  # also for one that does not know of modes
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(file.path))
+    else:
+        known = inspect.signature(cast("Callable[..., Any]", own_pipe(file.fs))).parameters
+        file.fs.pipe_file(file.path, data, **({"mode": "create"} if "mode" in known else {}))
