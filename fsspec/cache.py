@@ -1,8 +1,8 @@
-"""``python -m fsspec.cache list|clear FOLDER``: tell of the copies of a cache filesystem, and remove them.
+"""``python -m fsspec.cache list|clear FOLDER``: list the copies of a cache filesystem, and remove them.
 
 Works for the folders of ``simplecache``, ``filecache`` and ``blockcache``, while programs use
 them: a copy that is open is not removed.  Files that are not copies by the table of the folder
-or by their name (64 hexadecimal digits) are left alone, and told of.
+or by their name (64 hexadecimal digits) are left alone, and listed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns the caches that keep one stretch of a file, or the parts that they were given,
 and the table of all caches by name, `caches`.  Those that keep blocks of equal size are
-in `_files.caches_block`, and what holds for all of them is said in `_files.caches_base`.
+in `_files.caches_block`, and what holds for all of them is in `_files.caches_base`.
 
 Nothing here starts a thread, opens a file or imports anything heavy before a cache that
 needs it is made.
@@ -364,7 +364,7 @@ class KnownPartsOfAFile(BaseCache):
         the caller's.
     strict
         raise for a read that goes on past a known part.  Otherwise what is not known of
-        it is filled with zeros: for readers that were told which parts they will want and
+        it is filled with zeros: for readers that know beforehand which parts they will want and
         read over the gaps between them.
     """
 

@@ -1,8 +1,8 @@
-"""Telling a program how far a transfer is.
+"""Progress of transfers, for programs.
 
 A callback counts: it has a ``size`` (None while that is unknown) and a ``value``, in
 bytes for one file and in files for many.  Whoever transfers calls `Callback.set_size`,
-`relative_update` and `absolute_update`; of many files each is told to a callback of its
+`relative_update` and `absolute_update`; of many files each has a callback of its
 own, which `Callback.branched` makes.  What a program sees of it is up to the ``hooks`` or
 to a subclass.
 
@@ -175,7 +175,7 @@ class Callback:
 
 
 class NoOpCallback(Callback):
-    """Counts and tells nobody, hooks or not."""
+    """Counts, and calls no hooks."""
 
     def call(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""

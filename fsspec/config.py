@@ -247,7 +247,7 @@ def _meant(value: str, kinds: set[str]) -> object:
         meant = switch(value)
         return value if meant is None else meant
     if kinds & {"int", "float"} and "str" not in kinds:
-        with suppress(ValueError):  # whatever takes the option tells what is wrong with it
+        with suppress(ValueError):  # whatever takes the option raises what is wrong with it
             return float(value) if "." in value or "int" not in kinds else int(value)
     return value
 

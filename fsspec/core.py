@@ -61,7 +61,7 @@ publish(__name__)
 logger: logging.Logger = logging.getLogger("fsspec")
 
 DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
-"""Whether `open` expands patterns where it is not told."""
+"""Whether `open` expands patterns where no argument decides."""
 
 
 _OPENING = "compression encoding errors expand mode name_function newline num".split()

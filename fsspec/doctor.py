@@ -295,7 +295,7 @@ def _admits(specifiers: str) -> bool:
     for specifier in filter(None, map(str.strip, specifiers.split(","))):
         parts = re.match(r"(===|==|!=|~=|>=|<=|>|<)\s*([0-9][\w.*+!-]*)$", specifier)
         if parts is None:
-            continue  # not understood: nothing is said of it
+            continue  # not understood: left out
         operator, text = parts.groups()
         prefix = text.endswith(".*")
         other = _release_numbers(text.removesuffix(".*"))

@@ -14,7 +14,7 @@ A file that is being written belongs to the process that opened it; open others 
 whether a backend can be used so. The whole guide, with more programs, is ``docs/fork.rst`` of the sources.
 
 For those who write backends and what builds on them: an object that holds something of the operating
-system's, or waits for a thread, has to be told when the process forks.  What this package does for
+system's, or waits for a thread, has to be notified when the process forks.  What this package does for
 that itself is here:
 
 * `register`: an object's ``_after_fork_in_child`` is called in each child;
@@ -83,7 +83,7 @@ def mode() -> str:
 def generation() -> int:
     """How many forks lie between the process that imported fsspec and this one.
 
-    An object that remembers it as it is made can tell whether it was inherited.
+    An object that remembers it as it is made can find whether it was inherited.
     """
     hooks.check()
     return hooks.generation

@@ -172,7 +172,7 @@ class _Try:
             thread.start()
         ended = forked.by_fork(lambda: _with_time_limit(self.body, boxes, sockets, of_file), exits=self.exits)
         if ended.code == 1 and "Timeout (" in ended.stderr:
-            ended.code = None  # it hung, and said where
+            ended.code = None  # it hung, and its stacks are in stderr
         over.set()
         if self.together:
             thread.join(PATIENCE + 1)
@@ -371,7 +371,7 @@ def _check(
     return subject, findings
 
 
-# telling --------------------------------------------------------------------------
+# report ---------------------------------------------------------------------------
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, without the words themselves: they may be pieces of a secret."""

@@ -211,7 +211,7 @@ class FUSEr(Operations):
 
     @_with_errno
     def release(self, path: str, fh: int) -> int:
-        """Close an open file. The kernel tells nobody of a failure here, so it is logged."""
+        """Close an open file. The kernel reports no failure here, so it is logged."""
         with self._lock:
             opened = self.cache.pop(fh, None)
         if opened is not None:

@@ -369,7 +369,7 @@ class GenericFileSystem(AsyncFileSystem):
 
         ``url``, ``url2``: from where to where; folders on the way to the target are made if need be.
         ``blocksize``: bytes: smaller files go through memory whole, others so many at a time.
-        ``callback``: is told the size and the bytes as they go.
+        ``callback``: gets the size and the bytes as they go.
         ``tempdir``: not needed, see `copy`.
         ``**kwargs``: for ``cp_file`` of the filesystem, where there is only one.
         Raises FileNotFoundError where there is no such file.
@@ -482,7 +482,7 @@ def rsync(
         remove what is only in the destination
     source_field, dest_field
         what is compared to see whether a file differs: a key of its entry, or a function
-        of it. Sizes alone do not tell that a file of the same size has changed.
+        of it. Sizes alone do not show that a file of the same size has changed.
     update_cond
         for files that are in both: ``"different"`` copies those that differ,
         ``"always"`` all, ``"never"`` none

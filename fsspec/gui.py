@@ -76,7 +76,7 @@ class SigSlot:
             widget.param.watch(lambda event: self._emit(name, event.new), thing)
 
     def connect(self, signal: str, slot: Callable[[Any], Any]) -> None:
-        """Have ``slot`` called with what a signal tells, after those connected before.
+        """Have ``slot`` called with the value of a signal, after those connected before.
 
         A slot that returns False keeps the signal from those after it.
 
@@ -139,7 +139,7 @@ class SingleSelect(SigSlot):
         self._signal("_selected", self.panel, "value", self.select_one)
 
     def select_one(self, *_: Any) -> None:
-        """Of several that are selected keep the last, and tell of it."""
+        """Of several that are selected keep the last, and send the signal."""
         with self.ignore_events():
             self.panel.value = self.panel.value[-1:]
         self._emit("selected", self.panel.value)
@@ -347,7 +347,7 @@ class FileSelector(SigSlot):
         self._list(self.url.value)
 
     def selection_changed(self, *_: Any) -> None:
-        """Enter a folder that was selected; tell of a file."""
+        """Enter a folder that was selected; for a file send the signal."""
         if not self.main.value:
             return
         path = self.main.value[0]

@@ -176,7 +176,7 @@ class FSMap(MutableMapping[str, bytes]):
     def _read_all(self, path: str) -> bytes | Exception:
         try:
             return self.fs.cat_file(path)
-        except Exception as error:  # told in place of the bytes, as cat does
+        except Exception as error:  # in place of the bytes, as of cat
             return error
 
     def __setitem__(self, key: str, value: ReadableBuffer) -> None:

@@ -162,7 +162,7 @@ def register_implementation(
     clobber
         replace another class that serves the protocol; otherwise that is a ValueError.
     errtxt
-        what to tell users where the import fails.
+        what users are to do where the import fails.
     """
     if not isinstance(name, str):
         raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")

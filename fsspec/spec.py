@@ -524,7 +524,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             for the cache of a file that is read
         compression
             a name of `fsspec.available_compressions`, ``"infer"`` for that which the
-            path's extension tells, None for none
+            path's extension stands for, None for none
         **kwargs
             ``encoding``, ``errors``, ``newline`` for text; ``autocommit``; the rest is
             for the backend

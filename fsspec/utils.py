@@ -2,7 +2,7 @@
 
 A face: lists of paths are in `fsspec._paths.paths`, patterns in `fsspec._paths.glob`, URLs in
 `fsspec._paths.urls`, ranges and blocks of bytes in `fsspec._paths.ranges`.  What is left here is about
-objects: what tells them apart, and what they are.
+objects: what distinguishes them, and what they are.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def make_instance(cls: Callable[..., T], args: Iterable[Any], kwargs: Options) -
 
 
 def isfilelike(f: object) -> TypeIs[IO[bytes]]:
-    """Whether ``f`` can be read, closed and told its position, as an open file can."""
+    """Whether ``f`` can be read, closed and asked for its position, as an open file can."""
     if isinstance(f, str):
         return False
     read, close, tell = getattr(f, "read", None), getattr(f, "close", None), getattr(f, "tell", None)

@@ -1,6 +1,6 @@
-"""What authors of a backend, and its users, are told to do: one text for each kind of fault.
+"""What authors of a backend, and its users, are to do: one text for each kind of fault.
 
-`fsspec.forkcheck` and the tests of `AbstractForkTests` tell the same.
+`fsspec.forkcheck` and the tests of `AbstractForkTests` use the same.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import sys
 
 NOT_TRIED = "not tried"
-"""So begins what is said of a try that was left out: it leads to no conclusion."""
+"""So begins the note of a try that was left out: it leads to no conclusion."""
 SHARES = "shares the parent's connection"
 FILE_SHARES = f"the file {SHARES}"
 

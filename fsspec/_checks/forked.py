@@ -184,7 +184,7 @@ class Channel:
 
 
 def _ended(pid: int) -> tuple[int, float | None] | None:
-    """The exit code of a child, and what `_busy` said of it at its end; None while it runs."""
+    """The exit code of a child, and what `_busy` gave at its end; None while it runs."""
     busy = None
     if hasattr(os, "waitid"):  # not on macOS before Python 3.13
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

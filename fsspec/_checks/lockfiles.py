@@ -1,4 +1,4 @@
-"""What the project in the current folder will install as fsspec: its lock files, and what it tells uv."""
+"""What the project in the current folder will install as fsspec: its lock files, and its settings for uv."""
 
 from __future__ import annotations
 

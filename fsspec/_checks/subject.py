@@ -109,7 +109,7 @@ def is_stream(handle: object) -> bool:
 
 
 def _range_note(length: int) -> str:
-    """What is to be said of how much ``cat_file`` gave of a file; empty where it is what was asked for."""
+    """The note about how much ``cat_file`` gave of a file; empty where it is what was asked for."""
     if length <= SAMPLE:
         return ""
     return (
@@ -119,7 +119,7 @@ def _range_note(length: int) -> str:
 
 
 def _keeps_note(fs: AbstractFileSystem) -> str:
-    """What is to be said of names in ``_fork_keeps``; empty where the instance, which was used, has them."""
+    """The note about names in ``_fork_keeps``; empty where the instance, which was used, has them."""
     missing = [name for name in type(fs)._fork_keeps if not hasattr(fs, name)]
     return f"_fork_keeps names what the instance does not have: {', '.join(missing)}" if missing else ""
 

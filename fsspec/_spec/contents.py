@@ -262,7 +262,7 @@ class Contents:
         lpath
             where to, or a binary file object to write to
         callback
-            is told the size and the bytes as they come
+            gets the size and the bytes as they come
         outfile
             the file object, instead of ``lpath``; it stays open
         **kwargs
@@ -326,7 +326,7 @@ class Contents:
         rpath
             where to
         callback
-            is told the size and the bytes as they go
+            gets the size and the bytes as they go
         mode
             ``"overwrite"``, or ``"create"`` where it must not be there
         **kwargs

@@ -335,7 +335,7 @@ class ManyPaths(Contents):
             ``"raise"``, or ``"ignore"`` for sources that are not there; the latter is
             the default with ``recursive``
         **kwargs
-            ``callback``, which is told the number of files and each that is done; the rest is for `cp_file`
+            ``callback``, which gets the number of files and each that is done; the rest is for `cp_file`
         """
         drive(self, transfers.copy(self, path1, path2, recursive, maxdepth, on_error, kwargs))
 
@@ -349,7 +349,7 @@ class ManyPaths(Contents):
         path1, path2, recursive, maxdepth
             see `copy`; a path moved onto itself stays, and so does what lies deeper than ``maxdepth``
         **kwargs
-            ``callback``, which is told the number of files and each that is copied
+            ``callback``, which gets the number of files and each that is copied
 
         Raises
         ------
@@ -380,7 +380,7 @@ class ManyPaths(Contents):
         recursive, maxdepth
             as for `copy`
         callback
-            is told the number of files and each that is done
+            gets the number of files and each that is done
         **kwargs
             for `get_file`
 
@@ -412,7 +412,7 @@ class ManyPaths(Contents):
         recursive, maxdepth
             as for `copy`
         callback
-            is told the number of files and each that is done
+            gets the number of files and each that is done
         **kwargs
             for `put_file`
         """

@@ -15,7 +15,7 @@ __all__ = ["AbstractCacheMapper", "BasenameCacheMapper", "HashCacheMapper", "cre
 class AbstractCacheMapper(abc.ABC):
     """Gives the name of the local copy of a path.
 
-    A subclass that has parameters tells by ``__eq__`` and ``__hash__`` which of its
+    A subclass that has parameters shows by ``__eq__`` and ``__hash__`` which of its
     instances give the same names.
     """
 
@@ -31,7 +31,7 @@ class AbstractCacheMapper(abc.ABC):
 
 
 class BasenameCacheMapper(AbstractCacheMapper):
-    """The last part of the path, so that copies can be told apart by people and by extension.
+    """The last part of the path, so that copies can be recognized by people and by extension.
 
     Files of one name in several folders have one name here, unless enough of their folders
     are part of it.

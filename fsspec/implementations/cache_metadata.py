@@ -3,7 +3,7 @@
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
 blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
-store said of the original then); for copies in blocks also ``size`` and ``blocksize``.
+store had for the original then); for copies in blocks also ``size`` and ``blocksize``.
 
 Several processes may use a folder.  A table is replaced by one rename, never written in
 place; who saves takes the changes of others first and adds its own, under a lock on the
@@ -399,7 +399,7 @@ _URL = re.compile(r"([^:/?#]+://)([^/?#]*)([^?]*)(.*)", re.DOTALL)
 def table_key(path: str) -> str:
     """What a path is called in a table: itself, unless it is a URL with credentials or a query.
 
-    Such a URL may hold a password, a token or a signature.  It is told from others by a digest,
+    Such a URL may hold a password, a token or a signature.  It is distinguished from others by a digest,
     and the rest of it is left readable.
     """
     bare = _without_secrets(path)

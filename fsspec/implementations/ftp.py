@@ -261,11 +261,11 @@ class FTPFileSystem(ServerFileSystem):
         return entry if size is None else {**entry, "size": size}
 
     def created(self, path: str) -> datetime:
-        """When a file was made, in UTC; NotImplementedError where the server does not tell."""
+        """When a file was made, in UTC; NotImplementedError where the server does not say."""
         return ftp_parsing.moment(self.info(path).get("create")) or super().created(path)
 
     def modified(self, path: str) -> datetime:
-        """When a file was last changed, in UTC; NotImplementedError where the server does not tell."""
+        """When a file was last changed, in UTC; NotImplementedError where the server does not say."""
         path = self._strip_protocol(path)
         entry = self.info(path)
         found = ftp_parsing.moment(entry.get("modify"))

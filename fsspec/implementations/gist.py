@@ -148,7 +148,7 @@ class GistFileSystem(RestFileSystem):
         if entry["type"] != "file":
             raise folder_error(path)
         url = entry["raw_url"]
-        # whoever serves the content needs no token, and is not to be told it
+        # whoever serves the content needs no token, and is not to get it
         same = urlsplit(url).netloc == urlsplit(self.gist_url).netloc
         data = self._send_request("GET", url, path, **(self.kw if same else {})).content
         if len(data) != entry["size"]:

@@ -138,7 +138,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     retry_statuses
         by default 408, 429, 500, 502, 503 and 504.
     validators
-        the headers of answers that tell versions of a file apart, besides its size. ``()`` or
+        the headers of answers that distinguish versions of a file, besides its size. ``()`` or
         ``("Last-Modified",)`` for a server that gives one file another ``ETag`` in each answer, as
         several backends behind a balancer may do; a change that keeps the size then goes unnoticed.
     max_concurrency
@@ -399,7 +399,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         await (self._request_sender.repeat(download) if target.repeatable else download())
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request tells of a file; a GET where that fails or gives no size.
+        """What a HEAD request says of a file; a GET where that fails or gives no size.
 
         Returns ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after redirects;
             where the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
@@ -414,7 +414,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if info.get("size") is None:
-            # what only HEAD has told stays
+            # what only HEAD has given stays
             info.update((k, v) for k, v in (await ask(self, url, "get", kwargs)).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
@@ -540,7 +540,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         otherwise by a HEAD request, or none where ``size`` is given.
 
         ``block_size``: 0 gives a file that only reads on, which is also what servers get that refuse ranges
-            or do not tell the size.
+            or do not give the size.
         """
         answers.only_read(mode)
         block_size = block_size if block_size is not None else self.block_size

@@ -93,7 +93,7 @@ if sys.platform != "emscripten":
 def _file_info(
     url: str, session: requests.Session | RequestsSessionShim, size_policy: str = "head", **kwargs: Any
 ) -> dict[str, Any]:
-    """What the headers of one request tell of a file: ``name``, ``size``, checksums."""
+    """What the headers of one request say of a file: ``name``, ``size``, checksums."""
     options = parsing.with_headers({"allow_redirects": True, **kwargs}, Accept_Encoding="identity")
     if size_policy == "head":
         response = session.head(url, **options)
@@ -157,7 +157,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _revive(self, before: dict[str, Any]) -> None:
         super()._revive(before)
         inherited = before.get("session")
-        if isinstance(inherited, requests.Session):  # the program may have logged in, or told of a proxy
+        if isinstance(inherited, requests.Session):  # the program may have logged in, or set a proxy
             keep_settings(self.session, inherited)
 
     def _after_fork_in_child(self) -> None:
@@ -230,7 +230,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         self, url: str, start: int | None, end: int | None, options: Options
     ) -> tuple[int, int | None, answers.Version] | None:
         """Limits of which at most a lone start counts from the end, and what is known of the file. None where
-        they need the size, which the server does not tell."""
+        they need the size, which the server does not give."""
         begin, known = start or 0, answers.known_version(url)
         if end is None or begin >= 0 <= end:
             return begin, end, known
@@ -249,7 +249,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         if start == end:
             return b""
         limits = self._byte_limits(url, start, end, kwargs)
-        if limits is None:  # they count from an end that the server does not tell
+        if limits is None:  # they count from an end that the server does not give
             return self.cat_file(url, **kwargs)[start:end]
         begin, end, known = limits
         if end is not None and begin >= end:
@@ -271,7 +271,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             if response.status_code != 416:
                 self._raise_not_found_for_status(response, url)
             at = sync_responses.placed(response, url, start, end, known)
-            if not at.certain:  # the body is the range, or all of the file: only the size tells
+            if not at.certain:  # the body is the range, or all of the file: only the size shows which
                 with suppress(OSError):
                     told = answers.version_in(self._info_of(url, options))
                     at = sync_responses.placed(response, url, start, end, known.updated(url, told))
@@ -314,7 +314,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         )
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request tells of a file; a GET where that fails or gives no size."""
+        """What a HEAD request says of a file; a GET where that fails or gives no size."""
         told = self._info_of(url, kwargs)
         for name in ("Last-Modified", "partial"):
             told.pop(name, None)
@@ -333,7 +333,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if info.get("size") is None:
-            # what only HEAD has told stays
+            # what only HEAD has given stays
             info.update((k, v) for k, v in self._ask_by(url, "get", kwargs).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
@@ -504,7 +504,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
 
 def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
-    """What the headers of a response tell of a file: ``size``, checksums, whether ranges are refused."""
+    """What the headers of a response say of a file: ``size``, checksums, whether ranges are refused."""
     told = parsing.described(response.headers, response.status_code)
     names = ("size", "partial", *parsing.checksums(response.headers))
     return {name: told[name] for name in names if name in told}

@@ -82,7 +82,7 @@ def make_path_posix(path: PathOrPaths) -> PathOrPaths:
 
 
 def _found(path: str) -> os.stat_result | None:
-    """What is at a path, behind links; None where nothing is, or it cannot be told."""
+    """What is at a path, behind links; None where nothing is, or it cannot be found."""
     try:
         return os.stat(path)
     except (OSError, ValueError):
@@ -105,7 +105,7 @@ class LocalFileSystem(AbstractFileSystem):
     atomic
         whether a file that is put, got, copied or piped as a whole is written under another
         name in the same folder (``.NAME.*.part``) and renamed when it is whole. By default where
-        nobody can tell: not onto what is no plain file, has several names, is open elsewhere, or
+        no other program can notice: not onto what is no plain file, has several names, is open elsewhere, or
         has another owner or access lists; always or never with True or False.
     """
 
@@ -530,7 +530,7 @@ class LocalFileSystem(AbstractFileSystem):
 
 
 class _Types:
-    """A local filesystem whose listings tell names and types only, which costs no stat."""
+    """A local filesystem whose listings have names and types only, which costs no stat."""
 
     def __init__(self, fs: LocalFileSystem) -> None:
         self._fs = fs

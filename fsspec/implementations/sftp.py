@@ -328,7 +328,7 @@ class _Reader:
 
     def _ask_size(self, remote: paramiko.SFTPFile) -> int:
         size = size_by_handle(remote)
-        if size is None:  # the server has no fstat, or tells no size there
+        if size is None:  # the server has no fstat, or gives no size there
             size = self._session.stat(self.path).st_size
         if size is None:
             raise OSError(f"the SFTP server does not tell the size of {self.path!r}: give size= to open()")

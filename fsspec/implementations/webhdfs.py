@@ -223,7 +223,7 @@ class WebHDFS(ServerFileSystem):
         return info
 
     def info(self, path: str) -> dict[str, Any]:
-        """The entry of a path, one request: what the namenode tells, and ``name``, ``size``, ``type``."""
+        """The entry of a path, one request: what the namenode gives, and ``name``, ``size``, ``type``."""
         path = self._strip_protocol(path)
         status = self._call("GETFILESTATUS", path=path).json()["FileStatus"]
         return {**self._process_info(status), "name": path}

@@ -462,7 +462,7 @@ class Cache(ChainedFileSystem):
 
     # versions ---------------------------------------------------------------------
     def _version_uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
-        """What tells the versions of paths on the target apart, or the exception that asking raised.
+        """What distinguishes the versions of paths on the target, or the exception that asking raised.
         ``entries``: of the paths, where they are known already."""
         if self._version_in_entry():
             if entries is None or None in entries:
@@ -494,7 +494,7 @@ class Cache(ChainedFileSystem):
         return getattr(type(_last_target(self)), "_version_keys", ()) if self.check_files else ()
 
     def _version_digest(self, entry: dict[str, Any]) -> str:
-        """What tells the version of an entry apart: as `ukey` does, or by the keys that the target names."""
+        """What distinguishes versions of an entry: as `ukey` does, or by the keys that the target names."""
         keys = self._version_keys()
         told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
         return sha256(str(told).encode()).hexdigest()

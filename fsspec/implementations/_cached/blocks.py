@@ -61,7 +61,7 @@ class CachingFileSystem(Cache):
     cache_mapper
         what gives the copies their names, see `fsspec.implementations.cache_mapper`.
     compression
-        of the files, "infer" to tell by their names: copies of whole files are
+        of the files, "infer" to find it by their names: copies of whole files are
         decompressed.
     cache_storage_mode
         the permissions of the folder, and of its table as far as others may read or write in

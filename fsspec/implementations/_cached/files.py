@@ -3,7 +3,7 @@
 A file in blocks is read through a sparse file that is mapped into memory, by
 `fsspec.caching.MMapCache`.  In a forked child it reads what is there and fetches the rest by the
 child's means, into the same sparse file: processes that share a folder write the same bytes there, for all
-check that what comes is of the version that the entry tells of.
+check that what comes is of the version of the entry.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class BlockSource:
             self._opened.get()
         self._let_go = let_go
         self.seen: dict[str, Version] = {}
-        """the version that the blocks are of, where the target tells"""
+        """the version that the blocks are of, where the target gives one"""
         self._nothing_kept = True
         self.unconfirmed = False
-        """blocks were kept before, and answers of the target do not tell their version"""
+        """blocks were kept before, and answers of the target do not give their version"""
 
     def set_version(self, version: Version, kept: bool) -> None:
         """Set the version that all blocks have to be of. ``kept``: there are blocks of it in the cache."""
@@ -82,7 +82,7 @@ class BlockSource:
         self.unconfirmed = kept and self.tells_nothing() and not has_checking_files(self.fs)
 
     def tells_nothing(self) -> bool:
-        """Whether answers to range requests tell no version, so that ``info`` has to be asked."""
+        """Whether answers to range requests give no version, so that ``info`` has to be asked."""
         known = self.seen.get(self.path)
         return (
             known is not None and bool(known.etag) and not getattr(self.fs, "_answers_tell_versions", False)
@@ -197,7 +197,7 @@ class FolderBlocks(MMapCache):
     ``file``: the file, which need not have a cache yet.
     """
 
-    # one that another process has just removed is not made without the blocks that the table tells of
+    # one that another process has just removed is not made without the blocks that the table lists
     _makes_file = False
 
     def __init__(self, file: BlockFile, location: str, blocks: set[int]) -> None:

@@ -108,7 +108,7 @@ class Limits:
         """Remove what is beyond the bounds, after copies were added.
 
         ``added``: the names of these, which stay.
-        ``recognizer``: gives what tells by its name whether a file is the cache's; all others are left.
+        ``recognizer``: gives what decides by its name whether a file is the cache's; all others are left.
         Returns the names of the copies that were removed.
         """
         for name in added:

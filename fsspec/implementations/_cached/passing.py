@@ -102,7 +102,7 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
-            return None if name == "get" else answer  # a cache's own has never told
+            return None if name == "get" else answer  # a cache's own has never returned one
         finally:  # a part of it may have been done
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))

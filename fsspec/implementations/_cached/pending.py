@@ -5,7 +5,7 @@ only lets go of it there.
 
 What was written in a transaction that is under way is not on the target before that ends, and is read from
 where it was written.
-Operations on single paths and `ls` tell of it, and of the folders that it will be in; those
+Operations on single paths and `ls` show it, and the folders that it will be in; those
 that walk or change the target do not.
 """
 

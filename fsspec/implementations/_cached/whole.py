@@ -360,7 +360,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     ) -> Any:
         """The bytes of files, from their copies; see `AbstractFileSystem.cat`.
 
-        ``callback``: is told the number of files, and each one.
+        ``callback``: gets the number of files, and each one.
         """
         return self._on_target(self._cat_plan(path, recursive, on_error, callback))
 

@@ -207,7 +207,7 @@ class Ahead:
 
     async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
         stop, began = self._file.size, time.monotonic()
-        if self.several and self.slow is None:  # no more than tells how fast it is
+        if self.several and self.slow is None:  # no more than shows how fast it is
             stop = min(stop, max(end, start + PROBE))
         response, at = await self._range(start, stop)
         self._waited = time.monotonic() - began

@@ -2,7 +2,7 @@
 
 Every HTTP client of this package asks here before it takes a body for data. `place` says
 where in the file a body lies, from the status and the headers alone; `finish` makes sure
-that the body that came is as long as that; `Version` tells two states of a file apart.
+that the body that came is as long as that; `Version` distinguishes two states of a file.
 Nothing here does I/O or needs a package beyond the standard library.
 
 What counts:
@@ -46,7 +46,7 @@ def only_read(mode: str, way_out: str = "fs.pipe_file(url, data) and fs.put_file
 
 
 def why_invalid(url: str, error: Exception) -> str:
-    """What is told of a URL that a client library does not request."""
+    """The text about a URL that a client library does not request."""
     shown, why = redact_url(url), redact_text(str(error))
     return f"{shown}: {why if why != shown else 'no valid URL'}"
 
@@ -85,13 +85,13 @@ def of_file() -> Iterator[None]:
 
 
 class Version(NamedTuple):
-    """What headers tell of the state of a file; None where they say nothing."""
+    """What headers say of the state of a file; None where they say nothing."""
 
     etag: str | None = None
     modified: str | None = None
     size: int | None = None
     host: str | None = None
-    """The host that said so, after redirects: tags of different hosts cannot be compared."""
+    """The host of the answer, after redirects: tags of different hosts cannot be compared."""
     encoding: str = ""
     """The ``Content-Encoding`` of the answer: a compressed form has a tag and a time of its own."""
 
@@ -148,7 +148,7 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
 
 
 def version_in(info: Mapping[str, Any]) -> Version:
-    """The version of a file that an entry of it tells of."""
+    """The version of a file that an entry of it describes."""
     return version(info, info.get("url", ""), info.get("size"))
 
 
@@ -158,7 +158,7 @@ def _host(url: str | yarl.URL) -> str:
 
 
 VALIDATORS = ("ETag", "Last-Modified")
-"""The headers that tell one version of a file from another."""
+"""The headers that distinguish versions of a file."""
 
 
 def disregarded(validators: Iterable[str]) -> frozenset[str]:
@@ -207,7 +207,7 @@ class Placed(NamedTuple):
     ``start``: offset of the first byte of the body.
     ``stop``: offset behind its last byte; None where the length is not known beforehand.
     ``version``: what is known of the file, from this answer and those before it.
-    ``certain``: False where only the size of the file tells whether the body is the range or the whole file;
+    ``certain``: False where only the size of the file shows whether the body is the range or the whole file;
         then it is taken for the whole file.
     """
 
@@ -233,9 +233,9 @@ def place(
     ``url``: for messages.
     ``start``, ``end``: a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
         for everything.
-    ``known``: what the server has told of the file before.
+    ``known``: what is known of the file from answers before.
     ``final_url``: after redirects.
-    ``parse``: tells which bytes the headers say these are.
+    ``parse``: finds which bytes the headers say these are.
     Raises IncompleteRead: the body is not what was asked for.
     Raises FileChangedError: the answer is about another version of the file than ``known``.
     """
@@ -270,7 +270,7 @@ def place(
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """The length of the plain body, where it is told."""
+    """The length of the plain body, where it is given."""
     text = headers.get("Content-Length", "")
     return int(text) if text.isdigit() and is_plain(headers) else None
 
@@ -341,7 +341,7 @@ def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: in
     else:
         at = start - placed.start
         if placed.stop is None and at and len(data) == _expected(placed.version.size, start, end):
-            at = 0  # of a length that nobody told: the range is known by having that of one
+            at = 0  # of a length that was not given: the range is known by having that of one
         got = data[at : at + end - start] if end is not None else data[at:] if at else data
     check_length(placed, len(got), url, start, end)
     return got
@@ -354,7 +354,7 @@ def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end:
     if start < 0:
         expected = None if size is None else min(-start, size)
     elif size is None and placed.stop is not None:
-        # a file may end anywhere, but a body only where it was said to
+        # a file may end anywhere, but a body only where the headers end it
         expected = _expected(placed.stop, start, end)
     else:
         expected = _expected(size, start, end) if size is not None else None
@@ -424,7 +424,7 @@ def known_version(url: str) -> Version:
 
 
 def learn_version(url: str, told: Version) -> None:
-    """Keep what an answer told. Raises FileChangedError: another answer, which came meanwhile, was about
+    """Keep what an answer showed. Raises FileChangedError: another answer, which came meanwhile, was about
     another version."""
     seen = _seen.get()
     if seen is not None:

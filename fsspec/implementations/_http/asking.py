@@ -1,4 +1,4 @@
-"""What a server tells of a file before it is read: by HEAD, by a GET without its body, by its first bytes.
+"""What a server says of a file before it is read: by HEAD, by a GET without its body, by its first bytes.
 
 Everything runs on the loop of the filesystem.
 """
@@ -59,7 +59,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
 async def ask_first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
-    """What `HTTPFileSystem._info` tells, and the first bytes, by one request for these. Of a server that
+    """What `HTTPFileSystem._info` gives, and the first bytes, by one request for these. Of a server that
     ignores ranges, in place of the bytes the response, just begun."""
     await fs.set_session()  # see `ask`
     with _not_there(url):
@@ -88,6 +88,6 @@ async def _first_bytes(
     finally:
         if not isinstance(first, responses.BodyStream):
             response.close()
-    if first is None:  # a server that wants no ranges, or does not tell the size
+    if first is None:  # a server that wants no ranges, or does not give the size
         return await fs._info(url, **options), None
     return info, first

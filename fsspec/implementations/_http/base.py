@@ -23,7 +23,7 @@ class HTTPBase:
 
     _lists_files = True
     _version_keys = ("ETag", "Last-Modified", "size")
-    """What of an entry tells versions apart, for caches that check files: `ukey` tells URLs apart."""
+    """What of an entry distinguishes versions, for caches that check files: `ukey` distinguishes URLs."""
     _traffic_counts: Traffic
     _as_requested = staticmethod(parsing.as_requested)
 

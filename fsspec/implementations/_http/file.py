@@ -354,7 +354,7 @@ class AsyncStreamFile(_Streamed, AbstractAsyncStreamedFile):
 
     async def read(self, num: int = -1) -> bytes:
         """Read on; see `HTTPStreamFile.read`. Raises FileChangedError: the file does not end where the server
-        first said that it does."""
+        first showed that it does."""
         self._check_open()
         stream = self._body_stream
         if stream is None:

@@ -1,4 +1,4 @@
-"""What is told of a request: counted, a line of the log ``fsspec.http`` at DEBUG, a span of OpenTelemetry."""
+"""The record of a request: counted, a line of the log ``fsspec.http`` at DEBUG, a span of OpenTelemetry."""
 
 from __future__ import annotations
 

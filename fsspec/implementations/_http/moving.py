@@ -34,7 +34,7 @@ def is_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 
 
 def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:
-    """Make the local folder for one that the server has; ``found``: what it said."""
+    """Make the local folder for one that the server has; ``found``: whether it has."""
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), redact_url(rpath))
     os.makedirs(lpath, exist_ok=True)
@@ -118,7 +118,7 @@ class Upload:
         return self._start
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """To where the upload begins; the length is not told, as it is sent in chunks."""
+        """To where the upload begins; the length is not given, as it is sent in chunks."""
         if whence or place != self._start:
             raise OSError("an upload can only be begun anew")
         return self._local.seek(place)

@@ -150,7 +150,7 @@ def size_told(headers: Mapping[str, str], status: int = 200) -> int | None:
 
 
 def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
-    """What headers tell of a file.
+    """What headers say of a file.
 
     Returns ``size`` in bytes, None where the server does not say or would send something compressed;
         ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``, ``Content-MD5``, ``Digest``,
@@ -218,5 +218,5 @@ def _link_url(base: str, link: str) -> str:
 
 
 def entries(urls: Iterable[str]) -> list[dict[str, Any]]:
-    """Listing entries for links: a slash at the end is all that tells a folder."""
+    """Listing entries for links: a slash at the end is all that marks a folder."""
     return [{"name": url, "size": None, "type": "directory" if url.endswith("/") else "file"} for url in urls]

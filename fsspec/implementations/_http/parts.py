@@ -1,6 +1,6 @@
-"""Reading one large file over several connections, where a filesystem is told to.
+"""Reading one large file over several connections, where a filesystem is set to.
 
-The first request is for the first part, and its answer tells the size. A file that is no longer
+The first request is for the first part, and its answer gives the size. A file that is no longer
 costs nothing more; of a longer one the other parts are asked for while the first still comes, so
 many at a time as the filesystem's ``max_concurrency`` says. All answers have to be about the
 version of the file that the first one was about, and each body as long as its part. Whoever calls

@@ -1,7 +1,7 @@
 """One HTTP request by aiohttp, and what its answer means.
 
 Owns the errors that answers turn into, and the reading of bodies.  What always holds:
-a body that ends before the server said it would is an error, a range that a server did
+a body that ends before its announced length is an error, a range that a server did
 not honour is never taken for the one that was asked for, and the options that a caller
 passed are not changed.
 
@@ -297,7 +297,7 @@ class Body:
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
         """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came. Raises
-        IncompleteResponse: the body ended before the server said it would."""
+        IncompleteResponse: the body ended before its announced length."""
         parts: list[bytes] = []
         await self._copy_to(parts.append, least, most)
         return parts
@@ -447,7 +447,7 @@ async def get_range(
 async def _file_info(
     url: str | yarl.URL, session: aiohttp.ClientSession, size_policy: str = "head", **kwargs: Any
 ) -> dict[str, Any]:
-    """What the headers of one request tell of a file; see `described`. ``size_policy``: ``"head"`` or
+    """What the headers of one request say of a file; see `described`. ``size_policy``: ``"head"`` or
     ``"get"``: the method. Of a GET the body is not read."""
     if size_policy not in ("head", "get"):
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')

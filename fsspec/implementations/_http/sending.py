@@ -216,7 +216,7 @@ def _raise_without_secrets(error: aiohttp.ClientError) -> None:
     """Raise another error in place of one whose text would show the whole URL."""
     if isinstance(error, aiohttp.InvalidURL):
         raise type(error)(redact_url(error.url), getattr(error, "description", None)) from None
-    if type(error) is aiohttp.ClientResponseError:  # of a session that was told to raise by itself
+    if type(error) is aiohttp.ClientResponseError:  # of a session that is set to raise by itself
         given = error.request_info, error.history
         raise HTTPStatusError(
             *given, status=error.status, message=error.message, headers=error.headers

@@ -104,7 +104,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.size = len(data)
 
     def _begin_with(self, info: dict[str, Any]) -> None:
-        """Take over what the server has told of the file when it was opened."""
+        """Take over what the server's answer has of the file when it was opened."""
         self._details = {"name": self.url, "size": self.size, "type": "file"}
         self._known_version = answers.version_in({"url": self.url, **info})
 

@@ -1,7 +1,7 @@
 """Blocking requests by ``requests`` or a browser: what their answers are, and when they are made again.
 
 The counterpart of `responses` and of the loop in `sending`; the two look into `answers` and `retrying` alike.
-What a status is raised as is said in `http_sync`.
+What a status is raised as is in `http_sync`.
 """
 
 from __future__ import annotations

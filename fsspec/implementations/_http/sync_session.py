@@ -55,7 +55,7 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """A request, counted and told of by `logs.Request`. Redirects come here one by one."""
+        """A request, counted and logged by `logs.Request`. Redirects come here one by one."""
         with Request(self.traffic, request.method or "", request.url, request.headers) as told:
             response = super().send(request, *args, **kwargs)
             told.status = response.status_code

@@ -84,7 +84,7 @@ class Reads:
     ``max_gap``, ``max_block``: see `fsspec.utils.merge_offset_ranges`.
     ``results``: bytes or an exception for each of ``keys``, when all blocks were given back.
     ``blocks``: what to fetch.
-    ``short``: by URL the parts that came short, with the bytes that came; `settle` is to be told the sizes of
+    ``short``: by URL the parts that came short, with the bytes that came; `settle` needs the sizes of
         these targets.
     """
 

@@ -54,7 +54,7 @@ def load(
     if not path.endswith(_DOCUMENTS) and compression is None:
         if fs._is_taken(f"{path.rstrip('/')}/.zmetadata"):
             mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
-            mapper.setup()  # what is wrong with it is told here
+            mapper.setup()  # what is wrong with it is raised here
             return mapper
         if fs.isdir(path):
             raise FileNotFoundError(
@@ -129,7 +129,7 @@ class Targets:
                 options.setdefault("loop", self.loop)
         try:
             return filesystem(protocol or "file", **options)
-        except (TypeError, IsADirectoryError) as error:  # it needs to be told more
+        except (TypeError, IsADirectoryError) as error:  # it needs more arguments
             raise ValueError(
                 f"the filesystem of {protocol}:// targets cannot be made without more options ({error}): "
                 "give it or them by fs="

@@ -202,7 +202,7 @@ class ReferenceReading(AsyncFileSystem):
     def _cat_many(
         self, wanted: Wanted, max_gap: int | None, on_error: str, batch_size: int | None, kwargs: Options
     ) -> PlanOf[list[Any]]:
-        """What many references say, or slices of it, in order; told to the callback all at once."""
+        """What many references say, or slices of it, in order; the callback gets them all at once."""
         callback, kwargs = split_callback(kwargs)
         plan = (
             (yield local(self._planned_reads, wanted, max_gap))
@@ -383,7 +383,7 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
 
 
 def _size_of(source: AbstractFileSystem, url: str) -> int | None:
-    """The bytes that a target has at least, where it blocks; None where nobody can tell. A filesystem that
+    """The bytes that a target has at least, where it blocks; None where it cannot be found. A filesystem that
     raises where an answer was cut off need not be asked."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0

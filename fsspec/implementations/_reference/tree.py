@@ -130,7 +130,7 @@ class KeyTree:
 
 
 def lenient_size(key: str, value: object) -> int | None:
-    """The size of a reference; None for one that makes no sense, which reading it will tell."""
+    """The size of a reference; None for one that makes no sense, which reading it will raise."""
     try:
         return size_of(key, value)
     except ValueError:

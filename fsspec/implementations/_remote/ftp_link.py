@@ -252,7 +252,7 @@ class FTPLink(ClientLink):
         return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))
 
     def size(self, path: str) -> int | None:
-        """The bytes of a file; None where the server does not tell."""
+        """The bytes of a file; None where the server does not say."""
 
         def ask(ftp: ftplib.FTP) -> int | None:
             self._set_type(ftp, "I")

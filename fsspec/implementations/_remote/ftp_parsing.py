@@ -74,7 +74,7 @@ def listed(line: str) -> tuple[str, dict[str, Any]] | None:
             "size": 0 if kind == "directory" else int(match["size"]),
             "type": kind,
         }
-        if kind == "link":  # to a file, as far as a listing tells; its size is that of the path it holds
+        if kind == "link":  # to a file, as far as a listing shows; its size is that of the path it holds
             entry["type"] = "file"
             name, _, entry["destination"] = name.partition(" -> ")
         return name, entry
@@ -123,7 +123,7 @@ def refused(kind: type[OSError], number: int, reply: str, path: str | None, why:
     """An error of ``kind`` that is an ``ftplib.error_perm``, or an ``error_temp`` for replies 4xx, too.
 
     ``number``: the ``errno``.
-    ``reply``: what the server said, with its code.
+    ``reply``: the server's text, with its code.
     ``why``: what else there is to say.
     """
     said = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm

@@ -2,7 +2,7 @@
 
 Programs written for this package's filesystems catch ``FileNotFoundError`` and the like, those
 written for one protocol what its library raises (``ftplib.error_perm``, ``SMBOSError``). An error
-made here is both, and survives pickling. What a server's refusal means is said by `ftp_parsing.refused` and
+made here is both, and survives pickling. What a server's refusal means is in `ftp_parsing.refused` and
 by the modules `smb`, `sftp` and `webhdfs`.
 """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fsspec.callbacks import Callback
 
     Send = Callable[[BinaryWriter, Callback], None]
-    """Writes a remote file to another, and tells of it."""
+    """Writes a remote file to another, and updates the callback."""
 
 
 class ServerFileSystem(AbstractFileSystem):
@@ -70,7 +70,7 @@ class ServerFileSystem(AbstractFileSystem):
         """Download a file, by one transfer; for a folder only a folder is made.
 
         ``lpath``: where to, or a binary file object.
-        ``callback``: is told the size and the bytes as they come.
+        ``callback``: gets the size and the bytes as they come.
         """
         if self._copies_by_open and (kwargs.get("compression") or not self._opens_itself):
             return super().get_file(rpath, lpath, **kwargs)

@@ -205,7 +205,7 @@ def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, le
 
 
 def size_by_handle(remote: paramiko.SFTPFile) -> int | None:
-    """The size of an open file; None where the server cannot tell by its handle (no fstat)."""
+    """The size of an open file; None where the server has none for its handle (no fstat)."""
     try:
         return cast("int | None", remote.stat().st_size)
     except OSError as error:
