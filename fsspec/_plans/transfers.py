@@ -435,7 +435,7 @@ _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementation
 
 
 def _writes_in_place(fs: Filesystem) -> bool:
-    """Whether downloads are the doing of another package's backend."""
+    """Whether downloads are written by a backend of another package."""
     while (behind := fs_behind(fs)) is not None:
         fs = behind
     name = "_get_file" if fs.async_impl else "get_file"
