@@ -41,6 +41,11 @@ class GivenUp(NamedTuple):
         return f"the upload of {redact_url(self.path)!r} was given up after {self.reason}: {outcome}"
 
 
+class CommittedFileError(ValueError, AttributeError):
+    """A file that its transaction has stored is written to. AttributeError: as upstream, by its lack of a
+    buffer."""
+
+
 def _is_inherited_now(file: AbstractBufferedFile) -> bool:
     """Whether the file is the parent's, which shows only now: a C library forked, and no hook ran."""
     hooks.check()  # gives the file the class that it has in a child
@@ -115,8 +120,10 @@ def closing(file: AbstractBufferedFile) -> Plan:
             if not isinstance(handled, (Exception, type(None))):  # Ctrl-C is on its way
                 return
             file.closed = False
-        if not file.forced:
-            yield from _sending(file, True) if is_default(file.flush) else (call("flush", force=True),)
+        if not file.forced and not is_default(file.flush):
+            yield call("flush", force=True)
+        elif not file.forced and file.buffer is not None:  # else a transaction has stored it
+            yield from _sending(file, True)
         if file.fs is not None:
             file.fs.invalidate_cache(file.path)
             file.fs.invalidate_cache(file.fs._parent(file.path))
@@ -143,6 +150,12 @@ def writable_now(file: AbstractBufferedFile) -> None:
     if file.forced:
         raise ValueError(
             str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
+        )
+    if file.buffer is None and hasattr(file, "autocommit") and not file.autocommit:
+        raise CommittedFileError(
+            f"{redact_url(file.path)!r} was stored, as it then was, by the end of a transaction of its"
+            " filesystem instance, perhaps of another thread; skip_instance_cache=True makes an instance with"
+            " transactions of its own"
         )
 
 

@@ -253,3 +253,17 @@ def test_the_block_cache_asks_an_object_store_no_more_than_needed(listed, changi
             assert f.read(10) == OLD[:10]
         assert asked == ["head_object"] * (not listed) + ["get_object"]
         asked.clear()
+
+
+def test_a_file_that_anothers_transaction_has_stored_says_so_where_it_is_written_to(s3_address):
+    fs = fsspec.filesystem("s3", **options(s3_address))
+    if not fs.exists("shared"):
+        fs.mkdir("shared")
+    with fs.transaction:
+        late, whole = fs.open("shared/late", "wb"), fs.open("shared/whole", "wb")
+        late.write(b"half")
+        whole.write(b"all of it")
+    with pytest.raises(ValueError, match="'shared/late' was stored.*skip_instance_cache"), late:
+        late.write(b"more")
+    whole.close()
+    assert late.closed and fs.cat("shared/whole") == b"all of it"
