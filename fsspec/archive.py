@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._overriding import replaced
 from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
@@ -122,7 +123,8 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
         Members below one that is a file are found as well: no member is left out.
         """
-        if type(self).ls is not AbstractArchiveFileSystem.ls:  # a format with listings of its own
+        own = (replaced(self, name) for name in ("ls", "info", "isdir", "isfile", "walk"))
+        if type(self).ls is not AbstractArchiveFileSystem.ls or any(own):  # listings of its own
             return cast("Found", super().find(path, maxdepth, withdirs, detail, **kwargs))
         check_depth(maxdepth)
         top = self._member_name(path)

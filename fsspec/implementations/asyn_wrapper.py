@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._loop.advice import advise
 from fsspec._loop.batching import get_batch_size
 from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
+from fsspec._overriding import is_built_in
 from fsspec._plans import bulk
 from fsspec.asyn import AsyncFileSystem, get_loop, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
@@ -230,7 +231,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
     def open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
         """A file, see `AbstractFileSystem.open`; one that is written is the blocking filesystem's own."""
-        if mode in ("rb", "r", "rt"):
+        if mode in ("rb", "r", "rt") or not is_built_in(self._open):
             return super().open(path, mode, *args, **kwargs)
         return self.sync_fs.open(path, mode, *args, **kwargs)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._overriding import is_built_in
+from fsspec._overriding import is_built_in, mark_built_in
 from fsspec._paths.paths import TAKING_ANY, as_requested, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
@@ -308,3 +308,4 @@ for _name, _shape in _SHAPES.items():
     setattr(DirFileSystem, _name, _make(_name, _shape, awaited=False))
     if _shape.awaitable:
         setattr(DirFileSystem, "_" + _name, _make(_name, _shape, awaited=True))
+mark_built_in(DirFileSystem)

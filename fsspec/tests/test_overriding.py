@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import shutil
+import zipfile
 from contextlib import suppress
 from unittest.mock import MagicMock
 
@@ -23,6 +24,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.implementations.sftp import SFTPFileSystem
 from fsspec.implementations.smb import SMBFileSystem
+from fsspec.implementations.zip import ZipFileSystem
 from fsspec.registry import get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
@@ -1162,3 +1164,79 @@ def test_generic_says_what_is_a_folder_by_an_info_of_its_own(tree):
 
     assert Own(default_method="current").isdir("memory:///r/a")
     assert not generic.GenericFileSystem(default_method="current").isdir("memory:///r/a")
+
+
+@pytest.mark.parametrize("name", ["info", "isdir", "isfile", "walk", "ls"])
+def test_members_are_found_by_a_method_of_its_own(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("r/a", b"1")
+    asked = []
+
+    def recording(real, path, *args, **kwargs):
+        asked.append(path)
+        return real(path, *args, **kwargs)
+
+    fs = own(ZipFileSystem, **{name: recording})(fo=str(tmp_path / "a.zip"))
+    assert fs.find("r", withdirs=True, detail=True) == {p: fs.info(p) for p in ("r", "r/a")}
+    assert fs.find("none") == []
+    assert asked
+    fs.close()
+
+
+def test_a_wrapper_is_opened_by_an_open_of_its_own(tree):
+    class Own(AsyncFileSystemWrapper):
+        cachable = False
+
+        def _open(self, path, mode="rb", **kwargs):
+            return Swapped(super()._open(path, mode=mode, **kwargs))
+
+    with Own(MemoryFileSystem()).open("/r/n", "wb") as f:
+        f.write(b"Text")
+    assert MemoryFileSystem().cat("/r/n") == b"tEXT"
+
+
+def test_a_file_that_is_not_listed_is_found_by_an_isfile_of_its_own():
+    class Known(DictFileSystem):
+        _lists_files = True
+
+        def isfile(self, path):
+            return path == "known"
+
+    assert Known().find("known") == ["known"] and Known().find("none") == []
+
+
+# caches --------------------------------------------------------------------------------
+CACHES = [CachingFileSystem, WholeFileCacheFileSystem, SimpleCacheFileSystem]
+
+
+@pytest.mark.parametrize("cls", CACHES)
+def test_caches_download_what_an_isdir_of_its_own_takes_for_files(cls, tree, tmp_path):
+    fs = own(cls, isdir=lambda real, path: False)(fs=MemoryFileSystem(), cache_storage=str(tmp_path / "c"))
+    fs.get("/r/*", f"{tmp_path}/got/")
+    assert sorted(path.name for path in (tmp_path / "got").iterdir()) == ["a", "s"]
+    plain = cls(fs=MemoryFileSystem(), cache_storage=str(tmp_path / "d"))
+    plain.get("/r/*", f"{tmp_path}/plain/")
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("cls", CACHES[:2])  # as upstream, whose simplecache goes past it
+def test_ranges_of_caches_are_read_by_a_cat_file_of_its_own(cls, tree, tmp_path):
+    fs = own(cls, cat_file=lambda real, path, *args, **kwargs: real(path, *args, **kwargs) + b"!")
+    fs = fs(fs=MemoryFileSystem(), cache_storage=str(tmp_path))
+    assert fs.cat_ranges(["/r/a", "/r/s/b"], 0, 2) == [b"ab!", b"bb!"]
+
+
+@pytest.mark.parametrize("cls", CACHES[:2])
+def test_entries_of_caches_are_those_of_an_ls_of_its_own(cls, tree, tmp_path):
+    fs = own(cls, ls=sized)(fs=MemoryFileSystem(), cache_storage=str(tmp_path))
+    assert fs.info("/r/a")["size"] == 7 and fs.isfile("/r/a")
+
+
+@pytest.mark.parametrize("cls", CACHES)
+def test_caches_pipe_by_methods_of_its_own(cls, tree, tmp_path):
+    fs = own(cls, pipe_file=lambda real, path, value, **kwargs: real(path, value + b"!", **kwargs))
+    fs(fs=MemoryFileSystem(), cache_storage=str(tmp_path / "c")).pipe({"/n": b"1"})
+    assert MemoryFileSystem().cat("/n") == b"1!"
+    fs = own(cls, exists=yes)(fs=MemoryFileSystem(), cache_storage=str(tmp_path / "d"))
+    with pytest.raises(FileExistsError):
+        fs.pipe_file("/new", b"1", mode="create")

@@ -29,7 +29,7 @@ from fsspec.exceptions import ForkError
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
-from fsspec.implementations._cached.overriding import guard
+from fsspec.implementations._cached.overriding import guard, has_own
 from fsspec.implementations._cached.passing import awaited_method, pass_on
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
@@ -219,6 +219,8 @@ class Cache(ChainedFileSystem):
         return self._target_entry(self._strip_protocol(path), kwargs)
 
     def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
+        if has_own(self, "ls"):
+            return AbstractFileSystem.info(self, path, **kwargs)
         entry: dict[str, Any] = self.fs.info(path, **kwargs)
         if entry.get("mimetype") != "text/html":
             return entry
@@ -232,7 +234,7 @@ class Cache(ChainedFileSystem):
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
-        if not is_default(self.info):
+        if not is_default(self.info) or has_own(self, "ls"):
             return AbstractFileSystem.exists(self, path, **kwargs)
         path = self._strip_protocol(path)
         if not self.fs._lists_files:
@@ -246,7 +248,7 @@ class Cache(ChainedFileSystem):
         return True
 
     def isdir(self, path: str) -> bool:
-        if not is_default(self.info):
+        if not is_default(self.info) or has_own(self, "ls"):
             return AbstractFileSystem.isdir(self, path)
         return bool(self.fs.isdir(self._strip_protocol(path)))
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
+from fsspec._overriding import is_built_in
+
 OVERRIDABLE = frozenset(
     "_cache _cached _cat_file _cat_ranges _check_cache _check_file _extra_tokenize_attributes _fs_token"
     " _fs_token_ _get_cached_file_before_open _get_kwargs_from_urls _get_pyarrow_filesystem"
@@ -25,6 +27,11 @@ OF_INSTANCES = (
     " _traffic_counts __dict__ storage stats reset_loop".split()
 )
 """Names that no class body has, or that are public and only this package's."""
+
+
+def has_own(cache: object, *names: str) -> bool:
+    """Whether a cache has methods of a program's own, whatever ``__getattribute__`` of its class gives."""
+    return not all(is_built_in(object.__getattribute__(cache, name)) for name in names)
 
 
 def guard(cls: type) -> None:

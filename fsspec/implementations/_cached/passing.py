@@ -12,7 +12,9 @@ from functools import update_wrapper
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from fsspec._overriding import mark_built_in
 from fsspec._paths.paths import TAKING_ANY
+from fsspec.implementations._cached.overriding import has_own
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -97,8 +99,9 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
         bare = self._without_protocol if name in TAKING_ANY else self._bare_one
         given, kwargs = _changed_arguments(paths, args, kwargs, bare)
-        through_open = not self._opens_itself or self._strips_itself or kwargs.get("compression")
-        if passed.waits and (self._intrans or name in _OPENING and through_open):
+        if passed.waits and (self._intrans or name in _OPENING and _is_own(self, name, kwargs)):
+            return base(self, *given, **kwargs)
+        if name == "get" and not self.async_impl and has_own(self, "isdir", "info", "ls", "expand_path"):
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
@@ -111,11 +114,25 @@ def _make(name: str, passed: Passed) -> Callable[..., Any]:
     return method
 
 
+def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
+    """Whether what is piped goes through methods of the cache itself."""
+    return (
+        not cache._opens_itself
+        or cache._strips_itself
+        or bool(kwargs.get("compression"))
+        or name == "pipe"
+        and has_own(cache, "pipe_file")
+        or kwargs.get("mode") == "create"
+        and has_own(cache, "exists", "info")
+    )
+
+
 def pass_on(cls: C) -> C:
     """Class decorator: the operations of `PASSED` become the target's, but for those the class has."""
     for name, passed in PASSED.items():
         if name not in cls.__dict__:
             setattr(cls, name, _make(name, passed))
+    mark_built_in(cls)
     return cls
 
 
