@@ -148,8 +148,11 @@ def copy(
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(fs, on_error, recursive)
     callback, kwargs = split_callback(kwargs)
+    path1 = path_texts(path1)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
-    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback)
+    given = (fs._strip_protocol(path).rstrip("/") for path in ([path1] if isinstance(path1, str) else path1))
+    trees = tuple(f"{path}/" for path in given if not has_magic(path))
+    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback, trees)
     return None
 
 
@@ -161,6 +164,7 @@ def _copying(
     kwargs: Options,
     batch_size: int | None,
     callback: Callback,
+    trees: tuple[str, ...] = (),
 ) -> Plan:
     callback.set_size(len(pairs))
     if not fs.async_impl:
@@ -168,7 +172,7 @@ def _copying(
             try:
                 yield call("cp_file", a, b, **kwargs)
             except FileNotFoundError as error:
-                if (yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1)):
+                if (yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1, trees)):
                     raise
             callback.relative_update(1)
         return
@@ -182,7 +186,7 @@ def _copying(
             done=lambda position, result: callback.relative_update(1),
         )
     in_order = [pair for pairs in rounds for pair in pairs]
-    raise_first((yield from _to_raise(fs, in_order, answers, recursive, ignore, batch_size)))
+    raise_first((yield from _to_raise(fs, in_order, answers, recursive, ignore, batch_size, trees)))
 
 
 def _to_raise(
@@ -192,16 +196,19 @@ def _to_raise(
     recursive: bool,
     ignore_missing: bool,
     batch_size: int | None,
+    trees: tuple[str, ...],
 ) -> Plan:
     """Answers without what is no failure: folders that are only names, which cannot be copied and need not
-    be; and missing sources, if those are ignored. The error of a file that is there is about its target."""
+    be; and missing sources, if those are ignored. The error of a file that is there is about its target: it
+    is raised, but for what was found below one of the ``trees``, as upstream."""
     if not (recursive or ignore_missing):
         return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
-    asked = "isfile" if ignore_missing else "isdir"
-    found = yield from ask(fs, asked, [pairs[i][0] for i in missing], batch_size)
-    passed = {i for i, is_so in zip(missing, found) if is_so != ignore_missing}
-    return [answer for i, answer in enumerate(answers) if i not in passed]
+    asked = [i for i in missing if not (ignore_missing and pairs[i][0].startswith(trees))]
+    kind = "isfile" if ignore_missing else "isdir"
+    found = yield from ask(fs, kind, [pairs[i][0] for i in asked], batch_size)
+    raised = {i for i, is_so in zip(asked, found) if is_so == ignore_missing}
+    return [answer for i, answer in enumerate(answers) if i in raised or i not in missing]
 
 
 def mv(

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
@@ -42,17 +41,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath, StrPaths
-
-
-class _Parent:
-    """`_parent` as classes have it: on an instance, by ``super()``, as its target does; on a class, which has
-    no target, as of the base class."""
-
-    def __get__(self, cache: Cache | None, cls: type[Cache]) -> Callable[[str], str]:
-        if cache is None:
-            method: Any = AbstractFileSystem._parent
-            return MethodType(method.__func__, cls)
-        return _parent_in(cls, cache.fs)
 
 
 @pass_on
@@ -132,7 +120,7 @@ class Cache(ChainedFileSystem):
         # as the target does it
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
         # of the target, also where a class has its own, which knows nothing of that: as upstream
-        self._parent = _parent_in(type(self), self.fs)
+        self._parent = _parent_in(type(self), self.fs)  # type: ignore[assignment, method-assign]
         self._mkcache() if self._has_table else self._cache_folders.make()
         self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
         self.load_cache()
@@ -187,10 +175,8 @@ class Cache(ChainedFileSystem):
                     own(self._cache_folders)
         return self._cache_folders.paths
 
-    if TYPE_CHECKING:
-        _parent: Callable[[str], str]  # type: ignore[assignment]  # a classmethod of the base class
-    else:
-        _parent = _Parent()
+    def _parent(self, path: str) -> str:
+        return _parent_in(type(self), self.fs)(path)
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a path on the target."""
