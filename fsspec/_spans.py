@@ -54,7 +54,7 @@ def _span(name: str, attributes: dict[str, Any]) -> Iterator[Any]:
     with begun as current:
         try:
             yield current
-        except BaseException as error:
+        except BaseException as error:  # a cancelled request ends its span as a failed one does
             current.set_attribute("error.type", type(error).__name__)
             current.set_status(trace.StatusCode.ERROR)
             raise

@@ -140,7 +140,7 @@ class ReadAheadCache(_StretchCache):
             del data
             try:
                 return out.ended(_view_of(self._go_on(stop, end), 0, end - stop))
-            except BaseException:
+            except BaseException:  # of an interrupted fetch what came before it is kept
                 self._kept_stretch = b"", start, out.part()[: stop - start]
                 raise
         if begin <= start < stop or start >= end:
@@ -167,7 +167,7 @@ class ReadAheadCache(_StretchCache):
         del data
         try:
             pieces.append(_view_of(self._go_on(start, end), 0, end - start))
-        except BaseException:
+        except BaseException:  # of an interrupted fetch what came before it is kept
             if pieces:
                 self._kept_stretch = b"", stop - len(pieces[0]), pieces[0]
             raise

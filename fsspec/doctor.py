@@ -28,9 +28,8 @@ import fsspec
 
 try:
     from fsspec import config
-except (
-    Exception
-) as error:  # a file of the configuration: nothing of fsspec can be imported before it is mended
+except Exception as error:
+    # a file of the configuration: nothing of fsspec can be imported before it is mended
     if __name__ != "__main__":
         raise
     sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {error}\n")

@@ -219,7 +219,7 @@ class FUSEr(Operations):
                 with opened.lock:
                     if opened.file is not None:
                         opened.file.close()
-            except Exception:
+            except Exception:  # whatever the close raised, the log is all that its user sees
                 logger.exception("%s could not be closed, and may not have been written", path)
                 raise
         return 0

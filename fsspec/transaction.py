@@ -92,7 +92,7 @@ class Transaction:
             return
         try:
             self.complete(commit=exc_type is None)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves nothing half done
             if self.fs is not None:  # interrupted before it had ended
                 self.complete(commit=False)
             raise

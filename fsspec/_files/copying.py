@@ -161,7 +161,7 @@ class _Copying:
                 file.close()
                 if not waits:
                     file.commit()
-            except BaseException:
+            except BaseException:  # whatever it was, no part stays as if it were the file
                 _give_up(file)
                 raise
 

@@ -193,7 +193,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
             raise folder_error(path)
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves no descriptor open
         os.close(fd)
         raise
     # from here on the descriptor is the file's to close, also where an interrupt comes before it is returned
@@ -268,7 +268,7 @@ class LocalFileOpener(io.IOBase):
             found = os.fstat(fd)
             if stat.S_ISDIR(found.st_mode):
                 raise folder_error(self.path)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no descriptor open
             os.close(fd)
             raise
         self.size: int = found.st_size
@@ -343,7 +343,7 @@ class LocalFileOpener(io.IOBase):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
                 self.f = _open_buffered(self.temp, self.mode.replace("x", "w"))
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no temporary file
                 os.unlink(self.temp)
                 raise
         if "w" not in self.mode and hasattr(self.f, "fileno"):

@@ -130,7 +130,7 @@ class OpenFile(Generic[AnyStr]):
                 # for writing it has hooks for forks; what is decoded ahead in reading, a child has too
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)
                 self.fobjects.append(text)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no layer open
             self.close()
             raise
         return cast("IO[AnyStr]", self.fobjects[-1])
@@ -173,7 +173,7 @@ class OpenFile(Generic[AnyStr]):
                         f.close()
                 elif not f.closed:
                     f.close()
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no lower layer open
                 for lower in reversed(layers):
                     if not lower.closed:  # closing it again would send it again
                         lower.close()
@@ -214,7 +214,7 @@ class OpenFiles(list[OpenFile[Any]]):
         try:
             for f in self:
                 opened.append(f.__enter__())
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves none of the files open
             for f in self[: len(opened)]:
                 f.close()
             raise

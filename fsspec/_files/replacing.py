@@ -91,7 +91,7 @@ class replacing:
             self._file, self._owner = f, os.getpid()
             _under_way.add(f)
             return f
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no temporary file
             if self._partial is not None:
                 with suppress(OSError):  # interrupted just as it was made, or it was not made
                     os.unlink(self._partial)

@@ -77,11 +77,11 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
             file.offset = 0
             try:
                 yield call("_initiate_upload")
-            except BaseException:
+            except BaseException:  # there is no upload to close
                 file.closed = True
                 raise
         taken = yield call("_upload_chunk", final=force)
-    except BaseException as error:
+    except BaseException as error:  # an interrupted upload is given up as a failed one is
         if force or file.closed:
             resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
             resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file

@@ -150,7 +150,7 @@ def use(file: Any) -> None:
                 raise ForkError(_named(file), owner, advice=_ANEW)
             state["_fork_generation"] = hooks.generation
             assign(file, real)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves the file as it was
             state.clear()
             state.update(before)
             raise

@@ -360,7 +360,7 @@ def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
                 continue
             _run(left[0])
             left.popleft()
-        except BaseException as error:
+        except BaseException as error:  # what a signal handler raises is kept until all hooks have run
             if not _is_of_signal(error):
                 raise
 

@@ -477,7 +477,7 @@ def _construct_again(fs: Any, real: type[Any], before: dict[str, Any]) -> None:
     hooks.immortalize(before)
     try:
         real._revive(fs, before)
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves the instance as it was
         state.clear()
         state.update(before)
         raise

@@ -87,7 +87,7 @@ class Identity:
         """
         try:
             instances.reconstruct(self, before)
-        except Exception as error:
+        except Exception as error:  # an error of any kind is given a note
             if hasattr(error, "add_note"):  # Python 3.11 and later
                 error.add_note(
                     f"fsspec: in this forked process the {type(self).__name__} that it inherited is being"

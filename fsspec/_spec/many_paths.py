@@ -285,7 +285,7 @@ class ManyPaths(Contents):
         for p, first, last in zip(*per_path(paths, starts, ends)):
             try:
                 out.append(self.cat_file(p, first, last, **kwargs))
-            except Exception as error:
+            except Exception as error:  # ``on_error`` says what becomes of an error of any kind
                 if on_error != "return":
                     raise
                 out.append(error)

@@ -195,7 +195,7 @@ class ArrowFSWrapper(AbstractFileSystem):
         """If the block fails or is interrupted, remove what it was writing."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no part
             if self._file_info(partial) is not None:
                 self.fs.delete_file(partial)
             raise

@@ -162,7 +162,7 @@ class CacheMetadata:
             table = {name: dict(detail) for name, detail in table.items()}  # which it may change
         try:
             self._save(table, path)
-        except BaseException:
+        except BaseException:  # what was not written is written with the next change
             self._changed_details = {**changed, **self._changed_details}
             raise
         self._read_signatures[-1] = file_state(path)
@@ -177,7 +177,7 @@ class CacheMetadata:
                 if self._file_mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._file_mode)  # whatever the umask is, as for the folder
             os.replace(part, fn)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no temporary file
             remove(part)
             raise
 
@@ -376,10 +376,8 @@ class CacheMetadata:
             self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
             try:
                 self._save_changes()
-            except BaseException:
-                self._changed_details.pop(
-                    table_key(path), None
-                )  # by the next time the file may be another one
+            except BaseException:  # by the next time the file may be another one
+                self._changed_details.pop(table_key(path), None)
                 raise
 
     def on_close_cached_file(self, f: AbstractBufferedFile, path: str) -> None:

@@ -241,7 +241,7 @@ class DatabricksFileSystem(RestFileSystem):
                     target.write(data)
                 target.close()
                 target.commit()
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no part
                 target.discard()
                 target.closed = True  # nor does its finalizer send anything
                 raise

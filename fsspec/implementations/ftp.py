@@ -378,7 +378,7 @@ class FTPFileSystem(ServerFileSystem):
                 why = "the FTP server gave up receiving"
                 raise ftp_parsing.refused(OSError, errno.EIO, str(error), path, why) from None
             self._raise_refused(error, path, making=True)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no part
             if link.upload_begun:
                 _remove_part(link, command, path)
             raise

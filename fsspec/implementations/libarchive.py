@@ -151,7 +151,7 @@ class LibArchiveFileSystem(FileArchive):
         self._member_numbers: dict[str, int] = {}  # by name: of several of one name the last counts
         try:
             self._open_archive(fo, "rb", target_protocol, target_options)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no file open
             self._close_archive()
             raise
 

@@ -238,7 +238,7 @@ class SMBFileSystem(ServerFileSystem):
         link = self._server_link
         try:
             self._call_client(smbclient.copyfile, self._unc_path(path1), self._unc_path(path2))
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no part
             if is_mine(link):  # else the parent goes on with it
                 with suppress(OSError):
                     self._call_client(smbclient.remove, self._unc_path(path2))
@@ -381,7 +381,7 @@ class SMBFileOpener(SeekableWriting):
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
         try:
             self._open()
-        except BaseException:
+        except BaseException:  # there is nothing to close
             self.closed = True
             raise
 

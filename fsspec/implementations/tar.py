@@ -96,7 +96,7 @@ class TarFileSystem(FileArchive):
                 if self.compression is None or error.errno is not None:
                     raise
                 raise self._as_corrupt(error) from error  # codecs have no class of their own for this
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no file open
             self._close_archive()
             raise
 

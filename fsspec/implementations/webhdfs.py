@@ -334,7 +334,7 @@ class WebHDFS(ServerFileSystem):
                 if self.exists(rpath):
                     self.rm_file(rpath)
                 self.mv(temporary, rpath)
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no part
                 with suppress(OSError):
                     self.rm_file(temporary)
                 raise

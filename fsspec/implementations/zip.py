@@ -131,7 +131,7 @@ class ZipFileSystem(FileArchive):
         except self._damage_errors as error:
             self._end_writing(error)
             raise self._as_corrupt(error) from error
-        except BaseException as error:
+        except BaseException as error:  # an interrupt, too, gives up what was written
             self._end_writing(error)
             raise
 
@@ -275,7 +275,7 @@ class ZipFileSystem(FileArchive):
             try:
                 changed = self.zip._didModify  # type: ignore[attr-defined]  # zipfile's own
                 self.zip.close()
-            except BaseException as error:
+            except BaseException as error:  # an interrupt, too, gives up what was written
                 self._end_writing(error)
                 raise
             if not changed:

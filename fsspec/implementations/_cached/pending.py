@@ -206,7 +206,7 @@ class LocalTempFile:
         self.fh.close()
         try:
             self.fs.put_file(self.fn, self.path, **self.put_options())
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no local file
             self.discard()
             raise
         self.place()

@@ -423,7 +423,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         try:
             for p, data in contents.items():
                 files.append(self._write_through(p, data, kwargs))
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no local file
             for f in files:
                 f.discard()
             raise
@@ -440,7 +440,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             f.kwargs = dict(kwargs)
             f.write(data)
             f.close()
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no local file
             f.discard()
             raise
         return f
@@ -467,7 +467,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             autocommit = kwargs.pop("autocommit", True)
             f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit)
             f.kwargs, f.mode, f.becomes = {**kwargs, **put}, mode, copy
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no local file
             remove(part)
             raise
         f._owning_cache = self
@@ -495,7 +495,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 else:
                     opened.append(of.open())
                     opened.layered.append(of)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves none of the files open
             for f in opened:
                 f.discard() if isinstance(f, LocalTempFile) else f.close()
             raise

@@ -191,7 +191,7 @@ class Ahead:
             # another thread's answer may have come meanwhile
             self.version = self.version.updated(file.url, at.version)
             correct_size(file, self.version.size)
-        except BaseException:
+        except BaseException:  # a cancelled request, too, gives its connection up
             response.close()
             raise
         return response, at
@@ -386,7 +386,7 @@ class AheadCache(BytesCache):
             self.miss_count += 1
             try:
                 self._fetch_on(start, end)
-            except Exception:
+            except Exception:  # it has changed nothing
                 raise
             except BaseException:  # an interrupt, which may have come as a piece was added or taken away
                 self._hold(deque(), start, start)

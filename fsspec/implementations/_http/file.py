@@ -266,7 +266,7 @@ class _Streamed(_Connected):
                 self.fs._raise_not_found_for_status(response, self.url)
                 check_is_whole(response, self.url)
                 placed(response, self.url, 0, None, self._known_version)
-            except BaseException:
+            except BaseException:  # a cancelled request, too, gives its connection up
                 response.close()
                 raise
             return BodyStream(response, self.url)

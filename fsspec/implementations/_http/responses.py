@@ -338,7 +338,7 @@ class Body:
                 if got >= least or content.at_eof():
                     break
                 part = (await content.readchunk())[0]  # what came in as it is; read would make a copy
-        except BaseException as error:
+        except BaseException as error:  # a cancelled request, too, gives its connection up
             self.response.close()
             self.done = True
             if isinstance(error, aiohttp.ClientPayloadError):

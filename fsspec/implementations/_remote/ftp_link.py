@@ -142,7 +142,7 @@ def log_in(
         client.login(*cred)
         if tls:
             _protect(cast("ftplib.FTP_TLS", client), isinstance(tls, str))
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves no connection open
         client.close()
         raise
     return client
@@ -293,7 +293,7 @@ class FTPLink(ClientLink):
                 # many servers insist that both connections are of one session
                 tls: Any = ftp
                 conn = tls.context.wrap_socket(conn, server_hostname=ftp.host, session=tls.sock.session)
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no connection open
             conn.close()
             raise
         return cast("socket.socket", conn)

@@ -68,7 +68,7 @@ class ClientLink(OwnedLink):
             try:
                 self._connect()
                 self._watch()
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no connection open
                 self.close()
                 raise
             finally:

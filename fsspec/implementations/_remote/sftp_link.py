@@ -48,7 +48,7 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
         sockets.watch(sock)
     try:
         client.connect(host, **options)
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves no connection open
         client.close()
         if hasattr(sock, "close"):
             sock.close()

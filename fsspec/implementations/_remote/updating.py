@@ -151,7 +151,7 @@ def update(handle: Handle, block_size: int | None) -> UpdatedFile:
         file: UpdatedFile = over(lambda raw, mode: UpdatedFile(raw, block_size), handle, handle.mode)
         if handle.mode[0] == "a":
             file.seek(0, 2)
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves no handle open
         handle.close()
         raise
     return file
