@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
-from fsspec._overriding import measured_by_info, overridden, replaced, taken
+from fsspec._overriding import measured_by_info, overridden, replaced, replaced_apart, taken
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
@@ -293,7 +293,7 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
-    if ask_top and replaced(fs, "isdir"):
+    if ask_top and replaced_apart(fs, "isdir", "info"):
         ask_top = yield call("isdir", path)
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request
         (top,) = yield from together([call("info", path)], 1, return_exceptions=True)

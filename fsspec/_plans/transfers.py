@@ -168,13 +168,16 @@ def _copying(
 ) -> Plan:
     callback.set_size(len(pairs))
     if not fs.async_impl:
+        failures: list[Exception] = []
         for a, b in pairs:
             try:
                 yield call("cp_file", a, b, **kwargs)
             except FileNotFoundError as error:
-                if (yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1, trees)):
+                failures += yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1, trees)
+                if failures and not ignore:
                     raise
             callback.relative_update(1)
+        raise_first(failures)
         return
     rounds, answers = _rounds(fs, pairs), []
     for pairs in rounds:
@@ -200,15 +203,26 @@ def _to_raise(
 ) -> Plan:
     """Answers without what is no failure: folders that are only names, which cannot be copied and need not
     be; and missing sources, if those are ignored. The error of a file that is there is about its target: it
-    is raised, but for what was found below one of the ``trees``, as upstream."""
+    is raised, but for what was found below one of the ``trees``, as upstream. Of a missing source nothing is
+    asked where the error names no other file."""
     if not (recursive or ignore_missing):
         return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
-    asked = [i for i in missing if not (ignore_missing and pairs[i][0].startswith(trees))]
+    asked = missing
+    if ignore_missing:
+        others = (i for i in missing if not pairs[i][0].startswith(trees))
+        asked = [i for i in others if _names_another(fs, answers[i], pairs[i][0])]
     kind = "isfile" if ignore_missing else "isdir"
     found = yield from ask(fs, kind, [pairs[i][0] for i in asked], batch_size)
     raised = {i for i, is_so in zip(asked, found) if is_so == ignore_missing}
     return [answer for i, answer in enumerate(answers) if i in raised or i not in missing]
+
+
+def _names_another(fs: Filesystem, error: FileNotFoundError, path: str) -> bool:
+    """Whether an error names a file, and not (only) the one at ``path``."""
+    if not isinstance(error.filename, str):
+        return False
+    return error.filename2 is not None or _without_slash(fs, error.filename) != _without_slash(fs, path)
 
 
 def mv(
@@ -383,7 +397,7 @@ class _Downloads(_Transfers):
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
             self.finish()
             raise
-        except BaseException as error:
+        except BaseException as error:  # an interrupt, too, leaves no part of a file
             self.name_target(error)
             yield local(self.finish)
             raise

@@ -193,6 +193,33 @@ def test_a_copy_of_a_file_is_made_or_is_an_error(kind, source, target, options, 
     assert fs.copy([base + "none"], [base + "new/x"], on_error="ignore") is None
 
 
+@pytest.mark.parametrize("kind", ["local", "awaitable"])
+def test_a_copy_that_ignores_what_is_missing_goes_on_after_each_error(kind, tmp_path):
+    """The others are copied, though the target of one cannot be made, which is raised then."""
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    fs = fsspec.filesystem("file")
+    if kind == "awaitable":
+        fs = AsyncFileSystemWrapper(fs, asynchronous=False)
+    names = [f"{tmp_path}/{name}" for name in ("none", "a", "b")]
+    with pytest.raises(FileNotFoundError, match="new/a"):
+        fs.copy(names, [f"{tmp_path}/x", f"{tmp_path}/new/a", f"{tmp_path}/c"], on_error="ignore")
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_of_sources_that_are_missing_nothing_more_is_asked(wdictfs, recursive):
+    asked = []
+
+    async def isfile(path):
+        asked.append(path)
+        return False
+
+    wdictfs._isfile = isfile
+    wdictfs.copy(["r/none", "r/one"], ["t/none", "t/one"], recursive=recursive, on_error="ignore")
+    assert below(wdictfs, "t/") == {"one": b"1"} and not asked
+
+
 def test_other_errors_are_not_ignored(wdictfs):
     async def cp_file(path1, path2, **kwargs):
         raise PermissionError(path1)
