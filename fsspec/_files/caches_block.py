@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, log_fetch
+from fsspec._files.descriptors import new_descriptor
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.ranges import as_number
@@ -392,9 +393,14 @@ class MMapCache(BaseCache):
             file: Any = tempfile.TemporaryFile(buffering=0)
         else:
             flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (os.O_CREAT if self._makes_file else 0)
-            file = open(self.location, "r+b", buffering=0, opener=lambda path, _: os.open(path, flags, 0o666))
+            file = open(
+                self.location,
+                "r+b",
+                buffering=0,
+                opener=lambda path, _: new_descriptor(os.open, path, flags, 0o666),
+            )
         with file:
-            self._file_descriptor = os.dup(file.fileno())
+            self._file_descriptor = new_descriptor(os.dup, file.fileno())
         there = os.fstat(self._file_descriptor).st_size
         if there < self.size:
             self.blocks -= {n for n in self.blocks if min((n + 1) * self.blocksize, self.size) > there}

@@ -22,6 +22,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.descriptors import new_descriptor
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -188,18 +189,20 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     how = _FLAGS[kind]
     if "+" in mode:
         how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
-    fd = os.open(path, how | os.O_CLOEXEC, 0o666)
+    raw = LocalRaw(-1, kind + ("+" if "+" in mode else "") + "b")
+    raw._descriptor_number = new_descriptor(os.open, path, how | os.O_CLOEXEC, 0o666)  # closed with it
     try:
-        found = os.fstat(fd)
+        found = os.fstat(raw._descriptor_number)
         if stat.S_ISDIR(found.st_mode):
             raise folder_error(path)
-    except BaseException:  # an interrupt, too, leaves no descriptor open
-        os.close(fd)
+    except BaseException:  # not only when the traceback is dropped
+        raw.close()
         raise
-    # from here on the descriptor is the file's to close, also where an interrupt comes before it is returned
     if not stat.S_ISREG(found.st_mode):
+        fd, raw._descriptor_number = raw._descriptor_number, -1
         return cast("io.BufferedIOBase", os.fdopen(fd, mode))
-    raw = LocalRaw(fd, kind + ("+" if "+" in mode else "") + "b", found.st_size if kind == "a" else 0)
+    if kind == "a":
+        raw._raw_position = found.st_size
     size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
     if "+" in mode:
         return io.BufferedRandom(raw, size)
@@ -263,18 +266,17 @@ class LocalFileOpener(io.IOBase):
 
     def _open_unbuffered(self) -> None:
         """For reading: a plain file is its descriptor alone, until `_make_buffer` is needed."""
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor_number = new_descriptor(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            found = os.fstat(fd)
+            found = os.fstat(self._descriptor_number)
             if stat.S_ISDIR(found.st_mode):
                 raise folder_error(self.path)
-        except BaseException:  # an interrupt, too, leaves no descriptor open
-            os.close(fd)
+        except BaseException:  # not only when the traceback is dropped
+            LocalFileOpener.close(self)
             raise
         self.size: int = found.st_size
-        if stat.S_ISREG(found.st_mode):
-            self._descriptor_number = fd
-        else:
+        if not stat.S_ISREG(found.st_mode):
+            fd, self._descriptor_number = self._descriptor_number, -1
             self.f = os.fdopen(fd, "rb")
 
     @property

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from fsspec._files.descriptors import new_descriptor
 from fsspec._fork import hooks
 from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
@@ -155,7 +156,7 @@ def write_all(f: IO[bytes], data: bytes | memoryview) -> None:
 
 def write_file(path: str, data: bytes | memoryview) -> None:
     """Make a file of ``data``; what is there is overwritten."""
-    fd = os.open(path, _MAKING, 0o666)
+    fd = new_descriptor(os.open, path, _MAKING, 0o666)
     try:
         left = memoryview(data)
         while left := left[os.write(fd, left) :]:  # more than 2 GiB are taken a part at a time
@@ -189,7 +190,7 @@ def write_whole(
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     if atomic is False or not _may_replace(target, before, certainly=bool(atomic)):
         if exclusive:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            open(target, "xb").close()
         write(target)
         return
     partial = _partial_name(target)
@@ -258,7 +259,7 @@ def _may_replace(target: str, before: os.stat_result | None, certainly: bool) ->
     if not stat.S_ISREG(before.st_mode):
         return False
     # what may not be written to is not replaced either
-    fd = os.open(target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    fd = new_descriptor(os.open, target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         return certainly or (before.st_nlink == 1 and not _has_attributes(fd) and _is_unused(fd))
     finally:

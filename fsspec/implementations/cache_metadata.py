@@ -30,6 +30,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from fsspec._files.descriptors import new_descriptor
 from fsspec._files.replacing import file_state, write_all
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import is_inside, part_in, remove
@@ -489,7 +490,7 @@ def _locked_folder(folder: str) -> Iterator[None]:
     fd, pid = -1, os.getpid()
     if fcntl is not None:
         with suppress(OSError):
-            fd = os.open(folder, os.O_RDONLY)
+            fd = new_descriptor(os.open, folder, os.O_RDONLY)
     try:
         if fd >= 0:
             _lock(fd)

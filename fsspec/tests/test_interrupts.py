@@ -370,11 +370,56 @@ def test_an_interrupted_request_to_an_sftp_server_is_not_answered_by_the_next(sf
     run(
         AT_ANY_MOMENT
         + f"""
-    import fsspec
+    import fsspec, logging
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it logs that a connection was reset
     fs, data = fsspec.filesystem("sftp", **{sftp_server.options!r}), bytes(range(256)) * 1000
     assert fs.cat_file("/file") == data
     for _ in interrupted(lambda: fs.cat_file("/file"), 100, within=1e-2):
         assert fs.cat_file("/file", 1000, 200_000) == data[1000:200_000]
+    """
+    )
+
+
+def test_an_interrupted_close_of_a_local_copy_raises_the_interrupt_and_leaves_no_file(tmp_path):
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import fsspec
+    folder = {str(tmp_path)!r}
+    fs = fsspec.filesystem("simplecache", fs=fsspec.filesystem("memory"), cache_storage=folder)
+
+    def write():
+        with fs.open("/file", "wb") as f:
+            f.write(bytes(9000))
+
+    for _ in interrupted(write, 1500):
+        pass
+    write()
+    assert fs.cat_file("/file") == bytes(9000)
+    assert len(os.listdir(folder)) <= 2, os.listdir(folder)
+    """
+    )
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("mode", ["rb", "wb", "ab", "r+b"])
+def test_an_interrupted_opening_of_a_local_file_leaves_no_descriptor(mode, tmp_path):
+    """A handler runs as ``open`` returns: in a folder behind many links that is nearly all of the time."""
+    run(
+        AT_ANY_MOMENT
+        + f"""
+    import fsspec
+    fs, path = fsspec.filesystem("file"), {str(tmp_path)!r}
+    for n in range(35):
+        os.symlink(path, {str(tmp_path)!r} + f"/link{{n}}")
+        path = {str(tmp_path)!r} + f"/link{{n}}"
+    path += "/file"
+    fs.touch(path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in interrupted(lambda: fs.open(path, {mode!r}).close(), 400, within=2e-4):
+        pass
+    left = len(os.listdir("/proc/self/fd")) - before
+    assert left < 10, left
     """
     )
 

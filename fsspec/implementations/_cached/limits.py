@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from fsspec._files.descriptors import new_descriptor
 from fsspec.implementations._cached.folders import PART_SUFFIX
 from fsspec.implementations.cache_metadata import TABLE
 
@@ -190,7 +191,7 @@ def _unused(path: str) -> Iterator[bool]:
     if fcntl is None:
         yield True
         return
-    fd = os.open(path, os.O_RDONLY)
+    fd = new_descriptor(os.open, path, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield True

@@ -222,7 +222,7 @@ class LocalTempFile:
 
     def discard(self) -> None:
         """Give up what was written."""
-        with suppress(OSError):  # what cannot be written is not wanted any more
+        with suppress(OSError, ValueError):  # it cannot be written, or its close was interrupted half-way
             self.fh.close()
         remove(self.fn)
 

@@ -465,14 +465,14 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 start_of(self.fs, path, part, mode)
             put = {"mode": kwargs.pop("mode")} if "mode" in kwargs else {}
             autocommit = kwargs.pop("autocommit", True)
-            f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit)
-            f.kwargs, f.mode, f.becomes = {**kwargs, **put}, mode, copy
+            f = LocalTempFile(self.fs, path, part, mode.replace("x", "w"), autocommit=False)
+            f.kwargs, f.mode, f.becomes, f._owning_cache = {**kwargs, **put}, mode, copy, self
+            f._drop_finalizer = finalize(f, remove, part)  # of one that is dropped in a transaction
+            f._drop_finalizer.atexit = False
         except BaseException:  # an interrupt, too, leaves no local file
             remove(part)
             raise
-        f._owning_cache = self
-        f._drop_finalizer = finalize(f, remove, part)  # of one that is dropped in a transaction
-        f._drop_finalizer.atexit = False
+        f.autocommit = autocommit  # last: nothing is uploaded of a file whose opening was interrupted
         return f
 
     def open_many(self, open_files: OpenFiles, **kwargs: Any) -> list[Any]:

@@ -1,0 +1,23 @@
+"""Descriptors that are not lost where a signal's handler raises as they are made.
+
+A slow ``open`` is where an interrupt mostly comes; Python runs the handler when the call has returned, before
+the name it is assigned to has the number, and nobody could close it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+def new_descriptor(make: Callable[..., int], *args: Any) -> int:
+    """What ``make`` gives for ``args``, such as ``os.open``; it is closed if an interrupt comes meanwhile."""
+    made: list[int] = []
+    try:
+        made.extend(map(make, *zip(args)))  # in C: the number is in the list before a handler can run
+    except BaseException:  # an interrupt, too, leaves no descriptor open
+        for fd in made:
+            os.close(fd)
+        raise
+    return made[0]
