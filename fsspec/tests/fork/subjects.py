@@ -26,7 +26,10 @@ HALF = 70_000  # read before the fork
 def content(name: str, size: int = SIZE) -> bytes:
     """The bytes that the servers have under ``name``."""
     seed = sum(name.encode()) % 251
-    return bytes((i * 7 + seed + (i >> 8)) % 256 for i in range(size))
+    first, adding = bytes(i * 7 % 256 for i in range(256)), bytes(range(256)) * 2
+    # block by block, for it is made anew in each process: byte i is (i * 7 + seed + (i >> 8)) % 256
+    blocks = (first.translate(adding[n:][:256]) for n in ((seed + k) % 256 for k in range(256)))
+    return (b"".join(blocks) * (size // 2**16 + 1))[:size]
 
 
 NAMES = [f"data{i}.bin" for i in range(3)]
