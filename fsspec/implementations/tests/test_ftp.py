@@ -57,6 +57,7 @@ class TestFTP(RemoteTests):
 )
 def test_urls(url, path, options):
     assert FTPFileSystem._strip_protocol(url) == path
+    assert FTPFileSystem._strip_protocol([url, "/a"]) == [path, "/a"]
     assert FTPFileSystem._get_kwargs_from_urls(url) == options
 
 

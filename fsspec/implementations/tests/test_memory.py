@@ -52,6 +52,14 @@ def test_paths_begin_with_a_slash(fs, given):
     assert fs._strip_protocol([given, "/", "memory://"]) == ["/a/b", "", ""]
 
 
+def test_what_lies_below_a_name_that_is_a_file_too_is_written(fs):
+    fs.pipe("/folder", b"a file")
+    fs.pipe("/folder/ten", b"again")
+    assert fs.cat(["/folder", "/folder/ten"]) == {"/folder": b"a file", "/folder/ten": b"again"}
+    with pytest.raises(FileExistsError):
+        fs.pipe("/folder/new", b"new")
+
+
 def test_folders_are_there_by_what_is_in_them(fs):
     """As those that were made."""
     assert fs.ls("", detail=False) == ["/empty", "/folder"]

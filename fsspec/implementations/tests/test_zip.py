@@ -509,6 +509,18 @@ def test_an_archive_without_members_has_a_root(tmp_path):
     written.close()
 
 
+@pytest.mark.parametrize("source", ["x", "*"])
+@pytest.mark.parametrize("protocol", ["zip", "tar"])
+def test_an_empty_folder_is_unpacked_by_its_name(tmp_path, protocol, source):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as z:
+        z.writestr("x/", b"")
+    with tarfile.open(tmp_path / "a.tar", "w") as t:
+        t.add(tmp_path, "x", recursive=False)
+    fs = fsspec.filesystem(protocol, fo=str(tmp_path / f"a.{protocol}"))
+    fs.get(source, str(tmp_path / "out") + "/", recursive=True)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["x"]
+
+
 def test_listings_by_url(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as z:
         z.writestr("d/x", b"1")
