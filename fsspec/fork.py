@@ -35,8 +35,7 @@ from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._fork.hooks import at_fork, register
 from fsspec._fork.hooks import immortalize as keep_forever
-from fsspec._fork.known import Facts, learn
-from fsspec._fork.known import of as facts_of
+from fsspec._fork.known import Facts, facts_of, learn
 from fsspec._fork.owned import Owned, finalize, is_mine, own, owner_only, refuse
 from fsspec._fork.sockets import watch as watch_socket
 from fsspec._public import publish
@@ -75,7 +74,7 @@ MODES = {
 
 def mode() -> str:
     """Which of `MODES` this process is in; in a process that was not forked, what its children will be in."""
-    if hooks.granted or hooks.opted_in():
+    if hooks.was_opted_in or hooks.opted_in():
         return "opted in"
     return "by hand" if instances._allowed() else "neither"
 

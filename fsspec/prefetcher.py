@@ -39,7 +39,7 @@ from fsspec._files.prefetching import (
 )
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
-from fsspec._loop.batching import started
+from fsspec._loop.batching import start_in_thread
 from fsspec._public import publish
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def threaded(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
     """
 
     async def fetch(start: int, size: int, split_factor: int = 1) -> bytes:
-        return await started(partial(fetcher, start, start + size), "fsspec-prefetch")
+        return await start_in_thread(partial(fetcher, start, start + size), "fsspec-prefetch")
 
     return fetch
 

@@ -34,7 +34,7 @@ from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
-from fsspec._fork.written_files import Text, over
+from fsspec._fork.written_files import Text, codec_layer
 from fsspec._overriding import default, is_default, taken
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
@@ -564,7 +564,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:
-            layered: IO[Any] = over(codec, file, mode[0])
+            layered: IO[Any] = codec_layer(codec, file, mode[0])
             return layered
         return file
 

@@ -185,7 +185,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if os.getpid() != here:\n",
+                "    if os.getpid() != ready_pid:\n",
                 "    if False:\n",
             ),
         ),
@@ -197,7 +197,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "    if not _advanced or os.getpid() != here:\n        if not",
+                "    if not _advanced or os.getpid() != ready_pid:\n        if not",
                 "    if not _advanced:\n        if not",
             ),
         ),
@@ -233,7 +233,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/hooks.py",
-                "        if os.getpid() != pid or (held and not here):\n",
+                "        if os.getpid() != pid or (held and not ready_pid):\n",
                 "        if os.getpid() != pid:\n",
             ),
         ),

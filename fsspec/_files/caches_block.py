@@ -233,7 +233,7 @@ class BlockCache(BaseCache):
         self._forget_blocks()
 
 
-_LOOK = 1.0  # seconds after which one that waits looks whether it is still fetched
+_CHECK_INTERVAL = 1.0  # seconds after which one that waits looks whether it is still fetched
 
 
 class _Ahead:
@@ -269,7 +269,7 @@ class _Ahead:
 
     def result(self) -> bytes:
         """The block, waited for if it is under way."""
-        while not self.done and not self._done.wait(_LOOK):
+        while not self.done and not self._done.wait(_CHECK_INTERVAL):
             if self.lost:  # the process was forked while it waited here
                 return self._fetch(self.number)
         if self.error is not None:

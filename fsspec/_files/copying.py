@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
-from fsspec._loop.batching import started
+from fsspec._loop.batching import start_in_thread
 from fsspec._loop.bridge import sync
 from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
@@ -39,7 +39,7 @@ _HERE = frozenset((_MEMORY, "fsspec.implementations.data", "fsspec.implementatio
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
     """Run ``func`` in a thread of its own, and return what it returns. Being cancelled sets ``stop``, and
     waits up to `_GRACE` seconds for the thread to end."""
-    done = started(func, "fsspec-generic")
+    done = start_in_thread(func, "fsspec-generic")
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:

@@ -26,7 +26,7 @@ from fsspec._files.descriptors import new_descriptor
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
-from fsspec._fork.written_files import is_letting_go, letting_go
+from fsspec._fork.written_files import dropping_writes, is_dropping_writes
 from fsspec._paths.paths import folder_error
 from fsspec.compression import compr
 
@@ -130,7 +130,7 @@ class LocalRaw(io.RawIOBase):
         hooks.check()
         if is_mine(self):
             return True
-        if is_letting_go():
+        if is_dropping_writes():
             return False
         refuse(
             self,
@@ -158,7 +158,7 @@ class _Refusing:
 
     def write(self, data: ReadableBuffer) -> int:
         size = memoryview(data).nbytes
-        if size and not is_letting_go():
+        if size and not is_dropping_writes():
             self.raw.write(data)
         return size
 
@@ -431,7 +431,7 @@ class LocalFileOpener(io.IOBase):
 
     def write(self, *args: Any, **kwargs: Any) -> int:
         if not is_mine(self):
-            if self._inherited_writer() and is_letting_go():
+            if self._inherited_writer() and is_dropping_writes():
                 return len(args[0])
             self._check_writer("write to")
         return (self._buffered_file or self.f).write(*args, **kwargs)
@@ -446,7 +446,7 @@ class LocalFileOpener(io.IOBase):
         if not self.writable():
             return
         if not is_mine(self):
-            if is_letting_go():
+            if is_dropping_writes():
                 return
             self._check_writer("flush")
         (self._buffered_file or self.f).flush()
@@ -472,7 +472,7 @@ class LocalFileOpener(io.IOBase):
             return
         hooks.check()
         if self._inherited_writer():
-            with letting_go():
+            with dropping_writes():
                 self.f.close()
         else:
             f.close()

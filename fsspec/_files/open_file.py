@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsIndex, cast
 
 from fsspec._fork.owned import is_mine, own
-from fsspec._fork.written_files import Text, over
+from fsspec._fork.written_files import Text, codec_layer
 from fsspec._paths.redaction import redact_url
 from fsspec.compression import check_installed, compr
 from fsspec.utils import infer_compression
@@ -125,7 +125,7 @@ class OpenFile(Generic[AnyStr]):
         self.fobjects = [f]
         try:
             if self.compression is not None:
-                self.fobjects.append(over(compr[self.compression], f, mode[0]))
+                self.fobjects.append(codec_layer(compr[self.compression], f, mode[0]))
             if "b" not in self.mode:
                 # for writing it has hooks for forks; what is decoded ahead in reading, a child has too
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)

@@ -22,7 +22,7 @@ from typing import Any
 
 from fsspec._fork import hooks, sockets
 
-made = hooks.Registry()
+created = hooks.Registry()
 """Sockets made by `create`."""
 
 _CLIENT = ("aiohttp", "aiohappyeyeballs")
@@ -32,9 +32,9 @@ _BELOW = (*_CLIENT, "asyncio")  # whose frames have the sockets, under one of a 
 def create(info: tuple[Any, ...]) -> socket.socket:
     """The ``socket_factory`` of aiohttp's connectors, on whichever loop: no fork misses the socket."""
     family, kind, protocol, *_ = info
-    with sockets.making:
+    with sockets.creation_lock:
         sock = socket.socket(family, kind, protocol)
-        made.add(sock)
+        created.add(sock)
     return sock
 
 

@@ -34,7 +34,7 @@ from fsspec._fork.written_files import inherited, is_inherited
 from fsspec.exceptions import ForkError
 
 _ANEW = "Open the file anew in this process"
-_LOOKED_AT = 400  # objects below a file of unknown make that are searched for connections
+_MAX_SEARCHED = 400  # objects below a file of unknown make that are searched for connections
 
 _FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".split())
 """What can be asked of a stale file without using it."""
@@ -42,7 +42,7 @@ _FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".
 _OF_BUFFERED = frozenset("fs cache buffer details".split())
 """What every `AbstractBufferedFile` has, which leads to no connection but those of its filesystem."""
 
-_LETTING_GO = frozenset(("close", "discard"))
+_RELEASING = frozenset(("close", "discard"))
 
 _busy: dict[int, int] = {}  # id of a file being opened again: the thread that does it
 _lock = Owned(threading.RLock)
@@ -61,8 +61,8 @@ class _Stale(Variant):
             return real.__getattribute__(self, name)
         if name == "closed":
             return bool(object.__getattribute__(self, "__dict__").get("_closed", False))
-        if name in _LETTING_GO:
-            return _letting_go(self)
+        if name in _RELEASING:
+            return _releaser(self)
         use(self)
         return getattr(self, name)
 
@@ -81,7 +81,7 @@ class _Stale(Variant):
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        let_go(self)
+        release(self)
 
     def __del__(self) -> None:
         """Nothing: what it holds is the parent's."""
@@ -107,21 +107,21 @@ def _named(file: Any) -> str:
     return f"open file {path!r} ({real.__name__})" if path else f"open file ({real.__qualname__})"
 
 
-def let_go(file: Any) -> None:
+def release(file: Any) -> None:
     """Close the child's copy of a stale file; the parent's stays open."""
     assign(file, inherited(original(type(file)), closed=True))
 
 
-def _letting_go(file: Any) -> Callable[[], Any]:
+def _releaser(file: Any) -> Callable[[], Any]:
     real = original(type(file))
     code = getattr(getattr(real, "close", None), "__code__", None)
     if code is not None and code.co_flags & 0x80:  # a coroutine function
 
         async def awaited() -> None:
-            let_go(file)
+            release(file)
 
         return awaited
-    return lambda: let_go(file)
+    return lambda: release(file)
 
 
 def is_stale(file: Any) -> bool:
@@ -146,7 +146,7 @@ def use(file: Any) -> None:
             raise ForkError(_named(file), owner)
         _busy[id(file)] = threading.get_ident()
         try:
-            if not _again(file, real, state, before):
+            if not _reopen(file, real, state, before):
                 raise ForkError(_named(file), owner, advice=_ANEW)
             state["_fork_generation"] = hooks.generation
             assign(file, real)
@@ -167,13 +167,13 @@ def _allowed(state: dict[str, Any]) -> bool:
     return bool(fs._fork_sensitive) and not instances.is_stale(fs)
 
 
-def _again(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
+def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
     """Give the file what it needs in this process; False where no way is known."""
-    facts = known.of(real)
+    facts = known.facts_of(real)
     if not _holds(real, before):
         return True  # it goes on with its filesystem
     if facts.renews:
-        state.update((name, known.made(path)) for name, path in facts.renews.items())
+        state.update((name, known.make_value(path)) for name, path in facts.renews.items())
         return True
     if facts.arguments:
         try:
@@ -270,7 +270,7 @@ def inherit(file: Any, mode: Any) -> None:
 
 def _holds(cls: type, state: dict[str, Any]) -> bool:
     """Whether a file that is read holds more than a cache and its filesystem."""
-    facts = known.of(cls)
+    facts = known.facts_of(cls)
     if facts.renews or facts.arguments:
         return True
     events = sys.modules.get("asyncio.events")
@@ -286,7 +286,16 @@ def _ends_itself(cls: type) -> bool:
     return _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))
 
 
-_ASIDE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, str, bytes, int, float)
+_NOT_SEARCHED = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    str,
+    bytes,
+    int,
+    float,
+)
 
 
 def _reaches_connection(state: dict[str, Any]) -> bool:
@@ -299,9 +308,9 @@ def _reaches_connection(state: dict[str, Any]) -> bool:
     kinds = (("socket", "socket"), ("asyncio.events", "AbstractEventLoop"), ("io", "BufferedRWPair"))
     wanted = tuple(vars(sys.modules[module])[name] for module, name in kinds if module in sys.modules)
     below, seen = list(state.values()), set[int]()
-    while below and len(seen) < _LOOKED_AT:
+    while below and len(seen) < _MAX_SEARCHED:
         one = below.pop(0)
-        if id(one) in seen or isinstance(one, _ASIDE) or isinstance(type(one), instances._Cached):
+        if id(one) in seen or isinstance(one, _NOT_SEARCHED) or isinstance(type(one), instances._Cached):
             continue
         if isinstance(one, wanted):
             return True

@@ -116,7 +116,7 @@ def _at_once(*functions: Callable[[], object]) -> None:
 def _before() -> None:
     # last of all: a loop that is still to come to rest may want one
     for lock in _locks:
-        lock.take_for_fork(max(0.0, hooks.leave_by - time.monotonic()))
+        lock.take_for_fork(max(0.0, hooks.exit_deadline - time.monotonic()))
 
 
 def _in_parent() -> None:

@@ -46,7 +46,7 @@ generation: int = 0
 pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
-here: int = pid
+ready_pid: int = pid
 """`pid`, or 0 in a child while its hooks run: whoever finds another process than this one calls `check`.
 
 Other threads wait there. It remains 0 where the handler of a signal ended the hooks; whoever comes next goes
@@ -112,8 +112,8 @@ _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
 _catching = RLock()  # held by the thread that calls the hooks of a fork in the child
 _to_notify: deque[Any] = deque()  # registered objects whose method was not called yet for this fork
-_prepared_by: set[int] = set()  # threads whose fork has run `_before`
-_returned_to: set[int] = set()  # threads whose fork has run `_in_parent`
+_before_hooks_ran: set[int] = set()  # threads whose fork has run `_before`
+_parent_hooks_ran: set[int] = set()  # threads whose fork has run `_in_parent`
 _failures: list[tuple[str, BaseException]] = []  # of hooks, to be logged when the fork is over
 
 forking: int = 0
@@ -124,17 +124,17 @@ _forks: dict[int, int] = {}  # by thread: how many it is making, one within a ho
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
-granted = False
+was_opted_in = False
 """In a child: whether the program had opted in at the last fork; what is set later takes nothing back."""
 
 EXIT_WAIT = 1.0
 """Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
 
-leave_by: float = 0.0
+exit_deadline: float = 0.0
 """Until when, by the monotonic clock, the fork that is being made waits for that."""
 
-_taken = 0.0  # seconds, by the forks of this process that are over
-_began = 0.0  # when the fork that is being made did, by the monotonic clock
+_held_total = 0.0  # seconds, by the forks of this process that are over
+_held_since = 0.0  # when the fork that is being made did, by the monotonic clock
 
 
 def at_fork(
@@ -167,7 +167,7 @@ def _register_before() -> None:
         import random  # noqa: F401  # whose hook in the child would have the exception of a signal's handler
 
         os.register_at_fork(before=_before)
-        os.register_at_fork(before=_before, after_in_parent=_over, after_in_child=_over)
+        os.register_at_fork(before=_before, after_in_parent=_hooks_done, after_in_child=_hooks_done)
         for slot in signals.raised:
             # none of it in Python code, in which the interpreter would call the handler
             for call in (partial(sorted, slot, key=interrupt_main), slot.clear):
@@ -264,14 +264,14 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 
 def _wait_for_ended_threads() -> None:
     for native_id in list(_ended):
-        wait_gone(native_id, leave_by)
+        wait_thread_exit(native_id, exit_deadline)
     _ended.clear()
 
 
 _modules.append(_Hooks(_wait_for_ended_threads, None, None))  # the last before a fork
 
 
-def wait_gone(native_id: int, deadline: float) -> None:
+def wait_thread_exit(native_id: int, deadline: float) -> None:
     """Wait until the kernel has no such thread of this process any more.
 
     One that has ended still has its C libraries' exit to run, and OpenSSL's takes a lock that
@@ -305,7 +305,7 @@ def owner_pid(made_in: int | None) -> int:
 
 def check() -> None:
     """Catch up with a fork whose hooks did not run, or not yet."""
-    if os.getpid() != here:
+    if os.getpid() != ready_pid:
         _catch_up()
 
 
@@ -315,10 +315,10 @@ def _catch_up() -> None:
         return
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
     try:
-        if os.getpid() != pid or (held and not here):
+        if os.getpid() != pid or (held and not ready_pid):
             early = bool(forking)
             _advance()
-            resume_collection() if early else _over()
+            resume_collection() if early else _hooks_done()
     finally:
         if held:
             _catching.release()
@@ -365,7 +365,7 @@ def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
                 raise
 
 
-def _over() -> None:
+def _hooks_done() -> None:
     """When the hooks are done and those of logging and threading have made their locks anew."""
     global early
     early = False
@@ -389,31 +389,31 @@ def current_fork() -> tuple[int, int]:
 # registered twice: the second does what the first has not.
 def _before() -> None:
     me = get_ident()
-    if me in _prepared_by:
-        _prepared_by.discard(me)
+    if me in _before_hooks_ran:
+        _before_hooks_ran.discard(me)
     else:
         _run_all((_note_fork, *[hooks.before for hooks in reversed(_modules)]))
 
 
 def _note_fork() -> None:
-    global leave_by
+    global exit_deadline
     me, number = current_fork()
-    if me not in _prepared_by:
-        leave_by = time.monotonic() + EXIT_WAIT
+    if me not in _before_hooks_ran:
+        exit_deadline = time.monotonic() + EXIT_WAIT
         _forks[me] = number + 1
-        _prepared_by.add(me)
+        _before_hooks_ran.add(me)
 
 
 def _in_parent() -> None:
     me = get_ident()
-    if me in _returned_to:
-        _returned_to.discard(me)
+    if me in _parent_hooks_ran:
+        _parent_hooks_ran.discard(me)
         return
-    _run_all((partial(_returned_to.add, me), *[hooks.parent for hooks in _modules], _forget_fork))
+    _run_all((partial(_parent_hooks_ran.add, me), *[hooks.parent for hooks in _modules], _forget_fork))
     if deferred and not _pending_calls_run():
         run_deferred()
     if not _before_registered:
-        _over()
+        _hooks_done()
 
 
 def _forget_fork() -> None:
@@ -483,56 +483,56 @@ def begin(bound: float) -> None:
 
     ``bound``: seconds after which the hooks go ahead, whatever they are waiting for.
     """
-    global _opted_in, forking, leave_by, _began
+    global _opted_in, forking, exit_deadline, _held_since
     pause_collection()
     now = time.monotonic()
     if not forking:  # else within the hooks of another one
-        _began = now
+        _held_since = now
     forking = get_ident()
-    leave_by = now + bound + EXIT_WAIT
+    exit_deadline = now + bound + EXIT_WAIT
     _opted_in = None
     _opted_in = _asked()
 
 
 def end() -> None:
     """Undo `begin`, but for the pause of collection: other hooks of the fork still hold locks."""
-    global _opted_in, forking, _taken, _began
+    global _opted_in, forking, _held_total, _held_since
     if forking:
         now = time.monotonic()
-        _taken, _began = _taken + now - _began, now
+        _held_total, _held_since = _held_total + now - _held_since, now
     _opted_in = None
     forking = 0
 
 
-def held_up() -> float:
+def seconds_held_up() -> float:
     """How many seconds forks have held up loops, for another thread than the one that forks.
 
     Of one that is being made no more than the bounds of its hooks allow.
     """
     if not forking or forking == get_ident():
-        return _taken
-    return _taken + min(time.monotonic(), leave_by) - _began
+        return _held_total
+    return _held_total + min(time.monotonic(), exit_deadline) - _held_since
 
 
 def _advance() -> None:
     """In a child, once for each fork, and before anything that it inherited is used."""
-    global here
-    begun = not here and os.getpid() == pid  # and was ended by the handler of a signal
-    here = 0
+    global ready_pid
+    begun = not ready_pid and os.getpid() == pid  # and was ended by the handler of a signal
+    ready_pid = 0
     first = None if begun else _begin_generation
     _run_all((first, *[hooks.child for hooks in _modules], _notify_registered, _end_notifying))
 
 
 def _begin_generation() -> None:
-    global generation, pid, granted, _alive
-    granted = opted_in()
+    global generation, pid, was_opted_in, _alive
+    was_opted_in = opted_in()
     _pausing.clear()
     for slot in signals.raised:
         slot.clear()
     deferred.clear()
     _forks.clear()
-    _prepared_by.clear()
-    _returned_to.clear()
+    _before_hooks_ran.clear()
+    _parent_hooks_ran.clear()
     pause_collection()
     _alive = None
     _alive = registered()
@@ -555,22 +555,22 @@ def _notify(obj: Any) -> None:
 
 
 def _end_notifying() -> None:
-    global here, _advanced, _alive
+    global ready_pid, _advanced, _alive
     _alive = None
     end()
     _advanced = True
-    here = pid
+    ready_pid = pid
 
 
 def _in_child() -> None:
     # else a hook of the program's came first and used something; there are forks before which no hook runs
-    if not _advanced or os.getpid() != here:
+    if not _advanced or os.getpid() != ready_pid:
         if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
             _catching._at_fork_reinit()  # type: ignore[attr-defined]  # as threading's locks
         with _catching:
             _advance()
     if not _before_registered:
-        _over()
+        _hooks_done()
 
 
 def _first() -> None:

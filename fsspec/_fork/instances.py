@@ -68,7 +68,7 @@ class _Cached(type):
         cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls._fork_sensitive and os.getpid() != hooks.here:
+        if cls._fork_sensitive and os.getpid() != hooks.ready_pid:
             hooks.check()
         if config.conf:
             kwargs = config.apply_config(cls, kwargs)
@@ -189,7 +189,7 @@ def _digest(cls: Any, owner: int | None, args: tuple[Any, ...], kwargs: dict[str
 
 def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if cls.__dict__.get("_fork_introduced") is None:
-        known.introduce(cls)
+        known.apply_facts(cls)
         _with_instances.add(cls)
     obj = type.__call__(cls, *args, **kwargs)
     obj._fs_token_ = token
@@ -203,7 +203,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
         variant(cls, _Stale)  # made here, rather than in each child
         hooks.register(obj)
         if _state(obj).get("asynchronous"):
-            awaited.add(obj)
+            asynchronous.add(obj)
             obj._made_with = dict(_state(obj))  # see `_is_unused`
         if hooks.generation and cls._fork_keeps:
             known.carry_over(obj)
@@ -280,7 +280,7 @@ _reset_in_generation = -1
 _with_instances: weakref.WeakSet[Any] = weakref.WeakSet()  # classes
 _uncached: list[tuple[Any, Any]] = []  # classes, and what their caches held in the parent
 _untouched: dict[int, Any] = {}  # in a child, what it inherited: never to be finalized
-awaited = hooks.Registry()
+asynchronous = hooks.Registry()
 """Instances that were made with ``asynchronous=True``."""
 
 
@@ -317,7 +317,7 @@ class _Stale(Variant):
         if revival is not None and revival.mine():
             original(type(self)).__setattr__(self, name, value)
         elif name in ("_loop", "_pid") or not _allowed():
-            _changed(self)
+            _keep_inherited_state(self)
             object.__setattr__(self, name, value)
         else:
             touch(self)
@@ -345,7 +345,7 @@ def _is_absent(fs: Any, real: type, name: str) -> bool:
     return name not in _state(fs) and not any(name in vars(k) or "__getattr__" in vars(k) for k in kinds)
 
 
-def _changed(fs: Any) -> None:
+def _keep_inherited_state(fs: Any) -> None:
     """Keep what ``fs`` holds of the parent's, before the child puts something else in its place."""
     hooks.immortalize(dict(_state(fs)))
 
@@ -371,7 +371,7 @@ def make_stale(fs: Any) -> None:
 
 
 def _allowed() -> bool:
-    return _reset_in_generation == hooks.generation or hooks.granted or hooks.opted_in()
+    return _reset_in_generation == hooks.generation or hooks.was_opted_in or hooks.opted_in()
 
 
 def touch(fs: Any, by_hand: bool = False) -> None:
@@ -392,7 +392,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         real = original(type(fs))
         mine.allowed = by_hand or _allowed()
         if mine.before.get("_pid") == os.getpid():
-            _changed(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
+            _keep_inherited_state(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
             _untouched.pop(id(fs), None)
         elif mine.allowed or real._fork_passes_on or _is_unused(mine.before):
             _construct_again(fs, real, mine.before)
@@ -414,7 +414,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
                     touch(below, by_hand)
 
 
-def touch_below(fs: Any, below: Any) -> None:
+def make_targets_usable(fs: Any, below: Any) -> None:
     """Make usable the filesystems below an instance that is being revived, as far as that is allowed."""
     revival = reviving.get(id(fs))
     try:
@@ -497,7 +497,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
         options["loop"] = None  # its thread is not in this process
     for below in (*args, *options.values()):
         if is_stale(below):
-            touch_below(fs, below)
+            make_targets_usable(fs, below)
     state = _state(fs)
     state.clear()
     real.__init__(fs, *args, **options)
@@ -557,14 +557,14 @@ def _uncache_above(unusable: set[int]) -> None:
     above = {}
     for cls in list(_with_instances):
         for token, fs in list(cls._cache.items()):
-            if id(fs) not in unusable and any(id(each) in unusable for each in _held(fs)):
+            if id(fs) not in unusable and any(id(each) in unusable for each in _held_objects(fs)):
                 above[id(fs)] = fs
                 _uncached.append((cls, {token: cls._cache.pop(token)}))
     if above:
         _uncache_above(unusable | above.keys())
 
 
-def _held(fs: Any) -> Iterator[Any]:
+def _held_objects(fs: Any) -> Iterator[Any]:
     """The attributes of an instance, and the members of small containers among them and its arguments."""
     pending: list[tuple[Any, int]] = [(_state(fs), 0)]
     for value, depth in pending:

@@ -136,7 +136,7 @@ def _entry(name: str) -> Facts | None:
     return _learned.get(name) or SHIPPED.get(name)
 
 
-def of(cls: type) -> Facts:
+def facts_of(cls: type) -> Facts:
     """What is known of a class, or of the first of its bases that is known; `NOTHING` otherwise."""
     for base in cls.__mro__:
         found = _entry(f"{base.__module__}:{base.__qualname__}")
@@ -151,15 +151,15 @@ def is_ours(cls: type) -> bool:
 
 
 # filesystems ----------------------------------------------------------------------
-def introduce(cls: Any) -> None:
+def apply_facts(cls: Any) -> None:
     """Let the class of a filesystem have what is known of it; before its first instance."""
     cls._fork_introduced = True
     if is_ours(cls):
         return
-    facts = of(cls)
+    facts = facts_of(cls)
     if facts is NOTHING:
         _ask_packages()
-        facts = of(cls)
+        facts = facts_of(cls)
     if facts.holds:
         cls._fork_sensitive = True
     if facts.keeps:
@@ -173,7 +173,7 @@ def introduce(cls: Any) -> None:
 
 def carry_over(fs: Any) -> None:
     """Give an instance made in a child what an inherited one with the same arguments knows."""
-    names = of(type(fs)).keeps
+    names = facts_of(type(fs)).keeps
     if not names:
         return
     state, token = object.__getattribute__(fs, "__dict__"), fs._fs_token_
@@ -212,7 +212,7 @@ _WITHOUT = "ask for the same bucket before the fork, or start workers by spawn"
 
 
 # modules --------------------------------------------------------------------------
-def made(path: str) -> Any:
+def make_value(path: str) -> Any:
     """A new value, from the import path of what makes it; None for an empty path."""
     if not path:
         return None
@@ -229,7 +229,7 @@ def _in_child() -> None:
         for attribute, path in facts.renews.items():
             if attribute in state:
                 hooks.immortalize(state[attribute])
-                state[attribute] = made(path)
+                state[attribute] = make_value(path)
 
 
 hooks.at_fork(child=_in_child)

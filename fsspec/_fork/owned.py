@@ -36,7 +36,7 @@ def is_mine(obj: object) -> bool:
 
     So does one for which `own` was not called yet: its construction did not get that far.
     """
-    if os.getpid() != hooks.here:
+    if os.getpid() != hooks.ready_pid:
         hooks.check()
     mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
     return mine
@@ -80,7 +80,7 @@ def finalize(
     return weakref.finalize(obj, run)
 
 
-class Caught(Generic[T]):
+class CheckedAttribute(Generic[T]):
     """An attribute of instances that is there when the process has caught up with its fork.
 
     For the connections of blocking filesystems, whose calls cross to no other thread: where no hook of
@@ -91,9 +91,9 @@ class Caught(Generic[T]):
         self._name = name
 
     def __get__(self, obj: Any, owner: type | None = None) -> T:
-        if os.getpid() != hooks.here and obj is not None:
+        if os.getpid() != hooks.ready_pid and obj is not None:
             hooks.check()
-            if hooks.here:  # else this thread does, by hooks that use the attribute
+            if hooks.ready_pid:  # else this thread does, by hooks that use the attribute
                 return cast("T", getattr(obj, self._name))
         if obj is None:  # as of an attribute that only instances have
             raise AttributeError(f"{owner!r} has no attribute {self._name!r}")

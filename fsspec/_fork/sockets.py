@@ -31,8 +31,8 @@ Identity = tuple[int, int]  # device and inode
 
 _watched: dict[int, Identity] = {}
 _noted: dict[int, Identity] = {}  # descriptors that others cover or close, as the process forked
-making = ForkLock()
-"""No fork falls into ``with making:``, in which a socket is made and becomes known."""
+creation_lock = ForkLock()
+"""Held while a socket is created and recorded; a fork waits for it."""
 
 
 def identity(fd: int) -> Identity:
@@ -58,7 +58,7 @@ def watch(sock: S) -> S:
 
 def create(family: int, kind: int, protocol: int) -> socket.socket:
     """A new socket that is watched."""
-    with making:
+    with creation_lock:
         return watch(socket.socket(family, kind, protocol))
 
 
@@ -115,7 +115,7 @@ def has_news(sock: Any) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
 
-class Dead:
+class DeadSocket:
     """A descriptor without a peer, to cover inherited ones with; made when it is needed."""
 
     _fd = -1
@@ -152,7 +152,7 @@ class Dead:
 
 def cover(descriptors: Iterable[int]) -> None:
     """Put a socket whose peer is gone under each of the numbers."""
-    dead = Dead()
+    dead = DeadSocket()
     for fd in descriptors:
         if fd >= 0:
             dead.cover(fd)

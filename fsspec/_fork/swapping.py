@@ -22,7 +22,7 @@ class Variant:
         pass
 
 
-class _Fronted(type):
+class _FrontFirst(type):
     """Puts ``_front`` into the order of resolution, without its being a base.
 
     Were it one, objects of ``cls`` could not take the class where it is laid out otherwise.
@@ -50,7 +50,7 @@ def variant(cls: type, front: type) -> type[Any]:
     if made is None:
         meta = type(cls)
         if meta not in _metaclasses:
-            _metaclasses[meta] = type.__new__(type(meta), meta.__name__, (_Fronted, meta), {})
+            _metaclasses[meta] = type.__new__(type(meta), meta.__name__, (_FrontFirst, meta), {})
         names = "__module__", "__qualname__", "__doc__"
         body = {
             "_front": front,

@@ -30,25 +30,25 @@ from fsspec._fork.swapping import Variant, assign, is_variant, variant
 
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 
-_letting_go: dict[int, int] = {}  # threads that close something inherited, and how deep in it they are
+_dropping: dict[int, int] = {}  # threads that close something inherited, and how deep in it they are
 
 
 @contextmanager
-def letting_go() -> Iterator[None]:
+def dropping_writes() -> Iterator[None]:
     """A context for closing an inherited file in a child: what layers above it still write is dropped."""
     me = get_ident()
-    _letting_go[me] = _letting_go.get(me, 0) + 1
+    _dropping[me] = _dropping.get(me, 0) + 1
     try:
         yield
     finally:
-        _letting_go[me] -= 1
-        if not _letting_go[me]:
-            del _letting_go[me]
+        _dropping[me] -= 1
+        if not _dropping[me]:
+            del _dropping[me]
 
 
-def is_letting_go() -> bool:
+def is_dropping_writes() -> bool:
     """Whether what is written now to an inherited file is to be dropped without an error."""
-    return sys.is_finalizing() or get_ident() in _letting_go
+    return sys.is_finalizing() or get_ident() in _dropping
 
 
 class Text(io.TextIOWrapper):
@@ -83,12 +83,12 @@ class _InheritedText(Variant):
             self.write(line)
 
     def flush(self) -> None:
-        if not is_letting_go():
+        if not is_dropping_writes():
             self.buffer.flush()  # as above; the layer itself would only say that it is closed
         io.TextIOWrapper.flush(self)  # type: ignore[arg-type]  # as in write
 
     def close(self) -> None:
-        with letting_go():
+        with dropping_writes():
             io.TextIOWrapper.close(self)  # type: ignore[arg-type]  # as in write
 
 
@@ -100,7 +100,7 @@ class _Inherited(Variant):
 
 def _refused(name: str) -> Callable[..., Any]:
     def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if name in ("write", "flush") and is_letting_go():
+        if name in ("write", "flush") and is_dropping_writes():
             return len(args[0]) if args else None
         refuse(self, repr(self), _ADVICE)
 
@@ -163,7 +163,7 @@ def _member(cls: type, name: str) -> object:
 _layers = hooks.Registry()
 
 
-def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
+def codec_layer(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
     layer = codec(file, mode=mode)
     if mode != "r":
@@ -171,7 +171,7 @@ def over(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     return layer
 
 
-_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
+_layer_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
 """By the id of a file: the file, and the layer above it."""
 
 
@@ -179,12 +179,12 @@ def _remember(layer: Any, file: Any) -> None:
     with suppress(TypeError):  # of a class without weak references
         _layers.add(layer)
         key = id(file)
-        _above[key] = weakref.ref(file, partial(_above.pop, key)), weakref.ref(layer)
+        _layer_above[key] = weakref.ref(file, partial(_layer_above.pop, key)), weakref.ref(layer)
 
 
 def close_layers(file: Any) -> None:
     """Have the layers above a file that is written write what they hold, and close them."""
-    known = _above.get(id(file))
+    known = _layer_above.get(id(file))
     layer = known[1]() if known is not None and known[0]() is file else None
     if layer is not None:
         close_layers(layer)
@@ -210,7 +210,7 @@ def _refuse(layer: Any) -> None:
 
 
 def _in_child() -> None:
-    _letting_go.clear()
+    _dropping.clear()
     for layer in _layers.live():
         hooks.attempt("hook of a layer", _refuse, layer)
 

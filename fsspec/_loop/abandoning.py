@@ -38,7 +38,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._fork import connecting, hooks
-from fsspec._fork.sockets import Dead, leads_to, unchanged
+from fsspec._fork.sockets import DeadSocket, leads_to, unchanged
 from fsspec._fork.swapping import Variant, assign, is_variant, variant
 from fsspec._loop import uvloops
 
@@ -53,16 +53,16 @@ _TASKS = [
 ]
 
 
-def _nothing(*_: Any, **__: Any) -> None:
+def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _no(*_: Any, **__: Any) -> bool:
+def _return_false(*_: Any, **__: Any) -> bool:
     return False
 
 
 def _dropped(loop: Any, *_: Any, **__: Any) -> asyncio.Handle:
-    handle = asyncio.Handle(_nothing, (), loop)
+    handle = asyncio.Handle(_do_nothing, (), loop)
     handle.cancel()
     return handle
 
@@ -80,8 +80,8 @@ class _Abandoned(Variant):
 
     __slots__ = ()
 
-    close = stop = call_exception_handler = _timer_handle_cancelled = _write_to_self = __del__ = _nothing
-    is_running = _remove_reader = _remove_writer = _no
+    close = stop = call_exception_handler = _timer_handle_cancelled = _write_to_self = __del__ = _do_nothing
+    is_running = _remove_reader = _remove_writer = _return_false
     call_soon = _add_reader = _add_writer = _dropped
     call_soon_threadsafe = run_forever = _refuse
 
@@ -90,7 +90,7 @@ class _Abandoned(Variant):
 
     def call_at(self, when: float, *_: Any, **__: Any) -> asyncio.TimerHandle:
         # of a loop it uses little
-        handle = asyncio.TimerHandle(when, _nothing, (), self)  # type: ignore[arg-type]
+        handle = asyncio.TimerHandle(when, _do_nothing, (), self)  # type: ignore[arg-type]
         handle.cancel()
         return handle
 
@@ -225,7 +225,7 @@ def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
             yield fd
 
 
-def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
+def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
     """Cut off a loop that can never run here from all that the parent uses.
 
     ``everything``: the loop is ours: no descriptor of it stays.  Otherwise those stay that are neither
@@ -266,7 +266,7 @@ def abandon(other: Any, dead: Dead, everything: bool = True) -> None:
         asyncio._set_running_loop(None)
 
 
-def unshare(other: Any, dead: Dead) -> None:
+def unshare(other: Any, dead: DeadSocket) -> None:
     """Give a loop that the child may go on with descriptors of its own; cut it off where there are none."""
     try:
         mine, theirs = socket.socketpair()

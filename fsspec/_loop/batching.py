@@ -96,13 +96,13 @@ class _Workers:
                 self._start_worker(drawn)
 
     async def work(self, drawn: tuple[int, Any] | None) -> None:
-        start, hired = self.start, len(self.workers) > 2
+        start, others_started = self.start, len(self.workers) > 2
         try:
             for position, item in self.items if drawn is None else chain((drawn,), self.items):
                 if self.over.done():
                     return  # what was under way came to its end in spite of being cancelled
-                if not hired:
-                    hired = True
+                if not others_started:
+                    others_started = True
                     self._start_others()
                 try:
                     result = await start(item)
@@ -160,7 +160,7 @@ async def run_concurrently(
     return await _Workers(items, start, size, return_exceptions, done).run()
 
 
-def started(func: Callable[[], T], name: str) -> asyncio.Future[T]:
+def start_in_thread(func: Callable[[], T], name: str) -> asyncio.Future[T]:
     """What ``func`` will have returned, which begins now in a thread of its own, called ``name``.
 
     No pool is kept, so that no idle thread is there when the process forks.

@@ -32,11 +32,11 @@ from fsspec.exceptions import ForkError, FSTimeoutError
 
 T = TypeVar("T")
 
-_LOOK = 1.0  # seconds after which one that waits looks whether the loop is still there
-_LOOK_AT_REST = 0.02
-_ENDING = 1.0  # seconds that a coroutine has to end, when its time has passed
-_CLEANING = 5.0  # seconds that one has to clean up after an interrupt; another interrupt ends that
-_INSIDE = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
+_CHECK_INTERVAL = 1.0  # seconds after which one that waits looks whether the loop is still there
+_CHECK_INTERVAL_AT_REST = 0.02
+_CANCEL_LIMIT = 1.0  # seconds that a coroutine has to end, when its time has passed
+_CLEANUP_LIMIT = 5.0  # seconds that one has to clean up after an interrupt; another interrupt ends that
+_INSIDE_FORK_LIMIT = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
 
 _lock = Owned(threading.Lock)
 
@@ -64,7 +64,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
 
     Started in a daemon thread of its own on the first call in a process.
     """
-    if os.getpid() != hooks.here:
+    if os.getpid() != hooks.ready_pid:
         hooks.check()
     current = loop[0]
     if current is not None and not is_abandoned(current):
@@ -84,7 +84,7 @@ def running_async() -> bool:
 
 
 # waiting --------------------------------------------------------------------------
-_THERE = object()
+_MADE_ON_LOOP = object()
 """In place of what a call returned: it is made on the loop's thread."""
 
 
@@ -112,7 +112,7 @@ class _Job:
         self.kwargs = kwargs
         self.loop = loop
         flags = getattr(getattr(func, "__code__", None), "co_flags", 0)
-        self.made: Any = _THERE if flags & inspect.CO_COROUTINE else func(*args, **kwargs)
+        self.made: Any = _MADE_ON_LOOP if flags & inspect.CO_COROUTINE else func(*args, **kwargs)
         self.result: Any = None
         self.error: BaseException | None = None
         self.task: Any = None
@@ -122,7 +122,7 @@ class _Job:
 
     async def run(self) -> None:
         try:
-            made = self.func(*self.args, **self.kwargs) if self.made is _THERE else self.made
+            made = self.func(*self.args, **self.kwargs) if self.made is _MADE_ON_LOOP else self.made
             self.result = await made
         except BaseException as error:  # whatever it is, it belongs to the caller
             self.error = error
@@ -177,14 +177,14 @@ class _Job:
 
         Raises RuntimeError: the loop was closed.
         """
-        until = None if seconds is None else time.monotonic() + seconds - hooks.held_up()
+        until = None if seconds is None else time.monotonic() + seconds - hooks.seconds_held_up()
         while True:
-            left = _LOOK if getattr(self.loop, "waker", None) is None else _LOOK_AT_REST
+            left = _CHECK_INTERVAL if getattr(self.loop, "waker", None) is None else _CHECK_INTERVAL_AT_REST
             if until is not None:
-                left = min(left, until + hooks.held_up() - time.monotonic())
+                left = min(left, until + hooks.seconds_held_up() - time.monotonic())
             if self.done.acquire(timeout=max(0.0, left)):
                 return True
-            if until is not None and time.monotonic() >= until + hooks.held_up():
+            if until is not None and time.monotonic() >= until + hooks.seconds_held_up():
                 return False
             if self.task is not None and self.task.done() and not self.finished:
                 # cancelled before its first step: looked for here, since a callback of each task is dear
@@ -192,7 +192,7 @@ class _Job:
                 self._drop()
                 return True
             hooks.run_deferred()
-            forking.waited_for(self.loop, lambda: self.finished)
+            forking.run_while_waiting(self.loop, lambda: self.finished)
             if self.loop.is_closed():
                 if self.done.acquire(blocking=False):
                     return True
@@ -203,12 +203,12 @@ class _Job:
 
         Looked for, since whoever waited before may have taken `done`.
         """
-        until = time.monotonic() + _CLEANING
+        until = time.monotonic() + _CLEANUP_LIMIT
         while not self.finished and not self.loop.is_closed() and time.monotonic() < until:
             if self.task is not None and self.task.done():  # before its first step
                 self._drop()
                 return
-            self.done.acquire(timeout=_LOOK_AT_REST / 4)
+            self.done.acquire(timeout=_CHECK_INTERVAL_AT_REST / 4)
 
 
 def _named(func: object) -> str:
@@ -276,7 +276,7 @@ def sync(
     RuntimeError
         there is no loop, or it is closed.
     """
-    if os.getpid() != hooks.here:
+    if os.getpid() != hooks.ready_pid:
         hooks.check()
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)
@@ -360,7 +360,7 @@ def _wait(job: _Job, timeout: float | None) -> None:
         raise
     if getattr(job.func, "__name__", None) not in _CLOSING:
         job.cancel()
-        job.wait(_ENDING)
+        job.wait(_CANCEL_LIMIT)
     raise FSTimeoutError(f"{_named(job.func)} did not end within {timeout} s")
 
 
@@ -377,9 +377,9 @@ def _run_inside_fork(job: _Job, timeout: float | None) -> None:
         return
     run.close()
     try:
-        _wait(job, min(timeout or _INSIDE, _INSIDE))
+        _wait(job, min(timeout or _INSIDE_FORK_LIMIT, _INSIDE_FORK_LIMIT))
     except FSTimeoutError:
-        if timeout and timeout <= _INSIDE:
+        if timeout and timeout <= _INSIDE_FORK_LIMIT:
             raise
         raise ForkError(
             f"{_named(job.func)} was called inside a fork, by a hook of the program's, where it is not "

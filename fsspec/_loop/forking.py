@@ -40,7 +40,7 @@ from fsspec._loop.abandoning import (
     unshare,
     uvloops_with_tasks,
 )
-from fsspec._loop.io_thread import _TURN, IOLoop, IOThread, _io_threads, _queued, iothread, loop
+from fsspec._loop.io_thread import _POLL_INTERVAL, IOLoop, IOThread, _io_threads, _queued, iothread, loop
 
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
@@ -51,7 +51,7 @@ _connecting_elsewhere: list[
     socket.socket
 ] = []  # sockets that other threads were about to connect at the fork
 _queued_on: list[object] = []  # what the threads of `_queued` run, for a loop of uvloop shows no thread
-_awaited = False  # whether instances may live on loops of which nobody told
+_has_asynchronous = False  # whether instances may live on loops of which nobody told
 _deadline = 0.0  # of the rest
 
 
@@ -65,37 +65,37 @@ class _Hold:
     def __init__(self, other: asyncio.AbstractEventLoop) -> None:
         self.other = other
         self._pid = os.getpid()
-        self._over = False
+        self._ended = False
         # locks, and no events, which have a lock of their own that another thread may have at a fork
-        self._there, self._gate = threading.Lock(), threading.Lock()
-        self._there.acquire()
-        self._gate.acquire()
+        self._entered, self._released = threading.Lock(), threading.Lock()
+        self._entered.acquire()
+        self._released.acquire()
         with suppress(RuntimeError):  # closed since
             other.call_soon_threadsafe(self._stay)
 
     def _stay(self) -> None:
         if self._is_over():
             return
-        self._there.release()
+        self._entered.release()
         while not self._is_over():
-            self._gate.acquire(True, _TURN)
+            self._released.acquire(True, _POLL_INTERVAL)
 
     def _is_over(self) -> bool:
-        return self._over or os.getpid() != self._pid
+        return self._ended or os.getpid() != self._pid
 
     def wait(self, deadline: float) -> None:
         """Until the loop is held, or it has stopped; it may be busy for longer than the fork can wait."""
         while time.monotonic() < deadline and self.other.is_running():
             if getattr(self.other, "_thread_id", None) in _queued or self.other in _queued_on:
                 break
-            if self._there.acquire(True, min(_TURN, max(0.0, deadline - time.monotonic()))):
+            if self._entered.acquire(True, min(_POLL_INTERVAL, max(0.0, deadline - time.monotonic()))):
                 break
 
     def end(self) -> None:
         """Let the loop run on."""
-        self._over = True
+        self._ended = True
         with suppress(RuntimeError):  # by another thread as well
-            self._gate.release()
+            self._released.release()
 
 
 def _elsewhere(other: asyncio.AbstractEventLoop) -> bool:
@@ -114,10 +114,10 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 
 # around a fork --------------------------------------------------------------------
 # Each step is a hook of its own: what one raises leaves the others to run.
-def _look_for_awaited() -> None:
+def _find_asynchronous() -> None:
     # the first, where what ends meanwhile can still use the loops
-    global _awaited
-    _awaited = bool(instances.awaited.live())
+    global _has_asynchronous
+    _has_asynchronous = bool(instances.asynchronous.live())
 
 
 def _lock() -> None:
@@ -147,7 +147,7 @@ def _find_loops() -> None:
     if _fork_lock.nested():  # the loops are at rest
         return
     found = {id(other): other for other in _foreign.live() if not other.is_closed()}
-    if _awaited:
+    if _has_asynchronous:
         running = (other for other, _ in connecting.running())
         found.update((id(other), other) for other in running if not isinstance(other, IOLoop))
         found.update((id(other), other) for other in uvloops_with_tasks() if not other.is_closed())
@@ -178,7 +178,7 @@ def _rest() -> None:
 def _note_descriptors() -> None:
     for other in [io.loop for io in _io_threads] + _foreign_at_fork:
         sockets.note(descriptors(other))
-    sockets.note(sock.fileno() for sock in connecting.made.live())
+    sockets.note(sock.fileno() for sock in connecting.created.live())
 
 
 def _note_waiting_sockets() -> None:
@@ -241,14 +241,14 @@ def _renew_in_child() -> None:
 def _abandon_in_child() -> None:
     # kept, for freeing them would write to more of the memory shared with the parent
     hooks.immortalize([*_io_threads, list(_connecting_elsewhere)])
-    dead = sockets.Dead()
+    dead = sockets.DeadSocket()
     for io in _io_threads:
         if not is_abandoned(io.loop) and not io.loop.is_closed():
-            hooks.attempt("leaving a loop", abandon, io.loop, dead)
+            hooks.attempt("cutting a loop off", abandon, io.loop, dead)
     for other in _foreign_at_fork:
         if not is_abandoned(other):
-            hooks.attempt("leaving a loop", _leave_foreign, other, dead)
-    for sock in [*_connecting_elsewhere, *connecting.made.live()]:
+            hooks.attempt("cutting a loop off", _cut_off_foreign, other, dead)
+    for sock in [*_connecting_elsewhere, *connecting.created.live()]:
         if sockets.unchanged(sock.fileno()):
             dead.cover(sock.fileno())
     dead.close()
@@ -258,9 +258,9 @@ def _abandon_in_child() -> None:
     sockets.forget_noted()
 
 
-def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None:
+def _cut_off_foreign(other: asyncio.AbstractEventLoop, dead: sockets.DeadSocket) -> None:
     if uvloops.is_uvloop(other):
-        uvloops.leave(other, dead)
+        uvloops.cut_off(other, dead)
     elif not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]  # asyncio's own
@@ -270,7 +270,7 @@ def _leave_foreign(other: asyncio.AbstractEventLoop, dead: sockets.Dead) -> None
 
 
 _BEFORE = (
-    _look_for_awaited,
+    _find_asynchronous,
     _lock,
     _begin,
     _wait_for_imports,
@@ -325,13 +325,13 @@ def rest_again(other: asyncio.AbstractEventLoop) -> None:
         hold.wait(deadline)
 
 
-def waited_for(other: asyncio.AbstractEventLoop, over: Callable[[], bool]) -> None:
+def run_while_waiting(other: asyncio.AbstractEventLoop, over: Callable[[], bool]) -> None:
     """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone.
 
     Where no thread can be had for it, it is run here for a while; ``over`` says when the wait is.
     """
     forking = hooks.forking
-    if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.leave_by):
+    if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.exit_deadline):
         for io in list(_io_threads):
             if io.loop is other and io.is_held_up():
                 io.wake()

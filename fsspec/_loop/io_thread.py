@@ -38,8 +38,8 @@ the system for each time, which costs a request as much as a fifth of all it doe
 
 _EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
 _COUNTED = sys.version_info >= (3, 12)  # a fork with more than one thread is warned of
-_TURN = 0.02  # seconds after which one that waits looks whether there is still something to wait for
-_NOBODY = (0,)  # no thread has this number: all see a loop as running
+_POLL_INTERVAL = 0.02  # seconds after which one that waits looks whether there is still something to wait for
+_NO_THREAD = (0,)  # no thread has this number: all see a loop as running
 
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
@@ -54,12 +54,12 @@ hooks.prepare_to_immortalize()  # where no fork is waiting for it
 class _Selector(selectors.DefaultSelector):
     """Knows whether its loop waits between two callbacks, and can keep it there.
 
-    All of it under the interpreter's lock: whoever sets ``gate`` and then finds the loop idle can
-    rely on it, for the loop says that it is busy before it looks for a gate.
+    All of it under the interpreter's lock: whoever sets ``pause_lock`` and then finds the loop idle can
+    rely on it, for the loop says that it is busy before it looks for a pause_lock.
     """
 
     idle = False
-    gate: Any = None  # a lock that is held meanwhile
+    pause_lock: Any = None  # a lock that is held meanwhile
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,9 +81,9 @@ class _Selector(selectors.DefaultSelector):
             found = super().select(timeout)
         finally:
             self.idle = False
-        while (gate := self.gate) is not None:
+        while (pause_lock := self.pause_lock) is not None:
             self.idle = True
-            with gate:
+            with pause_lock:
                 pass
             self.idle = False
         return found
@@ -169,7 +169,7 @@ class IOThread:
         # a handler of a signal may fork while its thread has them
         self._lock = threading.RLock()
         self._waking = threading.RLock()
-        self._asleep = self._here = False
+        self._is_sleeping = self._here = False
         try:
             self.thread = self._start()
         except RuntimeError:  # the process may have no more threads
@@ -180,7 +180,7 @@ class IOThread:
 
     def _start(self) -> threading.Thread:
         self._wanted = self._stopping = self._ended = False
-        self.loop.resting = _NOBODY
+        self.loop.resting = _NO_THREAD
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         thread.start()
         return thread
@@ -222,27 +222,27 @@ class IOThread:
         helpers = loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
         if _COUNTED or helpers or not selector.idle or self.is_held_up():
             return False
-        gate = selector.gate = threading.Lock()
-        gate.acquire()
+        pause_lock = selector.pause_lock = threading.Lock()
+        pause_lock.acquire()
         loop.waker = self._asked
         if selector.idle:
             return True
-        self._open_gate()  # it was just about to be busy
+        self._end_pause()  # it was just about to be busy
         return False
 
-    def _open_gate(self) -> None:
-        gate, self.loop.selector.gate, self.loop.waker = self.loop.selector.gate, None, None
-        if gate is not None:
-            gate.release()
+    def _end_pause(self) -> None:
+        pause_lock, self.loop.selector.pause_lock, self.loop.waker = self.loop.selector.pause_lock, None, None
+        if pause_lock is not None:
+            pause_lock.release()
 
     def is_held(self) -> bool:
         """Whether it is kept idle, by `hold`."""
-        return self.loop.selector.gate is not None
+        return self.loop.selector.pause_lock is not None
 
     def stop_held(self) -> None:
         """Have a loop that is kept idle stop instead, so that another thread can run it."""
         if self.is_held():
-            self._open_gate()
+            self._end_pause()
             if self.ask():
                 self.rest(time.monotonic() + REST_BOUND)
 
@@ -268,7 +268,7 @@ class IOThread:
         while self._wanted and thread.is_alive() and thread.ident not in _queued:
             if time.monotonic() >= deadline:
                 break
-            thread.join(min(_TURN, max(0.0, deadline - time.monotonic())))
+            thread.join(min(_POLL_INTERVAL, max(0.0, deadline - time.monotonic())))
         if not thread.is_alive() and _join(thread, deadline):
             self.loop.waker = self._asked
             self._drain(deadline)
@@ -286,19 +286,19 @@ class IOThread:
 
     def _asked(self) -> None:
         """Something is asked of it at rest: what its own thread could do it does not wait for."""
-        if self._asleep or hooks.forking == threading.get_ident():
+        if self._is_sleeping or hooks.forking == threading.get_ident():
             self.wake()
 
     def sleep(self) -> None:
         """Rest until something is asked of it."""
         with self._lock:
-            self._asleep = True
+            self._is_sleeping = True
             self.loop.waker = self._asked
         if self.ask():
             self.rest(time.monotonic() + REST_BOUND)
         with self._lock:
-            if self._ended and self._asleep:
-                self.loop.resting = _NOBODY
+            if self._ended and self._is_sleeping:
+                self.loop.resting = _NO_THREAD
                 return
         self.wake()
 
@@ -346,13 +346,13 @@ class IOThread:
                 self._wanted = False
                 if self._here:
                     return  # the thread that forks runs it at the moment
-                self._asleep = False
-                self._open_gate()
+                self._is_sleeping = False
+                self._end_pause()
                 if not self._ended or self.loop.stopped or self.loop.is_closed():
                     # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
                     self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
                     return
-                self.loop.resting = _NOBODY
+                self.loop.resting = _NO_THREAD
                 self._ended = False
             previous.join(REST_BOUND)  # for ever within a handler of a signal that came in another join
             try:
@@ -360,7 +360,7 @@ class IOThread:
             except RuntimeError:
                 # the process may have no more threads: it is tried again when something is asked of it
                 # or waited for, and who waits runs it meanwhile
-                self._ended = self._asleep = True
+                self._ended = self._is_sleeping = True
                 self.loop.waker = self._asked
                 return
             if iothread[0] is previous:
@@ -375,5 +375,5 @@ def _join(thread: threading.Thread, deadline: float) -> bool:
         return False
     if thread.native_id is not None:
         # it has ended, and needs no more than its turn to leave: the bound is another
-        hooks.wait_gone(thread.native_id, deadline + hooks.EXIT_WAIT)
+        hooks.wait_thread_exit(thread.native_id, deadline + hooks.EXIT_WAIT)
     return True

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import connecting, hooks
-from fsspec._fork.sockets import Dead, unchanged
+from fsspec._fork.sockets import DeadSocket, unchanged
 
 _EVENT = "anon_inode:[eventfd]"
 _to_renew: list[bool] = []  # not empty where the process is to renew the threads of libuv as it ends
@@ -61,7 +61,7 @@ def _wake_ups(registered: dict[int, int]) -> list[int]:
     return found if len(found) == 1 else []
 
 
-def leave(other: Any, dead: Dead) -> None:
+def cut_off(other: Any, dead: DeadSocket) -> None:
     """In a child: cut its copy of a loop off from the parent's."""
     hooks.immortalize(other)
     if not _to_renew:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._fork.owned import Caught, finalize, is_mine
+from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
 from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import folder_error, hidden_name
 from fsspec._paths.ranges import as_number
@@ -82,7 +82,7 @@ class FTPFileSystem(ServerFileSystem):
     root_marker = "/"
     cachable = False
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
-    _server_link: Caught[FTPLink] = Caught()
+    _server_link: CheckedAttribute[FTPLink] = CheckedAttribute()
 
     def __init__(
         self,

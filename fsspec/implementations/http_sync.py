@@ -18,7 +18,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
-from fsspec._fork.owned import Caught
+from fsspec._fork.owned import CheckedAttribute
 from fsspec._overriding import default
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
@@ -115,7 +115,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
-    session: Caught[Any] = Caught()
+    session: CheckedAttribute[Any] = CheckedAttribute()
     _fork_sensitive = True
 
     def __init__(

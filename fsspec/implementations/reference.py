@@ -252,7 +252,7 @@ class ReferenceFileSystem(ReferenceReading):
         inherited.append(getattr(own["references"], "fs", None))
         for each in reversed(inherited):  # what is inside of others first
             if each is not None and instances.is_stale(each):
-                instances.touch_below(self, each)
+                instances.make_targets_usable(self, each)
 
     # what there is ----------------------------------------------------------------
     def _folder_tree(self) -> KeyTree:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import paramiko
 
-from fsspec._fork.owned import Caught, finalize, is_mine
+from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
 from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
@@ -67,7 +67,7 @@ class SFTPFileSystem(ServerFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
-    _server_link: Caught[SFTPLink] = Caught()
+    _server_link: CheckedAttribute[SFTPLink] = CheckedAttribute()
 
     def __init__(self, host: str, **ssh_kwargs: Any) -> None:
         super().__init__(**ssh_kwargs)

@@ -21,7 +21,7 @@ import smbprotocol.exceptions
 from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
-from fsspec._fork.owned import Caught, Owned, finalize, is_mine
+from fsspec._fork.owned import CheckedAttribute, Owned, finalize, is_mine
 from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
@@ -66,7 +66,7 @@ class SMBFileSystem(ServerFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
     _copies_by_open: ClassVar[bool] = True
-    _server_link: Caught[SMBLink] = Caught()
+    _server_link: CheckedAttribute[SMBLink] = CheckedAttribute()
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
-from fsspec._fork.owned import Caught
+from fsspec._fork.owned import CheckedAttribute
 from fsspec._overriding import default
 from fsspec._paths.paths import hidden_name, path_texts
 from fsspec._paths.urls import server_options
@@ -81,7 +81,7 @@ class WebHDFS(ServerFileSystem):
     tempdir = "/tmp"
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
     _copies_by_open: ClassVar[bool] = True
-    session: Caught[requests.Session] = Caught()
+    session: CheckedAttribute[requests.Session] = CheckedAttribute()
 
     def __init__(
         self,

@@ -670,7 +670,7 @@ def test_a_fork_waits_for_a_socket_that_is_just_made():
     made, enough = threading.Event(), threading.Event()
 
     def make():
-        with watched.making:
+        with watched.creation_lock:
             kept.append(socket.socket())
             made.set()
             enough.wait(0.2)

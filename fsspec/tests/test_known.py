@@ -20,17 +20,17 @@ def test_entries_hold_for_subclasses_and_name_one_class():
         pass
 
     known.learn(f"{__name__}:{Base.__qualname__}", known.Facts(keeps=("a",)))
-    assert known.of(Derived).keeps == ("a",)
+    assert known.facts_of(Derived).keeps == ("a",)
     known.learn(f"{__name__}:{Derived.__qualname__}", known.Facts(holds=True))
-    assert known.of(Derived) == known.Facts(holds=True)
-    assert known.of(AbstractFileSystem) is known.NOTHING
+    assert known.facts_of(Derived) == known.Facts(holds=True)
+    assert known.facts_of(AbstractFileSystem) is known.NOTHING
 
 
 def test_what_ships_makes_values_that_exist():
     """Those of the standard library, which every child can make."""
     for facts in known.SHIPPED.values():
         for path in facts.renews.values():
-            known.made(path)
+            known.make_value(path)
 
 
 @pytest.fixture

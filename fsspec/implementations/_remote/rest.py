@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from fsspec._fork.owned import Caught
+from fsspec._fork.owned import CheckedAttribute
 from fsspec.implementations._http.sync_session import watched_session
 from fsspec.spec import AbstractFileSystem
 
@@ -43,7 +43,7 @@ class RestFileSystem(AbstractFileSystem):
 
     username: str | None
     token: str | None
-    session: Caught[requests.Session] = Caught()
+    session: CheckedAttribute[requests.Session] = CheckedAttribute()
     _fork_sensitive = True
     timeout: Any = (60, 60)
     """Seconds to connect, and to wait for bytes of an answer."""

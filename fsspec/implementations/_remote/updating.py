@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.swapping import assign
-from fsspec._fork.written_files import inherited, over
+from fsspec._fork.written_files import codec_layer, inherited
 from fsspec._paths.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class UpdatedFile(io.BufferedRandom):
 def update(handle: Handle, block_size: int | None) -> UpdatedFile:
     """A file over a handle; one that is appended to begins at its end."""
     try:
-        file: UpdatedFile = over(lambda raw, mode: UpdatedFile(raw, block_size), handle, handle.mode)
+        file: UpdatedFile = codec_layer(lambda raw, mode: UpdatedFile(raw, block_size), handle, handle.mode)
         if handle.mode[0] == "a":
             file.seek(0, 2)
     except BaseException:  # an interrupt, too, leaves no handle open

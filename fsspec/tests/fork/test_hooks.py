@@ -318,7 +318,7 @@ def test_a_fork_within_a_hook_of_a_fork_leaves_the_memory_filesystem_writable():
     )
 
 
-@pytest.mark.parametrize("lock", ["forking._fork_lock", "store._changing", "sockets.making"])
+@pytest.mark.parametrize("lock", ["forking._fork_lock", "store._changing", "sockets.creation_lock"])
 def test_a_signal_just_as_a_fork_gets_a_lock_does_not_leave_it_held(lock):
     run(
         START
@@ -851,7 +851,7 @@ def test_a_signal_just_as_a_hook_begins_leaves_nothing_undone(hook):
     def child():
         sys.settrace(None)
         read()
-        assert hooks.generation == 1 and hooks.here
+        assert hooks.generation == 1 and hooks.ready_pid
         assert seen == ([] if {hook!r} == "_in_parent" else [Told]), seen
 
     sys.settrace(begins)
@@ -1006,7 +1006,7 @@ def test_a_signal_while_a_fork_without_hooks_is_caught_up_with_leaves_nothing_un
         sys.settrace(None)
         for mine in (fs, other):
             assert mine.cat_file("a") == b"x"
-        assert hooks.generation == 1 and hooks.here, (lines, hooks.generation)
+        assert hooks.generation == 1 and hooks.ready_pid, (lines, hooks.generation)
         os._exit(0 if state["left"] <= 0 else 99)
 
     while (code := forked_by_c(child, False)) == 0:
