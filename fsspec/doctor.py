@@ -504,8 +504,8 @@ def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
         else:
             timed("listing", lambda: fs.ls(path, detail=False))
     except Exception as error:  # whatever it is, it is what the user came to see
-        said = redact_options(with_notes(error, f"{type(error).__name__}: {error}"))
-        found.add(PROBLEM, "url", f"{shown}: {said}")
+        message = redact_options(with_notes(error, f"{type(error).__name__}: {error}"))
+        found.add(PROBLEM, "url", f"{shown}: {message}")
 
 
 def _options_of(protocol: str) -> set[str]:

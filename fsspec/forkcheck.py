@@ -122,9 +122,9 @@ def _write(box: list[Any]) -> None:
 def _with_time_limit(act: Callable[..., T], *args: Any) -> T:
     """In the child: what ``act`` returns; where it hangs, the stacks are shown and the child ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
-    said = act(*args)
+    result = act(*args)
     faulthandler.cancel_dump_traceback_later()
-    return said
+    return result
 
 
 # trying ---------------------------------------------------------------------------
@@ -160,11 +160,11 @@ class _Try:
                 return self.one_by_one()
             return [self.found(handle.name, problem) for handle in self.handles]
         sockets, of_file = forked.by_holder(in_use, before, self.subject.sockets())
-        over = threading.Event()
+        stop_reading = threading.Event()
         meanwhile: list[str] = []
 
         def read_on() -> None:
-            while not over.is_set() and not any(meanwhile):
+            while not stop_reading.is_set() and not any(meanwhile):
                 meanwhile.extend(parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles)
 
         thread = threading.Thread(target=read_on, daemon=True)
@@ -173,22 +173,22 @@ class _Try:
         ended = forked.by_fork(lambda: _with_time_limit(self.body, boxes, sockets, of_file), exits=self.exits)
         if ended.code == 1 and "Timeout (" in ended.stderr:
             ended.code = None  # it hung, and its stacks are in stderr
-        over.set()
+        stop_reading.set()
         if self.together:
             thread.join(PATIENCE + 1)
-        said = ended.result if isinstance(ended.result, dict) else {}
-        if said:
+        results = ended.result if isinstance(ended.result, dict) else {}
+        if results:
             ended.result = "done"
         problem = ended.problem(killed=self.killed).strip()
-        problem = located(problem, type(self.subject.fs)) or said.pop("", "")
+        problem = located(problem, type(self.subject.fs)) or results.pop("", "")
         notes = {h.name: parent_problem(h.read, boxes[h.name], self.wanted) for h in self.handles}
-        if any([problem, *meanwhile, *notes.values(), *(w for w in said.values() if w != "refused")]):
+        if any([problem, *meanwhile, *notes.values(), *(w for w in results.values() if w != "refused")]):
             if len(self.handles) > 1:
                 return self.one_by_one()
             name = self.handles[0].name
-            told = [f"child: {_summary(w)}" for w in (problem, said.get(name)) if w and w != "refused"]
-            return [self.found(name, "; ".join([*told, *filter(None, [*meanwhile, notes[name]])]))]
-        return [self.found(name, "", refused=name in said) for name in boxes]
+            in_child = [f"child: {_summary(w)}" for w in (problem, results.get(name)) if w and w != "refused"]
+            return [self.found(name, "; ".join([*in_child, *filter(None, [*meanwhile, notes[name]])]))]
+        return [self.found(name, "", refused=name in results) for name in boxes]
 
     def file_in_use(self) -> object:
         """A file that was read, since some connect only then; it is not the one that crosses."""
@@ -198,16 +198,18 @@ class _Try:
 
     def body(self, boxes: dict[str, list[Any]], sockets: Sockets, of_file: Sockets) -> dict[str, str]:
         """In the child: what is wrong, or "refused", by handle; under "" what is about all of them."""
-        said: dict[str, str] = {}
+        results: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
-            said[""] = _name_peers(SHARES, sockets)
-            said["open file"] = "" if said[""] else _name_peers(FILE_SHARES, of_file)
-        if not any(said.values()) or said[""] and self.subject.declares():  # then it is held, and not used
+            results[""] = _name_peers(SHARES, sockets)
+            results["open file"] = "" if results[""] else _name_peers(FILE_SHARES, of_file)
+        if (
+            not any(results.values()) or results[""] and self.subject.declares()
+        ):  # then it is held, and not used
             for handle in self.handles:
-                word = self.act(handle)(boxes[handle.name])
-                if word:
-                    said[handle.name] = word
-        return {name: word for name, word in said.items() if word} or {"": ""}
+                result = self.act(handle)(boxes[handle.name])
+                if result:
+                    results[handle.name] = result
+        return {name: result for name, result in results.items() if result} or {"": ""}
 
     def one_by_one(self) -> list[Finding]:
         """Try each handle with a child of its own, to find those that go wrong."""
@@ -449,8 +451,8 @@ def main(argv: list[str] | None = None) -> int:
     safe, cls = all(f.safe for f in findings), type(subject.fs)
     if args.json:
         about = {"url": url, "safe": safe, "backend": report.backend(cls), "versions": report.versions()}
-        told = {"note": subject.note, "findings": [asdict(f) for f in findings]}
-        print(json.dumps({**about, **told}, indent=1))
+        results = {"note": subject.note, "findings": [asdict(f) for f in findings]}
+        print(json.dumps({**about, **results}, indent=1))
     else:
         print(report.report(url, cls, findings, subject.note))
     return 0 if safe else 1

@@ -56,15 +56,15 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
         if memoryview(data).nbytes != size or start <= 0:  # type: ignore[arg-type]  # it is what is asked
             return
     except TypeError:
-        kind, gave = TypeError, f"{type(data).__name__}, where the content of a file is bytes"
+        kind, answer = TypeError, f"{type(data).__name__}, where the content of a file is bytes"
     else:
-        kind, gave = IncompleteRead, f"all {size} bytes of the file: the store ignores where a read begins"
+        kind, answer = IncompleteRead, f"all {size} bytes of the file: the store ignores where a read begins"
     owner: Any = getattr(fetcher, "__self__", None)
     name = getattr(fetcher, "__name__", type(fetcher).__name__)
     method = name if owner is None else f"{type(owner).__name__}.{name}"
     of = f" of {type(owner.fs).__name__}" if hasattr(owner, "fs") else ""
     where = f" of {path_of(fetcher)!r}" if path_of(fetcher) else ""
-    raise kind(f"{method}{of} was asked for bytes {start}-{stop}{where}, and gave {gave}")
+    raise kind(f"{method}{of} was asked for bytes {start}-{stop}{where}, and gave {answer}")
 
 
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:

@@ -321,8 +321,8 @@ def _run(job: _Job, timeout: float | None) -> Any:
     job.error = job.result = None  # a frame of its traceback refers to the job
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
-            said = error.args or (f"{_named(job.func)}: a time limit of its client has passed",)
-            raise FSTimeoutError(*said) from error
+            args = error.args or (f"{_named(job.func)}: a time limit of its client has passed",)
+            raise FSTimeoutError(*args) from error
         advise(error)
         raise error
     finally:

@@ -92,8 +92,10 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
             if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
-                with for_file(kwargs["callback"], args[0] if args else "") as told:
-                    return home["sync"](self.loop, getattr(self, name), *args, **{**kwargs, "callback": told})
+                with for_file(kwargs["callback"], args[0] if args else "") as callback:
+                    return home["sync"](
+                        self.loop, getattr(self, name), *args, **{**kwargs, "callback": callback}
+                    )
             return home["sync"](self.loop, getattr(self, name), *args, **kwargs)
 
     blocking.__name__ = name[1:]  # by which it is pickled

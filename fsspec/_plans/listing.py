@@ -187,8 +187,8 @@ def walk(
     # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
     # one after the other they would lose the listings under way at the same time.
     recursive = overridden(fs, "walk") and not fs.async_impl
-    told = {} if on_error == "omit" else {"on_error": on_error}
-    own = {"topdown": topdown, "detail": detail, **told, **kwargs}
+    reported = {} if on_error == "omit" else {"on_error": on_error}
+    own = {"topdown": topdown, "detail": detail, **reported, **kwargs}
     if recursive:
         own = taken(fs, "walk", own, (("topdown",) if topdown else ()) + (() if detail else ("detail",)))
     turns = [_Turn(path, 1)]  # the next one last

@@ -254,13 +254,13 @@ def mv(
             raise FileNotFoundError(redact_url(sources[there.index(False)]))
         return None
     _check_nothing_is_lost(fs, path1, moved)
-    told = Callback.as_callback(callback)
+    progress = Callback.as_callback(callback)
     if overridden(fs, "copy"):
-        told.set_size(len(moved))
+        progress.set_size(len(moved))
         yield call("copy", path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
-        told.relative_update(len(moved))
+        progress.relative_update(len(moved))
     else:
-        yield from _copying(fs, moved, recursive, False, {}, None, told)
+        yield from _copying(fs, moved, recursive, False, {}, None, progress)
     if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
         # of a folder without what is in it only an empty one goes
         doomed = _tops(fs, moved) if _may_match(fs, path1, moved) else path1
@@ -353,12 +353,12 @@ class _Transfers:
                 self.end(position, whole=False)
 
     def calls(self) -> Iterator[call]:
-        told = type(self.callback) is not NoOpCallback
+        is_watched = type(self.callback) is not NoOpCallback
         pairs = self.pairs if self.wrap is None else self.wrap(self.pairs)
         for position, (a, b) in enumerate(pairs):
-            child = Callback.as_callback(self.callback.branched(a, b, **self.kwargs) if told else None)
+            child = Callback.as_callback(self.callback.branched(a, b, **self.kwargs) if is_watched else None)
             self.under_way[position] = child
-            if told:
+            if is_watched:
                 child.__enter__()
             yield call(self.name, a, self.written_for(b), callback=child, **self.kwargs)
 

@@ -150,8 +150,7 @@ class Contents:
             that parts side by side give each record once
         """
         with self.open(fn, "rb") as f:
-            told = getattr(f, "size", None)
-            if told is not None or f.seekable():
+            if getattr(f, "size", None) is not None or f.seekable():
                 size = _size(f)
                 if length is None or offset + length > size:
                     length = max(0, size - offset)

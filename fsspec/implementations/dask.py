@@ -135,8 +135,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
             future.release()
 
     def _run_on_worker(self, name: str, args: tuple[Any, ...], kwargs: Options) -> Any:
-        told = self.target_protocol, self.target_options or {}, self.fs, name, args, kwargs
-        return _operate(*told) if self.worker else self._submit_task(_operate, *told)
+        arguments = self.target_protocol, self.target_options or {}, self.fs, name, args, kwargs
+        return _operate(*arguments) if self.worker else self._submit_task(_operate, *arguments)
 
     # of these the parameters are anything; the rest of _ASKED are made below
     def ls(self, *args: Any, **kwargs: Any) -> list[Any]:

@@ -88,30 +88,30 @@ class DatabricksFileSystem(RestFileSystem):
         return "/" + text.strip("/")
 
     # requests ---------------------------------------------------------------------
-    def _call_api(self, name: str, about: str, method: str = "POST", /, **told: Any) -> dict[str, Any]:
+    def _call_api(self, name: str, about: str, method: str = "POST", /, **body: Any) -> dict[str, Any]:
         """The answer of one endpoint; an error is raised with the path that it is about."""
         if type(self)._send_to_api is not DatabricksFileSystem._send_to_api:
-            return self._send_to_api(method=method.lower(), endpoint=name, json=told)
-        return self._answer_of(name, about, method, told)
+            return self._send_to_api(method=method.lower(), endpoint=name, json=body)
+        return self._answer_of(name, about, method, body)
 
     def _send_to_api(self, method: str, endpoint: str, json: dict[str, Any]) -> dict[str, Any]:
         """The answer of one endpoint. Derived classes may override this: each request goes through it."""
         about = json.get("path") or json.get("source_path") or ""
         return self._answer_of(endpoint, about, method.upper(), json)
 
-    def _answer_of(self, name: str, about: str, method: str, told: dict[str, Any]) -> dict[str, Any]:
+    def _answer_of(self, name: str, about: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
         url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"
         if method == "GET":
-            return self._request_json(method, url, about, params=told)
-        return self._request_json(method, url, about, json=told)
+            return self._request_json(method, url, about, params=body)
+        return self._request_json(method, url, about, json=body)
 
     def _raise_for_response(self, response: requests.Response, path: str) -> NoReturn:
         try:
-            told = response.json()
+            body = response.json()
         except ValueError:
-            told = None
-        code = told.get("error_code") if isinstance(told, dict) else None
+            body = None
+        code = body.get("error_code") if isinstance(body, dict) else None
         if code is None or response.status_code in (401, 403):
             super()._raise_for_response(response, path)
         kind = _KINDS.get(code)
@@ -120,18 +120,18 @@ class DatabricksFileSystem(RestFileSystem):
             raise kind(path)
         if kind is not None:
             raise kind(f"{path!r}: {message}")
-        raise DatabricksException(code, f"{path!r}: {message} ({code})", told.get("details"))
+        raise DatabricksException(code, f"{path!r}: {message} ({code})", body.get("details"))
 
     # listing ----------------------------------------------------------------------
     @staticmethod
-    def _described_entry(told: dict[str, Any]) -> dict[str, Any]:
+    def _described_entry(body: dict[str, Any]) -> dict[str, Any]:
         entry = {
-            "name": told["path"],
-            "type": "directory" if told["is_dir"] else "file",
-            "size": told["file_size"],
+            "name": body["path"],
+            "type": "directory" if body["is_dir"] else "file",
+            "size": body["file_size"],
         }
-        if told.get("modification_time"):
-            entry["mtime"] = told["modification_time"] / 1000
+        if body.get("modification_time"):
+            entry["mtime"] = body["modification_time"] / 1000
         return entry
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -139,8 +139,8 @@ class DatabricksFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         entries = None if kwargs.get("refresh") else self._ls_from_cache(path)
         if entries is None:
-            told = self._call_api("list", path, "GET", path=path)
-            entries = [self._described_entry(each) for each in told.get("files", ())]
+            body = self._call_api("list", path, "GET", path=path)
+            entries = [self._described_entry(each) for each in body.get("files", ())]
             if not (len(entries) == 1 and entries[0]["name"] == path):
                 self.dircache[path] = entries
         return list(entries) if detail else [entry["name"] for entry in entries]
@@ -288,9 +288,9 @@ class DatabricksFile(AbstractBufferedFile):
         parts = []
         while start < end:
             length = min(end - start, _BLOCK)
-            told = self.fs._call_api("read", self.path, "GET", path=self.path, offset=start, length=length)
+            body = self.fs._call_api("read", self.path, "GET", path=self.path, offset=start, length=length)
             try:
-                data = base64.b64decode(told["data"])
+                data = base64.b64decode(body["data"])
             except ValueError:
                 data = b""
             if not data:
@@ -301,8 +301,8 @@ class DatabricksFile(AbstractBufferedFile):
 
     def _initiate_upload(self) -> None:
         overwrite = self.mode != "xb"
-        told = self.fs._call_api("create", self.path, path=self._written_path, overwrite=overwrite)
-        self.handle: int = told["handle"]
+        body = self.fs._call_api("create", self.path, path=self._written_path, overwrite=overwrite)
+        self.handle: int = body["handle"]
 
     def _upload_chunk(self, final: bool = False) -> bool | None:
         self.buffer.seek(0)

@@ -262,16 +262,18 @@ class FTPFileSystem(ServerFileSystem):
 
     def created(self, path: str) -> datetime:
         """When a file was made, in UTC; NotImplementedError where the server does not say."""
-        return ftp_parsing.moment(self.info(path).get("create")) or super().created(path)
+        return ftp_parsing.utc_time(self.info(path).get("create")) or super().created(path)
 
     def modified(self, path: str) -> datetime:
         """When a file was last changed, in UTC; NotImplementedError where the server does not say."""
         path = self._strip_protocol(path)
         entry = self.info(path)
-        found = ftp_parsing.moment(entry.get("modify"))
+        found = ftp_parsing.utc_time(entry.get("modify"))
         if found is None:  # LIST has times of no known zone
             try:
-                found = ftp_parsing.moment(self._server_link.command(f"MDTM {path}", repeat=True)[4:].strip())
+                found = ftp_parsing.utc_time(
+                    self._server_link.command(f"MDTM {path}", repeat=True)[4:].strip()
+                )
             except ftplib.error_perm as error:
                 if str(error)[:3] not in _UNKNOWN and entry["type"] == "file":
                     self._raise_refused(error, path)

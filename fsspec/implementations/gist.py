@@ -85,10 +85,10 @@ class GistFileSystem(RestFileSystem):
     def _gist_files(self) -> list[dict[str, Any]]:
         if "" not in self.dircache:
             what = f"gist {self.gist_id} at {self.sha or 'latest'}"
-            told = self._request_json("GET", self._gist_url(), what, **self.kw)
+            answer = self._request_json("GET", self._gist_url(), what, **self.kw)
             found = {
                 name: {"name": name, "type": "file", "size": each["size"], "raw_url": each["raw_url"]}
-                for name, each in told["files"].items()
+                for name, each in answer["files"].items()
                 if each is not None  # it was removed in this revision
             }
             for name in self.filenames or ():

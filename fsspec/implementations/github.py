@@ -179,8 +179,8 @@ class GithubFileSystem(RestFileSystem):
                 return [entry]
             tree = entry["sha"]
         url = self.url.format(org=self.org, repo=self.repo, sha=quote(tree or ref, safe=""))
-        told = self._request_json("GET", url, path or f"{self.org}/{self.repo} at {ref}", **self.kw)
-        if told.get("truncated"):
+        answer = self._request_json("GET", url, path or f"{self.org}/{self.repo} at {ref}", **self.kw)
+        if answer.get("truncated"):
             raise OSError(f"GitHub lists only a part of {path!r}, which holds too much")
         entries = [
             {
@@ -190,7 +190,7 @@ class GithubFileSystem(RestFileSystem):
                 "size": each.get("size", 0),
                 "sha": each["sha"],
             }
-            for each in told["tree"]
+            for each in answer["tree"]
         ]
         known[path] = entries
         return entries
@@ -238,17 +238,17 @@ class GithubFileSystem(RestFileSystem):
         if mode != "rb":
             raise NotImplementedError("files on GitHub are not written here: commit and push them")
         path = path.strip("/")
-        told = self._fetch_content(path, sha).json()
-        if not isinstance(told, dict):
+        answer = self._fetch_content(path, sha).json()
+        if not isinstance(answer, dict):
             raise folder_error(path)
-        if told.get("encoding") == "base64":
-            data = from_base64(told["content"], path)
+        if answer.get("encoding") == "base64":
+            data = from_base64(answer["content"], path)
         else:
             data = self._fetch_content(path, sha, **_RAW).content
-        if data.startswith(_LFS) and told.get("download_url"):
-            return WholeFile(self._send_request("GET", told["download_url"], path).content)
-        if len(data) != told.get("size", len(data)):
-            raise OSError(f"{path!r}: {len(data)} of {told['size']} bytes came; try again")
+        if data.startswith(_LFS) and answer.get("download_url"):
+            return WholeFile(self._send_request("GET", answer["download_url"], path).content)
+        if len(data) != answer.get("size", len(data)):
+            raise OSError(f"{path!r}: {len(data)} of {answer['size']} bytes came; try again")
         return WholeFile(data)
 
     def rm(
@@ -273,8 +273,8 @@ class GithubFileSystem(RestFileSystem):
         if entry["type"] != "file":
             raise folder_error(path)
         url = self._repository_url(f"/contents/{quote(path)}")
-        told = {"message": message or f"Remove {path}", "sha": entry["sha"], "branch": self.root}
-        self._send_request("DELETE", url, path, json=told, **self.kw)
+        body = {"message": message or f"Remove {path}", "sha": entry["sha"], "branch": self.root}
+        self._send_request("DELETE", url, path, json=body, **self.kw)
         self.invalidate_cache()
 
 

@@ -273,8 +273,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             at = sync_responses.placed(response, url, start, end, known)
             if not at.certain:  # the body is the range, or all of the file: only the size shows which
                 with suppress(OSError):
-                    told = answers.version_in(self._info_of(url, options))
-                    at = sync_responses.placed(response, url, start, end, known.updated(url, told))
+                    current = answers.version_in(self._info_of(url, options))
+                    at = sync_responses.placed(response, url, start, end, known.updated(url, current))
             answers.learn_version(url, at.version)
             return sync_responses.read_placed(response, at, url, start, end)
 
@@ -315,10 +315,10 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request says of a file; a GET where that fails or gives no size."""
-        told = self._info_of(url, kwargs)
+        info = self._info_of(url, kwargs)
         for name in ("Last-Modified", "partial"):
-            told.pop(name, None)
-        return told
+            info.pop(name, None)
+        return info
 
     def _info_of(self, url: str, kwargs: Options) -> dict[str, Any]:
         try:
@@ -505,9 +505,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
 def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
     """What the headers of a response say of a file: ``size``, checksums, whether ranges are refused."""
-    told = parsing.described(response.headers, response.status_code)
+    described = parsing.described(response.headers, response.status_code)
     names = ("size", "partial", *parsing.checksums(response.headers))
-    return {name: told[name] for name in names if name in told}
+    return {name: described[name] for name in names if name in described}
 
 
 def _idle_descriptors(session: requests.Session | RequestsSessionShim) -> Iterator[int]:

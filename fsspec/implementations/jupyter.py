@@ -55,18 +55,18 @@ class JupyterFileSystem(RestFileSystem):
         return f"{self.url}/{quote(path.strip('/'))}"
 
     @staticmethod
-    def _described_entry(told: dict[str, Any]) -> dict[str, Any]:
-        kept = {name: value for name, value in told.items() if name not in ("path", "content")}
-        kind = "directory" if told["type"] == "directory" else "file"  # there are notebooks as well
-        return {**kept, "name": told["path"], "type": kind}
+    def _described_entry(answer: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in answer.items() if name not in ("path", "content")}
+        kind = "directory" if answer["type"] == "directory" else "file"  # there are notebooks as well
+        return {**kept, "name": answer["path"], "type": kind}
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
-        told = self._request_json("GET", self._url_of(path), path)
-        if told["type"] == "directory":
-            entries = [self._described_entry(each) for each in told["content"] or ()]
+        answer = self._request_json("GET", self._url_of(path), path)
+        if answer["type"] == "directory":
+            entries = [self._described_entry(each) for each in answer["content"] or ()]
         else:
-            entries = [self._described_entry(told)]
+            entries = [self._described_entry(answer)]
         return entries if detail else [entry["name"] for entry in entries]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -79,29 +79,29 @@ class JupyterFileSystem(RestFileSystem):
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file, which is fetched whole, or a part of them."""
         path = self._strip_protocol(path)
-        told = self._request_json(
+        answer = self._request_json(
             "GET", self._url_of(path), path, params={"type": "file", "format": "base64"}
         )
-        if told["type"] == "directory":
+        if answer["type"] == "directory":
             raise folder_error(path)
-        if told.get("format") == "base64":
-            data = from_base64(told["content"], path)
+        if answer.get("format") == "base64":
+            data = from_base64(answer["content"], path)
         else:
-            data = told["content"].encode("utf-8")
+            data = answer["content"].encode("utf-8")
         return data[start:end]
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         path = self._strip_protocol(path)
         if mode == "create" and self._is_taken(path):
             raise FileExistsError(path)
-        told = {
+        body = {
             "name": path.rpartition("/")[2],
             "path": path.strip("/"),
             "type": "file",
             "format": "base64",
             "content": base64.b64encode(value).decode(),
         }
-        self._send_request("PUT", self._url_of(path), path, json=told)
+        self._send_request("PUT", self._url_of(path), path, json=body)
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)

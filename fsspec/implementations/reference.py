@@ -454,9 +454,9 @@ class ReferenceFileSystem(ReferenceReading):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> ReferenceFile | io.BytesIO:
-        said = self._reference_of(path)
+        reference = self._reference_of(path)
         if set(mode) != {"r", "b"}:
             raise NotImplementedError(f"{path!r}: references are opened to be read; pipe_file sets one")
-        if isinstance(said, bytes):
-            return io.BytesIO(said)
+        if isinstance(reference, bytes):
+            return io.BytesIO(reference)
         return ReferenceFile(self, path, mode, block_size, cache_options=cache_options, **kwargs)

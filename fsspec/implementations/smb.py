@@ -275,17 +275,17 @@ class SMBFileSystem(ServerFileSystem):
 def _scan(unc: str, **options: Any) -> list[dict[str, Any]]:
     entries = []
     for found in smbclient.scandir(unc, **options):
-        told = found.smb_info  # came with the name; to ask for more would be a request for each
+        smb_info = found.smb_info  # came with the name; to ask for more would be a request for each
         kind = "link" if found.is_symlink() else "directory" if found.is_dir() else "file"
         entries.append(
             {
                 "name": found.name,
-                "size": told.end_of_file if kind == "file" else 0,
+                "size": smb_info.end_of_file if kind == "file" else 0,
                 "type": kind,
                 "uid": 0,
                 "gid": 0,
-                "time": told.last_access_time.timestamp(),
-                "mtime": told.last_write_time.timestamp(),
+                "time": smb_info.last_access_time.timestamp(),
+                "mtime": smb_info.last_write_time.timestamp(),
             }
         )
     return entries

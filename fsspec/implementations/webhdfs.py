@@ -172,12 +172,14 @@ class WebHDFS(ServerFileSystem):
     def _check_response(self, response: requests.Response, path: str) -> None:
         if response.status_code < 400:
             return
-        told: dict[str, Any] = {}
+        exception: dict[str, Any] = {}
         with suppress(ValueError), closing(response):
-            told = response.json().get("RemoteException") or {}
-        text = f"{told.get('message') or response.reason} (status {response.status_code})".splitlines()[0]
-        kind, number = _ERRORS.get(told.get("exception", ""), (OSError, None))
-        if not told:
+            exception = response.json().get("RemoteException") or {}
+        text = f"{exception.get('message') or response.reason} (status {response.status_code})".splitlines()[
+            0
+        ]
+        kind, number = _ERRORS.get(exception.get("exception", ""), (OSError, None))
+        if not exception:
             kind, number = {
                 401: (PermissionError, errno.EACCES),
                 403: (PermissionError, errno.EACCES),

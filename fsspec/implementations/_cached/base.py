@@ -484,8 +484,8 @@ class Cache(ChainedFileSystem):
     def _version_digest(self, entry: dict[str, Any]) -> str:
         """What distinguishes versions of an entry: as `ukey` does, or by the keys that the target names."""
         keys = self._version_keys()
-        told = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
-        return sha256(str(told).encode()).hexdigest()
+        values = {key: entry[key] for key in keys if entry.get(key) is not None} if keys else entry
+        return sha256(str(values).encode()).hexdigest()
 
 
 def _last_target(fs: AbstractFileSystem) -> AbstractFileSystem:

@@ -367,8 +367,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _cat(
         self, path: StrPaths, recursive: bool = False, on_error: str = "raise", **kwargs: Any
     ) -> Contents:
-        told = kwargs.get("callback")
-        return await self._awaited_on_target(self._cat_plan(path, recursive, on_error, told))
+        plan = self._cat_plan(path, recursive, on_error, kwargs.get("callback"))
+        return await self._awaited_on_target(plan)
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any

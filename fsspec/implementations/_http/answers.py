@@ -241,15 +241,15 @@ def place(
     """
     content = parse(headers)
     if status == 206 or status == 416 or "Content-Range" in headers or content[0] is not None:
-        told = known.updated(url, version(headers, url if final_url is None else final_url, content[2]))
+        found = known.updated(url, version(headers, url if final_url is None else final_url, content[2]))
         if status == 416:
-            return _unsatisfied(told, url, start)
+            return _unsatisfied(found, url, start)
         first, stop, total = content
         if first == start and stop == end and stop is not None and first < stop and status == 206:
             # what nearly each answer is: exactly what was asked for, nothing for `_place_partial` to look at
             if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
-                return Placed(first, stop, told)
-        return _place_partial(status, headers, url, start, end, content, told)
+                return Placed(first, stop, found)
+        return _place_partial(status, headers, url, start, end, content, found)
 
     def about(size: int | None) -> Version:
         return known.updated(url, version(headers, url if final_url is None else final_url, size))
@@ -275,12 +275,12 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdigit() and is_plain(headers) else None
 
 
-def _unsatisfied(told: Version, url: str | yarl.URL, start: int) -> Placed:
-    if told.size and -told.size <= start < told.size:
+def _unsatisfied(found: Version, url: str | yarl.URL, start: int) -> Placed:
+    if found.size and -found.size <= start < found.size:
         raise IncompleteRead(
-            f"the server has no byte {start} of {redact_url(url)}, whose size is {told.size} bytes"
+            f"the server has no byte {start} of {redact_url(url)}, whose size is {found.size} bytes"
         )
-    return Placed(max(start, 0), max(start, 0), told)
+    return Placed(max(start, 0), max(start, 0), found)
 
 
 def _place_partial(
@@ -290,28 +290,28 @@ def _place_partial(
     start: int,
     end: int | None,
     content: tuple[int | None, int | None, int | None],
-    told: Version,
+    found: Version,
 ) -> Placed:
     first, stop, total = content
     length = _length(headers)
     if first is None or stop is None or first >= stop or total is not None and stop > total:
         if "Content-Range" in headers or headers.get("Content-Type", "").lower().startswith("multipart/"):
             raise IncompleteRead(f"the server sent a range of {redact_url(url)} that cannot be understood")
-        first = start if start >= 0 else max(0, (told.size or 0) + start)
+        first = start if start >= 0 else max(0, (found.size or 0) + start)
         stop = None if length is None else first + length
         if end is not None and stop is not None and stop > end:
             raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {end - start}")
     elif length is not None and length != stop - first and status == 206:
         raise IncompleteRead(f"the server sent {length} bytes of {redact_url(url)}, not {stop - first}")
     if start < 0:
-        start = first if told.size is None else max(0, told.size + start)
+        start = first if found.size is None else max(0, found.size + start)
     if first != start:
         raise IncompleteRead(f"the server sent {redact_url(url)} from byte {first} on, not {start}")
-    if told.size is not None and stop is not None:
-        wanted = told.size if end is None else min(end, told.size)
+    if found.size is not None and stop is not None:
+        wanted = found.size if end is None else min(end, found.size)
         if stop < wanted:
             raise IncompleteRead(f"the server sent {redact_url(url)} up to byte {stop}, not {wanted}")
-    return Placed(first, stop, told)
+    return Placed(first, stop, found)
 
 
 def exclusive(parse: Callable[[Any], ContentRange]) -> Callable[[Any], ContentRange]:
@@ -423,10 +423,10 @@ def known_version(url: str) -> Version:
     return UNKNOWN if seen is None else seen.get(url, UNKNOWN)
 
 
-def learn_version(url: str, told: Version) -> None:
+def learn_version(url: str, found: Version) -> None:
     """Keep what an answer showed. Raises FileChangedError: another answer, which came meanwhile, was about
     another version."""
     seen = _seen.get()
     if seen is not None:
         known = seen.get(url)
-        seen[url] = told if known is None else known.updated(url, told)
+        seen[url] = found if known is None else known.updated(url, found)

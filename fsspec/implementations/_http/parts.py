@@ -62,13 +62,13 @@ async def read_in_parts(
     known: Version,
     options: Options,
     sink: Sink,
-    told: Callable[[int | None], Any],
+    on_size: Callable[[int | None], Any],
 ) -> bool:
     """Give the bytes from ``start`` up to ``end`` to ``sink``.
 
     ``end``: None for the end of the file.
     ``known``: what is known of the file.
-    ``told``: called with the size of the file, once that is known.
+    ``on_size``: called with the size of the file, once that is known.
     Returns False, and nothing was given, where the server's answer does not let a file be read in parts.
     """
     first = start + PART if end is None else min(end, start + PART)
@@ -77,14 +77,14 @@ async def read_in_parts(
         if response.status != 416:
             fs._raise_not_found_for_status(response, url)
         if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
-            await _save_whole(response, url, sink, told)
+            await _save_whole(response, url, sink, on_size)
             return True
         at = placed(response, url, start, first, known)
         size = at.version.size
         if size is None or response.status == 200:
             return False
         learn_version(url, at.version)
-        told(size)
+        on_size(size)
         await _parts(
             fs, url, response, at, (start, first, size if end is None else min(end, size)), options, sink
         )
@@ -109,14 +109,14 @@ async def gather(
         into.seek(offset - begin)
         into.write(data)
 
-    def told(size: int | None) -> None:
+    def on_size(size: int | None) -> None:
         nonlocal into
         stop = end if size is None else size if end is None else min(end, size)
         if stop is not None:
             into = with_room(stop - begin)  # so that what comes is put where it stays
             into.write(head)
 
-    return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, told) else None
+    return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, on_size) else None
 
 
 async def download_in_parts(
@@ -141,10 +141,10 @@ class _NotInParts(Exception):
 
 
 async def _save_whole(
-    response: aiohttp.ClientResponse, url: str, sink: Sink, told: Callable[[int | None], Any]
+    response: aiohttp.ClientResponse, url: str, sink: Sink, on_size: Callable[[int | None], Any]
 ) -> None:
     check_is_whole(response, url)
-    told(placed(response, url, 0, None).version.size)
+    on_size(placed(response, url, 0, None).version.size)
     await _save_body(response, url, 0, None, sink)
 
 

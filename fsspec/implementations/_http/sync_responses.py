@@ -78,9 +78,9 @@ def body_parts(
             return
         got += len(part)
         yield part
-    told = response.headers.get("Content-Length", "")
-    if told.isdigit() and got < int(told) and is_plain(response.headers):
-        raise IncompleteRead(f"{got} of {told} bytes of {redact_url(url)} came")
+    length = response.headers.get("Content-Length", "")
+    if length.isdigit() and got < int(length) and is_plain(response.headers):
+        raise IncompleteRead(f"{got} of {length} bytes of {redact_url(url)} came")
 
 
 def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> None:

@@ -56,9 +56,9 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """A request, counted and logged by `logs.Request`. Redirects come here one by one."""
-        with Request(self.traffic, request.method or "", request.url, request.headers) as told:
+        with Request(self.traffic, request.method or "", request.url, request.headers) as record:
             response = super().send(request, *args, **kwargs)
-            told.status = response.status_code
+            record.status = response.status_code
         return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

@@ -36,9 +36,9 @@ class Block(NamedTuple):
     members: list[Range]
 
 
-def asked(path: str, said: Part, start: int | None, end: int | None) -> Part:
-    """As `sliced`, for a part that is fetched alone: with a line of the log at DEBUG."""
-    part = sliced(said, start, end)
+def sliced_and_logged(path: str, part: Part, start: int | None, end: int | None) -> Part:
+    """As `sliced`, for a part that is fetched by a request of its own: logged at DEBUG."""
+    part = sliced(part, start, end)
     _log(path, part)
     return part
 
@@ -48,14 +48,14 @@ def _log(what: str, target: Part | Block) -> None:
         logger.debug("%s: bytes %s-%s of %s", what, target.start, target.end, redact_url(target.url))
 
 
-def sliced(said: Part, start: int | None, end: int | None) -> Part:
-    """A slice of a part, as a part; of a whole file the target's filesystem makes it."""
-    if said.start is None or said.end is None:
-        return Part(said.url, start, end)
+def sliced(part: Part, start: int | None, end: int | None) -> Part:
+    """A slice of a part, as a part. The target's filesystem applies ``start`` and ``end`` of a whole file."""
+    if part.start is None or part.end is None:
+        return Part(part.url, start, end)
     if start is None and end is None:
-        return said
-    first, last = cut(said.end - said.start, start, end)
-    return Part(said.url, said.start + first, said.start + last)
+        return part
+    first, last = cut(part.end - part.start, start, end)
+    return Part(part.url, part.start + first, part.start + last)
 
 
 def failed(key: str, url: str, error: BaseException) -> BaseException:
@@ -124,14 +124,14 @@ class Reads:
             self._join(max_gap, max_block)
 
     def _sort_in(
-        self, position: int, said: bytes | Part, slices: list[tuple[int | None, int | None]] | None
+        self, position: int, reference: bytes | Part, slices: list[tuple[int | None, int | None]] | None
     ) -> None:
         start, end = (None, None) if slices is None else slices[position]
-        if isinstance(said, bytes):
-            self.results[position] = said[start:end]
+        if isinstance(reference, bytes):
+            self.results[position] = reference[start:end]
             return
-        part = sliced(said, start, end)
-        if said.end is None:
+        part = sliced(reference, start, end)
+        if reference.end is None:
             block = self._wholes.setdefault(part, Block(*part, []))
             block.members.append((part.url, 0, 0, position))
         elif part.start == part.end:

@@ -133,8 +133,8 @@ def size_of(key: str, value: object) -> int | None:
         if type(length) is not int or length < 0:
             _parsed_part(key, value, "")
         return int(length)
-    said = parsed(key, value, "")
-    return len(said) if isinstance(said, bytes) else None
+    reference = parsed(key, value, "")
+    return len(reference) if isinstance(reference, bytes) else None
 
 
 def literal(data: bytes) -> bytes:

@@ -97,26 +97,26 @@ class ReferenceReading(AsyncFileSystem):
 
     def _source_of(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""
-        said = self._reference_of(path)
-        return (self._fs_of(said.url), said.url) if isinstance(said, Part) else (None, None)
+        reference = self._reference_of(path)
+        return (self._fs_of(reference.url), reference.url) if isinstance(reference, Part) else (None, None)
 
     # reading one ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         path = self._strip_protocol(path)
-        said = self._reference_of(path)
-        if isinstance(said, bytes):
-            return said[start:end]
-        source = self._fs_of(said.url)
+        reference = self._reference_of(path)
+        if isinstance(reference, bytes):
+            return reference[start:end]
+        source = self._fs_of(reference.url)
         blocking = blocking_of(source)
         if blocking is None:
-            return sync(self.loop, self._fetch_part, path, said, start, end, kwargs)
-        part = joining.asked(path, said, start, end)
-        if said.end is not None and part.start == part.end:
+            return sync(self.loop, self._fetch_part, path, reference, start, end, kwargs)
+        part = joining.sliced_and_logged(path, reference, start, end)
+        if reference.end is not None and part.start == part.end:
             return b""
-        with failing(path, said.url):
-            data: bytes = blocking.cat_file(said.url, start=part.start, end=part.end, **kwargs)
-        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # it ends
-            _check_end(path, part, data, _size_of(blocking, said.url))
+        with failing(path, reference.url):
+            data: bytes = blocking.cat_file(reference.url, start=part.start, end=part.end, **kwargs)
+        if reference.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # not None
+            _check_end(path, part, data, _size_of(blocking, reference.url))
         return data
 
     async def _cat_file(
@@ -125,25 +125,25 @@ class ReferenceReading(AsyncFileSystem):
         path = self._strip_protocol(path)
         references = self.references
         if isinstance(references, LazyReferenceMapper) and not references.is_loaded(path):
-            said = await asyncio.to_thread(self._reference_of, path)
+            reference = await asyncio.to_thread(self._reference_of, path)
         else:
-            said = self._reference_of(path)
-        if isinstance(said, bytes):
-            return said[start:end]
-        return await self._fetch_part(path, said, start, end, kwargs)
+            reference = self._reference_of(path)
+        if isinstance(reference, bytes):
+            return reference[start:end]
+        return await self._fetch_part(path, reference, start, end, kwargs)
 
     async def _fetch_part(
-        self, path: str, said: Part, start: int | None, end: int | None, kwargs: Options
+        self, path: str, reference: Part, start: int | None, end: int | None, kwargs: Options
     ) -> bytes:
-        part = joining.asked(path, said, start, end)
-        if said.end is not None and part.start == part.end:
+        part = joining.sliced_and_logged(path, reference, start, end)
+        if reference.end is not None and part.start == part.end:
             return b""
-        with failing(path, said.url):
-            data: bytes = await self._fs_of(said.url)._cat_file(
-                said.url, start=part.start, end=part.end, **kwargs
+        with failing(path, reference.url):
+            data: bytes = await self._fs_of(reference.url)._cat_file(
+                reference.url, start=part.start, end=part.end, **kwargs
             )
-        if said.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # it ends
-            _check_end(path, part, data, await _size_of_awaited(self._fs_of(said.url), said.url))
+        if reference.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # not None
+            _check_end(path, part, data, await _size_of_awaited(self._fs_of(reference.url), reference.url))
         return data
 
     # reading many -----------------------------------------------------------------
@@ -317,14 +317,14 @@ class ReferenceReading(AsyncFileSystem):
         if self.isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
-        said = self._reference_of(rpath)
-        if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
-            found = self._fs_of(said.url)
+        reference = self._reference_of(rpath)
+        if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
+            found = self._fs_of(reference.url)
             source = blocking_of(found) or found
-            with failing(rpath, said.url, lpath):
+            with failing(rpath, reference.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
                 extra = taken(source, "get_file", {"callback": callback})
-                source.get_file(said.url, lpath, **extra, **kwargs)
+                source.get_file(reference.url, lpath, **extra, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
@@ -335,13 +335,13 @@ class ReferenceReading(AsyncFileSystem):
         if await self._isdir(rpath):
             os.makedirs(cast("StrPath", lpath), exist_ok=True)
             return
-        said = await self._off_loop(self._reference_of, rpath)
-        if isinstance(said, Part) and said.end is None and not isfilelike(lpath):
-            source = self._fs_of(said.url)
-            with failing(rpath, said.url, lpath):
+        reference = await self._off_loop(self._reference_of, rpath)
+        if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
+            source = self._fs_of(reference.url)
+            with failing(rpath, reference.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
                 extra = taken(source, "_get_file", {"callback": callback})
-                await source._get_file(said.url, os.fspath(lpath), **extra, **kwargs)
+                await source._get_file(reference.url, os.fspath(lpath), **extra, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 

@@ -53,8 +53,8 @@ class Table:
             [*self.raw, *[None] * lack],
         )
         for row, value in values.items():
-            said = None if value is None else parsed(str(row), value, None)
-            made.path[row], made.offset[row], made.size[row], made.raw[row] = _row(said)
+            reference = None if value is None else parsed(str(row), value, None)
+            made.path[row], made.offset[row], made.size[row], made.raw[row] = _row(reference)
         return made
 
     @classmethod
@@ -162,13 +162,13 @@ def _installed(engine: str) -> str:
     raise ImportError(f"references in parquet need {' or '.join(_ENGINES)}: pip install {engine}")
 
 
-def _row(said: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]:
-    if said is None:
+def _row(reference: bytes | Part | None) -> tuple[str | None, int, int, bytes | None]:
+    if reference is None:
         return None, 0, 0, None
-    if isinstance(said, bytes):
-        return None, 0, 0, literal(said)
-    if said.start is None or said.end is None:
-        return said.url, 0, 0, None
-    if said.start == said.end:  # a row without size would be all of the file
+    if isinstance(reference, bytes):
+        return None, 0, 0, literal(reference)
+    if reference.start is None or reference.end is None:
+        return reference.url, 0, 0, None
+    if reference.start == reference.end:  # a row without size would be all of the file
         return None, 0, 0, b""
-    return said.url, said.start, said.end - said.start, None
+    return reference.url, reference.start, reference.end - reference.start, None

@@ -30,9 +30,9 @@ _KINDS = {"d": "directory", "-": "file", "l": "link"}
 
 def facts(line: str) -> tuple[str, dict[str, Any]]:
     """Name and entry of a line of MLSD or MLST; the type that it gives stays under ``mlsx``."""
-    told, _, name = line.lstrip(" ").partition(" ")
+    text, _, name = line.lstrip(" ").partition(" ")
     entry: dict[str, Any] = {}
-    for fact in filter(None, told.split(";")):
+    for fact in filter(None, text.split(";")):
         key, _, value = fact.partition("=")
         entry[key.lower()] = value
     kind = entry.get("type", "file").lower()
@@ -48,9 +48,9 @@ def facts(line: str) -> tuple[str, dict[str, Any]]:
     return name, entry
 
 
-def moment(told: object) -> datetime | None:
+def utc_time(value: object) -> datetime | None:
     """The time of a fact, or of a reply to MDTM, which are in UTC; None for all else, as LIST has it."""
-    text = str(told)
+    text = str(value)
     if not re.fullmatch(r"\d{14}(\.\d+)?", text, re.ASCII):
         return None
     try:
@@ -126,8 +126,10 @@ def refused(kind: type[OSError], number: int, reply: str, path: str | None, why:
     ``reply``: the server's text, with its code.
     ``why``: what else there is to say.
     """
-    said = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm
-    return refusals.refusal(kind, said, number, f"{reply} ({why or 'refused by the FTP server'})", path)
+    library_kind = ftplib.error_temp if reply[:1] == "4" else ftplib.error_perm
+    return refusals.refusal(
+        kind, library_kind, number, f"{reply} ({why or 'refused by the FTP server'})", path
+    )
 
 
 def error_of_reply(reply: str, path: str) -> OSError | None:

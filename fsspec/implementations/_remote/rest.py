@@ -82,11 +82,11 @@ class RestFileSystem(AbstractFileSystem):
         return response
 
     def _raise_for_response(self, response: requests.Response, path: str) -> NoReturn:
-        told = self._error_text(response)
+        message = self._error_text(response)
         kind = _KINDS.get(response.status_code, OSError)
         if kind is FileNotFoundError:
             raise kind(path)
-        text = f"{path!r}: {told or response.reason} (status {response.status_code})"
+        text = f"{path!r}: {message or response.reason} (status {response.status_code})"
         if kind is PermissionError:
             text += f"; {type(self).__name__} was given credentials that do not allow it, or none"
         raise kind(text)
