@@ -69,7 +69,7 @@ def failing(tmp_path, text, *words):
 
 def test_a_failure_tells_what_was_found(tmp_path):
     """In the tests of a backend, though the assertion is in a module of ours."""
-    said = failing(
+    output = failing(
         tmp_path,
         """
         import pytest
@@ -93,12 +93,12 @@ def test_a_failure_tells_what_was_found(tmp_path):
                 return "/top"
         """,
     )
-    assert "Right contains 1 more item:" in said
-    assert "{'newdir/subfile2': 'subdir/subfile2'}" in said
+    assert "Right contains 1 more item:" in output
+    assert "{'newdir/subfile2': 'subdir/subfile2'}" in output
 
 
 def test_ranges_that_are_ignored_are_seen(tmp_path):
-    said = failing(
+    output = failing(
         tmp_path,
         """
         import pytest
@@ -133,13 +133,13 @@ def test_ranges_that_are_ignored_are_seen(tmp_path):
             kind = Longer
         """,
     )
-    assert "4 failed, 2 passed" in said
+    assert "4 failed, 2 passed" in output
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_after_two_that_hang_the_rest_is_not_tried(tmp_path):
     """Each would take as long as one that hangs."""
-    said = failing(
+    output = failing(
         tmp_path,
         """
         import os
@@ -168,8 +168,8 @@ def test_after_two_that_hang_the_rest_is_not_tried(tmp_path):
                 return Waiting(), str(tmp_path)
         """,
     )
-    assert "12 failed" in said
-    assert said.count("\nnot tried: 2 hung before, each") == 10, said
+    assert "12 failed" in output
+    assert output.count("\nnot tried: 2 hung before, each") == 10, output
 
 
 class Faulty(MemoryFileSystem):
@@ -221,7 +221,7 @@ class OtherWords(MemoryFileSystem):
 
 
 @pytest.mark.parametrize(
-    "method, said",
+    "method, output",
     [
         ("info", r"info\('/t/types'\) gave the type 'dir' of '/t/types'; it has to be 'directory'"),
         (
@@ -230,8 +230,8 @@ class OtherWords(MemoryFileSystem):
         ),
     ],
 )
-def test_a_type_that_is_none_is_told(method, said):
-    with pytest.raises(AssertionError, match=said):
+def test_a_type_that_is_none_is_told(method, output):
+    with pytest.raises(AssertionError, match=output):
         make_files(OtherWords(method), "{}/{}".format, "/t/types", ["file1"])
 
 
@@ -271,7 +271,7 @@ class Listing(MemoryFileSystem):
 
 
 @pytest.mark.parametrize(
-    "gives, said",
+    "gives, output",
     [
         ("no super", r"Listing.__init__ has to call super\(\).__init__"),
         ("names", r"detail=True\) gave \['/t/ls'\]; it has to give a list of entries"),
@@ -287,11 +287,11 @@ class Listing(MemoryFileSystem):
         ("remembered", r"ls\('/t/ls'\) gave '/t/ls' itself; .*_ls_from_cache"),
     ],
 )
-def test_what_ls_and_info_have_to_give_is_told(gives, said, monkeypatch):
+def test_what_ls_and_info_have_to_give_is_told(gives, output, monkeypatch):
     """Rather than an error of Python's, or that rm left something."""
     monkeypatch.setattr(Listing, "store", {})
     monkeypatch.setattr(Listing, "pseudo_dirs", [""])
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AssertionError, match=output):
         remove(fs := Listing(gives), "/t/ls")
         make_files(fs, posixpath.join, "/t/ls", ["sub/file1"])
 
@@ -309,7 +309,7 @@ def test_content_that_is_not_bytes_is_told():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_fork_tests_take_the_fixtures_of_the_others(tmp_path):
     """Also one with parameters; where there are none it is told what is needed."""
-    said = failing(
+    output = failing(
         tmp_path,
         """
         import pytest
@@ -334,8 +334,8 @@ def test_fork_tests_take_the_fixtures_of_the_others(tmp_path):
         "-k",
         "None or instance and neither",
     )
-    assert "2 passed" in said
-    assert "from AbstractForkTests needs this fixture" in said
+    assert "2 passed" in output
+    assert "from AbstractForkTests needs this fixture" in output
 
 
 @pytest.mark.parametrize("take", [True, None])

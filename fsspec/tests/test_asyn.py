@@ -390,9 +390,9 @@ CROSSING = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-@pytest.mark.parametrize("reset, said", [("1", "done"), ("", "ForkError")])
-def test_files_that_are_awaited_across_a_fork(reset, said):
-    assert run(CROSSING, FSSPEC_FORK_RESET=reset) == f"{said}\n"
+@pytest.mark.parametrize("reset, output", [("1", "done"), ("", "ForkError")])
+def test_files_that_are_awaited_across_a_fork(reset, output):
+    assert run(CROSSING, FSSPEC_FORK_RESET=reset) == f"{output}\n"
 
 
 def test_a_bulk_removal_alone_removes_files_as_well():
@@ -530,9 +530,11 @@ def test_running_tasks_are_told_as_a_list():
 
     thread = threading.Thread(target=work)
     thread.start()
-    while not (told := _dump_running_tasks(printout=False, cancel=False, with_task=True)):
+    while not (reported := _dump_running_tasks(printout=False, cancel=False, with_task=True)):
         pass
-    assert isinstance(told[0]["task"], asyncio.Task) and told[0]["stack"] and told[0]["linelo"] > 0
+    assert (
+        isinstance(reported[0]["task"], asyncio.Task) and reported[0]["stack"] and reported[0]["linelo"] > 0
+    )
     while thread.is_alive():
         assert all(entry["task"] is None for entry in _dump_running_tasks(printout=False))
         thread.join(timeout=0.1)

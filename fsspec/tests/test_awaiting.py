@@ -300,10 +300,10 @@ async def test_an_interrupt_is_not_a_result():
 
 
 async def test_each_end_is_told_with_its_position():
-    told = []
+    reported = []
     calls = [call("double", 5, waits=4), call("double", 6, waits=0)]
-    await drive(Desk(), one(batch(calls, done=lambda *what: told.append(what))))
-    assert told == [(1, 12), (0, 10)]
+    await drive(Desk(), one(batch(calls, done=lambda *what: reported.append(what))))
+    assert reported == [(1, 12), (0, 10)]
 
 
 async def test_what_never_waits_needs_no_second_worker():
@@ -374,20 +374,20 @@ async def test_a_limit_of_time_for_each():
 
 
 async def test_the_callback_is_told_the_number_and_each_end():
-    class Told(Callback):
+    class Reporting(Callback):
         def __init__(self):
             super().__init__()
-            self.told = []
+            self.reported = []
 
         def set_size(self, size):
-            self.told.append(("size", size))
+            self.reported.append(("size", size))
 
         def relative_update(self, inc=1):
-            self.told.append(("done", inc))
+            self.reported.append(("done", inc))
 
-    callback = Told()
+    callback = Reporting()
     await run_coros_in_chunks([wait_and_give(n) for n in range(2)], callback=callback)
-    assert callback.told == [("size", 2), ("done", 1), ("done", 1)]
+    assert callback.reported == [("size", 2), ("done", 1), ("done", 1)]
 
 
 # how many --------------------------------------------------------------------------

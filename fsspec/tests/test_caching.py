@@ -179,8 +179,8 @@ def test_readahead_keeps_a_longer_answer() -> None:
 @pytest.mark.parametrize("answer", ["x" * 100, None, list(DATA)], ids=["str", "None", "list"])
 def test_an_answer_that_is_not_bytes_is_told_with_its_method(kind: str, answer: Any) -> None:
     fs = Answering(lambda start, end: answer)
-    told = f"AnsweringFile._fetch_range of Answering .* of 'a', and gave {type(answer).__name__}"
-    with pytest.raises(TypeError, match=told):
+    reported = f"AnsweringFile._fetch_range of Answering .* of 'a', and gave {type(answer).__name__}"
+    with pytest.raises(TypeError, match=reported):
         with fs.open("a", cache_type=kind) as f:
             f.read(5)
 
@@ -871,7 +871,7 @@ def test_files_that_are_written_can_be_held_in_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    "options, said",
+    "options, output",
     [
         ({"block_size": "5MB"}, "block_size is a number of bytes, not '5MB'"),
         (
@@ -884,8 +884,8 @@ def test_files_that_are_written_can_be_held_in_sets() -> None:
         ),
     ],
 )
-def test_an_option_of_a_wrong_type_is_named_as_the_file_is_opened(options, said):
-    with pytest.raises(TypeError, match=f"^{said}"):
+def test_an_option_of_a_wrong_type_is_named_as_the_file_is_opened(options, output):
+    with pytest.raises(TypeError, match=f"^{output}"):
         AbstractBufferedFile(DictFileSystem({"a": b"abc"}), "a", size=3, **options)
 
 

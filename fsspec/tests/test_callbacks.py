@@ -20,14 +20,14 @@ from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 
 @pytest.fixture
-def told():
+def reported():
     """What a hook was told, and a callback that has it."""
     seen = []
     return seen, Callback(hooks={"hook": lambda size, value, **kw: seen.append((size, value, kw))}, extra=1)
 
 
-def test_each_change_is_told_to_the_hooks(told):
-    seen, callback = told
+def test_each_change_is_told_to_the_hooks(reported):
+    seen, callback = reported
     callback.set_size(10)
     callback.relative_update(3)
     callback.relative_update()
@@ -247,19 +247,19 @@ def test_reading_and_writing_many_files_is_counted(asynchronous):
         else DictFileSystem({"a": b"0", "b": b"1"})
     )
     for work in (
-        lambda told: fs.cat(["a", "b"], callback=told),
-        lambda told: fs.cat_ranges(["a", "b"], 0, 1, callback=told),
-        lambda told: fs.cat(["a", "missing"], on_error="omit", callback=told),
+        lambda reported: fs.cat(["a", "b"], callback=reported),
+        lambda reported: fs.cat_ranges(["a", "b"], 0, 1, callback=reported),
+        lambda reported: fs.cat(["a", "missing"], on_error="omit", callback=reported),
     ):
-        told = Callback()
-        assert len(work(told)) in (1, 2)
-        assert (told.size, told.value) == (2, 2)
+        reported = Callback()
+        assert len(work(reported)) in (1, 2)
+        assert (reported.size, reported.value) == (2, 2)
 
 
 def test_writing_many_files_is_counted(m):
-    told = Callback()
-    m.pipe({"/a": b"0", "/b": b"1", "/c": b"2"}, callback=told)
-    assert (told.size, told.value) == (3, 3)
+    reported = Callback()
+    m.pipe({"/a": b"0", "/b": b"1", "/c": b"2"}, callback=reported)
+    assert (reported.size, reported.value) == (3, 3)
 
 
 # every operation of every kind of filesystem
@@ -289,15 +289,15 @@ def filesystems(tmp_path):
 
 
 OPERATIONS = {
-    "cat": lambda fs, a, b, out, told: fs.cat([a, b], callback=told),
-    "cat_ranges": lambda fs, a, b, out, told: fs.cat_ranges([a, b], [0, 1], [2, 3], callback=told),
-    "get": lambda fs, a, b, out, told: fs.get([a, b], [out + "/a", out + "/b"], callback=told),
-    "get_file": lambda fs, a, b, out, told: fs.get_file(a, out + "/c", callback=told),
-    "put": lambda fs, a, b, out, told: fs.put([out + "/a"], [a + "1"], callback=told),
-    "put_file": lambda fs, a, b, out, told: fs.put_file(out + "/a", a + "2", callback=told),
-    "pipe": lambda fs, a, b, out, told: fs.pipe({a + "3": b"0", b + "3": b"1"}, callback=told),
-    "copy": lambda fs, a, b, out, told: fs.copy([a, b], [a + "4", b + "4"], callback=told),
-    "mv": lambda fs, a, b, out, told: fs.mv(a, a + "5", callback=told),
+    "cat": lambda fs, a, b, out, reported: fs.cat([a, b], callback=reported),
+    "cat_ranges": lambda fs, a, b, out, reported: fs.cat_ranges([a, b], [0, 1], [2, 3], callback=reported),
+    "get": lambda fs, a, b, out, reported: fs.get([a, b], [out + "/a", out + "/b"], callback=reported),
+    "get_file": lambda fs, a, b, out, reported: fs.get_file(a, out + "/c", callback=reported),
+    "put": lambda fs, a, b, out, reported: fs.put([out + "/a"], [a + "1"], callback=reported),
+    "put_file": lambda fs, a, b, out, reported: fs.put_file(out + "/a", a + "2", callback=reported),
+    "pipe": lambda fs, a, b, out, reported: fs.pipe({a + "3": b"0", b + "3": b"1"}, callback=reported),
+    "copy": lambda fs, a, b, out, reported: fs.copy([a, b], [a + "4", b + "4"], callback=reported),
+    "mv": lambda fs, a, b, out, reported: fs.mv(a, a + "5", callback=reported),
 }
 MISSING = {
     ("reference", "copy"),  # a table of references is not copied
@@ -316,11 +316,11 @@ def test_every_operation_tells_a_callback_and_knows_tqdm_by_name(m, tmp_path, ca
         for name, work in OPERATIONS.items():
             if (kind, name) in MISSING:
                 continue
-            told = Callback()
+            reported = Callback()
             capsys.readouterr()
-            work(fs, a, b, out, told)
+            work(fs, a, b, out, reported)
             work(fs, a, b, out, "tqdm") if name != "mv" else fs.mv(a + "5", a, callback="tqdm")
             drawn = capsys.readouterr().err
             if (kind, name) not in RENAMES:
-                assert told.value and told.value == told.size, (kind, name)
+                assert reported.value and reported.value == reported.size, (kind, name)
                 assert "100%" in drawn, (kind, name)

@@ -309,9 +309,11 @@ def test_a_switch_that_is_neither_on_nor_off_is_told_and_off(tmp_path, variable,
         "[one] = told\n"
         f"print(one.filename, one.message, fsspec.config.switched_on({section!r}, {key!r}), hooks.opted_in())"
     )
-    said = run(code, str(tmp_path), **{variable: "banana"})
+    output = run(code, str(tmp_path), **{variable: "banana"})
     assert (
-        said.startswith(f"{variable} {variable}, or ") and "'banana'" in said and said.endswith("False False")
+        output.startswith(f"{variable} {variable}, or ")
+        and "'banana'" in output
+        and output.endswith("False False")
     )
     assert (
         run(f"import fsspec.config as c; print(c.switched_on({section!r}, {key!r}))", str(tmp_path))

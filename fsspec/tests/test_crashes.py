@@ -68,12 +68,12 @@ def killed(step, folder):
         [sys.executable, "-c", text, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        said = child.stdout.readline()
+        output = child.stdout.readline()
         time.sleep(random.uniform(0, 0.1))
     finally:
         child.kill()
     stderr = child.communicate()[1]
-    assert (said, child.returncode, stderr) == ("began\n", -signal.SIGKILL, ""), stderr
+    assert (output, child.returncode, stderr) == ("began\n", -signal.SIGKILL, ""), stderr
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)

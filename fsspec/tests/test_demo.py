@@ -35,8 +35,8 @@ def cluster(tmp_path):
         text=True,
     )
     yield process.stdout.readline().strip()
-    said, errors = process.communicate("\n", timeout=60)
-    assert (process.returncode, said) == (0, ""), errors
+    output, errors = process.communicate("\n", timeout=60)
+    assert (process.returncode, output) == (0, ""), errors
 
 
 def demonstrate(*arguments):

@@ -175,7 +175,7 @@ def test_listings_travel_with_pickles_where_the_configuration_says_so(expiry, mo
 
 
 def test_an_inherited_filesystem_is_pickled_with_its_listings_before_its_first_use():
-    told = run(
+    reported = run(
         """
         import os, pickle, fsspec
         from fsspec.implementations.http import HTTPFileSystem
@@ -191,4 +191,4 @@ def test_an_inherited_filesystem_is_pickled_with_its_listings_before_its_first_u
         """,
         FSSPEC_PICKLE_LISTINGS="1",
     )
-    assert told == ""
+    assert reported == ""

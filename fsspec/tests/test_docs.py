@@ -238,17 +238,17 @@ def test_the_steps_of_a_fork_are_in_the_documentation_in_their_order():
         importlib.import_module(f"fsspec.{name}")
     page = (DOCS / "fork_authors.rst").read_text(encoding="utf8")
     rows = re.findall(r"\* - (before|parent|child)\n +- ``(\w+(?:\.\w+)+)``", page)
-    told = {when: [step for kind, step in rows if kind == when] for when, _ in rows}
+    reported = {when: [step for kind, step in rows if kind == when] for when, _ in rows}
     made = {"before": hooks._modules[::-1], "parent": hooks._modules, "child": hooks._modules}
     for when, steps in made.items():
         found = [f"{hook.__module__}.{hook.__qualname__}" for hook in map(attrgetter(when), steps) if hook]
         steps = [name.removeprefix("fsspec.") for name in found if re.match(r"fsspec\._", name)]
         if when == "child":  # but for those of one module in the order of imports
-            assert told[when].pop(0) == f"_fork.hooks.{hooks._advance.__name__}"
+            assert reported[when].pop(0) == f"_fork.hooks.{hooks._advance.__name__}"
             steps, of_loops = sorted(steps), [name for name in steps if "_loop.forking" in name]
-            assert of_loops == [name for name in told[when] if name in of_loops]
-            told[when].sort()
-        assert steps == told[when]
+            assert of_loops == [name for name in reported[when] if name in of_loops]
+            reported[when].sort()
+        assert steps == reported[when]
 
 
 def test_example_backend_passes_the_contract_tests():

@@ -147,11 +147,11 @@ def test_what_uv_has_locked_no_dependant_replaces(stage):
     assert not stage.run().of("dependants", "warning") and stage.run().of("dependants", "ok")
 
 
-@pytest.mark.parametrize("text, said", [("{anon", "Expecting"), ("[1]", "a JSON object is needed")])
-def test_options_that_are_no_json_are_refused_with_the_reason(capsys, text, said):
+@pytest.mark.parametrize("text, output", [("{anon", "Expecting"), ("[1]", "a JSON object is needed")])
+def test_options_that_are_no_json_are_refused_with_the_reason(capsys, text, output):
     with pytest.raises(SystemExit) as caught:
         doctor.main(["memory://", "--storage-options", text])
-    assert caught.value.code == 2 and said in capsys.readouterr().err
+    assert caught.value.code == 2 and output in capsys.readouterr().err
 
 
 def test_two_recorded_versions_are_told(stage):
@@ -214,8 +214,8 @@ def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
     )
     found = stage.run()
     assert "configuration" in found.of("forks", "ok")
-    said = found.of("configuration")
-    assert "conf.json" in said and '"anon": false' in said and "hush" not in said
+    output = found.of("configuration")
+    assert "conf.json" in output and '"anon": false' in output and "hush" not in output
 
 
 def test_a_folder_of_configuration_that_is_not_there_is_told(stage):
@@ -251,8 +251,8 @@ def test_what_a_server_says_does_nothing_to_a_terminal():
 
 def test_an_option_that_cannot_be_read_is_a_problem(stage):
     stage.configure("a.ini", '[zip]\ntarget_options = {"trust_env": true\n')
-    said = stage.run("zip://a::/nowhere.zip", code=1).of("url", "problem")
-    assert "'target_options' of 'zip' in" in said and "a.ini" in said and "trust_env" not in said
+    output = stage.run("zip://a::/nowhere.zip", code=1).of("url", "problem")
+    assert "'target_options' of 'zip' in" in output and "a.ini" in output and "trust_env" not in output
 
 
 def test_secrets_in_variables_and_urls_are_hidden(stage):
@@ -274,9 +274,9 @@ def test_urls_in_what_classes_say_are_hidden(monkeypatch, where, noted):
     monkeypatch.setitem(_registry, "says", says)
     found = doctor.Diagnosis()
     doctor._first_requests(found, "says://a", {})
-    told = [f.text for f in found.findings if f.level == "problem"]
-    assert len(told) == 1 and "http://(hidden)@host/a?(hidden)" in told[0]
-    assert "hush" not in told[0]
+    reported = [f.text for f in found.findings if f.level == "problem"]
+    assert len(reported) == 1 and "http://(hidden)@host/a?(hidden)" in reported[0]
+    assert "hush" not in reported[0]
 
 
 def test_a_missing_package_is_a_problem_that_names_the_command(stage):
@@ -301,9 +301,9 @@ def test_of_each_protocol_it_is_told_what_is_missing_and_the_command(stage):
         command, cwd=stage.folder, env=stage.env, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert {"hdfs", "dask", "s3", "asynclocal"} < told.keys()
-    for protocol, texts in told.items():
+    reported = json.loads(done.stdout)
+    assert {"hdfs", "dask", "s3", "asynclocal"} < reported.keys()
+    for protocol, texts in reported.items():
         (text,) = texts
         found = re.search(r" needs (the package )?([^ ,:]+).*: pip install (\S+)", text)
         assert found and re.fullmatch(r"[\w.=-]+|'[\w.-]+\[[\w.-]+\]'", found[3]), f"{protocol}: {text}"
@@ -315,27 +315,27 @@ def test_an_unknown_protocol_is_a_problem(stage):
 
 def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    said = stage.run(f"file://{tmp_path}/a").of("url", "ok")
-    assert "info" in said and "first byte" in said and "ms" in said
+    output = stage.run(f"file://{tmp_path}/a").of("url", "ok")
+    assert "info" in output and "first byte" in output and "ms" in output
 
 
 def test_an_option_that_is_nearly_another_is_told(stage):
     given = {"simplecache": {"cache_storge": "x", "fsx": None, "other": 1}, "memry": {}}
-    said = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
+    output = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
         "options", "warning"
     )
-    assert "'cache_storge'" in said and "'cache_storage'" in said
-    assert "'memry'" in said and "'memory'" in said and "other" not in said
-    assert "is 'fs' meant" in said  # as far from its name as 'anno' is from 'anon'
+    assert "'cache_storge'" in output and "'cache_storage'" in output
+    assert "'memry'" in output and "'memory'" in output and "other" not in output
+    assert "is 'fs' meant" in output  # as far from its name as 'anno' is from 'anon'
     assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
 
 
 def test_an_option_of_another_link_of_the_chain_is_told(stage):
     flat = {"target_options": {}, "fo": "x"}
-    said = stage.run("simplecache::zip://a::memory://b", "--storage-options", json.dumps(flat), code=1).of(
+    output = stage.run("simplecache::zip://a::memory://b", "--storage-options", json.dumps(flat), code=1).of(
         "options", "warning"
     )
-    assert "no option of simplecache is called 'fo'" in said and "zip={'fo': ...}" in said
+    assert "no option of simplecache is called 'fo'" in output and "zip={'fo': ...}" in output
 
 
 UV = '[tool.uv]\noverride-dependencies = ["fsspec==2026.9.0"]\n'
@@ -346,7 +346,7 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
 @pytest.mark.parametrize(
-    "name, text, said",
+    "name, text, output",
     [
         ("uv.lock", LOCKED.replace("VERSION", "2026.9.0"), "uv.lock installs fsspec 2026.9.0"),
         ("uv.lock", LOCKED.replace("VERSION", fsspec.__version__), ""),
@@ -369,10 +369,10 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
         ("dev-requirements.txt", "fsspec==2026.7.0 \\\n    --hash=sha256:0\n", "pins fsspec 2026.7.0,"),
     ],
 )
-def test_what_a_project_is_going_to_install_is_told(stage, name, text, said):
+def test_what_a_project_is_going_to_install_is_told(stage, name, text, output):
     (stage.folder / name).write_text(text)
     found = stage.run().of("project", "warning")
-    assert said in found if said else not found
+    assert output in found if output else not found
 
 
 def test_a_bare_word_is_a_local_path_as_for_open(stage, tmp_path):
@@ -469,7 +469,7 @@ REQUIRE = "import fsspec.fork\ntry: fsspec.fork.require()\nexcept RuntimeError a
 
 
 @pytest.mark.parametrize(
-    "variable, version, said",
+    "variable, version, output",
     [
         ("1", fsspec.__version__, ""),
         ("0", fsspec.__version__, "FSSPEC_FORK_RESET=1"),
@@ -478,7 +478,7 @@ REQUIRE = "import fsspec.fork\ntry: fsspec.fork.require()\nexcept RuntimeError a
     ],
     ids=["all is well", "not opted in", "misspelt", "the metadata are upstream's"],
 )
-def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, version, said):
+def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, version, output):
     stage.distribution("fsspec", version)
     stage.env["FSSPEC_FORK_RESET"] = variable
     done = subprocess.run(
@@ -489,7 +489,9 @@ def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, versi
         text=True,
         timeout=60,
     )
-    assert (done.stderr == "" or variable == "ture") and (said in done.stdout if said else done.stdout == "")
+    assert (done.stderr == "" or variable == "ture") and (
+        output in done.stdout if output else done.stdout == ""
+    )
 
 
 def test_packages_that_protocols_of_its_own_need_are_looked_for(stage):

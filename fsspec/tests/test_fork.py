@@ -167,7 +167,7 @@ def test_what_an_error_refers_to_is_in_the_package():
     """Pages do not come with a wheel: the recipes are where a ForkError says that they are."""
     *_, guide = str(fsspec.fork.ForkError("x", 12)).splitlines()
     command = guide.partition("python ")[2].split()
-    said = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True).stdout
     for word in (
         "FSSPEC_FORK_RESET=1",
         "worker_init_fn",
@@ -175,4 +175,4 @@ def test_what_an_error_refers_to_is_in_the_package():
         "worker_process_init",
         "forkcheck URL",
     ):
-        assert word in said
+        assert word in output

@@ -45,9 +45,9 @@ def found(*words: str, **environment: str) -> tuple[int, dict[tuple[str, str, st
     """The exit code, and the findings by (handle, what the child did, mode)."""
     done = checked(*words, "--json", "--quiet", **environment)
     assert done.stderr == "", done.stderr
-    told = json.loads(done.stdout)
-    assert told["safe"] == all(f["safe"] for f in told["findings"])
-    return done.returncode, {(f["handle"], f["child"], f["mode"]): f for f in told["findings"]}
+    reported = json.loads(done.stdout)
+    assert reported["safe"] == all(f["safe"] for f in reported["findings"])
+    return done.returncode, {(f["handle"], f["child"], f["mode"]): f for f in reported["findings"]}
 
 
 def progress(stderr: str) -> list[str]:
@@ -81,9 +81,9 @@ def test_a_response_that_streams_is_refused_as_documented(http_server):
     http_server.files["/folder/a.bin"] = CONTENT
     http_server.fault("/folder/a.bin", ignore_range=True, chunked=True)
     done = checked(f"{http_server.url}/folder/a.bin", "--quiet")
-    said = " ".join(done.stdout.split())
-    assert done.returncode == 0, said
-    assert said.startswith("SAFE") and "note files here are one response" in said
+    output = " ".join(done.stdout.split())
+    assert done.returncode == 0, output
+    assert output.startswith("SAFE") and "note files here are one response" in output
     code, findings = found(f"{http_server.url}/folder/a.bin")
     assert (code, bad(findings)) == (0, {})
     for mode in ("opted in", "by hand", "neither"):
@@ -240,9 +240,9 @@ def test_a_shared_socket(words, tmp_path):
     done = checked("words://a/b", "--storage-options", options, **installed(tmp_path, text))
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("NOT SAFE, ")
-    told = " ".join(done.stdout.split())
-    assert f"shares the parent's connection to 127.0.0.1:{words}" in told
-    assert "write _fork_sensitive = True into the class" in told and "watch_socket" in told
+    reported = " ".join(done.stdout.split())
+    assert f"shares the parent's connection to 127.0.0.1:{words}" in reported
+    assert "write _fork_sensitive = True into the class" in reported and "watch_socket" in reported
     assert max(len(line) for line in done.stdout.splitlines() if "learn(" not in line) <= 80
     assert "not-to-be-seen" not in done.stdout + done.stderr
 
@@ -316,9 +316,9 @@ def test_a_range_that_is_ignored_is_a_note_and_no_fault_of_forks(words, tmp_path
     asked = ["words://a/b", "--quiet", "--storage-options", json.dumps({"port": words})]
     done = checked(*asked, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = f"cat_file(start=0, end={SAMPLE}) gave {len(CONTENT)} bytes"
-    assert f"note      {said}" in done.stdout
-    assert json.loads(checked(*asked, "--json", **environment).stdout)["note"].startswith(said)
+    output = f"cat_file(start=0, end={SAMPLE}) gave {len(CONTENT)} bytes"
+    assert f"note      {output}" in done.stdout
+    assert json.loads(checked(*asked, "--json", **environment).stdout)["note"].startswith(output)
 
 
 def test_a_name_of_what_is_kept_that_there_is_not_is_a_note(words, tmp_path):
@@ -327,9 +327,9 @@ def test_a_name_of_what_is_kept_that_there_is_not_is_a_note(words, tmp_path):
         "_fork_sensitive = True", "_fork_sensitive, _fork_keeps = True, ('cataloge', 'dircache')"
     )
     asked = ["words://a/b", "--quiet", "--storage-options", json.dumps({"port": words})]
-    said = " ".join(checked(*asked, **installed(tmp_path, text)).stdout.split())
-    assert "_fork_keeps names what the instance does not have: cataloge backend" in said or (
-        "_fork_keeps names what the instance does not have: cataloge Each" in said
+    output = " ".join(checked(*asked, **installed(tmp_path, text)).stdout.split())
+    assert "_fork_keeps names what the instance does not have: cataloge backend" in output or (
+        "_fork_keeps names what the instance does not have: cataloge Each" in output
     )
 
 
@@ -491,8 +491,8 @@ fsspec.register_implementation("words", WordsFileSystem, clobber=True)
 
 
 def test_the_help_says_what_can_be_written_to() -> None:
-    said = " ".join(checked("--help").stdout.split())
-    assert "files can be opened for writing, which those of http cannot" in said
+    output = " ".join(checked("--help").stdout.split())
+    assert "files can be opened for writing, which those of http cannot" in output
 
 
 def test_a_connection_that_a_module_has(words, tmp_path):
@@ -531,18 +531,18 @@ def test_advice_is_the_same_where_files_are_written(words, tmp_path):
     text = backend(sensitive=False, watched=False) + WRITTEN.replace("FOLDER", str(tmp_path))
     environment = installed(tmp_path, text)
     asked = ["words://a/b", "--storage-options", json.dumps({"port": words})]
-    told = []
+    reported = []
     for more in ([], ["--write"]):
         code, findings = found(*asked, *more, **environment)
         assert code == 1
-        told.append({key: f["advice"] for key, f in findings.items() if key[1] == "uses it"})
-    assert told[0] == told[1]
-    assert all("WordsFileSystem shares its connection" in advice for advice in told[0].values())
+        reported.append({key: f["advice"] for key, f in findings.items() if key[1] == "uses it"})
+    assert reported[0] == reported[1]
+    assert all("WordsFileSystem shares its connection" in advice for advice in reported[0].values())
 
 
 # what cannot be checked --------------------------------------------------------------
 @pytest.mark.parametrize(
-    "words, said",
+    "words, output",
     [
         (["nosuchprotocol://a/b"], "nosuchprotocol"),
         (["file:///no/such/file"], "not found"),
@@ -551,14 +551,14 @@ def test_advice_is_the_same_where_files_are_written(words, tmp_path):
         (["file:///", "--storage-options", '{"a":', "secret}"], "quote the JSON"),
     ],
 )
-def test_no_start(words, said):
+def test_no_start(words, output):
     done = checked(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert output in done.stderr
     assert "Traceback" not in done.stderr
     if words[1:2] != ["--storage-options"] or len(words) == 3:  # else it is not known what was asked for
-        told = json.loads(checked(*words, "--json").stdout)
-        assert told["safe"] is None and said in told["error"]
+        reported = json.loads(checked(*words, "--json").stdout)
+        assert reported["safe"] is None and output in reported["error"]
     assert "secret" not in done.stderr
 
 
@@ -574,12 +574,12 @@ def test_what_gives_access_by_its_url_is_not_told(http_server):
     url = http_server.url.replace("//", "//me:hush@")
     shown = http_server.url.replace("//", "//me:***@")
     for path, code in (("/a.bin", 0), ("/none", 2), ("/broken", 2)):
-        for query, told in (("?X-Sig=hush&n=hush", "?X-Sig=...&n=..."), ("?hush", "?...")):
+        for query, reported in (("?X-Sig=hush&n=hush", "?X-Sig=...&n=..."), ("?hush", "?...")):
             for words in ([], ["--json"]) if "=" in query else ([],):
                 done = checked(f"{url}{path}{query}", *words, "--quiet")
                 assert done.returncode == code
                 assert "hush" not in done.stdout + done.stderr
-                assert f"{shown}{path}{told}" in done.stdout + done.stderr
+                assert f"{shown}{path}{reported}" in done.stdout + done.stderr
     done = checked(f"simplecache::{url}/none?sig=hush")
     assert "hush" not in done.stdout + done.stderr and "sig=..." in done.stderr
 
@@ -612,9 +612,9 @@ def test_nobody_there():
         unused.bind(("127.0.0.1", 0))  # and does not listen
         done = checked(f"http://user:hush@127.0.0.1:{unused.getsockname()[1]}/a")
     assert done.returncode == 2
-    told = done.stderr.splitlines()[1]
-    assert told.startswith("http://user:***@127.0.0.1") and told.count("http://") == 1
-    assert "cannot be reached" in told and "not found" not in told
+    reported = done.stderr.splitlines()[1]
+    assert reported.startswith("http://user:***@127.0.0.1") and reported.count("http://") == 1
+    assert "cannot be reached" in reported and "not found" not in reported
     assert "hush" not in done.stderr
 
 
@@ -632,11 +632,11 @@ def test_an_error_does_not_stand_behind_progress():
         with os.fdopen(there, "wb", 0) as stderr:
             command = [sys.executable, "-m", "fsspec.forkcheck", "file:///no/such/file"]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=LIMIT)
-            said = terminal.read(4096).decode()
+            output = terminal.read(4096).decode()
     assert done.returncode == 2
-    *shown, last = said.rstrip().split("\r")
+    *shown, last = output.rstrip().split("\r")
     assert any("reading the URL" in one for one in shown)
-    assert last.startswith("\x1b[Kfile:///no/such/file: not found"), said
+    assert last.startswith("\x1b[Kfile:///no/such/file: not found"), output
 
 
 def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
@@ -644,15 +644,15 @@ def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     note = "child: noise: Unclosed client session"
     advice = advise(note, MemoryFileSystem)
     found = forkcheck.Finding("nothing", "makes an instance", "opted in", False, note, advice)
-    said = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
-    assert "* instance that the child makes: the backend" in said and "fsspec.fork.finalize" in said
+    output = report("shelf://a", MemoryFileSystem, [found]).partition("What to do")[2]
+    assert "* instance that the child makes: the backend" in output and "fsspec.fork.finalize" in output
     assert "report it" in advise("child: ValueError", MemoryFileSystem)
 
 
 def test_of_an_error_of_several_lines_the_first_is_told():
     text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
-    said = forkcheck._summary(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
-    assert said.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
+    output = forkcheck._summary(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
+    assert output.startswith("exit code 3, fsspec.exceptions.ForkError: the file")
 
 
 RAW = "a\0\x1b[2J\x9b2J\u202e\udc80\r\nb é"
@@ -681,14 +681,16 @@ def test_what_was_not_tried_leads_to_no_conclusion():
     where = located(f"hung\n{stack}", Words).partition("\n")[0]
     assert where == "hung in test_forkcheck.py, line 11, in cat"
     note = f"child: {where}"
-    told = [forkcheck.Finding("instance", "uses it", "opted in", False, note, advise(note, MemoryFileSystem))]
+    reported = [
+        forkcheck.Finding("instance", "uses it", "opted in", False, note, advise(note, MemoryFileSystem))
+    ]
     note = "not tried: 2 hung before"
     assert advise(note, MemoryFileSystem, True) == ""
-    told += [forkcheck.Finding("instance", act, "neither", False, note) for act in ("ends", "drops it")]
-    said = report("shelf://a", MemoryFileSystem, told)
-    assert said.startswith("NOT SAFE, 1 of 3 tries failed (1 hung, 2 not tried): shelf://a\n")
-    assert said.count("not tried: 2 hung before") == 1 and "2 acts" in said
-    to_do = said.partition("What to do")[2]
+    reported += [forkcheck.Finding("instance", act, "neither", False, note) for act in ("ends", "drops it")]
+    output = report("shelf://a", MemoryFileSystem, reported)
+    assert output.startswith("NOT SAFE, 1 of 3 tries failed (1 hung, 2 not tried): shelf://a\n")
+    assert output.count("not tried: 2 hung before") == 1 and "2 acts" in output
+    to_do = output.partition("What to do")[2]
     assert "threads do not cross a fork" in to_do and to_do.count("* ") == 1
 
 

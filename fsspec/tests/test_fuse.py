@@ -32,9 +32,9 @@ def until_mounted(point, process=None):
     deadline = time.monotonic() + 30
     while not (point / ".fuse_ready").exists():
         if process is not None and process.poll() is not None:
-            said = process.stderr.read().decode()
+            output = process.stderr.read().decode()
             process.stderr.close()
-            assert "RuntimeError: 1" in said, said
+            assert "RuntimeError: 1" in output, output
             pytest.skip("no mount may be made here")
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -66,9 +66,9 @@ class Mounted:
     def __exit__(self, *exc):
         unmount(self.point)
         self.process.wait(30)
-        said = self.process.stderr.read().decode()
+        output = self.process.stderr.read().decode()
         self.process.stderr.close()
-        assert (self.process.returncode, said) == (0, "")
+        assert (self.process.returncode, output) == (0, "")
 
 
 @pytest.fixture

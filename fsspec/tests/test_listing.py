@@ -125,9 +125,9 @@ class Guarded(DictFileSystem):
 def test_errors_are_heeded_at_every_level():
     fs = Guarded(FILES)
     assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/sub", "r/empty"]
-    told = []
-    list(fs.walk("r", on_error=told.append))
-    assert told == [Guarded.error] * 2
+    reported = []
+    list(fs.walk("r", on_error=reported.append))
+    assert reported == [Guarded.error] * 2
     with pytest.raises(PermissionError):
         list(fs.walk("r", on_error="raise"))
     assert fs.find("r") == ["r/one", "r/sub/three", "r/two.txt"]
@@ -215,9 +215,9 @@ def test_a_folder_that_cannot_be_listed_for_now_is_not_taken_for_an_empty_one(er
         with pytest.raises(type(error), match=str(error.args[-1])):
             job()
     assert set(fs.files) == set(FILES) and list(tmp_path.iterdir()) == []
-    told = []
-    assert [folder for folder, _, _ in fs.walk("r", on_error=told.append)] == ["r", "r/sub", "r/empty"]
-    assert told == [error] * 2
+    reported = []
+    assert [folder for folder, _, _ in fs.walk("r", on_error=reported.append)] == ["r", "r/sub", "r/empty"]
+    assert reported == [error] * 2
 
 
 @pytest.mark.parametrize("code", [errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP])

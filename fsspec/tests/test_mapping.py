@@ -169,8 +169,8 @@ def test_only_what_is_missing_is_a_key_error():
     ):
         with pytest.raises(PermissionError):
             act()
-    told = FSMap("/top", fs, missing_exceptions=(PermissionError,))
-    assert told.get("a") is None
+    reported = FSMap("/top", fs, missing_exceptions=(PermissionError,))
+    assert reported.get("a") is None
     assert fs.exists("/top/a")
     fs.store.clear()
 

@@ -84,13 +84,13 @@ def test_an_interrupt_is_not_a_result():
 
 
 def test_a_batch_tells_of_each_operation():
-    told = []
+    reported = []
 
     def plan():
-        yield batch([call("double", 5), call("double", 6)], done=lambda *what: told.append(what))
+        yield batch([call("double", 5), call("double", 6)], done=lambda *what: reported.append(what))
 
     drive(Desk(), plan())
-    assert told == [(0, 10), (1, 12)]
+    assert reported == [(0, 10), (1, 12)]
 
 
 def test_a_stream_does_no_more_than_was_asked_of_it():

@@ -350,16 +350,16 @@ def test_a_transaction_that_fails_leaves_nothing(fs):
 
 
 def test_a_transaction_by_hand_forgets_what_was_listed(fs):
-    told = []
+    reported = []
     fs.start_transaction()
     fs.pipe("r/new", b"x")
     fs.invalidate_cache("r")
     assert not fs.exists("r/new")
     assert fs._invalidated_caches_in_transaction == ["r"]
-    fs.invalidate_cache = told.append
+    fs.invalidate_cache = reported.append
     fs.end_transaction()
     assert fs.cat("r/new") == b"x"
-    assert told == ["r"] and fs._invalidated_caches_in_transaction == []
+    assert reported == ["r"] and fs._invalidated_caches_in_transaction == []
 
 
 def test_a_transaction_in_itself_is_one(fs):
@@ -398,10 +398,10 @@ class Counter(Callback):
 
     def __init__(self):
         super().__init__()
-        self.told = []
+        self.reported = []
 
     def relative_update(self, inc=1):
-        self.told.append(inc)
+        self.reported.append(inc)
         super().relative_update(inc)
 
 
@@ -427,7 +427,7 @@ def test_get_file(tmp_path):
     fs, callback = Small(FILES), Counter()
     fs.get_file("r/digits", tmp_path / "new" / "x", callback=callback)
     assert (tmp_path / "new" / "x").read_bytes() == b"0123456789"
-    assert (callback.size, callback.value, callback.told) == (10, 10, [4, 4, 2])
+    assert (callback.size, callback.value, callback.reported) == (10, 10, [4, 4, 2])
     assert os.listdir(tmp_path / "new") == ["x"]
 
 
@@ -500,7 +500,7 @@ def test_put_file(tmp_path):
     fs, callback = Small(), Counter()
     fs.put_file(tmp_path / "x", "r/x", callback=callback)
     assert fs.cat("r/x") == b"0123456789"
-    assert (callback.size, callback.value, callback.told) == (10, 10, [4, 4, 2])
+    assert (callback.size, callback.value, callback.reported) == (10, 10, [4, 4, 2])
     with pytest.raises(FileExistsError, match="r/x"):
         fs.put_file(tmp_path / "x", "r/x", mode="create")
     with pytest.raises(FileNotFoundError):

@@ -201,7 +201,7 @@ def test_spans_without_opentelemetry_are_an_error_that_names_the_package(monkeyp
 @pytest.mark.parametrize("module", MODULES)
 def test_a_forked_child_counts_from_zero_and_leaves_the_parents_counts(module, http_server):
     http_server.files["/a"] = b"abc"
-    told = run(
+    reported = run(
         f"""
         import os, signal
         from fsspec.implementations.{module} import HTTPFileSystem
@@ -225,7 +225,7 @@ def test_a_forked_child_counts_from_zero_and_leaves_the_parents_counts(module, h
         """,
         FSSPEC_FORK_RESET="1",
     )
-    assert told.split("\n") == ["(True, 0, 2, 6)", "2 6", ""]
+    assert reported.split("\n") == ["(True, 0, 2, 6)", "2 6", ""]
 
 
 @pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])

@@ -191,7 +191,7 @@ def run(code):
 @pytest.mark.parametrize("kind", ["DictFileSystem", "AsyncDictFileSystem"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_child_that_leaves_the_context_neither_commits_nor_discards(kind, fails):
-    said = run(
+    output = run(
         f"""
         class Noted:
             def commit(self):
@@ -214,12 +214,12 @@ def test_a_child_that_leaves_the_context_neither_commits_nor_discards(kind, fail
             assert not fs._intrans
         """
     )
-    assert said == ["commit", "True"]
+    assert output == ["commit", "True"]
 
 
 @forks
 def test_a_child_is_not_in_the_transaction_of_its_parent():
-    said = run(
+    output = run(
         """
         fs = DictFileSystem()
         with fs.transaction:
@@ -239,12 +239,12 @@ def test_a_child_is_not_in_the_transaction_of_its_parent():
         print(fs.cat("parents").decode(), fs.exists("childs"))
         """
     )
-    assert said == ["1", "False"]
+    assert output == ["1", "False"]
 
 
 @forks
 def test_a_child_that_ends_it_without_a_context_changes_nothing():
-    said = run(
+    output = run(
         """
         fs = DictFileSystem()
         transaction = fs.start_transaction()
@@ -260,12 +260,12 @@ def test_a_child_that_ends_it_without_a_context_changes_nothing():
         print(fs.cat("parents").decode())
         """
     )
-    assert said == ["1"]
+    assert output == ["1"]
 
 
 @forks
 def test_a_transaction_belongs_to_the_generation_that_began_it():
-    said = run(
+    output = run(
         """
         fs = DictFileSystem()
         pid = os.fork()
@@ -280,7 +280,7 @@ def test_a_transaction_belongs_to_the_generation_that_began_it():
         print(fs.cat("childs").decode())
         """
     )
-    assert said == ["1"]
+    assert output == ["1"]
 
 
 @pytest.mark.parametrize("kind", ["file", "memory", "simplecache", "dir"])

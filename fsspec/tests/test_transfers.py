@@ -571,37 +571,37 @@ def test_the_batch_size_of_uploads_holds(tmp_path):
 
 
 # what callbacks are told -----------------------------------------------------------
-class Told(Callback):
+class Reporting(Callback):
     """Notes what it is told, and the branches it makes."""
 
-    def __init__(self, told=None, name="all"):
+    def __init__(self, reported=None, name="all"):
         super().__init__()
-        self.told = [] if told is None else told
+        self.reported = [] if reported is None else reported
         self.name = name
 
     def set_size(self, size):
-        self.told.append((self.name, "size", size))
+        self.reported.append((self.name, "size", size))
 
     def relative_update(self, inc=1):
-        self.told.append((self.name, "done", inc))
+        self.reported.append((self.name, "done", inc))
 
     def branched(self, path_1, path_2, **kwargs):
-        return Told(self.told, os.path.basename(path_1))
+        return Reporting(self.reported, os.path.basename(path_1))
 
     def close(self):
-        self.told.append((self.name, "closed", None))
+        self.reported.append((self.name, "closed", None))
 
 
 @pytest.mark.parametrize("direction", ["get", "put"])
 def test_callbacks(fs, direction, tmp_path):
     made(tmp_path, {"one": b"1", "two.txt": b"22"})
-    callback = Told()
+    callback = Reporting()
     here = [f"{tmp_path}/one", f"{tmp_path}/two.txt"]
     there = ["r/one", "r/two.txt"]
     getattr(fs, direction)(*((there, here) if direction == "get" else (here, there)), callback=callback)
-    assert callback.told[0] == ("all", "size", 2)
-    assert callback.told.count(("all", "done", 1)) == 2
-    assert {entry for entry in callback.told if entry[1] == "closed"} == {
+    assert callback.reported[0] == ("all", "size", 2)
+    assert callback.reported.count(("all", "done", 1)) == 2
+    assert {entry for entry in callback.reported if entry[1] == "closed"} == {
         ("one", "closed", None),
         ("two.txt", "closed", None),
     }
@@ -609,11 +609,11 @@ def test_callbacks(fs, direction, tmp_path):
 
 def test_callbacks_of_what_fails_are_closed_once(tmp_path):
     fs = WritableDictFileSystem(FILES, broken=["r/one"])
-    callback = Told()
+    callback = Reporting()
     with pytest.raises(OSError, match="broken"):
         fs.get(["r/one", "r/two.txt"], str(tmp_path), callback=callback)
-    assert callback.told.count(("one", "closed", None)) == 1
-    assert callback.told.count(("two.txt", "closed", None)) == 1
+    assert callback.reported.count(("one", "closed", None)) == 1
+    assert callback.reported.count(("two.txt", "closed", None)) == 1
 
 
 # the thread of the event loop --------------------------------------------------------
@@ -641,9 +641,9 @@ print(sorted(set(seen)))
 
 def test_transfers_look_at_the_disk_in_another_thread_than_the_loop_s(tmp_path):
     made(tmp_path, {"here/x/y": b"y"})
-    told = run(WATCHED.replace("FOLDER", repr(str(tmp_path))))
+    reported = run(WATCHED.replace("FOLDER", repr(str(tmp_path))))
     found = "[('os.mkdir', False), ('os.remove', False), ('os.scandir', False)]"
-    assert told == f"broken: r/b/two\n{found}\n"
+    assert reported == f"broken: r/b/two\n{found}\n"
 
 
 AT_EXIT = """
@@ -656,8 +656,8 @@ atexit.register(lambda: print(fs.get("r/one", FOLDER), fs.put(FOLDER, "t"), fs.f
 
 
 def test_transfers_work_in_exit_handlers(tmp_path):
-    told = run(AT_EXIT.replace("FOLDER", repr(str(tmp_path / "one"))))
-    assert told == "[None] [None] b'1'\n"
+    reported = run(AT_EXIT.replace("FOLDER", repr(str(tmp_path / "one"))))
+    assert reported == "[None] [None] b'1'\n"
 
 
 def test_the_root_goes_into_a_folder(fs, tmp_path):

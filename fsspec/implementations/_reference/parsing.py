@@ -62,6 +62,11 @@ class Part(NamedTuple):
     start: int | None
     end: int | None
 
+    @property
+    def length(self) -> int | None:
+        """Bytes; None unless both ends are known."""
+        return None if self.start is None or self.end is None else self.end - self.start
+
 
 def without_buffer(value: Any) -> Any:
     """A memoryview, or a buffer of zarr, as bytes; anything else as it is."""

@@ -111,11 +111,12 @@ class ReferenceReading(AsyncFileSystem):
         if blocking is None:
             return sync(self.loop, self._fetch_part, path, reference, start, end, kwargs)
         part = joining.sliced_and_logged(path, reference, start, end)
-        if reference.end is not None and part.start == part.end:
+        wanted = None if reference.end is None else part.length
+        if wanted == 0:
             return b""
         with failing(path, reference.url):
             data: bytes = blocking.cat_file(reference.url, start=part.start, end=part.end, **kwargs)
-        if reference.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # not None
+        if wanted is not None and len(data) != wanted:
             _check_end(path, part, data, _size_of(blocking, reference.url))
         return data
 
@@ -136,13 +137,14 @@ class ReferenceReading(AsyncFileSystem):
         self, path: str, reference: Part, start: int | None, end: int | None, kwargs: Options
     ) -> bytes:
         part = joining.sliced_and_logged(path, reference, start, end)
-        if reference.end is not None and part.start == part.end:
+        wanted = None if reference.end is None else part.length
+        if wanted == 0:
             return b""
         with failing(path, reference.url):
             data: bytes = await self._fs_of(reference.url)._cat_file(
                 reference.url, start=part.start, end=part.end, **kwargs
             )
-        if reference.end is not None and len(data) != part.end - part.start:  # type: ignore[operator]  # not None
+        if wanted is not None and len(data) != wanted:
             _check_end(path, part, data, await _size_of_awaited(self._fs_of(reference.url), reference.url))
         return data
 

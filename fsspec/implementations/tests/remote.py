@@ -61,7 +61,7 @@ def got(server: Any, path: str) -> bytes:
         return f.read()
 
 
-class Told(Callback):
+class Reporting(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[int | None] = []
@@ -127,14 +127,14 @@ class RemoteTests:
 
     def test_transfers(self, server: Any, fs: Any, tmp_path: Path) -> None:
         put(server, "big", BIG)
-        target, told = tmp_path / "x" / "big", Told()
-        fs.get_file("/big", str(target), callback=told)
+        target, reported = tmp_path / "x" / "big", Reporting()
+        fs.get_file("/big", str(target), callback=reported)
         assert target.read_bytes() == BIG
-        assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
-        told = Told()
-        fs.put_file(str(target), "/new/folder/big", callback=told)
+        assert (reported.sizes, reported.value) == ([len(BIG)], len(BIG))
+        reported = Reporting()
+        fs.put_file(str(target), "/new/folder/big", callback=reported)
         assert got(server, "new/folder/big") == BIG
-        assert (told.sizes, told.value) == ([len(BIG)], len(BIG))
+        assert (reported.sizes, reported.value) == ([len(BIG)], len(BIG))
         with pytest.raises(FileExistsError):
             fs.put_file(str(target), "/new/folder/big", mode="create")
         fs.get("/d", str(tmp_path / "tree"), recursive=True)

@@ -99,11 +99,11 @@ class Waiting(LocalFileSystem):
 
     def __init__(self):
         super().__init__()
-        self.told = threading.Event()
+        self.reported = threading.Event()
 
     def cat_file(self, path, *args, **kwargs):
         if path.endswith("/one"):
-            assert self.told.wait(30)
+            assert self.reported.wait(30)
         return super().cat_file(path, *args, **kwargs)
 
 
@@ -117,7 +117,7 @@ async def test_failure_of_a_batch_waits_for_nobody(files):
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(fs._cat([f"{files}/one", f"{files}/sub/two"]), 0.01)
     finally:
-        blocking.told.set()
+        blocking.reported.set()
     found = await fs._cat([f"{files}/one", f"{files}/nope"], on_error="return")
     assert found[f"{files}/one"] == b"1" and isinstance(found[f"{files}/nope"], FileNotFoundError)
 
@@ -136,9 +136,9 @@ async def test_batches_are_counted_and_bounded(files):
 
     class Failing(fsspec.callbacks.Callback):
         def relative_update(self, inc=1):
-            raise KeyError("told")
+            raise KeyError("reported")
 
-    with pytest.raises(KeyError, match="told"):
+    with pytest.raises(KeyError, match="reported"):
         await fs._cat(paths, callback=Failing())
 
 

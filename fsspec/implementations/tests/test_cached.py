@@ -679,8 +679,8 @@ def test_get_tells_nothing_and_download_what_the_target_does(kind, tmp_path):
     c = make(kind, target, tmp_path)
     assert c.get(["r/one", "r/two"], [str(tmp_path / "1"), str(tmp_path / "2")]) is None
     assert (tmp_path / "2").read_bytes() == b"22"
-    told = target.download("r/one", str(tmp_path / "3"))
-    assert c.download("r/one", str(tmp_path / "4")) == told and (tmp_path / "4").read_bytes() == b"1"
+    reported = target.download("r/one", str(tmp_path / "3"))
+    assert c.download("r/one", str(tmp_path / "4")) == reported and (tmp_path / "4").read_bytes() == b"1"
 
 
 class _Tagged(Noted):

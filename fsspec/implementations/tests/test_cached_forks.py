@@ -73,7 +73,7 @@ def run(text, url, folder, opted_in=True, **more):
 @pytest.mark.parametrize("opted_in", [True, False])
 @pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache"])
 def test_a_temporary_folder_goes_with_its_own_process(url, tmp_path, kind, opted_in):
-    said = run(
+    output = run(
         f"""
         c = cache({kind!r}, cache_storage="TMP")
         first = c.storage[0]
@@ -110,7 +110,7 @@ def test_a_temporary_folder_goes_with_its_own_process(url, tmp_path, kind, opted
         opted_in,
         TMPDIR=str(tmp_path),
     )
-    folders = [name for line in said.splitlines() for name in line.split()[1:]]
+    folders = [name for line in output.splitlines() for name in line.split()[1:]]
     assert len(folders) == 7 and all(os.path.dirname(f) == str(tmp_path) for f in folders)
     assert os.listdir(tmp_path) == []
 

@@ -231,8 +231,8 @@ def test_names_do_nothing_to_a_terminal(target, tmp_path, capsys):
     c.open("r/\x1b[2J").close()
     (tmp_path / "c" / "\x1b[3J\udc80").write_text("")
     assert command.main(["list", str(tmp_path / "c")]) == 0
-    said = capsys.readouterr().out
-    assert r"r/\x1b[2J" in said and r"\x1b[3J\udc80: no copies" in said
+    output = capsys.readouterr().out
+    assert r"r/\x1b[2J" in output and r"\x1b[3J\udc80: no copies" in output
 
 
 @posix

@@ -452,7 +452,7 @@ def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
 def test_what_is_open_at_the_end_of_the_program_is_uploaded(kind, tmp_path):
     """And what cannot be is told in a line."""
     os.mkdir(tmp_path / "folder")
-    told = run(
+    reported = run(
         f"""
         import fsspec, logging, sys
         logging.basicConfig(stream=sys.stdout)
@@ -463,7 +463,7 @@ def test_what_is_open_at_the_end_of_the_program_is_uploaded(kind, tmp_path):
         """
     )
     assert (tmp_path / "new").read_bytes() == (tmp_path / "other").read_bytes() == b"1"
-    assert told.count("\n") == 1 and "was not uploaded: IsADirectoryError" in told
+    assert reported.count("\n") == 1 and "was not uploaded: IsADirectoryError" in reported
     assert not [name for name in os.listdir(tmp_path / "c") if name.endswith(".part")]
 
 

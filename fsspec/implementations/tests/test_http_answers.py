@@ -118,9 +118,9 @@ SLICES = [(0, 10), (3, 9), (3, None), (-9, None), (-9, -2), (1000, 2000), (0, 50
 
 
 @pytest.mark.parametrize("slices", SLICES)
-@pytest.mark.parametrize("said", [True, False], ids=["with Content-Range", "without"])
-def test_what_is_cut_already_is_not_cut_again(http_server, fs, url, slices, said):
-    http_server.fault("/f", range_status=200, no_content_range=not said)
+@pytest.mark.parametrize("output", [True, False], ids=["with Content-Range", "without"])
+def test_what_is_cut_already_is_not_cut_again(http_server, fs, url, slices, output):
+    http_server.fault("/f", range_status=200, no_content_range=not output)
     assert fs.cat_file(url, *slices) == SMALL[slice(*slices)]
 
 
@@ -145,12 +145,12 @@ def test_ranges_answered_by_200(http_server, fs, url):
 def test_a_derived_class_tells_which_bytes_came(http_server, url, module):
     """Of a server that names them in its own way."""
     base = {"http": http, "http_sync": http_sync}[module]
-    told = []
+    reported = []
 
     class File(base.HTTPFile):
         def _parse_content_range(self, headers):
             first = super()._parse_content_range(headers)
-            told.append((first, headers.get("X-Range")))
+            reported.append((first, headers.get("X-Range")))
             return tuple(map(int, headers["X-Range"].split())) if "X-Range" in headers else first
 
     fs = base.HTTPFileSystem(skip_instance_cache=True)
@@ -159,11 +159,11 @@ def test_a_derived_class_tells_which_bytes_came(http_server, url, module):
     assert f._parse_content_range({"Content-Range": "bytes 1-2/3"}) == (1, 2, 3)
     assert f._parse_content_range({"Content-Range": "bytes */3"}) == (None, None, 3)
     assert f._parse_content_range({}) == (None, None, None)
-    del told[:]
+    del reported[:]
     http_server.fault("/f", range_status=200, no_content_range=True, headers={"X-Range": "600 604 1024"})
     f.seek(600)
     assert f.read(5) == SMALL[600:605]
-    assert told == [((None, None, None), "600 604 1024")]
+    assert reported == [((None, None, None), "600 604 1024")]
     http_server.fault("/f", ignore_range=True, headers={"X-Range": "0 1023 1024"})
     f.seek(0)
     assert f.read(5) == SMALL[:5]

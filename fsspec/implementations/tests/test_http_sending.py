@@ -453,9 +453,9 @@ def test_an_invalid_url_is_told_with_the_reason(fs, address, why, read):
     with pytest.raises(FileNotFoundError, match=why) as caught:
         getattr(fs, read)(f"http://{address}/x?sig=hidden")
     assert isinstance(caught.value, ValueError)
-    told = str(caught.value)
-    assert told.startswith("http://") and "x: " in told.replace("?sig=...", "")
-    assert "hidden" not in told and "secretpw" not in told
+    reported = str(caught.value)
+    assert reported.startswith("http://") and "x: " in reported.replace("?sig=...", "")
+    assert "hidden" not in reported and "secretpw" not in reported
 
 
 def test_credentials_given_twice_are_no_absence(http_server, url):
@@ -467,8 +467,8 @@ def test_credentials_given_twice_are_no_absence(http_server, url):
             ask(mine)
     found = doctor.Diagnosis()
     doctor._first_requests(found, mine, {"headers": {"Authorization": "Bearer secret"}})
-    told = [f.text for f in found.findings if f.level == "problem"]
-    assert len(told) == 1 and "Cannot combine" in told[0] and "secret" not in told[0]
+    reported = [f.text for f in found.findings if f.level == "problem"]
+    assert len(reported) == 1 and "Cannot combine" in reported[0] and "secret" not in reported[0]
 
 
 @pytest.mark.parametrize("same_names", [False, True])

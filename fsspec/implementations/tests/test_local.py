@@ -621,12 +621,12 @@ def test_a_folder_is_no_file_to_write_later(fs, top, mode, monkeypatch):
     (top / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", f"{top}/tmp")
     for late in (False, True):
-        with pytest.raises(OSError, match="sub'$") as told:
+        with pytest.raises(OSError, match="sub'$") as reported:
             with fs.transaction:
                 f = fs.open(f"{top}/{'new' if late else 'sub'}", mode)
                 if late:  # there is a folder by the time that it is committed
                     f.path = f"{top}/sub"
-        assert isinstance(told.value, FileExistsError if mode == "xb" else IsADirectoryError)
+        assert isinstance(reported.value, FileExistsError if mode == "xb" else IsADirectoryError)
     assert os.listdir(top / "tmp") == [] and (top / "sub/one").exists()
 
 
@@ -661,9 +661,9 @@ def test_put_file_in_mode_create_overwrites_nothing(fs, top):
 
 def test_a_refusal_to_overwrite_names_the_whole_path(fs, top, monkeypatch):
     monkeypatch.chdir(top)
-    with pytest.raises(FileExistsError) as told:
+    with pytest.raises(FileExistsError) as reported:
         fs.put_file("sub/one", "./ten", mode="create")
-    assert told.value.filename == f"{top}/ten"
+    assert reported.value.filename == f"{top}/ten"
 
 
 def test_folders_are_made_for_whatever_makes_a_file(top):
@@ -764,9 +764,9 @@ def test_current_instance():
 
 def test_a_download_into_a_file_object_is_told_to_the_callback(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
-    told, out = Callback(), BytesIO()
-    fsspec.filesystem("file").get_file(str(tmp_path / "a"), out, callback=told)
-    assert (out.getvalue(), told.size, told.value) == (b"12345", 5, 5)
+    reported, out = Callback(), BytesIO()
+    fsspec.filesystem("file").get_file(str(tmp_path / "a"), out, callback=reported)
+    assert (out.getvalue(), reported.size, reported.value) == (b"12345", 5, 5)
 
 
 def test_discard_of_what_was_committed(fs, top):

@@ -41,8 +41,8 @@ def server(request):
 
 def program(server, text, opted=True):
     protocol = "sftp" if "look_for_keys" in server.options else "ftp"
-    told = json.dumps([protocol, server.options, server.folder])
-    run(PRELUDE + textwrap.dedent(text), SERVER=told, FSSPEC_FORK_RESET="1" if opted else "")
+    reported = json.dumps([protocol, server.options, server.folder])
+    run(PRELUDE + textwrap.dedent(text), SERVER=reported, FSSPEC_FORK_RESET="1" if opted else "")
 
 
 def test_opted_in(server):

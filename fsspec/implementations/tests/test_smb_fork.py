@@ -67,8 +67,8 @@ def server(smb_server):
 
 
 def program(server, text, opted=True):
-    told = json.dumps([server.options, server.folder])
-    run(PRELUDE + textwrap.dedent(text), SERVER=told, FSSPEC_FORK_RESET="1" if opted else "")
+    reported = json.dumps([server.options, server.folder])
+    run(PRELUDE + textwrap.dedent(text), SERVER=reported, FSSPEC_FORK_RESET="1" if opted else "")
 
 
 def test_opted_in(server):

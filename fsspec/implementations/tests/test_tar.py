@@ -68,8 +68,8 @@ def test_index_tells_where_the_data_of_members_are():
     fs = TarFileSystem(fo=io.BytesIO(archive))
     assert {"a/b.txt", "top"} <= fs.index.keys()
     for name, data in TREE.items():
-        entry, start, said = fs.index[name]
-        assert entry == fs.info(name) and said == name
+        entry, start, output = fs.index[name]
+        assert entry == fs.info(name) and output == name
         assert archive[start : start + entry["size"]] == data
 
 

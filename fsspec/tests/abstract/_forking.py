@@ -154,14 +154,14 @@ HANDLES: dict[str, type[Instance]] = {
 class Job:
     """What is tried, and how."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, reported: dict[str, Any]) -> None:
         self.others = forked.open_sockets()  # before there is a filesystem
         self.fs: Any
-        self.fs, place = pickle.loads(base64.b64decode(told["subject"]))
+        self.fs, place = pickle.loads(base64.b64decode(reported["subject"]))
         self.pickled = pickle.dumps(self.fs)
-        self.mode: str = told["mode"]
-        self.block_size: int | None = told["block_size"]
-        self.memory: bool = told["memory"]
+        self.mode: str = reported["mode"]
+        self.block_size: int | None = reported["block_size"]
+        self.memory: bool = reported["memory"]
         self.folder = ""
         if isinstance(place, Mapping):
             self.files = dict(place)
@@ -172,7 +172,7 @@ class Job:
             self.files = {f"{self.folder}/{name}.bin": CONTENT + name.encode() for name in ("one", "two")}
             for path, data in self.files.items():
                 self.fs.pipe_file(path, data)
-        self.crossing = HANDLES[told["handle"]](self)
+        self.crossing = HANDLES[reported["handle"]](self)
         Instance(self).use(self.fs)
         self.outside = forked.shared_by_instances(self.others, self.anew)
 
@@ -349,11 +349,11 @@ def cell(job: Job, name: str) -> str:
     problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
     problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
     problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
-    said = "; ".join(filter(None, problems))
-    if not said or "position, or size" in said:  # which tells what is to be mended
-        return said
-    blamed = file if FILE_SHARES in said else None
-    return f"{said}\n{advise(said, cls, job.outside, blamed)}"
+    output = "; ".join(filter(None, problems))
+    if not output or "position, or size" in output:  # which tells what is to be mended
+        return output
+    blamed = file if FILE_SHARES in output else None
+    return f"{output}\n{advise(output, cls, job.outside, blamed)}"
 
 
 def _same(before: Any, after: Any) -> None:
@@ -363,22 +363,22 @@ def _same(before: Any, after: Any) -> None:
 def main() -> None:
     """See the module's text."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    told = json.load(sys.stdin)
-    forked.LIMIT = told["limit"]
-    job = Job(told)
+    reported = json.load(sys.stdin)
+    forked.LIMIT = reported["limit"]
+    job = Job(reported)
     found: dict[str, Any] = {}
     if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):
         found["skipped"] = True
     else:
         forks = 0
-        for name in list(ACTIONS) * told.get("rounds", 1):
+        for name in list(ACTIONS) * reported.get("rounds", 1):
             try:
                 found[name] = cell(job, name)
             except Exception as error:
                 if not forks:
                     raise
-                said = f"the parent: {type(error).__name__}: {error}"  # harmed by a child before
-                found[name] = f"{said}\n{advise(said, type(job.fs), job.outside)}"
+                output = f"the parent: {type(error).__name__}: {error}"  # harmed by a child before
+                found[name] = f"{output}\n{advise(output, type(job.fs), job.outside)}"
             forks += 1
             if found[name]:
                 break  # what comes after a harm is not to be judged

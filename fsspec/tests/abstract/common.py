@@ -217,10 +217,10 @@ def _check_listing(fs: Any, path: str, strict: bool) -> None:
     ]
     for detail, kind, what in given:
         found = fs.ls(path, detail=detail)
-        told = f"ls({path!r}, detail={detail}) gave {str(found)[:200]}; it has to give {what}"
-        assert hasattr(found, "__len__") and not isinstance(found, (str, dict)), told
+        reported = f"ls({path!r}, detail={detail}) gave {str(found)[:200]}; it has to give {what}"
+        assert hasattr(found, "__len__") and not isinstance(found, (str, dict)), reported
         for one in found:
-            assert isinstance(one, kind), told
+            assert isinstance(one, kind), reported
             if detail:
                 check_entry(one, f"ls({path!r})", ("file", "directory") if strict else ())
             name = one["name"] if detail else one
@@ -238,8 +238,8 @@ def _check_listing(fs: Any, path: str, strict: bool) -> None:
 
 def check_entry(entry: Any, call: str, kinds: tuple[str, ...]) -> None:
     """An entry of a listing, or what ``info`` gives."""
-    told = f"{call} gave {entry!r}; an entry is a dict with name, size and type"
-    assert isinstance(entry, dict) and {"name", "type"} <= entry.keys(), told
+    reported = f"{call} gave {entry!r}; an entry is a dict with name, size and type"
+    assert isinstance(entry, dict) and {"name", "type"} <= entry.keys(), reported
     wanted = " or ".join(map(repr, kinds))
     name, kind, size = entry["name"], entry["type"], entry.get("size")
     assert not kinds or kind in kinds, f"{call} gave the type {kind!r} of {name!r}; it has to be {wanted}"

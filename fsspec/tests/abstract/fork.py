@@ -130,16 +130,16 @@ def _run(job: dict[str, Any], limit: float) -> tuple[dict[str, str], str]:
             start_new_session=True,
         ) as process:
             try:
-                said, _ = process.communicate(json.dumps(job), limit)
+                output, _ = process.communicate(json.dumps(job), limit)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGUSR1)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(1)
                 os.killpg(process.pid, signal.SIGKILL)  # its children as well, which hold the pipe
-                said, _ = process.communicate()
+                output, _ = process.communicate()
         noise.seek(0)
         stderr = noise.read()
-    lines = said.splitlines()
+    lines = output.splitlines()
     if process.returncode != 0 or not lines:
         hung = ", for it hung" if process.returncode == -signal.SIGKILL else ""
         return {"the process": f"ended with {process.returncode}{hung}"}, stderr

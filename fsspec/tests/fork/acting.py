@@ -58,9 +58,9 @@ class Actor:
     def run(self) -> None:
         """Do what is told until the machine hangs up."""
         for line in iter(self.next_line, b""):
-            told = json.loads(line)
+            reported = json.loads(line)
             try:
-                answer = {"value": getattr(self, told.pop("do"))(**told)}
+                answer = {"value": getattr(self, reported.pop("do"))(**reported)}
             except ForkError as error:
                 answer = {"refused": str(error)}
             except FileNotFoundError:

@@ -76,10 +76,10 @@ def by_generations(body: Body) -> Report:
             return body()
         first = body() if getattr(body, "repeats", False) else None
         report = by_fork(lambda: descend(left - 1))
-        said = verdict(report)
-        if said not in (None, "refused"):
-            return said
-        last = body() if getattr(body, "repeats", False) else said
+        output = verdict(report)
+        if output not in (None, "refused"):
+            return output
+        last = body() if getattr(body, "repeats", False) else output
         return last if first is None else first
 
     return by_fork(lambda: descend(2))
@@ -201,10 +201,10 @@ def _run_in_child(channel: Channel, body: Body) -> None:
     """As `run_in_child`, in a worker that lives on whatever happens."""
     channel.redirect_stderr()
     try:
-        said = body()
+        output = body()
     except Exception:  # the parent prints it
-        said = traceback.format_exc()
-    channel.send("done" if said is None else said)
+        output = traceback.format_exc()
+    channel.send("done" if output is None else output)
 
 
 def _tell_inherited(_: int = 0) -> int:

@@ -319,7 +319,7 @@ def fork(subjects: dict[str, Subject], boxes: dict[str, list[Any]], event: str, 
         channel.send(found)
         end(event)
     report = wait(pid, channel, begun)
-    said = report.result if isinstance(report.result, dict) else {}
+    output = report.result if isinstance(report.result, dict) else {}
     problem = child_problem(report, event)
     outcomes = {}
     for name, subject in subjects.items():
@@ -329,7 +329,7 @@ def fork(subjects: dict[str, Subject], boxes: dict[str, list[Any]], event: str, 
             harmed(lambda: subject.settle(handle), "the parent's end"),
         ]
         notes = [text for text in (f"the child {problem}" if problem else "", *harm) if text]
-        outcomes[name] = "; ".join(notes) or said.get(name, "said nothing")
+        outcomes[name] = "; ".join(notes) or output.get(name, "output nothing")
     return outcomes
 
 

@@ -117,14 +117,14 @@ def cell(subject: Any, way: str, action: str, mode: str) -> dict[str, str]:
     harm = [each for each in harm if each]
     if action in ("leave", "kill") and report.code in (0, -9):
         report.result = report.result or "done"  # ended before it could say so
-    said = verdict(report) if action != "kill" else report.problem(killed=True)
+    output = verdict(report) if action != "kill" else report.problem(killed=True)
     if harm:
         outcome = "HARM"
     elif report.code is None:
         outcome = "HANG"
     else:
-        outcome = said if said == "refused" else "FAIL" if said else "ok"
-    notes = [f"child: {said}"] if outcome not in ("ok", "refused") and said else []
+        outcome = output if output == "refused" else "FAIL" if output else "ok"
+    notes = [f"child: {output}"] if outcome not in ("ok", "refused") and output else []
     return {"outcome": outcome, "note": "\n".join(notes + harm)}
 
 

@@ -156,13 +156,13 @@ def run(shim: str, url: str, ca: str, root: str, *words: str) -> tuple[str, str]
         start_new_session=True,
     ) as process:
         try:
-            said, noise = process.communicate(timeout=LIMIT)
+            output, noise = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGUSR1)  # their stacks
             time.sleep(1)
             os.killpg(process.pid, signal.SIGKILL)
             return "did not end", process.communicate()[1]
-    return said.strip() or f"ended with {process.returncode}", noise
+    return output.strip() or f"ended with {process.returncode}", noise
 
 
 @contextmanager

@@ -114,21 +114,21 @@ class Stage:
     def hear(self, process: Process) -> Any:
         """What a process says; AssertionError with its stacks where it says nothing in time."""
         process.connection.settimeout(LIMIT * load_factor())
-        said = b""
+        output = b""
         try:
-            while not said.endswith(b"\n"):
+            while not output.endswith(b"\n"):
                 more = process.connection.recv(2**16)
                 if not more:
-                    raise AssertionError(f"{process.name} ended: {self.said()}")
-                said += more
+                    raise AssertionError(f"{process.name} ended: {self.output()}")
+                output += more
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGUSR1)
             time.sleep(1)
-            raise AssertionError(f"{process.name} hangs: {self.said()}") from None
-        return json.loads(said)
+            raise AssertionError(f"{process.name} hangs: {self.output()}") from None
+        return json.loads(output)
 
-    def said(self) -> str:
+    def output(self) -> str:
         self.noise.seek(0)
         return self.noise.read().decode(errors="replace")
 
@@ -168,24 +168,24 @@ class Forks(RuleBasedStateMachine):
         place = {"http": stage.places["http"], "s3": "bucket", "local": stage.folder}[kind]
         return f"{place}/{name}"
 
-    def send(self, process: Process, do: str, **told: Any) -> None:
-        process.connection.sendall(json.dumps({"do": do, **told}).encode() + b"\n")
+    def send(self, process: Process, do: str, **reported: Any) -> None:
+        process.connection.sendall(json.dumps({"do": do, **reported}).encode() + b"\n")
 
-    def tell(self, process: Process, do: str, refused: bool = False, **told: Any) -> Any:
+    def tell(self, process: Process, do: str, refused: bool = False, **reported: Any) -> Any:
         """Have something done, which must be refused or must not be; what it returned."""
-        self.send(process, do, **told)
-        return self.answer(process, refused, f"{process.name}: {do} {told}")
+        self.send(process, do, **reported)
+        return self.answer(process, refused, f"{process.name}: {do} {reported}")
 
     def answer(self, process: Process, refused: bool, what: str) -> Any:
         stage.steps += 1
         try:
-            said = stage.hear(process)
-            assert "failed" not in said, f"{what}\n{said['failed']}"
-            assert ("refused" in said) == refused, f"{what}: {said}, and is to be refused: {refused}"
+            output = stage.hear(process)
+            assert "failed" not in output, f"{what}\n{output['failed']}"
+            assert ("refused" in output) == refused, f"{what}: {output}, and is to be refused: {refused}"
         except BaseException:
             self.healthy = False
             raise
-        return said.get("value")
+        return output.get("value")
 
     def some(self, data: Any, writing: bool | None = None) -> Process:
         """A process; with ``writing`` one that has a file of that sort."""
@@ -261,7 +261,7 @@ class Forks(RuleBasedStateMachine):
             os.kill(process.pid, signal.SIGUSR1)
             time.sleep(1)
             self.healthy = False
-            raise AssertionError(f"{process.name} does not end by {how}: {stage.said()}") from None
+            raise AssertionError(f"{process.name} does not end by {how}: {stage.output()}") from None
         process.connection.close()
         parent = self.processes.get(process.parent or "")
         if parent is not None:
@@ -270,7 +270,7 @@ class Forks(RuleBasedStateMachine):
                 process.name,
                 how,
                 code,
-                stage.said(),
+                stage.output(),
             )
 
     @rule(data=st.data())
@@ -389,12 +389,12 @@ class Forks(RuleBasedStateMachine):
             self.tell(process, "seek", file=file, to=to)
             known.at = to
         self.send(process, "read", file=file, length=length)
-        said = stage.hear(process)
+        output = stage.hear(process)
         stage.steps += 1
-        assert "failed" not in said, f"{process.name}: read {known}\n{said['failed']}"
-        assert known.refused or "refused" not in said, f"{process.name}: read {known}\n{said}"
-        if "refused" not in said:
-            assert base64.b64decode(said["value"]) == known.data[known.at : known.at + length], (
+        assert "failed" not in output, f"{process.name}: read {known}\n{output['failed']}"
+        assert known.refused or "refused" not in output, f"{process.name}: read {known}\n{output}"
+        if "refused" not in output:
+            assert base64.b64decode(output["value"]) == known.data[known.at : known.at + length], (
                 process.name,
                 known,
             )
@@ -476,7 +476,7 @@ class Forks(RuleBasedStateMachine):
                 found = ask(where, "GET", ("/bucket/" if kind == "s3" else "/") + self.prefix + name)
             assert (kind, name) in self.unsure or found == wanted, (kind, name)
         assert not uploads(stage.places)
-        assert stage.said() == ""
+        assert stage.output() == ""
 
 
 def test_parent_child_and_grandchild_go_on(places, tmp_path):

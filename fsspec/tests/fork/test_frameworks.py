@@ -318,8 +318,8 @@ def test_web_applications_of_the_fork_guide(words, places, tmp_path):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             ask(name="nothing")
     finally:
-        said = end(process)
-    assert (process.returncode, said) == (0, "")
+        output = end(process)
+    assert (process.returncode, output) == (0, "")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -22,8 +22,8 @@ def test_each_cell_is_filled_in_and_has_a_test():
     assert set(ACTS) | set(ENDS) == set(EVENTS)
     assert {kind for _, _, kind in OBJECTS.values()} == set(KINDS)
     assert {subject for _, subject, _ in OBJECTS.values()} <= set(SUBJECTS)
-    said = {one for kind in KINDS for each in ownership.cells(kind).values() for one in each}
-    assert said == set(OUTCOMES)
+    output = {one for kind in KINDS for each in ownership.cells(kind).values() for one in each}
+    assert output == set(OUTCOMES)
     executed = {(name, mode) for group, mode in CASES for name, row in OBJECTS.items() if row[0] == group}
     assert executed == set(itertools.product(OBJECTS, MODES))
 
@@ -58,15 +58,15 @@ def execute(group, mode, places):
         start_new_session=True,
     ) as process:
         try:
-            said, noise = process.communicate(timeout=LIMIT * load_factor())
+            output, noise = process.communicate(timeout=LIMIT * load_factor())
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGUSR1)  # its stacks
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1)
             os.killpg(process.pid, signal.SIGKILL)
-            said, noise = process.communicate()
-    assert process.returncode == 0 and noise == "", f"{process.returncode}\n{said}\n{noise}"
-    return process.pid, json.loads(said)
+            output, noise = process.communicate()
+    assert process.returncode == 0 and noise == "", f"{process.returncode}\n{output}\n{noise}"
+    return process.pid, json.loads(output)
 
 
 @pytest.mark.timeout(900)

@@ -286,14 +286,14 @@ class Site:
             if fault.cut is not None:
                 stop = min(stop, first + fault.cut)
             status, view = fault.range_status, view[first:stop]
-            said = f"bytes {first}-{stop - 1}/{len(body) if fault.total is None else fault.total}"
+            output = f"bytes {first}-{stop - 1}/{len(body) if fault.total is None else fault.total}"
             if fault.multipart:
                 headers["Content-Type"] = "multipart/byteranges; boundary=x"
                 view = memoryview(
-                    f"--x\r\nContent-Range: {said}\r\n\r\n".encode() + view.tobytes() + b"\r\n--x--"
+                    f"--x\r\nContent-Range: {output}\r\n\r\n".encode() + view.tobytes() + b"\r\n--x--"
                 )
             elif not fault.no_content_range:
-                headers["Content-Range"] = said
+                headers["Content-Range"] = output
         accepted = "gzip" in request.headers.get("Accept-Encoding", "")
         if fault.gzip or fault.gzip_form is not None and accepted:
             view = memoryview(gzip.compress(view))

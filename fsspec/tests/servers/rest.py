@@ -124,10 +124,15 @@ class GitHub(Service):
             return 200, {"commit": {}}
         if "raw" in query.get("accept", ""):
             return 200, data
-        told = {"path": path, "size": len(data), "sha": self.sha(path), "download_url": f"{base}/raw/{path}"}
+        reported = {
+            "path": path,
+            "size": len(data),
+            "sha": self.sha(path),
+            "download_url": f"{base}/raw/{path}",
+        }
         small = len(data) <= 2**20
         content = base64.encodebytes(data).decode() if small else ""
-        return 200, {**told, "encoding": "base64" if small else "none", "content": content}
+        return 200, {**reported, "encoding": "base64" if small else "none", "content": content}
 
     def gist(self, path: str, base: str) -> Answer:
         if path not in ("/gists/g", "/gists/g/rev"):
@@ -148,11 +153,11 @@ class Jupyter(Service):
         self.raced = path
 
     def described(self, path: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"name": path.rpartition("/")[2], "path": path, "content": None}
+        reported: dict[str, Any] = {"name": path.rpartition("/")[2], "path": path, "content": None}
         if path in self.files:
             kind = "notebook" if path.endswith(".ipynb") else "file"
-            return {**told, "type": kind, "size": len(self.files[path])}
-        return {**told, "type": "directory", "size": None}
+            return {**reported, "type": kind, "size": len(self.files[path])}
+        return {**reported, "type": "directory", "size": None}
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, base: str) -> Answer:
         if not path.startswith("/base/api/contents"):
@@ -180,17 +185,21 @@ class Jupyter(Service):
             self.files.pop(path, None)
             self.folders.discard(path)
             return 204, b""
-        told = self.described(path)
+        reported = self.described(path)
         if query.get("content") == "0":
-            return 200, told
+            return 200, reported
         if folder:
             if query.get("type") == "file":
                 return 400, {"message": f"{path} is a directory, not a file"}
-            return 200, {**told, "format": "json", "content": [self.described(p) for p in self.below(path)]}
+            return 200, {
+                **reported,
+                "format": "json",
+                "content": [self.described(p) for p in self.below(path)],
+            }
         data = self.files[path]
         if query.get("format") == "base64":
-            return 200, {**told, "format": "base64", "content": base64.encodebytes(data).decode()}
-        return 200, {**told, "format": "text", "content": data.decode("utf-8", "replace")}
+            return 200, {**reported, "format": "base64", "content": base64.encodebytes(data).decode()}
+        return 200, {**reported, "format": "text", "content": data.decode("utf-8", "replace")}
 
     def moved(self, path: str, new: str) -> Answer:
         if new in self.files or new in self.folders:
@@ -339,8 +348,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             address = f"http://{self.headers['Host']}"
             path = unquote(parts.path)
-            told = json.loads(body) if body else None
-            answer = self.service.answer(self.command, path, query, told, address)
+            reported = json.loads(body) if body else None
+            answer = self.service.answer(self.command, path, query, reported, address)
         self._send(answer, fault == "truncate")
 
     def _send(self, answer: Answer, truncate: bool) -> None:

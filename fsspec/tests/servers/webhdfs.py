@@ -64,8 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
             result = getattr(self, f"do_{op.lower()}")(real, given, body)
         except OSError as error:
             name, status = _JAVA.get(type(error), ("IOException", 500))
-            told = {"RemoteException": {"exception": name, "message": f"{error.strerror}"}}
-            return self.send(json.dumps(told).encode(), status)
+            reported = {"RemoteException": {"exception": name, "message": f"{error.strerror}"}}
+            return self.send(json.dumps(reported).encode(), status)
         self.send(result if isinstance(result, bytes) else json.dumps(result).encode())
 
     do_GET = do_PUT = do_POST = do_DELETE = answer
