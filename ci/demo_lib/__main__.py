@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 from environment import finish
 
 from . import data
+from .record import ALL_BYTES, WORKERS, Told, mib
 from .report import Report
 from .servers import LOOPBACK, isolate, running
-from .told import ALL_BYTES, WORKERS, Told, mib
 from .ways import WAYS, write_data
 
 LIMIT = 30.0  # seconds for a single read; the slowest needs about 1, with the start of a worker

@@ -36,10 +36,10 @@ from typing import Any
 
 from environment import finish
 
-from . import data, program, servers, told, ways
+from . import data, program, record, servers, ways
+from .record import in_words, mib
 from .report import Report
 from .servers import LOOPBACK, isolate, running
-from .told import in_words, mib
 from .ways import WAYS, write_data
 
 PARTS = 4
@@ -184,7 +184,7 @@ def demonstrate(report: Report, address: str, handles: Sequence[str]) -> bool:
     import cloudpickle
     from distributed import Client
 
-    for module in (data, program, servers, told, ways, sys.modules[__name__]):
+    for module in (data, program, servers, record, ways, sys.modules[__name__]):
         cloudpickle.register_pickle_by_value(module)  # workers elsewhere do not have this folder
     host = own_address(address)
     with (

@@ -37,7 +37,7 @@ from fsspec._fork import hooks
 from fsspec._fork.foreign_files import inherit
 from fsspec._fork.known import is_ours
 from fsspec._fork.owned import own
-from fsspec._fork.swapping import assign
+from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import drive
 from fsspec._overriding import default

@@ -29,7 +29,7 @@ from typing import Any
 
 from fsspec._fork import hooks, instances, known
 from fsspec._fork.owned import Owned
-from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
+from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._fork.written_files import inherited, is_inherited
 from fsspec.exceptions import ForkError
 

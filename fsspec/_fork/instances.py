@@ -34,7 +34,7 @@ from typing import Any, TypeVar, cast
 
 from fsspec import config
 from fsspec._fork import hooks, known
-from fsspec._fork.swapping import Variant, assign, is_variant, original, variant
+from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize

@@ -26,7 +26,7 @@ from typing import Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import refuse
-from fsspec._fork.swapping import Variant, assign, is_variant, variant
+from fsspec._fork.variants import Variant, assign, is_variant, variant
 
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 

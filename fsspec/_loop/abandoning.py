@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsspec._fork import connecting, hooks
 from fsspec._fork.sockets import DeadSocket, leads_to, unchanged
-from fsspec._fork.swapping import Variant, assign, is_variant, variant
+from fsspec._fork.variants import Variant, assign, is_variant, variant
 from fsspec._loop import uvloops
 
 if TYPE_CHECKING:

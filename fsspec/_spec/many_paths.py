@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import default
 from fsspec._paths.ranges import per_path
-from fsspec._plans import PlanOf, bulk, drive, expanding, globbing, listing, showing, stream, transfers
+from fsspec._plans import PlanOf, bulk, drawing, drive, expanding, globbing, listing, stream, transfers
 from fsspec._spec.contents import Contents
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
@@ -216,7 +216,7 @@ class ManyPaths(Contents):
         indent_size
             columns a level
         """
-        plan = showing.tree(
+        plan = drawing.tree(
             self, path, recursion_limit, max_display, display_size, prefix, is_last, first, indent_size
         )
         return drive(self, plan)

@@ -5,7 +5,7 @@ whose links lead below it. Requests are made by one `aiohttp.ClientSession`, mad
 instance's loop when first needed and closed when the instance goes. A forked child
 makes its own: the parent's is neither used nor closed there.
 
-The files are in `_http.file`, reading ahead in `_http.ahead`, the meaning of answers in
+The files are in `_http.file`, reading ahead in `_http.read_ahead`, the meaning of answers in
 `_http.answers` and that of URLs, headers and pages in `_http.parsing`.
 """
 
@@ -30,17 +30,16 @@ from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._http import answers, moving, parsing, responses
-from fsspec.implementations._http.asking import ask, ask_first_bytes, without_refresh
+from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.bodies import body_part, upload_body, whole_body
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
+from fsspec.implementations._http.probing import ask, ask_first_bytes, without_refresh
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,
@@ -57,6 +56,7 @@ from fsspec.implementations._http.responses import (
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries, given_number
 from fsspec.implementations._http.sending import Sender
+from fsspec.implementations._http.transfers import CHUNK
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
@@ -373,11 +373,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``lpath``: where to: a path, at which the file appears when it is whole, or a file object.
         ``chunk_size``: bytes written at a time, at most.
         """
-        if moving.is_folder(rpath, lpath):
+        if transfers.is_folder(rpath, lpath):
             found = await self._exists(rpath, strict=True, **kwargs)
-            return moving.make_folder(rpath, cast("StrPath", lpath), found)
+            return transfers.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = moving.Target(lpath, self._request_sender.retries.times > 0)
+        target = transfers.Target(lpath, self._request_sender.retries.times > 0)
 
         async def download() -> None:
             response = await self._get_response(rpath, kwargs)
@@ -502,9 +502,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``method``: ``"post"`` or ``"put"``.
         ``mode``: only ``"overwrite"``; it is not looked whether there is a file already.
         """
-        moving.only_overwriting(mode)
-        method = moving.check_method(method)
-        with moving.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
+        transfers.only_overwriting(mode)
+        method = transfers.check_method(method)
+        with transfers.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
             await upload_body(self, method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(
@@ -515,11 +515,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
         ``method``: ``"put"`` or ``"post"``; `_put_file` has the other one by default.
         """
-        method = moving.check_method(method)
+        method = transfers.check_method(method)
         if mode == "create":  # up to the server, which may not know of conditions
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
-            moving.only_overwriting(mode)
+            transfers.only_overwriting(mode)
         await upload_body(self, method, path, lambda: value, kwargs)
 
     # files ------------------------------------------------------------------------

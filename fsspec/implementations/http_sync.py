@@ -26,15 +26,15 @@ from fsspec._public import publish
 from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
-from fsspec.implementations._http import answers, moving, parsing, sync_responses
+from fsspec.implementations._http import answers, parsing, sync_responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
-from fsspec.implementations._http.moving import CHUNK
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
 from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.sync_responses import get_range
+from fsspec.implementations._http.transfers import CHUNK
 from fsspec.registry import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import tokenize
@@ -293,11 +293,11 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
-        if moving.is_folder(rpath, lpath):
+        if transfers.is_folder(rpath, lpath):
             found = self.exists(rpath, strict=True, **kwargs)
-            return moving.make_folder(rpath, cast("StrPath", lpath), found)
+            return transfers.make_folder(rpath, cast("StrPath", lpath), found)
         callback = for_file(callback, rpath)
-        target = moving.Target(lpath, self._retry_policy.times > 0)
+        target = transfers.Target(lpath, self._retry_policy.times > 0)
 
         def download() -> None:
             with closing(self._get_response(rpath, **kwargs)) as response:
@@ -445,14 +445,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload a file, by one request; ``method`` is ``"post"`` or ``"put"``."""
-        method = moving.check_method(method)
-        with moving.uploading(
+        method = transfers.check_method(method)
+        with transfers.uploading(
             lpath, chunk_size, for_file(callback, rpath), None if self.js else requests.ConnectionError
         ) as body:
             self._upload_body(method, rpath, body, kwargs)
 
-    def _upload_body(self, method: str, url: str, data: moving.Upload, options: Options) -> None:
-        moving.check_body(options)
+    def _upload_body(self, method: str, url: str, data: transfers.Upload, options: Options) -> None:
+        transfers.check_body(options)
         options = {**self.kwargs, **options}
 
         def upload() -> None:

@@ -222,7 +222,7 @@ def test_a_read_cache_gives_the_right_bytes_after_an_interrupt(kind):
         AT_ANY_MOMENT
         + f"""
     from fsspec.caching import caches
-    from fsspec.implementations._http.ahead import AheadCache
+    from fsspec.implementations._http.read_ahead import AheadCache
 
     data = os.urandom(60_000)
     ahead = {kind!r} == "ahead"

@@ -21,10 +21,10 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec import core
-from fsspec._files.exiting import close_at_exit
+from fsspec._files.at_exit import close_at_exit
 from fsspec._fork import hooks
 from fsspec._fork.owned import own
-from fsspec._fork.swapping import assign
+from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._paths.paths import NoPathError, a_kind_of, folder_error
 from fsspec._paths.redaction import redact_url

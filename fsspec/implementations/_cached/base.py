@@ -1,6 +1,6 @@
 """What every kind of cache has: its options, its folders and table, and what it lets go of.
 
-All but reading is the target's (`_cached.passing`). What is written through a cache takes the place of the
+All but reading is the target's (`_cached.delegating`). What is written through a cache takes the place of the
 copy, or lets it go.
 """
 
@@ -25,11 +25,11 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import expand_call, together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
+from fsspec.implementations._cached.delegating import awaited_method, pass_on
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
-from fsspec.implementations._cached.overriding import guard, has_own
-from fsspec.implementations._cached.passing import awaited_method, pass_on
+from fsspec.implementations._cached.own_getattribute import guard, has_own
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._files.exiting import close_at_exit
+from fsspec._files.at_exit import close_at_exit
 from fsspec._files.local_file import LocalFileOpener
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
-from fsspec._fork.swapping import assign
+from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._overriding import default, taken
 from fsspec._paths.paths import false_without_path, folder_error

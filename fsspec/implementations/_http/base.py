@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import as_number
 from fsspec.implementations._http import parsing
-from fsspec.implementations._http.moving import CHUNK
+from fsspec.implementations._http.transfers import CHUNK
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from fsspec._paths.redaction import redact_url
-from fsspec.implementations._http import answers, moving, parsing, responses
+from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.sending import check_upload
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def upload_body(
     size: int | None = None,
 ) -> None:
     """Send a body, again where a PUT failed; ``size``: its bytes, if known before it is made."""
-    moving.check_body(options)
+    transfers.check_body(options)
     options = {**fs.kwargs, **options}
     if size is not None:  # many servers take nothing of unknown length
         headers = parsing.own_headers(options)

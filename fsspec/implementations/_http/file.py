@@ -23,10 +23,10 @@ from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, sync
 from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
-from fsspec.implementations._http.ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
 from fsspec.implementations._http.parsing import inclusive_range
 from fsspec.implementations._http.parts import MANY, fetching_ahead
+from fsspec.implementations._http.read_ahead import MIN_READ, Ahead, AheadCache
 from fsspec.implementations._http.responses import (
     ALL,
     BodyStream,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
-from fsspec._fork.swapping import assign
+from fsspec._fork.variants import assign
 from fsspec._fork.written_files import codec_layer, inherited
 from fsspec._paths.redaction import redact_url
 

@@ -269,7 +269,7 @@ def test_a_file_is_read_over_several_connections_once_one_is_slow(
 def test_a_slow_file_without_ranges_is_read_over_one_connection(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fsspec.implementations._http.ahead.FAST", 2**60)  # bytes in a second
+    monkeypatch.setattr("fsspec.implementations._http.read_ahead.FAST", 2**60)  # bytes in a second
     http_server.fault("/large", ignore_range=True)
     with fs.open(large, block_size=2**20) as file:
         assert b"".join(iter(lambda: file.read(2**20), b"")) == DATA
@@ -279,7 +279,7 @@ def test_a_slow_file_without_ranges_is_read_over_one_connection(
 def test_a_file_is_read_over_one_connection_that_is_fast(
     fs: HTTPFileSystem, large: str, http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fsspec.implementations._http.ahead.FAST", 1)  # bytes in a second
+    monkeypatch.setattr("fsspec.implementations._http.read_ahead.FAST", 1)  # bytes in a second
     http_server.clear()
     with fs.open(large) as file:
         got = []

@@ -5,7 +5,7 @@ Whatever the children do, the request then goes on and brings the right bytes.
 
 import pytest
 
-from fsspec.tests.fork.gate import Gate
+from fsspec.tests.fork.relay import Gate
 from fsspec.tests.fork.scripts import run
 
 STAGES = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.ahead import FIRST
+from fsspec.implementations._http.read_ahead import FIRST
 from fsspec.implementations._http.answers import of_file, why_invalid
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fsspec._overriding import mark_built_in
 from fsspec._paths.paths import TAKING_ANY
-from fsspec.implementations._cached.overriding import has_own
+from fsspec.implementations._cached.own_getattribute import has_own
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
