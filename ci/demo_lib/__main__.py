@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from environment import finish
 
 from . import data
-from .record import ALL_BYTES, WORKERS, Told, mib
+from .record import ALL_BYTES, WORKERS, Record, mib
 from .report import Report
 from .servers import LOOPBACK, isolate, running
 from .ways import WAYS, write_data
@@ -45,7 +45,7 @@ class Side(NamedTuple):
     program_limit: float
 
 
-Play = Callable[[Told, Side], None]
+Play = Callable[[Record, Side], None]
 
 
 def ways_of(method: str) -> list[str]:
@@ -79,18 +79,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def play(
-    report: Report, told: Told, side: Side, addresses: tuple[str, str], share: float, step: float
+    report: Report, record: Record, side: Side, addresses: tuple[str, str], share: float, step: float
 ) -> None:
     """Run one program to its end, with the bar going on from ``share`` by ``step``."""
     environ = dict(os.environ, PYTHONUNBUFFERED="1")
     environ.pop("FSSPEC_FORK_RESET", None)
-    if told.opted_in and told.method == "fork":
+    if record.opted_in and record.method == "fork":
         environ["FSSPEC_FORK_RESET"] = "1"
-    expected = (WORKERS * data.CHUNKS) if told.opted_in else WORKERS
+    expected = (WORKERS * data.CHUNKS) if record.opted_in else WORKERS
     limits = [str(side.limit), str(side.program_limit)]
     with tempfile.TemporaryFile() as noise:
         process = subprocess.Popen(
-            [side.python, "-m", "demo_lib.program", told.way, told.method, *addresses, *limits],
+            [side.python, "-m", "demo_lib.program", record.way, record.method, *addresses, *limits],
             cwd=Path(__file__).parent.parent,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -100,35 +100,35 @@ def play(
         )
         try:
             for event in lines(process, side.program_limit + 5):
-                told.take(event)
-                done = share + step * min(1.0, told.reads / expected)
-                report.bar(done, f"{side.name}: {told.name}, {told.method}: {mib(told.bytes)} verified")
+                record.take(event)
+                done = share + step * min(1.0, record.reads / expected)
+                report.bar(done, f"{side.name}: {record.name}, {record.method}: {mib(record.bytes)} verified")
             code = process.wait(5)
             if code == -signal.SIGALRM:
-                told.ended = f"hangs (no answer for {side.limit:.0f} s)"
+                record.ended = f"hangs (no answer for {side.limit:.0f} s)"
             elif code:
-                told.ended = f"ended with {code}"
+                record.ended = f"ended with {code}"
         except (TimeoutError, subprocess.TimeoutExpired):  # its own alarm comes earlier
-            told.ended = f"hangs: it did not end within {side.program_limit:.0f} s, nor at its alarm"
+            record.ended = f"hangs: it did not end within {side.program_limit:.0f} s, nor at its alarm"
         finally:
             end(process)
         noise.seek(0)
-        told.noise = noise.read().decode(errors="replace")
+        record.noise = noise.read().decode(errors="replace")
 
 
-def cells(told: Told, findings: dict[tuple[str, str], tuple[str, str, str]]) -> list[str]:
+def cells(record: Record, findings: dict[tuple[str, str], tuple[str, str, str]]) -> list[str]:
     """A row of the table: here, then upstream."""
-    if not told.opted_in:
+    if not record.opted_in:
         how, rest = "fork, unset", ["refused", "", ""]
     else:
-        how = told.method
+        how = record.method
         rest = [
-            f"{len(told.workers)} x {mib(told.bytes // max(1, len(told.workers)))}",
-            "-" if told.first is None else f"{told.first * 1000:.0f} ms",
-            "-" if not told.last else f"{told.bytes / told.last / 2**20:.0f} MiB/s",
+            f"{len(record.workers)} x {mib(record.bytes // max(1, len(record.workers)))}",
+            "-" if record.first is None else f"{record.first * 1000:.0f} ms",
+            "-" if not record.last else f"{record.bytes / record.last / 2**20:.0f} MiB/s",
         ]
-    ours = [*rest, "unharmed" if told.parent else "harmed", "WRONG" if told.wrong else "ok"]
-    return [told.name, how, *ours, *findings[told.way, told.method][:2]]
+    ours = [*rest, "unharmed" if record.parent else "harmed", "WRONG" if record.wrong else "ok"]
+    return [record.name, how, *ours, *findings[record.way, record.method][:2]]
 
 
 def play_upstream(report: Report, play_one: Play, python: str) -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -140,14 +140,14 @@ def play_upstream(report: Report, play_one: Play, python: str) -> dict[tuple[str
         if method == "spawn":
             report.head("Upstream with spawn, for comparison: no handle is inherited")
         for way in ways_of(method):
-            told = Told(way, method)
-            play_one(told, side)
-            found[way, method] = told.findings(side.limit)
+            record = Record(way, method)
+            play_one(record, side)
+            found[way, method] = record.findings(side.limit)
             report.line(f"  - {found[way, method][2]}")
     return found
 
 
-def play_ours(report: Report, play_one: Play) -> list[Told]:
+def play_ours(report: Report, play_one: Play) -> list[Record]:
     """The programs with this package, in its two modes and by spawn."""
     side = Side("here", sys.executable, LIMIT, PROGRAM_LIMIT)
     parts = [
@@ -155,26 +155,26 @@ def play_ours(report: Report, play_one: Play) -> list[Told]:
         ("Here without the variable: a clear refusal instead of a hang", "fork", False),
         ("Here with spawn, for comparison: no handle is inherited", "spawn", True),
     ]
-    all_told: list[Told] = []
+    records: list[Record] = []
     for title, method, opted_in in parts:
         report.head(title)
         for way in ways_of(method):
-            told = Told(way, method, opted_in)
-            play_one(told, side)
-            told.judge()
-            all_told.append(told)
-            report.result(not told.wrong, told.sentence())
-            if told.wrong[1:]:
-                report.details("\n".join(told.wrong[1:]))
-        if not opted_in and all_told[-1].refusals:
-            report.line("    What the worker is told:")
-            report.details(next(iter(all_told[-1].refusals.values()))[1])
-    return all_told
+            record = Record(way, method, opted_in)
+            play_one(record, side)
+            record.judge()
+            records.append(record)
+            report.result(not record.wrong, record.sentence())
+            if record.wrong[1:]:
+                report.details("\n".join(record.wrong[1:]))
+        if not opted_in and records[-1].refusals:
+            report.line("    What the worker is record:")
+            report.details(next(iter(records[-1].refusals.values()))[1])
+    return records
 
 
 def demonstrate(
     report: Report, upstream: str
-) -> tuple[list[Told], dict[tuple[str, str], tuple[str, str, str]]]:
+) -> tuple[list[Record], dict[tuple[str, str], tuple[str, str, str]]]:
     """Start the servers, write the data, and run all programs, one after another."""
     steps = 2 * len(ways_of("spawn")) + 3 * len(ways_of("fork"))
     count = itertools.count()
@@ -193,9 +193,9 @@ def demonstrate(
                 f" {mib(ALL_BYTES)} for each program."
             )
 
-            def play_one(told: Told, side: Side) -> None:
+            def play_one(record: Record, side: Side) -> None:
                 step = 0.95 / steps
-                play(report, told, side, (s3, http), 0.05 + step * next(count), step)
+                play(report, record, side, (s3, http), 0.05 + step * next(count), step)
 
             found = play_upstream(report, play_one, upstream)
             return play_ours(report, play_one), found
@@ -212,7 +212,7 @@ def main(upstream: str) -> int:
         f"{os.cpu_count()} cores"
     )
     try:
-        all_told, found = demonstrate(report, upstream)
+        records, found = demonstrate(report, upstream)
     except KeyboardInterrupt:
         report.line("Stopped; the servers and workers are gone.")
         return 130
@@ -229,15 +229,15 @@ def main(upstream: str) -> int:
             "upstream",
             "its parent",
         ],
-        [cells(told, found) for told in all_told],
+        [cells(record, found) for record in records],
     )
     report.line()
-    wrong = sum(bool(told.wrong) for told in all_told)
+    wrong = sum(bool(record.wrong) for record in records)
     took = f"{time.monotonic() - began:.0f} seconds"
     if wrong:
-        report.result(False, f"{wrong} of {len(all_told)} ways went wrong here ({took}).")
+        report.result(False, f"{wrong} of {len(records)} ways went wrong here ({took}).")
         return 1
-    report.result(True, f"All {len(all_told)} as they should be here ({took}).")
+    report.result(True, f"All {len(records)} as they should be here ({took}).")
     return 0
 
 

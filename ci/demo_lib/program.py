@@ -1,4 +1,4 @@
-"""The program that forks: what a user's program does, with its steps told as lines of JSON.
+"""The program that forks: what a user's program does, with its steps written as lines of JSON.
 
     python -m demo_lib.program WAY METHOD S3 HTTP WORKER_LIMIT LIMIT
 

@@ -1,4 +1,4 @@
-"""What a program told, and what it means: right or wrong for ours, a finding for upstream."""
+"""What a program reported, and what it means: right or wrong for ours, a finding for upstream."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def in_words(error: list[Any]) -> str:
 
 
 @dataclass
-class Told:
-    """What one program told, and how it ended.
+class Record:
+    """What one program reported, and how it ended.
 
     Attributes
     ----------

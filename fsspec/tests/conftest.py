@@ -1,3 +1,3 @@
-"""Fixtures that the tests of several doors use."""
+"""Fixtures that several test modules use."""
 
 from fsspec.tests.servers.fixtures import *
