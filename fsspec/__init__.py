@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsspec.mapping import get_mapper as get_mapper
     from fsspec.spec import AbstractFileSystem as AbstractFileSystem
 
-_HOMES = {
+_MODULE_OF = {
     "AbstractFileSystem": "spec",
     "Callback": "callbacks",
     "FSMap": "mapping",
@@ -61,7 +61,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    home = _HOMES.get(name)
+    home = _MODULE_OF.get(name)
     if home is not None:
         value = globals()[name] = getattr(import_module(f"fsspec.{home}"), name)
         return value
@@ -72,4 +72,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     helpers = {"Any", "TYPE_CHECKING", "annotations"}  # of this module's own text
-    return sorted({*globals(), *_HOMES, *_MODULES} - helpers)
+    return sorted({*globals(), *_MODULE_OF, *_MODULES} - helpers)

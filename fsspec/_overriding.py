@@ -82,7 +82,7 @@ def replaced(fs: Filesystem, name: str) -> bool:
     return not is_built_in(_asked(fs, name))
 
 
-def replaced_apart(fs: Filesystem, name: str, *others: str) -> bool:
+def replaced_without(fs: Filesystem, name: str, *others: str) -> bool:
     """Whether a program has its own form of the operation ``name``, but of none of the ``others``, which
     give the same together with more: a subclass further down than those that have them, an instance, or a
     patch."""
@@ -98,7 +98,7 @@ def measured_by_info(fs: Filesystem) -> bool:
     listings = [vars(cls).get(name) for cls in type(fs).__mro__ for name in ("ls", "_ls")]
     if any(is_built_in(method) and not is_default(method) for method in listings):
         return any(replaced(fs, name) for name in ("info", "ls", "find", "walk"))
-    return replaced_apart(fs, "info", "ls", "find", "walk")
+    return replaced_without(fs, "info", "ls", "find", "walk")
 
 
 def _asked(fs: Filesystem, name: str) -> Any:
@@ -121,7 +121,7 @@ def fs_behind(fs: Any) -> Any:
     return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
 
 
-def taken(
+def supported(
     fs: Any, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
 ) -> dict[str, Any]:
     """``options`` without the keywords that the operation ``name`` of a filesystem does not take.
@@ -143,5 +143,5 @@ def taken(
     if left and any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         if behind is None:
             return dict(options)
-        return taken(behind, name if hasattr(behind, name) else name[1:], options, left)
+        return supported(behind, name if hasattr(behind, name) else name[1:], options, left)
     return {n: value for n, value in options.items() if n not in left}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
 
-LENT: dict[str, str] = {
+LAZY_NAMES: dict[str, str] = {
     "fsspec.core": ""
     "caching.BaseCache caching.BlockCache caching.MMapCache caching.ReadAheadCache config.conf"
     " registry.available_protocols utils.infer_compression",
@@ -63,31 +63,33 @@ def claim(cls: C) -> C:
 
 
 def publish(module: str, *members: Any, logger: str = "") -> None:
-    """Give what private modules define, and a public one offers, the public one as its ``__module__``.
+    """Set ``__module__`` of what private modules define, and a public one exports, to the public one.
 
-    The names that a module has of others (`LENT`) are loaded when somebody asks, so that the import of fsspec
-    stays small.
+    Names of other modules that a public one exports as well (`LAZY_NAMES`) are imported on first use, so
+    that ``import fsspec`` stays small.
 
-    ``members``: some more, besides the classes and functions in ``__all__`` of the module.
+    ``members``: further objects, besides the classes and functions in ``__all__`` of the module.
     ``logger``: the name of the logger of the module, where `logging` is not loaded with the module.
     """
     has = vars(sys.modules[module])
-    offered = (has.get(name) for name in has.get("__all__", ()))
-    private = (x for x in offered if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
+    exported = (has.get(name) for name in has.get("__all__", ()))
+    private = (x for x in exported if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
     for member in (*members, *private):
         member.__module__ = module
         if isinstance(member, type):
             claim(member)
-    homes = {name: home for home, _, name in (x.rpartition(".") for x in LENT.get(module, "").split())}
+    modules = {
+        name: home for home, _, name in (x.rpartition(".") for x in LAZY_NAMES.get(module, "").split())
+    }
 
     def __getattr__(name: str) -> Any:
         if name == "logger" and logger:
             value = import_module("logging").getLogger(logger)
-        elif name in homes:
-            value = getattr(import_module(f"fsspec.{homes[name]}"), name)
+        elif name in modules:
+            value = getattr(import_module(f"fsspec.{modules[name]}"), name)
         else:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         return has.setdefault(name, value)
 
-    if homes or logger:
+    if modules or logger:
         has["__getattr__"] = __getattr__

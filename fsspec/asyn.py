@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.caches_base import check_fetched
-from fsspec._files.uploading import closing, flushing, writable_now
+from fsspec._files.uploading import check_writable, closing, flushing
 from fsspec._loop import twins
 from fsspec._loop.batching import FILES_FALLBACK as _DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import NOFILES_DEFAULT as _NOFILES_DEFAULT_BATCH_SIZE
@@ -51,7 +51,7 @@ from fsspec._loop.twins import (
     private,
     sync_wrapper,
 )
-from fsspec._overriding import default, mirrored, overridden, taken
+from fsspec._overriding import default, mirrored, overridden, supported
 from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
@@ -185,7 +185,7 @@ class AsyncFileSystem(AbstractFileSystem):
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not overridden(self, "rm"):
             raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
-        await awaitable_of(self._rm(path, **taken(self, "_rm", {"batch_size": 1}), **kwargs))
+        await awaitable_of(self._rm(path, **supported(self, "_rm", {"batch_size": 1}), **kwargs))
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         raise NotImplementedError(
@@ -479,7 +479,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
 
     async def write(self, data: ReadableBuffer) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
-        writable_now(self)
+        check_writable(self)
         count = self._put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             await self.flush()

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 
 if TYPE_CHECKING:
     import inspect
@@ -151,7 +151,7 @@ def _read_json(path: str) -> dict[str, Any]:
         except json.JSONDecodeError as error:
             raise json.JSONDecodeError(f"{path} is no JSON: {error.msg}", error.doc, error.pos) from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} holds {a_kind_of(found)}, not an object of options by protocol")
+        raise ValueError(f"{path} holds {type_name(found)}, not an object of options by protocol")
     return found
 
 

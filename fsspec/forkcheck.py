@@ -129,7 +129,7 @@ def _with_time_limit(act: Callable[..., T], *args: Any) -> T:
 
 # trying ---------------------------------------------------------------------------
 @dataclass
-class _Try:
+class _Trial:
     """One child, and what it does with one handle or several."""
 
     subject: Subject
@@ -251,7 +251,7 @@ def _summary(problem: str) -> str:
     return lines[0]
 
 
-def _tries(subject: Subject, write: bool) -> Iterator[_Try]:
+def _trials(subject: Subject, write: bool) -> Iterator[_Trial]:
     wanted, handles = subject.wanted, subject.handles()
     for mode in report.MODES:
 
@@ -264,7 +264,7 @@ def _tries(subject: Subject, write: bool) -> Iterator[_Try]:
         def closing(handle: Handle, mode: str = mode) -> Act:
             return _or_refused(_close, mode)
 
-        made = partial(_Try, subject, mode=mode, wanted=wanted)
+        made = partial(_Trial, subject, mode=mode, wanted=wanted)
         # by hand the instance first, which is then what is revived
         order = handles[::-1] if mode == "by hand" else handles
         yield made(order, "uses it", act=using, exits=mode == "opted in")
@@ -294,10 +294,10 @@ def _tries(subject: Subject, write: bool) -> Iterator[_Try]:
                 "closes it": _close,
                 "ends": _do_nothing,
             }.items():
-                yield _writing_try(subject, child, mode, act)
+                yield _writing_trial(subject, child, mode, act)
 
 
-def _writing_try(subject: Subject, child: str, mode: str, act: Act) -> _Try:
+def _writing_trial(subject: Subject, child: str, mode: str, act: Act) -> _Trial:
     written: list[Written] = []
 
     def make() -> object:
@@ -309,7 +309,7 @@ def _writing_try(subject: Subject, child: str, mode: str, act: Act) -> _Try:
         return act(box)
 
     handle = Handle("file being written", make, lambda f: written.pop().finish())
-    return _Try(subject, [handle], child, mode, lambda handle: act_on_it, b"first second", exits=True)
+    return _Trial(subject, [handle], child, mode, lambda handle: act_on_it, b"first second", exits=True)
 
 
 def check(
@@ -347,7 +347,7 @@ def _check(
         subject = Subject(url, options)
         if write:
             Written(subject).finish()  # whether that is possible at all
-        tries = list(_tries(subject, write))
+        tries = list(_trials(subject, write))
         total = sum(len(one.handles) for one in tries)
         for one in tries:
             os.environ["FSSPEC_FORK_RESET"] = "1" if one.mode == "opted in" else "0"

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import mirrored, replaced, taken
+from fsspec._overriding import mirrored, replaced, supported
 from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
@@ -120,7 +120,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
     async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         # a pattern may end in a slash, which means folders
         found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
         return renamed(found, shape, fs.unstrip_protocol)
@@ -134,7 +134,7 @@ def _blocking_operation(name: str) -> Callable[..., Any]:
     """As `_awaited_operation`, for what has no awaitable form."""
 
     def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         return getattr(fs, name)(plain, *args, **kwargs)
 
     method.__name__ = name
@@ -178,7 +178,7 @@ class GenericFileSystem(AsyncFileSystem):
         return f"{type(self).__name__}(default_method={self.method!r})"  # options may be secrets
 
     # paths ------------------------------------------------------------------------
-    def _side_of(self, url: str) -> tuple[Any, str]:
+    def _resolve_url(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
         url = url_text(url).removeprefix("generic://")
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
@@ -188,34 +188,34 @@ class GenericFileSystem(AsyncFileSystem):
         """The URL as its filesystem writes it."""
         if isinstance(path, list):
             return [self._strip_protocol(p) for p in path]
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         return str(fs.unstrip_protocol(plain))
 
     def _parent(self, path: str) -> str:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         return str(fs.unstrip_protocol(fs._parent(plain)))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
         if path is not None:
             with suppress(ImportError, KeyError, ValueError):  # what no filesystem serves is in no listing
-                fs, plain = self._side_of(path)
+                fs, plain = self._resolve_url(path)
                 fs.invalidate_cache(plain)
 
     # one path ---------------------------------------------------------------------
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
-        fs, path = self._side_of(url)
+        fs, path = self._resolve_url(url)
         return cast("_Entry", renamed(await _ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        fs, path = self._side_of(url)
+        fs, path = self._resolve_url(url)
         found = await _ask(fs, "ls", path, detail=detail, **kwargs)
         return cast("list[Any]", renamed(found, "listing", fs.unstrip_protocol))
 
     async def _find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         named = renamed(found, "found", fs.unstrip_protocol)
         return named if detail else list(named)
@@ -223,20 +223,20 @@ class GenericFileSystem(AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        fs, path = self._side_of(url)
+        fs, path = self._resolve_url(url)
         return cast("bytes", await _ask(fs, "cat_file", path, start=start, end=end, **kwargs))
 
     async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         await _ask(fs, "pipe_file", plain, value, **kwargs)
 
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
-        fs, path = self._side_of(rpath)
-        how = taken(fs, "put_file", {"mode": mode}) if mode == "overwrite" else {"mode": mode}
+        fs, path = self._resolve_url(rpath)
+        how = supported(fs, "put_file", {"mode": mode}) if mode == "overwrite" else {"mode": mode}
         await _ask(fs, "put_file", lpath, path, **how, **kwargs)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
@@ -251,20 +251,22 @@ class GenericFileSystem(AsyncFileSystem):
     async def _isdir(self, path: str) -> bool:
         if replaced(self, "info"):
             return await super()._isdir(path)
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         return bool(await _ask(fs, "isdir", plain))
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
         limit = (
-            {"maxdepth": maxdepth} if maxdepth else taken(self._side_of(path)[0], "glob", {"maxdepth": None})
+            {"maxdepth": maxdepth}
+            if maxdepth
+            else supported(self._resolve_url(path)[0], "glob", {"maxdepth": None})
         )
         return cast("Found", await self._glob_there(path, **limit, **kwargs))
 
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
         """What is true of a path; False where there is no filesystem for it."""
         try:
-            fs, plain = self._side_of(path)
+            fs, plain = self._resolve_url(path)
         except (KeyError, ValueError):
             return False
         return bool(await _ask(fs, name, plain, **kwargs))
@@ -288,11 +290,11 @@ class GenericFileSystem(AsyncFileSystem):
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if mode == "rb":  # blocks by `cat_file`
             return super()._open(path, mode, **kwargs)
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         return fs._opened_file(plain, mode, {k: v for k, v in kwargs.items() if v is not None})
 
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
-        fs, plain = self._side_of(path)
+        fs, plain = self._resolve_url(path)
         if not is_awaitable(fs):
             return await super().open_async(path, mode, **kwargs)
         return cast("AbstractAsyncStreamedFile", await fs.open_async(plain, mode, **kwargs))
@@ -317,7 +319,7 @@ class GenericFileSystem(AsyncFileSystem):
         groups: dict[int, tuple[Any, list[str]]] = {}
         urls = path_texts(url)
         for each in [urls] if isinstance(urls, str) else urls:
-            fs, path = self._side_of(each)
+            fs, path = self._resolve_url(each)
             groups.setdefault(id(fs), (fs, []))[1].append(path)
 
         async def remove(group: tuple[Any, list[str]]) -> None:
@@ -352,7 +354,7 @@ class GenericFileSystem(AsyncFileSystem):
         size = batch_size or self.batch_size or _BATCH
         source, target = path_texts(path1), path_texts(path2)
         urls = [url for given in (source, target) for url in ([given] if isinstance(given, str) else given)]
-        within_one = len({id(self._side_of(url)[0]) for url in urls}) == 1
+        within_one = len({id(self._resolve_url(url)[0]) for url in urls}) == 1
         chosen = "raise" if within_one else on_error or "ignore"
         await super()._copy(source, target, False, chosen, maxdepth, size, **kwargs)
 
@@ -376,8 +378,8 @@ class GenericFileSystem(AsyncFileSystem):
         Raises OSError where it ends too early. The target is then as it was before, where its filesystem can
             keep back what is not whole.
         """
-        source, path = self._side_of(url)
-        target, path2 = self._side_of(url2)
+        source, path = self._resolve_url(url)
+        target, path2 = self._resolve_url(url2)
         if source is not target:
             await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
         elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
@@ -389,12 +391,12 @@ class GenericFileSystem(AsyncFileSystem):
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:
         if isinstance(path1, str) and isinstance(path2, str):
-            (source, path), (target, to) = self._side_of(path1), self._side_of(path2)
+            (source, path), (target, to) = self._resolve_url(path1), self._resolve_url(path2)
             own = (replaced(self, name) or not mirrored(getattr(self, name)) for name in ("copy", "rm"))
             if source is target and not any(own):
                 given = {"recursive": recursive, "maxdepth": maxdepth}
                 unset = [name for name, value in given.items() if not value]
-                source.mv(path, to, **taken(source, "mv", given, unset), **kwargs)
+                source.mv(path, to, **supported(source, "mv", given, unset), **kwargs)
                 return
         super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
 
@@ -555,19 +557,19 @@ def _check_listed(
     """Raise what a folder of the source that seems to be empty raises when it is listed, where others are to
     be removed for that: folders that may not be read are passed over as trees are listed."""
     filled = {name.rpartition("/")[0] for name in ours}
-    seeming = set()
+    seemingly_empty = set()
     for other in others:
         name = next((folder for folder in _folders_above(other) if folder in ours), "")
         if name not in filled:
-            seeming.add(name)
-    for name in sorted(seeming):
+            seemingly_empty.add(name)
+    for name in sorted(seemingly_empty):
         with suppress(FileNotFoundError):  # it went meanwhile, or is a name alone
             fs.ls(ours[name]["name"] if name else source, detail=False)
 
 
 def _url_prefix(fs: GenericFileSystem, folder: str) -> str:
     """How the URLs of all that is in a folder begin; the root of a filesystem has its own form."""
-    other, path = fs._side_of(folder)
+    other, path = fs._resolve_url(folder)
     path = path.rstrip("/")
     child = f"{path}/x" if path else f"{other.root_marker}x"
     return str(other.unstrip_protocol(child).removesuffix("x"))

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._overriding import is_built_in, is_default
-from fsspec._paths.paths import as_requested
+from fsspec._paths.paths import unescaped
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.globbing import has_magic
 from fsspec.core import url_to_fs
@@ -119,7 +119,7 @@ class FSMap(MutableMapping[str, bytes]):
         if "." in key or "%" in key:
             if ".." in key:
                 check_contained(self._root_key_to_str, [path])
-            if ".." in (read := as_requested(self.fs, key)) and read != key:
+            if ".." in (read := unescaped(self.fs, key)) and read != key:
                 check_contained(".", [read.lstrip("/")])
         return path
 

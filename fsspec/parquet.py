@@ -16,8 +16,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._overriding import taken
-from fsspec._paths.paths import a_kind_of
+from fsspec._overriding import supported
+from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans.bulk import raise_first
 from fsspec.core import url_to_fs
@@ -226,7 +226,7 @@ def _sizes(fs: AbstractFileSystem, paths: list[str]) -> list[int]:
 
 def _all_ranges(fs: AbstractFileSystem, paths: list[str], starts: Offsets, ends: Offsets) -> list[bytes]:
     """The bytes of ranges; raises the first error, of a backend that knows no ``on_error`` as well."""
-    how = taken(fs, "cat_ranges", {"on_error": "raise"})
+    how = supported(fs, "cat_ranges", {"on_error": "raise"})
     found: list[bytes] = fs.cat_ranges(paths, starts, ends, **how)
     raise_first(found)
     return found
@@ -375,7 +375,7 @@ class PyarrowEngine:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.pq.FileMetaData):
             raise ValueError(
-                f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not {a_kind_of(metadata)}"
+                f"the metadata of pyarrow are a pyarrow.parquet.FileMetaData, not {type_name(metadata)}"
             )
 
     def files(self, metadata: pq.FileMetaData) -> list[str]:
@@ -439,7 +439,7 @@ class FastparquetEngine:
         """Refuse metadata of others."""
         if not isinstance(metadata, self.fp.ParquetFile):
             raise NoMetadata(
-                f"the metadata of fastparquet are a fastparquet.ParquetFile, not {a_kind_of(metadata)}"
+                f"the metadata of fastparquet are a fastparquet.ParquetFile, not {type_name(metadata)}"
             )
 
     def files(self, metadata: ParquetFile) -> list[str]:

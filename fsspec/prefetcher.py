@@ -228,7 +228,7 @@ class BackgroundPrefetcher:
         if self._next_error is None:
             data = self.consumer.at_hand(start, end)
             if data is not None:
-                if self.producer.wanting():
+                if self.producer.bytes_to_fetch():
                     self.loop.call_soon_threadsafe(self.producer.start)
                 return data
         from fsspec._loop.bridge import sync  # not above: a cache that is never read needs no loop

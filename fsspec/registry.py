@@ -17,7 +17,7 @@ from functools import wraps
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 from fsspec._version import __version__
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ registry: types.MappingProxyType[str, Any] = types.MappingProxyType(_registry)
 s3_msg = f"the protocol s3 needs the package s3fs: pip install s3fs=={__version__.partition('+')[0]}"
 
 
-_OURS = "fsspec.implementations."
+_OWN_PACKAGE = "fsspec.implementations."
 
 
 def _own_class(module_and_class: str, *packages: str, extra: str = "") -> dict[str, str]:
-    entry = {"class": _OURS + module_and_class}
+    entry = {"class": _OWN_PACKAGE + module_and_class}
     if packages:
         names = " and ".join(packages)
         how = f"pip install 'fsspec[{extra}]'" if extra else f"pip install {' '.join(packages)}"
@@ -168,7 +168,7 @@ def register_implementation(
         raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")
     if not callable(cls) and not isinstance(cls, str):
         raise TypeError(
-            f"for the protocol {name!r} a class is needed, or where to import it from, not {a_kind_of(cls)}"
+            f"for the protocol {name!r} a class is needed, or where to import it from, not {type_name(cls)}"
         )
     if isinstance(cls, str):
         if not all(cls.replace(":", ".").rpartition(".")):

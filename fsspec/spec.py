@@ -35,7 +35,7 @@ from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, codec_layer
-from fsspec._overriding import default, is_default, taken
+from fsspec._overriding import default, is_default, supported
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors, Options
@@ -541,7 +541,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             text = {name: kwargs.pop(name) for name in _TEXT_OPTIONS if name in kwargs}
             given = {"block_size": block_size, "cache_options": cache_options, "compression": compression}
             unset = [name for name, value in given.items() if value is None]
-            kwargs.update(taken(self, "open", given, unset))
+            kwargs.update(supported(self, "open", given, unset))
             binary = self.open(path, mode.replace("t", "") + "b", **kwargs)
             return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
         autocommit = kwargs.pop("autocommit", not self._intrans)

@@ -26,12 +26,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from fsspec._files.uploading import (
     GivenUp,
+    check_writable,
     closing,
     end_reading,
     flushing,
     own_pipe,
     pipe_buffer,
-    writable_now,
 )
 from fsspec._fork import hooks
 from fsspec._fork.foreign_files import inherit
@@ -445,7 +445,7 @@ class AbstractBufferedFile(io.IOBase):
         ValueError
             if the file is closed, being read, or was flushed with ``force``.
         """
-        writable_now(self)
+        check_writable(self)
         count = self._put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             self.flush()

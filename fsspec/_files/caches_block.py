@@ -114,12 +114,12 @@ class BlockCache(BaseCache):
 
     name: ClassVar[str] = "blockcache"
 
-    _reads_itself = False  # a subclass has a `_read_cache` of its own
+    _has_own_read = False  # a subclass has a `_read_cache` of its own
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls._read_cache is not BlockCache._read_cache:
-            cls._reads_itself = True
+            cls._has_own_read = True
             # by `_fetch`, not from blocks
             cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign, assignment]
 
@@ -132,7 +132,7 @@ class BlockCache(BaseCache):
     def _forget_blocks(self) -> None:
         self._kept_blocks: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
         # otherwise their order is of no use, nor is it asked who reads
-        self._may_drop = self._reads_itself or self.nblocks > self.maxblocks
+        self._may_drop = self._has_own_read or self.nblocks > self.maxblocks
         self._lru_hits = self._lru_misses = 0
 
     def cache_info(self) -> UpdatableLRU.CacheInfo:
@@ -150,17 +150,17 @@ class BlockCache(BaseCache):
                 block = kept.get(first)
                 if block is not None:
                     if self._may_drop:
-                        if self._reads_itself:
+                        if self._has_own_read:
                             return self._by_read_cache(start, end)
                         _used(kept, first)
                     self._lru_hits += 1
                     if start < self.size:
                         self.hit_count += 1
                     return block[at:to]
-                if 0 <= start < end <= self.size and not self._reads_itself:
+                if 0 <= start < end <= self.size and not self._has_own_read:
                     self.hit_count += 1
                     return self._get_block(first)[at:to]
-        return self._by_read_cache(start, end) if self._reads_itself else joined(self._get_blocks(start, end))
+        return self._by_read_cache(start, end) if self._has_own_read else joined(self._get_blocks(start, end))
 
     def _by_read_cache(self, start: int | None, end: int | None) -> bytes:
         start, end = self._clip_range(start, end)
@@ -236,7 +236,7 @@ class BlockCache(BaseCache):
 _CHECK_INTERVAL = 1.0  # seconds after which one that waits looks whether it is still fetched
 
 
-class _Ahead:
+class _BackgroundFetch:
     """A block that a thread is fetching. The thread lives for one block, so that none is there between reads:
     nothing has to be closed, and a program that forks has one thread less."""
 
@@ -283,7 +283,7 @@ class BackgroundBlockCache(BlockCache):
 
     name: ClassVar[str] = "background"
 
-    _block_ahead: _Ahead | None = None  # these two are not in pickles
+    _block_ahead: _BackgroundFetch | None = None  # these two are not in pickles
     _last_block: int | None = None  # the block in which the read before ended
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
@@ -312,11 +312,11 @@ class BackgroundBlockCache(BlockCache):
         if self._block_ahead is None and number < self.nblocks and number not in self._kept_blocks:
             try:
                 # a bound method: whoever replaces _fetch_block sees the background's calls too
-                self._block_ahead = _Ahead(number, self._fetch_block)
+                self._block_ahead = _BackgroundFetch(number, self._fetch_block)
             except RuntimeError:  # no thread can be started, the interpreter is ending
                 self._closed = True
 
-    def _take_ahead(self, ahead: _Ahead, first: int, last: int) -> None:
+    def _take_ahead(self, ahead: _BackgroundFetch, first: int, last: int) -> None:
         """Keep the block that has come meanwhile; wait for it if it is among those wanted."""
         wanted = first <= ahead.number <= last
         if ahead.lost:

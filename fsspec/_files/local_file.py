@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _BLOCK = 2**20
-_POSITIONS = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
+_HAS_PREAD = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
 
 
 _CLOSED = "I/O operation on closed file."
@@ -177,14 +177,14 @@ class _RefusingRandom(_Refusing, io.BufferedRandom):
 _REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
-_MAKING = os.O_WRONLY | os.O_CREAT
-_FLAGS = {"r": os.O_RDONLY, "w": _MAKING | os.O_TRUNC, "a": _MAKING | os.O_APPEND, "x": _MAKING | os.O_EXCL}
+_CREATE = os.O_WRONLY | os.O_CREAT
+_FLAGS = {"r": os.O_RDONLY, "w": _CREATE | os.O_TRUNC, "a": _CREATE | os.O_APPEND, "x": _CREATE | os.O_EXCL}
 
 
 def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
     """A file in any mode, with its buffer; positions are its own where it is a plain one."""
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
-    if kind not in _FLAGS or not _POSITIONS:
+    if kind not in _FLAGS or not _HAS_PREAD:
         return cast("io.BufferedIOBase", open(path, mode))
     how = _FLAGS[kind]
     if "+" in mode:
@@ -212,7 +212,7 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
 _WHOLE = ((), (None,), (-1,))
 """Arguments of `read` for all that is left."""
 
-_STRAIGHT = ("read", "read1", "readline")
+_DELEGATED = ("read", "read1", "readline")
 """Methods that a reader with a buffer has from that."""
 
 
@@ -250,7 +250,7 @@ class LocalFileOpener(io.IOBase):
 
             self.compression = get_compression(path, compression)
         own(self)
-        if mode == "rb" and compression is None and _POSITIONS:
+        if mode == "rb" and compression is None and _HAS_PREAD:
             self._open_unbuffered()
         else:
             self._open()
@@ -306,13 +306,13 @@ class LocalFileOpener(io.IOBase):
         if self.__dict__.setdefault("_buffered_file", made) is not made:  # another thread was faster
             made.detach()._descriptor_number = -1  # type: ignore[attr-defined]  # detach gives a LocalRaw
         elif type(self) is LocalFileOpener:  # straight to it: no call in between
-            for name in _STRAIGHT:
+            for name in _DELEGATED:
                 self.__dict__[name] = getattr(made, name)
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is not used here, and never collected
-        for name in _STRAIGHT:
+        for name in _DELEGATED:
             self.__dict__.pop(name, None)
         f = self._buffered_file
         if f is None or f.closed:

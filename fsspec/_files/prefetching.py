@@ -165,7 +165,7 @@ class PrefetchProducer:
             return self.VARIABLE_IO_THRESHOLD
         return max(self.MIN_PREFETCH_SIZE, 2 * self.tracker.average)
 
-    def wanting(self) -> int:
+    def bytes_to_fetch(self) -> int:
         """How many bytes more should be fetched ahead now; 0 while half the window is there."""
         reads = self.consumer.sequential_streak - self.streak_needed + 1
         if reads <= 0 or self.is_stopped:
@@ -191,7 +191,7 @@ class PrefetchProducer:
 
     def begin_read(self, size: int) -> None:
         """Begin to fetch what a read is to wait for, and what follows it as well where that is little."""
-        wanted = self.wanting()
+        wanted = self.bytes_to_fetch()
         if size < wanted <= min(2 * size, self.MIN_CHUNK_SIZE):
             size = wanted
         step = self.in_parts(size)
@@ -232,13 +232,13 @@ class PrefetchProducer:
     def start(self) -> None:
         """See that what should be fetched ahead is under way. On the loop."""
         self.wakeup_event.set()
-        if self._producer_task is None and self.wanting():
+        if self._producer_task is None and self.bytes_to_fetch():
             self._producer_task = asyncio.get_running_loop().create_task(self._loop())
 
     async def _loop(self) -> None:
         """Begin fetches as there is room for them, until enough is under way."""
         try:
-            while (wanted := self.wanting()) > 0:
+            while (wanted := self.bytes_to_fetch()) > 0:
                 self.wakeup_event.clear()
                 free = self.concurrency - len(self._active_tasks)
                 if free > 0:

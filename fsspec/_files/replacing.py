@@ -25,7 +25,7 @@ from fsspec._fork import hooks
 from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
-_MAKING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _under_way: set[Any] = set()
 _in_place: set[str] = set()
 
@@ -156,7 +156,7 @@ def write_all(f: IO[bytes], data: bytes | memoryview) -> None:
 
 def write_file(path: str, data: bytes | memoryview) -> None:
     """Make a file of ``data``; what is there is overwritten."""
-    fd = new_descriptor(os.open, path, _MAKING, 0o666)
+    fd = new_descriptor(os.open, path, _CREATE, 0o666)
     try:
         left = memoryview(data)
         while left := left[os.write(fd, left) :]:  # more than 2 GiB are taken a part at a time

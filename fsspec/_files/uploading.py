@@ -141,7 +141,7 @@ def end_reading(file: AbstractBufferedFile) -> None:
         file.closed = True
 
 
-def writable_now(file: AbstractBufferedFile) -> None:
+def check_writable(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if not file.writable():
         if file.closed:

@@ -46,7 +46,7 @@ TAKING_ANY = frozenset(
 """Operations on several paths, and those that answer whatever they are asked about; all others are on one."""
 
 
-def a_kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """What a value is, for messages: "an int", "a list", "None"."""
     if value is None:
         return "None"
@@ -64,7 +64,7 @@ def url_text(url: object) -> str:
         return url
     text = stringify_path(url)
     if not isinstance(text, str):
-        raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {a_kind_of(text)}")
+        raise NoPathError(f"a URL or a path is needed, a str or an os.PathLike, not {type_name(text)}")
     return text
 
 
@@ -79,7 +79,7 @@ def path_texts(paths: object) -> str | list[str]:
         return text
     if not isinstance(text, Iterable) or isinstance(text, (bytes, bytearray, memoryview)):
         raise NoPathError(
-            f"a URL or a path is needed, a str or an os.PathLike, or several, not {a_kind_of(text)}"
+            f"a URL or a path is needed, a str or an os.PathLike, or several, not {type_name(text)}"
         )
     return [url_text(path) for path in text]
 
@@ -179,7 +179,7 @@ def check_contained(root: str, paths: Sequence[str]) -> None:
             raise ValueError(f"the path {path!r} leads out of {root!r}")
 
 
-def as_requested(fs: object, path: str) -> str:
+def unescaped(fs: object, path: str) -> str:
     """A relative path as the store reads it: of URLs, with their escapes undone."""
     read = getattr(fs, "_as_requested", None)
     return path if read is None else read(path)

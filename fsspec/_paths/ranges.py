@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from fsspec._paths.paths import a_kind_of, path_texts
+from fsspec._paths.paths import path_texts, type_name
 from fsspec._paths.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def merge_offset_ranges(
         if there are not as many starts or ends as paths
     """
     if not isinstance(paths, list):
-        raise TypeError(f"a list of paths is needed, not {a_kind_of(paths)}")
+        raise TypeError(f"a list of paths is needed, not {type_name(paths)}")
     paths, firsts, lasts = per_path(paths, starts, ends)
     out_paths: list[str] = []
     out_starts: list[int] = []
@@ -147,7 +147,7 @@ def per_path(
     if not isinstance(paths, list):
         texts = path_texts(paths)
         if not isinstance(texts, list):
-            raise TypeError(f"several paths are needed, a list for instance, not {a_kind_of(paths)}")
+            raise TypeError(f"several paths are needed, a list for instance, not {type_name(paths)}")
         paths = texts
     firsts, lasts = _listed(starts, len(paths)), _listed(ends, len(paths))
     if not len(paths) == len(firsts) == len(lasts):

@@ -11,7 +11,7 @@ _SECRETS = frozenset(
     " password pkey pwd sas secret tok token".split()
 )
 _NAMES = frozenset({"connection_string"})
-_PERHAPS = re.compile(
+_MAY_BE_SECRET = re.compile(
     r"pass|secret|token|key|auth|cred|sas|sign|connection_string|header|cookie|session", re.IGNORECASE
 )
 
@@ -29,7 +29,7 @@ def redact_options(value: object, name: str = "") -> object:
     """Options for a report, where too much hidden does no harm: names that only sound like secrets count."""
     if isinstance(value, dict):
         return {key: redact_options(inner, str(key)) for key, inner in value.items()}
-    if _PERHAPS.search(name):
+    if _MAY_BE_SECRET.search(name):
         return "(hidden)"
     if isinstance(value, str):
         return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", re.sub(r"\?\S*", "?(hidden)", value))

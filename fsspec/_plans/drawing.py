@@ -52,13 +52,13 @@ def tree(
         hidden = len(entries) - len(shown)
         for position, entry in enumerate(shown, 1):
             last = position == len(shown) and not hidden
-            measure = _measure(entry, listings) if display_size else ""
-            yield start + _arm(last, indent_size) + _name(entry) + measure
+            measure = _size_label(entry, listings) if display_size else ""
+            yield start + _branch(last, indent_size) + _name(entry) + measure
             if _is_folder(entry) and depth < lowest:
                 trunk = (" " if last else "│") + " " * (indent_size - 1)
                 yield from lines(entry["name"], depth + 1, start + trunk)
         if hidden:
-            yield f"{start}{_arm(True, indent_size)}{hidden} more item(s) not displayed."
+            yield f"{start}{_branch(True, indent_size)}{hidden} more item(s) not displayed."
 
     drawn = [path] if first and path else []
     if lowest:
@@ -74,13 +74,13 @@ def _name(entry: Entry) -> str:
     return str(entry["name"].rstrip("/").rsplit("/", 1)[-1])
 
 
-def _arm(last: bool, columns: int) -> str:
+def _branch(last: bool, columns: int) -> str:
     return ("└" if last else "├") + "─" * (columns - 2) + " "
 
 
-def _measure(entry: Entry, listings: dict[str, list[Entry]]) -> str:
+def _size_label(entry: Entry, listings: dict[str, list[Entry]]) -> str:
     if entry.get("type") == "file":
-        return f" ({_amount(entry.get('size'))})"
+        return f" ({_format_size(entry.get('size'))})"
     if not _is_folder(entry):
         return ""
     inside = listings[entry["name"]]
@@ -90,7 +90,7 @@ def _measure(entry: Entry, listings: dict[str, list[Entry]]) -> str:
     return f" ({', '.join(words) or 'empty folder'})"
 
 
-def _amount(size: int | None) -> str:
+def _format_size(size: int | None) -> str:
     if size is None:
         return "unknown size"
     for power, unit in reversed(list(enumerate(_UNITS, 1))):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from fsspec._overriding import overridden, replaced_apart
+from fsspec._overriding import overridden, replaced_without
 from fsspec._paths.glob import translate_name
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, listings, unless_absent
@@ -217,7 +217,7 @@ def by_steps(
     deepest = pattern.depth(maxdepth)
     depth = 0
     root_may_match = pattern.start.ends and withdirs and root
-    if root_may_match and replaced_apart(fs, "isdir", "info"):
+    if root_may_match and replaced_without(fs, "isdir", "info"):
         root_may_match = yield call("isdir", root)
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._loop.advice import advise
-from fsspec._overriding import measured_by_info, overridden, replaced, replaced_apart, taken
+from fsspec._overriding import measured_by_info, overridden, replaced, replaced_without, supported
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:
     """A call of `find` with those options that a backend's own form of it takes; limits are kept."""
     limit = () if options.get("maxdepth") else ("maxdepth",)
-    return call("find", path, **taken(fs, "find", options, ("withdirs", "detail", *limit)))
+    return call("find", path, **supported(fs, "find", options, ("withdirs", "detail", *limit)))
 
 
 def expand_call(
@@ -39,7 +39,7 @@ def expand_call(
     """A call of `expand_path`; of one that knows no ``maxdepth`` where there is none."""
     options = {"maxdepth": maxdepth, **options}
     if maxdepth is None:
-        options = taken(fs, "expand_path", options, ("maxdepth",))
+        options = supported(fs, "expand_path", options, ("maxdepth",))
     return call("expand_path", path, recursive=recursive, **options)
 
 
@@ -155,7 +155,7 @@ def ask(
 
 
 # walk -----------------------------------------------------------------------------
-class _Turn(NamedTuple):
+class _Visit(NamedTuple):
     """A folder that a walk has still to visit."""
 
     path: str
@@ -190,13 +190,13 @@ def walk(
     reported = {} if on_error == "omit" else {"on_error": on_error}
     own = {"topdown": topdown, "detail": detail, **reported, **kwargs}
     if recursive:
-        own = taken(fs, "walk", own, (("topdown",) if topdown else ()) + (() if detail else ("detail",)))
-    turns = [_Turn(path, 1)]  # the next one last
+        own = supported(fs, "walk", own, (("topdown",) if topdown else ()) + (() if detail else ("detail",)))
+    visits = [_Visit(path, 1)]  # the next one last
     ahead: dict[str, Any] = {}  # listings that were asked for before their turn
     emitted = 0
     pruned = False
-    while turns:
-        folder, depth, listing, item = turns.pop()
+    while visits:
+        folder, depth, listing, item = visits.pop()
         if item is not None:
             yield emit(item)
             continue
@@ -220,7 +220,7 @@ def walk(
             pruned = pruned or len(item[1]) < len(below)
             below = {name: below.get(name, f"{folder}/{name}") for name in item[1]}
         else:
-            turns.append(_Turn(folder, depth, item=item))
+            visits.append(_Visit(folder, depth, item=item))
         if not below or depth == maxdepth:
             continue
         wanted = list(below.values())
@@ -230,11 +230,11 @@ def walk(
             # more folders than it has seen.
             asked = [p for p in wanted if p not in ahead]
             limit = (0 if pruned else emitted) if topdown else None
-            known = [(t.path, t.depth, t.listing) for t in reversed(turns) if t.listing is not None]
+            known = [(v.path, v.depth, v.listing) for v in reversed(visits) if v.listing is not None]
             known[:0] = [(p, depth + 1, ahead[p]) for p in wanted if p in ahead]
             asked += islice(_coming(known, ahead, maxdepth), limit)
             ahead.update(zip(asked, (yield from listings(asked, kwargs))))
-        turns += [_Turn(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
+        visits += [_Visit(p, depth + 1, ahead.pop(p, None)) for p in reversed(wanted)]
 
 
 def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdepth: Depth) -> Iterator[str]:
@@ -293,7 +293,7 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
-    if ask_top and replaced_apart(fs, "isdir", "info"):
+    if ask_top and replaced_without(fs, "isdir", "info"):
         ask_top = yield call("isdir", path)
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request
         (top,) = yield from together([call("info", path)], 1, return_exceptions=True)

@@ -263,8 +263,10 @@ def mv(
         yield from _copying(fs, moved, recursive, False, {}, None, progress)
     if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
         # of a folder without what is in it only an empty one goes
-        doomed = _tops(fs, moved) if _may_match(fs, path1, moved) else path1
-        yield call("rm", doomed, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None))
+        to_remove = _top_sources(fs, moved) if _may_match(fs, path1, moved) else path1
+        yield call(
+            "rm", to_remove, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None)
+        )
     else:
         yield from removing(fs, sorted({fs._strip_protocol(a) for a, _ in moved}), {})
     return None
@@ -300,7 +302,7 @@ def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -
     return any(_without_slash(fs, b).startswith(root) for root in roots for _, b in pairs)
 
 
-def _tops(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
+def _top_sources(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     """The sources that are not below others, as patterns that match nothing but them."""
     tops: list[str] = []
     for path in sorted(_without_slash(fs, a) for a, _ in pairs):

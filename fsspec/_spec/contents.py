@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
-from fsspec._overriding import default, is_built_in, mirrored, taken
+from fsspec._overriding import default, is_built_in, mirrored, supported
 from fsspec._paths.ranges import as_view, check_limits, file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsspec._paths.types import BinaryReader, BinaryWriter, Options, StrPath
 
 
-def has_checking_files(fs: Any) -> bool:
+def checks_file_version(fs: Any) -> bool:
     """Whether files of a filesystem raise where bytes are of another version than their ``details`` say.
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
@@ -104,7 +104,7 @@ class Contents:
     def _text_options(self, encoding: str | None, errors: str | None, newline: str | None) -> dict[str, Any]:
         """What `open` is given for text: by one that knows none of these only those that are set."""
         options = {"encoding": encoding, "errors": errors, "newline": newline}
-        return taken(self, "open", options, [name for name, value in options.items() if value is None])
+        return supported(self, "open", options, [name for name, value in options.items() if value is None])
 
     def head(self, path: str, size: int = 1024) -> bytes:
         """The first bytes of a file.

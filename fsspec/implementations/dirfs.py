@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._overriding import is_built_in, mark_built_in
-from fsspec._paths.paths import TAKING_ANY, as_requested, path_texts, renamed, url_text
+from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -162,7 +162,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         if not rest:
             return self.path
         if "." in rest or "%" in rest:
-            read = as_requested(self.fs, rest)
+            read = unescaped(self.fs, rest)
             if ".." in read:
                 check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"

@@ -185,7 +185,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         self.get_client = get_client
         self._traffic_counts = Traffic()
         repeat = Retries.given(retries, retry_wait, retry_statuses)
-        how = repeat, self._traffic_counts, answers.disregarded(validators), type(self)
+        how = repeat, self._traffic_counts, answers.ignored_headers(validators), type(self)
         # credentials of a session of our making go with the requests, so that no other host gets them
         if get_client is _get_client:
             self._request_sender, self._session_options = Sender.of(self.client_kwargs, *how)
@@ -385,7 +385,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 self._raise_not_found_for_status(response, rpath)
                 responses.check_is_whole(response, rpath)
                 if callback is not DEFAULT_CALLBACK:
-                    callback.set_size(parsing.size_told(response.headers))
+                    callback.set_size(parsing.announced_size(response.headers))
                 with target.opened() as local:
                     await responses.Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
             finally:
@@ -559,7 +559,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if not (block_size and size and info.get("partial", True)):
             response = first if isinstance(first, BodyStream) else None
             options.update(mode=mode, loop=self.loop, session=session, response=response)
-            with answers.of_file():
+            with answers.as_file_error():
                 return HTTPStreamFile(self, path, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options

@@ -144,7 +144,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         self.session = (
             RequestsSessionShim()
             if self.js
-            else watched_session(self._traffic_counts, answers.disregarded(validators))
+            else watched_session(self._traffic_counts, answers.ignored_headers(validators))
         )
         for name, value in self.client_kwargs.items():
             if name == "headers":
@@ -198,7 +198,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         """Raise FileNotFoundError, PermissionError or OSError for a status above 400, or no answer at all."""
         status = response.status_code
         if status < 400 and (
-            self.js or not answers.leads_nowhere(status, response.headers, response.request.headers)
+            self.js or not answers.is_dead_redirect(status, response.headers, response.request.headers)
         ):
             return
         response.close()
@@ -339,7 +339,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def _ask_by(self, url: str, method: str, options: Options) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
-        with answers.of_file():
+        with answers.as_file_error():
             given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
 
@@ -354,7 +354,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         options = {"allow_redirects": True, "stream": method == "get", **options}
         try:
-            with answers.of_file():
+            with answers.as_file_error():
                 return sync_responses.send(self, self.session, method, str(self.encode_url(url)), options)
         except OSError as error:
             if self.js:
@@ -491,7 +491,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info = self._info_of(path, kwargs)
             size = info["size"]
         if not (block_size and size and info.get("partial", True)):
-            with answers.of_file():
+            with answers.as_file_error():
                 return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options

@@ -322,14 +322,14 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        tree, doomed = self._tree_at(), set(paths)
+        tree, to_remove = self._tree_at(), set(paths)
         whole = recursive and maxdepth is None
         asked = self.rm_file, self._rm, self.isfile, self.exists, self.info
         plainly = all(map(is_built_in, asked))
         for p in paths if not whole else ():  # before anything is removed
             if p not in self.store and not self._is_folder(p) and (plainly or not self.exists(p)):
                 raise FileNotFoundError(p)
-            if p and p not in self.store and not doomed.issuperset(list(tree.get(p, ()))):
+            if p and p not in self.store and not to_remove.issuperset(list(tree.get(p, ()))):
                 raise self._not_empty(p, "; recursive=True removes all that is in it")
         if not plainly:
             self._rm_by_own_methods(paths)

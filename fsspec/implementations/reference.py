@@ -25,7 +25,7 @@ from fsspec._overriding import replaced
 from fsspec._paths.paths import false_without_path, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
-from fsspec._spec.contents import has_checking_files
+from fsspec._spec.contents import checks_file_version
 from fsspec.asyn import BlockingView, get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -47,9 +47,9 @@ from fsspec.implementations._reference.parsing import (
     parsed,
     without_buffer,
 )
-from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, failing
+from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, reference_errors
 from fsspec.implementations._reference.spec import Document, textual
-from fsspec.implementations._reference.tree import KeyTree, lenient_size
+from fsspec.implementations._reference.tree import KeyTree, size_if_valid
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import check_contained, other_paths, stringify_path
 
@@ -133,7 +133,7 @@ class ReferenceFile(AbstractBufferedFile):
             return self.read(length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        if self.src_fs is not None and has_checking_files(self.src_fs):  # all parts are of one version
+        if self.src_fs is not None and checks_file_version(self.src_fs):  # all parts are of one version
             opened: Any = self.f
             first = getattr(self.fs._reference_of(self.path), "start", None) or 0
             if first + end <= opened.size:
@@ -284,13 +284,13 @@ class ReferenceFileSystem(ReferenceReading):
                 raise missing(path, error) from error
         if type(value) is list and len(value) == 3 and type(value[2]) is int:
             return {"name": path, "type": "file", "size": value[2]}
-        return {"name": path, "type": "file", "size": lenient_size(path, value)}
+        return {"name": path, "type": "file", "size": size_if_valid(path, value)}
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         entry = self._entry_of(path)
         if entry["size"] is None:
             source, url = self._source_of(entry["name"])
-            with failing(entry["name"], url):
+            with reference_errors(entry["name"], url):
                 entry["size"] = (blocking_of(source) or source).info(cast("str", url))["size"]
         return entry
 
@@ -298,7 +298,7 @@ class ReferenceFileSystem(ReferenceReading):
         entry: dict[str, Any] = await self._off_loop(self._entry_of, path)
         if entry["size"] is None:
             source, url = await self._off_loop(self._source_of, entry["name"])
-            with failing(entry["name"], url):
+            with reference_errors(entry["name"], url):
                 entry["size"] = (await source._info(url))["size"]
         return entry
 

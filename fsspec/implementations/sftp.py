@@ -278,12 +278,12 @@ def _entry(attr: paramiko.SFTPAttributes, name: str) -> dict[str, Any]:
         "type": kind,
         "uid": attr.st_uid,
         "gid": attr.st_gid,
-        "time": _moment(attr.st_atime),
-        "mtime": _moment(attr.st_mtime),
+        "time": _utc_time(attr.st_atime),
+        "mtime": _utc_time(attr.st_mtime),
     }
 
 
-def _moment(seconds: float | None) -> datetime.datetime | None:
+def _utc_time(seconds: float | None) -> datetime.datetime | None:
     return None if seconds is None else datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
 
 

@@ -202,10 +202,10 @@ class SMBFileSystem(ServerFileSystem):
         return _entry(self._call_client(smbclient.stat, self._unc_path(path), repeat=True), path)
 
     def created(self, path: str) -> datetime.datetime:
-        return _moment(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_ctime)
+        return _utc_time(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_ctime)
 
     def modified(self, path: str) -> datetime.datetime:
-        return _moment(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_mtime)
+        return _utc_time(self._call_client(smbclient.stat, self._unc_path(path), repeat=True).st_mtime)
 
     # making, moving, removing -----------------------------------------------------
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
@@ -338,7 +338,7 @@ def _entry(status: smbclient.SMBStatResult, name: str) -> dict[str, Any]:
     }
 
 
-def _moment(seconds: float) -> datetime.datetime:
+def _utc_time(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
 
 
@@ -393,7 +393,7 @@ class SMBFileOpener(SeekableWriting):
         fs = self.fs
         hooks.check()
         link = fs._server_link
-        with link.turn():
+        with link.exclusive():
             self._raw_file = fs._call_client(
                 smbclient.open_file,
                 fs._unc_path(self.temp or self.path),
@@ -410,7 +410,7 @@ class SMBFileOpener(SeekableWriting):
     def _fetch_range(self, start: int, end: int) -> bytes:
         hooks.check()
         link = self.fs._server_link
-        with link.turn():
+        with link.exclusive():
             if self._raw_file not in link.remotes:  # another process's, or lost
                 self._open()
             out = bytearray(end - start)
@@ -427,12 +427,12 @@ class SMBFileOpener(SeekableWriting):
         return bytes(out)
 
     def _seek_handle(self, to: int) -> None:
-        with self._server_link.turn():
+        with self._server_link.exclusive():
             self._check_connected()
             self._raw_file.seek(to)
 
     def _truncate_handle(self, size: int) -> None:
-        with self._server_link.turn():
+        with self._server_link.exclusive():
             self._check_connected()
             self._raw_file.truncate(size)
 
@@ -445,7 +445,7 @@ class SMBFileOpener(SeekableWriting):
         view = memoryview(self.buffer.getvalue())
         link, end = self._server_link, self.loc
         try:
-            with link.turn():
+            with link.exclusive():
                 self._check_connected()
                 if view:
                     self._written_end = max(self._written_end, end)
@@ -495,7 +495,7 @@ class _SMBHandle(Handle):
     def __init__(self, fs: SMBFileSystem, path: str, mode: str, share_access: str | None) -> None:
         super().__init__(fs, path, mode)
         self._server_link = link = fs._server_link
-        with link.turn():
+        with link.exclusive():
             self.remote = fs._call_client(
                 smbclient.open_file, fs._unc_path(path), mode=mode, buffering=0, share_access=share_access
             )
@@ -503,7 +503,7 @@ class _SMBHandle(Handle):
 
     def _run_operation(self, operation: Callable[[Any], T]) -> T:
         self._server_link.check_owner()
-        with self._server_link.turn():
+        with self._server_link.exclusive():
             if self.remote not in self._server_link.remotes:
                 raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
             try:

@@ -138,7 +138,7 @@ def test_module_imports_only_from_above(name):
 
 
 def by_hand(tree):
-    """What `fsspec._fork` is there for: asking for generations, owners by pid, classes that are swapped."""
+    """What `fsspec._fork` is there for: asking for generations, owners by pid, classes that are replaced."""
     for node in ast.walk(tree):
         parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         if any("generation" in ast.unparse(part) for part in parts):
@@ -161,7 +161,7 @@ def test_a_process_is_told_from_another_in_one_place(name):
         "fork": ["hooks.generation"],  # what the public function gives
         "forkcheck": ["hooks.owner_pids"],  # whether this process is the first
     }
-    assert found == allowed.get(name, []), "fsspec._fork.owned and swapping do that"
+    assert found == allowed.get(name, []), "fsspec._fork.owned and variants do that"
 
 
 def test_the_documentation_has_the_same_table():

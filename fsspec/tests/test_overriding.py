@@ -12,7 +12,7 @@ import pytest
 
 import fsspec
 from fsspec import asyn, generic
-from fsspec._overriding import default, is_default, mirrored, replaced_apart, taken
+from fsspec._overriding import default, is_default, mirrored, replaced_without, supported
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -516,10 +516,10 @@ def test_what_a_method_takes():
             pass
 
     fs, options = Both(), {"a": 1, "b": 2, "c": 3}
-    assert taken(fs, "given", options) == {"a": 1, "b": 2}
-    assert taken(fs, "given", options, ("a", "b")) == taken(fs, "anything", options) == options
+    assert supported(fs, "given", options) == {"a": 1, "b": 2}
+    assert supported(fs, "given", options, ("a", "b")) == supported(fs, "anything", options) == options
     fs.plain = "".join  # tells nothing of its parameters, or that it takes none of these
-    assert taken(fs, "find", {"detail": True}) == {"detail": True}
+    assert supported(fs, "find", {"detail": True}) == {"detail": True}
 
 
 def test_downloads_by_a_method_that_has_no_module(tmp_path):
@@ -605,7 +605,7 @@ def test_entries_of_each_filesystem_here_agree_with_its_info():
         except (ImportError, AttributeError):  # a package that is missing, or has it no more
             continue
         if cls.__module__.startswith("fsspec."):
-            assert not replaced_apart(cls.__new__(cls), "info", "ls", "find", "walk"), cls
+            assert not replaced_without(cls.__new__(cls), "info", "ls", "find", "walk"), cls
 
 
 def no(real, path, *args, **kwargs):

@@ -10,7 +10,7 @@ import re
 import pytest
 
 import fsspec
-from fsspec._public import LENT
+from fsspec._public import LAZY_NAMES
 from fsspec.caching import BackgroundBlockCache, KnownPartsOfAFile, caches
 from fsspec.core import OpenFile
 from fsspec.implementations.dirfs import DirFileSystem
@@ -69,10 +69,10 @@ def test_messages_about_arguments_name_the_class_that_programs_know(m):
     assert all(pickle.loads(pickle.dumps(x)) is x for x in (AbstractFileSystem.tail, AbstractFileSystem.walk))
 
 
-@pytest.mark.parametrize("name", LENT)
+@pytest.mark.parametrize("name", LAZY_NAMES)
 def test_modules_have_what_programs_take_from_them_and_others_define(name):
     module = loaded(name)
-    for lent in LENT[name].split():
+    for lent in LAZY_NAMES[name].split():
         home, _, member = lent.rpartition(".")
         assert getattr(module, member) is getattr(importlib.import_module(f"fsspec.{home}"), member)
         assert member in vars(module), "a program may put another in its place"

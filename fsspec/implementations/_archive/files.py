@@ -26,7 +26,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import own
 from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
-from fsspec._paths.paths import NoPathError, a_kind_of, folder_error
+from fsspec._paths.paths import NoPathError, folder_error, type_name
 from fsspec._paths.redaction import redact_url
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
@@ -99,7 +99,7 @@ class FileArchive(AbstractArchiveFileSystem):
         is_file = hasattr(fo, "read") or hasattr(fo, "write")
         if not is_file and not isinstance(fo, (str, os.PathLike, core.OpenFile)):
             needed = "an archive is a path, a URL or an open binary file"
-            raise NoPathError(f"{needed}, not {a_kind_of(fo)}: {how}")
+            raise NoPathError(f"{needed}, not {type_name(fo)}: {how}")
         if isinstance(fo, (str, os.PathLike)):
             fo = core.open(os.fspath(fo), mode, protocol=protocol, expand=False, **(options or {}))
         if isinstance(fo, core.OpenFile):
@@ -132,7 +132,7 @@ class FileArchive(AbstractArchiveFileSystem):
         name = getattr(self.fo, "path", None) or getattr(self.fo, "name", None)
         if isinstance(name, str):
             return f"archive {redact_url(name)!r}"
-        return f"archive in {a_kind_of(self.fo)}"
+        return f"archive in {type_name(self.fo)}"
 
     _reported_errno: int | None = None
     """The number of the error that a write raised."""

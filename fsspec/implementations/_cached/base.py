@@ -25,7 +25,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import expand_call, together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
-from fsspec.implementations._cached.delegating import awaited_method, pass_on
+from fsspec.implementations._cached.delegating import awaited_method, delegate
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Options, PathOrPaths, StrPath, StrPaths
 
 
-@pass_on
+@delegate
 class Cache(ChainedFileSystem):
     """A filesystem with copies of another one's files; how it reads them is a kind's own business."""
 

@@ -17,7 +17,7 @@ from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import split_callback
-from fsspec._spec.contents import has_checking_files
+from fsspec._spec.contents import checks_file_version
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import ranges
@@ -118,7 +118,7 @@ class CachingFileSystem(Cache):
         uid = self._version_uid(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:
-            opened = open_uncached(self.fs, path, kwargs) if has_checking_files(self.fs) else None
+            opened = open_uncached(self.fs, path, kwargs) if checks_file_version(self.fs) else None
             entry = self.fs.info(path) if opened is None else opened.details
             if entry.get("size") is None and entry.get("type") != "directory":
                 unkept: IO[bytes] = self.fs.open(
@@ -214,7 +214,7 @@ class CachingFileSystem(Cache):
                         raise
                     # a third process has just removed it
 
-    def _let_go_of_version(self, path: str, detail: dict[str, Any]) -> None:
+    def _drop_version(self, path: str, detail: dict[str, Any]) -> None:
         """Remove the blocks of a version that the target has no more, unless others are in their place."""
         table = self._metadata
         with table.alone():

@@ -1,6 +1,6 @@
 """Operations that a cache passes on to the filesystem behind it.
 
-`PASSED` says of each such operation whether it changes what is at a path, so that copies
+`DELEGATED` says of each such operation whether it changes what is at a path, so that copies
 of it are out of date afterwards.  The methods are made of that table.  What the target has
 beyond the common interface, awaitable methods among it, is reached by attribute access.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=type)
 
 
-class Passed(NamedTuple):
+class Delegated(NamedTuple):
     """An operation: its parameters of whose paths copies are out of date after it. One that ``waits`` is done
     through `open` in a transaction, as its base class does it."""
 
@@ -38,13 +38,13 @@ _LOOKING = (
     "checksum created download du expand_path find get get_file glob invalidate_cache lexists ls makedirs"
     " mkdir modified sign size sizes stat ukey walk"
 )
-PASSED: dict[str, Passed] = {
-    **dict.fromkeys(_LOOKING.split(), Passed()),
-    **dict.fromkeys(("copy", "cp_file"), Passed("path2")),
-    "mv": Passed("path1 path2"),
-    **dict.fromkeys("pipe pipe_file touch write_bytes write_text".split(), Passed("path", waits=True)),
-    **dict.fromkeys(("put", "put_file"), Passed("rpath", waits=True)),
-    **dict.fromkeys(("rm", "rm_file", "rmdir"), Passed("path")),
+DELEGATED: dict[str, Delegated] = {
+    **dict.fromkeys(_LOOKING.split(), Delegated()),
+    **dict.fromkeys(("copy", "cp_file"), Delegated("path2")),
+    "mv": Delegated("path1 path2"),
+    **dict.fromkeys("pipe pipe_file touch write_bytes write_text".split(), Delegated("path", waits=True)),
+    **dict.fromkeys(("put", "put_file"), Delegated("rpath", waits=True)),
+    **dict.fromkeys(("rm", "rm_file", "rmdir"), Delegated("path")),
 }
 
 _PATHS = ("path", "path1", "path2", "paths", "rpath")
@@ -91,15 +91,15 @@ def _changed_arguments(
     return given, named
 
 
-def _make(name: str, passed: Passed) -> Callable[..., Any]:
+def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
     """The blocking method of an operation."""
     base = getattr(AbstractFileSystem, name)
-    paths, changed = _places(name, _PATHS), _places(name, passed.changes.split())
+    paths, changed = _places(name, _PATHS), _places(name, delegated.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
         bare = self._without_protocol if name in TAKING_ANY else self._bare_one
         given, kwargs = _changed_arguments(paths, args, kwargs, bare)
-        if passed.waits and (self._intrans or name in _OPENING and _is_own(self, name, kwargs)):
+        if delegated.waits and (self._intrans or name in _OPENING and _is_own(self, name, kwargs)):
             return base(self, *given, **kwargs)
         if name == "get" and not self.async_impl and has_own(self, "isdir", "info", "ls", "expand_path"):
             return base(self, *given, **kwargs)
@@ -127,11 +127,11 @@ def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
     )
 
 
-def pass_on(cls: C) -> C:
-    """Class decorator: the operations of `PASSED` become the target's, but for those the class has."""
-    for name, passed in PASSED.items():
+def delegate(cls: C) -> C:
+    """Class decorator: the operations of `DELEGATED` become the target's, but for those the class has."""
+    for name, delegated in DELEGATED.items():
         if name not in cls.__dict__:
-            setattr(cls, name, _make(name, passed))
+            setattr(cls, name, _make(name, delegated))
     mark_built_in(cls)
     return cls
 
@@ -139,10 +139,10 @@ def pass_on(cls: C) -> C:
 def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """An attribute of the target, so that copies are dropped after awaitable operations that change."""
     twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
-    passed = PASSED.get(twin)
-    if passed is None or not passed.changes or not iscoroutinefunction(method):
+    delegated = DELEGATED.get(twin)
+    if delegated is None or not delegated.changes or not iscoroutinefunction(method):
         return method
-    changed = _places(twin, passed.changes.split())
+    changed = _places(twin, delegated.changes.split())
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
         # both the target and `_drop_copies` go through what may be a generator

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own
-from fsspec._overriding import taken
+from fsspec._overriding import supported
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans.bulk import raise_first
-from fsspec._spec.contents import has_checking_files
+from fsspec._spec.contents import checks_file_version
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
 from fsspec.implementations._cached.folders import finalize_in_workers
-from fsspec.implementations._cached.limits import hold
+from fsspec.implementations._cached.limits import lock_shared
 from fsspec.implementations._http.answers import Version, one_version
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractBufferedFile
@@ -49,7 +49,7 @@ class BlockSource:
     ``path``: the file there.
     ``kwargs``: for opening it.
     ``opened``: it, where it is open already.
-    ``let_go``: called when it has changed, if what the cache keeps of it is of no use any more.
+    ``on_stale``: called when it has changed, if what the cache keeps of it is of no use any more.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class BlockSource:
         path: str,
         kwargs: Options,
         opened: Any = None,
-        let_go: Callable[[], None] = lambda: None,
+        on_stale: Callable[[], None] = lambda: None,
     ) -> None:
         self.fs = fs
         self.path = path
-        self.by_ranges = fs.async_impl and not kwargs and not has_checking_files(fs)
+        self.by_ranges = fs.async_impl and not kwargs and not checks_file_version(fs)
         """else from the file opened there, without a cache"""
         given = [] if opened is None else [opened]
         self._opened = Owned(lambda: given.pop() if given else open_uncached(fs, path, kwargs))
         if given:
             self._opened.get()
-        self._let_go = let_go
+        self._on_stale = on_stale
         self.seen: dict[str, Version] = {}
         """the version that the blocks are of, where the target gives one"""
         self._nothing_kept = True
@@ -79,7 +79,7 @@ class BlockSource:
         """Set the version that all blocks have to be of. ``kept``: there are blocks of it in the cache."""
         self.seen[self.path] = version
         self._nothing_kept = not kept
-        self.unconfirmed = kept and self.tells_nothing() and not has_checking_files(self.fs)
+        self.unconfirmed = kept and self.tells_nothing() and not checks_file_version(self.fs)
 
     def tells_nothing(self) -> bool:
         """Whether answers to range requests give no version, so that ``info`` has to be asked."""
@@ -97,7 +97,7 @@ class BlockSource:
         except FileChangedError:
             self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
             if self._nothing_kept:
-                self._let_go()
+                self._on_stale()
             raise
         self.unconfirmed = False
 
@@ -118,7 +118,7 @@ class BlockSource:
             self.confirm(self.fs.info(self.path, **self.uncached_options()))
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         with one_version(self.seen):
-            how = taken(self.fs, "cat_ranges", {"on_error": "raise"})
+            how = supported(self.fs, "cat_ranges", {"on_error": "raise"})
             found: list[bytes] = self.fs.cat_ranges([self.path] * len(ranges), starts, ends, **how)
         raise_first(found)
         if self.is_short(ranges, found):
@@ -147,14 +147,14 @@ class BlockSource:
                 type(error).__name__ == "FileExpired"
             ):  # s3fs's; its entry was remembered, or has changed since
                 self.fs.invalidate_cache(self.path)
-                self._let_go()
+                self._on_stale()
             raise
         return data
 
     def _file(self) -> AbstractBufferedFile:
         """The file opened there: one that checks its version checks for that of the blocks."""
         opened: AbstractBufferedFile = self._opened.get()
-        if has_checking_files(self.fs) and self.tells_nothing() and not self._fits(opened):
+        if checks_file_version(self.fs) and self.tells_nothing() and not self._fits(opened):
             self.close()
             self.fs.invalidate_cache(self.path)
             opened = self._opened.get()
@@ -174,7 +174,7 @@ class BlockSource:
 
 def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> AbstractBufferedFile:
     """A file on the filesystem behind a cache."""
-    how = taken(fs, "_open", taken(fs, "open", {"cache_type": "none"}))
+    how = supported(fs, "_open", supported(fs, "open", {"cache_type": "none"}))
     opened: Any = fs.open(path, "rb", **how, **kwargs)
     return cast("AbstractBufferedFile", opened)
 
@@ -205,7 +205,7 @@ class FolderBlocks(MMapCache):
         several = source.fetch_ranges if source.by_ranges else None
         super().__init__(file.blocksize, source.fetch, file.size, location, blocks, several)
         if self._file_descriptor >= 0:
-            hold(self._file_descriptor)
+            lock_shared(self._file_descriptor)
         self._file = weakref.ref(file)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -260,7 +260,7 @@ class BlockFile(AbstractBufferedFile):
         )
         blocks = set(detail["blocks"])
         self._source = source = BlockSource(
-            fs.fs, path, self.kwargs, opened, lambda: fs._let_go_of_version(path, detail)
+            fs.fs, path, self.kwargs, opened, lambda: fs._drop_version(path, detail)
         )
         if detail.get("version"):
             source.set_version(Version(*detail["version"]), kept=bool(blocks))
@@ -328,7 +328,7 @@ class LocalCopy(io.BufferedReader):
         raw = opener.f.detach()
         opener.f = None
         super().__init__(raw)
-        hold(raw.fileno())
+        lock_shared(raw.fileno())
         self.original = path
         self.path = fn
         hooks.register(self)

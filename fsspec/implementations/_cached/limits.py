@@ -1,7 +1,7 @@
 """Bounds for the folder of a cache: bytes, age, and the disk that is left.
 
 What was used longest ago goes first, and what is open never goes: whoever opens a copy holds
-a shared lock on it (see `hold`), and what cannot be locked alone is left.  The lock goes with
+a shared lock on it (see `lock_shared`), and what cannot be locked alone is left.  The lock goes with
 the open file, in whatever way its process ends.
 
 The time of the last use is the access time of the copy, which is set here because file
@@ -28,13 +28,13 @@ try:
 except ImportError:  # Windows, where what is open cannot be removed
     fcntl = None  # type: ignore[assignment]  # is asked for before use
 
-LOOK_SHARE = 20
+SCAN_SHARE = 20
 """How many times as long as a look at the folder takes until the next, for what other processes put there."""
 
-QUICK_LOOK = 0.002
+QUICK_SCAN = 0.002
 """Seconds: a look that takes less is made whenever copies were added."""
 
-ROOM = 0.9
+LOW_WATERMARK = 0.9
 """The part of the allowed bytes that is left when copies are removed, so that this is seldom."""
 
 TOUCH_EVERY = 1.0
@@ -95,7 +95,7 @@ class Limits:
         self.max_age = parse_age(max_age)
         self.min_free = parse_size(min_free)
         self._size = 0  # of all copies, as far as it is known
-        self._look_again = 0.0  # when, by the monotonic clock
+        self._next_scan = 0.0  # when, by the monotonic clock
 
     def note_use(self, fn: str) -> None:
         """A copy is used now."""
@@ -117,14 +117,14 @@ class Limits:
                 self._size += _taken(os.stat(os.path.join(folder, name)))
         short = self._short(folder)
         large = self.max_size is not None and self._size > self.max_size
-        if not short and not large and time.monotonic() < self._look_again:
+        if not short and not large and time.monotonic() < self._next_scan:
             return []
         began = time.monotonic()
         is_copy = recognizer()
         present = [copy for copy in copies(folder) if is_copy(copy.name)]
         self._size = sum(copy.size for copy in present)
         took = time.monotonic() - began
-        self._look_again = began if took < QUICK_LOOK else began + LOOK_SHARE * took
+        self._next_scan = began if took < QUICK_SCAN else began + SCAN_SHARE * took
         removed = []
         for copy in self._excess(present, short, set(added)):
             if remove_unused(os.path.join(folder, copy.name)):
@@ -143,7 +143,7 @@ class Limits:
         for it is open, does not count as gone."""
         allowed = float("inf") if self.max_size is None else self.max_size
         if self._size > allowed:
-            allowed *= ROOM
+            allowed *= LOW_WATERMARK
         enough = min(allowed, self._size - short)
         oldest = time.time() - self.max_age if self.max_age else float("-inf")
         for copy in sorted(present, key=lambda copy: copy.used):
@@ -178,7 +178,7 @@ def _taken(found: os.stat_result) -> int:
     return found.st_size if blocks is None else min(found.st_size, 512 * blocks)
 
 
-def hold(fd: int) -> None:
+def lock_shared(fd: int) -> None:
     """Let nobody remove a copy for its bounds while it is open."""
     if fcntl is not None:
         with suppress(OSError):  # a filesystem without locks, or it is just being removed

@@ -22,7 +22,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
-from fsspec._overriding import default, taken
+from fsspec._overriding import default, supported
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.implementations._cached.blocks import CachingFileSystem
@@ -190,7 +190,7 @@ class LocalTempFile:
     def put_options(self) -> dict[str, Any]:
         """Options of the upload; without a mode, which a backend may not know: that nothing is there yet was
         looked up before."""
-        return taken(self.fs, "put_file", self.kwargs, ("mode",))
+        return supported(self.fs, "put_file", self.kwargs, ("mode",))
 
     def commit(self) -> None:
         """Upload the file.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import drive_awaiting
-from fsspec._overriding import taken
+from fsspec._overriding import supported
 from fsspec._plans.bulk import raise_first
 from fsspec.compression import compr
 from fsspec.implementations._cached.files import BlockFile, logger
@@ -190,7 +190,7 @@ class SharedBlocks:
         source = self._file._source
         starts, ends = [left for left, _ in ranges], [right for _, right in ranges]
         with one_version(source.seen):
-            how = taken(self.cfs.fs, "_cat_ranges", {"on_error": "raise"})
+            how = supported(self.cfs.fs, "_cat_ranges", {"on_error": "raise"})
             got = await self.cfs.fs._cat_ranges([self.path] * len(ranges), starts, ends, **how)
         raise_first(got)
         if source.tells_nothing() or source.is_short(ranges, got):

@@ -483,7 +483,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         open_files
             an `fsspec.core.OpenFiles`; those written are uploaded by `commit_many`.
         """
-        opened = _Together()
+        opened = _OpenedTogether()
         reading = "r" in open_files.mode
         try:
             if reading and len(open_files) > 1:
@@ -536,7 +536,7 @@ def _on_loop(target: AsyncFileSystem, step: Step) -> object:
     return sync(target.loop, perform_awaiting, target, step)
 
 
-class _Together(list[Any]):
+class _OpenedTogether(list[Any]):
     """Files that were opened together."""
 
     def __init__(self) -> None:

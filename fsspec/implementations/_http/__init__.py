@@ -1,6 +1,7 @@
-"""HTTP by two clients: awaitable (aiohttp, `http`) and blocking (``requests``, a browser; `http_sync`).
+"""HTTP by two clients: awaitable (aiohttp, `http`) and blocking (``requests`` or a browser, `http_sync`).
 
-Both use `base`, `answers`, `parsing`, `transfers`, `retrying`, `streamed`, `plans` and `logs`.  The awaitable
-client has `client`, `sending`, `probing`, `responses`, `bodies`, `parts`, `read_ahead` and `file`; the blocking
-one `browser` and the modules that begin with ``sync_``.  Only `answers` decides what the body of an answer is.
+Both use `base`, `answers`, `parsing`, `transfers`, `retrying`, `streamed`, `plans` and `logs`.
+Only the awaitable one uses `client`, `sending`, `probing`, `responses`, `bodies`, `parts`, `read_ahead` and
+`file`; only the blocking one `browser` and the modules that begin with ``sync_``.
+What the body of a response is, is decided in `answers` alone.
 """

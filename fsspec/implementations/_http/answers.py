@@ -74,7 +74,7 @@ class WrongOptionOfFileError(FileNotFoundError, TypeError):
 
 
 @contextmanager
-def of_file() -> Iterator[None]:
+def as_file_error() -> Iterator[None]:
     """Raise what is said of an option as `info` and `open` do."""
     try:
         yield
@@ -161,7 +161,7 @@ VALIDATORS = ("ETag", "Last-Modified")
 """The headers that distinguish versions of a file."""
 
 
-def disregarded(validators: Iterable[str]) -> frozenset[str]:
+def ignored_headers(validators: Iterable[str]) -> frozenset[str]:
     """Those `VALIDATORS`, in small letters, that are not among ``validators``. Raises ValueError for what is
     none of them, TypeError for what is no list."""
     try:
@@ -174,7 +174,7 @@ def disregarded(validators: Iterable[str]) -> frozenset[str]:
     return frozenset(known - given)
 
 
-def leads_nowhere(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
+def is_dead_redirect(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
     """Whether an answer is a redirect that says no way on: its body is not what was asked for.
 
     ``headers``: of the answer.

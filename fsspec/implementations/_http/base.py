@@ -25,7 +25,7 @@ class HTTPBase:
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry distinguishes versions, for caches that check files: `ukey` distinguishes URLs."""
     _traffic_counts: Traffic
-    _as_requested = staticmethod(parsing.as_requested)
+    _as_requested = staticmethod(parsing.unescaped)
 
     def _set_up(
         self,

@@ -26,7 +26,7 @@ from fsspec.caching import AdaptiveReadaheadCache, AllBytes, BytesCache
 from fsspec.implementations._http.answers import STREAM_ADVICE, Version, only_read, version_in
 from fsspec.implementations._http.parsing import inclusive_range
 from fsspec.implementations._http.parts import MANY, fetching_ahead
-from fsspec.implementations._http.read_ahead import MIN_READ, Ahead, AheadCache
+from fsspec.implementations._http.read_ahead import MIN_READ, AheadCache, ReadAhead
 from fsspec.implementations._http.responses import (
     ALL,
     BodyStream,
@@ -36,7 +36,7 @@ from fsspec.implementations._http.responses import (
     placed,
 )
 from fsspec.implementations._http.sending import Sender
-from fsspec.implementations._http.streamed import ReadOn
+from fsspec.implementations._http.streamed import ForwardOnly
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         # some caches fetch as they are made
         self.fs, self.size, self.kwargs = fs, size, kwargs
         streams = getattr(fs, "_open_streams", None)
-        self._reading_ahead = Ahead(self, weakref.WeakSet() if streams is None else streams)
+        self._reading_ahead = ReadAhead(self, weakref.WeakSet() if streams is None else streams)
         super().__init__(
             fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
         )
@@ -280,7 +280,7 @@ class _Streamed(_Connected):
             refuse(self._body_stream, f"the response of {redact_url(self.url)}", STREAM_ADVICE)
 
 
-class HTTPStreamFile(ReadOn, _Streamed, AbstractBufferedFile):
+class HTTPStreamFile(ForwardOnly, _Streamed, AbstractBufferedFile):
     """A remote file read from its beginning to its end, where the server offers no more.
 
     The request is made when the file is opened. Not to be used in a forked child:

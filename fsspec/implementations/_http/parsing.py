@@ -43,13 +43,13 @@ def literal_question_marks(pattern: str) -> str:
     return re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], pattern)
 
 
-def as_requested(path: str) -> str:
+def unescaped(path: str) -> str:
     """The part of a URL that names a path, as clients and servers read it."""
-    path = path.translate(_LEFT_OUT).partition("#")[0].partition("?")[0]
+    path = path.translate(_REMOVED_CHARACTERS).partition("#")[0].partition("?")[0]
     return unquote(path).replace("\\", "/")
 
 
-_LEFT_OUT = dict.fromkeys(map(ord, "\t\r\n"))
+_REMOVED_CHARACTERS = dict.fromkeys(map(ord, "\t\r\n"))
 """Characters that clients remove from URLs before they look for dots."""
 
 _PROPER = re.compile(r"(?:[-A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})*")
@@ -139,7 +139,7 @@ def is_plain(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Encoding", "").lower() in ("", "identity")
 
 
-def size_told(headers: Mapping[str, str], status: int = 200) -> int | None:
+def announced_size(headers: Mapping[str, str], status: int = 200) -> int | None:
     """The size of a file in bytes; None where headers do not say, or are of something compressed."""
     if not is_plain(headers):
         return None
@@ -156,7 +156,7 @@ def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
         ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``, ``Content-MD5``, ``Digest``,
         ``Last-Modified`` where given.
     """
-    info: dict[str, Any] = {"size": size_told(headers, status)}
+    info: dict[str, Any] = {"size": announced_size(headers, status)}
     if headers.get("Accept-Ranges", "").lower() == "none":
         info["partial"] = False
     if "Content-Type" in headers:
@@ -186,7 +186,7 @@ def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) ->
     below = base.partition("://")[2]
     found = _HREF.findall(text)
     if simple:
-        found += _SEEN.findall(text)
+        found += _URL_IN_TEXT.findall(text)
     out: dict[str, None] = {}
     is_name = _NAME.fullmatch
     for link in found:
@@ -201,7 +201,7 @@ def links(text: str, url: str, simple: bool = True, same_scheme: bool = True) ->
 
 
 _HREF = re.compile(r"""<[aA]\s+(?:[^>]*?\s+)??(?:href|HREF)=["']([^"']+)""")
-_SEEN = re.compile(r"http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+")
+_URL_IN_TEXT = re.compile(r"http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+")
 """`ex` and `ex2`, for their one group alone."""
 _NAME = re.compile(r"[-\w~%+=@!,$*()][-\w~%+=@!,$*().]*/?", re.ASCII)
 """A link that is a name, which is joined to its page by being put behind it."""

@@ -20,7 +20,7 @@ from fsspec._files.replacing import replacing, write_all
 from fsspec._loop.batching import run_concurrently
 from fsspec.implementations._http.answers import UNKNOWN, Placed, Version, learn_version
 from fsspec.implementations._http.parsing import range_value, ranged
-from fsspec.implementations._http.responses import Body, check_is_whole, check_length, placed, with_room
+from fsspec.implementations._http.responses import Body, check_is_whole, check_length, placed, preallocated
 
 if TYPE_CHECKING:
     import aiohttp
@@ -113,7 +113,7 @@ async def gather(
         nonlocal into
         stop = end if size is None else size if end is None else min(end, size)
         if stop is not None:
-            into = with_room(stop - begin)  # so that what comes is put where it stays
+            into = preallocated(stop - begin)  # so that what comes is put where it stays
             into.write(head)
 
     return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, on_size) else None

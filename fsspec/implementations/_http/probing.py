@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from fsspec.implementations._http import responses
-from fsspec.implementations._http.read_ahead import FIRST
-from fsspec.implementations._http.answers import of_file, why_invalid
+from fsspec.implementations._http.answers import as_file_error, why_invalid
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
+from fsspec.implementations._http.read_ahead import FIRST
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options
@@ -31,7 +31,7 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
 def _not_there(url: str) -> Iterator[None]:
     """Raise errors about an unreachable host, a malformed URL or an option as FileNotFoundError, too."""
     try:
-        with of_file():
+        with as_file_error():
             yield
     except (responses.UnreachableError, responses.InvalidURLError):
         raise
@@ -43,7 +43,7 @@ def _not_there(url: str) -> Iterator[None]:
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
     """What the headers of one answer tell; the body of a GET is not read."""
-    with of_file():
+    with as_file_error():
         options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
 
     async def once() -> dict[str, Any]:

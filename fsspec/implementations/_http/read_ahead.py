@@ -1,6 +1,6 @@
 """Reading a remote file ahead of its reader, where it is read in order and only there.
 
-Each fetch of a file comes through its `Ahead`.  One that begins where the last ended
+Each fetch of a file comes through its `ReadAhead`.  One that begins where the last ended
 makes a *run*; from the second on, one request for the rest of the file is made and its
 response is read as the reader goes on, held back by flow control while nobody reads.
 Any other fetch asks for what is wanted and little more.  A stream that was given up
@@ -8,7 +8,7 @@ early makes the next one start later.
 
 A stream that breaks is replaced by a request for the rest of what was wanted, so that a
 server which drops idle connections is not noticed.  All answers have to be about the
-version of the file that the first one was about; `Ahead` remembers it, also in a forked
+version of the file that the first one was about; `ReadAhead` remembers it, also in a forked
 child.  Everything runs on the loop; in a forked child the parent's stream is dropped
 without being touched.
 """
@@ -60,7 +60,7 @@ PROBE = 2**20
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
-class Ahead:
+class ReadAhead:
     """How one file fetches its bytes.
 
     ``file``: the `HTTPFile`; asked for its session, size and options at each use.
@@ -116,7 +116,9 @@ class Ahead:
         """As `fetch`, by a request."""
         if run >= self._patience:
             size = self._file.size
-            if (size is None or size - start > max(end - start, MAX_READ_AHEAD)) and await self._room():
+            if (
+                size is None or size - start > max(end - start, MAX_READ_AHEAD)
+            ) and await self._may_open_stream():
                 return await self._begun(start, end, most)
             if most is None and size is not None:
                 end = min(size, end + min(self._file.blocksize, MAX_READ_AHEAD, (end - start) << min(run, 6)))
@@ -166,7 +168,7 @@ class Ahead:
             self.stream = stream
             self._open_streams.add(stream)
 
-    async def _room(self) -> bool:
+    async def _may_open_stream(self) -> bool:
         connector = (await self._file._session_here()).connector
         bounds = [STREAMS]
         if connector is not None:
@@ -233,7 +235,7 @@ class Ahead:
             response, at = await self._range(start, end)
             if at.stop is None or at.stop > end:  # the whole file, whether asked for or not
                 if response.status == 200 and "Content-Range" not in response.headers:
-                    self._comes_in_one()
+                    self._note_no_ranges()
                 stream = BodyStream(response, self._file.url, at.start)
                 data = await stream.take(end - at.start, end - at.start)
                 responses.check_length(at, len(data), self._file.url, start, end)
@@ -278,7 +280,7 @@ class Ahead:
 
         return cast("bytes", await self._file._request_sender.repeat(fetch))
 
-    def _comes_in_one(self) -> None:
+    def _note_no_ranges(self) -> None:
         """The server ignores ranges: all has to come by one connection."""
         self.several = self.splits = False
         cache = getattr(self._file, "cache", None)  # some fetch as they are made
@@ -288,7 +290,7 @@ class Ahead:
     def take_over(self, stream: BodyStream) -> None:
         """Read from a response to a request for the beginning of the file, which brings all of it, if there
         is room for one more."""
-        self._comes_in_one()
+        self._note_no_ranges()
         if len(self._open_streams) < STREAMS:
             self._keep(stream)
         else:
@@ -303,9 +305,9 @@ class Ahead:
 
 
 class AheadCache(BytesCache):
-    """The bytes around the last read, in the pieces in which `Ahead` brings them.
+    """The bytes around the last read, in the pieces in which `ReadAhead` brings them.
 
-    ``fetcher``: ``fetcher(start, end, run)``: as `Ahead.fetch`.
+    ``fetcher``: ``fetcher(start, end, run)``: as `ReadAhead.fetch`.
     ``in_one``: whether the server ignores ranges, so that the file comes from its beginning on. Then all is
         kept up to a block behind the first read, which is what `BytesCache` has of such a file; one that is
         not longer is read to its end at once, since its connection may be lost while nobody reads.
@@ -404,14 +406,14 @@ class AheadCache(BytesCache):
         wanted = end
         if not self._run:
             wanted = min(self.size, max(end, min(end + self.blocksize, self._kept_until + MIN_READ)))
-        self._bring_up_to(wanted)
+        self._fetch_until(wanted)
         if self._kept_from == 0 and self._kept_until < self.size <= self._kept_to():
-            self._bring_up_to(self.size)
+            self._fetch_until(self.size)
 
     def _kept_to(self) -> int:
         return (self._first_end or 0) + self.blocksize if self.in_one else -1
 
-    def _bring_up_to(self, wanted: int) -> None:
+    def _fetch_until(self, wanted: int) -> None:
         pieces = self._pieces
         log_fetch(self.name, self.fetcher, self._kept_until, wanted)
         for piece in self.fetcher(self._kept_until, wanted, self._run):

@@ -127,7 +127,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
     status = response.status
     if status < 300:
         return
-    if status < 400 and not answers.leads_nowhere(status, response.headers, response.request_info.headers):
+    if status < 400 and not answers.is_dead_redirect(status, response.headers, response.request_info.headers):
         return
     raise _refusal(response, url)  # and no name here, by which it would hold itself through its traceback
 
@@ -182,9 +182,9 @@ def _count(response: aiohttp.ClientResponse, size: int) -> None:
 
 
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """The headers, but for validators that are not to be trusted; see `answers.disregarded`."""
+    """The headers, but for validators that are not to be trusted; see `answers.ignored_headers`."""
     headers: Mapping[str, str] = response.headers
-    skipped: frozenset[str] = getattr(response, "_disregarded", frozenset())
+    skipped: frozenset[str] = getattr(response, "_ignored_headers", frozenset())
     return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in skipped) if skipped else headers
 
 
@@ -273,7 +273,7 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
             transport.max_size = before
 
 
-def with_room(size: int) -> io.BytesIO:
+def preallocated(size: int) -> io.BytesIO:
     """A buffer with room for so many bytes, at most 64 MiB, since a server may say any number."""
     return io.BytesIO(bytes(max(0, min(size, 2**26))))  # not copied, as nobody else has it
 
@@ -285,7 +285,7 @@ class Body:
     ``done``: whether the end was reached, or the response broke.
     """
 
-    __slots__ = ("_over", "delivered", "done", "position", "response", "url")
+    __slots__ = ("_surplus", "delivered", "done", "position", "response", "url")
 
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         self.response: aiohttp.ClientResponse = response
@@ -293,7 +293,7 @@ class Body:
         self.position: int = position
         self.delivered: int = 0
         self.done: bool = False
-        self._over = b""  # what came with the last part and was too much
+        self._surplus = b""  # what came with the last part and was too much
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
         """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came. Raises
@@ -306,11 +306,11 @@ class Body:
         """As `parts`, in one piece."""
         if least <= _LARGE:
             return joined(await self.parts(least, most))
-        return await self._joined(with_room(least if most == least else 0), least, most)
+        return await self._joined(preallocated(least if most == least else 0), least, most)
 
     async def rest(self, head: bytes = b"", size: int = 0) -> bytes:
         """``head`` and all that is still to come, about ``size`` bytes."""
-        into = with_room(size)
+        into = preallocated(size)
         into.write(head)
         return await self._joined(into, ALL, None)
 
@@ -326,12 +326,12 @@ class Body:
 
     async def _copy_to(self, sink: Callable[[bytes], Any], least: int, most: int | None) -> None:
         content = self.response.content
-        part, self._over = self._over, b""
+        part, self._surplus = self._surplus, b""
         got = 0
         try:
             while True:
                 if most is not None and got + len(part) > most:
-                    part, self._over = part[: most - got], part[most - got :]
+                    part, self._surplus = part[: most - got], part[most - got :]
                 if part:
                     sink(part)
                     got += len(part)
@@ -348,7 +348,7 @@ class Body:
             self.position += got
             self.delivered += got
             _count(self.response, got)
-        self.done = not self._over and content.at_eof()
+        self.done = not self._surplus and content.at_eof()
 
     async def skip(self, count: int) -> None:
         """Pass over ``count`` bytes."""

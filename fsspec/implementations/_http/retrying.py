@@ -63,24 +63,25 @@ class Retries(NamedTuple):
         except (TypeError, ValueError):
             raise TypeError(f"retry_statuses is a list of numbers, not {statuses!r}") from None
 
-    def pause(self, attempt: int, error: BaseException, passing: Errors, lasting: Errors) -> float | None:
+    def pause(self, attempt: int, error: BaseException, transient: Errors, permanent: Errors) -> float | None:
         """Seconds to wait before another attempt; None if there is to be none.
 
         ``attempt``: how many there were before the one that failed.
-        ``passing``: the classes of errors, other than an answer's status, that may pass; but for ``lasting``.
+        ``transient``: classes of errors after which another attempt may succeed.
+        ``permanent``: those among them after which it will not.
         """
-        if attempt >= self.times or isinstance(error, lasting):
+        if attempt >= self.times or isinstance(error, permanent):
             return None
         backoff = self.wait * 2**attempt * random.uniform(0.5, 1.0)
         status, headers = answer_of(error)
         if status is None:
-            return min(backoff, MAX_WAIT) if isinstance(error, passing) else None
+            return min(backoff, MAX_WAIT) if isinstance(error, transient) else None
         if status not in self.statuses:
             return None
         asked = retry_after(headers)
         return None if asked > MAX_WAIT else max(asked, min(backoff, MAX_WAIT))
 
-    def repeating(self, passing: Errors, lasting: Errors, traffic: Traffic | None) -> Plan:
+    def repeating(self, transient: Errors, permanent: Errors, traffic: Traffic | None) -> Plan:
         """A plan that has its target ``attempt`` the request until it is not worth another one, and ``sleep``
         between; what the last attempt gives."""
         attempt = 0
@@ -88,7 +89,7 @@ class Retries(NamedTuple):
             try:
                 return (yield call("attempt"))
             except Exception as error:  # which of them pass is for `pause` to say; the rest is raised again
-                pause = self.pause(attempt, error, passing, lasting)
+                pause = self.pause(attempt, error, transient, permanent)
                 if pause is None:
                     raise
                 logger.debug("attempt %s failed, the next in %.2f s: %r", attempt + 1, pause, error)

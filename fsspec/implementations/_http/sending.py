@@ -39,9 +39,9 @@ REDIRECTS = (301, 302, 303, 307, 308)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Names of headers that another host must not see."""
 
-PASSING = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, ConnectionError)
+TRANSIENT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, ConnectionError)
 """Errors that may be gone at the next attempt."""
-_LASTING = (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)
+_PERMANENT = (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)
 
 
 class Sender(NamedTuple):
@@ -50,14 +50,14 @@ class Sender(NamedTuple):
     ``headers``: the credentials that the session would have, for each request to the host it names.
     ``retries``: when and how often GET, HEAD and PUT are made again.
     ``traffic``: what counts the requests, if anything does.
-    ``disregarded``: headers of answers that do not count, see `answers.disregarded`.
+    ``ignored_headers``: headers of answers that do not count, see `answers.ignored_headers`.
     ``kind``: the class of the filesystem, for messages.
     """
 
     headers: Mapping[str, str] = {}
     retries: Retries = Retries()
     traffic: Traffic | None = None
-    disregarded: frozenset[str] = frozenset()
+    ignored_headers: frozenset[str] = frozenset()
     kind: type = object
 
     @classmethod
@@ -66,7 +66,7 @@ class Sender(NamedTuple):
         client_kwargs: Options,
         retries: Retries,
         traffic: Traffic,
-        disregarded: frozenset[str],
+        ignored_headers: frozenset[str],
         kind: type,
     ) -> tuple[Sender, dict[str, Any]]:
         """A sender, and the options of a session without the credentials that it takes over."""
@@ -84,14 +84,14 @@ class Sender(NamedTuple):
         auth = client_kwargs.get("auth")
         if auth is not None:
             secret["Authorization"] = _basic(auth)
-        return cls(secret, retries, traffic, disregarded, kind), rest
+        return cls(secret, retries, traffic, ignored_headers, kind), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """What ``work`` gives, which is to be repeated as the retries say."""
         if not self.retries.times:
             return work()
         target = SimpleNamespace(_attempt=work, _sleep=asyncio.sleep)
-        return drive_awaiting(target, self.retries.repeating(PASSING, _LASTING, self.traffic))
+        return drive_awaiting(target, self.retries.repeating(TRANSIENT, _PERMANENT, self.traffic))
 
     async def send(
         self,
@@ -160,8 +160,8 @@ class Sender(NamedTuple):
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
             response._traffic_counts = self.traffic
-        if self.disregarded:
-            response._disregarded = self.disregarded
+        if self.ignored_headers:
+            response._ignored_headers = self.ignored_headers
 
     def _add_credentials(self, url: yarl.URL, options: Options) -> None:
         given = own_headers(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsspec._paths.redaction import redact_url
 
 
-class ReadOn:
+class ForwardOnly:
     """The methods of a file that can only be read forward. A client brings `_fill_up`.
 
     ``_bytes_left``: those that came and were not returned yet.

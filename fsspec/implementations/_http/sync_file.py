@@ -19,7 +19,7 @@ from fsspec.caching import AllBytes
 from fsspec.implementations._http import answers, sync_responses
 from fsspec.implementations._http.parsing import inclusive_range, range_value, ranged
 from fsspec.implementations._http.retrying import Retries
-from fsspec.implementations._http.streamed import ReadOn
+from fsspec.implementations._http.streamed import ForwardOnly
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             return sync_responses.read_placed(response, at, self.url, start, end)
 
 
-class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
+class HTTPStreamFile(ForwardOnly, _Connected, AbstractBufferedFile):
     """A remote file read from its beginning to its end; not in a forked child."""
 
     def __init__(
@@ -168,7 +168,7 @@ class HTTPStreamFile(ReadOn, _Connected, AbstractBufferedFile):
         hooks.immortalize([self.r, self._part_iterator])
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
-        """See `ReadOn.seek`, whose arguments are given in any way."""
+        """See `ForwardOnly.seek`, whose arguments are given in any way."""
         return super().seek(*args, **kwargs)
 
     def _fill_up(self, num: int | None, most: int | None = None) -> None:

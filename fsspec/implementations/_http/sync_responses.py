@@ -101,11 +101,11 @@ def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = No
     if not retries.times:
         return work()
     target = SimpleNamespace(attempt=work, sleep=time.sleep)
-    found: T = drive(target, retries.repeating(*_passing(), traffic))
+    found: T = drive(target, retries.repeating(*_transient(), traffic))
     return found
 
 
-def _passing() -> tuple[Errors, Errors]:
+def _transient() -> tuple[Errors, Errors]:
     try:
         from requests import exceptions as given
     except ImportError:  # in a browser

@@ -138,15 +138,15 @@ def hide_secrets(error: BaseException) -> None:
 
 
 def watched_session(
-    traffic: Traffic | None = None, disregarded: frozenset[str] = frozenset()
+    traffic: Traffic | None = None, ignored_headers: frozenset[str] = frozenset()
 ) -> requests.Session:
-    """A new session, whose requests are counted in ``traffic``. ``disregarded``: headers that are taken out
-    of the answers, see `answers.disregarded`."""
+    """A new session. ``traffic``: counts its requests. ``ignored_headers``: removed from each response, see
+    `answers.ignored_headers`."""
     session = _Session()
-    if disregarded:
+    if ignored_headers:
 
         def take_out(response: requests.Response, **kwargs: Any) -> None:
-            for name in disregarded:
+            for name in ignored_headers:
                 response.headers.pop(name, None)
 
         session.hooks["response"].append(take_out)

@@ -1,6 +1,6 @@
 """Reading many references with few requests.
 
-`Reads` takes the references that are wanted, has ready the contents that they are
+`ReadPlan` takes the references that are wanted, has ready the contents that they are
 themselves, and joins the parts of other files into blocks, each to be fetched at once.
 Fetching is the filesystem's; it hands every block, or the error in its place, back, and
 the parts are cut out of it then, so that no block is kept.
@@ -74,7 +74,7 @@ def short(key: str, part: Part, got: int) -> ReferenceNotReachable:
     return ReferenceNotReachable(key, part.url, reason)
 
 
-class Reads:
+class ReadPlan:
     """What has to be read for some references.
 
     ``keys``: of the references.

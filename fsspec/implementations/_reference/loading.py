@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.core import split_protocol, url_to_fs
@@ -42,7 +42,7 @@ def load(
     url = stringify_path(fo)
     if not isinstance(url, str):
         raise TypeError(
-            f"references are a mapping, or the URL of a file or folder of them; not {a_kind_of(fo)}"
+            f"references are a mapping, or the URL of a file or folder of them; not {type_name(fo)}"
         )
     options = dict(options)
     compression = options.pop("compression", None)
@@ -98,9 +98,9 @@ class Targets:
         if isinstance(fs, Mapping):  # these are kept as they are given
             for name, each in fs.items():
                 fss[name] = self.plain(name, each) if isinstance(each, Mapping) else each
-                self.fitting(fss[name])
+                self.as_awaitable(fss[name])
         elif fs is not None:
-            plain = self.fitting(fs)
+            plain = self.as_awaitable(fs)
             names = plain.protocol
             for name in (names,) if isinstance(names, str) else names:
                 fss[name] = plain
@@ -118,7 +118,7 @@ class Targets:
 
     def made(self, protocol: str | None, options: Mapping[str, Any]) -> AsyncFileSystem:
         """A filesystem of a protocol, one that can be awaited here."""
-        return self.fitting(self.plain(protocol, options))
+        return self.as_awaitable(self.plain(protocol, options))
 
     def plain(self, protocol: str | None, options: Mapping[str, Any]) -> AbstractFileSystem:
         """A filesystem of a protocol."""
@@ -135,11 +135,11 @@ class Targets:
                 "give it or them by fs="
             ) from error
 
-    def fitting(self, fs: AbstractFileSystem) -> AsyncFileSystem:
+    def as_awaitable(self, fs: AbstractFileSystem) -> AsyncFileSystem:
         """An instance as one that can be awaited here. Raises TypeError if it is no filesystem. Raises
         ValueError if it is awaited on other loops than the one of references."""
         if not hasattr(fs, "async_impl"):
-            raise TypeError(f"the filesystem of targets is {a_kind_of(fs)}; give one, or its options")
+            raise TypeError(f"the filesystem of targets is {type_name(fs)}; give one, or its options")
         if not is_awaitable(fs):
             wrapped = self._wrapped.get(id(fs))
             if wrapped is None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.replacing import replacing
 from fsspec._fork.owned import Owned, is_mine, own, refuse
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
 from fsspec.core import url_to_fs
 from fsspec.exceptions import ForkError
@@ -173,7 +173,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             document = json.loads(self.fs.cat_file(path))
             metadata, record_size = document["metadata"], document["record_size"]
             if not isinstance(metadata, dict):
-                raise TypeError(f"the metadata are {a_kind_of(metadata)}, not an object")
+                raise TypeError(f"the metadata are {type_name(metadata)}, not an object")
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"no references are at {redact_url(self.root)!r}: {redact_url(path)} is not there"
@@ -443,7 +443,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         try:
             held = value if isinstance(value, dict) else json.loads(value)
             if not isinstance(held, dict):
-                raise TypeError(f"an object is needed, not {a_kind_of(held)}")
+                raise TypeError(f"an object is needed, not {type_name(held)}")
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata {key!r} cannot be kept: {error}") from error
         self._metadata_changed = True

@@ -89,14 +89,14 @@ def parsed(key: str, value: object, target: str | None) -> bytes | Part:
     if isinstance(value, (list, tuple)):
         return _parsed_part(key, value, target)
     raise ValueError(
-        f"reference {key!r} is {_brief(value)}; a text, bytes, an object, [url] or [url, offset, length] "
+        f"reference {key!r} is {_shortened(value)}; a text, bytes, an object, [url] or [url, offset, length] "
         "are what it can be"
     )
 
 
 def _parsed_part(key: str, value: Sequence[Any], target: str | None) -> Part:
     if len(value) not in (1, 3):
-        raise ValueError(f"reference {key!r} is {_brief(value)}, neither [url] nor [url, offset, length]")
+        raise ValueError(f"reference {key!r} is {_shortened(value)}, neither [url] nor [url, offset, length]")
     url = value[0]
     if url is None:
         url = target
@@ -106,7 +106,7 @@ def _parsed_part(key: str, value: Sequence[Any], target: str | None) -> Part:
                 "which would be the URL of it"
             )
     elif not isinstance(url, str):
-        raise ValueError(f"the target of reference {key!r} is {_brief(url)}, not a URL")
+        raise ValueError(f"the target of reference {key!r} is {_shortened(url)}, not a URL")
     if len(value) == 1:
         return Part(url, None, None)
     try:
@@ -168,12 +168,12 @@ def as_text(key: str, value: object) -> object:
         try:
             return [item if item is None or isinstance(item, str) else index(item) for item in value]
         except TypeError as error:
-            raise ValueError(f"reference {key!r} is {_brief(value)}, which is none") from error
+            raise ValueError(f"reference {key!r} is {_shortened(value)}, which is none") from error
     if isinstance(value, dict):
         return object_text(key, value)
     return value
 
 
-def _brief(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."

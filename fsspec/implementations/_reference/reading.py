@@ -1,6 +1,6 @@
 """Reading references: the part of the filesystem that fetches targets.
 
-One reference is read by one request.  Many are planned by `Reads`, and each block of the
+One reference is read by one request.  Many are planned by `ReadPlan`, and each block of the
 plan is fetched by the filesystem of its target: those that are awaitable concurrently, within
 the batch size; those that block from the caller's thread, or in a loop from one of its
 helpers.
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
-from fsspec._overriding import replaced, taken
+from fsspec._overriding import replaced, supported
 from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
@@ -26,7 +26,7 @@ from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import split_protocol
 from fsspec.implementations._reference import joining
-from fsspec.implementations._reference.joining import Block, Reads
+from fsspec.implementations._reference.joining import Block, ReadPlan
 from fsspec.implementations._reference.loading import Targets
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.parsing import Part, parsed
@@ -93,7 +93,7 @@ class ReferenceReading(AsyncFileSystem):
             found = self.fss[protocol] = self._target_filesystems.made(
                 protocol, self._target_filesystems.options
             )
-        return found if is_awaitable(found) else self._target_filesystems.fitting(found)
+        return found if is_awaitable(found) else self._target_filesystems.as_awaitable(found)
 
     def _source_of(self, path: str) -> tuple[Any, str | None]:
         """The filesystem and URL of a path's target; None for both where there is none."""
@@ -114,7 +114,7 @@ class ReferenceReading(AsyncFileSystem):
         wanted = None if reference.end is None else part.length
         if wanted == 0:
             return b""
-        with failing(path, reference.url):
+        with reference_errors(path, reference.url):
             data: bytes = blocking.cat_file(reference.url, start=part.start, end=part.end, **kwargs)
         if wanted is not None and len(data) != wanted:
             _check_end(path, part, data, _size_of(blocking, reference.url))
@@ -140,7 +140,7 @@ class ReferenceReading(AsyncFileSystem):
         wanted = None if reference.end is None else part.length
         if wanted == 0:
             return b""
-        with failing(path, reference.url):
+        with reference_errors(path, reference.url):
             data: bytes = await self._fs_of(reference.url)._cat_file(
                 reference.url, start=part.start, end=part.end, **kwargs
             )
@@ -149,11 +149,11 @@ class ReferenceReading(AsyncFileSystem):
         return data
 
     # reading many -----------------------------------------------------------------
-    def _planned_reads(self, wanted: Wanted, max_gap: int | None) -> Reads:
+    def _planned_reads(self, wanted: Wanted, max_gap: int | None) -> ReadPlan:
         gap = self.max_gap if max_gap is None else max_gap
-        return Reads(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
+        return ReadPlan(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
 
-    def _sorted_out(self, plan: Reads) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
+    def _by_filesystem(self, plan: ReadPlan) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
         """The blocks of blocking filesystems, by filesystem; and the others, each with its filesystem."""
         blocking: dict[int, tuple[Any, list[Block]]] = {}
         awaited: list[tuple[Any, Block]] = []
@@ -175,7 +175,7 @@ class ReferenceReading(AsyncFileSystem):
 
     async def _fetch_blocks(
         self,
-        plan: Reads,
+        plan: ReadPlan,
         items: list[tuple[Any, Block]],
         on_error: str,
         batch_size: int | None,
@@ -211,7 +211,7 @@ class ReferenceReading(AsyncFileSystem):
             if self._is_lazy
             else self._planned_reads(wanted, max_gap)
         )
-        blocking, awaited = self._sorted_out(plan)
+        blocking, awaited = self._by_filesystem(plan)
         if on_error == "raise":
             raise_first(plan.results)
         for source, blocks in blocking:
@@ -323,9 +323,9 @@ class ReferenceReading(AsyncFileSystem):
         if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
             found = self._fs_of(reference.url)
             source = blocking_of(found) or found
-            with failing(rpath, reference.url, lpath):
+            with reference_errors(rpath, reference.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                extra = taken(source, "get_file", {"callback": callback})
+                extra = supported(source, "get_file", {"callback": callback})
                 source.get_file(reference.url, lpath, **extra, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
@@ -340,15 +340,15 @@ class ReferenceReading(AsyncFileSystem):
         reference = await self._off_loop(self._reference_of, rpath)
         if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
             source = self._fs_of(reference.url)
-            with failing(rpath, reference.url, lpath):
+            with reference_errors(rpath, reference.url, lpath):
                 make_folder_of(os.path.abspath(lpath))
-                extra = taken(source, "_get_file", {"callback": callback})
+                extra = supported(source, "_get_file", {"callback": callback})
                 await source._get_file(reference.url, os.fspath(lpath), **extra, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 
 
-class failing:
+class reference_errors:
     """A block in which errors of a target's filesystem become errors of a reference. Errors about ``local``,
     the file that is being made, or about a folder on the way there, stay as they are."""
 
@@ -410,10 +410,10 @@ def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
     return getattr(source, "sync_fs", None)
 
 
-def _fetch_blocking(plan: Reads, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
+def _fetch_blocking(plan: ReadPlan, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]
-    how = {**taken(source, "cat_ranges", {"on_error": "return"}), **kwargs}
+    how = {**supported(source, "cat_ranges", {"on_error": "return"}), **kwargs}
     answers = source.cat_ranges(urls, starts, ends, **how)
     for block, data in zip(blocks, answers):
         plan.take(block, data)

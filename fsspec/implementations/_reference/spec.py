@@ -23,7 +23,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
 from fsspec.implementations._reference.parsing import as_text, object_text
 from fsspec.implementations._reference.templates import Renderer
@@ -87,7 +87,7 @@ class Document:
         self.references = self._rendered(refs) if given else _as_texts(refs)
         generated = content.get("gen") or []
         if not isinstance(generated, (list, tuple)):
-            raise ValueError(f"'gen' of a document of references is {a_kind_of(generated)}, not a list")
+            raise ValueError(f"'gen' of a document of references is {type_name(generated)}, not a list")
         if not simple:
             for position, entry in enumerate(generated):
                 self._generate(position, entry)
@@ -135,7 +135,7 @@ class Document:
 def _member(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = content.get(name) or {}
     if not isinstance(found, Mapping):
-        raise ValueError(f"{name!r} of a document of references is {a_kind_of(found)}, not an object")
+        raise ValueError(f"{name!r} of a document of references is {type_name(found)}, not an object")
     return found
 
 
@@ -158,7 +158,7 @@ def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, A
     """Values of the dimensions by name, for each combination of them. Raises ValueError if they make no
     sense, or more than `MOST_GENERATED` combinations."""
     if not isinstance(dimensions, dict):
-        raise ValueError(f"{what}: 'dimensions' has to be an object, not {a_kind_of(dimensions)}")
+        raise ValueError(f"{what}: 'dimensions' has to be an object, not {type_name(dimensions)}")
     axes: list[Any] = []
     for name, axis in dimensions.items():
         if isinstance(axis, list):

@@ -74,12 +74,12 @@ class Table:
         raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]
         different = len({p for p in path if p is not None})
         once = different > 0 and len(self) / different >= threshold
-        out = _Kept()
+        out = _UnclosedBytes()
         _ENGINES[_installed(engine)][1](out, Table(path, self.offset, self.size, raw), once)
         return out.getvalue()
 
 
-class _Kept(io.BytesIO):
+class _UnclosedBytes(io.BytesIO):
     """Bytes that are still there when an engine has closed the file."""
 
     def close(self) -> None:

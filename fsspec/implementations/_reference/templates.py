@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsspec._paths.paths import a_kind_of
+from fsspec._paths.paths import type_name
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -59,7 +59,7 @@ class Renderer:
     def template(self, name: str, text: object) -> str | Callable[..., str]:
         """What a template stands for: a text; or, if it has parameters, a function of them."""
         if not isinstance(text, str):
-            raise ValueError(f"the template {name!r} has to be a text, not {a_kind_of(text)}")
+            raise ValueError(f"the template {name!r} has to be a text, not {type_name(text)}")
         if "{{" not in text:
             return text
 

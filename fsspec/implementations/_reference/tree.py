@@ -107,7 +107,7 @@ class KeyTree:
                 if kind & _FOLDER:
                     listing.append({"name": name, "type": "directory", "size": 0})
                 if kind & _FILE:
-                    size = lenient_size(name, references[name])
+                    size = size_if_valid(name, references[name])
                     listing.append({"name": name, "type": "file", "size": size})
             self._listings[folder] = listing
         return listing.copy()
@@ -129,7 +129,7 @@ class KeyTree:
             depth = None if depth is None else depth - 1
 
 
-def lenient_size(key: str, value: object) -> int | None:
+def size_if_valid(key: str, value: object) -> int | None:
     """The size of a reference; None for one that makes no sense, which reading it will raise."""
     try:
         return size_of(key, value)

@@ -108,7 +108,7 @@ class BelowFileError(NotADirectoryError, FileNotFoundError):
     """A path below a file: nothing is there, as programs look for it."""
 
 
-_MEANINGS: tuple[tuple[str, type[OSError], int], ...] = (
+_ERRORS_BY_TEXT: tuple[tuple[str, type[OSError], int], ...] = (
     (r"not empty", OSError, errno.ENOTEMPTY),
     (r"no such|not found|n[o']t exist|cannot find|can't find", FileNotFoundError, errno.ENOENT),
     (r"exists", FileExistsError, errno.EEXIST),
@@ -140,7 +140,7 @@ def error_of_reply(reply: str, path: str) -> OSError | None:
     if code in ("552", "452"):
         return refused(OSError, errno.ENOSPC, reply, path, "the FTP server has no room")
     if code in ("550", "501", "553", "450", "521"):
-        for pattern, kind, number in _MEANINGS:
+        for pattern, kind, number in _ERRORS_BY_TEXT:
             if re.search(pattern, text):
                 return refused(kind, number, reply, path)
         return None

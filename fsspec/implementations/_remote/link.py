@@ -110,7 +110,7 @@ class FilesLink(OwnedLink):
         self._busy = False
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Hold the lock for a request, before which the files are closed that finalizers have left."""
         with self.lock:
             outer = self._busy
@@ -144,7 +144,7 @@ class FilesLink(OwnedLink):
         self._done_with.append(remote)
         if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
             try:
-                with self.turn():
+                with self.exclusive():
                     pass
             finally:
                 self.lock.release()

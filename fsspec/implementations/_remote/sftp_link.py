@@ -110,7 +110,7 @@ class SFTPLink(ClientLink, FilesLink):
         self.check_owner()
         with self.lock:
             fresh = self.refresh()
-            with self.turn():
+            with self.exclusive():
                 while True:
                     try:
                         return operation(self.sftp)

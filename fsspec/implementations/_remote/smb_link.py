@@ -44,11 +44,11 @@ class SMBLink(FilesLink):
         self.connections: dict[str, Any] = {}
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """As of any link. Raises ConnectionError: the interpreter is at its end."""
         if not self._is_alive():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
-        with super().turn():
+        with super().exclusive():
             yield
 
     def _is_alive(self) -> bool:
@@ -58,7 +58,7 @@ class SMBLink(FilesLink):
         """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does. Raises
         what smbclient does, but ``ConnectionError`` where the connection was lost."""
         hooks.check()
-        with self.turn():
+        with self.exclusive():
             while True:
                 try:
                     return operation()

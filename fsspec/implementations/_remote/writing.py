@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from fsspec._files.uploading import writable_now
+from fsspec._files.uploading import check_writable
 from fsspec._fork.owned import is_mine
 from fsspec._paths.redaction import redact_url
 from fsspec.spec import AbstractBufferedFile
@@ -63,7 +63,7 @@ class SeekableWriting(AbstractBufferedFile):
         """Write what the buffer holds, less than a block as well."""
         if not is_mine(self):
             self.write(b"")  # which raises
-        writable_now(self)
+        check_writable(self)
         if self.buffer.tell():
             self._upload_chunk()
             self.buffer = io.BytesIO()

@@ -12,7 +12,7 @@ import fsspec
 from fsspec._files.buffered import reopen
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
-from fsspec.implementations._cached.delegating import PASSED
+from fsspec.implementations._cached.delegating import DELEGATED
 from fsspec.implementations._cached.own_getattribute import OF_INSTANCES, OVERRIDABLE
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, choosing, fetched, listed, make
@@ -315,8 +315,8 @@ OWN = {
 def test_every_operation_is_the_targets_or_has_a_reason(cls):
     own = {name: why for names, why in OWN.items() for name in names.split()}
     public = {name for name in dir(AbstractFileSystem) if not name.startswith("_")}
-    assert public - own.keys() == set(PASSED) and not own.keys() & set(PASSED)
-    for name in PASSED:
+    assert public - own.keys() == set(DELEGATED) and not own.keys() & set(DELEGATED)
+    for name in DELEGATED:
         method = getattr(cls, name)
         base = inspect.signature(getattr(AbstractFileSystem, name))
         if name not in vars(cls) and getattr(method, "__wrapped__", None) is not None:

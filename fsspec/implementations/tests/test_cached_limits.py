@@ -72,7 +72,7 @@ def test_sizes_that_are_none(given, tmp_path):
 @pytest.mark.parametrize("kind", EVERY)
 def test_the_bound_holds_for_what_several_processes_add(kind, target, tmp_path, monkeypatch):
     """None of these, which know as much of one another as processes do, adds as much as is allowed."""
-    monkeypatch.setattr(limits, "QUICK_LOOK", 100)
+    monkeypatch.setattr(limits, "QUICK_SCAN", 100)
     several = [make(kind, target, tmp_path, cache_max_size=5 * SIZE + 500) for _ in range(3)]
     for first in (0, 3, 6):
         for n, c in enumerate(several):
