@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import file_state, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
-from fsspec._overriding import fs_behind, is_default, overridden
+from fsspec._overriding import fs_behind, is_default, overridden, replaced
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
@@ -267,6 +267,8 @@ def mv(
         yield call(
             "rm", to_remove, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None)
         )
+    elif replaced(fs, "rm"):  # it may be all that a backend of another package can do
+        yield call("rm", [escape(path) for path in sorted({_without_slash(fs, a) for a, _ in moved})])
     else:
         yield from removing(fs, sorted({fs._strip_protocol(a) for a, _ in moved}), {})
     return None

@@ -314,6 +314,30 @@ def test_mv_leaves_what_lies_deeper_than_it_copies(fs):
     }
 
 
+def test_mv_removes_by_a_method_of_its_own_what_it_copied():
+    """A backend may have no other."""
+    asked = []
+
+    class Own(DictFileSystem):
+        def cp_file(self, path1, path2, **kwargs):
+            self.files[path2] = self.files[path1]
+
+        def rm_file(self, path):
+            raise NotImplementedError
+
+        def rm(self, path, recursive=False, maxdepth=None):
+            asked.append((path, recursive, maxdepth))
+            for name in self.expand_path(path, recursive=recursive, maxdepth=maxdepth):
+                self.files.pop(name, None)
+
+    fs = Own(FILES)
+    fs.mv("r", "t", recursive=True, maxdepth=1)
+    assert sorted(fs.files) == ["r/sub/deep/four.txt", "r/sub/three", "t/one", "t/two.txt"]
+    fs.mv("t/one", "t/three", maxdepth=1)
+    assert sorted(fs.find("t")) == ["t/three", "t/two.txt"]
+    assert asked == [(["r/one", "r/two.txt"], False, None), (["t/one"], False, None)]
+
+
 def test_mv_does_not_put_two_files_in_one_place(fs):
     before = dict(fs.files, **{"r/sub/one": b"other"})
     fs.files["r/sub/one"] = b"other"
