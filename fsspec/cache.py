@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from fsspec._checks.report import argument, printable, run_command
+from fsspec._paths.paths import local_name
 from fsspec.implementations._cached.folders import Folders
 from fsspec.implementations._cached.limits import (
     Copy,
@@ -125,6 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="the longest unused, until the folder holds no more: 10GB",
     )
     given = parser.parse_args(arguments)
+    given.folder = local_name(given.folder, "FOLDER")
     if not os.path.isdir(given.folder):
         print(f"there is no folder {given.folder!r}", file=sys.stderr)
         return 1

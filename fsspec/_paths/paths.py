@@ -84,6 +84,23 @@ def path_texts(paths: object) -> str | list[str]:
     return [url_text(path) for path in text]
 
 
+def without_file_protocol(path: str) -> str:
+    """A path of this machine without ``file:`` or ``local:`` and the slashes after it."""
+    for prefix in ("file:", "local:"):
+        if path.startswith(prefix):
+            return path[len(prefix) :].removeprefix("//")
+    return path
+
+
+def local_name(path: object, option: str) -> str:
+    """A path of this machine that is given as an option, as `open` takes it: ``~`` is the user's folder, and
+    ``file://`` is gone. Raises TypeError, which names the ``option``, where it is no path."""
+    text = stringify_path(path)
+    if not isinstance(text, str):
+        raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {a_kind_of(text)}")
+    return os.path.expanduser(without_file_protocol(text))
+
+
 def common_prefix(paths: Iterable[str]) -> str:
     """The longest run of whole components that all the paths begin with.
 

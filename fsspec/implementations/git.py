@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pygit2
 
 from fsspec._files.whole import WholeFile
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import folder_error, local_name
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class GitFileSystem(AbstractFileSystem):
         self, path: str | None = None, fo: str | None = None, ref: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        place = os.fspath(path or fo or os.getcwd())
+        place = local_name(path or fo or os.getcwd(), "path")
         try:
             self.repo: Any = pygit2.Repository(place)
         except (pygit2.GitError, KeyError) as error:

@@ -24,7 +24,13 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
 from fsspec._overriding import default, is_built_in, is_default
-from fsspec._paths.paths import false_without_path, path_texts, trailing_sep, url_text
+from fsspec._paths.paths import (
+    false_without_path,
+    path_texts,
+    trailing_sep,
+    url_text,
+    without_file_protocol,
+)
 from fsspec._paths.ranges import as_view, check_limits
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
@@ -129,13 +135,7 @@ class LocalFileSystem(AbstractFileSystem):
             return path.rstrip("/") or "/"
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = url_text(path)
-        for prefix in ("file:", "local:"):
-            if path.startswith(prefix):
-                path = path[len(prefix) :]
-                path = path[2:] if path.startswith("//") else path
-                break
-        posix: str = make_path_posix(path)
+        posix: str = make_path_posix(without_file_protocol(url_text(path)))
         if not _WINDOWS:
             return posix.rstrip("/") or cls.root_marker
         drive, rest = osp.splitdrive(posix)

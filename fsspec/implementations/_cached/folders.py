@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import owned
 from fsspec._fork.owned import own
-from fsspec.utils import stringify_path
+from fsspec._paths.paths import local_name
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
@@ -51,7 +51,7 @@ Until then it is left alone: it may be a file that another process is writing.
 class Folders:
     """The folders of one cache.
 
-    ``given``: a path, several of them, or "TMP".
+    ``given``: a path, several of them, or "TMP"; see `local_name`.
     ``mode``: permissions of the one that is written; None to leave them as they are.
     ``private``: a folder that is made, and was given no permissions, is the owner's alone.
     """
@@ -68,9 +68,11 @@ class Folders:
             self.paths = [self._make_temporary()]
         else:
             several = given if isinstance(given, (list, tuple)) else [given]
-            self.paths = [stringify_path(path) for path in several]
+            self.paths = [local_name(path, "cache_storage") for path in several]
         if not self.paths:
             raise ValueError("cache_storage is an empty list: at least one folder is needed")
+        if "" in self.paths:
+            raise FileNotFoundError("cache_storage is empty: a folder is needed, or TMP for a temporary one")
 
     @property
     def written(self) -> str:

@@ -50,6 +50,51 @@ def test_a_file_in_the_place_of_the_folder(kind, target, tmp_path):
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize(
+    "given, folders",
+    [
+        ("~/c", ["c"]),
+        ("file://{}/c", ["c"]),
+        ("file://~/c", ["c"]),
+        ("local://{}/c", ["c"]),
+        (["~/read", "file:{}/c"], ["read", "c"]),
+    ],
+)
+def test_a_folder_in_that_of_the_user_and_as_a_url(kind, given, folders, m, tmp_path, monkeypatch):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    m.pipe_file("/one", b"1")
+    storage = [text.format(tmp_path) for text in given] if isinstance(given, list) else given.format(tmp_path)
+    options = {"target_protocol": "memory", "cache_storage": storage, "skip_instance_cache": True}
+    for _ in range(2):
+        c = fsspec.filesystem(kind, **options)
+        with c.open("/one") as f:
+            assert f.read() == b"1"
+        assert c.cat_file("/one") == b"1"
+    assert [os.path.normpath(path) for path in c.storage] == [str(tmp_path / name) for name in folders]
+    assert len(listed(c)) == 1
+    assert pickle.loads(pickle.dumps(c)).storage == c.storage
+    url = f"{kind}::memory://one"
+    if kind != "blockcache":
+        path = fsspec.open_local(url, **{kind: {"cache_storage": storage}})
+        assert os.path.dirname(path) == str(tmp_path / "c")
+    assert os.listdir() == []  # nothing called "~" or "file:"
+
+
+@pytest.mark.parametrize("given", [None, 3, b"c", [None]])
+def test_a_folder_that_is_no_path(given):
+    with pytest.raises(TypeError, match="cache_storage needs a path"):
+        fsspec.filesystem("simplecache", target_protocol="memory", cache_storage=given)
+
+
+def test_a_folder_without_a_name():
+    with pytest.raises(FileNotFoundError, match="cache_storage is empty"):
+        fsspec.filesystem("filecache", target_protocol="memory", cache_storage="")
+
+
 def test_which_target():
     with pytest.raises(ValueError, match="one filesystem"):
         CachingFileSystem()

@@ -90,6 +90,15 @@ def test_urls(repo):
     assert GitFileSystem._strip_protocol(["git:///p/to:ref@a/b.txt", "/a/b/"]) == ["a/b.txt", "a/b"]
 
 
+def test_a_repository_in_the_user_s_folder_and_as_a_url(repo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for place in ("~/repo", f"file://{tmp_path}/repo", tmp_path / "repo"):
+        assert GitFileSystem(place).cat_file("a.txt") == b"two!"
+    with fsspec.open("git://~/repo:v1@a.txt") as f:
+        assert f.read() == b"one"
+
+
 def test_bad_input(fs, tmp_path, repo):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         GitFileSystem(str(tmp_path / "nowhere"))
