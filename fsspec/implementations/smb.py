@@ -25,7 +25,7 @@ from fsspec._fork.owned import CheckedAttribute, Owned, finalize, is_mine
 from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
-from fsspec.implementations._remote.refusals import refusal
+from fsspec.implementations._remote.refusals import lost_server, refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.implementations._remote.updating import Handle, UpdatedFile, check_mode, update
@@ -152,7 +152,13 @@ class SMBFileSystem(ServerFileSystem):
             except (smbprotocol.exceptions.SMBException, ValueError, OSError) as error:
                 self._server_link.disconnect()
                 if attempt == last:
-                    raise ConnectionError(f"the SMB server {self.host}:{self._port}: {error}") from error
+                    text = f"the SMB server {self.host}:{self._port}: {error}"
+                    kind = next(
+                        k
+                        for k in (ValueError, smbprotocol.exceptions.SMBException, OSError)
+                        if isinstance(error, k)
+                    )
+                    raise lost_server(error, text, kind) from error
             longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
             time.sleep(self.register_session_retry_wait * longer)
 

@@ -24,6 +24,7 @@ from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.ftp_parsing import refused
 from fsspec.implementations._remote.link import ClientLink
+from fsspec.implementations._remote.refusals import name_server
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options, T
@@ -138,7 +139,11 @@ def log_in(
         kind = ImplicitFTPTLS if isinstance(tls, str) else _Explicit
         client = kind(context=context(tls, verify), **options)
     try:
-        client.connect(host, port)
+        try:
+            client.connect(host, port)
+        except OSError as error:
+            name_server(error, f"the FTP server {host}:{port}")
+            raise
         client.login(*cred)
         if tls:
             _protect(cast("ftplib.FTP_TLS", client), isinstance(tls, str))

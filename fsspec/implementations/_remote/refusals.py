@@ -8,6 +8,8 @@ by the modules `smb`, `sftp` and `webhdfs`.
 
 from __future__ import annotations
 
+import socket
+import ssl
 from functools import cache
 from typing import Any
 
@@ -20,7 +22,7 @@ class Refusal:
     filename: Any
     _kinds: tuple[Any, Any]
 
-    def __init__(self, number: int, text: str, path: str | None) -> None:
+    def __init__(self, number: int | None, text: str, path: str | None) -> None:
         OSError.__init__(self, number, text, path)  # type: ignore[arg-type]  # the library's takes others
 
     def __str__(self) -> str:
@@ -37,13 +39,41 @@ def _both(kind: Any, other: Any) -> type[OSError]:
 
 
 def refusal(
-    kind: type[OSError], other: type[Exception], number: int, text: str, path: str | None = None
+    kind: type[OSError], other: type[Exception], number: int | None, text: str, path: str | None = None
 ) -> OSError:
     """An error of two classes.
 
     ``kind``: ``OSError`` or a class derived from it.
     ``other``: the library's class.
-    ``number``: the ``errno``.
+    ``number``: the ``errno``, None where there is none.
     """
     kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
     return _both(*kinds)(number, text, path)
+
+
+def name_server(error: Exception, server: str) -> None:
+    """Have the text of an error say which server a connection could not be made to; class and number stay."""
+    if isinstance(error, OSError) and error.errno is not None:
+        error.strerror = f"cannot connect to {server}: {error.strerror}"
+        error.args = error.errno, error.strerror
+    elif len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (f"cannot connect to {server}: {error.args[0]}",)
+
+
+def system_error(error: BaseException) -> OSError | None:
+    """The system's error that a library's was made of, such as "Connection refused"."""
+    found: BaseException | None = error
+    while found is not None and not (isinstance(found, OSError) and found.errno is not None):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+def lost_server(error: Exception, text: str, other: type[Exception]) -> OSError:
+    """The ``ConnectionError`` of a server that cannot be reached, which is of a library's class as well.
+
+    ``error``: the library's, whose system's error gives the number and the class.
+    """
+    cause = system_error(error)
+    number = None if cause is None or isinstance(cause, (socket.gaierror, ssl.SSLError)) else cause.errno
+    kind = ConnectionError if number is None else type(OSError(number, ""))
+    return refusal(kind if issubclass(kind, ConnectionError) else ConnectionError, other, number, text)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import requests
 
 from fsspec._fork.owned import CheckedAttribute
 from fsspec.implementations._http.sync_session import watched_session
+from fsspec.implementations._remote.refusals import lost_server, refusal, system_error
 from fsspec.spec import AbstractFileSystem
 
 logger: logging.Logger = logging.getLogger("fsspec.rest")
@@ -36,6 +37,21 @@ def from_base64(content: str, path: str) -> bytes:
         return base64.b64decode(content)
     except ValueError:
         raise OSError(f"{path!r}: the content that came is not whole; try again") from None
+
+
+def _lost(error: requests.RequestException, url: str, path: str) -> OSError:
+    """What a request raises that has no answer: the error of requests, without its text and its request."""
+    parts = urlsplit(url)
+    host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+    cause = system_error(error)
+    why = type(error).__name__ if cause is None or not cause.strerror else cause.strerror
+    text = f"{path!r}: {why} in a request to {host}; try again"
+    if isinstance(error, requests.Timeout):
+        made: Any = refusal(TimeoutError, type(error), None, text)
+    else:
+        made = lost_server(error, text, type(error))
+    made.request = made.response = None
+    return cast("OSError", made)
 
 
 class RestFileSystem(AbstractFileSystem):
@@ -74,9 +90,7 @@ class RestFileSystem(AbstractFileSystem):
         try:
             response = self.session.request(method, url, timeout=self.timeout, **options)
         except requests.RequestException as error:  # its text has the URL in it
-            kind = TimeoutError if isinstance(error, requests.Timeout) else ConnectionError
-            host = urlsplit(url).hostname
-            raise kind(f"{path!r}: {type(error).__name__} in a request to {host}; try again") from None
+            raise _lost(error, url, path) from None
         if response.status_code >= 400:
             self._raise_for_response(response, path)
         return response

@@ -13,6 +13,7 @@ child; see `fsspec._fork.sockets`.
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from collections.abc import Callable
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from fsspec._fork import sockets
 from fsspec.implementations._remote.link import ClientLink, FilesLink
+from fsspec.implementations._remote.refusals import name_server, refusal
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -36,22 +39,35 @@ LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
 
 def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
-    """A client that is connected and logged in."""
+    """A client that is connected and logged in. Raises paramiko.ssh_exception.NoValidConnectionsError, which is
+    the system's error as well: nothing listens there."""
+    address = host, options.get("port") or 22
+    server = f"the SFTP server {address[0]}:{address[1]}"
     client = paramiko.SSHClient()
     client.load_system_host_keys()
     client.set_missing_host_key_policy(policy)
     options = dict(options)
     sock = options.get("sock")
     if sock is None:
-        sock = options["sock"] = sockets.connect((host, options.get("port") or 22), options.get("timeout"))
+        try:
+            sock = options["sock"] = sockets.connect(address, options.get("timeout"))
+        except OSError as error:
+            name_server(error, server)
+            if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH):
+                raise
+            both: Any = refusal(type(error), NoValidConnectionsError, error.errno, str(error.strerror))
+            both.errors = {address: error}
+            raise both from error
     elif isinstance(sock, socket.socket):
         sockets.watch(sock)
     try:
         client.connect(host, **options)
-    except BaseException:  # an interrupt, too, leaves no connection open
+    except BaseException as error:  # an interrupt, too, leaves no connection open
         client.close()
         if hasattr(sock, "close"):
             sock.close()
+        if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
+            name_server(error, server)
         raise
     return client
 

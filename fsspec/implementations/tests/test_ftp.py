@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import ftplib
 import inspect
 import os
 import pickle
+import socket
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -75,17 +77,22 @@ def test_login_refused(server):
 
 
 def test_nobody_listens(unused_port):
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionRefusedError, match=f"FTP server 127.0.0.1:{unused_port}: ") as caught:
         FTPFileSystem("127.0.0.1", port=unused_port)
+    assert caught.value.errno == errno.ECONNREFUSED
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-@pytest.fixture
-def unused_port():
-    import socket
+def test_no_such_host():
+    with pytest.raises(socket.gaierror, match="FTP server no-such-host.invalid:21: "):
+        FTPFileSystem("no-such-host.invalid")
 
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        yield s.getsockname()[1]  # bound, but nobody listens
+
+def test_a_server_that_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(TimeoutError, match=f"FTP server 127.0.0.1:{port}: "):
+            FTPFileSystem("127.0.0.1", port=port, timeout=0.2)
 
 
 def test_a_kind_of_tls_that_is_not_known():

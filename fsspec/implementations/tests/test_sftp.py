@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import io
 import json
 import os
+import pickle
+import socket
 import zipfile
 
 import pytest
@@ -179,7 +182,31 @@ def test_login_refused(server):
     with pytest.raises(paramiko.AuthenticationException) as caught:
         make(server, password="another secret")
     assert "another secret" not in str(caught.value)
+    assert f"{server.options['host']}:{server.options['port']}" in str(caught.value)
     until(lambda: not server.connections[-1].open, "the connection is closed")
+
+
+@pytest.mark.parametrize("kind", [paramiko.ssh_exception.NoValidConnectionsError, ConnectionRefusedError])
+def test_nobody_listens(kind, unused_port):
+    with pytest.raises(kind, match=f"127.0.0.1:{unused_port}: ") as caught:
+        SFTPFileSystem("127.0.0.1", port=unused_port, password="secret", timeout=20)
+    again = pickle.loads(pickle.dumps(caught.value))
+    for error in (caught.value, again):
+        assert error.errno == errno.ECONNREFUSED and list(error.errors) == [("127.0.0.1", unused_port)]
+        assert "secret" not in str(error)
+    assert str(again) == str(caught.value)
+
+
+def test_no_such_host():
+    with pytest.raises(socket.gaierror, match="SFTP server no-such-host.invalid:22: "):
+        SFTPFileSystem("no-such-host.invalid", timeout=20)
+
+
+def test_a_server_that_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(paramiko.SSHException, match=f"127.0.0.1:{port}: "):
+            SFTPFileSystem("127.0.0.1", port=port, username="me", banner_timeout=0.2)
 
 
 def test_host_keys(server, tmp_path):

@@ -106,6 +106,13 @@ def test_login_refused(server):
     assert "another secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [ConnectionRefusedError, ValueError])
+def test_nobody_listens(kind, unused_port):
+    with pytest.raises(kind, match=f"127.0.0.1:{unused_port}") as caught:
+        SMBFileSystem("127.0.0.1", port=unused_port, password="secret", register_session_retries=0)
+    assert "secret" not in str(caught.value)
+
+
 def test_listing(fs):
     assert fs.ls("/SHARE/d", detail=False) == ["/SHARE/d/a b.txt", "/SHARE/d/sub"]
     assert fs.ls("/SHARE/d/a b.txt", detail=False) == ["/SHARE/d/a b.txt"]
