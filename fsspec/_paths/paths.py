@@ -97,7 +97,7 @@ def local_name(path: object, option: str) -> str:
     ``file://`` is gone. Raises TypeError, which names the ``option``, where it is no path."""
     text = stringify_path(path)
     if not isinstance(text, str):
-        raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {a_kind_of(text)}")
+        raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {type_name(text)}")
     return os.path.expanduser(without_file_protocol(text))
 
 
