@@ -39,7 +39,7 @@ LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
 
 def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -> paramiko.SSHClient:
-    """A client that is connected and logged in. Raises paramiko.ssh_exception.NoValidConnectionsError, which is
+    """A client that is connected and logged in. Raises NoValidConnectionsError of paramiko, which is
     the system's error as well: nothing listens there."""
     address = host, options.get("port") or 22
     server = f"the SFTP server {address[0]}:{address[1]}"
