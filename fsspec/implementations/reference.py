@@ -138,7 +138,8 @@ class ReferenceFile(AbstractBufferedFile):
             first = getattr(self.fs._reference_of(self.path), "start", None) or 0
             if first + end <= opened.size:
                 return cast("bytes", opened._fetch_range(first + start, first + end))
-        data: bytes = self.fs.cat_file(self.path, start, end)
+        with reference_errors(self.path, self.src_path, of_file=True):
+            data: bytes = self.fs.cat_file(self.path, start, end)
         if len(data) < end - start:
             raise _EndsEarly(start + len(data))
         return data
@@ -290,7 +291,7 @@ class ReferenceFileSystem(ReferenceReading):
         entry = self._entry_of(path)
         if entry["size"] is None:
             source, url = self._source_of(entry["name"])
-            with reference_errors(entry["name"], url):
+            with reference_errors(entry["name"], url, of_file=True):
                 entry["size"] = (blocking_of(source) or source).info(cast("str", url))["size"]
         return entry
 
@@ -298,7 +299,7 @@ class ReferenceFileSystem(ReferenceReading):
         entry: dict[str, Any] = await self._off_loop(self._entry_of, path)
         if entry["size"] is None:
             source, url = await self._off_loop(self._source_of, entry["name"])
-            with reference_errors(entry["name"], url):
+            with reference_errors(entry["name"], url, of_file=True):
                 entry["size"] = (await source._info(url))["size"]
         return entry
 

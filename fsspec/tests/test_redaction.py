@@ -12,7 +12,7 @@ import fsspec
 from fsspec._files.uploading import GivenUp
 from fsspec._paths.redaction import is_secret, redact_options, redact_text, redact_url, redact_values
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
-from fsspec.implementations._reference.parsing import ReferenceNotReachable
+from fsspec.implementations._reference.parsing import MissingTargetError, ReferenceNotReachable
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from fsspec.implementations.zip import ZipFileSystem
@@ -145,6 +145,7 @@ SHOW_URLS = {
     "implementations._http.responses.HTTPNotFoundError": lambda _: status(404),
     "implementations._http.responses.HTTPStatusError": lambda _: status(500),
     "implementations._reference.parquet.LazyReferenceMapper": lambda _: reference_parquet(),
+    "implementations._reference.parsing.MissingTargetError": lambda _: MissingTargetError("a", URL),
     "implementations._reference.parsing.ReferenceNotReachable": lambda _: ReferenceNotReachable("a", URL),
     "implementations.dirfs.DirFileSystem": lambda _: DirFileSystem(URL, fs=http()),
     "implementations.jupyter.JupyterFileSystem": lambda _: jupyter(),

@@ -18,7 +18,12 @@ from typing import Any, NamedTuple
 from fsspec._paths.ranges import cut, merge_offset_ranges
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import ForkError
-from fsspec.implementations._reference.parsing import Part, ReferenceNotReachable, parsed
+from fsspec.implementations._reference.parsing import (
+    MissingTargetError,
+    Part,
+    ReferenceNotReachable,
+    parsed,
+)
 
 logger: logging.Logger = logging.getLogger("fsspec.reference")
 
@@ -64,6 +69,16 @@ def failed(key: str, url: str, error: BaseException) -> BaseException:
         return error
     made = ReferenceNotReachable(key, url)
     made.__cause__ = error
+    return made
+
+
+def not_found(error: BaseException) -> BaseException:
+    """The error of `failed` as one of a file: where a target is not there, a FileNotFoundError as well."""
+    cause = error.__cause__
+    if not (isinstance(error, ReferenceNotReachable) and isinstance(cause, FileNotFoundError)):
+        return error
+    made = MissingTargetError(error.reference, error.target, *error.args)
+    made.__cause__ = cause
     return made
 
 

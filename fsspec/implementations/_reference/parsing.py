@@ -55,6 +55,18 @@ class ReferenceNotReachable(RuntimeError):
         return type(self), (self.reference, self.target, *self.args)
 
 
+class MissingTargetError(FileNotFoundError, ReferenceNotReachable):
+    """The target is not there, and a file was asked for: by `open`, or by `info` of a target as a whole.
+
+    `cat` and mappers, which read keys, raise plain `ReferenceNotReachable`: to them a file that is not found is a
+    key without a value, and the key has one.
+    """
+
+    __init__ = ReferenceNotReachable.__init__
+    __reduce__ = ReferenceNotReachable.__reduce__
+    __str__ = ReferenceNotReachable.__str__
+
+
 class Part(NamedTuple):
     """A part of another file; ``start`` and ``end`` are None for all of it."""
 

@@ -350,14 +350,18 @@ class ReferenceReading(AsyncFileSystem):
 
 class reference_errors:
     """A block in which errors of a target's filesystem become errors of a reference. Errors about ``local``,
-    the file that is being made, or about a folder on the way there, stay as they are."""
+    the file that is being made, or about a folder on the way there, stay as they are. ``of_file``: a file is asked
+    for, so that its user looks for a FileNotFoundError."""
 
-    __slots__ = ("key", "local", "url")
+    __slots__ = ("key", "local", "of_file", "url")
 
-    def __init__(self, key: str, url: str | None, local: StrPath | IO[bytes] | None = None) -> None:
+    def __init__(
+        self, key: str, url: str | None, local: StrPath | IO[bytes] | None = None, of_file: bool = False
+    ) -> None:
         self.key = key
         self.url = url
         self.local = local
+        self.of_file = of_file
 
     def __enter__(self) -> None:
         pass
@@ -369,8 +373,10 @@ class reference_errors:
             if self._is_about_local(getattr(error, "filename", None)):
                 return
             made = joining.failed(self.key, self.url or "", error)
+            if self.of_file:
+                made = joining.not_found(made)
             if made is not error:
-                raise made from error
+                raise made from made.__cause__
 
     def _is_about_local(self, name: object) -> bool:
         if self.local is None or isfilelike(self.local) or not isinstance(name, str):

@@ -776,11 +776,26 @@ def test_missing_target(http_server, tmp_path):
                     read(key)
                 assert (caught.value.reference, caught.value.target) == (key, url)
                 assert isinstance(caught.value.__cause__, FileNotFoundError)
-        with pytest.raises(ReferenceNotReachable):
-            fs.info("w")
-        with pytest.raises(ReferenceNotReachable):
+                assert not isinstance(caught.value, FileNotFoundError), "to mappers it were a missing key"
+        with pytest.raises(ReferenceNotReachable) as caught:
             fs.get_file("w", str(tmp_path / "got"))
+        assert not isinstance(caught.value, FileNotFoundError)
         assert not (tmp_path / "got").exists()
+
+
+def test_a_target_that_is_not_there_is_a_file_not_found_to_who_opens_it_or_asks_for_its_size(http_server, tmp_path):
+    for url in (http_server.url + "/gone", (tmp_path / "gone").as_uri(), "memory://gone"):
+        fs = ReferenceFileSystem({"k": [url, 0, 3], "w": [url]})
+        asked = [("k", lambda: fs.open("k").read()), ("k", lambda: fs.read_text("k")), ("k", lambda: fs.head("k"))]
+        asked += [("k", lambda: fs.tail("k")), ("k", lambda: fs.read_block("k", 0, 2))]
+        asked += [("w", lambda: fs.open("w")), ("w", lambda: fs.info("w")), ("w", lambda: fs.du(""))]
+        for key, ask in asked:
+            with pytest.raises(FileNotFoundError) as caught:
+                ask()
+            for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+                assert isinstance(error, ReferenceNotReachable)
+                assert (error.reference, error.target) == (key, url) and url in str(error)
+            assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
 def test_target_of_an_unknown_protocol():
