@@ -71,10 +71,10 @@ class LocalRaw(io.RawIOBase):
         return self._descriptor_number
 
     def readable(self) -> bool:
-        return "r" in self._mode or "+" in self._mode
+        return self.seekable() and ("r" in self._mode or "+" in self._mode)
 
     def writable(self) -> bool:
-        return self._mode != "rb"
+        return self.seekable() and self._mode != "rb"
 
     def seekable(self) -> bool:
         if self.closed:

@@ -121,6 +121,10 @@ class LocalTempFile:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.fh)
 
+    def writable(self) -> bool:
+        """Whether it is written to, as of a built-in file: a ValueError once it is closed."""
+        return bool(self.fh.seekable() and self.fh.writable())
+
     def write(self, data: ReadableBuffer) -> int:
         """Add bytes; how many were taken."""
         return self._call_writing("write", data)

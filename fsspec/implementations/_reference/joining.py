@@ -75,7 +75,7 @@ def failed(key: str, url: str, error: BaseException) -> BaseException:
 def not_found(error: BaseException) -> BaseException:
     """The error of `failed` as one of a file: where a target is not there, a FileNotFoundError as well."""
     cause = error.__cause__
-    if not (isinstance(error, ReferenceNotReachable) and isinstance(cause, FileNotFoundError)):
+    if not isinstance(error, ReferenceNotReachable) or not isinstance(cause, FileNotFoundError):
         return error
     made = MissingTargetError(error.reference, error.target, *error.args)
     made.__cause__ = cause

@@ -62,7 +62,9 @@ class MissingTargetError(FileNotFoundError, ReferenceNotReachable):
     key without a value, and the key has one.
     """
 
-    __init__ = ReferenceNotReachable.__init__
+    def __init__(self, reference: str, target: str | None, *args: Any) -> None:
+        ReferenceNotReachable.__init__(self, reference, target, *args)
+
     __reduce__ = ReferenceNotReachable.__reduce__
     __str__ = ReferenceNotReachable.__str__
 

@@ -434,6 +434,20 @@ def test_each_written_file_is_sent_by_itself(kind, target, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("kind", EVERY)
+def test_a_closed_copy_does_not_say_what_can_be_done_with_it(kind, target, tmp_path):
+    """As of the built-in file that it is."""
+    if kind == "blockcache":
+        pytest.skip("files are the target's")
+    c = make(kind, target, tmp_path)
+    for mode, ask in ("rb", "readable"), ("wb", "writable"):
+        f = c.open("r/one", mode)
+        assert getattr(f, ask)()
+        f.close()
+        with pytest.raises(ValueError, match="closed"):
+            getattr(f, ask)()
+
+
+@pytest.mark.parametrize("kind", EVERY)
 def test_modes(kind, target, tmp_path):
     if kind == "blockcache":
         pytest.skip("files are the target's")

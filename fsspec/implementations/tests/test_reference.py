@@ -783,10 +783,16 @@ def test_missing_target(http_server, tmp_path):
         assert not (tmp_path / "got").exists()
 
 
-def test_a_target_that_is_not_there_is_a_file_not_found_to_who_opens_it_or_asks_for_its_size(http_server, tmp_path):
+def test_a_target_that_is_not_there_is_a_file_not_found_to_who_opens_it_or_asks_for_its_size(
+    http_server, tmp_path
+):
     for url in (http_server.url + "/gone", (tmp_path / "gone").as_uri(), "memory://gone"):
         fs = ReferenceFileSystem({"k": [url, 0, 3], "w": [url]})
-        asked = [("k", lambda: fs.open("k").read()), ("k", lambda: fs.read_text("k")), ("k", lambda: fs.head("k"))]
+        asked = [
+            ("k", lambda: fs.open("k").read()),
+            ("k", lambda: fs.read_text("k")),
+            ("k", lambda: fs.head("k")),
+        ]
         asked += [("k", lambda: fs.tail("k")), ("k", lambda: fs.read_block("k", 0, 2))]
         asked += [("w", lambda: fs.open("w")), ("w", lambda: fs.info("w")), ("w", lambda: fs.du(""))]
         for key, ask in asked:
