@@ -58,8 +58,8 @@ class ReferenceNotReachable(RuntimeError):
 class MissingTargetError(FileNotFoundError, ReferenceNotReachable):
     """The target is not there, and a file was asked for: by `open`, or by `info` of a target as a whole.
 
-    `cat` and mappers, which read keys, raise plain `ReferenceNotReachable`: to them a file that is not found is a
-    key without a value, and the key has one.
+    `cat` and mappers, which read keys, raise plain `ReferenceNotReachable`: to them a file that is not found
+    is a key without a value, and the key has one.
     """
 
     def __init__(self, reference: str, target: str | None, *args: Any) -> None:

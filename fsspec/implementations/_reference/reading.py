@@ -350,8 +350,8 @@ class ReferenceReading(AsyncFileSystem):
 
 class reference_errors:
     """A block in which errors of a target's filesystem become errors of a reference. Errors about ``local``,
-    the file that is being made, or about a folder on the way there, stay as they are. ``of_file``: a file is asked
-    for, so that its user looks for a FileNotFoundError."""
+    the file that is being made, or about a folder on the way there, stay as they are. ``of_file``: a file is
+    asked for, so that its user looks for a FileNotFoundError."""
 
     __slots__ = ("key", "local", "of_file", "url")
 
