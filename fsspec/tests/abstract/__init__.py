@@ -32,7 +32,7 @@ from typing import Any
 
 import pytest
 
-_MODULES = ("common", "copy", "fork", "_forking", "get", "mv", "open", "pipe", "put", "read")
+_MODULES = ("common", "copy", "fork", "get", "mv", "open", "pipe", "put", "read")
 # before they are imported: what a test of a backend found is then told, as in the backend's own tests
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 

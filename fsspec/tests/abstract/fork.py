@@ -24,7 +24,7 @@ import pytest
 
 from fsspec._checks.advice import NOT_TRIED
 from fsspec._checks.forked import HANGS, load_factor
-from fsspec.tests.abstract._forking import HANDLES, MODES, WRITING
+from fsspec.tests._forking import HANDLES, MODES, WRITING
 
 _hung: dict[type, int] = {}  # by the class of tests: how many
 
@@ -118,7 +118,7 @@ def _run(job: dict[str, Any], limit: float) -> tuple[dict[str, str], str]:
     """What a process made of a job, and its stderr; one that does not end shows its stacks there."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
     environment["FSSPEC_FORK_RESET"] = "1" if job["mode"] == "opted in" else "0"
-    command = [sys.executable, "-c", "from fsspec.tests.abstract import _forking; _forking.main()"]
+    command = [sys.executable, "-c", "from fsspec.tests import _forking; _forking.main()"]
     with tempfile.TemporaryFile("w+", encoding="utf8", errors="replace") as noise:
         with subprocess.Popen(
             command,

@@ -2,6 +2,7 @@
 
 Reads a job from stdin: a filesystem, a place, a handle, a mode.  For each action makes the
 handle, forks, and has the child act on it.  Prints, by action, what went wrong, as JSON.
+It is not in the package of `AbstractForkTests`, which loads pytest, as this process need not.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from fsspec.mapping import FSMap
 MODES = ("opted in", "by hand", "neither")
 WRITING = "file being written"
 BOTH = "used by both at once"
-TOGETHER = 0.7  # seconds for which both use it
+TOGETHER, TIMES = 0.25, 3  # seconds for which both use it, and how often a child does at least
 PATIENCE = 15.0  # seconds for the parent to do its next thing, more where the machine is crowded
 SIZE = 100_000
 
@@ -244,9 +245,10 @@ def kill(job: Job, box: list[Any]) -> None:
 
 def use_together(job: Job, box: list[Any]) -> None:
     """Use it again and again, while the parent does the same."""
-    deadline = time.monotonic() + TOGETHER
-    while time.monotonic() < deadline:
+    deadline, times = time.monotonic() + TOGETHER, 0
+    while times < TIMES or time.monotonic() < deadline:
         use(job, box)
+        times += 1
 
 
 ACTIONS: dict[str, Callable[[Job, list[Any]], None]] = {
