@@ -105,18 +105,21 @@ def read_models() -> None:
     ).close()
 
 
-def main() -> None:
-    """Serve until stdin ends."""
-    del sys.path[0]  # this folder is no place to import from
+def load() -> None:
+    """Load what the subjects use, before any is made."""
     for name in LOADED:
-        try:
+        with suppress(ImportError):
             __import__(name)
-        except ImportError:
-            pass
     with suppress(ImportError):
         read_models()
     gc.collect()
-    gc.freeze()  # what is loaded is not for the children to look through each time that they collect
+    gc.freeze()  # it is not for the children to look through each time that they collect, and as they end
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    del sys.path[0]  # this folder is no place to import from
+    load()
     for line in sys.stdin:
         print(json.dumps(serve(json.loads(line))), flush=True)
 
